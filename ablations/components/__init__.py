@@ -1,0 +1,1 @@
+"""One file a component, found by being there.  See CONTRIBUTING for how to add one."""

@@ -1,0 +1,50 @@
+"""Local response normalisation across adjacent channels (the paper, 3.3)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ablations.components import _edit
+from ablations.registry import register
+from ablations.types import Activity, Component
+from models.spec import Conv, Spec
+
+
+def off(spec: Spec) -> Spec:
+    """No normalisation."""
+    return _edit.norms(spec, lambda norm: None)
+
+
+def paper_formula(spec: Spec) -> Spec:
+    """alpha times the sum, as 3.3 prints it; the original code and torch divide alpha by n."""
+    return _edit.norms(spec, lambda norm: replace(norm, alpha_over_size=False))
+
+
+def before_relu(spec: Spec) -> Spec:
+    """Normalise what the convolution writes, as the original code does for conv1."""
+
+    def change(block: Conv) -> Conv:
+        rest = tuple(slot for slot in block.order if slot != "norm")
+        return replace(block, order=("norm", *rest)) if block.norm else block
+
+    return _edit.blocks(spec, change)
+
+
+def batch_norm(spec: Spec) -> Spec:
+    """Batch normalisation (Ioffe and Szegedy 2015) where the local one stood."""
+    return _edit.norms(spec, lambda norm: replace(norm, kind="batch"))
+
+
+register(
+    Component(
+        name="lrn",
+        reference="after relu, alpha / n",
+        levels={"off": off, "paper_formula": paper_formula, "before_relu": before_relu, "batch_norm": batch_norm},
+        summary="divides each activation by a power of the energy of its n neighbouring channels",
+        source="Krizhevsky et al. 2012, section 3.3",
+        activity=Activity(
+            measure=lambda probe: probe.denominator_spread(),
+            unit="standard deviation of the denominator over its mean",
+        ),
+    )
+)

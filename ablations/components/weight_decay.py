@@ -1,0 +1,29 @@
+"""Weight decay of 0.0005 (the paper, 5)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ablations.registry import register
+from ablations.types import Activity, Component
+from models.spec import Spec
+
+
+def off(spec: Spec) -> Spec:
+    """No decay."""
+    return replace(spec, weight_decay=0.0)
+
+
+register(
+    Component(
+        name="weight_decay",
+        reference="5e-4 on weights",
+        levels={"off": off},
+        summary="pulls every weight, but no bias, towards zero at each step",
+        source="Krizhevsky et al. 2012, section 5",
+        activity=Activity(
+            measure=lambda probe: probe.decay_share(),
+            unit="norm of the decay over the norm of the loss gradient",
+        ),
+    )
+)

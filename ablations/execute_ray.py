@@ -1,0 +1,148 @@
+"""Trials on Ray Tune: the only file that imports ray.
+
+Ray spreads the trials that we list, first in first out, each once.  What is run is decided by our
+records, never by `Tuner.restore`, which ignores a larger grid and unpickles.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Read by ray when it is imported: no telemetry, no files and no banners of its own, Ctrl-C is ours.
+for _name, _value in {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+import ray
+from ray import tune
+
+from ablations.names import InputError
+from ablations.store import read_result, trial_path, write_result
+from ablations.trial import Context, run_trial
+from ablations.types import ERROR, Result, Trial
+
+
+class _Worker(tune.Trainable):
+    """One actor that runs trial after trial: a fresh one for each would import torch each time."""
+
+    def setup(self, config: dict[str, Any], trials: dict[str, Trial], context: Context) -> None:
+        self.trials, self.context = trials, context
+        self.key = config["key"]
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.key = new_config["key"]
+        return True
+
+    def step(self) -> dict[str, Any]:
+        # Plain values travel: a worker's registry, unlike ours, is empty until the trial fills it.
+        return {"record": run_trial(self.trials[self.key], self.context).to_dict(), tune.result.DONE: True}
+
+
+class _Deliver(tune.Callback):
+    """Hands each result over, and makes one for a trial whose process died."""
+
+    def __init__(self, trials: dict[str, Trial], context: Context, on_result: Callable[[Result], None]) -> None:
+        self.trials, self.context, self.on_result = trials, context, on_result
+
+    def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
+        finished = Result.from_dict(result["record"])
+        # On several machines the worker's folder may not be ours; the result travelled, so we write it.
+        if read_result(trial_path(self.context.folder, finished.trial.key))[0] is None:
+            write_result(self.context.folder, finished)
+        self.on_result(finished)
+
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        lost = self.trials[trial.config["key"]]
+        reason = str(trial.get_pickled_error() or "its process died").strip().splitlines()[-1]
+        result = Result(trial=lost, status=ERROR, error=f"the worker was lost: {reason}")
+        write_result(self.context.folder, result)
+        self.on_result(result)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayExecutor:
+    """An `Executor` on a Ray that it starts and stops itself, or on the cluster at `address`."""
+
+    cpus_per_trial: int
+    gpus_per_trial: float
+    address: str | None = None
+
+    def __call__(self, trials: Sequence[Trial], context: Context, on_result: Callable[[Result], None]) -> None:
+        """Returns when every trial has a result.  Raises InputError when the cluster cannot hold one trial."""
+        by_key = {trial.key: trial for trial in trials}
+        resources = {"cpu": self.cpus_per_trial, "gpu": self.gpus_per_trial}
+        with _cluster(self.address), _scratch(context.folder) as scratch:
+            self._check_room()
+            runner = tune.with_parameters(_Worker, trials=by_key, context=context)
+            tuner = tune.Tuner(
+                tune.with_resources(runner, resources),
+                param_space={"key": tune.grid_search(list(by_key))},
+                tune_config=tune.TuneConfig(reuse_actors=True),
+                run_config=tune.RunConfig(
+                    name="trials",
+                    storage_path=str(scratch),
+                    verbose=0,
+                    callbacks=[_Deliver(by_key, context, on_result)],
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                ),
+            )
+            tuner.fit()
+
+    def _check_room(self) -> None:
+        has = ray.cluster_resources()
+        for kind, wanted in (("CPU", self.cpus_per_trial), ("GPU", self.gpus_per_trial)):
+            if wanted > has.get(kind, 0):
+                raise InputError(
+                    f"--{kind.lower()}s-per-trial {wanted:g} is more than the {has.get(kind, 0):g} {kind}s that Ray has."
+                )
+
+
+@contextlib.contextmanager
+def _cluster(address: str | None) -> Iterator[None]:
+    """A Ray of our own, without a dashboard and with a temporary folder that goes with it, or the one at `address`."""
+    temporary = None
+    if address:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    else:
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # it listens on this machine only
+        temporary = tempfile.mkdtemp(prefix="ray-")  # Ray never cleans its own, and socket paths must be short
+        ray.init(
+            include_dashboard=False, log_to_driver=False, logging_level="ERROR", _temp_dir=temporary, runtime_env=_paths()
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+        if temporary:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _paths() -> dict[str, Any]:
+    """Workers import what this process can: also when it was started from the repository's folder."""
+    return {"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}}
+
+
+@contextlib.contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """Where Tune keeps its bookkeeping, which nobody reads: it goes when the run ends."""
+    scratch = folder / ".tune"
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,234 @@
+"""One function a figure, from plain tables to a matplotlib Figure, and a Figure to SVG text.
+
+The only file that imports seaborn and matplotlib.  Drawn 4.8 inches wide, so that the words can
+still be read when a telephone shows them.  No pyplot state, no error bar that we did not compute.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ablations.effects import differences_of
+from ablations.types import Effect, Variant
+
+P = ParamSpec("P")
+WIDTH = 4.8  # inches
+STYLE: Any = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "0.45",
+    "axes.titlelocation": "left",
+    "figure.facecolor": "white",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "ablations",  # the same figure gives the same bytes
+}
+BLUE, ORANGE, GREEN = sns.color_palette("colorblind")[:3]
+GREY = (0.45, 0.45, 0.45)
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """`draw` under `STYLE`, whatever the reader's own matplotlib settings are."""
+
+    @functools.wraps(draw)
+    def inner(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with matplotlib.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return inner
+
+
+@styled
+def effect_forest(effects: Sequence[Effect], differences: pd.DataFrame, controls: frozenset[str], what: str) -> Figure:
+    """One row an effect: estimate, 95% interval, and the single differences as faint dots.
+
+    `what` names the axis, in words and unit.  Controls stand below a line.
+    """
+    effects = [effect for effect in effects if effect.n]
+    parts = [[effect for effect in effects if (effect.component in controls) == flag] for flag in (False, True)]
+    rows = [*parts[0], *([None] if all(parts) else []), *parts[1]]
+    axes = _canvas(0.9 + 0.3 * len(rows))
+    axes.axvline(0, color="0.2", linewidth=1)
+    for height, effect in enumerate(rows):
+        if effect is None:
+            axes.axhline(height, color="0.8", linewidth=0.8, linestyle=":")
+        else:
+            _forest_row(axes, height, effect, differences_of(differences, effect), effect.component in controls)
+    words = ["controls" if effect is None else _label(effect) for effect in rows]
+    _rows(axes, words)
+    axes.set_xlabel(what)
+    axes.grid(axis="x", color="0.92")
+    return _figure(axes)
+
+
+@styled
+def learning_curves(curves: pd.DataFrame, reference: str, variants: Sequence[str], what: str) -> Figure:
+    """Small multiples: each variant's mean over seeds by epoch on top of the reference's.
+
+    `curves` has the columns variant, seed, epoch, error.  Bands run from the lowest to the highest seed.
+    """
+    variants = list(variants) or [reference]
+    count = -(-len(variants) // 2)
+    figure = Figure(figsize=(WIDTH, 0.65 + 1.25 * count), layout="constrained")
+    panels: list[Axes] = list(figure.subplots(count, 2, sharex=True, sharey=True, squeeze=False).flat)
+    for panel, variant in zip(panels, variants, strict=False):
+        _curve(panel, curves, reference, GREY, "reference")
+        if variant != reference:
+            _curve(panel, curves, variant, BLUE, "variant")
+        panel.set_title(textwrap.fill(variant, 34))
+        panel.grid(color="0.93")
+    for panel in panels[len(variants) :]:
+        panel.set_axis_off()
+    if len(variants) % 2 and count > 1:
+        panels[-3].tick_params(labelbottom=True)  # the panel above the empty one is a last one too
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=2, frameon=False)
+    figure.supxlabel("epoch", fontsize=9)
+    figure.supylabel(what, fontsize=9)
+    return figure
+
+
+@styled
+def gap(means: pd.DataFrame, phase: str) -> Figure:
+    """Dumbbells: clean training error (hollow) and `phase` error (filled) of each variant, means over seeds.
+
+    `means` is indexed by the variant's label, with the columns train and evaluation, in percent.
+    """
+    axes = _canvas(1.15 + 0.27 * len(means))
+    heights = np.arange(len(means))
+    axes.hlines(heights, means["train"], means["evaluation"], color="0.75", linewidth=2, zorder=1)
+    axes.scatter(means["train"], heights, s=26, facecolor="white", edgecolor=ORANGE, linewidth=1.5, label="training")
+    axes.scatter(means["evaluation"], heights, s=26, color=BLUE, label=phase)
+    _rows(axes, list(means.index))
+    axes.set_xlabel("top-1 error, percent")
+    axes.grid(axis="x", color="0.92")
+    _figure(axes).legend(loc="outside upper left", ncols=2, frameon=False)
+    return _figure(axes)
+
+
+@styled
+def cost(ratios: pd.DataFrame) -> Figure:
+    """Each variant relative to the reference: time an epoch, parameters, multiply-accumulates.
+
+    `ratios` is indexed by the variant's label; columns time, time_low, time_high, parameters, macs.
+    """
+    figure = Figure(figsize=(WIDTH, 0.9 + 0.27 * len(ratios)), layout="constrained")
+    panels: list[Axes] = list(figure.subplots(1, 3, sharey=True).flat)
+    heights = np.arange(len(ratios))
+    panels[0].hlines(heights, ratios["time_low"], ratios["time_high"], color=BLUE, alpha=0.4, linewidth=2)
+    for panel, column, name in zip(
+        panels, ("time", "parameters", "macs"), ("time an epoch", "parameters", "multiply-adds"), strict=True
+    ):
+        panel.axvline(1, color="0.2", linewidth=1)
+        panel.scatter(ratios[column], heights, s=22, color=BLUE, zorder=3)
+        panel.set_title(name)
+        panel.grid(axis="x", color="0.92")
+        _pad_around(panel, ratios[[name for name in ratios if str(name).startswith(column)]].to_numpy(dtype=float))
+    _rows(panels[0], list(ratios.index))
+    figure.supxlabel("times the reference", fontsize=9)
+    return figure
+
+
+@styled
+def interaction_map(main: Sequence[Effect], interactions: Sequence[Effect], what: str) -> Figure:
+    """A triangle: main effects on the diagonal, two-way interactions below it, in points."""
+    names = [effect.component for effect in main]
+    grid = pd.DataFrame(np.nan, index=names, columns=names)
+    for effect in main:
+        grid.loc[effect.component, effect.component] = effect.estimate
+    for effect in interactions:
+        column, row = effect.component.split(" x ")
+        grid.loc[row, column] = effect.estimate
+    axes = _canvas(1.0 + 0.42 * len(names))
+    limit = float(np.nanmax(np.abs(grid.to_numpy()), initial=0.01))
+    sns.heatmap(
+        grid,
+        ax=axes,
+        vmin=-limit,
+        vmax=limit,
+        cmap="vlag",
+        annot=True,
+        fmt="+.2f",
+        annot_kws={"size": 8},
+        linewidths=1,
+        cbar_kws={"label": what, "shrink": 0.8},
+    )
+    axes.tick_params(length=0)
+    axes.set_xticks(axes.get_xticks(), names, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(axes.get_yticks(), names, rotation=0)
+    return _figure(axes)
+
+
+def svg(figure: Figure, name: str) -> str:
+    """`figure` as an SVG element: same input, same text.  Its ids start with `name`, unique in a page."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
+
+
+def _label(effect: Effect) -> str:
+    return Variant(departures=((effect.component, effect.level),)).label
+
+
+def _canvas(height: float) -> Axes:
+    return Figure(figsize=(WIDTH, height), layout="constrained").add_subplot()
+
+
+def _figure(axes: Axes) -> Figure:
+    figure = axes.figure
+    assert isinstance(figure, Figure)
+    return figure
+
+
+def _rows(axes: Axes, words: Sequence[str]) -> None:
+    """Names on the left, the first one on top."""
+    axes.set_yticks(range(len(words)), [textwrap.fill(word, 24) for word in words])
+    axes.set_ylim(len(words) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+
+
+def _forest_row(axes: Axes, height: int, effect: Effect, single: Sequence[float], control: bool) -> None:
+    colour = GREEN if control else BLUE
+    axes.scatter(single, [height] * len(single), s=12, color="0.55", alpha=0.6, linewidth=0, zorder=2)
+    if np.isfinite(effect.low):
+        axes.hlines(height, effect.low, effect.high, color=colour, linewidth=2, zorder=3)
+    axes.scatter([effect.estimate], [height], s=32, color=[colour], marker="s" if control else "o", zorder=4)
+
+
+def _curve(axes: Axes, curves: pd.DataFrame, variant: str, colour: tuple[float, float, float], label: str) -> None:
+    rows = curves[curves["variant"] == variant]
+    if rows.empty:
+        return
+    by_epoch = rows.groupby("epoch")["error"].agg(["mean", "min", "max"])
+    axes.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=colour, alpha=0.25, linewidth=0)
+    marker = "o" if len(by_epoch) < 3 else None
+    width = 2.0 if label == "reference" else 1.4
+    axes.plot(by_epoch.index, by_epoch["mean"], color=colour, linewidth=width, marker=marker, markersize=3, label=label)
+
+
+def _pad_around(axes: Axes, ratios: np.ndarray) -> None:
+    """Limits around the ratios and 1, never so narrow that noise looks like a finding."""
+    finite = ratios[np.isfinite(ratios)]
+    low, high = min([0.9, *finite]), max([1.1, *finite])
+    margin = 0.12 * (high - low)
+    axes.set_xlim(low - margin, high + margin)

@@ -1,0 +1,147 @@
+"""Grids: which variants a study trains, as functions of the (component, level) pairs under study.
+
+Standard library only, but for `fractional`, whose design comes from a design-of-experiments library.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ablations.names import InputError, unknown
+from ablations.types import Variant
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Departure = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """Variants in the order in which they run, the reference first, and the aliases of a fraction."""
+
+    variants: tuple[Variant, ...]
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """A named way to choose variants."""
+
+    name: str
+    summary: str
+    make: Callable[[Sequence[Departure]], Design]
+    defaults: tuple[str, ...]  # the components it takes when none are named
+    factorial: bool = False  # balanced over one level a component, so that main effects can be had
+
+
+HEADLINE = ("activation", "lrn", "pooling", "dropout", "pca_jitter", "grouping")
+
+GRIDS: dict[str, Grid] = {}
+
+
+def grid(
+    name: str, summary: str, *, defaults: tuple[str, ...] = HEADLINE, factorial: bool = False
+) -> Callable[[Callable[[Sequence[Departure]], Design]], Callable[[Sequence[Departure]], Design]]:
+    """Registers the decorated function as a grid.  A duplicate name raises ValueError."""
+
+    def register(make: Callable[[Sequence[Departure]], Design]) -> Callable[[Sequence[Departure]], Design]:
+        if name in GRIDS:
+            raise ValueError(f"grid {name!r} is registered twice")
+        GRIDS[name] = Grid(name=name, summary=summary, make=make, defaults=defaults, factorial=factorial)
+        return make
+
+    return register
+
+
+def find(name: str) -> Grid:
+    """The grid of that name.  Raises ValueError with the nearest name."""
+    if name not in GRIDS:
+        raise unknown("grid", name, GRIDS)
+    return GRIDS[name]
+
+
+def _variants(choices: Sequence[Sequence[Departure]]) -> tuple[Variant, ...]:
+    return tuple(Variant(departures=tuple(choice)) for choice in choices)
+
+
+def one_level_each(departures: Sequence[Departure]) -> None:
+    """Raises InputError when a component comes with two levels, which a two-level design cannot hold."""
+    names = [name for name, _ in departures]
+    for name in names:
+        if names.count(name) > 1:
+            levels = ", ".join(level for other, level in departures if other == name)
+            raise InputError(f"this grid takes one level a component, and {name} came with {levels}.")
+
+
+@grid("one_out", "the reference, and each departure from it alone")
+def one_out(departures: Sequence[Departure]) -> Design:
+    """1 + k variants."""
+    return Design(variants=_variants([(), *((departure,) for departure in departures)]))
+
+
+@grid("smoke", "one_out over two components: does everything work?", defaults=("lrn", "dropout"))
+def smoke(departures: Sequence[Departure]) -> Design:
+    """1 + k variants."""
+    return one_out(departures)
+
+
+@grid("one_in", "every component departed at once, and each put back alone")
+def one_in(departures: Sequence[Departure]) -> Design:
+    """2 + k variants: the bare network, and the bare network plus one component; the reference for the controls."""
+    one_level_each(departures)
+    returned = [tuple(other for other in departures if other != departure) for departure in departures]
+    return Design(variants=_variants([(), tuple(departures), *returned]))
+
+
+@grid("pairs", "the reference, each departure alone, and every two together")
+def pairs(departures: Sequence[Departure]) -> Design:
+    """1 + k + k (k - 1) / 2 variants, less the pairs of two levels of one component."""
+    singles = [(departure,) for departure in departures]
+    twos = [(one, two) for one, two in itertools.combinations(departures, 2) if one[0] != two[0]]
+    return Design(variants=_variants([(), *singles, *twos]))
+
+
+@grid("full", "every combination: 2^k variants, all main effects and interactions", factorial=True)
+def full(departures: Sequence[Departure]) -> Design:
+    """2^k variants, those with fewer departures first."""
+    one_level_each(departures)
+    subsets = (itertools.combinations(departures, size) for size in range(len(departures) + 1))
+    return Design(variants=_variants(list(itertools.chain.from_iterable(subsets))))
+
+
+@grid("fractional", "a resolution IV fraction of `full`: main effects free of two-way aliases", factorial=True)
+def fractional(departures: Sequence[Departure]) -> Design:
+    """The smallest two-level fraction of resolution IV or more (pyDOE), 16 variants for 5 to 8 components.
+
+    The reference is added for the controls where the fraction does not hold it.
+    """
+    import numpy as np
+    from pydoe import fracfact_by_res
+
+    one_level_each(departures)
+    if len(departures) < 4:
+        raise InputError(f"fractional needs 4 components or more, not {len(departures)}; take --grid full.")
+    signs = fracfact_by_res(len(departures), 4)
+    chosen = [tuple(itertools.compress(departures, row > 0)) for row in signs]
+    if () not in chosen:
+        chosen.insert(0, ())
+    return Design(
+        variants=_variants(sorted(chosen, key=len)), aliases=_aliases(np.asarray(signs), [name for name, _ in departures])
+    )
+
+
+def _aliases(signs: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:
+    """Main effects and two-way interactions that share a column of `signs` (runs, factors), up to sign."""
+    import numpy as np
+
+    words: dict[tuple[float, ...], list[str]] = {}
+    for size in (1, 2):
+        for factors in itertools.combinations(range(len(names)), size):
+            column = np.prod(signs[:, factors], axis=1)
+            column = column * column[0]  # a column and its negative are one alias
+            words.setdefault(tuple(column), []).append("*".join(names[index] for index in factors))
+    return tuple(" = ".join(group) for group in words.values() if len(group) > 1)

@@ -1,0 +1,138 @@
+"""Measures how active a component is in a trained reference: see `ablations.types.Activity`.
+
+A toggle whose activity is near zero is null by construction, and its effect says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ablations.data.load import Data
+from ablations.train import Examples, shuffle_labels, split_examples, start
+from ablations.types import Budget
+from models.layers import Dropout, LocalResponseNorm
+from models.layout import layout, parameters
+from models.network import Network, build
+from models.spec import Spec
+
+Rewrite = Callable[[Spec], Spec]
+
+BATCH = 256  # images that an activity is measured on
+
+
+class Probe:
+    """A trained reference with what is needed to ask what a rewrite would change in it."""
+
+    def __init__(
+        self, network: Network, spec: Spec, *, seed: int, budget: Budget, data: Data, device: torch.device
+    ) -> None:
+        self.network, self.spec, self.seed = network, spec, seed
+        self.budget, self.data, self.device = budget, data, device
+        self.training, self.evaluation = split_examples(spec, seed=seed, budget=budget, data=data, device=device)
+        self.index = torch.arange(min(BATCH, self.evaluation.count, self.training.count))
+
+    def logit_change(self, rewrite: Rewrite) -> float:
+        """Relative change of the logits when the trained weights run in the rewritten network."""
+        changed = build(
+            rewrite(self.spec),
+            num_classes=self.data.num_classes,
+            image_size=self.budget.image_size,
+            channels=self.data.channels,
+        )
+        changed.load_state_dict(self.network.state_dict())
+        return _relative(self._logits(self.network), self._logits(changed.to(self.device)))
+
+    def initial_logit_change(self, rewrite: Rewrite) -> float:
+        """Relative change of the untrained network's logits."""
+        before, after = (
+            self._logits(start(spec, seed=self.seed, budget=self.budget, data=self.data, device=self.device))
+            for spec in (self.spec, rewrite(self.spec))
+        )
+        return _relative(before, after)
+
+    def denominator_spread(self) -> float:
+        """Standard deviation over mean of the local response normalisation's denominator, the largest of the layers.
+
+        Zero where there is no such layer.
+        """
+        spreads: list[float] = []
+
+        def record(layer: torch.nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            assert isinstance(layer, LocalResponseNorm)
+            denominator = layer.denominator(inputs[0])
+            spreads.append(float(denominator.std() / denominator.mean()))
+
+        layers = [layer for layer in self.network.modules() if isinstance(layer, LocalResponseNorm)]
+        handles = [layer.register_forward_hook(record) for layer in layers]
+        self._logits(self.network)
+        for handle in handles:
+            handle.remove()
+        return max(spreads, default=0.0)
+
+    @torch.no_grad()
+    def dropout_change(self) -> float:
+        """Relative change of the logits between a pass with masks and one without."""
+        plain = self._logits(self.network)
+        # Only the dropout layers train: a batch norm in training would change the logits too.
+        for layer in self.network.modules():
+            layer.train(isinstance(layer, Dropout))
+        masked: Tensor = self.network(self.evaluation.plain(self.index))
+        self.network.eval()
+        return _relative(plain, masked)
+
+    def pixel_change(self, rewrite: Rewrite) -> float:
+        """Root mean square change of the augmented training pixels, in standard deviations of the pixels."""
+        before = self.training.augmented(self.index, self.training.draws(self.seed, 1))
+        other = _with_spec(self.training, rewrite(self.spec))
+        after = other.augmented(self.index, other.draws(self.seed, 1))
+        scale = 1.0 if self.spec.unit_scale else self.data.std
+        return float((after - before).square().mean().sqrt()) / scale
+
+    def parameter_change(self, rewrite: Rewrite) -> float:
+        """Relative change of the number of parameters."""
+        before, after = (
+            parameters(
+                layout(
+                    spec,
+                    num_classes=self.data.num_classes,
+                    image_size=self.budget.image_size,
+                    channels=self.data.channels,
+                )
+            )
+            for spec in (self.spec, rewrite(self.spec))
+        )
+        return abs(after - before) / before
+
+    def decay_share(self) -> float:
+        """Norm of the weight decay over the norm of the loss gradient, on one batch of training images."""
+        self.network.eval()
+        inputs = self.training.augmented(self.index, self.training.draws(self.seed, 1))
+        labels = self.training.labels[self.index.to(self.device)]
+        weights = [weight for weight in self.network.parameters() if weight.dim() > 1]
+        gradients = torch.autograd.grad(F.cross_entropy(self.network(inputs), labels), weights)
+        norms = [torch.stack([part.detach().norm() for part in parts]).norm() for parts in (weights, gradients)]
+        return self.spec.weight_decay * float(norms[0] / norms[1])
+
+    def label_change(self, rewrite: Rewrite) -> float:
+        """Share of the training labels that the rewrite makes different."""
+        labels = self.training.labels.cpu()
+        return float((shuffle_labels(labels, rewrite(self.spec), self.seed) != labels).float().mean())
+
+    @torch.inference_mode()
+    def _logits(self, network: Network) -> Tensor:
+        network.eval()
+        logits: Tensor = network(self.evaluation.plain(self.index))
+        return logits
+
+
+def _relative(before: Tensor, after: Tensor) -> float:
+    """|after - before| / |before| in the Euclidean norm over the batch and the classes."""
+    return float((after - before).norm() / before.norm())
+
+
+def _with_spec(examples: Examples, spec: Spec) -> Examples:
+    return Examples(data=examples.data, spec=spec, size=examples.size, images=examples.images, labels=examples.labels)

@@ -1,0 +1,127 @@
+"""Where a result came from: commit, command, machine and versions.  Standard library only."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ablations import __version__
+
+_PACKAGE = Path(__file__).resolve().parent
+_PACKAGES = ("torch", "numpy", "pandas", "scipy", "statsmodels", "ray", "mlflow")  # that can move a number
+
+
+def provenance(*, command: str, threads: int, device: str) -> dict[str, Any]:
+    """Plain JSON values that say how a result came about; `started` is now, in UTC, to the second.
+
+    `commit` is "" where no git checkout holds the package, and `commit_note` then says why; `dirty`
+    counts changed and new files under `ablations/` and `models/`.  The host's and the user's names
+    are not recorded.  What torch knows is read only where torch has been imported already.
+    """
+    commit, dirty, note = source(_PACKAGE)
+    return {
+        "commit": commit,
+        "commit_note": note,
+        "dirty": dirty,
+        "command": command,
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "hardware": {**_machine(), "gpu": _gpu(device)},
+        "versions": dict(_versions()),
+        "threads": threads,
+        "device": device,
+        "cpu_capability": _cpu_capability(),
+    }
+
+
+@functools.cache
+def source(package: Path) -> tuple[str, bool | None, str]:
+    """The commit that `package` was checked out from, whether it was changed since, and a note.
+
+    Looked up once per process, as the code that runs is the code that was imported.
+    """
+    tracked, _ = _git(package, "ls-files", "--error-unmatch", "__init__.py")
+    head, why = _git(package, "rev-parse", "HEAD")
+    if not tracked or not head:  # a wheel in somebody else's checkout is not of that checkout's commit
+        return "", None, f"{why or 'the package is no part of a git checkout'}; version {__version__}"
+    changed, why = _git(package.parent, "status", "--porcelain", "--", package.name, "models")
+    return head, None if why else bool(changed), why
+
+
+def _git(folder: Path, *arguments: str) -> tuple[str, str]:
+    """What git printed in `folder`, or "" and why it printed nothing."""
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # many workers may ask at once
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            env=environment,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return "", f"git did not answer ({type(error).__name__})"
+    if done.returncode:
+        return "", f"git found no checkout with a commit (exit code {done.returncode})"
+    return done.stdout.strip(), ""
+
+
+@functools.cache
+def _versions() -> tuple[tuple[str, str], ...]:
+    found = [("python", platform.python_version()), ("ablations", __version__)]
+    for name in _PACKAGES:
+        try:
+            found.append((name, importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return tuple(found)
+
+
+@functools.cache
+def _machine() -> dict[str, Any]:
+    return {"cpu": _cpu_model(), "cores": _cores(), "memory_gib": _memory_gib()}
+
+
+def _cpu_model() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    except OSError:  # not Linux
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    """The cores that this process may use, which in a container or under Slurm are fewer than there are."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory_gib() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _gpu(device: str) -> str | None:
+    """The name of the GPU behind `device`; None on any other device, where asking would claim GPU memory."""
+    torch = sys.modules.get("torch")
+    if torch is None or not device.startswith("cuda") or not torch.cuda.is_available():
+        return None
+    return str(torch.cuda.get_device_name(device))
+
+
+def _cpu_capability() -> str | None:
+    torch = sys.modules.get("torch")
+    return None if torch is None else str(torch.backends.cpu.get_cpu_capability())

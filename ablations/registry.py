@@ -1,0 +1,100 @@
+"""The components: found by being a file in `ablations/components`, looked up by name.
+
+A folder of one's own joins through the environment variable ABLATIONS_COMPONENTS, which worker
+processes inherit.  Standard library only: planning a study imports no torch.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+from ablations.names import unknown
+from ablations.types import Component, Variant
+from models.spec import Spec, leaves
+
+_COMPONENTS: dict[str, Component] = {}
+_LOADED: set[Path] = set()
+_HOME = Path(__file__).parent / "components"
+
+
+def register(component: Component) -> Component:
+    """`component`, now known by its name.  A duplicate name or a component without levels raises ValueError."""
+    if component.name in _COMPONENTS:
+        raise ValueError(f"component {component.name!r} is registered twice")
+    if not component.levels:
+        raise ValueError(f"component {component.name!r} has no levels")
+    _COMPONENTS[component.name] = component
+    return component
+
+
+def components() -> dict[str, Component]:
+    """Every component by name, in alphabetical order; loads what has not been loaded yet."""
+    for path in sorted(_files()):
+        if path not in _LOADED:
+            _LOADED.add(path)
+            _load(path)
+    return dict(sorted(_COMPONENTS.items()))
+
+
+def component(name: str) -> Component:
+    """The component of that name.  Raises ValueError with the nearest name."""
+    known = components()
+    if name not in known:
+        raise unknown("component", name, known)
+    return known[name]
+
+
+def derive(spec: Spec, variant: Variant) -> Spec:
+    """`spec` under the rewrites of `variant`.  Raises ValueError on an unknown component or level."""
+    for name, level in variant.departures:
+        levels = component(name).levels
+        if level not in levels:
+            raise unknown(f"level of {name}", level, levels)
+        spec = levels[level](spec)
+    return spec
+
+
+def conflict(spec: Spec, first: tuple[str, str], second: tuple[str, str]) -> str | None:
+    """Why two departures cannot be combined on `spec`, or None: computed from what they rewrite.
+
+    They can when the order does not matter and neither makes the other a no-op.
+    """
+    if first[0] == second[0]:
+        return f"two levels of {first[0]}"
+    one, two = (Variant(departures=(departure,)) for departure in (first, second))
+    both, reversed_ = derive(derive(spec, one), two), derive(derive(spec, two), one)
+    if both == reversed_ and both != derive(spec, one) and both != derive(spec, two):
+        return None
+    shared = sorted(_touched(spec, one) & _touched(spec, two))
+    return f"{one.label} and {two.label} both rewrite {', '.join(shared)}"
+
+
+def _touched(spec: Spec, variant: Variant) -> set[str]:
+    before, after = leaves(spec), leaves(derive(spec, variant))
+    return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+
+
+def _files() -> Iterator[Path]:
+    folders: Iterable[str] = filter(None, os.environ.get("ABLATIONS_COMPONENTS", "").split(os.pathsep))
+    for folder in [_HOME, *map(Path, folders)]:
+        if not folder.is_dir():
+            raise ValueError(f"ABLATIONS_COMPONENTS names {str(folder)!r}, which is not a folder.")
+        yield from (path.resolve() for path in folder.glob("*.py") if not path.stem.startswith("_"))
+
+
+def _load(path: Path) -> ModuleType:
+    if path.parent == _HOME.resolve():
+        return importlib.import_module(f"ablations.components.{path.stem}")
+    # Two folders may hold a file of one name; the registry refuses a second component of one name.
+    name = f"ablations_extra_{path.stem}_{abs(hash(path))}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,154 @@
+"""Everything that a study's records say -> one Report value -> report.html and report.md.
+
+    python -m ablations.report STUDY
+
+renders again from the records alone.  This report makes no verdicts.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ablations.sections.document import Report
+    from ablations.types import Effect, Result, Study
+
+TEMPLATES = Path(__file__).parent / "templates"
+NO_VERDICTS = "This report makes no verdicts: it shows estimates and how uncertain they are."
+
+
+def build(study: Study, results: Sequence[Result], problems: Sequence[str]) -> Report:
+    """The whole report as plain text, tables and SVG; `problems` are sentences on records that cannot be read."""
+    from ablations import store
+    from ablations.sections import background, comparisons, outcomes
+    from ablations.sections.document import Report
+    from ablations.sections.evidence import Evidence
+
+    evidence = Evidence(study=study, results=results, problems=problems, table=store.table(study, results))
+    before = (background.components,)
+    findings = (comparisons.effects, comparisons.controls, comparisons.interactions)
+    descriptions = (outcomes.curves, outcomes.errors, background.activity, outcomes.cost)
+    after = (background.failures, background.origin, background.trials)
+    made = [make(evidence) for make in (*before, *findings, *descriptions, *after)]
+    return Report(
+        name=study.name,
+        label=background.label(study.seeds),
+        summary=(*background.summary(evidence), comparisons.headline(evidence), NO_VERDICTS),
+        sections=tuple(section for section in made if section),
+    )
+
+
+def write(report: Report, folder: Path) -> tuple[Path, Path]:
+    """The paths of report.html, one file that needs nothing else, and of report.md beside its figures/."""
+    figures = folder / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    for stale in figures.glob("*.svg"):
+        stale.unlink()
+    for picture in report.pictures:
+        (figures / f"{picture.name}.svg").write_text(picture.svg, encoding="utf-8")
+    return _render("report.html", report, folder), _render("report.md", report, folder)
+
+
+def effect_lines(study: Study, table: pd.DataFrame) -> str:
+    """The effects as fixed-width text for a terminal, in plain ASCII."""
+    from ablations.effects import effects
+
+    metric = f"{study.budget.evaluate_on}_top1_error_percent"
+    head = ("component", "change", "estimand", "effect", "95% interval", "n")
+    rows = [head, *(_effect_line(effect) for effect in effects(study, table, metric))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    lines = ["  ".join(_align(cell, column, widths) for column, cell in enumerate(row)).rstrip() for row in rows]
+    title = f"Change in {study.budget.evaluate_on} top-1 error, percentage points; above zero the change made it worse."
+    return "\n".join([title, "No verdicts are made here.", "", *lines])
+
+
+def main() -> None:
+    """The command line: two paths on standard output, or one sentence on standard error and exit code 2."""
+    import tyro
+
+    study, results, reports = tyro.cli(_arguments, prog="python -m ablations.report")
+    try:
+        paths = render(study, Path(results), Path(reports))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+    print(*paths, sep="\n")
+
+
+def render(study: str, results: Path, reports: Path) -> tuple[Path, Path]:
+    """The paths of both reports of a study, given by its name under `results` or by its folder.
+
+    Raises ValueError when there is no such study.
+    """
+    folder = _find(study, results)
+    from ablations import store
+
+    return write(build(*store.read(folder)), reports / folder.resolve().name)
+
+
+def _arguments(study: str, /, results: str = "results", reports: str = "reports") -> tuple[str, str, str]:
+    """Render the report of a study again, from its records alone.
+
+    Args:
+        study: its name, or the path of its folder
+        results: the folder that holds the studies' records
+        reports: the folder that the reports go to
+    """
+    return study, results, reports
+
+
+def _find(study: str, results: Path) -> Path:
+    from ablations.names import unknown
+
+    for folder in (results / study, Path(study)):
+        if (folder / "study.json").is_file():
+            return folder
+    known = sorted(path.parent.name for path in results.glob("*/study.json"))
+    if not known:
+        raise ValueError(f"unknown study {study!r}: there is no study in {str(results)!r}.")
+    raise unknown("study", study, known)
+
+
+def _render(name: str, report: Report, folder: Path) -> Path:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=name.endswith(".html"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["words"] = _markdown
+    path = folder / name
+    path.write_text(environment.get_template(f"{name}.j2").render(report=report), encoding="utf-8")
+    return path
+
+
+def _markdown(text: str) -> str:
+    """`text` on one line, with what Markdown would take for markup escaped."""
+    line = " ".join(text.split())
+    line = re.sub(r"([\\`*<>|\[\]~$])", r"\\\1", line)
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", line)
+
+
+def _effect_line(effect: Effect) -> tuple[str, ...]:
+    known = effect.low == effect.low  # not nan
+    interval = f"[{effect.low:+.2f}, {effect.high:+.2f}]" if known else "none"
+    estimate = f"{effect.estimate:+.2f}" if effect.estimate == effect.estimate else "none"
+    return effect.component, effect.level, effect.kind, estimate, interval, str(effect.n)
+
+
+def _align(cell: str, column: int, widths: Sequence[int]) -> str:
+    return cell.ljust(widths[column]) if column < 3 else cell.rjust(widths[column])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,348 @@
+"""python -m ablations.run: the composition root, from the command line to the report.
+
+Only light modules are imported at the top, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import platformdirs
+import tyro
+
+from ablations import grids
+from ablations.data.catalogue import DATASETS, DEFAULT, dataset
+from ablations.names import InputError, unknown
+from ablations.plan import departures_of, make_study
+from ablations.types import FINAL, Budget, Result, Study, Trial, Variant
+from models.layout import layout, macs, parameters
+from models.presets import PRESETS
+
+if TYPE_CHECKING:
+    from ablations.data.load import Data
+    from ablations.execute import Executor
+    from ablations.track_mlflow import Mirror
+    from ablations.trial import Context
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Trains variants of AlexNet that differ by one component or several, and reports what each is worth."""
+
+    grid: Annotated[str, tyro.conf.arg(help=f"Which variants: {', '.join(grids.GRIDS)}.")] = "one_out"
+    components: Annotated[
+        str,
+        tyro.conf.arg(help="Which components, as lrn,activation=tanh,pooling=all; empty: the grid's own choice."),
+    ] = ""
+    dataset: Annotated[str, tyro.conf.arg(help=f"{', '.join(DATASETS)}, or folder:PATH.")] = DEFAULT
+    data_root: Path | None = None
+    """Where data sets lie, or are downloaded to."""
+    preset: Annotated[str, tyro.conf.arg(help=f"The reference: {', '.join(PRESETS)}.")] = "cifar_small"
+    seeds: int | None = None
+    """Trainings of each variant (default: 3; 1 for smoke)."""
+    epochs: int = 5
+    """Passes over the training images."""
+    train_examples: int | None = None
+    """Training images an epoch (default: all)."""
+    batch_size: int = 128
+    """Images a step."""
+    image_size: int | None = None
+    """Pixels a side (default: the preset's, or the data set's if that is smaller)."""
+    evaluate_on: str = "test"
+    """test, or validation: a tenth held out of training, for anything that is chosen."""
+    executor: str = "ray"
+    """ray, or serial: one trial after another in this process."""
+    ray_address: str | None = None
+    """A running Ray cluster (default: one is started here)."""
+    cpus_per_trial: int = 1
+    """Processor threads a trial; two trials of one thread beat one of two."""
+    gpus_per_trial: float | None = None
+    """Share of a GPU a trial holds, 0.25 for four at once (default: 1 where there is one, else 0)."""
+    results: Path = Path("results")
+    """Where records go."""
+    reports: Path = Path("reports")
+    """Where reports go."""
+    mlflow_uri: str | None = None
+    """Tracking server or database (default: an SQLite file under --results)."""
+    no_mlflow: bool = False
+    """Leave MLflow out."""
+    name: str | None = None
+    """Of the study (default: grid, data set and preset)."""
+    dry_run: bool = False
+    """Print the plan and the time it takes, and train nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A study ready to run: its trials, its data, and what a trial may use."""
+
+    study: Study
+    trials: tuple[Trial, ...]
+    data: Data
+    gpus: float
+    workers: int
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0 done, 1 a trial failed, 2 bad input, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    config = tyro.cli(
+        Config, args=arguments, prog="python -m ablations.run", config=(tyro.conf.FlagCreatePairsOff,)
+    )
+    try:
+        check(config)
+        plan = make_plan(config, command=shlex.join(["python", "-m", "ablations.run", *arguments]))
+        announce(config, plan)
+        return 0 if config.dry_run else run(config, plan)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on where it was", file=sys.stderr)
+        return 130
+
+
+def check(config: Config) -> None:
+    """Raises InputError on what can be seen to be wrong before any data are read."""
+    grids.find(config.grid)
+    departures_of(words_of(config))
+    dataset(config.dataset)
+    for kind, value, allowed in (
+        ("preset", config.preset, PRESETS),
+        ("executor", config.executor, ("ray", "serial")),
+        ("value of --evaluate-on", config.evaluate_on, ("test", "validation")),
+    ):
+        if value not in allowed:
+            raise unknown(kind, value, allowed)
+    for option in ("seeds", "epochs", "train_examples", "batch_size", "image_size", "cpus_per_trial"):
+        value = getattr(config, option)
+        if value is not None and value < 1:
+            raise InputError(f"--{option.replace('_', '-')} is {value}; it must be 1 or more.")
+    if config.gpus_per_trial is not None and config.gpus_per_trial < 0:
+        raise InputError(f"--gpus-per-trial is {config.gpus_per_trial:g}; it must be 0 or more.")
+    for folder in (config.results, config.reports):
+        _writable(folder)
+
+
+def _writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"folder {str(folder)!r} cannot be written: {error.strerror}.") from None
+
+
+def words_of(config: Config) -> list[str]:
+    """The words of --components."""
+    return [word for word in config.components.replace(",", " ").split() if word]
+
+
+def make_plan(config: Config, *, command: str) -> Plan:
+    """The plan of `config`; decodes its data where that has not been done yet.
+
+    Raises InputError when the data cannot be had or the plan cannot be run here.
+    """
+    spec = PRESETS[config.preset].spec
+    native = dataset(config.dataset).native_size
+    image_size = config.image_size or min(spec.image_size, native or spec.image_size)
+
+    from ablations.data.load import load
+    from ablations.data.prepare import prepare
+    from ablations.trial import stored_size
+
+    folder = prepare(
+        config.dataset, data_root=config.data_root, size=stored_size(spec, image_size), cache=cache_folder()
+    )
+    data = load(folder)
+    budget = Budget(
+        epochs=config.epochs,
+        train_examples=_train_examples(config, data),
+        batch_size=config.batch_size,
+        image_size=image_size,
+        evaluate_on=config.evaluate_on,
+    )
+    study, trials = make_study(
+        name=config.name or "-".join([config.grid, _slug(config.dataset), config.preset]),
+        grid=config.grid,
+        words=words_of(config),
+        preset=config.preset,
+        dataset=config.dataset,
+        fingerprint=data.fingerprint,
+        num_classes=data.num_classes,
+        channels=data.channels,
+        seeds=config.seeds or (1 if config.grid == "smoke" else 3),
+        budget=budget,
+        command=command,
+    )
+    gpus, workers = _resources(config)
+    return Plan(study=study, trials=trials, data=data, gpus=gpus, workers=workers)
+
+
+def cache_folder() -> Path:
+    """Where decoded images are kept: ABLATIONS_CACHE, or the user's own cache folder."""
+    return Path(os.environ.get("ABLATIONS_CACHE") or platformdirs.user_cache_dir("ablations")).resolve()
+
+
+def _slug(name: str) -> str:
+    return Path(name.removeprefix("folder:")).name
+
+
+def _train_examples(config: Config, data: Data) -> int:
+    from ablations.data.load import held_out
+
+    held = int(held_out(data.train).sum()) if config.evaluate_on == "validation" else 0
+    available = len(data.train.labels) - held
+    asked = config.train_examples or available
+    if asked > available:
+        raise InputError(f"--train-examples {asked} is more than the {available} training images of {config.dataset}.")
+    return asked
+
+
+def _resources(config: Config) -> tuple[float, int]:
+    """GPUs a trial, and how many trials run side by side; of another machine's cluster, one is assumed."""
+    import torch
+
+    if config.ray_address:
+        return config.gpus_per_trial or 0.0, 1
+    cpus, devices = len(os.sched_getaffinity(0)), torch.cuda.device_count()
+    gpus = min(1.0, devices) if config.gpus_per_trial is None else config.gpus_per_trial
+    if gpus > devices:
+        raise InputError(f"--gpus-per-trial {gpus:g} is more than the {devices} GPUs of this machine.")
+    if config.cpus_per_trial > cpus:
+        raise InputError(f"--cpus-per-trial {config.cpus_per_trial} is more than the {cpus} of this machine.")
+    if config.executor == "serial":
+        return gpus, 1
+    return gpus, min(cpus // config.cpus_per_trial, int(devices / gpus) if gpus else cpus)
+
+
+def announce(config: Config, plan: Plan) -> None:
+    """Prints what will run, on which data and for how long; with --dry-run every variant too."""
+    import torch
+
+    from ablations.estimate import in_words, seconds_a_trial
+
+    study, budget = plan.study, plan.study.budget
+    print(f"study {study.name}: {len(study.variants)} variants x {study.seeds} seeds = {len(plan.trials)} trials")
+    print(
+        f"data {study.dataset}: {len(plan.data.train.labels):,} training and {len(plan.data.test.labels):,} test images, "
+        f"{len(plan.data.classes)} classes; --dataset takes {', '.join(DATASETS)} or folder:PATH"
+    )
+    print(
+        f"each trial: {study.preset} at {budget.image_size} px, {budget.epochs} epochs of {budget.train_examples:,} "
+        "images; more with --epochs, --train-examples, --seeds, --preset",
+        flush=True,
+    )
+    device = torch.device("cuda" if plan.gpus else "cpu")
+    seconds = seconds_a_trial(plan.trials, plan.data, threads=config.cpus_per_trial, device=device)
+    total = sum(seconds[trial.variant] for trial in plan.trials) / plan.workers
+    if config.dry_run:
+        _print_variants(plan, seconds)
+    where = f"{plan.workers} side by side on {'a GPU' if plan.gpus else 'processor cores'}"
+    print(f"expected: about {in_words(total)}, {where}, from timing a few steps", flush=True)
+
+
+def _print_variants(plan: Plan, seconds: Mapping[Variant, float]) -> None:
+    print(f"\n{'variant':<44}{'parameters':>12}{'MACs':>14}{'a trial':>10}")
+    data, size = plan.data, plan.study.budget.image_size
+    for trial in plan.trials[: len(plan.study.variants)]:
+        layers = layout(trial.spec, num_classes=data.num_classes, image_size=size, channels=data.channels)
+        row = f"{parameters(layers):>12,}{macs(layers):>14,}{seconds[trial.variant]:>8.1f} s"
+        print(f"{trial.variant.label:<44}{row}")
+    for skipped in plan.study.skipped:
+        print(f"skipped {skipped.variant.label}: {skipped.reason}")
+    for alias in plan.study.aliases:
+        print(f"alias {alias}")
+    print()
+
+
+def run(config: Config, plan: Plan) -> int:
+    """Trains what has no record yet, mirrors it to MLflow, writes the report; 1 when a trial failed."""
+    from ablations import store
+    from ablations.progress import Progress
+
+    folder = (config.results / plan.study.name).resolve()
+    store.write_study(folder, plan.study)
+    results, problems = store.read_results(folder, plan.study.keys)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    finished = [result for result in results if result.status in FINAL]
+    missing = [trial for trial in plan.trials if trial.key not in {result.trial.key for result in finished}]
+    mirror = _mirror(config, plan.study, finished)
+
+    with Progress(len(plan.trials), already=len(finished), evaluate_on=plan.study.budget.evaluate_on) as progress:
+
+        def on_result(result: Result) -> None:
+            progress(result)
+            if mirror:
+                mirror.trial(result)
+
+        if missing:
+            _executor(config, plan)(missing, _context(config, plan, folder), on_result)
+    return _finish(config, plan.study, folder, mirror)
+
+
+def _context(config: Config, plan: Plan, folder: Path) -> Context:
+    from ablations.trial import Context
+
+    return Context(
+        folder=folder,
+        cache=cache_folder(),
+        data_root=config.data_root and config.data_root.resolve(),
+        threads=config.cpus_per_trial,
+        gpus=plan.gpus,
+        command=plan.study.command,
+    )
+
+
+def _executor(config: Config, plan: Plan) -> Executor:
+    if config.executor == "serial":
+        from ablations.execute import serial
+
+        return serial
+    from ablations.execute_ray import RayExecutor
+
+    return RayExecutor(cpus_per_trial=config.cpus_per_trial, gpus_per_trial=plan.gpus, address=config.ray_address)
+
+
+def _mirror(config: Config, study: Study, finished: Sequence[Result]) -> Mirror | None:
+    """The MLflow view, with what was finished before already in it; None with --no-mlflow."""
+    if config.no_mlflow:
+        return None
+    from ablations.track_mlflow import connect, default_uri
+
+    mirror = connect(
+        config.mlflow_uri or default_uri(config.results), study, artifacts=(config.results / "mlflow").resolve()
+    )
+    for result in finished:
+        mirror.trial(result)
+    return mirror
+
+
+def _finish(config: Config, study: Study, folder: Path, mirror: Mirror | None) -> int:
+    from ablations import report, store
+
+    _, results, problems = store.read(folder)
+    store.write_table(folder, study, results)
+    html, markdown = report.write(report.build(study, results, problems), config.reports / study.name)
+    if mirror:
+        mirror.report(config.reports / study.name)
+    print(f"\n{report.effect_lines(study, store.table(study, results))}\n")
+    print(f"report: {html}\n        {markdown}\nrecords: {folder}")
+    if mirror:
+        print(f"MLflow: {mirror.ui_command}")
+    failed = [result for result in results if result.status not in FINAL]
+    if failed:
+        print(f"{len(failed)} trials failed; the same command tries them again", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

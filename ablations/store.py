@@ -1,0 +1,154 @@
+"""Records <-> disk <-> DataFrame.  results/<study>/: study.json, trials/<key>.json, table.csv.
+
+The records are the truth: what is run is decided by them, and every view is made from them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ablations.names import InputError
+from ablations.types import Result, Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write_json(path: Path, record: Mapping[str, Any]) -> None:
+    """Writes `record` so that a reader sees the old file or the whole new one, never a part.
+
+    A temporary name in the same folder, flushed to the disk, then renamed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w") as file:
+            # A diverged curve holds nan, which JSON has no word for and Python's reader accepts.
+            json.dump(record, file, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def trial_path(folder: Path, key: str) -> Path:
+    """Where the record of a trial lies in the study's folder."""
+    return folder / "trials" / f"{key}.json"
+
+
+def write_result(folder: Path, result: Result) -> Path:
+    """The record of `result`, written.  A corrupt record in its place is kept beside it as `.corrupt`."""
+    path = trial_path(folder, result.trial.key)
+    if path.exists() and read_result(path)[0] is None:
+        path.replace(path.with_suffix(".json.corrupt"))
+    write_json(path, result.to_dict())
+    return path
+
+
+def read_result(path: Path) -> tuple[Result | None, str]:
+    """The result in `path`, or None and one sentence that says why it cannot be read."""
+    try:
+        result = Result.from_dict(json.loads(path.read_text()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        return None, f"record {path} cannot be read ({reason}); its trial counts as not run"
+    if path.stem != result.trial.key:
+        return None, f"record {path} holds the trial {result.trial.key}; its trial counts as not run"
+    return result, ""
+
+
+def write_study(folder: Path, study: Study) -> None:
+    """`study.json`, before the first trial runs.
+
+    Raises InputError when the folder holds a study that this one does not extend: only seeds,
+    components and variants may differ.
+    """
+    path = folder / "study.json"
+    if path.exists():
+        old = read_study(folder)
+        for name in ("grid", "preset", "fingerprint", "budget"):
+            before, after = getattr(old, name), getattr(study, name)
+            if before != after:
+                raise InputError(
+                    f"study {study.name!r} in {folder} has {name} {before}, and this run {after}: "
+                    "choose another --name, or another --results."
+                )
+    write_json(path, study.to_dict())
+
+
+def read_study(folder: Path) -> Study:
+    """The plan in `folder`.  Raises InputError when there is none or it cannot be read."""
+    path = folder / "study.json"
+    try:
+        return Study.from_dict(json.loads(path.read_text()))
+    except FileNotFoundError:
+        raise InputError(f"no study in {str(folder)!r}: study.json is missing.") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+
+
+def read(folder: Path) -> tuple[Study, list[Result], list[str]]:
+    """The plan, the results of its trials in the plan's order, and one sentence per corrupt record.
+
+    Records of other plans in the same folder (fewer seeds now, say) are left alone.
+    """
+    study = read_study(folder)
+    found, problems = read_results(folder, study.keys)
+    return study, found, problems
+
+
+def read_results(folder: Path, keys: Iterable[str]) -> tuple[list[Result], list[str]]:
+    """The results under these keys that are there, and one sentence per corrupt record."""
+    found: list[Result] = []
+    problems: list[str] = []
+    for key in keys:
+        path = trial_path(folder, key)
+        if path.exists():
+            result, problem = read_result(path)
+            if result:
+                found.append(result)
+            else:
+                problems.append(problem)
+    return found, problems
+
+
+def table(study: Study, results: Iterable[Result]) -> pd.DataFrame:
+    """One row a result: key, variant, seed, status, seconds, a column a component, and the last epoch's metrics.
+
+    A component's column holds the level's name or "reference".
+    """
+    import pandas as pd
+
+    names = list(dict.fromkeys(name for name, _ in study.components))
+    rows = []
+    for result in results:
+        levels = dict(result.trial.variant.departures)
+        rows.append(
+            {
+                "key": result.trial.key,
+                "variant": result.trial.variant.label,
+                "seed": result.trial.seed,
+                "status": result.status,
+                "seconds": result.seconds,
+                **{name: levels.get(name, "reference") for name in [*names, *study.controls]},
+                **result.metrics,
+            }
+        )
+    columns = ["key", "variant", "seed", "status", "seconds", *names, *study.controls]
+    return pd.DataFrame(rows, columns=None if rows else columns)
+
+
+def write_table(folder: Path, study: Study, results: Iterable[Result]) -> Path:
+    """table.csv, for a spreadsheet; numbers in full precision."""
+    path = folder / "table.csv"
+    table(study, results).to_csv(path, index=False)
+    return path

@@ -1,0 +1,152 @@
+"""What a tracking tool shows of a study and of a trial: names, tags, parameters, points.  Standard library only.
+
+A backend such as `track_mlflow` turns these plain values into its tool's own calls.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from ablations.types import Result, Study
+
+ROLE, STUDY, STUDY_ID, KEY, RECORD, STATUS = (
+    f"ablations.{word}" for word in ("role", "study", "study_id", "key", "record", "status")
+)
+NOTE, COMMIT, DIRTY, SOURCE = (
+    f"mlflow.{word}" for word in ("note.content", "source.git.commit", "source.git.dirty", "source.name")
+)
+_NO_ROW: Mapping[str, float] = {}
+_LONGEST = 5000  # characters of a value; mlflow takes 6000 of a parameter, 8000 of a tag
+
+
+class Point(NamedTuple):
+    """One value of one metric, at a time in milliseconds since 1970."""
+
+    name: str
+    value: float
+    at: int
+    step: int  # the epoch
+
+
+def study_params(study: Study) -> dict[str, str]:
+    """The plan's choices.  A plan that has grown gives others."""
+    return {
+        "grid": study.grid,
+        "components": ", ".join(f"{name}={level}" for name, level in study.components)[:_LONGEST],
+        "variants": str(len(study.variants)),
+        "seeds": str(study.seeds),
+        **_budget_params(study),
+    }
+
+
+def trial_params(study: Study, result: Result) -> dict[str, str]:
+    """`variant` and `seed` to group by, every component's level or "reference", and the budget."""
+    levels = dict(result.trial.variant.departures)
+    names = [*(name for name, _ in study.components), *study.controls, *levels]
+    return {
+        **{name: levels.get(name, "reference") for name in names},
+        "variant": result.trial.variant.label,
+        "seed": str(result.trial.seed),
+        **_budget_params(study),
+    }
+
+
+def _budget_params(study: Study) -> dict[str, str]:
+    budget = study.budget
+    return {
+        "preset": study.preset,
+        "dataset": study.dataset,
+        "epochs": str(budget.epochs),
+        "train_examples": str(budget.train_examples),
+        "batch_size": str(budget.batch_size),
+        "image_size": str(budget.image_size),
+        "evaluate_on": budget.evaluate_on,
+    }
+
+
+def study_tags(study: Study) -> dict[str, str]:
+    """What a study's run is found by, and where it came from."""
+    return {
+        ROLE: "study",
+        SOURCE: study.command[:_LONGEST] or "ablations",
+        NOTE: f"Study **{study.name}**: {len(study.variants)} variants x {study.seeds} seeds on {study.dataset}. "
+        "A view of the records under `results/`, which are the truth. Group the trials by `variant`.",
+        **_common_tags(study),
+    }
+
+
+def trial_tags(study: Study, result: Result) -> dict[str, str]:
+    """What a trial's run is found by, what came of it, and where it came from."""
+    origin = result.provenance
+    error = result.error[-_LONGEST:]  # the end of a traceback says what it was
+    tags = {
+        ROLE: "trial",
+        KEY: result.trial.key,
+        RECORD: digest(result),
+        STATUS: result.status,
+        SOURCE: str(origin.get("command", ""))[:_LONGEST] or "ablations",
+        COMMIT: str(origin.get("commit", "")),
+        DIRTY: "" if origin.get("dirty") is None else str(origin["dirty"]).lower(),
+        NOTE: f"**{result.status}**\n```\n{error}\n```" if error else "",
+        **_common_tags(study),
+    }
+    return {name: value for name, value in tags.items() if value}
+
+
+def _common_tags(study: Study) -> dict[str, str]:
+    return {
+        STUDY: study.name,
+        STUDY_ID: study_id(study),
+        "ablations.dataset": study.dataset,
+        "ablations.fingerprint": study.fingerprint,
+        "ablations.preset": study.preset,
+    }
+
+
+def study_id(study: Study) -> str:
+    """Twelve hex digits of the sha256 of the study's name."""
+    return hashlib.sha256(study.name.encode()).hexdigest()[:12]
+
+
+def trial_name(result: Result) -> str:
+    """`-lrn / seed 2`."""
+    return f"{result.trial.variant.label} / seed {result.trial.seed}"
+
+
+def digest(result: Result) -> str:
+    """Twelve hex digits of the sha256 of the whole record: another attempt at a trial has another."""
+    return hashlib.sha256(json.dumps(result.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def points(result: Result) -> Iterator[Point]:
+    """The curve with step = epoch, spread evenly over the trial's time, then what is known only at its end."""
+    begin, end = times(result)
+    step, row = 0, _NO_ROW
+    for index, row in enumerate(result.curve, start=1):
+        step = int(row.get("epoch", index))
+        at = begin + (end - begin) * index // len(result.curve)
+        yield from (Point(name, value, at, step) for name, value in row.items() if name != "epoch")
+    final = {
+        **{name: value for name, value in result.metrics.items() if name not in row},
+        **{f"activity.{name}": value for name, value in result.activity.items()},
+        "seconds": result.seconds,
+    }
+    yield from (Point(name, value, end, step) for name, value in final.items())
+
+
+def times(result: Result) -> tuple[int, int]:
+    """Beginning and end of the trial in milliseconds since 1970."""
+    length = round(result.seconds * 1000)
+    started = str(result.provenance.get("started", ""))
+    begin = milliseconds(started) - (0 if started else length)
+    return begin, begin + length
+
+
+def milliseconds(moment: str) -> int:
+    """Milliseconds since 1970 of an ISO 8601 time; of now when it is empty."""
+    return round((datetime.datetime.fromisoformat(moment).timestamp() if moment else time.time()) * 1000)

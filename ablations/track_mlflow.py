@@ -1,0 +1,299 @@
+"""Records -> MLflow, as a view: one parent run a study, one child run a trial.  The only file that imports mlflow.
+
+Runs are found by the tags `ablations.study_id` and `ablations.key` and written through explicit run ids,
+so mirroring a record twice changes nothing.  `python -m ablations.track_mlflow STUDY` makes the view
+from the records at any time; nothing is ever read from it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+# Read by mlflow when it is imported or when it calls: no telemetry, no chatter on the user's
+# terminal, and a server that hangs is given up within seconds rather than the default 4 minutes.
+for _name, _value in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+from mlflow import MlflowClient  # noqa: E402
+from mlflow.entities import Metric, Param, Run, RunTag  # noqa: E402
+
+from ablations import store, track  # noqa: E402
+from ablations.types import DONE, Result, Study  # noqa: E402
+
+EXPERIMENT = "ablations"
+PARENT = "mlflow.parentRunId"
+_METRICS, _PARAMS = 800, 100  # a batch; mlflow takes 1000 and 100, and 1000 of both together
+
+
+def default_uri(results: Path) -> str:
+    """The database beside the records: `sqlite:////.../results/mlflow.db`."""
+    return f"sqlite:///{results.resolve()}/mlflow.db"
+
+
+def ui_command(uri: str) -> str:
+    """What shows the view: a command for a database, the address itself for a server."""
+    if _is_server(uri):
+        return _without_password(uri)
+    return f"mlflow ui --workers 1 --backend-store-uri {shlex.quote(uri)}"
+
+
+class Mirror:
+    """A study's runs in MLflow.  Every method may raise what mlflow raises; `connect` gives one that does not.
+
+    `artifacts` is the folder for reports, by default `mlflow-artifacts` beside a database; a server
+    keeps its own.  `started` is the study's beginning in ISO 8601, by default now.
+    """
+
+    def __init__(self, uri: str, study: Study, *, artifacts: Path | None = None, started: str = "") -> None:
+        self._study = study
+        self._client = MlflowClient(tracking_uri=uri)
+        self._experiment = _experiment(self._client, uri, artifacts)
+        runs = self._runs()
+        self._parent = self._adopt([run for run in runs if run.data.tags[track.ROLE] == "study"], started)
+        self._known = self._take_over([run for run in runs if run.data.tags[track.ROLE] == "trial"])
+
+    def trial(self, result: Result) -> None:
+        """Mirrors a record; does nothing when it is there already.  An older record of the trial is replaced."""
+        key, digest = result.trial.key, track.digest(result)
+        run_id, known = self._known.get(key, ("", ""))
+        if known == digest:
+            return
+        if run_id:  # a new run rather than an update, so that no metric of another attempt is left in it
+            self._client.delete_run(run_id)
+        begin, end = track.times(result)
+        tags = {PARENT: self._parent, **track.trial_tags(self._study, result)}
+        run = self._client.create_run(self._experiment, begin, tags, track.trial_name(result)).info.run_id
+        for metrics, params in _batches(track.points(result), track.trial_params(self._study, result)):
+            self._client.log_batch(run, metrics=metrics, params=params)
+        self._client.set_terminated(run, "FINISHED" if result.status == DONE else "FAILED", end)
+        self._known[key] = (run, digest)
+
+    def report(self, folder: Path) -> None:
+        """Mirrors the report in `folder` (html, markdown, figures) under `report` and ends the parent run."""
+        self._client.log_artifacts(self._parent, str(folder), "report")
+        self.end()
+
+    def end(self) -> None:
+        """Ends the parent run with a summary of the children that the plan holds."""
+        planned = set(self._study.keys)
+        runs = [run for run in self._runs() if run.data.tags.get(track.KEY) in planned]
+        done = sum(run.data.tags[track.STATUS] == DONE for run in runs)
+        begin = self._client.get_run(self._parent).info.start_time
+        end = max([begin, *(run.info.end_time or begin for run in runs)])
+        summary = {
+            "trials_planned": len(planned),
+            "trials_done": done,
+            "trials_failed": len(runs) - done,
+            "trial_seconds": sum(run.data.metrics.get("seconds", 0.0) for run in runs),
+        }
+        commits = sorted({run.data.tags.get(track.COMMIT, "") for run in runs} - {""})
+        tags = {**track.study_tags(self._study), track.COMMIT: " ".join(commits)}
+        # A fixed step and time: writing the same summary again adds no point.
+        metrics = [Metric(name, value, end, 0) for name, value in summary.items()]
+        self._client.log_batch(self._parent, metrics, tags=[RunTag(name, value) for name, value in tags.items()])
+        self._client.set_terminated(self._parent, "FINISHED", end)
+
+    def _adopt(self, runs: list[Run], started: str) -> str:
+        """The study's own run, found or created.
+
+        Parameters cannot be changed in MLflow, so a plan that has grown gets a new run.
+        """
+        params = track.study_params(self._study)
+        fitting = [run.info.run_id for run in runs if run.data.params == params]
+        parent = fitting[0] if fitting else self._create_parent(params, started)
+        for run in runs:
+            if run.info.run_id != parent:
+                self._client.delete_run(run.info.run_id)
+        self._client.update_run(parent, status="RUNNING")
+        return parent
+
+    def _create_parent(self, params: dict[str, str], started: str) -> str:
+        tags, begin = track.study_tags(self._study), track.milliseconds(started)
+        run = self._client.create_run(self._experiment, begin, tags, self._study.name)
+        self._client.log_batch(run.info.run_id, params=[Param(name, value) for name, value in params.items()])
+        return str(run.info.run_id)
+
+    def _take_over(self, runs: list[Run]) -> dict[str, tuple[str, str]]:
+        """Key -> run id and the record's digest, which is "" where mirroring broke off."""
+        known: dict[str, tuple[str, str]] = {}
+        for run in runs:
+            run_id, key = run.info.run_id, run.data.tags[track.KEY]
+            if key in known:  # two drivers mirrored one study at once
+                self._client.delete_run(run_id)
+                continue
+            if run.data.tags[PARENT] != self._parent:
+                self._client.set_tag(run_id, PARENT, self._parent)
+            known[key] = (run_id, "" if run.info.status == "RUNNING" else run.data.tags[track.RECORD])
+        return known
+
+    def _runs(self) -> list[Run]:
+        """The study's run and its trials', latest first."""
+        # By a hash of the name, because the filter's language has no way to escape a quote.
+        condition = f"tags.`{track.STUDY_ID}` = '{track.study_id(self._study)}'"
+        runs: list[Run] = []
+        token: str | None = None
+        while True:
+            page = self._client.search_runs([self._experiment], condition, max_results=1000, page_token=token)
+            runs += page
+            token = page.token
+            if not token:
+                return runs
+
+
+class Guarded:
+    """A Mirror that costs at most one line on standard error; after a failure its methods do nothing."""
+
+    def __init__(self, uri: str, study: Study, *, artifacts: Path | None, results: Path) -> None:
+        self._uri, self._study, self._results = uri, study, results
+        self._mirror: Mirror | None = None
+        self._try(lambda: setattr(self, "_mirror", Mirror(uri, study, artifacts=artifacts)))
+
+    @property
+    def alive(self) -> bool:
+        """Whether everything so far has been mirrored."""
+        return self._mirror is not None
+
+    def trial(self, result: Result) -> None:
+        """Mirrors a record, if MLflow can be reached."""
+        if mirror := self._mirror:
+            self._try(lambda: mirror.trial(result))
+
+    def report(self, folder: Path) -> None:
+        """Mirrors the report and ends the parent run, if MLflow can be reached."""
+        if mirror := self._mirror:
+            self._try(lambda: mirror.report(folder))
+
+    def _try(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:  # whatever a view does wrong, the study goes on
+            self._mirror = None
+            print(
+                f"MLflow at {_without_password(self._uri)} cannot be reached ({_reason(error)}); the records under "
+                f"{self._results} are complete, and `{self._later()}` mirrors them later.",
+                file=sys.stderr,
+            )
+
+    def _later(self) -> str:
+        words = ["python", "-m", "ablations.track_mlflow", self._study.name]
+        words += [] if self._results == Path("results") else ["--results", str(self._results)]
+        words += [] if self._uri == default_uri(self._results) else ["--mlflow-uri", _without_password(self._uri)]
+        return shlex.join(words)
+
+
+def connect(uri: str, study: Study, *, artifacts: Path | None = None, results: Path = Path("results")) -> Guarded:
+    """The study's mirror, in which any failure costs one line and never an exception."""
+    return Guarded(uri, study, artifacts=artifacts, results=results)
+
+
+def rebuild(uri: str, folder: Path, *, report: Path, artifacts: Path | None = None) -> list[str]:
+    """Mirrors every record of the study in `folder` and its report, if there is one.
+
+    Returns a sentence per record that cannot be read.  Raises ValueError when there is no study,
+    and what mlflow raises.
+    """
+    study, results, problems = store.read(folder)
+    started = min((str(result.provenance.get("started", "")) for result in results), default="")
+    mirror = Mirror(uri, study, artifacts=artifacts, started=started)
+    for result in results:
+        mirror.trial(result)
+    if report.is_dir():
+        mirror.report(report)
+    else:
+        mirror.end()
+    return problems
+
+
+def _experiment(client: MlflowClient, uri: str, artifacts: Path | None) -> str:
+    """The id of the experiment, created or brought back from the trash where it must be."""
+    if found := client.get_experiment_by_name(EXPERIMENT):
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+    if _is_server(uri):
+        return str(client.create_experiment(EXPERIMENT))
+    # Left to itself mlflow would put artifacts into ./mlruns of whatever folder we are in.
+    beside = Path(uri.removeprefix("sqlite:///")).parent / "mlflow-artifacts"
+    return str(client.create_experiment(EXPERIMENT, (artifacts or beside).resolve().as_uri()))
+
+
+def _batches(points: Iterable[track.Point], params: dict[str, str]) -> Iterator[tuple[list[Metric], list[Param]]]:
+    """What one call may carry: nearly always a trial's everything."""
+    metrics = [_metric(point) for point in points]
+    pairs = [Param(name, value) for name, value in params.items()]
+    for index in range(max(math.ceil(len(metrics) / _METRICS), math.ceil(len(pairs) / _PARAMS))):
+        yield (
+            metrics[index * _METRICS : (index + 1) * _METRICS],
+            pairs[index * _PARAMS : (index + 1) * _PARAMS],
+        )
+
+
+def _metric(point: track.Point) -> Metric:
+    # mlflow would turn an infinity into 1.8e308, which flattens every chart that it is in.
+    value = math.nan if math.isinf(point.value) else float(point.value)
+    return Metric(point.name, value, point.at, point.step)
+
+
+def _is_server(uri: str) -> bool:
+    return uri.startswith(("http://", "https://"))
+
+
+def _without_password(uri: str) -> str:
+    return re.sub(r"//[^@/]*@", "//", uri)
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what lies at the bottom: "connection refused" rather than four layers of wrapping."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+
+
+def main(study: str, results: Path = Path("results"), reports: Path = Path("reports"), mlflow_uri: str = "") -> int:
+    """Make the MLflow view of a study from its records.  What is mirrored already is left alone.
+
+    Args:
+        study: the study's name: a folder under the results.
+        results: the folder of all studies' records.
+        reports: the folder of all studies' reports.
+        mlflow_uri: a database or a server; without it, mlflow.db beside the records.
+    """
+    uri = mlflow_uri or default_uri(results)
+    try:
+        problems = rebuild(uri, results / study, report=reports / study)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except Exception as error:
+        print(f"MLflow at {_without_password(uri)} refused ({_reason(error)}).", file=sys.stderr)
+        return 2
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(ui_command(uri))
+    return 0
+
+
+# A database's first lines, and the pages of traceback before an error that our own line reports.
+if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+    for _name in ("mlflow", "alembic", "urllib3.connectionpool"):
+        logging.getLogger(_name).setLevel(logging.CRITICAL)
+
+if __name__ == "__main__":
+    import tyro
+
+    sys.exit(tyro.cli(main, config=(tyro.conf.PositionalRequiredArgs,)))

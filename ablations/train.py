@@ -1,0 +1,266 @@
+"""train(spec, ...) -> the trained network and its curve.  Needs torch and numpy, nothing else.
+
+Shapes: N examples, B batch, C channels, S side of a stored image.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ablations.data.augment import Draws, centre, crop, draw, to_input
+from ablations.data.load import Data, Split, held_out, stratified
+from ablations.names import unknown
+from ablations.streams import CPU, streams
+from ablations.types import Budget
+from models.init import initialise
+from models.network import Network, build
+from models.spec import Spec
+
+EVALUATION_BATCH = 500
+CHECK_EVERY = 50  # steps between looks for a diverged loss, each of which waits for the device
+
+# Fraction of the training that is done -> factor of the learning rate.
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
+    # Net #145 divided by ten after epochs 25, 51 and 79 of 91 (the released parameter file).
+    "step": lambda done: 0.1 ** sum(done >= epoch / 91 for epoch in (25, 51, 79)),
+}
+
+Row = dict[str, float]
+
+
+class DivergedError(Exception):
+    """The training loss is no longer finite."""
+
+    def __init__(self, epoch: int, curve: tuple[Row, ...]) -> None:
+        super().__init__(f"the training loss was not finite in epoch {epoch}")
+        self.curve = curve
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A trained network, one row of numbers an epoch, and which evaluation images it got right (N,) bool."""
+
+    network: Network
+    curve: tuple[Row, ...]
+    outcomes: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """What a training sees: images (N, S, S, C) uint8 and labels (N,) on the device, and the view of them."""
+
+    data: Data
+    spec: Spec
+    size: int  # pixels a side that the network sees
+    images: Tensor
+    labels: Tensor
+
+    @property
+    def count(self) -> int:
+        """How many examples there are."""
+        return len(self.labels)
+
+    def draws(self, seed: int, epoch: int) -> Draws:
+        """Every example's crop, flip and colour draw of one epoch, whichever of them the spec uses."""
+        slack = self.data.size + 2 * self.spec.crop_pad - self.size
+        stream = streams(seed, salt=self.spec.stream_salt)
+        return draw(self.count, slack=slack, channels=self.data.channels, stream=stream, epoch=epoch)
+
+    def augmented(self, index: Tensor, draws: Draws) -> Tensor:
+        """Inputs (B, C, size, size) of the examples `index` (B,) as training sees them."""
+        middle = torch.full_like(index, self.spec.crop_pad + centre(self.data.size, self.size))
+        top, left = (draws.top[index], draws.left[index]) if self.spec.random_crop else (middle, middle)
+        flip = draws.flip[index] if self.spec.flip else torch.zeros_like(draws.flip[index])
+        return self._inputs(index, top, left, flip, draws.alphas[index])
+
+    def plain(self, index: Tensor) -> Tensor:
+        """Inputs (B, C, size, size) of the examples `index` (B,) as evaluation sees them: the centre crop."""
+        middle = torch.full_like(index, self.spec.crop_pad + centre(self.data.size, self.size))
+        return self._inputs(index, middle, middle, torch.zeros(len(index), dtype=torch.bool), None)
+
+    def _inputs(self, index: Tensor, top: Tensor, left: Tensor, flip: Tensor, alphas: Tensor | None) -> Tensor:
+        device = self.images.device
+        where = (position.to(device) for position in (index, top, left, flip))
+        pixels = crop(self.images, *where, size=self.size, pad=self.spec.crop_pad)
+        return to_input(pixels, self.data, self.spec, alphas)
+
+
+def split_examples(
+    spec: Spec, *, seed: int, budget: Budget, data: Data, device: torch.device
+) -> tuple[Examples, Examples]:
+    """What is trained on and what is evaluated on, on `device`.
+
+    With `evaluate_on` "validation", a tenth of the training images, chosen by their content, is
+    evaluated on and left out of training.  Raises ValueError when fewer images are there than asked.
+    """
+    training, evaluation = data.train, data.test
+    if budget.evaluate_on == "validation":
+        held = held_out(data.train)
+        training, evaluation = _take(data.train, ~held), _take(data.train, held)
+    if budget.train_examples < len(training.labels):
+        training = _take(training, stratified(training.labels, budget.train_examples))
+    elif budget.train_examples > len(training.labels):
+        raise ValueError(
+            f"--train-examples {budget.train_examples} is more than the {len(training.labels)} training images"
+        )
+    labels = shuffle_labels(training.labels, spec, seed)
+    parts = ((training.images, labels), (evaluation.images, evaluation.labels))
+    first, second = (
+        Examples(
+            data=data, spec=spec, size=budget.image_size, images=images.to(device), labels=targets.to(device)
+        )
+        for images, targets in parts
+    )
+    return first, second
+
+
+def _take(split: Split, chosen: Tensor) -> Split:
+    return Split(images=split.images[chosen], labels=split.labels[chosen])
+
+
+def shuffle_labels(labels: Tensor, spec: Spec, seed: int) -> Tensor:
+    """`labels` (N,) with a share of them, `spec.shuffled_labels`, permuted among themselves."""
+    generator = streams(seed, salt=spec.stream_salt)("labels")
+    order = torch.randperm(len(labels), generator=generator)
+    chosen = order[: round(len(labels) * spec.shuffled_labels)]
+    shuffled = labels.clone()
+    shuffled[chosen] = labels[chosen[torch.randperm(len(chosen), generator=generator)]]
+    return shuffled
+
+
+def start(spec: Spec, *, seed: int, budget: Budget, data: Data, device: torch.device) -> Network:
+    """The untrained network of `spec` under `seed`, on `device`, in channels_last layout."""
+    network = build(spec, num_classes=data.num_classes, image_size=budget.image_size, channels=data.channels)
+    initialise(network, spec, streams(seed, salt=spec.stream_salt), device)
+    return network.to(memory_format=torch.channels_last)  # pools are several times faster
+
+
+def optimizer_of(network: Network, spec: Spec) -> torch.optim.SGD:
+    """SGD with momentum; decay on weights only, as the released code has it."""
+    weights = [weight for weight in network.parameters() if weight.dim() > 1]
+    biases = [bias for bias in network.parameters() if bias.dim() == 1]
+    groups = [
+        {"params": weights, "weight_decay": spec.weight_decay},
+        {"params": biases, "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(groups, lr=spec.learning_rate, momentum=spec.momentum, fused=True)
+
+
+def train(
+    spec: Spec,
+    *,
+    seed: int,
+    budget: Budget,
+    data: Data,
+    device: torch.device = CPU,
+    report: Callable[[Row], None] = lambda row: None,
+) -> Trained:
+    """The network of `spec` trained from `seed` for `budget`; `report` gets each epoch's row as it ends.
+
+    The draws depend on the seed and their role alone, so two specs under one seed see the same
+    images in the same order and start from the same weights where their shapes agree.
+    Raises DivergedError when the loss stops being finite.
+    """
+    if spec.schedule not in SCHEDULES:
+        raise unknown("schedule", spec.schedule, SCHEDULES)
+    training, evaluation = split_examples(spec, seed=seed, budget=budget, data=data, device=device)
+    network = start(spec, seed=seed, budget=budget, data=data, device=device)
+    optimizer = optimizer_of(network, spec)
+    curve: list[Row] = []
+    for epoch in range(1, budget.epochs + 1):
+        began = time.perf_counter()
+        loss, error = _train_epoch(network, optimizer, training, seed, epoch, budget)
+        if not math.isfinite(loss):
+            raise DivergedError(epoch, tuple(curve))
+        seconds = time.perf_counter() - began
+        evaluated, outcomes = evaluate(network, evaluation)
+        curve.append(
+            {
+                "epoch": epoch,
+                "train_loss": loss,
+                "train_top1_error_percent": error,
+                **{f"{budget.evaluate_on}_{name}": value for name, value in evaluated.items()},
+                "learning_rate": optimizer.param_groups[0]["lr"],
+                "images_per_second": training.count / seconds,
+                "seconds_per_epoch": seconds,
+            }
+        )
+        report(curve[-1])
+    _add_gap(curve[-1], network, training, evaluation, budget.evaluate_on)
+    return Trained(network=network, curve=tuple(curve), outcomes=outcomes)
+
+
+def _add_gap(row: Row, network: Network, training: Examples, evaluation: Examples, evaluate_on: str) -> None:
+    """The last epoch's error on as many training images as evaluation has, without augmentation or dropout."""
+    clean, _ = evaluate(network, training, limit=evaluation.count)
+    row["clean_train_top1_error_percent"] = clean["top1_error_percent"]
+    row["gap_percent"] = row[f"{evaluate_on}_top1_error_percent"] - clean["top1_error_percent"]
+    row["evaluated_examples"] = evaluation.count
+
+
+def _train_epoch(
+    network: Network, optimizer: torch.optim.SGD, training: Examples, seed: int, epoch: int, budget: Budget
+) -> tuple[float, float]:
+    """Mean loss and top-1 error in percent over the epoch, as training saw it; nan at the first sign of divergence."""
+    spec = training.spec
+    network.train()
+    steps = math.ceil(training.count / budget.batch_size)
+    total = torch.zeros(2, device=training.labels.device)
+    for step, (images, labels) in enumerate(batches(training, seed, epoch, budget.batch_size)):
+        done = (epoch - 1 + step / steps) / budget.epochs
+        for group in optimizer.param_groups:
+            group["lr"] = spec.learning_rate * SCHEDULES[spec.schedule](done)
+        logits = network(images)
+        loss = F.cross_entropy(logits, labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        wrong = (logits.detach().argmax(1) != labels).sum()
+        total += torch.stack([loss.detach() * len(labels), wrong])
+        if step % CHECK_EVERY == 0 and not math.isfinite(float(total[0])):
+            return math.nan, math.nan
+    mean_loss, error = (total / training.count).tolist()
+    return mean_loss, 100 * error
+
+
+def batches(training: Examples, seed: int, epoch: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Inputs (B, C, size, size) and labels (B,) of one epoch, in the order of (seed, epoch)."""
+    stream = streams(seed, salt=training.spec.stream_salt)
+    order = torch.randperm(training.count, generator=stream(f"order/{epoch}"))
+    draws = training.draws(seed, epoch)
+    for index in order.split(batch_size):
+        yield training.augmented(index, draws), training.labels[index.to(training.labels.device)]
+
+
+@torch.inference_mode()
+def evaluate(network: Network, examples: Examples, *, limit: int | None = None) -> tuple[Row, Tensor]:
+    """Top-1 and top-5 error in percent and the mean loss, and which images (N,) were right at top 1.
+
+    With fewer than five classes, top-5 is top-(all), whose error is zero.
+    """
+    network.eval()
+    count = min(examples.count, limit or examples.count)
+    losses, right, near = [], [], []
+    for index in torch.arange(count).split(EVALUATION_BATCH):
+        labels = examples.labels[index.to(examples.labels.device)]
+        logits = network(examples.plain(index))
+        best = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
+        losses.append(F.cross_entropy(logits, labels, reduction="none"))
+        right.append(best[:, 0])
+        near.append(best.any(1))
+    outcomes = torch.cat(right).cpu()
+    row = {
+        "top1_error_percent": 100 * (1 - outcomes.double().mean().item()),
+        "top5_error_percent": 100 * (1 - torch.cat(near).double().mean().item()),
+        "loss": torch.cat(losses).double().mean().item(),
+    }
+    return row, outcomes

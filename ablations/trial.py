@@ -1,0 +1,110 @@
+"""run_trial(trial) -> Result: one training, its failure caught, its record written by the process that ran it.
+
+Imports neither ray nor mlflow nor a plotting library: this is all that a worker needs.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ablations.data.load import Data, load
+from ablations.data.prepare import prepare
+from ablations.probe import Probe
+from ablations.provenance import provenance
+from ablations.registry import components
+from ablations.store import write_result
+from ablations.train import DivergedError, Trained, train
+from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Result, Trial
+from models.layout import layout, macs, parameters
+from models.spec import Spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Where a trial finds its data and leaves its record, and what it may use.  Absolute paths."""
+
+    folder: Path  # the study's, under results/
+    cache: Path  # of decoded images
+    data_root: Path | None
+    threads: int  # processor threads a trial
+    gpus: float  # of a GPU that a trial holds; 0 trains on the CPU
+    command: str  # for the provenance
+
+
+def run_trial(trial: Trial, context: Context) -> Result:
+    """What came of `trial`, whose record is on disk when this returns.  No failure of the training escapes."""
+    torch.set_num_threads(context.threads)
+    device = torch.device("cuda" if context.gpus > 0 else "cpu")
+    origin = provenance(command=context.command, threads=context.threads, device=str(device))
+    began = time.perf_counter()
+    try:
+        outcome = _outcome(trial, context, device)
+    except DivergedError as error:
+        outcome = {"status": DIVERGED, "curve": error.curve, "error": str(error)}
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        outcome = {"status": OUT_OF_MEMORY, "error": str(error) or "out of memory"}
+    except Exception:
+        outcome = {"status": ERROR, "error": traceback.format_exc(limit=-8)}
+    result = Result(trial=trial, seconds=time.perf_counter() - began, provenance=origin, **outcome)
+    write_result(context.folder, result)
+    return result
+
+
+def _outcome(trial: Trial, context: Context, device: torch.device) -> dict[str, Any]:
+    data = open_data(trial, context)
+    if data.fingerprint != trial.fingerprint:
+        raise ValueError(f"the data of {trial.dataset} have changed since the study was planned")
+    trained = train(trial.spec, seed=trial.seed, budget=trial.budget, data=data, device=device)
+    layers = layout(
+        trial.spec, num_classes=data.num_classes, image_size=trial.budget.image_size, channels=data.channels
+    )
+    last = {name: value for name, value in trained.curve[-1].items() if name != "epoch"}
+    return {
+        "status": DONE,
+        "metrics": {**last, "parameters": parameters(layers), "macs": macs(layers)},
+        "curve": trained.curve,
+        "outcomes": pack(trained.outcomes),
+        "activity": _activity(trial, trained, data, device) if not trial.variant.departures else {},
+    }
+
+
+def open_data(trial: Trial, context: Context) -> Data:
+    """The data of `trial`, mapped into memory; decoded first where this machine has not done so."""
+    size = stored_size(trial.spec, trial.budget.image_size)
+    return _mapped(prepare(trial.dataset, data_root=context.data_root, size=size, cache=context.cache, quiet=True))
+
+
+@functools.lru_cache(maxsize=2)
+def _mapped(folder: Path) -> Data:
+    return load(folder)
+
+
+def stored_size(spec: Spec, image_size: int) -> int:
+    """Pixels a side at which images are stored, so that crops of `image_size` have room to move."""
+    return round(image_size * spec.stored_ratio)
+
+
+def _activity(trial: Trial, trained: Trained, data: Data, device: torch.device) -> dict[str, float]:
+    probe = Probe(trained.network, trial.spec, seed=trial.seed, budget=trial.budget, data=data, device=device)
+    return {name: component.activity.measure(probe) for name, component in components().items()}
+
+
+def pack(outcomes: Tensor) -> str:
+    """Base64 of the bits of `outcomes` (N,) bool, eight a byte, the first in the highest bit."""
+    return base64.b64encode(np.packbits(outcomes.numpy())).decode()
+
+
+def unpack(text: str, count: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """The (count,) bools that `pack` wrote."""
+    bits = np.unpackbits(np.frombuffer(base64.b64decode(text), dtype=np.uint8), count=count)
+    return bits.astype(bool)

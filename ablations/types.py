@@ -1,0 +1,256 @@
+"""The values that flow through the harness.  Frozen, plain inside, standard library only."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from models.spec import Spec, spec_from_dict
+
+if TYPE_CHECKING:
+    from ablations.probe import Probe
+
+SCHEMA = 1  # of every JSON file that the harness writes
+
+DONE, DIVERGED, OUT_OF_MEMORY, TIMEOUT, ERROR = STATUSES = (
+    "done",
+    "diverged",
+    "out_of_memory",
+    "timeout",
+    "error",
+)
+FINAL = frozenset({DONE, DIVERGED})  # outcomes; the other statuses are tried again by the next run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """How much a component's presence changes what the trained reference computes.
+
+    `measure` gets a `Probe` of one trained reference and returns a number; `unit` says of what.
+    A number near zero means that the toggle is null by construction.
+    """
+
+    measure: Callable[[Probe], float]
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """One part of a network, of its data or of its recipe that can be changed: a factor.
+
+    `levels` maps a level's name to the pure rewrite of a Spec that brings it about; the reference
+    itself is no level.  The first level is the one that designs use unless another is asked for.
+    """
+
+    name: str
+    reference: str  # the word for what the reference does
+    levels: Mapping[str, Callable[[Spec], Spec]]
+    summary: str  # one line: what it does
+    source: str  # where it is described, with the section
+    activity: Activity
+    control: bool = False  # a placebo or a sabotage: rides along in every study
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What a publication says of one component, as data.  Written down before any trial runs."""
+
+    name: str
+    component: str
+    level: str
+    statement: str  # a paraphrase
+    source: str  # with the section
+    metric: str
+    published: str  # the number and its conditions; "no number given" where there is none
+    direction: int  # +1: the departure raises the metric; -1: it lowers it
+    smallest_effect: float  # of interest, in the metric's unit
+    confounds: str = ""  # what else changed in the published comparison
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Variant:
+    """Sorted departures from the reference, ((component, level), ...); () is the reference."""
+
+    departures: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "departures", tuple(sorted((name, level) for name, level in self.departures)))
+
+    @property
+    def label(self) -> str:
+        """`reference`, `-lrn`, `-dropout -lrn`, `activation=tanh`."""
+        words = [f"-{name}" if level == "off" else f"{name}={level}" for name, level in self.departures]
+        return " ".join(words) or "reference"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How much a trial may use.  Part of its key: budgets never mix."""
+
+    epochs: int
+    train_examples: int  # images an epoch
+    batch_size: int
+    image_size: int  # pixels a side that the network sees
+    evaluate_on: str = "test"  # or "validation", held out of training, for anything that is chosen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One training: a variant, a seed and a budget on one data set."""
+
+    variant: Variant
+    seed: int
+    budget: Budget
+    dataset: str  # name or folder:PATH, as the user gave it
+    fingerprint: str  # of the data themselves
+    preset: str
+    spec: Spec  # derived: the preset under the variant's rewrites
+
+    @property
+    def key(self) -> str:
+        """Twelve hex digits of the sha256 of everything that decides the result.
+
+        A data set is its fingerprint, not its path, so that a moved folder keeps its records.
+        """
+        choices = self.to_dict()
+        del choices["dataset"]
+        text = json.dumps(choices, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, from which `from_dict` gives an equal Trial."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Trial:
+        """The Trial of a record.  Raises KeyError or TypeError when a field is missing or unknown."""
+        return cls(
+            **{
+                **record,
+                "variant": _variant_from_dict(record["variant"]),
+                "budget": Budget(**record["budget"]),
+                "spec": spec_from_dict(record["spec"]),
+            }
+        )
+
+
+def _variant_from_dict(record: Mapping[str, Any]) -> Variant:
+    return Variant(departures=tuple((name, level) for name, level in record["departures"]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skipped:
+    """A combination that a grid left out, and why."""
+
+    variant: Variant
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A grid's whole plan: which variants, how often, for how long, and what is claimed of them."""
+
+    name: str
+    grid: str
+    preset: str
+    dataset: str
+    fingerprint: str
+    components: tuple[tuple[str, str], ...]  # the (component, level) pairs under study
+    variants: tuple[Variant, ...]
+    seeds: int
+    budget: Budget
+    controls: tuple[str, ...] = ()  # components that ride along as single departures
+    keys: tuple[str, ...] = ()  # of the trials, variant by variant, seeds 0, 1, ... within each
+    skipped: tuple[Skipped, ...] = ()
+    aliases: tuple[str, ...] = ()  # of a fractional design, such as "activation = dropout*lrn"
+    claims: tuple[Claim, ...] = ()
+    command: str = ""  # that runs it again
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values with the schema's version."""
+        return {"schema": SCHEMA, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Study:
+        """The Study of `study.json`.  Raises ValueError on another schema, KeyError or TypeError on a wrong field."""
+        fields = _current(record)
+        return cls(
+            **{
+                **fields,
+                "components": tuple((name, level) for name, level in fields["components"]),
+                "variants": tuple(_variant_from_dict(variant) for variant in fields["variants"]),
+                "budget": Budget(**fields["budget"]),
+                "skipped": tuple(
+                    Skipped(variant=_variant_from_dict(row["variant"]), reason=row["reason"])
+                    for row in fields["skipped"]
+                ),
+                "controls": tuple(fields["controls"]),
+                "keys": tuple(fields["keys"]),
+                "aliases": tuple(fields["aliases"]),
+                "claims": tuple(Claim(**claim) for claim in fields["claims"]),
+            }
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What came of a trial.  A failure is a result with a word and a reason."""
+
+    trial: Trial
+    status: str  # one of STATUSES
+    metrics: Mapping[str, float] = field(default_factory=dict)  # of the last epoch
+    curve: tuple[Mapping[str, float], ...] = ()  # one row an epoch
+    outcomes: str = ""  # base64 of packed bits: which evaluation images were right, in stored order
+    activity: Mapping[str, float] = field(default_factory=dict)  # component -> number, references only
+    seconds: float = 0.0  # wall time of the trial
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values with the schema's version and the trial's key."""
+        return {"schema": SCHEMA, "key": self.trial.key, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Result:
+        """The Result of a record.
+
+        Raises ValueError on another schema, an unknown status or a key that does not fit the trial,
+        and KeyError or TypeError on a missing or unknown field.
+        """
+        fields = _current(record)
+        key = fields.pop("key")
+        result = cls(**{**fields, "trial": Trial.from_dict(fields["trial"]), "curve": tuple(fields["curve"])})
+        if result.status not in STATUSES:
+            raise ValueError(f"unknown status {result.status!r}")
+        if result.trial.key != key:
+            raise ValueError(f"the key {key!r} does not fit the trial, whose key is {result.trial.key!r}")
+        return result
+
+
+def _current(record: Mapping[str, Any]) -> dict[str, Any]:
+    fields = dict(record)
+    schema = fields.pop("schema", None)
+    if schema != SCHEMA:
+        raise ValueError(f"schema {schema!r} is not {SCHEMA}")
+    return fields
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What a departure does to a metric, departure minus reference level, with its interval."""
+
+    component: str
+    level: str
+    metric: str
+    kind: str  # "one out", "one in", or "main": averaged over the settings of the others
+    estimate: float
+    low: float  # of the 95% interval; nan when n is 1
+    high: float
+    p: float  # two-sided, unadjusted
+    n: int  # paired differences
+    correlation: float  # between the two arms over seeds; nan when it cannot be had
+    method: str

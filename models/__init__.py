@@ -1,0 +1,1 @@
+"""Networks: a frozen `Spec` in, an `nn.Module` out.  Knows nothing of ablations."""

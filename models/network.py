@@ -1,0 +1,97 @@
+"""build(spec) -> nn.Module: the only builder, for every network that a Spec can describe."""
+
+from __future__ import annotations
+
+import difflib
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from models.layers import ACTIVATIONS, NORMS, POOLS, Dropout
+from models.layout import Layer, layout
+from models.spec import Conv, Spec
+
+T = TypeVar("T")
+
+SLOTS = ("activation", "norm", "pool")
+DROPOUT_PLACES = ("after", "before")
+
+
+class Network(nn.Module):
+    """Convolutional features, then a fully connected classifier.
+
+    Layers are named as in the paper (conv1.. fc8), whatever lies between them, so that weights are
+    drawn and compared by name: `features.conv1.conv`, `classifier.fc6`.
+    """
+
+    def __init__(self, features: nn.Sequential, classifier: nn.Sequential) -> None:
+        super().__init__()
+        self.features = features
+        self.classifier = classifier
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, classes) of images (B, C, H, W)."""
+        # Flattened channel-first whatever the memory layout, so that fc6 means the same in both.
+        logits: Tensor = self.classifier(self.features(images).flatten(1))
+        return logits
+
+
+def build(spec: Spec, *, num_classes: int, image_size: int, channels: int = 3) -> Network:
+    """The network of `spec`, with torch's own initial weights: see `models.init.initialise`.
+
+    Raises ValueError when the image is too small, a name is unknown, or an order leaves a slot out.
+    """
+    if spec.dropout_place not in DROPOUT_PLACES:
+        raise _unknown("dropout_place", spec.dropout_place, DROPOUT_PLACES)
+    layers = layout(spec, num_classes=num_classes, image_size=image_size, channels=channels)
+    # torch draws weights of its own, which `initialise` replaces: the global generator must not move.
+    with torch.random.fork_rng(devices=[]):
+        return _assemble(spec, layers)
+
+
+def _assemble(spec: Spec, layers: Sequence[Layer]) -> Network:
+    features: OrderedDict[str, nn.Module] = OrderedDict()
+    for layer, block in zip(layers, spec.blocks, strict=False):
+        features[layer.name] = _block(block, layer.inputs)
+    classifier: OrderedDict[str, nn.Module] = OrderedDict()
+    for layer, dense in zip(layers[len(spec.blocks) :], spec.hidden, strict=False):
+        dropout = Dropout(dense.dropout, spec.dropout_rescale)
+        if dense.dropout and spec.dropout_place == "before":
+            classifier[f"{layer.name}_dropout"] = dropout
+        classifier[layer.name] = nn.Linear(layer.inputs, layer.outputs)
+        classifier[f"{layer.name}_activation"] = _choose("activation", dense.activation, ACTIVATIONS)()
+        if dense.dropout and spec.dropout_place == "after":
+            classifier[f"{layer.name}_dropout"] = dropout
+    classifier[layers[-1].name] = nn.Linear(layers[-1].inputs, layers[-1].outputs)
+    return Network(nn.Sequential(features), nn.Sequential(classifier))
+
+
+def _block(block: Conv, inputs: int) -> nn.Sequential:
+    if sorted(block.order) != sorted(SLOTS):
+        raise ValueError(f"order is {block.order!r}; it must hold each of {', '.join(SLOTS)} once")
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    parts["conv"] = nn.Conv2d(inputs, block.channels, block.kernel, block.stride, block.pad, groups=block.groups)
+    for slot in block.order:
+        if slot == "activation":
+            parts[slot] = _choose("activation", block.activation, ACTIVATIONS)()
+        elif slot == "norm" and block.norm:
+            parts[slot] = _choose("norm", block.norm.kind, NORMS)(block.norm, block.channels)
+        elif slot == "pool" and block.pool:
+            parts[slot] = _choose("pool", block.pool.kind, POOLS)(block.pool)
+    return nn.Sequential(parts)
+
+
+def _choose(slot: str, name: str, table: Mapping[str, T]) -> T:
+    if name not in table:
+        raise _unknown(slot, name, table)
+    return table[name]
+
+
+def _unknown(kind: str, name: str, allowed: Iterable[str]) -> ValueError:
+    allowed = sorted(allowed)
+    near = difflib.get_close_matches(name, allowed, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    return ValueError(f"unknown {kind} {name!r}{hint} Allowed: {', '.join(allowed)}.")

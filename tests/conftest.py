@@ -1,0 +1,98 @@
+"""Small real things that the tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ablations.data.load import Data, load
+from ablations.data.prepare import prepare
+from ablations.plan import make_study
+from ablations.trial import Context
+from ablations.types import Budget, Study, Trial
+
+CLASSES = ("blue", "green", "red")
+
+
+@pytest.fixture(scope="session")
+def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder data set: 3 classes of noisy 16-pixel PNGs in their colour, 30 to train on and 20 to test each."""
+    root = tmp_path_factory.mktemp("blobs")
+    random = np.random.default_rng(0)
+    for split, count in (("train", 30), ("test", 20)):
+        for number, name in enumerate(CLASSES):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for index in range(count):
+                pixels = random.integers(0, 200, (16, 16, 3))
+                pixels[..., 2 - number] += 55
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{index:03}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where decoded images go."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def data(blobs: Path, cache: Path) -> Data:
+    """The decoded `blobs` at 16 pixels."""
+    return load(prepare(f"folder:{blobs}", data_root=None, size=16, cache=cache, quiet=True))
+
+
+@pytest.fixture(scope="session")
+def budget() -> Budget:
+    """Two epochs of all 90 images in batches of 32, at 16 pixels."""
+    return Budget(epochs=2, train_examples=90, batch_size=32, image_size=16)
+
+
+Planner = Callable[..., tuple[Study, tuple[Trial, ...]]]
+
+
+@pytest.fixture(scope="session")
+def plan(blobs: Path, data: Data, budget: Budget) -> Planner:
+    """make_study on `blobs`; keywords override."""
+
+    def make(**changes: object) -> tuple[Study, tuple[Trial, ...]]:
+        arguments: dict[str, object] = {
+            "name": "study",
+            "grid": "one_out",
+            "words": ["lrn"],
+            "preset": "cifar_small",
+            "dataset": f"folder:{blobs}",
+            "fingerprint": data.fingerprint,
+            "num_classes": 3,
+            "channels": 3,
+            "seeds": 1,
+            "budget": budget,
+            "command": "python -m ablations.run",
+        }
+        return make_study(**{**arguments, **changes})  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def context(tmp_path: Path, cache: Path) -> Context:
+    """A study's folder of its own, one thread, no GPU."""
+    return Context(
+        folder=tmp_path / "study", cache=cache, data_root=None, threads=1, gpus=0, command="python -m ablations.run"
+    )
+
+
+def without_times(record: dict[str, object]) -> dict[str, object]:
+    """A result's record less what differs between two equal runs: durations and provenance."""
+    timed = ("images_per_second", "seconds_per_epoch")
+    rows = [{name: value for name, value in row.items() if name not in timed} for row in record["curve"]]  # type: ignore[attr-defined]
+    metrics = {name: value for name, value in record["metrics"].items() if name not in timed}  # type: ignore[attr-defined]
+    return {**record, "curve": rows, "metrics": metrics, "seconds": 0, "provenance": {}}
+
+
+__all__ = ["CLASSES", "Planner", "replace", "without_times"]
