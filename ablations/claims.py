@@ -33,7 +33,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement="Rectified units learn several times faster than tanh units.",
         source=f"{_PAPER}, section 3.1, figure 1",
         metric=CLEAN_TRAIN,
-        published="25% training error in a sixth of the iterations; a four-layer network on CIFAR-10, no regularisation",
+        published="25% training error in a sixth of the iterations; four layers, CIFAR-10, no regularisation",
         direction=1,
         # No number of points is given.  At equal epochs a network six times slower is far behind; one
         # point of training error is already visible in a curve.
@@ -120,7 +120,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement="Spreading twice the kernels over two GPUs lowers the error.",
         source=f"{_PAPER}, section 3.2, footnote 2",
         metric=TOP1,
-        published="-1.7 points top-1, -1.2 top-5; ILSVRC-2010 test, against half the kernels in each convolution but the last",
+        published="-1.7 points top-1, -1.2 top-5; ILSVRC-2010 test, against half the kernels in all convolutions but one",
         direction=1,
         smallest_effect=0.85,  # half of 1.7
         confounds=(
@@ -174,7 +174,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement="Dropout roughly doubles the iterations to convergence, so without it training gets further.",
         source=f"{_PAPER}, section 4.2",
         metric=CLEAN_TRAIN,
-        published="about twice the iterations; no curve shown",
+        published="roughly 2 times the iterations to convergence; no curve shown",
         direction=-1,
         # At equal epochs, half the needed iterations are a large deficit; one point of training error shows it.
         smallest_effect=1.0,
@@ -205,7 +205,7 @@ CLAIMS: tuple[Claim, ...] = (
         published="no number given; biases of one in conv 2, 4, 5 and the hidden layers",
         direction=1,
         smallest_effect=0.02,  # nats: about one percent of a ten-class loss at chance, 2.3
-        confounds=f"{_NO_RUN}; about the early stages, which only a short training shows; depends on the weights' scale",
+        confounds=f"{_NO_RUN}; about the early stages, which only a short training shows; the weights' scale matters",
     ),
     Claim(
         name="bias_init_added",

@@ -57,7 +57,7 @@ def _time(spec: Spec, budget: Budget, data: Data, device: torch.device) -> float
         network.train()
         optimizer.zero_grad(set_to_none=True)
         loss = F.cross_entropy(network(images), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         float(loss.detach())  # waits for the device
         seconds.append(time.perf_counter() - began)

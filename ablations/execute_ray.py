@@ -7,6 +7,7 @@ records, never by `Tuner.restore`, which ignores a larger grid and unpickles.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import sys
@@ -41,7 +42,9 @@ from ablations.types import ERROR, Result, Trial
 class _Worker(tune.Trainable):
     """One actor that runs trial after trial: a fresh one for each would import torch each time."""
 
-    def setup(self, config: dict[str, Any], trials: dict[str, Trial], context: Context) -> None:
+    def setup(  # type: ignore[override]
+        self, config: dict[str, Any], trials: dict[str, Trial], context: Context
+    ) -> None:
         self.trials, self.context = trials, context
         self.key = config["key"]
 
@@ -118,12 +121,16 @@ def _cluster(address: str | None) -> Iterator[None]:
     """A Ray of our own, without a dashboard and with a temporary folder that goes with it, or the one at `address`."""
     temporary = None
     if address:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     else:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # it listens on this machine only
         temporary = tempfile.mkdtemp(prefix="ray-")  # Ray never cleans its own, and socket paths must be short
         ray.init(
-            include_dashboard=False, log_to_driver=False, logging_level="ERROR", _temp_dir=temporary, runtime_env=_paths()
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _temp_dir=temporary,
+            runtime_env=_paths(),
         )
     try:
         yield

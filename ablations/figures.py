@@ -1,6 +1,6 @@
 """One function a figure, from plain tables to a matplotlib Figure, and a Figure to SVG text.
 
-The only file that imports seaborn and matplotlib.  Drawn 4.8 inches wide, so that the words can
+The only file that imports seaborn and matplotlib.  Drawn 4.2 inches wide, so that the words can
 still be read when a telephone shows them.  No pyplot state, no error bar that we did not compute.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import io
 import re
-import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec
 
@@ -19,12 +18,14 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ablations.effects import differences_of
+from ablations.sections.document import signed
 from ablations.types import Effect, Variant
 
 P = ParamSpec("P")
-WIDTH = 4.8  # inches
+WIDTH = 4.2  # inches
 STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 9,
@@ -36,11 +37,13 @@ STYLE: Any = {
     "axes.spines.right": False,
     "axes.edgecolor": "0.45",
     "axes.titlelocation": "left",
+    "axes.axisbelow": True,
     "figure.facecolor": "white",
     "svg.fonttype": "none",
     "svg.hashsalt": "ablations",  # the same figure gives the same bytes
 }
 BLUE, ORANGE, GREEN = sns.color_palette("colorblind")[:3]
+PALE = sns.diverging_palette(245, 40, s=75, l=70, center="light", as_cmap=True)  # black numbers stay readable
 GREY = (0.45, 0.45, 0.45)
 
 
@@ -64,8 +67,9 @@ def effect_forest(effects: Sequence[Effect], differences: pd.DataFrame, controls
     effects = [effect for effect in effects if effect.n]
     parts = [[effect for effect in effects if (effect.component in controls) == flag] for flag in (False, True)]
     rows = [*parts[0], *([None] if all(parts) else []), *parts[1]]
-    axes = _canvas(0.9 + 0.3 * len(rows))
+    axes = _canvas(0.9 + 0.32 * len(rows))
     axes.axvline(0, color="0.2", linewidth=1)
+    axes.set_xlim(*_limits(parts[0], parts[1], differences))
     for height, effect in enumerate(rows):
         if effect is None:
             axes.axhline(height, color="0.8", linewidth=0.8, linestyle=":")
@@ -88,11 +92,12 @@ def learning_curves(curves: pd.DataFrame, reference: str, variants: Sequence[str
     count = -(-len(variants) // 2)
     figure = Figure(figsize=(WIDTH, 0.65 + 1.25 * count), layout="constrained")
     panels: list[Axes] = list(figure.subplots(count, 2, sharex=True, sharey=True, squeeze=False).flat)
+    panels[0].xaxis.set_major_locator(MaxNLocator(5, integer=True))
     for panel, variant in zip(panels, variants, strict=False):
         _curve(panel, curves, reference, GREY, "reference")
         if variant != reference:
             _curve(panel, curves, variant, BLUE, "variant")
-        panel.set_title(textwrap.fill(variant, 34))
+        panel.set_title(_wrapped(variant, 25))
         panel.grid(color="0.93")
     for panel in panels[len(variants) :]:
         panel.set_axis_off()
@@ -134,13 +139,14 @@ def cost(ratios: pd.DataFrame) -> Figure:
     heights = np.arange(len(ratios))
     panels[0].hlines(heights, ratios["time_low"], ratios["time_high"], color=BLUE, alpha=0.4, linewidth=2)
     for panel, column, name in zip(
-        panels, ("time", "parameters", "macs"), ("time an epoch", "parameters", "multiply-adds"), strict=True
+        panels, ("time", "parameters", "macs"), ("time", "parameters", "multiply-adds"), strict=True
     ):
         panel.axvline(1, color="0.2", linewidth=1)
         panel.scatter(ratios[column], heights, s=22, color=BLUE, zorder=3)
         panel.set_title(name)
         panel.grid(axis="x", color="0.92")
         _pad_around(panel, ratios[[name for name in ratios if str(name).startswith(column)]].to_numpy(dtype=float))
+        panel.tick_params(axis="y", length=0)
     _rows(panels[0], list(ratios.index))
     figure.supxlabel("times the reference", fontsize=9)
     return figure
@@ -148,28 +154,24 @@ def cost(ratios: pd.DataFrame) -> Figure:
 
 @styled
 def interaction_map(main: Sequence[Effect], interactions: Sequence[Effect], what: str) -> Figure:
-    """A triangle: main effects on the diagonal, two-way interactions below it, in points."""
+    """A triangle: two-way interactions in colour, main effects as plain numbers on the diagonal; in points.
+
+    Bold numbers have an interval that excludes zero.
+    """
     names = [effect.component for effect in main]
-    grid = pd.DataFrame(np.nan, index=names, columns=names)
-    for effect in main:
-        grid.loc[effect.component, effect.component] = effect.estimate
-    for effect in interactions:
-        column, row = effect.component.split(" x ")
-        grid.loc[row, column] = effect.estimate
+    colours = pd.DataFrame(np.nan, index=names, columns=names)
     axes = _canvas(1.0 + 0.42 * len(names))
-    limit = float(np.nanmax(np.abs(grid.to_numpy()), initial=0.01))
-    sns.heatmap(
-        grid,
-        ax=axes,
-        vmin=-limit,
-        vmax=limit,
-        cmap="vlag",
-        annot=True,
-        fmt="+.2f",
-        annot_kws={"size": 8},
-        linewidths=1,
-        cbar_kws={"label": what, "shrink": 0.8},
-    )
+    for effect in [*main, *interactions]:
+        column, row = (names.index(name) for name in (effect.component.split(" x ") * 2)[:2])
+        if row != column:
+            colours.iloc[row, column] = effect.estimate
+        sure = effect.low > 0 or effect.high < 0
+        weight = "bold" if sure else "normal"
+        axes.text(column + 0.5, row + 0.5, signed(effect.estimate), ha="center", va="center", fontsize=8, weight=weight)
+    # Main effects are larger as a rule; a quarter of them keeps mere noise among interactions pale.
+    limit = max(np.nanmax(np.abs(colours.to_numpy())), 0.25 * max(abs(effect.estimate) for effect in main))
+    bar = {"label": what, "shrink": 0.7}
+    sns.heatmap(colours, ax=axes, vmin=-limit, vmax=limit, cmap=PALE, linewidths=1, cbar_kws=bar)
     axes.tick_params(length=0)
     axes.set_xticks(axes.get_xticks(), names, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(axes.get_yticks(), names, rotation=0)
@@ -190,6 +192,16 @@ def _label(effect: Effect) -> str:
     return Variant(departures=((effect.component, effect.level),)).label
 
 
+def _wrapped(words: str, width: int) -> str:
+    """`words` in lines of at most `width` characters where a blank, = or _ allows it."""
+    lines = [""]
+    for piece in re.split(r"(?<=[=_ ])", words):
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
+
+
 def _canvas(height: float) -> Axes:
     return Figure(figsize=(WIDTH, height), layout="constrained").add_subplot()
 
@@ -202,17 +214,48 @@ def _figure(axes: Axes) -> Figure:
 
 def _rows(axes: Axes, words: Sequence[str]) -> None:
     """Names on the left, the first one on top."""
-    axes.set_yticks(range(len(words)), [textwrap.fill(word, 24) for word in words])
+    axes.set_yticks(range(len(words)), [_wrapped(word, 21) for word in words])
     axes.set_ylim(len(words) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
 
 
+def _limits(effects: Sequence[Effect], controls: Sequence[Effect], differences: pd.DataFrame) -> tuple[float, float]:
+    """Limits that show the effects well: a control, or an interval from two pairs, may lie beyond them."""
+    spans = [_span(effect, differences) for effect in effects] or [_span(effect, differences) for effect in controls]
+    low, high = min(0.0, *(span[0] for span in spans)), max(0.0, *(span[1] for span in spans))
+    for effect in controls:
+        below, above = _span(effect, differences)
+        if max(high, above) - min(low, below) <= 1.5 * (high - low):
+            low, high = min(low, below), max(high, above)
+    margin = max(0.06 * (high - low), 0.1)
+    return low - margin, high + margin
+
+
+def _span(effect: Effect, differences: pd.DataFrame) -> tuple[float, float]:
+    values = [effect.estimate, *differences_of(differences, effect)]
+    values += [effect.low, effect.high] if effect.n > 2 and np.isfinite(effect.low) else []
+    return min(values), max(values)
+
+
 def _forest_row(axes: Axes, height: int, effect: Effect, single: Sequence[float], control: bool) -> None:
     colour = GREEN if control else BLUE
-    axes.scatter(single, [height] * len(single), s=12, color="0.55", alpha=0.6, linewidth=0, zorder=2)
-    if np.isfinite(effect.low):
-        axes.hlines(height, effect.low, effect.high, color=colour, linewidth=2, zorder=3)
-    axes.scatter([effect.estimate], [height], s=32, color=[colour], marker="s" if control else "o", zorder=4)
+    low, high = axes.get_xlim()
+    shown = [value for value in single if low <= value <= high]
+    axes.scatter(shown, [height - 0.26] * len(shown), s=9, color="0.5", linewidth=0, zorder=2)
+    if np.isfinite(effect.low) and effect.low < high and effect.high > low:
+        axes.hlines(height, max(effect.low, low), min(effect.high, high), color=colour, linewidth=2, zorder=3)
+    ends = (effect.low, effect.high) if np.isfinite(effect.low) else (effect.estimate, effect.estimate)
+    for edge, beyond, marker in ((low, ends[0] < low, "<"), (high, ends[1] > high, ">")):
+        if beyond:
+            axes.scatter([edge], [height], s=26, color=[colour], marker=marker, clip_on=False, zorder=4)
+    if low <= effect.estimate <= high:
+        axes.scatter([effect.estimate], [height], s=32, color=[colour], marker="s" if control else "o", zorder=4)
+    else:
+        above = effect.estimate > high
+        place = (high if above else low, height)
+        away, side = ((-8, 0), "right") if above else ((8, 0), "left")
+        word = signed(effect.estimate)
+        axes.annotate(word, place, away, textcoords="offset points", ha=side, va="center", fontsize=8)
 
 
 def _curve(axes: Axes, curves: pd.DataFrame, variant: str, colour: tuple[float, float, float], label: str) -> None:

@@ -77,6 +77,14 @@ def one_level_each(departures: Sequence[Departure]) -> None:
             raise InputError(f"this grid takes one level a component, and {name} came with {levels}.")
 
 
+@grid("reference", "the reference alone, without controls: does it train?", defaults=())
+def reference(departures: Sequence[Departure]) -> Design:
+    """1 variant."""
+    if departures:
+        raise InputError("--grid reference trains no departure; leave --components out, or take --grid one_out.")
+    return Design(variants=(Variant(),))
+
+
 @grid("one_out", "the reference, and each departure from it alone")
 def one_out(departures: Sequence[Departure]) -> Design:
     """1 + k variants."""
@@ -130,7 +138,8 @@ def fractional(departures: Sequence[Departure]) -> Design:
     if () not in chosen:
         chosen.insert(0, ())
     return Design(
-        variants=_variants(sorted(chosen, key=len)), aliases=_aliases(np.asarray(signs), [name for name, _ in departures])
+        variants=_variants(sorted(chosen, key=len)),
+        aliases=_aliases(np.asarray(signs), [name for name, _ in departures]),
     )
 
 

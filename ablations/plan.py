@@ -74,10 +74,14 @@ def make_study(
     _check_size(spec, preset, num_classes, channels, budget)
 
     design = grids.find(grid).make(chosen)
-    singles = [Variant(departures=(departure,)) for departure in controls()]
+    riding = controls() if len(design.variants) > 1 else ()
+    singles = [Variant(departures=(departure,)) for departure in riding]
     kept, skipped = _sift(spec, [*design.variants, *singles], num_classes, channels, budget)
     skipped = [
-        *(Skipped(variant=Variant(departures=(no_op,)), reason=f"changes nothing in preset {preset}") for no_op in no_ops),
+        *(
+            Skipped(variant=Variant(departures=(no_op,)), reason=f"changes nothing in preset {preset}")
+            for no_op in no_ops
+        ),
         *skipped,
     ]
     trials = tuple(
@@ -103,7 +107,7 @@ def make_study(
         variants=tuple(kept),
         seeds=seeds,
         budget=budget,
-        controls=tuple(control for control, _ in controls()),
+        controls=tuple(control for control, _ in riding),
         keys=tuple(trial.key for trial in trials),
         skipped=tuple(skipped),
         aliases=design.aliases,
@@ -147,4 +151,3 @@ def _conflict_in(spec: Spec, variant: Variant) -> str | None:
     departures = variant.departures
     pairs = ((one, two) for index, one in enumerate(departures) for two in departures[index + 1 :])
     return next((reason for one, two in pairs if (reason := conflict(spec, one, two))), None)
-

@@ -36,7 +36,8 @@ class Progress:
         self.bar.update()
         where = f"[{self.done}/{self.total}]"
         failed = f", {self.failed} failed" if self.failed else ""
-        line = f"{where} {result.trial.variant.label}, seed {result.trial.seed}: {self._outcome(result)}{failed}{self._left()}"
+        trial = f"{result.trial.variant.label}, seed {result.trial.seed}"
+        line = f"{where} {trial}: {self._outcome(result)}{failed}{self._left()}"
         self.bar.write(line) if not self.bar.disable else print(line, flush=True)
 
     def _outcome(self, result: Result) -> str:

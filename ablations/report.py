@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
+    from markupsafe import Markup
 
     from ablations.sections.document import Report
     from ablations.types import Effect, Result, Study
@@ -126,7 +127,7 @@ def _render(name: str, report: Report, folder: Path) -> Path:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["words"] = _markdown
+    environment.filters |= {"words": _markdown, "breakable": _breakable}
     path = folder / name
     path.write_text(environment.get_template(f"{name}.j2").render(report=report), encoding="utf-8")
     return path
@@ -139,11 +140,19 @@ def _markdown(text: str) -> str:
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", line)
 
 
+def _breakable(text: str) -> Markup:
+    """`text` escaped, with leave to break a line after = and _."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub("([=_])", r"\1<wbr>", escape(text)))  # noqa: S704, escaped just now
+
+
 def _effect_line(effect: Effect) -> tuple[str, ...]:
-    known = effect.low == effect.low  # not nan
-    interval = f"[{effect.low:+.2f}, {effect.high:+.2f}]" if known else "none"
-    estimate = f"{effect.estimate:+.2f}" if effect.estimate == effect.estimate else "none"
-    return effect.component, effect.level, effect.kind, estimate, interval, str(effect.n)
+    from ablations.sections.document import MINUS, MISSING, interval, signed
+
+    numbers = (signed(effect.estimate), interval(effect.low, effect.high))
+    plain = [text.replace(MINUS, "-").replace(MISSING, "none") for text in numbers]
+    return effect.component, effect.level, effect.kind, *plain, str(effect.n)
 
 
 def _align(cell: str, column: int, widths: Sequence[int]) -> str:

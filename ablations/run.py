@@ -28,7 +28,7 @@ from models.presets import PRESETS
 if TYPE_CHECKING:
     from ablations.data.load import Data
     from ablations.execute import Executor
-    from ablations.track_mlflow import Mirror
+    from ablations.track_mlflow import Guarded
     from ablations.trial import Context
 
 
@@ -93,9 +93,7 @@ class Plan:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 1 a trial failed, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    config = tyro.cli(
-        Config, args=arguments, prog="python -m ablations.run", config=(tyro.conf.FlagCreatePairsOff,)
-    )
+    config = tyro.cli(Config, args=arguments, prog="python -m ablations.run", config=(tyro.conf.FlagCreatePairsOff,))
     try:
         check(config)
         plan = make_plan(config, command=shlex.join(["python", "-m", "ablations.run", *arguments]))
@@ -312,21 +310,20 @@ def _executor(config: Config, plan: Plan) -> Executor:
     return RayExecutor(cpus_per_trial=config.cpus_per_trial, gpus_per_trial=plan.gpus, address=config.ray_address)
 
 
-def _mirror(config: Config, study: Study, finished: Sequence[Result]) -> Mirror | None:
+def _mirror(config: Config, study: Study, finished: Sequence[Result]) -> Guarded | None:
     """The MLflow view, with what was finished before already in it; None with --no-mlflow."""
     if config.no_mlflow:
         return None
     from ablations.track_mlflow import connect, default_uri
 
-    mirror = connect(
-        config.mlflow_uri or default_uri(config.results), study, artifacts=(config.results / "mlflow").resolve()
-    )
+    uri = config.mlflow_uri or default_uri(config.results)
+    mirror = connect(uri, study, artifacts=(config.results / "mlflow").resolve(), results=config.results)
     for result in finished:
         mirror.trial(result)
     return mirror
 
 
-def _finish(config: Config, study: Study, folder: Path, mirror: Mirror | None) -> int:
+def _finish(config: Config, study: Study, folder: Path, mirror: Guarded | None) -> int:
     from ablations import report, store
 
     _, results, problems = store.read(folder)
@@ -337,7 +334,7 @@ def _finish(config: Config, study: Study, folder: Path, mirror: Mirror | None) -
     print(f"\n{report.effect_lines(study, store.table(study, results))}\n")
     print(f"report: {html}\n        {markdown}\nrecords: {folder}")
     if mirror:
-        print(f"MLflow: {mirror.ui_command}")
+        print(f"MLflow: {mirror.page}")
     failed = [result for result in results if result.status not in FINAL]
     if failed:
         print(f"{len(failed)} trials failed; the same command tries them again", file=sys.stderr)

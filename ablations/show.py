@@ -112,10 +112,10 @@ def difference(spec: Spec, reference: Spec) -> list[str]:
         starred = _starred(path)
         alike = [other for other in here.keys() | there.keys() if _starred(other) == starred]
         if len(alike) > 1 and all(changed.get(other) == words for other in alike):
-            path = starred
-        if f"{path} {words}" not in lines:
+            lines.append(f"{starred} {words}")
+        else:
             lines.append(f"{path} {words}")
-    return lines
+    return list(dict.fromkeys(lines))
 
 
 def _starred(path: str) -> str:

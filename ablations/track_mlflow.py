@@ -51,6 +51,12 @@ def ui_command(uri: str) -> str:
     return f"mlflow ui --workers 1 --backend-store-uri {shlex.quote(uri)}"
 
 
+def page(uri: str, experiment: str) -> str:
+    """The address of the study's runs; the experiment's bare address opens an empty page for language models."""
+    server = _without_password(uri).rstrip("/") if _is_server(uri) else "http://127.0.0.1:5000"
+    return f"{server}/#/experiments/{experiment}/runs?workflowType=machine_learning"
+
+
 class Mirror:
     """A study's runs in MLflow.  Every method may raise what mlflow raises; `connect` gives one that does not.
 
@@ -61,7 +67,7 @@ class Mirror:
     def __init__(self, uri: str, study: Study, *, artifacts: Path | None = None, started: str = "") -> None:
         self._study = study
         self._client = MlflowClient(tracking_uri=uri)
-        self._experiment = _experiment(self._client, uri, artifacts)
+        self.experiment = _experiment(self._client, uri, artifacts)
         runs = self._runs()
         self._parent = self._adopt([run for run in runs if run.data.tags[track.ROLE] == "study"], started)
         self._known = self._take_over([run for run in runs if run.data.tags[track.ROLE] == "trial"])
@@ -76,7 +82,7 @@ class Mirror:
             self._client.delete_run(run_id)
         begin, end = track.times(result)
         tags = {PARENT: self._parent, **track.trial_tags(self._study, result)}
-        run = self._client.create_run(self._experiment, begin, tags, track.trial_name(result)).info.run_id
+        run = self._client.create_run(self.experiment, begin, tags, track.trial_name(result)).info.run_id
         for metrics, params in _batches(track.points(result), track.trial_params(self._study, result)):
             self._client.log_batch(run, metrics=metrics, params=params)
         self._client.set_terminated(run, "FINISHED" if result.status == DONE else "FAILED", end)
@@ -123,7 +129,7 @@ class Mirror:
 
     def _create_parent(self, params: dict[str, str], started: str) -> str:
         tags, begin = track.study_tags(self._study), track.milliseconds(started)
-        run = self._client.create_run(self._experiment, begin, tags, self._study.name)
+        run = self._client.create_run(self.experiment, begin, tags, self._study.name)
         self._client.log_batch(run.info.run_id, params=[Param(name, value) for name, value in params.items()])
         return str(run.info.run_id)
 
@@ -147,7 +153,7 @@ class Mirror:
         runs: list[Run] = []
         token: str | None = None
         while True:
-            page = self._client.search_runs([self._experiment], condition, max_results=1000, page_token=token)
+            page = self._client.search_runs([self.experiment], condition, max_results=1000, page_token=token)
             runs += page
             token = page.token
             if not token:
@@ -163,9 +169,9 @@ class Guarded:
         self._try(lambda: setattr(self, "_mirror", Mirror(uri, study, artifacts=artifacts)))
 
     @property
-    def alive(self) -> bool:
-        """Whether everything so far has been mirrored."""
-        return self._mirror is not None
+    def page(self) -> str:
+        """The address of the study's runs, or "" where not everything has been mirrored."""
+        return page(self._uri, self._mirror.experiment) if self._mirror else ""
 
     def trial(self, result: Result) -> None:
         """Mirrors a record, if MLflow can be reached."""
@@ -200,11 +206,11 @@ def connect(uri: str, study: Study, *, artifacts: Path | None = None, results: P
     return Guarded(uri, study, artifacts=artifacts, results=results)
 
 
-def rebuild(uri: str, folder: Path, *, report: Path, artifacts: Path | None = None) -> list[str]:
-    """Mirrors every record of the study in `folder` and its report, if there is one.
+def rebuild(uri: str, folder: Path, *, report: Path, artifacts: Path | None = None) -> tuple[str, list[str]]:
+    """The page that shows the study, and a sentence per record that cannot be read.
 
-    Returns a sentence per record that cannot be read.  Raises ValueError when there is no study,
-    and what mlflow raises.
+    Mirrors every record of the study in `folder`, and its report if there is one.  Raises ValueError
+    when there is no study, and what mlflow raises.
     """
     study, results, problems = store.read(folder)
     started = min((str(result.provenance.get("started", "")) for result in results), default="")
@@ -215,7 +221,7 @@ def rebuild(uri: str, folder: Path, *, report: Path, artifacts: Path | None = No
         mirror.report(report)
     else:
         mirror.end()
-    return problems
+    return page(uri, mirror.experiment), problems
 
 
 def _experiment(client: MlflowClient, uri: str, artifacts: Path | None) -> str:
@@ -224,11 +230,12 @@ def _experiment(client: MlflowClient, uri: str, artifacts: Path | None) -> str:
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
-    if _is_server(uri):
-        return str(client.create_experiment(EXPERIMENT))
-    # Left to itself mlflow would put artifacts into ./mlruns of whatever folder we are in.
-    beside = Path(uri.removeprefix("sqlite:///")).parent / "mlflow-artifacts"
-    return str(client.create_experiment(EXPERIMENT, (artifacts or beside).resolve().as_uri()))
+    place = None
+    if not _is_server(uri):  # left to itself mlflow would use ./mlruns of whatever folder we are in
+        beside = Path(uri.removeprefix("sqlite:///")).parent / "mlflow-artifacts"
+        place = (artifacts or beside).resolve().as_uri()
+    # The kind opens the pages for training rather than those for language models.
+    return str(client.create_experiment(EXPERIMENT, place, {"mlflow.experimentKind": "custom_model_development"}))
 
 
 def _batches(points: Iterable[track.Point], params: dict[str, str]) -> Iterator[tuple[list[Metric], list[Param]]]:
@@ -275,7 +282,7 @@ def main(study: str, results: Path = Path("results"), reports: Path = Path("repo
     """
     uri = mlflow_uri or default_uri(results)
     try:
-        problems = rebuild(uri, results / study, report=reports / study)
+        address, problems = rebuild(uri, results / study, report=reports / study)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
@@ -284,7 +291,7 @@ def main(study: str, results: Path = Path("results"), reports: Path = Path("repo
         return 2
     for problem in problems:
         print(problem, file=sys.stderr)
-    print(ui_command(uri))
+    print(f"{ui_command(uri)}\n{address}")
     return 0
 
 

@@ -115,9 +115,7 @@ def split_examples(
     labels = shuffle_labels(training.labels, spec, seed)
     parts = ((training.images, labels), (evaluation.images, evaluation.labels))
     first, second = (
-        Examples(
-            data=data, spec=spec, size=budget.image_size, images=images.to(device), labels=targets.to(device)
-        )
+        Examples(data=data, spec=spec, size=budget.image_size, images=images.to(device), labels=targets.to(device))
         for images, targets in parts
     )
     return first, second
@@ -222,7 +220,7 @@ def _train_epoch(
         logits = network(images)
         loss = F.cross_entropy(logits, labels)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         wrong = (logits.detach().argmax(1) != labels).sum()
         total += torch.stack([loss.detach() * len(labels), wrong])

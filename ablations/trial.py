@@ -101,7 +101,7 @@ def _activity(trial: Trial, trained: Trained, data: Data, device: torch.device) 
 
 def pack(outcomes: Tensor) -> str:
     """Base64 of the bits of `outcomes` (N,) bool, eight a byte, the first in the highest bit."""
-    return base64.b64encode(np.packbits(outcomes.numpy())).decode()
+    return base64.b64encode(np.packbits(outcomes.numpy()).tobytes()).decode()
 
 
 def unpack(text: str, count: int) -> np.ndarray[Any, np.dtype[np.bool_]]:

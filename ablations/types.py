@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from models.spec import Spec, spec_from_dict
+from models.spec import Spec, sparse, spec_from_dict
 
 if TYPE_CHECKING:
     from ablations.probe import Probe
@@ -116,7 +116,7 @@ class Trial:
 
         A data set is its fingerprint, not its path, so that a moved folder keeps its records.
         """
-        choices = self.to_dict()
+        choices = sparse(self)
         del choices["dataset"]
         text = json.dumps(choices, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -31,7 +31,9 @@ class _Lrn(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor, size: int, a: float, beta: float, k: float) -> Tensor:
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx, x: Tensor, size: int, a: float, beta: float, k: float
+    ) -> Tensor:
         band = _band(x, size)
         denominator = F.conv2d(x * x, band).mul_(a).add_(k)
         scale = _power(denominator, beta)
@@ -56,7 +58,7 @@ def _band(x: Tensor, size: int) -> Tensor:
 
 
 def _power(denominator: Tensor, beta: float) -> Tensor:
-    """denominator ** -beta; the paper's .75 by two square roots, several times faster than a power."""
+    """Denominator ** -beta; the paper's .75 by two square roots, several times faster than a power."""
     if beta == 0.75:
         root = denominator.rsqrt()
         return root * root.sqrt()
@@ -76,8 +78,8 @@ class LocalResponseNorm(nn.Module):
         self.a = norm.alpha / norm.size if norm.alpha_over_size else norm.alpha
 
     def forward(self, x: Tensor) -> Tensor:
-        """x * (k + a * sum)^-beta; the same shape as `x`."""
-        y: Tensor = _Lrn.apply(x, self.norm.size, self.a, self.norm.beta, self.norm.k)  # type: ignore[no-untyped-call]
+        """`x` * (k + a * sum)^-beta; the same shape as `x`."""
+        y: Tensor = _Lrn.apply(x, self.norm.size, self.a, self.norm.beta, self.norm.k)
         return y
 
     def denominator(self, x: Tensor) -> Tensor:

@@ -115,6 +115,20 @@ def leaves(spec: Spec) -> dict[str, Any]:
     return dict(walk(spec, ""))
 
 
+def sparse(value: Any) -> Any:
+    """The plain values of a dataclass that are not their field's default, nested; other values as they are.
+
+    What a key is made of: a field that a later version adds, with the old behaviour as its default,
+    leaves the keys of older records as they are.  So a default never changes its meaning.
+    """
+    if dataclasses.is_dataclass(value):
+        named = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
+        return {field.name: sparse(item) for field, item in named if item != field.default}
+    if isinstance(value, tuple):
+        return [sparse(item) for item in value]
+    return value
+
+
 def spec_from_dict(record: Mapping[str, Any]) -> Spec:
     """The `Spec` that `dataclasses.asdict` wrote, after a round trip through JSON.
 

@@ -13,9 +13,7 @@ from models.spec import Spec
 
 def rate(value: float) -> Callable[[Spec], Spec]:
     """The rewrite that sets the probability of zeroing wherever there is dropout."""
-    return lambda spec: _edit.hidden(
-        spec, lambda layer: replace(layer, dropout=value) if layer.dropout else layer
-    )
+    return lambda spec: _edit.hidden(spec, lambda layer: replace(layer, dropout=value) if layer.dropout else layer)
 
 
 def before(spec: Spec) -> Spec:

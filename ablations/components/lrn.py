@@ -16,7 +16,7 @@ def off(spec: Spec) -> Spec:
 
 
 def paper_formula(spec: Spec) -> Spec:
-    """alpha times the sum, as 3.3 prints it; the original code and torch divide alpha by n."""
+    """Alpha times the sum, as 3.3 prints it; the original code and torch divide alpha by n."""
     return _edit.norms(spec, lambda norm: replace(norm, alpha_over_size=False))
 
 

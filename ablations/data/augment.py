@@ -1,0 +1,101 @@
+"""Crops, flips and colour noise of whole batches, on the device of the images (the paper, section 4.1).
+
+Shapes: N examples, B batch, C channels, S side of a stored image, s side of a crop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ablations.data.load import Data
+from ablations.names import unknown
+from models.spec import Spec
+
+# How far a unit draw goes along each principal component, from the deviations (C,), in grey levels.
+PCA_UNITS: dict[str, Callable[[Tensor], Tensor]] = {
+    "std": lambda deviations: deviations,
+    # Variances of pixels on the 0-1 scale, (d/255)^2, brought back to grey levels.
+    "variance": lambda deviations: deviations**2 / 255,
+}
+
+
+@dataclass(frozen=True)
+class Draws:
+    """One epoch's random choices, by example, on the CPU."""
+
+    top: Tensor  # (N,) int64, pixels below the top of the bordered image
+    left: Tensor  # (N,) int64
+    flip: Tensor  # (N,) bool
+    alphas: Tensor  # (N, C) float32, unit normal
+
+
+def draw(count: int, *, slack: int, channels: int, stream: Callable[[str], torch.Generator], epoch: int) -> Draws:
+    """Draws for `count` examples, each field from a stream of its own: `crop/3`, `flip/3`, `colour/3`.
+
+    All of them are always drawn, so that leaving one unused moves no other.  Positions are uniform
+    in 0..slack and grow with their draw, so runs of different slack crop alike.
+    Raises ValueError when `slack`, stored size + 2 * border - seen size, is negative.
+    """
+    if slack < 0:
+        raise ValueError(f"The crop is {-slack} pixels larger than the stored image and its border.")
+    crops = stream(f"crop/{epoch}")
+    top, left = ((torch.rand(count, generator=crops, dtype=torch.float64) * (slack + 1)).long() for _ in range(2))
+    flip = torch.rand(count, generator=stream(f"flip/{epoch}")) < 0.5
+    alphas = torch.randn(count, channels, generator=stream(f"colour/{epoch}"))
+    return Draws(top=top, left=left, flip=flip, alphas=alphas)
+
+
+def centre(stored: int, seen: int) -> int:
+    """Pixels above and left of the central crop of side `seen` in an image of side `stored`."""
+    return (stored - seen) // 2
+
+
+def crop(images: Tensor, index: Tensor, top: Tensor, left: Tensor, flip: Tensor, *, size: int, pad: int) -> Tensor:
+    """Crops (B, s, s, C) uint8 of `images` (N, S, S, C), the examples `index` at `top` and `left`.
+
+    These and `flip`, which mirrors columns, are (B,).  Positions refer to the image with `pad` < S
+    pixels of border, reflected as ReflectionPad2d does.  The reflection is worked out on the
+    indices: no padded copy exists, and no whole image is copied.
+    """
+    side, channels = images.shape[1], images.shape[3]
+    steps = torch.arange(size, device=images.device)
+    rows = _reflect(top[:, None] + steps - pad, side)  # (B, s)
+    columns = _reflect(left[:, None] + torch.where(flip[:, None], steps.flip(0), steps) - pad, side)
+    where = ((index[:, None] * side + rows) * side)[:, :, None] + columns[:, None, :]  # (B, s, s)
+    # One pixel a row: three times as fast as indexing the four dimensions.
+    pixels = images.view(-1, channels).index_select(0, where.flatten())
+    return pixels.view(len(index), size, size, channels)
+
+
+def _reflect(positions: Tensor, side: int) -> Tensor:
+    return (side - 1) - ((side - 1) - positions.abs()).abs()
+
+
+def to_input(pixels: Tensor, data: Data, spec: Spec, alphas: Tensor | None) -> Tensor:
+    """What the network reads: (B, C, s, s) float32 in channels_last layout, from `pixels` (B, s, s, C) uint8.
+
+    Minus the mean, plus the noise of `alphas` (B, C) along the principal components (none where it
+    is None), over the standard deviation where the spec asks for unit scale.
+    Raises ValueError on an unknown `spec.pca_unit`.
+    """
+    mean = _central_mean(data, pixels.shape[1]) if spec.mean_image else data.mean
+    inputs = pixels.float().sub_(mean.to(pixels.device))
+    if alphas is not None and spec.pca_jitter > 0:
+        if spec.pca_unit not in PCA_UNITS:
+            raise unknown("PCA unit", spec.pca_unit, PCA_UNITS)
+        scale = spec.pca_jitter * PCA_UNITS[spec.pca_unit](data.component_deviations)
+        noise = (alphas.to(scale.device) * scale) @ data.components.T  # rows of components @ (alphas * scale)
+        inputs.add_(noise.to(pixels.device)[:, None, None, :])
+    if spec.unit_scale:
+        inputs.div_(data.std)
+    return inputs.permute(0, 3, 1, 2)
+
+
+def _central_mean(data: Data, size: int) -> Tensor:
+    # Reflected where a crop is larger than the stored image, which a border allows.
+    where = _reflect(torch.arange(size) + centre(data.size, size), data.size)
+    return data.mean_image[where][:, where]

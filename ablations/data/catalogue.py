@@ -1,0 +1,126 @@
+"""The data sets that have a name, as data.  Standard library only: planning imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ablations.names import unknown
+
+FOLDER = "folder:"
+CACHE_SCHEMA = 1  # of a prepared folder; part of its name, so that another schema decodes again
+DEFAULT = "fashion-mnist-small"  # embedded: a first run needs no network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """One data set before anything of it is read; None where only the images can tell."""
+
+    name: str
+    summary: str  # one line: what it holds
+    source: str  # where it comes from
+    num_classes: int | None
+    native_size: int | None  # pixels a side as published; None when images vary
+    channels: int
+    train_images: int | None
+    test_images: int | None
+    licence: str
+    needs_network: bool = False  # the first time, unless --data-root holds the files
+
+
+DATASETS: dict[str, Dataset] = {
+    entry.name: entry
+    for entry in (
+        Dataset(
+            name="fashion-mnist-small",
+            summary="the first 600 and 100 images of each class of Fashion-MNIST; comes with the package",
+            source="Xiao, Rasul and Vollgraf 2017, a subset; ablations/data/embedded/rebuild.py",
+            num_classes=10,
+            native_size=28,
+            channels=1,
+            train_images=6_000,
+            test_images=1_000,
+            licence="MIT",
+        ),
+        Dataset(
+            name="fashion-mnist",
+            summary="greyscale clothes; from --data-root, Debian's dataset-fashion-mnist, or downloaded",
+            source="Xiao, Rasul and Vollgraf 2017, https://github.com/zalandoresearch/fashion-mnist",
+            num_classes=10,
+            native_size=28,
+            channels=1,
+            train_images=60_000,
+            test_images=10_000,
+            licence="MIT",
+            needs_network=True,
+        ),
+        Dataset(
+            name="cifar10",
+            summary="tiny colour photographs of ten kinds of thing; the paper's second data set",
+            source="Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html",
+            num_classes=10,
+            native_size=32,
+            channels=3,
+            train_images=50_000,
+            test_images=10_000,
+            licence="none stated",
+            needs_network=True,
+        ),
+        Dataset(
+            name="cifar100",
+            summary="tiny colour photographs of a hundred kinds of thing, 500 each to train on",
+            source="Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html",
+            num_classes=100,
+            native_size=32,
+            channels=3,
+            train_images=50_000,
+            test_images=10_000,
+            licence="none stated",
+            needs_network=True,
+        ),
+        Dataset(
+            name="imagenette",
+            summary="ten easily told classes of ImageNet, photographs of 160 or 320 pixels",
+            source="Howard 2019, https://github.com/fastai/imagenette",
+            num_classes=10,
+            native_size=None,
+            channels=3,
+            train_images=9_469,
+            test_images=3_925,
+            licence="Apache 2.0 for the collection; the images are ImageNet's",
+            needs_network=True,
+        ),
+        Dataset(
+            name="imagenet",
+            summary="ILSVRC-2012, the paper's data set; cannot be downloaded, needs --data-root",
+            source="Russakovsky et al. 2015, https://image-net.org/challenges/LSVRC/2012",
+            num_classes=1_000,
+            native_size=None,
+            channels=3,
+            train_images=1_281_167,
+            test_images=50_000,
+            licence="non-commercial research, by registration",
+        ),
+    )
+}
+
+
+def dataset(name: str) -> Dataset:
+    """The data set of that name; `folder:PATH` is a folder of one's own, which is not looked at here.
+
+    Raises ValueError with the nearest name.
+    """
+    if name.startswith(FOLDER) and name != FOLDER:
+        return Dataset(
+            name=name,
+            summary="class folders of JPEG, PNG or WebP under train/ and test/ or val/",
+            source=name.removeprefix(FOLDER),
+            num_classes=None,
+            native_size=None,
+            channels=3,
+            train_images=None,
+            test_images=None,
+            licence="the user's own",
+        )
+    if name not in DATASETS:
+        raise unknown("data set", name, [*DATASETS, f"{FOLDER}PATH"])
+    return DATASETS[name]

@@ -1,0 +1,62 @@
+"""What the training pixels are like, gathered a chunk at a time, so that no float copy of the set exists.
+
+Shapes: B images a chunk, S pixels a side, C channels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablations.data.decode import Pixels
+
+
+class Statistics:
+    """Sums over all images added so far, exact up to 2^53 in every entry; properties in grey levels of 0-255."""
+
+    def __init__(self, size: int, channels: int) -> None:
+        self._count = 0
+        self._sum = np.zeros((size, size, channels), dtype=np.int64)
+        self._products = np.zeros((channels, channels))
+
+    def add(self, chunk: Pixels) -> None:
+        """Takes in the images of `chunk` (B, S, S, C)."""
+        self._count += len(chunk)
+        self._sum += chunk.sum(axis=0, dtype=np.int64)
+        flat = chunk.reshape(-1, chunk.shape[-1]).astype(np.float64)
+        self._products += flat.T @ flat
+
+    @property
+    def mean_image(self) -> NDArray[np.float32]:
+        """(S, S, C)."""
+        return (self._sum / self._count).astype(np.float32)
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """(C,), the mean colour."""
+        return np.asarray(self._sum.sum(axis=(0, 1)) / self._pixels)
+
+    @property
+    def covariance(self) -> NDArray[np.float64]:
+        """(C, C), of the colours of all pixels, in squared grey levels."""
+        return np.asarray(self._products / self._pixels - np.outer(self.mean, self.mean))
+
+    @property
+    def std(self) -> float:
+        """Root mean square of (pixel - mean colour) over all pixels and channels: one number."""
+        return float(np.sqrt(np.trace(self.covariance) / len(self.mean)))
+
+    def components(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Standard deviations (C,) along the principal components, descending, and these as columns (C, C).
+
+        Of each column the entry of largest size is positive, which an eigensolver leaves open.
+        """
+        values, vectors = np.linalg.eigh(self.covariance)
+        values, vectors = values[::-1], vectors[:, ::-1]
+        largest = np.abs(vectors).argmax(axis=0)
+        vectors = vectors * np.sign(vectors[largest, np.arange(len(values))])
+        return np.sqrt(values.clip(min=0)), vectors
+
+    @property
+    def _pixels(self) -> int:
+        return self._count * self._sum.shape[0] * self._sum.shape[1]

@@ -1,0 +1,215 @@
+"""The sections around the findings: what was run, what did not work, where it all came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ablations import effects as estimating
+from ablations.registry import components as registered
+from ablations.sections.document import MISSING, Block, Section, Table, counted, duration, interval, listed, number
+from ablations.sections.evidence import Evidence, finished
+from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result, Study
+
+INACTIVE = 0.01
+WORDS = {
+    DIVERGED: "diverged",
+    OUT_OF_MEMORY: "ran out of memory",
+    TIMEOUT: "ran out of time",
+    ERROR: "stopped with an error",
+}
+GRIDS = {
+    "smoke": "the reference and each change alone, to see that everything works",
+    "one_out": "the reference, and each change alone",
+    "one_in": "all changes at once, and each one undone alone",
+    "pairs": "the reference, each change alone, and every two together",
+    "full": "every combination of the changes",
+    "fractional": "a balanced fraction of all combinations",
+}
+
+
+def label(seeds: int) -> str:
+    """What so many seeds are good for."""
+    grade = "smoke test" if seeds < 5 else "draft" if seeds < 10 else "enough for verdicts"
+    return f"{grade} ({counted(seeds, 'seed')})"
+
+
+def summary(evidence: Evidence) -> tuple[str, ...]:
+    """What was run and how it ended, in plain words."""
+    return (_plan(evidence.study), _outcome(evidence))
+
+
+def _plan(study: Study) -> str:
+    budget = study.budget
+    what = f" ({GRIDS[study.grid]})" if study.grid in GRIDS else ""
+    return (
+        f"{counted(len(study.variants), 'variant')} of the preset {study.preset} on {study.dataset}, chosen by the "
+        f"grid {study.grid}{what}. Each was trained with {counted(study.seeds, 'seed')} for "
+        f"{counted(budget.epochs, 'epoch')} of {budget.train_examples:,} images, {budget.image_size} pixels a side, in "
+        f"batches of {budget.batch_size}, and evaluated on the {budget.evaluate_on} images after the last epoch."
+    )
+
+
+def _outcome(evidence: Evidence) -> str:
+    planned = len(evidence.study.variants) * evidence.study.seeds
+    counts = {status: evidence.count(status) for status in STATUSES}
+    failed = [f"{count} {WORDS[status]}" for status, count in counts.items() if count and status != DONE]
+    missing = planned - len(evidence.results)
+    parts = [f"{counts[DONE]} finished", *failed, *([f"{missing} not run yet"] if missing > 0 else [])]
+    seconds = sum(result.seconds for result in evidence.results)
+    return (
+        f"Of {counted(planned, 'trial')}, {listed(parts)}. They took {duration(seconds)} in total, added over trials "
+        "that may have run side by side."
+    )
+
+
+def components(evidence: Evidence) -> Section:
+    """What each component is, and what was published of it."""
+    known = registered()
+    changes: dict[str, list[str]] = {}
+    for name, level in [*evidence.study.components, *estimating.controls(evidence.study)]:
+        changes.setdefault(name, []).append(level)
+    rows = []
+    for name, levels in changes.items():
+        found = known.get(name)
+        words = (found.reference, found.summary, found.source) if found else (MISSING, "not known here", MISSING)
+        rows.append((name, words[0], ", ".join(levels), *words[1:]))
+    head = ("component", "reference", "changed to", "what it does", "source")
+    blocks: list[Block] = [
+        "Every variant uses the reference's recipe: nothing was tuned for any arm. A change that would need another "
+        "learning rate or more epochs to show its worth is at a disadvantage here.",
+        Table(caption="What is changed, and from what.", head=head, rows=tuple(rows)),
+    ]
+    if evidence.study.claims:
+        blocks.append(_claims(evidence.study))
+    return Section(title="Components", blocks=tuple(blocks))
+
+
+def _claims(study: Study) -> Table:
+    rows = tuple(
+        (
+            claim.component,
+            claim.level,
+            claim.statement,
+            claim.published,
+            f"{'raises' if claim.direction > 0 else 'lowers'} {claim.metric}",
+            number(claim.smallest_effect),
+            claim.confounds or MISSING,
+            claim.source,
+        )
+        for claim in study.claims
+    )
+    judged = ("published", "the change", "smallest effect of interest")
+    head = ("component", "change", "claim", *judged, "confounds", "source")
+    caption = "Published claims, recorded before the first trial. This report does not judge them."
+    return Table(caption=caption, head=head, rows=rows, collapsed=True)
+
+
+def activity(evidence: Evidence) -> Section:
+    """How much each component does inside the trained reference."""
+    title = "Activity in the trained reference"
+    found = [result.activity for result in finished(evidence) if result.activity]
+    if not found:
+        return Section(title=title, blocks=("No finished reference has recorded any activity.",))
+    known = registered()
+    under_study = {name for name, _ in evidence.study.components} | set(evidence.study.controls)
+    names = sorted(name for name in {name for one in found for name in one} if name in under_study)
+    rows = []
+    for name in names:
+        values = [one[name] for one in found if name in one]
+        mean, low, high = estimating.mean_interval(values)
+        unit = known[name].activity.unit if name in known else "unit not known here"
+        flag = "inactive?" if abs(mean) < INACTIVE else "not finite" if not np.isfinite(mean) else "active"
+        rows.append((name, number(mean, 3), interval(low, high, sign=False, digits=3), str(len(values)), unit, flag))
+    head = ("component", "mean", "95% interval", "n", "of what", "flag")
+    words = (
+        f"A component that changes nothing in the trained reference cannot have an effect. Below {INACTIVE} it is "
+        "flagged: a null effect then says something of this implementation, not of the idea."
+    )
+    table = Table(caption="Activity, mean over the reference's seeds.", head=head, rows=tuple(rows))
+    return Section(title=title, blocks=(words, table))
+
+
+def failures(evidence: Evidence) -> Section:
+    """Trials without a result, unreadable records, combinations that were left out, and aliases."""
+    study, blocks = evidence.study, list[Block]()
+    bad = [result for result in evidence.results if result.status != DONE]
+    rows = tuple((one.trial.variant.label, str(one.trial.seed), one.status, last_line(one.error)) for one in bad)
+    if rows:
+        diverged = any(result.status == DIVERGED for result in bad)
+        caution = (
+            "Pairs with a diverged trial are left out of the effects. Where a change makes training diverge, its "
+            "effect is therefore understated."
+        )
+        blocks += [caution] * diverged
+        head = ("variant", "seed", "status", "reason")
+        blocks.append(Table(caption="Trials without a result.", head=head, rows=rows))
+    else:
+        blocks.append("No trial that was run has failed.")
+    blocks += [f"Unreadable: {problem}" for problem in evidence.problems]
+    if study.skipped:
+        left = tuple((one.variant.label, one.reason) for one in study.skipped)
+        blocks.append(Table(caption="Combinations that the grid left out.", head=("variant", "reason"), rows=left))
+    if study.aliases:
+        words = "In this fraction the following effects cannot be told apart: each line is one column of the design."
+        same = tuple((alias,) for alias in study.aliases)
+        blocks += [words, Table(caption="Aliases.", head=("aliased",), rows=same, collapsed=len(same) > 12)]
+    return Section(title="Failures and gaps in the design", blocks=tuple(blocks))
+
+
+def last_line(error: str) -> str:
+    """The last line that says something, at most 200 characters: of a traceback, the exception."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()] or ["no reason recorded"]
+    return lines[-1] if len(lines[-1]) <= 200 else f"{lines[-1][:199]}…"
+
+
+def origin(evidence: Evidence) -> Section:
+    """Commit, versions, hardware, dates, data, and the commands that make it all again."""
+    study, records = evidence.study, [result.provenance for result in evidence.results]
+    keys = dict.fromkeys(key for record in records for key in record if key not in ("started", "command"))
+    rows = [(key.replace("_", " "), _distinct(record.get(key) for record in records)) for key in keys]
+    started = sorted(str(record["started"]) for record in records if record.get("started"))
+    if started:
+        rows.append(("started", started[0] if len(started) == 1 else f"{started[0]} to {started[-1]}"))
+    rows += [("data", f"{study.dataset}, fingerprint {study.fingerprint}")]
+    rows += [("run it again", study.command or "not recorded")]
+    rows += [("render this again", f"python -m ablations.report {study.name}")]
+    caution = "The records come from different commits or from code with uncommitted changes."
+    mixed = len({record.get("commit") for record in records}) > 1 or any(record.get("dirty") for record in records)
+    table = Table(caption="Where the records came from.", head=("what", "value"), rows=tuple(rows))
+    return Section(title="Provenance", blocks=(*[caution] * mixed, table))
+
+
+def _distinct(values: Iterable[Any]) -> str:
+    written = dict.fromkeys(_written(value) for value in values)
+    return "; ".join(word for word in written if word) or MISSING
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_written(item)}" for name, item in value.items() if _written(item))
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_written, value))
+    return str(value)
+
+
+def trials(evidence: Evidence) -> Section:
+    """Every trial, one row each."""
+    rows = tuple(_trial_row(result, evidence.metric) for result in evidence.results)
+    head = ("variant", "seed", "status", f"{evidence.phase} top-1, %", "time", "record")
+    if not rows:
+        return Section(title="All trials", blocks=("No trial has been run yet.",))
+    table = Table(caption=f"All {counted(len(rows), 'trial')}.", head=head, rows=rows, collapsed=True)
+    return Section(title="All trials", blocks=(table,))
+
+
+def _trial_row(result: Result, metric: str) -> tuple[str, ...]:
+    error = result.metrics.get(metric, float("nan"))
+    trial = result.trial
+    return (trial.variant.label, str(trial.seed), result.status, number(error), duration(result.seconds), trial.key)

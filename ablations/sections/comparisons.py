@@ -1,0 +1,199 @@
+"""The sections that compare: effects, controls and interactions, with the sentences that sum them up."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ablations import effects as estimating
+from ablations.sections.document import (
+    MINUS,
+    Block,
+    Section,
+    Table,
+    change,
+    counted,
+    interval,
+    number,
+    probability,
+    signed,
+    without_empty,
+)
+from ablations.sections.evidence import Evidence, broken, label, mean_and_interval, notes, ratio, sampling_error
+from ablations.sections.outcomes import picture
+from ablations.types import Effect
+
+KINDS = {
+    "main": ("Main effects", "each row is averaged over all the settings of the other components"),
+    "one in": ("One change among all", "each row makes its change where all the other changes are made too"),
+    "one out": ("One change at a time", "each row makes one change to the otherwise complete reference"),
+}
+HEAD = ("change", "effect, points", "95% interval", "pairs", "correlation", "p, unadjusted")
+COST = ("parameters", "multiply-adds")
+OPTIONAL = ("correlation", "p, unadjusted", "notes")  # columns that are left out where they are empty
+NOTHING = "No finished pair of trials yet, so nothing can be estimated."
+
+
+def headline(evidence: Evidence) -> str:
+    """One sentence on the reference, and one on where the intervals lie."""
+    n, mean, low, high = mean_and_interval(evidence, evidence.metric, "reference")
+    if not n:
+        return "No trial of the reference has finished, so there is nothing to compare with."
+    sampling = sampling_words(evidence, mean)
+    spread = f" (95% interval over {counted(n, 'seed')} {interval(low, high, sign=False)})" if n > 1 else " (one seed)"
+    return f"The reference has a {evidence.phase} top-1 error of {number(mean)}%{spread}. {sampling} {_tally(evidence)}"
+
+
+def sampling_words(evidence: Evidence, error_percent: float) -> str:
+    """What the choice of test images alone does to an error."""
+    return (
+        f"The sampling of the {evidence.phase} images adds a standard error of "
+        f"{sampling_error(evidence, error_percent)}; it is common to all variants, no number of seeds removes it, and "
+        "no interval here contains it."
+    )
+
+
+def describe_control(effect: Effect) -> str:
+    """Whether a control did what it must, in words."""
+    if effect.n < 2:
+        return "cannot be told: an interval needs two finished pairs"
+    if effect.component == "placebo":
+        inside = effect.low <= 0 <= effect.high
+        return (
+            "as expected: the interval includes zero"
+            if inside
+            else "not as expected: the interval excludes zero, as chance alone makes it do in one study of twenty"
+        )
+    if effect.component == "sabotage":
+        return (
+            "as expected: the interval lies above zero"
+            if effect.low > 0
+            else "not as expected: the interval does not lie above zero, so the study may be too small to see anything"
+        )
+    return "no expectation declared"
+
+
+def effect_rows(evidence: Evidence, effects: list[Effect]) -> tuple[tuple[str, ...], ...]:
+    """The cells of `HEAD` and of what follows it."""
+    return tuple(
+        (
+            label(effect),
+            signed(effect.estimate),
+            interval(effect.low, effect.high),
+            f"{effect.n} of {broken(evidence, effect)[0]}",
+            number(effect.correlation),
+            probability(effect.p),
+            change(ratio(evidence, effect, "parameters")),
+            change(ratio(evidence, effect, "macs")),
+            notes(evidence, effect),
+        )
+        for effect in effects
+    )
+
+
+def _tally(evidence: Evidence) -> str:
+    """How many intervals lie above, below and around zero."""
+    kinds = [kind for kind in ("main", "one in", "one out") if any(one.kind == kind for one in _studied(evidence))]
+    known = [one for one in _studied(evidence) if one.kind == kinds[0] and np.isfinite(one.low)] if kinds else []
+    if not known:
+        return "No effect has an interval yet."
+    above, below = sum(one.low > 0 for one in known), sum(one.high < 0 for one in known)
+    return (
+        f"Of {counted(len(known), 'change')} with a 95% interval ({kinds[0]}), {above} raised the error with an "
+        f"interval clear of zero, {below} lowered it so, and {len(known) - above - below} left zero inside."
+    )
+
+
+def _studied(evidence: Evidence) -> list[Effect]:
+    return [effect for effect in evidence.effects if effect.component not in evidence.study.controls]
+
+
+def effects(evidence: Evidence) -> Section:
+    """Estimates, intervals and the forest plot, one table an estimand."""
+    blocks: list[Block] = [
+        f"Each effect is the {evidence.phase} top-1 error with the change minus that without it, in percentage points: "
+        "above zero, the change made the network worse. Pairs share a seed, hence order of images, crops and initial "
+        f"weights; the interval is the mean difference ± t(0.975, n {MINUS} 1) · s / √n. The correlation is that of "
+        "the two arms over seeds. The p-values are two-sided and not adjusted for their number."
+    ]
+    for kind, (name, meaning) in KINDS.items():
+        found = [effect for effect in _studied(evidence) if effect.kind == kind]
+        if found:
+            blocks += _forest(evidence, kind)
+            head = tuple("trials" if word == "pairs" and kind == "main" else word for word in (*HEAD, *COST, "notes"))
+            table = Table(caption=f"{name}: {meaning}.", head=head, rows=effect_rows(evidence, found))
+            blocks.append(without_empty(table, *OPTIONAL))
+    if not any(effect.n for effect in evidence.effects):
+        blocks.append(NOTHING)
+    return Section(title="Effects", blocks=tuple(blocks))
+
+
+def _forest(evidence: Evidence, kind: str) -> list[Block]:
+    from ablations.figures import effect_forest
+
+    controls = frozenset(evidence.study.controls)
+    found = [one for one in evidence.effects if one.n and (one.kind == kind or one.component in controls)]
+    found = [one for one in found if np.isfinite(one.estimate)]
+    if not any(one.kind == kind for one in found):
+        return []
+    axis = f"change in {evidence.phase} top-1 error, points\n(right of zero: the change makes it worse)"
+    figure = effect_forest(found, evidence.differences, controls, axis)
+    name = f"effects-{kind.replace(' ', '-')}"
+    bars = (
+        "bars: 95% t intervals"
+        if any(np.isfinite(one.low) for one in found)
+        else "no intervals, as no pair is repeated"
+    )
+    caption = (
+        f"{KINDS[kind][0]}. Large marks: estimates; {bars}; grey dots above them: single seeds. Green squares are "
+        "controls; a triangle at the edge points to what lies beyond the axis."
+    )
+    return [picture(name, caption, f"Forest plot of {len(found)} effects; the numbers are in the tables.", figure)]
+
+
+def controls(evidence: Evidence) -> Section:
+    """Whether the placebo did nothing and the sabotage something."""
+    found = [effect for effect in evidence.effects if effect.component in evidence.study.controls]
+    if not found:
+        words = "This study has no controls. Without a placebo and a sabotage its effects should not be believed."
+        return Section(title="Controls", blocks=(words,))
+    rows = tuple(
+        (*row[:-1], describe_control(effect), row[-1])
+        for row, effect in zip(effect_rows(evidence, found), found, strict=True)
+    )
+    table = Table(caption="Controls, against the reference.", head=(*HEAD, *COST, "behaved", "notes"), rows=rows)
+    words = (
+        "A placebo changes only the random draws and must show no effect. A sabotage shuffles half of the training "
+        "labels and must show a clear rise. A study whose controls fail says nothing about its components."
+    )
+    return Section(title="Controls", blocks=(words, without_empty(table, *OPTIONAL)))
+
+
+def interactions(evidence: Evidence) -> Section | None:
+    """Two-way interactions; None where the design has none."""
+    found = estimating.interactions(evidence.study, evidence.table, evidence.metric)
+    main = [effect for effect in evidence.effects if effect.kind == "main"]
+    known = [effect for effect in [*main, *found] if np.isfinite(effect.estimate)]
+    if not found:
+        return None
+    rows = tuple(
+        (one.component, signed(one.estimate), interval(one.low, one.high), str(one.n), probability(one.p))
+        for one in found
+    )
+    words = (
+        "a x b is half the difference between the effect of a where b is changed and where b is kept. Where it is "
+        "large, the main effects of a and b describe no single setting: read the simple effects."
+    )
+    blocks: list[Block] = [words]
+    if known:
+        from ablations.figures import interaction_map
+
+        figure = interaction_map(main, found, "points")
+        caption = (
+            "Two-way interactions, coloured, and main effects on the diagonal, in points of top-1 error. "
+            "Bold: the 95% interval excludes zero."
+        )
+        blocks.append(picture("interactions", caption, "Heat map; the numbers are in the table.", figure))
+    head = ("interaction", "effect, points", "95% interval", "trials", "p, unadjusted")
+    caption = f"All {len(found)} two-way interactions."
+    blocks.append(Table(caption=caption, head=head, rows=rows, collapsed=len(found) > 10))
+    return Section(title="Interactions", blocks=tuple(blocks))

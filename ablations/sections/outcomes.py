@@ -1,0 +1,153 @@
+"""The sections that describe: learning curves, errors with the train/test gap, and cost."""
+
+from __future__ import annotations
+
+from math import nan
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from ablations.sections.document import (
+    Block,
+    Picture,
+    Section,
+    Table,
+    change,
+    counted,
+    duration,
+    interval,
+    number,
+    signed,
+)
+from ablations.sections.evidence import Evidence, finished, mean_and_interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def picture(name: str, caption: str, alternative: str, figure: Figure) -> Picture:
+    """`figure` drawn as SVG text."""
+    from ablations.figures import svg
+
+    return Picture(name=name, caption=caption, alternative=alternative, svg=svg(figure, name))
+
+
+def curves(evidence: Evidence) -> Section:
+    """Error by epoch, each variant over the reference."""
+    shown = set(evidence.shown)
+    rows = [
+        (
+            evidence.names[result.trial.variant.label],
+            result.trial.seed,
+            row.get("epoch", nan),
+            row.get(evidence.metric, nan),
+        )
+        for result in finished(evidence)
+        if result.trial.variant.label in shown
+        for row in result.curve
+    ]
+    table = pd.DataFrame(rows, columns=["variant", "seed", "epoch", "error"]).dropna()
+    if table.empty:
+        return Section(title="Learning curves", blocks=("No finished trial has left a curve.",))
+    from ablations.figures import learning_curves
+
+    drawn = [evidence.names[one] for one in evidence.shown if one != "reference"]
+    others = [name for name in drawn if name in set(table["variant"])]
+    figure = learning_curves(table, "reference", others, f"{evidence.phase} top-1 error, percent")
+    caption = (
+        f"The {evidence.phase} error after each epoch: mean over the finished seeds, and a band from the lowest to the "
+        "highest seed (a range, no confidence interval). Grey: the reference." + _left_out(evidence)
+    )
+    alternative = f"Learning curves of {len(others)} variants, each over the reference."
+    return Section(title="Learning curves", blocks=(picture("curves", caption, alternative, figure),))
+
+
+def _left_out(evidence: Evidence) -> str:
+    missing = len(evidence.labels) - len(evidence.shown)
+    return f" {counted(missing, 'variant')} with several changes not shown." if missing else ""
+
+
+def errors(evidence: Evidence) -> Section:
+    """Errors after the last epoch, on both kinds of images."""
+    phase = evidence.phase
+    train = "clean_train_top1_error_percent"
+    words = (
+        "Training errors here are those after the last epoch, on training images without augmentation and with dropout "
+        "switched off, so that the two errors are measured alike. The gap is the "
+        f"{phase} error minus the training error."
+    )
+    blocks: list[Block] = [words]
+    names = {"train": train, "evaluation": evidence.metric}
+    columns = {key: pd.Series({one: evidence.mean(name, one) for one in evidence.shown}) for key, name in names.items()}
+    means = pd.DataFrame(columns).dropna().rename(index=evidence.names)
+    if len(means):
+        from ablations.figures import gap
+
+        caption = f"Training error (hollow) and {phase} error (filled), means over seeds.{_left_out(evidence)}"
+        blocks.append(picture("gap", caption, "Dumbbell plot; the numbers are in the table.", gap(means, phase)))
+    measured = (f"{phase} top-1, %", "95% interval", f"{phase} top-5, %", f"{phase} loss")
+    head = ("variant", "seeds", *measured, "train top-1, %", "gap, points")
+    rows = tuple(_error_row(evidence, one, train) for one in evidence.labels)
+    caption = "Errors after the last epoch, means over finished seeds, every variant."
+    blocks.append(Table(caption=caption, head=head, rows=rows, collapsed=len(rows) > 24))
+    return Section(title="Errors and the train/test gap", blocks=tuple(blocks))
+
+
+def _error_row(evidence: Evidence, variant: str, train: str) -> tuple[str, ...]:
+    n, mean, low, high = mean_and_interval(evidence, evidence.metric, variant)
+    others = [evidence.mean(f"{evidence.phase}_{name}", variant) for name in ("top5_error_percent", "loss")]
+    return (
+        evidence.names[variant],
+        f"{n} of {evidence.study.seeds}",
+        number(mean),
+        interval(low, high, sign=False),
+        number(others[0]),
+        number(others[1], 3),
+        number(evidence.mean(train, variant)),
+        signed(evidence.mean("gap_percent", variant)),
+    )
+
+
+def cost(evidence: Evidence) -> Section:
+    """Time, parameters and arithmetic relative to the reference."""
+    ratios = {variant: _ratios(evidence, variant) for variant in evidence.shown}
+    words = (
+        "Time an epoch is compared within a seed; the range is over seeds. Trials may have shared a machine, so small "
+        "differences in time mean little. Parameters and multiply-accumulates (of one image, forward) are exact."
+    )
+    rows = tuple(_cost_row(evidence, variant, _ratios(evidence, variant)) for variant in evidence.labels)
+    head = ("variant", "time an epoch", "times reference", "range", "parameters", "change", "multiply-adds", "change")
+    blocks: list[Block] = [words]
+    drawn = (
+        pd.DataFrame(ratios).T.drop(index="reference", errors="ignore").dropna(how="all").rename(index=evidence.names)
+    )
+    if len(drawn):
+        from ablations.figures import cost as draw
+
+        caption = f"Cost relative to the reference; bars: lowest to highest seed.{_left_out(evidence)}"
+        blocks.append(picture("cost", caption, "Dot plot; the numbers are in the table.", draw(drawn)))
+    blocks.append(Table(caption="Cost of every variant.", head=head, rows=rows, collapsed=len(rows) > 24))
+    return Section(title="Cost", blocks=tuple(blocks))
+
+
+def _ratios(evidence: Evidence, variant: str) -> dict[str, float]:
+    times = (evidence.values("seconds_per_epoch", variant) / evidence.values("seconds_per_epoch", "reference")).dropna()
+    return {
+        "time": float(times.mean()) if len(times) else nan,
+        "time_low": float(times.min()) if len(times) else nan,
+        "time_high": float(times.max()) if len(times) else nan,
+        **{name: evidence.mean(name, variant) / evidence.mean(name, "reference") for name in ("parameters", "macs")},
+    }
+
+
+def _cost_row(evidence: Evidence, variant: str, row: dict[str, float]) -> tuple[str, ...]:
+    return (
+        evidence.names[variant],
+        duration(evidence.mean("seconds_per_epoch", variant)),
+        number(row["time"]),
+        interval(row["time_low"], row["time_high"], sign=False),
+        number(evidence.mean("parameters", variant), 0),
+        change(row["parameters"]),
+        number(evidence.mean("macs", variant), 0),
+        change(row["macs"]),
+    )

@@ -1,0 +1,101 @@
+"""Who imports what, seen in fresh interpreters: a check in this process would depend on the order of the tests."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PLANNING = [
+    "ablations.claims",
+    "ablations.grids",
+    "ablations.names",
+    "ablations.plan",
+    "ablations.registry",
+    "ablations.show",
+    "ablations.types",
+    "models.layout",
+    "models.presets",
+    "models.spec",
+]
+MODELS = sorted(f"models.{path.stem}" for path in (ROOT / "models").glob("*.py") if path.stem != "__init__")
+
+
+@cache
+def loaded_after(code: str) -> frozenset[str]:
+    """The top-level names and the modules of ours that a fresh interpreter has loaded after `code`."""
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    modules = ran.stdout.split()
+    return frozenset(modules) | {module.partition(".")[0] for module in modules}
+
+
+@pytest.mark.parametrize("module", MODELS)
+def test_models_import_nothing_of_ablations(module: str) -> None:
+    assert not [name for name in loaded_after(f"import {module}") if name.startswith("ablations")]
+
+
+@pytest.mark.parametrize("module", PLANNING)
+def test_planning_imports_no_torch_and_no_other_large_library(module: str) -> None:
+    large = {"torch", "numpy", "pandas", "ray", "mlflow", "seaborn", "matplotlib", "scipy", "torchvision"}
+    assert not loaded_after(f"import {module}") & large
+
+
+def test_loading_every_component_imports_no_torch() -> None:
+    assert "torch" not in loaded_after("from ablations.registry import components; assert components()")
+
+
+@pytest.mark.parametrize("module", ["ablations.train", "ablations.trial", "ablations.probe", "ablations.execute"])
+def test_training_needs_torch_and_numpy_only(module: str) -> None:
+    others = {"ray", "mlflow", "seaborn", "matplotlib", "pandas", "torchvision", "scipy", "statsmodels", "tyro"}
+    loaded = loaded_after(f"import {module}")
+    assert "torch" in loaded
+    assert not loaded & others
+
+
+def imports_of(path: Path) -> set[str]:
+    """The top-level names that a file imports, wherever in the file, but for type checking alone."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            node.body = []
+    names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize(
+    ("library", "owner"),
+    [
+        ("ray", "ablations/execute_ray.py"),
+        ("mlflow", "ablations/track_mlflow.py"),
+        ("seaborn", "ablations/figures.py"),
+    ],
+)
+def test_a_large_library_has_one_owner(library: str, owner: str) -> None:
+    files = [path for folder in ("ablations", "models") for path in (ROOT / folder).rglob("*.py")]
+    users = {path.relative_to(ROOT).as_posix() for path in files if library in imports_of(path)}
+    assert users == {owner}
+
+
+def test_nothing_is_unpickled() -> None:
+    files = [path for folder in ("ablations", "models") for path in (ROOT / folder).rglob("*.py")]
+    picklers = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
+    assert not {path.name for path in files if imports_of(path) & picklers}
+    assert not {path.name for path in files if "torch.load(" in path.read_text()}
+
+
+def test_no_module_is_much_longer_than_three_hundred_lines() -> None:
+    files = [path for folder in ("ablations", "models") for path in (ROOT / folder).rglob("*.py")]
+    assert {path.name: count for path in files if (count := len(path.read_text().splitlines())) > 350} == {}

@@ -1,0 +1,146 @@
+"""Every registered component, by being registered."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from ablations.registry import components, conflict, derive
+from ablations.streams import CPU, streams
+from ablations.types import Variant
+from models.init import initialise
+from models.network import build
+from models.presets import PRESETS
+from models.spec import Spec, leaves
+
+SMALL = PRESETS["cifar_small"].spec
+COMPONENTS = components()
+EVERY_LEVEL = [(name, level) for name, component in COMPONENTS.items() for level in component.levels]
+FIRST_LEVELS = [(name, next(iter(component.levels))) for name, component in COMPONENTS.items()]
+
+every_component = pytest.mark.parametrize("name", COMPONENTS)
+every_level = pytest.mark.parametrize(("name", "level"), EVERY_LEVEL)
+
+
+def departed(spec: Spec, *departures: tuple[str, str]) -> Spec:
+    return derive(spec, Variant(departures=departures))
+
+
+def touched(spec: Spec, departure: tuple[str, str]) -> set[str]:
+    before, after = leaves(spec), leaves(departed(spec, departure))
+    return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+
+
+@every_component
+def test_a_component_says_what_it_is_and_who_described_it(name: str) -> None:
+    component = COMPONENTS[name]
+    assert component.name == name
+    assert component.reference and component.source and component.activity.unit
+    assert component.summary and "\n" not in component.summary
+    assert "section" in component.source or "arXiv" in component.source or component.control
+
+
+@every_level
+def test_a_level_is_a_pure_function(name: str, level: str) -> None:
+    rewrite = COMPONENTS[name].levels[level]
+    for preset in PRESETS.values():
+        before = copy.deepcopy(preset.spec)
+        first, second = rewrite(preset.spec), rewrite(preset.spec)
+        assert first == second
+        assert preset.spec == before
+
+
+@every_level
+def test_a_level_changes_at_least_one_preset(name: str, level: str) -> None:
+    assert any(departed(preset.spec, (name, level)) != preset.spec for preset in PRESETS.values())
+
+
+@every_component
+def test_the_levels_of_a_component_differ_from_each_other(name: str) -> None:
+    derived = [
+        tuple(departed(preset.spec, (name, level)) for preset in PRESETS.values()) for level in COMPONENTS[name].levels
+    ]
+    assert len(set(derived)) == len(derived)
+
+
+@every_level
+def test_a_level_keeps_the_annotated_kind_of_every_value(name: str, level: str) -> None:
+    # 1 for 1.0 would give an equal spec another key.
+    for preset in PRESETS.values():
+        before, after = leaves(preset.spec), leaves(departed(preset.spec, (name, level)))
+        for path in before.keys() & after.keys():
+            if before[path] is not None and after[path] is not None:
+                assert type(before[path]) is type(after[path]), path
+
+
+@every_level
+def test_a_level_builds_and_learns_on_a_small_network(name: str, level: str) -> None:
+    spec = departed(SMALL, (name, level))
+    network = initialise(build(spec, num_classes=10, image_size=16), spec, streams(0, salt=spec.stream_salt), CPU)
+    images = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    logits = network.train()(images)
+    F.cross_entropy(logits, torch.arange(4)).backward()
+    assert logits.shape == (4, 10) and logits.isfinite().all()
+    for path, weight in network.named_parameters():
+        assert weight.grad is not None and weight.grad.isfinite().all(), path
+        # A layer that nothing flows through is a defect; a batch norm hides its convolution's bias.
+        assert weight.grad.abs().sum() > 0 or path.endswith("bias"), path
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(("one", "two"), list(itertools.combinations(FIRST_LEVELS, 2)))
+def test_two_components_commute_or_conflict_over_fields_that_both_touch(
+    one: tuple[str, str], two: tuple[str, str], preset: str
+) -> None:
+    spec = PRESETS[preset].spec
+    (first, first_level), (second, second_level) = one, two
+    there = COMPONENTS[second].levels[second_level](COMPONENTS[first].levels[first_level](spec))
+    back = COMPONENTS[first].levels[first_level](COMPONENTS[second].levels[second_level](spec))
+    reason = conflict(spec, one, two)
+    assert conflict(spec, two, one) is None if reason is None else conflict(spec, two, one) is not None
+    if not touched(spec, one) or not touched(spec, two):
+        return  # a plan refuses a toggle that changes nothing in this preset
+    if touched(spec, one).isdisjoint(touched(spec, two)):
+        assert reason is None and there == back
+    if reason is None:
+        assert there == back and there not in (departed(spec, one), departed(spec, two))
+    else:
+        assert touched(spec, one) & touched(spec, two)
+        assert all(path in reason for path in touched(spec, one) & touched(spec, two))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_headline_components_can_all_be_combined(preset: str) -> None:
+    from ablations.grids import HEADLINE
+
+    headline = [departure for departure in FIRST_LEVELS if departure[0] in HEADLINE]
+    assert len(headline) == len(HEADLINE) == 6
+    reasons = [conflict(PRESETS[preset].spec, one, two) for one, two in itertools.combinations(headline, 2)]
+    assert reasons == [None] * 15
+    assert len({departed(PRESETS[preset].spec, *chosen) for chosen in subsets(headline)}) == 2**6
+
+
+def subsets(departures: list[tuple[str, str]]) -> list[tuple[tuple[str, str], ...]]:
+    return [chosen for size in range(len(departures) + 1) for chosen in itertools.combinations(departures, size)]
+
+
+def test_a_study_has_a_negative_and_a_positive_control() -> None:
+    assert {name for name, component in COMPONENTS.items() if component.control} == {"placebo", "sabotage"}
+
+
+def test_the_placebo_touches_nothing_but_the_salt() -> None:
+    assert touched(SMALL, ("placebo", "salted")) == {"stream_salt"}
+
+
+def test_the_papers_reference_is_what_bias_one_gives_and_zero_takes_away() -> None:
+    paper = PRESETS["paper"].spec
+    assert departed(departed(paper, ("bias_init", "zero")), ("bias_init", "one")) == paper
+
+
+def test_switching_lrn_off_takes_every_norm_and_nothing_else() -> None:
+    assert all(block.norm is None for block in departed(SMALL, ("lrn", "off")).blocks)
+    assert all(path.startswith(("blocks.0.norm", "blocks.1.norm")) for path in touched(SMALL, ("lrn", "off")))

@@ -1,0 +1,106 @@
+"""Ray Tune, the real one: equal to the serial executor, nothing lost, extra components found."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ablations.execute import serial
+from ablations.execute_ray import RayExecutor
+from ablations.store import read_results
+from ablations.trial import Context
+from ablations.types import DONE, ERROR, Result
+from tests.conftest import Planner, without_times
+
+pytestmark = pytest.mark.slow
+
+ONE_CPU = RayExecutor(cpus_per_trial=1, gpus_per_trial=0)
+
+
+def test_ray_and_serial_give_equal_results(plan: Planner, context: Context, tmp_path: Path) -> None:
+    _, trials = plan(words=["lrn", "dropout"], seeds=2)
+    on_ray: list[Result] = []
+    ONE_CPU(trials, context, on_ray.append)
+    one_by_one: list[Result] = []
+    serial(trials, replace(context, folder=tmp_path / "serial"), one_by_one.append)
+    by_key = {result.trial.key: result for result in on_ray}
+    assert len(by_key) == len(trials) == 10
+    for result in one_by_one:
+        assert result.status == DONE, result.error
+        assert without_times(by_key[result.trial.key].to_dict()) == without_times(result.to_dict())
+    # Each worker wrote what it ran, and Tune left nothing of its own.
+    assert read_results(context.folder, by_key)[1] == []
+    assert sorted(path.name for path in context.folder.iterdir()) == ["trials"]
+
+
+COMPONENT = """
+import os, signal
+from dataclasses import replace
+from ablations.registry import register
+from ablations.types import Activity, Component
+
+def measure(probe):
+    if os.environ.get("KILL"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 42.0
+
+register(Component(
+    name="extra",
+    reference="none",
+    levels={"on": lambda spec: replace(spec, momentum=0.5)},
+    summary="a component of somebody else's",
+    source="a test",
+    activity=Activity(measure=measure, unit="answers"),
+))
+"""
+
+
+@pytest.fixture
+def extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A component in a folder of its own, which the environment names."""
+    folder = tmp_path / "components"
+    folder.mkdir()
+    (folder / "extra.py").write_text(COMPONENT)
+    monkeypatch.setenv("ABLATIONS_COMPONENTS", str(folder))
+    return folder
+
+
+def test_a_worker_finds_the_components_of_a_folder_that_the_driver_never_imported(
+    extra: Path, plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, trials = plan()
+    results: list[Result] = []
+    ONE_CPU(trials[:1], context, results.append)
+    assert results[0].activity["extra"] == 42.0
+
+
+def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(
+    extra: Path, plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KILL", "1")  # references measure activity, and die of it
+    _, trials = plan()
+    results: list[Result] = []
+    ONE_CPU(trials, context, results.append)
+    statuses = {result.trial.variant.label: result.status for result in results}
+    assert statuses == {"reference": ERROR, "-lrn": DONE, "placebo=salted": DONE, "sabotage=half": DONE}
+    lost = next(result for result in results if result.status == ERROR)
+    assert "the worker was lost" in lost.error
+    assert len(read_results(context.folder, [trial.key for trial in trials])[0]) == 4
+
+
+def test_more_processors_than_ray_has_are_refused_in_one_sentence(plan: Planner, context: Context) -> None:
+    _, trials = plan()
+    with pytest.raises(ValueError, match="--cpus-per-trial 1000 is more than"):
+        RayExecutor(cpus_per_trial=1000, gpus_per_trial=0)(trials, context, lambda result: None)
+
+
+def test_signals_are_left_as_they_were(plan: Planner, context: Context) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    _, trials = plan()
+    ONE_CPU(trials[:1], context, lambda result: None)
+    assert signal.getsignal(signal.SIGINT) == before
+    assert "RAY_ADDRESS" not in os.environ

@@ -1,0 +1,162 @@
+"""models.init: weights from named streams, the base of every paired comparison."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ablations.registry import components, derive
+from ablations.streams import CPU, stream, streams
+from ablations.types import Variant
+from models.init import initialise
+from models.layers import Dropout
+from models.network import Network, build
+from models.presets import PRESETS
+from models.spec import Spec
+
+SMALL = PRESETS["cifar_small"].spec
+EVERY_LEVEL = [(name, level) for name, component in components().items() for level in component.levels]
+
+
+def network_of(spec: Spec, *, seed: int = 0) -> Network:
+    network = build(spec, num_classes=10, image_size=32)
+    return initialise(network, spec, streams(seed, salt=spec.stream_salt), CPU)
+
+
+def step(network: Network) -> Tensor:
+    """Logits (B 4, 10) of one training pass forwards and backwards."""
+    network.train()
+    images = torch.linspace(-1, 1, 4 * 3 * 32 * 32).reshape(4, 3, 32, 32)
+    logits: Tensor = network(images)
+    F.cross_entropy(logits, torch.arange(4)).backward()
+    return logits.detach()
+
+
+def paper_like() -> Spec:
+    """`cifar_small` with the paper's weights and biases."""
+    biases = (0.0, 1.0, 0.0, 1.0, 1.0)
+    blocks = tuple(replace(block, weight_std=0.01, bias=bias) for block, bias in zip(SMALL.blocks, biases, strict=True))
+    hidden = tuple(replace(layer, weight_std=0.01, bias=1.0) for layer in SMALL.hidden)
+    return replace(SMALL, blocks=blocks, hidden=hidden, classifier_weight_std=0.01)
+
+
+def layers(network: Network) -> dict[str, nn.Conv2d | nn.Linear]:
+    return {name: layer for name, layer in network.named_modules() if isinstance(layer, (nn.Conv2d, nn.Linear))}
+
+
+def kind(layer: nn.Conv2d | nn.Linear) -> tuple[object, ...]:
+    """The shape of the weights and the groups."""
+    return (layer.weight.shape, layer.groups if isinstance(layer, nn.Conv2d) else 1)
+
+
+def has_std(weights: Tensor, expected: float) -> bool:
+    """Within five standard errors, std / sqrt(2 n), and centred to five of its own."""
+    count = weights.numel()
+    near: bool = abs(weights.std().item() / expected - 1) < 5 / (2 * count) ** 0.5
+    centred: bool = abs(weights.mean().item()) < 5 * expected / count**0.5
+    return near and centred
+
+
+def test_weights_are_kaiming_normal_over_the_fan_in() -> None:
+    network = network_of(PRESETS["cifar"].spec)
+    # He et al. 2015, equation 10; the fan-in of a grouped layer is that of its group.
+    fan_ins = {"conv1": 3 * 25, "conv2": 24 * 25, "conv3": 128 * 9, "conv4": 96 * 9, "conv5": 96 * 9}
+    fan_ins |= {"fc6": 128 * 16, "fc7": 512, "fc8": 512}
+    found = {name.removesuffix(".conv").split(".")[-1]: layer for name, layer in layers(network).items()}
+    assert found.keys() == fan_ins.keys()
+    for name, fan_in in fan_ins.items():
+        assert has_std(found[name].weight, (2 / fan_in) ** 0.5), name
+
+
+def test_weights_are_the_papers_where_the_spec_says_so() -> None:
+    for name, layer in layers(network_of(paper_like())).items():
+        assert has_std(layer.weight, 0.01), name
+
+
+def test_biases_are_the_papers_where_the_spec_says_so() -> None:
+    named = dict(network_of(paper_like()).named_parameters())
+    found = [weight.unique().tolist() for name, weight in named.items() if name.endswith("bias")]
+    assert found == [[0], [1], [0], [1], [1], [1], [1], [0]]
+
+
+def test_a_grouped_layer_takes_the_block_diagonal_of_the_dense_draw() -> None:
+    dense_spec = derive(SMALL, Variant(departures=(("grouping", "full"),)))
+    grouped, dense = layers(network_of(SMALL)), layers(network_of(dense_spec))
+    for name in ("features.conv2.conv", "features.conv4.conv", "features.conv5.conv"):
+        ours, whole = grouped[name].weight, dense[name].weight
+        outputs, inputs = whole.shape[0] // 2, whole.shape[1] // 2
+        corners = torch.cat([whole[:outputs, :inputs], whole[outputs:, inputs:]])
+        # Half the fan-in: sqrt(2) times the standard deviation.
+        torch.testing.assert_close(ours, corners * 2**0.5)
+    assert torch.equal(grouped["features.conv3.conv"].weight, dense["features.conv3.conv"].weight)
+
+
+@pytest.mark.parametrize("departure", EVERY_LEVEL)
+def test_a_variant_starts_from_the_references_weights_wherever_the_shapes_agree(departure: tuple[str, str]) -> None:
+    spec = derive(SMALL, Variant(departures=(departure,)))
+    ours, theirs = layers(network_of(SMALL)), layers(network_of(spec))
+    # A weight of one shape may still be another layer: conv5 of the narrow network is not grouped.
+    shared = [name for name in ours if kind(ours[name]) == kind(theirs[name])]
+    assert ours.keys() == theirs.keys() and shared
+    equal = [torch.equal(ours[name].weight, theirs[name].weight) for name in shared]
+    assert all(equal) if not spec.stream_salt else not any(equal)
+
+
+def test_a_layers_weights_do_not_depend_on_how_many_layers_came_before() -> None:
+    fewer = replace(SMALL, hidden=SMALL.hidden[:1])
+    assert torch.equal(
+        layers(network_of(SMALL))["classifier.fc6"].weight, layers(network_of(fewer))["classifier.fc6"].weight
+    )
+
+
+def test_the_seed_changes_every_weight_and_the_same_seed_none() -> None:
+    first, again, other = (layers(network_of(SMALL, seed=seed)) for seed in (0, 0, 1))
+    for name in first:
+        assert torch.equal(first[name].weight, again[name].weight)
+        assert not torch.equal(first[name].weight, other[name].weight)
+
+
+def test_no_two_layers_share_a_draw() -> None:
+    starts = [layer.weight.flatten()[:8] / layer.weight.std() for layer in layers(network_of(SMALL)).values()]
+    assert all((one - two).abs().max() > 0.1 for one, two in pairwise(starts))
+
+
+def test_each_dropout_layer_has_a_stream_of_its_own() -> None:
+    network = network_of(SMALL)
+    states = {
+        name: module.generator.get_state()
+        for name, module in network.named_modules()
+        if isinstance(module, Dropout) and module.generator
+    }
+    assert states.keys() == {"classifier.fc6_dropout", "classifier.fc7_dropout"}
+    for name, state in states.items():
+        assert torch.equal(state, stream(0, f"dropout/{name}").get_state())
+
+
+def test_the_masks_of_one_layer_stay_when_the_other_is_switched_off() -> None:
+    def fc7_mask(spec: Spec) -> Tensor:
+        network = network_of(spec)
+        masks: list[Tensor] = []
+        layer = network.get_submodule("classifier.fc7_dropout")
+        layer.register_forward_pre_hook(lambda _, inputs: (torch.ones_like(inputs[0]),))
+        layer.register_forward_hook(lambda _, inputs, output: masks.append(output.detach()))
+        step(network)
+        return masks[0]
+
+    first, second = SMALL.hidden
+    without_fc6 = replace(SMALL, hidden=(replace(first, dropout=0.0), second))
+    assert torch.equal(fc7_mask(SMALL), fc7_mask(without_fc6))
+
+
+def test_the_global_generator_neither_moves_nor_matters() -> None:
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    logits = step(network_of(SMALL))
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert torch.equal(step(network_of(SMALL)), logits)

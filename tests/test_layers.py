@@ -1,0 +1,192 @@
+"""models.layers, against torch's own layers and against the formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.layers import ACTIVATIONS, NORMS, POOLS, Dropout, LocalResponseNorm
+from models.spec import Norm, Pool
+
+SIZES = [1, 3, 4, 5, 9]
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+
+
+def activations(*, channels: int = 12, dtype: torch.dtype = torch.float64, scale: float = 1.0) -> Tensor:
+    """(B 3, C, H 4, W 5)."""
+    generator = torch.Generator().manual_seed(7)
+    return scale * torch.randn(3, channels, 4, 5, generator=generator, dtype=dtype)
+
+
+def norm_of(size: int, *, over_size: bool = True, alpha: float = 0.3, beta: float = 0.75, k: float = 2.0) -> Norm:
+    return Norm(size=size, alpha=alpha, beta=beta, k=k, alpha_over_size=over_size)
+
+
+def torchs(norm: Norm) -> Callable[[Tensor], Tensor]:
+    alpha = norm.alpha if norm.alpha_over_size else norm.alpha * norm.size
+    return lambda x: F.local_response_norm(x, norm.size, alpha, norm.beta, norm.k)
+
+
+def by_the_formula(x: Tensor, norm: Norm) -> Tensor:
+    """Section 3.3, written out: the sum runs over n maps from i - n / 2 to i + n / 2, cut at the ends."""
+    a = norm.alpha / norm.size if norm.alpha_over_size else norm.alpha
+    y = torch.empty_like(x)
+    channels = x.shape[1]
+    for i in range(channels):
+        first, last = max(0, i - norm.size // 2), min(channels - 1, i + norm.size // 2)
+        total = sum((x[:, j] ** 2 for j in range(first, last + 1)), torch.zeros_like(x[:, i]))
+        y[:, i] = x[:, i] / (norm.k + a * total) ** norm.beta
+    return y
+
+
+@pytest.mark.parametrize("beta", [0.75, 0.5])
+@pytest.mark.parametrize("over_size", [True, False])
+@pytest.mark.parametrize("memory_format", LAYOUTS)
+@pytest.mark.parametrize("size", SIZES)
+def test_lrn_and_its_gradient_are_those_of_torch(
+    size: int, memory_format: torch.memory_format, over_size: bool, beta: float
+) -> None:
+    norm = norm_of(size, over_size=over_size, beta=beta)
+    ours = activations().contiguous(memory_format=memory_format).requires_grad_()
+    theirs = activations().requires_grad_()
+    weight = activations().flip(0)  # any cotangent that is not constant
+    got, expected = LocalResponseNorm(norm)(ours), torchs(norm)(theirs)
+    (got * weight).sum().backward()
+    (expected * weight).sum().backward()
+    assert ours.grad is not None and theirs.grad is not None
+    torch.testing.assert_close(got, expected)
+    torch.testing.assert_close(ours.grad, theirs.grad)
+    assert got.is_contiguous(memory_format=memory_format)
+
+
+@pytest.mark.parametrize("over_size", [True, False])
+@pytest.mark.parametrize("size", [3, 5, 9])  # the formula is for an odd n
+def test_lrn_is_the_formula_of_section_3_3(size: int, over_size: bool) -> None:
+    norm = norm_of(size, over_size=over_size)
+    x = activations()
+    torch.testing.assert_close(LocalResponseNorm(norm)(x), by_the_formula(x, norm))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_gradient_of_lrn_is_its_finite_difference(size: int) -> None:
+    layer = LocalResponseNorm(norm_of(size, k=1.0))
+    x = activations(channels=6)[:1, :, :2, :2].requires_grad_()
+    assert torch.autograd.gradcheck(layer, (x,))
+
+
+def test_lrn_of_raw_pixels_in_single_precision_is_that_of_torch() -> None:
+    # The paper's constants on activations of a few thousand, where the denominator is far from k.
+    norm = Norm()
+    x = activations(channels=96, dtype=torch.float32, scale=3000.0)
+    torch.testing.assert_close(LocalResponseNorm(norm)(x), torchs(norm)(x), rtol=1e-5, atol=1e-4)
+
+
+def test_lrn_with_fewer_channels_than_the_window_is_that_of_torch() -> None:
+    norm = norm_of(9)
+    x = activations(channels=4)
+    torch.testing.assert_close(LocalResponseNorm(norm)(x), torchs(norm)(x))
+
+
+def test_the_two_conventions_of_alpha_differ_by_the_factor_n() -> None:
+    x = activations()
+    formula, code = norm_of(5, over_size=False, alpha=0.1), norm_of(5, over_size=True, alpha=0.5)
+    torch.testing.assert_close(LocalResponseNorm(formula)(x), LocalResponseNorm(code)(x))
+
+
+def test_the_denominator_is_what_the_layer_divides_by() -> None:
+    layer, x = LocalResponseNorm(norm_of(5)), activations()
+    torch.testing.assert_close(layer(x) * layer.denominator(x), x)
+
+
+def test_lrn_with_the_papers_constants_is_a_constant_on_unit_inputs() -> None:
+    # The trap: 2 ** -0.75 = 0.5946 for every element, to 1e-4 or so.
+    x = activations()
+    torch.testing.assert_close(LocalResponseNorm(Norm())(x) / x, torch.full_like(x, 2**-0.75), rtol=2e-4, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [("relu", lambda x: x.clamp(min=0)), ("tanh", torch.tanh), ("sigmoid", torch.sigmoid), ("none", lambda x: x)],
+)
+def test_an_activation_is_the_function_of_its_name(name: str, theirs: Callable[[Tensor], Tensor]) -> None:
+    x = activations()
+    torch.testing.assert_close(ACTIVATIONS[name]()(x), theirs(x))
+
+
+def test_every_activation_keeps_its_input() -> None:
+    for make in ACTIVATIONS.values():
+        x = activations()
+        make()(x)
+        torch.testing.assert_close(x, activations())
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_every_norm_keeps_the_shape_and_takes_the_channels(norm: str) -> None:
+    x = activations(dtype=torch.float32)
+    assert NORMS[norm](Norm(kind=norm), 12)(x).shape == x.shape
+
+
+def test_pools_are_torchs_and_an_average_leaves_the_padding_out() -> None:
+    x = activations()
+    pool = Pool(size=3, stride=2, pad=1)
+    torch.testing.assert_close(POOLS["max"](pool)(x), F.max_pool2d(x, 3, 2, 1))
+    corner = POOLS["average"](pool)(x)[:, :, 0, 0]
+    torch.testing.assert_close(corner, x[:, :, :2, :2].mean(dim=(2, 3)))
+
+
+def masked(rescale: str, rate: float = 0.5, seed: int = 3) -> Tensor:
+    """A long vector of ones (B 1, features 40,000) after dropout in training."""
+    layer = Dropout(rate, rescale)
+    layer.generator = torch.Generator().manual_seed(seed)
+    y: Tensor = layer(torch.ones(1, 40_000))
+    return y
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.3])
+def test_dropout_zeroes_at_its_rate(rate: float) -> None:
+    share = (masked("train", rate) == 0).double().mean().item()
+    assert abs(share - rate) < 5 * (rate * (1 - rate) / 40_000) ** 0.5  # five standard errors of a binomial share
+
+
+def test_dropout_rescales_in_training_or_in_test_and_never_in_both() -> None:
+    x = activations(dtype=torch.float32)[:, :, 0, 0]
+    assert masked("train", 0.3).unique().tolist() == [0.0, pytest.approx(1 / 0.7)]
+    assert masked("test", 0.3).unique().tolist() == [0.0, 1.0]
+    torch.testing.assert_close(Dropout(0.3, "train").eval()(x), x)
+    torch.testing.assert_close(Dropout(0.3, "test").eval()(x), x * 0.7)
+
+
+def test_the_gradient_of_dropout_is_its_mask() -> None:
+    layer = Dropout(0.5, "train")
+    layer.generator = torch.Generator().manual_seed(0)
+    x = torch.ones(4, 50, requires_grad=True)
+    y = layer(x)
+    y.sum().backward()
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad, y.detach())
+
+
+def test_dropout_masks_come_from_its_stream_alone() -> None:
+    torch.manual_seed(1)
+    first = masked("train")
+    torch.manual_seed(2)
+    assert torch.equal(masked("train"), first)
+    assert not torch.equal(masked("train", seed=4), first)
+
+
+def test_dropout_in_training_without_a_stream_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="initialise"):
+        Dropout(0.5, "train")(torch.ones(1, 2))
+
+
+def test_an_unknown_rescale_is_refused_with_the_allowed_ones() -> None:
+    with pytest.raises(ValueError, match="'both'; allowed: 'train', 'test'"):
+        Dropout(0.5, "both")
+
+
+def test_batch_normalisation_is_torchs() -> None:
+    assert isinstance(NORMS["batch"](Norm(kind="batch"), 12), nn.BatchNorm2d)

@@ -1,0 +1,85 @@
+"""Plans: what is asked for, what is skipped and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ablations.plan import departures_of
+from ablations.types import Budget, Variant
+from tests.conftest import Planner
+
+
+def test_a_word_names_the_first_level_a_level_or_all_of_them() -> None:
+    assert departures_of(["lrn"]) == (("lrn", "off"),)
+    assert departures_of(["activation=none", "activation=none"]) == (("activation", "none"),)
+    assert [level for _, level in departures_of(["pooling=all"])] == [
+        "non_overlapping",
+        "non_overlapping_naive",
+        "average",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("lnr", "unknown component 'lnr'; did you mean 'lrn'"),
+        ("lrn=of", "unknown level of lrn 'of'; did you mean 'off'"),
+        ("placebo", "rides along in every study"),
+    ],
+)
+def test_a_wrong_word_is_answered_in_one_sentence(word: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        departures_of([word])
+
+
+def test_the_controls_ride_along_in_every_study(plan: Planner) -> None:
+    study, trials = plan(seeds=2)
+    assert [variant.label for variant in study.variants] == ["reference", "-lrn", "placebo=salted", "sabotage=half"]
+    assert len(trials) == 8
+    assert study.keys == tuple(trial.key for trial in trials)
+    assert len(set(study.keys)) == 8
+
+
+def test_trials_come_seed_by_seed_so_that_a_part_holds_whole_pairs(plan: Planner) -> None:
+    _, trials = plan(seeds=3)
+    assert [trial.seed for trial in trials] == [0] * 4 + [1] * 4 + [2] * 4
+
+
+def test_a_toggle_without_effect_is_refused(plan: Planner) -> None:
+    with pytest.raises(ValueError, match="bias_init=zero changes nothing in preset cifar_small"):
+        plan(words=["bias_init"])
+
+
+def test_levels_without_effect_are_skipped_with_the_reason_when_all_are_asked_for(plan: Planner) -> None:
+    study, _ = plan(words=["bias_init=all"])
+    assert [(row.variant.label, row.reason) for row in study.skipped] == [
+        ("bias_init=zero", "changes nothing in preset cifar_small")
+    ]
+    assert study.components == (("bias_init", "one"),)
+
+
+def test_a_conflict_is_computed_and_named(plan: Planner) -> None:
+    study, _ = plan(grid="pairs", words=["width", "grouping"])
+    (skipped,) = study.skipped
+    assert skipped.variant == Variant(departures=(("width", "half"), ("grouping", "full")))
+    assert "both rewrite blocks.1.groups" in skipped.reason
+
+
+def test_a_level_that_comes_to_the_same_as_another_runs_once(plan: Planner, budget: Budget) -> None:
+    # Without padding and rounding, a naive window of 2 is the careful one.
+    study, _ = plan(preset="paper", words=["pooling=all"], budget=replace(budget, image_size=224))
+    assert [(row.variant.label, row.reason) for row in study.skipped] == [
+        ("pooling=non_overlapping_naive", "the same network and recipe as pooling=non_overlapping")
+    ]
+
+
+def test_an_image_too_small_names_the_layer_and_the_size(plan: Planner, budget: Budget) -> None:
+    with pytest.raises(ValueError, match="image size 20 is too small: conv2 reads a 1x1 map"):
+        plan(preset="paper", budget=replace(budget, image_size=20))
+
+
+def test_the_plan_is_the_same_in_whatever_order_components_are_named(plan: Planner) -> None:
+    one, two = plan(words=["lrn", "dropout"]), plan(words=["dropout", "lrn"])
+    assert set(one[0].keys) == set(two[0].keys)

@@ -1,0 +1,141 @@
+"""ablations.registry: components are found by being a file, and combined by what they rewrite."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ablations.registry import component, components, conflict, derive, register
+from ablations.types import Activity, Component, Variant
+from models.presets import PRESETS
+from models.spec import Spec
+
+ROOT = Path(__file__).parent.parent
+CIFAR = PRESETS["cifar"].spec
+
+
+def python(code: str, *folders: Path) -> subprocess.CompletedProcess[str]:
+    """Runs `code` in a fresh interpreter whose ABLATIONS_COMPONENTS names `folders`."""
+    environment = {**os.environ, "ABLATIONS_COMPONENTS": os.pathsep.join(map(str, folders))}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def example() -> str:
+    """The complete component that CONTRIBUTING shows."""
+    blocks: list[str] = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.DOTALL)
+    (block,) = [block for block in blocks if "register(" in block]
+    return block
+
+
+def test_every_file_of_the_components_folder_is_one_component_of_its_name() -> None:
+    files = {path.stem for path in (ROOT / "ablations" / "components").glob("*.py") if not path.stem.startswith("_")}
+    assert set(components()) == files
+
+
+def test_the_example_of_contributing_is_found_in_a_folder_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "mean_image.py").write_text(example())
+    code = """
+from ablations.registry import components, derive
+from ablations.types import Variant
+from models.presets import PRESETS
+assert "lrn" in components()
+for level, before in (("colour", "paper"), ("image", "cifar")):
+    spec = PRESETS[before].spec
+    assert derive(spec, Variant(departures=(("mean_image", level),))) != spec
+print(components()["mean_image"].source)
+"""
+    ran = python(code, tmp_path)
+    assert ran.stderr == ""
+    assert ran.stdout.strip() == "Krizhevsky et al. 2012, section 2"
+
+
+def test_two_folders_may_hold_files_of_one_name(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        text = example().replace('name="mean_image"', f'name="{folder}"')
+        (tmp_path / folder / "mine.py").write_text(text)
+    ran = python("from ablations.registry import components; print(*components())", tmp_path / "one", tmp_path / "two")
+    assert {"one", "two", "lrn"} <= set(ran.stdout.split()), ran.stderr
+
+
+def test_a_second_component_of_one_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(example().replace('name="mean_image"', 'name="lrn"'))
+    ran = python("from ablations.registry import components; components()", tmp_path)
+    assert ran.returncode == 1
+    assert "ValueError: component 'lrn' is registered twice" in ran.stderr
+    with pytest.raises(ValueError, match="'lrn' is registered twice"):
+        register(component("lrn"))
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    ran = python("from ablations.registry import components; components()", tmp_path / "nowhere")
+    assert "ValueError: ABLATIONS_COMPONENTS names" in ran.stderr and "nowhere" in ran.stderr
+
+
+def test_a_component_without_levels_is_refused() -> None:
+    empty = replace(component("lrn"), name="empty", levels={})
+    with pytest.raises(ValueError, match="'empty' has no levels"):
+        register(empty)
+    assert "empty" not in components()
+
+
+def test_an_unknown_component_or_level_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"unknown component 'droput'; did you mean 'dropout'\?.*activation"):
+        component("droput")
+    with pytest.raises(ValueError, match=r"unknown level of lrn 'batchnorm'; did you mean 'batch_norm'\?"):
+        derive(CIFAR, Variant(departures=(("lrn", "batchnorm"),)))
+
+
+def test_components_come_in_alphabetical_order() -> None:
+    assert list(components()) == sorted(components())
+
+
+def test_the_reference_is_its_own_rewrite() -> None:
+    assert derive(CIFAR, Variant()) == CIFAR
+
+
+def test_two_levels_of_one_component_are_a_conflict() -> None:
+    assert conflict(CIFAR, ("lrn", "off"), ("lrn", "batch_norm")) == "two levels of lrn"
+
+
+def test_rewrites_of_one_field_conflict_and_the_reason_names_the_field() -> None:
+    reason = conflict(CIFAR, ("width", "half"), ("grouping", "full"))
+    assert reason is not None
+    assert "-width" not in reason and "width=half and grouping=full both rewrite" in reason
+    assert "blocks.1.groups" in reason
+
+
+def test_rewrites_of_different_fields_do_not_conflict_in_either_order() -> None:
+    assert conflict(CIFAR, ("lrn", "off"), ("dropout", "off")) is None
+    assert conflict(CIFAR, ("dropout", "off"), ("lrn", "off")) is None
+
+
+def test_a_departure_that_the_other_makes_a_no_op_is_a_conflict(monkeypatch: pytest.MonkeyPatch) -> None:
+    # dropout.before has nothing to move once dropout is gone: a component that does both shows it.
+    def bare(spec: Spec) -> Spec:
+        return replace(spec, flip=False, random_crop=False)
+
+    measure = Activity(measure=lambda probe: 1.0, unit="nothing")
+    made = Component(name="bare", reference="", levels={"off": bare}, summary="", source="", activity=measure)
+    monkeypatch.setitem(components_of_the_registry(), "bare", made)
+    reason = conflict(CIFAR, ("bare", "off"), ("crop_flip", "off"))
+    assert reason == "-bare and -crop_flip both rewrite flip, random_crop"
+
+
+def components_of_the_registry() -> dict[str, Component]:
+    from ablations import registry
+
+    return registry._COMPONENTS

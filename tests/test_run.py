@@ -1,0 +1,190 @@
+"""The command line, from the words to the report: what it prints, what it leaves, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ablations.run import main
+from ablations.store import read
+
+PYTHON = [sys.executable, "-m", "ablations.run"]
+TINY = ["--epochs", "1", "--train-examples", "64", "--batch-size", "32"]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ABLATIONS_CACHE", str(cache))
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> list[str]:
+    """--results and --reports of their own."""
+    return ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
+
+
+@pytest.fixture
+def on_blobs(blobs: Path, places: list[str]) -> list[str]:
+    """A tiny serial study of the blobs, without MLflow."""
+    return [*places, *TINY, "--dataset", f"folder:{blobs}", "--image-size", "16", "--executor", "serial", "--no-mlflow"]
+
+
+def test_help_answers_without_torch_ray_mlflow_or_pandas() -> None:
+    code = (
+        "import sys; from ablations.run import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('torch', 'ray', 'mlflow', 'pandas', 'numpy', 'PIL') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--train-examples" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_study_leaves_its_plan_its_records_a_table_and_two_reports(
+    on_blobs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--grid", "smoke", "--name", "s", *on_blobs]) == 0
+    study, results, problems = read(tmp_path / "results" / "s")
+    assert (len(results), problems) == (5, [])
+    assert [result.status for result in results] == ["done"] * 5
+    assert study.command.startswith("python -m ablations.run --grid smoke")
+    assert (tmp_path / "results" / "s" / "table.csv").exists()
+    for name in ("report.html", "report.md"):
+        assert "reference" in (tmp_path / "reports" / "s" / name).read_text()
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[0] == "study s: 5 variants x 1 seeds = 5 trials"
+    assert "[5/5]" in printed
+
+
+def test_the_same_command_again_runs_only_what_is_missing(
+    on_blobs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["--grid", "smoke", "--name", "s", *on_blobs]
+    assert main(command) == 0
+    records = sorted((tmp_path / "results" / "s" / "trials").iterdir())
+    times = {path: path.stat().st_mtime_ns for path in records}
+    records[0].unlink()
+    records[1].write_text("{")
+    capsys.readouterr()
+    assert main(command) == 0
+    printed = capsys.readouterr()
+    assert printed.out.count("% test error in") == 2
+    assert str(records[1]) in printed.err
+    assert [path.stat().st_mtime_ns == times[path] for path in records] == [False, False, True, True, True]
+    assert records[1].with_suffix(".json.corrupt").read_text() == "{"
+
+
+def test_more_seeds_run_only_the_new_ones(on_blobs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--grid", "smoke", "--name", "s", *on_blobs]) == 0
+    capsys.readouterr()
+    assert main(["--grid", "smoke", "--name", "s", "--seeds", "2", *on_blobs]) == 0
+    assert capsys.readouterr().out.count("% test error in") == 5
+
+
+def test_a_dry_run_prints_the_plan_and_trains_nothing(
+    on_blobs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--grid", "pairs", "--components", "width,grouping", "--dry-run", *on_blobs]) == 0
+    printed = capsys.readouterr().out
+    assert "skipped grouping=full width=half: " in printed
+    assert "both rewrite" in printed
+    assert "expected: about" in printed
+    # The hand count of the reference at 16 pixels: maps 16, 8, 4, 4, 4 and 2x2x32 into fc6.
+    weights = 16 * 75 + 32 * 8 * 25 + 48 * 32 * 9 + 48 * 24 * 9 + 32 * 24 * 9 + 128 * 128 * 2 + 3 * 128
+    biases = 16 + 32 + 48 + 48 + 32 + 128 + 128 + 3
+    assert f"{weights + biases:,}" in printed
+    assert not list((tmp_path / "results").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--grid", "ful"], "unknown grid 'ful'; did you mean 'full'?"),
+        (["--components", "lnr"], "unknown component 'lnr'; did you mean 'lrn'?"),
+        (["--components", "activation=tan"], "unknown level of activation 'tan'; did you mean 'tanh'?"),
+        (["--preset", "papr"], "unknown preset 'papr'; did you mean 'paper'?"),
+        (["--dataset", "cifar11"], "unknown data set 'cifar11'; did you mean 'cifar10'?"),
+        (["--executor", "rya"], "unknown executor 'rya'; did you mean 'ray'?"),
+        (["--evaluate-on", "tset"], "unknown value of --evaluate-on 'tset'; did you mean 'test'?"),
+        (["--seeds", "0"], "--seeds is 0; it must be 1 or more."),
+        (["--epochs", "0"], "--epochs is 0; it must be 1 or more."),
+        (["--gpus-per-trial", "64"], "--gpus-per-trial 64 is more than the"),
+        (["--cpus-per-trial", "4096"], "--cpus-per-trial 4096 is more than the"),
+        (["--train-examples", "1000000"], "--train-examples 1000000 is more than the"),
+        (["--image-size", "3", "--preset", "paper"], "image size 3 is too small: conv1 reads a 3x3 map"),
+        (["--dataset", "folder:/nowhere"], "/nowhere"),
+        (["--grid", "full", "--components", "lrn=all"], "one level a component, and lrn came with off, paper_formula"),
+        (["--grid", "fractional", "--components", "lrn,dropout"], "fractional needs 4 components or more, not 2"),
+        (["--components", "bias_init"], "bias_init=zero changes nothing in preset cifar_small"),
+    ],
+)
+def test_bad_input_gets_one_sentence_and_exit_code_2(
+    words: list[str], sentence: str, places: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*places, *TINY, *words]) == 2
+    printed = capsys.readouterr()
+    assert sentence in printed.err
+    assert len(printed.err.strip().splitlines()) == 1
+
+
+def test_a_results_folder_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["--results", str(tmp_path / "file" / "results"), "--reports", str(tmp_path)]) == 2
+    assert "cannot be written: Not a directory" in capsys.readouterr().err
+
+
+def test_another_budget_under_the_same_name_is_refused(on_blobs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--grid", "smoke", "--name", "s", *on_blobs]) == 0
+    assert main(["--grid", "smoke", "--name", "s", *on_blobs, "--epochs", "2"]) == 2
+    assert "choose another --name" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["ray", "serial"])
+def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(executor: str, places: list[str], tmp_path: Path) -> None:
+    command = [*PYTHON, *places, "--name", "s", "--executor", executor, "--no-mlflow"]
+    command += ["--train-examples", "1000", "--epochs", "2", "--components", "lrn", "--seeds", "3"]
+    trials = tmp_path / "results" / "s" / "trials"
+    # A group of its own, and the signal to all of it, as a terminal does.
+    running = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    for _ in range(1200):
+        if running.poll() is not None or len(list(trials.glob("*.json"))) >= 2:
+            break
+        time.sleep(0.1)
+    os.killpg(running.pid, signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130, errors
+    assert "stopped; the same command goes on where it was" in errors
+    assert "Traceback" not in errors
+    done = len(list(trials.glob("*.json")))
+    assert 2 <= done < 12
+    assert all(json.loads(path.read_text())["status"] == "done" for path in trials.glob("*.json"))
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert again.stdout.count("% test error in") == 12 - done
+    assert "[12/12]" in again.stdout
+
+
+@pytest.mark.slow
+def test_the_full_grid_runs_64_variants_through_ray_without_a_failure(
+    on_blobs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [word for word in on_blobs if word not in ("--executor", "serial", "--no-mlflow")]
+    assert main(["--grid", "full", "--seeds", "1", "--name", "full", *words]) == 0
+    _, results, _ = read(tmp_path / "results" / "full")
+    headline = [
+        result for result in results if not {"placebo", "sabotage"} & dict(result.trial.variant.departures).keys()
+    ]
+    assert len({result.trial.variant for result in headline}) == 64
+    assert {result.status for result in results} == {"done"}
+    assert (tmp_path / "reports" / "full" / "report.html").stat().st_size < 5e6
+    assert (tmp_path / "results" / "mlflow.db").exists()

@@ -1,0 +1,100 @@
+"""Records: whole or not at all, named when corrupt, never mixed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ablations import store
+from ablations.types import DONE, ERROR, Result, Trial
+from tests.conftest import Planner
+
+
+def result_of(trial: Trial) -> Result:
+    return Result(
+        trial=trial, status=DONE, metrics={"test_top1_error_percent": 12.5}, curve=({"epoch": 1},), seconds=1.0
+    )
+
+
+def test_a_record_reads_back_as_the_result_that_was_written(plan: Planner, tmp_path: Path) -> None:
+    study, trials = plan(seeds=2)
+    store.write_study(tmp_path, study)
+    results = [result_of(trial) for trial in trials]
+    for result in results:
+        store.write_result(tmp_path, result)
+    assert store.read(tmp_path) == (study, results, [])
+
+
+def test_a_half_written_record_is_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "record.json"
+    store.write_json(path, {"old": True})
+
+    def fail(handle: int) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="disk is full"):
+        store.write_json(path, {"new": True})
+    assert json.loads(path.read_text()) == {"old": True}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"schema": 0}', '{"schema": 1, "key": "x"}', "cut"])
+def test_a_corrupt_record_is_named_and_kept_beside_the_new_one(damage: str, plan: Planner, tmp_path: Path) -> None:
+    study, trials = plan()
+    store.write_study(tmp_path, study)
+    path = store.write_result(tmp_path, result_of(trials[0]))
+    text = path.read_text()[:100] if damage == "cut" else damage
+    path.write_text(text)
+    _, results, (problem,) = store.read(tmp_path)
+    assert results == []
+    assert str(path) in problem
+    store.write_result(tmp_path, result_of(trials[0]))
+    assert store.read(tmp_path)[1:] == ([result_of(trials[0])], [])
+    assert path.with_suffix(".json.corrupt").read_text() == text
+
+
+def test_a_record_under_anothers_name_is_not_taken_for_it(plan: Planner, tmp_path: Path) -> None:
+    study, trials = plan()
+    store.write_study(tmp_path, study)
+    path = store.write_result(tmp_path, result_of(trials[0]))
+    path.rename(store.trial_path(tmp_path, trials[1].key))
+    _, results, (problem,) = store.read(tmp_path)
+    assert results == []
+    assert trials[0].key in problem
+
+
+def test_a_study_may_grow_but_not_change_its_budget(plan: Planner, tmp_path: Path) -> None:
+    study, _ = plan(seeds=1)
+    store.write_study(tmp_path, study)
+    store.write_study(tmp_path, plan(seeds=5)[0])
+    changed = replace(study, budget=replace(study.budget, epochs=9))
+    with pytest.raises(ValueError, match="choose another --name"):
+        store.write_study(tmp_path, changed)
+
+
+def test_records_of_seeds_that_the_plan_no_longer_has_are_left_alone(plan: Planner, tmp_path: Path) -> None:
+    _, trials = plan(seeds=2)
+    for trial in trials:
+        store.write_result(tmp_path, result_of(trial))
+    study, fewer = plan(seeds=1)
+    store.write_study(tmp_path, study)
+    assert [result.trial for result in store.read(tmp_path)[1]] == list(fewer)
+    assert len(list((tmp_path / "trials").iterdir())) == len(trials)
+
+
+def test_the_table_has_a_row_a_result_and_a_column_a_component(plan: Planner) -> None:
+    study, trials = plan()
+    failed = Result(trial=trials[1], status=ERROR, error="no")
+    frame = store.table(study, [result_of(trials[0]), failed])
+    assert frame["lrn"].tolist() == ["reference", "off"]
+    assert frame["placebo"].tolist() == ["reference", "reference"]
+    assert frame["test_top1_error_percent"].isna().tolist() == [False, True]
+
+
+def test_the_table_of_no_results_still_has_its_columns(plan: Planner) -> None:
+    study, _ = plan()
+    assert list(store.table(study, []))[:5] == ["key", "variant", "seed", "status", "seconds"]

@@ -1,0 +1,587 @@
+"""MLflow is a view of the records: complete, never doubled, and never in the way of a study."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run, ViewType
+
+from ablations import store, track, track_mlflow
+from ablations.track_mlflow import Mirror, connect, default_uri, main, page, ui_command
+from ablations.types import DIVERGED, DONE, ERROR, Budget, Result, Study, Trial, Variant
+from models.presets import PRESETS
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The ``noload`` loader strategy:DeprecationWarning:mlflow.store.tracking.sqlalchemy_store"
+)
+
+ROOT = Path(track_mlflow.__file__).resolve().parents[1]
+BUDGET = Budget(epochs=3, train_examples=512, batch_size=64, image_size=32)
+CONTROLS = ("placebo", "sabotage")
+
+
+def plan(names: tuple[str, ...] = ("lrn", "dropout"), seeds: int = 2, name: str = "quick") -> Study:
+    variants = (Variant(), *(Variant(departures=((component, "off"),)) for component in names))
+    study = Study(
+        name=name,
+        grid="one_out",
+        preset="paper",
+        dataset="shapes",
+        fingerprint="f00d",
+        components=tuple((component, "off") for component in names),
+        variants=variants,
+        seeds=seeds,
+        budget=BUDGET,
+        controls=CONTROLS,
+        command=f"python -m ablations.run --name {name}",
+    )
+    return dataclasses.replace(study, keys=tuple(trial.key for trial in trials(study)))
+
+
+def trials(study: Study) -> list[Trial]:
+    return [
+        Trial(
+            variant=variant,
+            seed=seed,
+            budget=study.budget,
+            dataset=study.dataset,
+            fingerprint=study.fingerprint,
+            preset=study.preset,
+            spec=PRESETS[study.preset].spec,
+        )
+        for variant in study.variants
+        for seed in range(study.seeds)
+    ]
+
+
+def outcome(trial: Trial, status: str = DONE, epochs: int = 3) -> Result:
+    """A made-up result whose numbers are exact in binary."""
+    shift = trial.seed + 4 * len(trial.variant.label)
+    curve = tuple(
+        {"epoch": e, "train_loss": shift + 1 / 2**e, "test_error_percent": 64.0 - e} for e in range(1, 1 + epochs)
+    )
+    last = {name: value for name, value in curve[-1].items() if name != "epoch"}
+    return Result(
+        trial=trial,
+        status=status,
+        metrics={**last, "parameters": 4096.0} if status == DONE else {},
+        curve=curve,
+        outcomes="gA==",
+        activity={} if trial.variant.departures else {"lrn": 0.5},
+        seconds=4.5,
+        provenance={"started": "2026-01-02T03:04:05+00:00", "commit": "a" * 40, "dirty": False, "command": "by hand"},
+        error="" if status == DONE else "the training loss was not finite in epoch 4",
+    )
+
+
+def outcomes(study: Study) -> list[Result]:
+    return [outcome(trial) for trial in trials(study)]
+
+
+def write(results: Path, study: Study, records: list[Result]) -> Path:
+    folder = results / study.name
+    store.write_study(folder, study)
+    for result in records:
+        store.write_result(folder, result)
+    return folder
+
+
+def runs(uri: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("ablations")
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id], run_view_type=view))
+
+
+def parent_and_children(uri: str) -> tuple[Run, dict[str, Run]]:
+    found = runs(uri)
+    parents = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
+    children = {run.data.tags[track.KEY]: run for run in found if "mlflow.parentRunId" in run.data.tags}
+    assert len(parents) == 1
+    assert len(children) == len(found) - 1
+    return parents[0], children
+
+
+def content(uri: str) -> dict[str, Any]:
+    """Everything that a reader of the view sees, by key, without the ids that MLflow draws."""
+    client = MlflowClient(tracking_uri=uri)
+    unstable = {"mlflow.parentRunId"}
+    return {
+        run.data.tags.get(track.KEY, "study"): {
+            "name": run.info.run_name,
+            "status": run.info.status,
+            "end": run.info.end_time,
+            "params": run.data.params,
+            "tags": {name: value for name, value in run.data.tags.items() if name not in unstable},
+            "metrics": {
+                name: [(m.step, m.timestamp, m.value) for m in client.get_metric_history(run.info.run_id, name)]
+                for name in run.data.metrics
+            },
+        }
+        for run in runs(uri)
+    }
+
+
+def mirrored(uri: str, study: Study, records: list[Result], **options: Any) -> Mirror:
+    mirror = Mirror(uri, study, **options)
+    for result in records:
+        mirror.trial(result)
+    mirror.end()
+    return mirror
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's tables, made once: creating them costs more than all the rest."""
+    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("warnings.warn", lambda *_, **__: None)
+        MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def uri(tmp_path: Path, empty_database: Path) -> str:
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "mlflow.db").write_bytes(empty_database.read_bytes())
+    return default_uri(results)
+
+
+def test_a_study_is_one_parent_run_and_each_trial_a_child_of_it(uri: str) -> None:
+    study = plan()
+    mirrored(uri, study, outcomes(study))
+
+    parent, children = parent_and_children(uri)
+    assert parent.info.run_name == "quick"
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params["grid"] == "one_out"
+    assert parent.data.metrics["trials_done"] == parent.data.metrics["trials_planned"] == 6
+    assert parent.data.metrics["trial_seconds"] == 6 * 4.5
+    assert parent.data.tags["mlflow.source.git.commit"] == "a" * 40
+    assert set(children) == set(study.keys)
+    assert {child.data.tags["mlflow.parentRunId"] for child in children.values()} == {parent.info.run_id}
+
+
+def test_a_child_holds_its_levels_its_budget_its_origin_and_its_real_times(uri: str) -> None:
+    study = plan()
+    mirrored(uri, study, outcomes(study))
+
+    child = parent_and_children(uri)[1][study.keys[3]]
+    assert child.info.run_name == "-lrn / seed 1"
+    assert child.data.params == {
+        "lrn": "off",
+        "dropout": "reference",
+        "placebo": "reference",
+        "sabotage": "reference",
+        "variant": "-lrn",
+        "seed": "1",
+        "preset": "paper",
+        "dataset": "shapes",
+        "epochs": "3",
+        "train_examples": "512",
+        "batch_size": "64",
+        "image_size": "32",
+        "evaluate_on": "test",
+    }
+    assert child.data.tags["ablations.status"] == "done"
+    assert child.data.tags["ablations.fingerprint"] == "f00d"
+    assert child.data.tags["mlflow.source.git.commit"] == "a" * 40
+    assert child.data.tags["mlflow.source.name"] == "by hand"
+    assert child.info.start_time == 1767323045000  # date -u -d 2026-01-02T03:04:05 +%s
+    assert child.info.end_time == child.info.start_time + 4500
+
+
+def test_a_metrics_history_is_the_curve_with_the_epoch_as_step(uri: str) -> None:
+    study = plan()
+    records = outcomes(study)
+    mirrored(uri, study, records)
+
+    client = MlflowClient(tracking_uri=uri)
+    for result in records:
+        run = parent_and_children(uri)[1][result.trial.key]
+        for name in ("train_loss", "test_error_percent"):
+            history = client.get_metric_history(run.info.run_id, name)
+            assert [(m.step, m.value) for m in history] == [(row["epoch"], row[name]) for row in result.curve]
+        assert run.data.metrics.items() >= {**result.metrics, "seconds": 4.5}.items()
+    assert parent_and_children(uri)[1][study.keys[0]].data.metrics["activity.lrn"] == 0.5
+
+
+def test_mirroring_twice_changes_nothing(uri: str) -> None:
+    study = plan()
+    mirrored(uri, study, outcomes(study))
+    before = content(uri)
+    ids = {run.info.run_id for run in runs(uri)}
+
+    again = mirrored(uri, study, outcomes(study))
+    again.trial(outcomes(study)[0])
+
+    assert content(uri) == before
+    assert {run.info.run_id for run in runs(uri, ViewType.ALL)} == ids
+
+
+def test_a_trial_that_failed_and_then_ran_is_one_run_with_the_numbers_of_the_second_attempt(uri: str) -> None:
+    study = plan()
+    first, *_ = trials(study)
+    mirrored(uri, study, [outcome(first, ERROR, epochs=2)])
+    failed = parent_and_children(uri)[1][first.key]
+    assert failed.info.status == "FAILED"
+    assert "not finite" in failed.data.tags["mlflow.note.content"]
+
+    mirrored(uri, study, [dataclasses.replace(outcome(first, epochs=1), seconds=1.0)])
+
+    done = parent_and_children(uri)[1][first.key]
+    assert (done.info.status, done.data.tags["ablations.status"]) == ("FINISHED", "done")
+    history = MlflowClient(tracking_uri=uri).get_metric_history(done.info.run_id, "train_loss")
+    assert [m.step for m in history] == [1]
+    assert done.data.metrics["seconds"] == 1.0
+
+
+def test_a_diverged_trial_is_a_failed_run_that_says_so_and_keeps_its_curve_and_its_nan(uri: str) -> None:
+    study = plan()
+    first, *_ = trials(study)
+    lost = outcome(first, DIVERGED)
+    rows = (*lost.curve, {"epoch": 4, "train_loss": math.nan}, {"epoch": 5, "train_loss": math.inf})
+    mirrored(uri, study, [dataclasses.replace(lost, curve=rows)])
+
+    parent, children = parent_and_children(uri)
+    run = children[first.key]
+    assert (run.info.status, run.data.tags["ablations.status"]) == ("FAILED", "diverged")
+    history = MlflowClient(tracking_uri=uri).get_metric_history(run.info.run_id, "train_loss")
+    assert [m.value for m in history][:3] == [row["train_loss"] for row in lost.curve]
+    assert all(math.isnan(m.value) for m in history[3:])
+    assert len(history) == 5
+    assert parent.data.metrics["trials_failed"] == 1
+
+
+def test_a_curve_longer_than_one_call_may_carry_arrives_whole(uri: str) -> None:
+    study = plan()
+    first, *_ = trials(study)
+    mirrored(uri, study, [outcome(first, epochs=1300)])
+
+    run = parent_and_children(uri)[1][first.key]
+    history = MlflowClient(tracking_uri=uri).get_metric_history(run.info.run_id, "train_loss")
+    assert [m.step for m in history] == list(range(1, 1301))
+
+
+def test_mirroring_that_broke_off_inside_a_trial_is_made_good(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = plan()
+    records = outcomes(study)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MlflowClient, "log_batch", _interrupt_at_the_second_call())
+        mirrored(uri, study, records)
+    mirrored(uri, study, records)
+
+    other = uri.replace("mlflow.db", "other.db")
+    mirrored(other, study, records)
+    whole, healed = content(other), content(uri)
+    assert {key: healed[key] for key in study.keys} == {key: whole[key] for key in study.keys}
+
+
+def _interrupt_at_the_second_call() -> Any:
+    original, calls = MlflowClient.log_batch, []
+
+    def log_batch(self: MlflowClient, *arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(self, *arguments, **options)
+
+    return log_batch
+
+
+def test_a_plan_that_grew_takes_its_children_along(uri: str) -> None:
+    small, large = plan(seeds=1), plan(names=("lrn", "dropout", "pooling"), seeds=2)
+    mirrored(uri, small, outcomes(small))
+    ids = {key: run.info.run_id for key, run in parent_and_children(uri)[1].items()}
+
+    mirrored(uri, large, outcomes(large))
+
+    parent, children = parent_and_children(uri)
+    assert parent.data.params["seeds"] == "2"
+    assert set(children) == set(large.keys)
+    assert {key: children[key].info.run_id for key in ids} == ids
+
+
+def test_children_whose_parent_was_deleted_by_hand_are_taken_over(uri: str) -> None:
+    study = plan()
+    mirrored(uri, study, outcomes(study))
+    MlflowClient(tracking_uri=uri).delete_run(parent_and_children(uri)[0].info.run_id)
+
+    mirrored(uri, study, outcomes(study))
+
+    assert set(parent_and_children(uri)[1]) == set(study.keys)
+
+
+def test_an_experiment_that_was_deleted_by_hand_comes_back(uri: str) -> None:
+    study = plan()
+    mirrored(uri, study, outcomes(study))
+    before = content(uri)
+    client = MlflowClient(tracking_uri=uri)
+    client.delete_experiment(runs(uri)[0].info.experiment_id)
+
+    mirrored(uri, study, outcomes(study))
+
+    assert content(uri) == before
+
+
+def test_studies_whose_names_hold_quotes_do_not_mix(uri: str) -> None:
+    names = ["it's", "a \"b\" 'c'", "100%_\\", "it''s"]
+    for name in [*names, *names]:
+        study = plan(name=name, seeds=1)
+        mirrored(uri, study, outcomes(study))
+
+    found = runs(uri)
+    assert len(found) == len(names) * 4
+    parents = {run.info.run_id: run.info.run_name for run in found if run.data.tags[track.ROLE] == "study"}
+    assert sorted(parents.values()) == sorted(names)
+    children = [run for run in found if run.data.tags[track.ROLE] == "trial"]
+    assert all(parents[run.data.tags["mlflow.parentRunId"]] == run.data.tags[track.STUDY] for run in children)
+
+
+def test_a_database_made_anew_from_the_records_shows_the_same(
+    uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = plan()
+    records = outcomes(study)
+    records[1] = outcome(records[1].trial, DIVERGED)
+    write(tmp_path / "results", study, records)
+    mirrored(uri, study, records, started=records[0].provenance["started"])
+    before = content(uri)
+
+    other = f"sqlite:///{tmp_path}/elsewhere/new.db"
+    assert main("quick", tmp_path / "results", tmp_path / "reports", other) == 0
+    assert content(other) == before
+    assert capsys.readouterr().out.splitlines() == [
+        f"mlflow ui --workers 1 --backend-store-uri {other}",
+        "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning",
+    ]
+
+
+def test_a_corrupt_record_is_named_and_the_others_are_mirrored(
+    uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = plan()
+    folder = write(tmp_path / "results", study, outcomes(study))
+    store.trial_path(folder, study.keys[0]).write_text("{")
+
+    assert main("quick", tmp_path / "results", tmp_path / "reports") == 0
+    assert study.keys[0] in capsys.readouterr().err
+    assert set(parent_and_children(uri)[1]) == set(study.keys[1:])
+
+
+def test_the_report_lies_beside_the_database_and_nothing_in_the_working_folder(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    study = plan()
+    mirror = mirrored(uri, study, outcomes(study))
+    mirror.report(_report(tmp_path))
+    mirror.report(_report(tmp_path))
+
+    client = MlflowClient(tracking_uri=uri)
+    parent, _ = parent_and_children(uri)
+    listed = {item.path for item in client.list_artifacts(parent.info.run_id, "report")}
+    assert listed == {"report/report.html", "report/report.md", "report/figures"}
+    assert parent.info.artifact_uri.startswith((tmp_path / "results" / "mlflow-artifacts").as_uri())
+    assert list(here.iterdir()) == []
+
+
+def _report(folder: Path) -> Path:
+    report = folder / "reports" / "quick"
+    (report / "figures").mkdir(parents=True, exist_ok=True)
+    (report / "report.html").write_text("<p>effects</p>")
+    (report / "report.md").write_text("effects")
+    (report / "figures" / "effects.svg").write_text("<svg/>")
+    return report
+
+
+def test_a_server_that_is_down_costs_one_line_and_a_few_seconds(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    study = plan()
+    began = time.monotonic()
+    mirror = connect(f"http://user:secret@127.0.0.1:{_free_port()}", study)
+    for result in outcomes(study):
+        mirror.trial(result)
+    mirror.report(_report(tmp_path))
+
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert "Connection refused" in err
+    assert "the records under results are complete" in err
+    assert "`python -m ablations.track_mlflow quick --mlflow-uri http://127.0.0.1" in err
+    assert "secret" not in err
+    assert mirror.page == ""
+    assert time.monotonic() - began < 10
+
+
+def test_a_server_that_accepts_and_never_answers_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")  # seconds, in place of the 10 that we set
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        began = time.monotonic()
+        mirror = connect(f"http://127.0.0.1:{deaf.getsockname()[1]}", plan())
+    assert mirror.page == ""
+    assert time.monotonic() - began < 10
+    assert len(capfd.readouterr().err.splitlines()) == 1
+
+
+def test_a_database_that_fails_in_the_middle_stops_the_view_and_not_the_study(
+    uri: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    study = plan()
+    first, *rest = outcomes(study)
+    mirror = connect(uri, study, results=tmp_path / "results")
+    mirror.trial(first)
+    with sqlite3.connect(tmp_path / "results" / "mlflow.db") as database:
+        database.execute("DROP TABLE metrics")
+    for result in rest:
+        mirror.trial(result)
+    mirror.report(_report(tmp_path))
+
+    _, err = capfd.readouterr()
+    assert len(err.splitlines()) == 1
+    assert "no such table: metrics" in err
+    assert f"`python -m ablations.track_mlflow quick --results {tmp_path / 'results'}`" in err
+
+
+@pytest.mark.parametrize("address", ["./mlruns", "ftp://example.org/x", "file:///tmp/mlruns"])
+def test_an_address_that_mlflow_does_not_take_costs_one_line(address: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert connect(address, plan()).page == ""
+    assert len(capfd.readouterr().err.splitlines()) == 1
+
+
+def test_the_command_says_in_one_sentence_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main("quick", tmp_path) == 2
+    assert "study.json is missing" in capsys.readouterr().err
+    study = plan()
+    write(tmp_path, study, outcomes(study))
+    assert main("quick", tmp_path, mlflow_uri=f"http://127.0.0.1:{_free_port()}") == 2
+    assert "Connection refused" in capsys.readouterr().err
+
+
+def test_the_command_makes_a_database_without_a_word_of_mlflows_own(tmp_path: Path) -> None:
+    study = plan()
+    write(tmp_path / "results", study, outcomes(study))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
+    done = subprocess.run(
+        [sys.executable, "-m", "ablations.track_mlflow", "quick", "--results", str(tmp_path / "results")],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+    )
+    uri = default_uri(tmp_path / "results")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [ui_command(uri), page(uri, "1")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results"]
+    assert set(parent_and_children(uri)[1]) == set(study.keys)
+
+
+def test_the_ui_command_can_be_pasted_into_a_shell() -> None:
+    assert ui_command("sqlite:////a b/mlflow.db").endswith(" --backend-store-uri 'sqlite:////a b/mlflow.db'")
+    assert ui_command("https://me:secret@mlflow.example.org") == "https://mlflow.example.org"
+
+
+def test_points_come_in_the_time_of_the_trial() -> None:
+    result = outcome(trials(plan())[0])
+    begin, end = track.times(result)
+    at = [point.at - begin for point in track.points(result) if point.name == "train_loss"]
+    assert at == [1500, 3000, 4500]
+    assert end - begin == 4500
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real tracking server, ended with everything that it started."""
+    folder = tmp_path_factory.mktemp("server")
+    address = f"http://127.0.0.1:{(port := _free_port())}"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{folder}/server.db",
+        "--artifacts-destination",
+        str(folder / "files"),
+    ]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+        try:
+            assert _healthy(f"{address}/health", process), (folder / "log").read_text()
+            yield address
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(timeout=20)
+
+
+def _healthy(address: str, process: subprocess.Popen[bytes]) -> bool:
+    deadline = time.monotonic() + 180  # seconds; 25 on two loaded cores
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            time.sleep(0.5)
+    return False
+
+
+@pytest.mark.slow
+def test_a_real_server_shows_what_the_database_shows_and_keeps_the_report(
+    server: str, uri: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    study = plan()
+    records = outcomes(study)
+    records[1] = outcome(records[1].trial, DIVERGED, epochs=700)
+    records[1] = dataclasses.replace(records[1], curve=(*records[1].curve, {"epoch": 701, "train_loss": math.nan}))
+    for _ in range(2):
+        mirror = connect(server, study)
+        for result in records:
+            mirror.trial(result)
+        mirror.report(_report(tmp_path))
+        assert mirror.page.startswith(f"{server}/#/experiments/")
+    assert capfd.readouterr() == ("", "")
+
+    mirrored(uri, study, records)
+    # Through JSON because nan is equal to nan there; the parents' ends differ with their beginnings.
+    ours, theirs = content(uri), content(server)
+    assert json.dumps([ours[key] for key in study.keys]) == json.dumps([theirs[key] for key in study.keys])
+    parent, _ = parent_and_children(server)
+    assert parent.info.status == "FINISHED"
+    client = MlflowClient(tracking_uri=server)
+    listed = {item.path for item in client.list_artifacts(parent.info.run_id, "report/figures")}
+    assert listed == {"report/figures/effects.svg"}
+    copy = client.download_artifacts(parent.info.run_id, "report/report.html", str(tmp_path))
+    assert Path(copy).read_text() == "<p>effects</p>"

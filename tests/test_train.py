@@ -1,0 +1,175 @@
+"""Training: pairing, schedules, divergence, evaluation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from ablations.data.load import Data
+from ablations.registry import components, derive
+from ablations.streams import CPU
+from ablations.train import (
+    SCHEDULES,
+    DivergedError,
+    batches,
+    evaluate,
+    optimizer_of,
+    shuffle_labels,
+    split_examples,
+    start,
+    train,
+)
+from ablations.types import Budget, Variant
+from models.presets import PRESETS
+
+SPEC = PRESETS["cifar_small"].spec
+DRAW_CHANGING = {"placebo"}  # whose very point is other draws
+
+
+def departures() -> list[tuple[str, str]]:
+    """Every level of every registered component."""
+    return [(name, level) for name, found in components().items() for level in found.levels]
+
+
+def first_batch(
+    spec_departures: tuple[tuple[str, str], ...], data: Data, budget: Budget
+) -> tuple[torch.Tensor, torch.Tensor]:
+    spec = derive(SPEC, Variant(departures=spec_departures))
+    training, _ = split_examples(spec, seed=1, budget=budget, data=data, device=CPU)
+    return next(iter(batches(training, seed=1, epoch=1, batch_size=32)))
+
+
+@pytest.mark.parametrize("departure", [d for d in departures() if d[0] not in DRAW_CHANGING])
+def test_a_departure_moves_no_draw_but_its_own(departure: tuple[str, str], data: Data, budget: Budget) -> None:
+    reference_images, reference_labels = first_batch((), data, budget)
+    images, labels = first_batch((departure,), data, budget)
+    if departure[0] not in ("pca_jitter", "crop_flip"):
+        assert torch.equal(images, reference_images)
+    if departure[0] != "sabotage":
+        assert torch.equal(labels, reference_labels)
+
+
+def test_without_pca_jitter_the_crops_and_flips_stay(data: Data, budget: Budget) -> None:
+    reference, _ = first_batch((), data, budget)
+    without, _ = first_batch((("pca_jitter", "off"),), data, budget)
+    shift = reference - without
+    # The colour noise is one constant per image and channel.
+    assert torch.allclose(shift, shift[:, :, :1, :1].expand_as(shift), atol=1e-5)
+    assert shift.abs().max() > 0.01
+
+
+def test_shared_layers_start_from_equal_weights_in_every_variant(data: Data, budget: Budget) -> None:
+    reference = start(SPEC, seed=3, budget=budget, data=data, device=CPU).state_dict()
+    for departure in departures():
+        if departure[0] in DRAW_CHANGING or departure[0] in ("width", "bias_init"):
+            continue
+        spec = derive(SPEC, Variant(departures=(departure,)))
+        other = start(spec, seed=3, budget=budget, data=data, device=CPU).state_dict()
+        for name, weight in reference.items():
+            if other[name].shape == weight.shape:
+                assert torch.equal(other[name], weight), (departure, name)
+
+
+def test_the_placebo_draws_anew(data: Data, budget: Budget) -> None:
+    reference, _ = first_batch((), data, budget)
+    salted, _ = first_batch((("placebo", "salted"),), data, budget)
+    assert not torch.equal(reference, salted)
+
+
+def test_the_same_seed_trains_to_the_same_bits_whatever_the_global_generator_holds(data: Data, budget: Budget) -> None:
+    torch.manual_seed(0)
+    first = train(SPEC, seed=5, budget=budget, data=data)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    second = train(SPEC, seed=5, budget=budget, data=data)
+    assert torch.equal(before, torch.get_rng_state())
+    for name, weight in first.network.state_dict().items():
+        assert torch.equal(weight, second.network.state_dict()[name]), name
+    assert torch.equal(first.outcomes, second.outcomes)
+
+
+def test_another_seed_trains_to_another_network(data: Data, budget: Budget) -> None:
+    one, two = (train(SPEC, seed=seed, budget=budget, data=data) for seed in (0, 1))
+    assert one.curve[-1]["train_loss"] != two.curve[-1]["train_loss"]
+
+
+def test_training_learns_colours_that_a_person_can_tell_apart(data: Data) -> None:
+    budget = Budget(epochs=12, train_examples=90, batch_size=16, image_size=16)
+    trained = train(replace(SPEC, pca_jitter=0.0), seed=0, budget=budget, data=data)
+    assert trained.curve[-1]["test_top1_error_percent"] < 20  # chance is 67
+
+
+def test_the_curve_has_a_row_an_epoch_with_finite_numbers(data: Data, budget: Budget) -> None:
+    rows: list[dict[str, float]] = []
+    trained = train(SPEC, seed=0, budget=budget, data=data, report=rows.append)
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert all(math.isfinite(value) for row in rows for value in row.values())
+    assert rows == list(trained.curve)
+
+
+def test_a_learning_rate_that_is_far_too_high_ends_as_diverged(data: Data, budget: Budget) -> None:
+    with pytest.raises(DivergedError, match="epoch 1"):
+        train(replace(SPEC, learning_rate=1e12), seed=0, budget=budget, data=data)
+
+
+def test_the_reported_error_is_what_a_plain_loop_counts(data: Data, budget: Budget) -> None:
+    network = start(SPEC, seed=0, budget=budget, data=data, device=CPU)
+    _, evaluation = split_examples(SPEC, seed=0, budget=budget, data=data, device=CPU)
+    row, outcomes = evaluate(network, evaluation)
+    network.eval()
+    wrong, losses = 0, []
+    for image, label in zip(data.test.images, data.test.labels, strict=True):
+        centred = (image.float() - data.mean) / data.std
+        with torch.no_grad():
+            logits = network(centred.permute(2, 0, 1)[None])
+        wrong += int(logits.argmax() != label)
+        losses.append(F.cross_entropy(logits, label[None]).item())
+    assert row["top1_error_percent"] == pytest.approx(100 * wrong / 60)
+    assert row["loss"] == pytest.approx(sum(losses) / 60, rel=1e-5)
+    assert int(outcomes.sum()) == 60 - wrong
+
+
+def test_weights_decay_and_biases_do_not(data: Data, budget: Budget) -> None:
+    network = start(SPEC, seed=0, budget=budget, data=data, device=CPU)
+    before = {name: value.clone() for name, value in network.named_parameters()}
+    optimizer = optimizer_of(network, replace(SPEC, learning_rate=0.1, weight_decay=0.5))
+    for value in network.parameters():
+        value.grad = torch.zeros_like(value)
+    optimizer.step()
+    for name, value in network.named_parameters():
+        factor = 1.0 if name.endswith("bias") else 1 - 0.1 * 0.5
+        assert torch.allclose(value, before[name] * factor), name
+
+
+def test_the_step_schedule_divides_by_ten_where_net_145_did() -> None:
+    factors = [SCHEDULES["step"](epoch / 91) for epoch in (0, 24.9, 25, 51, 79, 90)]
+    assert factors == pytest.approx([1, 1, 0.1, 0.01, 0.001, 0.001])
+
+
+def test_shuffled_labels_keep_the_class_counts_and_move_about_half_times_the_share_of_others() -> None:
+    labels = torch.arange(10).repeat_interleave(1000)
+    shuffled = shuffle_labels(labels, replace(SPEC, shuffled_labels=0.5), seed=0)
+    assert torch.equal(shuffled.bincount(), labels.bincount())
+    # Half are permuted, and a tenth of those meet their own class again: .45, standard error .005.
+    assert (shuffled != labels).float().mean().item() == pytest.approx(0.45, abs=0.02)
+
+
+def test_validation_images_are_held_out_of_training(data: Data, budget: Budget) -> None:
+    asked = replace(budget, evaluate_on="validation", train_examples=70)
+    training, evaluation = split_examples(SPEC, seed=0, budget=asked, data=data, device=CPU)
+    seen = {image.numpy().tobytes() for image in training.images}
+    held = {image.numpy().tobytes() for image in evaluation.images}
+    assert held
+    assert not seen & held
+    assert held <= {image.numpy().tobytes() for image in data.train.images}
+
+
+def test_a_trial_without_augmentation_sees_the_stored_pixels(data: Data, budget: Budget) -> None:
+    spec = replace(SPEC, random_crop=False, flip=False, pca_jitter=0.0)
+    training, _ = split_examples(spec, seed=0, budget=budget, data=data, device=CPU)
+    seen = training.augmented(torch.arange(90), training.draws(0, 1))
+    assert torch.allclose(seen.permute(0, 2, 3, 1), (data.train.images.float() - data.mean) / data.std, atol=1e-5)

@@ -1,0 +1,113 @@
+"""A trial: its record, its failures, its activity."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ablations import trial as module
+from ablations.execute import serial
+from ablations.registry import components
+from ablations.store import read_result, trial_path
+from ablations.train import train
+from ablations.trial import Context, pack, run_trial, unpack
+from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Result
+from tests.conftest import Planner, without_times
+
+
+def test_the_record_on_disk_is_the_result_that_is_returned(plan: Planner, context: Context) -> None:
+    _, trials = plan()
+    result = run_trial(trials[0], context)
+    assert result.status == DONE, result.error
+    assert read_result(trial_path(context.folder, trials[0].key)) == (result, "")
+
+
+def test_two_runs_of_a_trial_differ_in_nothing_but_their_times(plan: Planner, context: Context, tmp_path: Path) -> None:
+    _, trials = plan()
+    one = run_trial(trials[1], context)
+    two = run_trial(trials[1], replace(context, folder=tmp_path / "again"))
+    assert without_times(one.to_dict()) == without_times(two.to_dict())
+
+
+def test_outcomes_say_which_images_were_right(plan: Planner, context: Context) -> None:
+    result = run_trial(plan()[1][0], context)
+    right = unpack(result.outcomes, 60)
+    assert 100 * (1 - right.mean()) == pytest.approx(result.metrics["test_top1_error_percent"])
+
+
+def test_packed_bits_unpack_to_the_same(plan: Planner) -> None:
+    bits = np.random.default_rng(0).random(1001) < 0.3
+    assert (unpack(pack(torch.from_numpy(bits)), 1001) == bits).all()
+
+
+def test_every_component_reports_its_activity_in_the_reference_and_only_there(plan: Planner, context: Context) -> None:
+    _, trials = plan()
+    reference, departed = (run_trial(trial, context) for trial in trials[:2])
+    assert set(reference.activity) == set(components())
+    assert departed.activity == {}
+    assert all(np.isfinite(value) for value in reference.activity.values())
+    # What the reference of this preset uses is seen to do something.
+    for name in ("activation", "lrn", "pooling", "dropout", "pca_jitter", "crop_flip", "weight_decay"):
+        assert reference.activity[name] > 0, name
+    assert reference.activity["sabotage"] == pytest.approx(1 / 3, abs=0.15)  # half shuffled, 3 classes
+
+
+def test_a_diverged_training_is_a_result_with_a_reason(plan: Planner, context: Context) -> None:
+    _, trials = plan()
+    hot = replace(trials[0], spec=replace(trials[0].spec, learning_rate=1e12))
+    result = run_trial(hot, context)
+    assert (result.status, result.error) == (DIVERGED, "the training loss was not finite in epoch 1")
+    assert read_result(trial_path(context.folder, hot.key))[0] == result
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"), [(torch.OutOfMemoryError("CUDA out of memory"), OUT_OF_MEMORY), (RuntimeError("boom"), ERROR)]
+)
+def test_a_failure_is_a_result_with_a_word_and_a_reason(
+    raised: Exception, status: str, plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **named: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(module, "train", fail)
+    result = run_trial(plan()[1][0], context)
+    assert result.status == status
+    assert str(raised) in result.error
+
+
+def test_data_that_changed_since_the_plan_are_refused(plan: Planner, context: Context) -> None:
+    _, trials = plan(fingerprint="0" * 16)
+    result = run_trial(trials[0], context)
+    assert result.status == ERROR
+    assert "have changed since the study was planned" in result.error
+
+
+def test_a_failing_trial_does_not_stop_the_ones_after_it(
+    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def fail_once(*arguments: object, **named: object) -> object:
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("boom")
+        return train(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "train", fail_once)
+    results: list[Result] = []
+    serial(plan()[1][:2], context, results.append)
+    assert [result.status for result in results] == [ERROR, DONE]
+
+
+def test_a_record_is_strict_json_with_its_schema_and_key(plan: Planner, context: Context) -> None:
+    _, trials = plan()
+    run_trial(trials[0], context)
+    record = json.loads(trial_path(context.folder, trials[0].key).read_text())
+    assert record["schema"] == 1
+    assert record["key"] == trials[0].key
+    assert {"commit", "versions", "hardware", "command", "threads", "device"} <= record["provenance"].keys()

@@ -1,0 +1,239 @@
+"""ablations.types: keys, labels and records."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ablations.claims import CLAIMS
+from ablations.types import (
+    DIVERGED,
+    DONE,
+    SCHEMA,
+    STATUSES,
+    Activity,
+    Budget,
+    Component,
+    Effect,
+    Result,
+    Skipped,
+    Study,
+    Trial,
+    Variant,
+)
+from models.presets import PRESETS
+from models.spec import Norm, Pool, leaves
+
+BUDGET = Budget(epochs=2, train_examples=100, batch_size=10, image_size=32)
+TRIAL = Trial(
+    variant=Variant(departures=(("lrn", "off"),)),
+    seed=3,
+    budget=BUDGET,
+    dataset="embedded",
+    fingerprint="abc",
+    preset="cifar",
+    spec=PRESETS["cifar"].spec,
+)
+RESULT = Result(
+    trial=TRIAL,
+    status=DONE,
+    metrics={"test_top1_error_percent": 12.5},
+    curve=({"epoch": 1, "train_loss": 2.25}, {"epoch": 2, "train_loss": 1.5}),
+    outcomes="/w==",
+    activity={"lrn": 0.25},
+    seconds=1.5,
+    provenance={"versions": {"torch": "2.9"}, "argv": ["a", "b"]},
+)
+
+
+def study() -> Study:
+    """A study in which every field that has a default holds something else."""
+    values: dict[str, Any] = {
+        "name": "night",
+        "grid": "pairs",
+        "preset": "cifar",
+        "dataset": "embedded",
+        "fingerprint": "abc",
+        "components": (("lrn", "off"), ("pooling", "average")),
+        "variants": (Variant(), TRIAL.variant),
+        "seeds": 3,
+        "budget": BUDGET,
+        "skipped": (Skipped(variant=TRIAL.variant, reason="why"),),
+        "aliases": ("a = b*c",),
+        "claims": CLAIMS[:2],
+        "command": "python -m ablations.run",
+    }
+    for field in dataclasses.fields(Study):
+        if field.name not in values:
+            # A field that came later: a tuple of words, or a word.
+            values[field.name] = ("word", "another") if field.default == () else "word"
+    return Study(**values)
+
+
+def through_json(record: dict[str, Any]) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(json.dumps(record))
+    return loaded
+
+
+# What stands where the first preset has nothing; any other None is a number.
+RECORDS = {"norm": dataclasses.asdict(Norm()), "pool": dataclasses.asdict(Pool())}
+
+
+def other(value: Any) -> Any:
+    """A value of the same kind that is not equal to `value`."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, (int, float)):
+        return value + 1
+    if isinstance(value, str):
+        return value + "x"
+    if isinstance(value, (list, tuple)):
+        return value[::-1] if len(value) > 1 and value[0] != value[-1] else [*value, ["pooling", "average"]]
+    assert value is None
+    return 0.5
+
+
+def put(record: dict[str, Any], path: str, change: Any) -> None:
+    """Changes the value at `path`, such as `spec.blocks.0.kernel`, in place."""
+    *parents, last = path.split(".")
+    here: Any = record
+    for step in parents:
+        here = here[int(step)] if step.isdigit() else here[step]
+    here[last] = RECORDS[last] if last in RECORDS and here[last] is None else change(here[last])
+
+
+def paths_of_a_trial() -> Iterator[str]:
+    for field in dataclasses.fields(Trial):
+        if field.name == "spec":
+            yield from (f"spec.{path}" for path in leaves(TRIAL.spec))
+        elif field.name == "budget":
+            yield from (f"budget.{one.name}" for one in dataclasses.fields(Budget))
+        elif field.name == "variant":
+            yield "variant.departures"
+        else:
+            yield field.name
+
+
+@pytest.mark.parametrize("path", list(paths_of_a_trial()))
+def test_every_field_of_a_trial_changes_its_key_except_where_the_data_lie(path: str) -> None:
+    record = copy.deepcopy(through_json(TRIAL.to_dict()))
+    put(record, path, other)
+    changed = Trial.from_dict(record)
+    assert changed != TRIAL
+    assert (changed.key == TRIAL.key) == (path == "dataset")
+
+
+def test_a_key_is_twelve_hex_digits_and_the_same_in_every_process() -> None:
+    assert len(TRIAL.key) == 12 and int(TRIAL.key, 16) >= 0
+    code = "import json, sys; from ablations.types import Trial; print(Trial.from_dict(json.load(sys.stdin)).key)"
+    for seed in ("1", "2"):
+        ran = subprocess.run(
+            [sys.executable, "-c", code],
+            input=json.dumps(TRIAL.to_dict()),
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parent.parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert ran.stdout.strip() == TRIAL.key
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_trial_and_its_key_survive_json(preset: str) -> None:
+    trial = replace(TRIAL, preset=preset, spec=PRESETS[preset].spec)
+    back = Trial.from_dict(through_json(trial.to_dict()))
+    assert back == trial and back.key == trial.key
+
+
+def test_a_study_survives_json_and_carries_the_schema() -> None:
+    record = through_json(study().to_dict())
+    assert record["schema"] == SCHEMA
+    assert Study.from_dict(record) == study()
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_result_survives_json_whatever_its_status(status: str) -> None:
+    result = replace(RESULT, status=status, error="" if status == DONE else "it broke")
+    record = through_json(result.to_dict())
+    assert record["schema"] == SCHEMA and record["key"] == TRIAL.key
+    assert Result.from_dict(record) == result
+
+
+def test_a_diverged_curve_keeps_its_nan() -> None:
+    result = replace(RESULT, status=DIVERGED, curve=({"train_loss": float("nan")},))
+    back = Result.from_dict(through_json(result.to_dict()))
+    assert back.curve[0]["train_loss"] != back.curve[0]["train_loss"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"schema": 99}, ValueError, "schema 99 is not"),
+        ({"schema": None}, ValueError, "schema None is not"),
+        ({"key": "0" * 12}, ValueError, "the key '000000000000' does not fit"),
+        ({"status": "finished"}, ValueError, "unknown status 'finished'"),
+        ({"colour": 1}, TypeError, "colour"),
+    ],
+)
+def test_a_record_that_is_not_ours_is_refused(changes: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        Result.from_dict({**through_json(RESULT.to_dict()), **changes})
+
+
+def test_a_record_whose_choices_were_edited_no_longer_fits_its_key() -> None:
+    record = through_json(RESULT.to_dict())
+    record["trial"]["seed"] = 4
+    with pytest.raises(ValueError, match="does not fit the trial"):
+        Result.from_dict(record)
+
+
+@pytest.mark.parametrize("missing", ["trial", "status", "key"])
+def test_a_record_with_a_missing_field_is_refused(missing: str) -> None:
+    record = through_json(RESULT.to_dict())
+    del record[missing]
+    with pytest.raises((KeyError, TypeError)):
+        Result.from_dict(record)
+
+
+def test_a_study_of_another_schema_is_refused() -> None:
+    with pytest.raises(ValueError, match="schema 0 is not"):
+        Study.from_dict({**through_json(study().to_dict()), "schema": 0})
+
+
+def test_a_variant_is_its_departures_whatever_their_order() -> None:
+    one = Variant(departures=(("lrn", "off"), ("dropout", "off")))
+    two = Variant(departures=(("dropout", "off"), ("lrn", "off")))
+    assert one == two and hash(one) == hash(two) and one.label == two.label
+
+
+@pytest.mark.parametrize(
+    ("departures", "label"),
+    [
+        ((), "reference"),
+        ((("lrn", "off"),), "-lrn"),
+        ((("lrn", "off"), ("dropout", "off")), "-dropout -lrn"),
+        ((("activation", "tanh"), ("lrn", "off")), "activation=tanh -lrn"),
+    ],
+)
+def test_a_variant_has_a_readable_label(departures: tuple[tuple[str, str], ...], label: str) -> None:
+    assert Variant(departures=departures).label == label
+
+
+@pytest.mark.parametrize(
+    "kind", [Activity, Budget, Component, type(CLAIMS[0]), Effect, Result, Skipped, Study, Trial, Variant]
+)
+def test_every_value_is_frozen_and_keyword_only(kind: type) -> None:
+    settings = kind.__dataclass_params__  # type: ignore[attr-defined]
+    assert settings.frozen
+    assert all(field.kw_only for field in dataclasses.fields(kind))
