@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,49 +33,48 @@ for _name, _value in {
 import ray
 from ray import tune
 
+from ablations.execute import Watch
 from ablations.names import InputError
 from ablations.store import read_result, trial_path, write_result
 from ablations.trial import Context, run_trial
 from ablations.types import ERROR, Result, Trial
 
 
-class _Worker(tune.Trainable):
-    """One actor that runs trial after trial: a fresh one for each would import torch each time."""
+def _run(config: dict[str, Any], *, trials: dict[str, Trial], context: Context) -> None:
+    """What a worker does, trial after trial: a fresh process for each would import torch each time.
 
-    def setup(  # type: ignore[override]
-        self, config: dict[str, Any], trials: dict[str, Trial], context: Context
-    ) -> None:
-        self.trials, self.context = trials, context
-        self.key = config["key"]
+    Plain values travel: a worker's registry, unlike ours, is empty until the trial fills it.
+    """
 
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.key = new_config["key"]
-        return True
+    def report(row: Mapping[str, float]) -> None:
+        tune.report({"row": dict(row)})
 
-    def step(self) -> dict[str, Any]:
-        # Plain values travel: a worker's registry, unlike ours, is empty until the trial fills it.
-        return {"record": run_trial(self.trials[self.key], self.context).to_dict(), tune.result.DONE: True}
+    result = run_trial(trials[config["key"]], context, report=report)
+    tune.report({"record": result.to_dict()})
 
 
 class _Deliver(tune.Callback):
-    """Hands each result over, and makes one for a trial whose process died."""
+    """Hands each epoch and each result over, and makes a result for a trial whose process died."""
 
-    def __init__(self, trials: dict[str, Trial], context: Context, on_result: Callable[[Result], None]) -> None:
-        self.trials, self.context, self.on_result = trials, context, on_result
+    def __init__(self, trials: dict[str, Trial], context: Context, watch: Watch) -> None:
+        self.trials, self.context, self.watch = trials, context, watch
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
+        if "record" not in result:
+            self.watch.epoch(self.trials[trial.config["key"]], result["row"])
+            return
         finished = Result.from_dict(result["record"])
         # On several machines the worker's folder may not be ours; the result travelled, so we write it.
         if read_result(trial_path(self.context.folder, finished.trial.key))[0] is None:
             write_result(self.context.folder, finished)
-        self.on_result(finished)
+        self.watch.result(finished)
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         lost = self.trials[trial.config["key"]]
         reason = str(trial.get_pickled_error() or "its process died").strip().splitlines()[-1]
         result = Result(trial=lost, status=ERROR, error=f"the worker was lost: {reason}")
         write_result(self.context.folder, result)
-        self.on_result(result)
+        self.watch.result(result)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,13 +85,13 @@ class RayExecutor:
     gpus_per_trial: float
     address: str | None = None
 
-    def __call__(self, trials: Sequence[Trial], context: Context, on_result: Callable[[Result], None]) -> None:
+    def __call__(self, trials: Sequence[Trial], context: Context, watch: Watch) -> None:
         """Returns when every trial has a result.  Raises InputError when the cluster cannot hold one trial."""
         by_key = {trial.key: trial for trial in trials}
         resources = {"cpu": self.cpus_per_trial, "gpu": self.gpus_per_trial}
         with _cluster(self.address), _scratch(context.folder) as scratch:
             self._check_room()
-            runner = tune.with_parameters(_Worker, trials=by_key, context=context)
+            runner = tune.with_parameters(_run, trials=by_key, context=context)
             tuner = tune.Tuner(
                 tune.with_resources(runner, resources),
                 param_space={"key": tune.grid_search(list(by_key))},
@@ -101,8 +100,7 @@ class RayExecutor:
                     name="trials",
                     storage_path=str(scratch),
                     verbose=0,
-                    callbacks=[_Deliver(by_key, context, on_result)],
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                    callbacks=[_Deliver(by_key, context, watch)],
                 ),
             )
             tuner.fit()
@@ -124,7 +122,8 @@ def _cluster(address: str | None) -> Iterator[None]:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     else:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # it listens on this machine only
-        temporary = tempfile.mkdtemp(prefix="ray-")  # Ray never cleans its own, and socket paths must be short
+        # Ray never cleans its own folder, and its socket paths must be short.
+        temporary = tempfile.mkdtemp(prefix="ray-")
         ray.init(
             include_dashboard=False,
             log_to_driver=False,

@@ -1,24 +1,31 @@
-"""One line a finished trial, with the time left: a bar on a terminal, plain lines elsewhere."""
+"""A line a finished trial, with the time left: under a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from tqdm import tqdm
 
 from ablations.estimate import in_words
-from ablations.types import DONE, Result
+from ablations.types import DONE, Result, Trial
+
+QUIET = 30.0  # seconds without a line after which an epoch gets one
 
 
 class Progress:
-    """Counts results as they come and prints each; a context manager that closes the bar."""
+    """A `Watch` that prints what comes, counts it and hands results on; a context manager that closes the bar."""
 
-    def __init__(self, total: int, *, already: int, evaluate_on: str) -> None:
-        self.total, self.done, self.already, self.evaluate_on = total, already, already, evaluate_on
+    def __init__(
+        self, total: int, *, already: int, epochs: int, evaluate_on: str, then: Callable[[Result], None]
+    ) -> None:
+        self.total, self.done, self.already = total, already, already
+        self.epochs, self.evaluate_on, self.then = epochs, evaluate_on, then
+        self.passed = 0  # epochs, over all trials
         self.failed = 0
-        self.began = time.monotonic()
+        self.began = self.spoke = time.monotonic()
         self.bar = tqdm(total=total, initial=already, unit="trial", disable=not sys.stderr.isatty(), leave=False)
 
     def __enter__(self) -> Progress:
@@ -29,16 +36,29 @@ class Progress:
     ) -> None:
         self.bar.close()
 
-    def __call__(self, result: Result) -> None:
-        """Prints the line of `result`."""
+    def epoch(self, trial: Trial, row: Mapping[str, float]) -> None:
+        """Prints an epoch of `trial` when nothing else was printed for a while."""
+        self.passed += 1
+        if time.monotonic() - self.spoke > QUIET:
+            error = row[f"{self.evaluate_on}_top1_error_percent"]
+            self._say(f"{_name(trial)}: epoch {row['epoch']:.0f}/{self.epochs}, {error:.1f}% {self.evaluate_on} error")
+
+    def result(self, result: Result) -> None:
+        """Prints the line of `result` and hands it on."""
         self.done += 1
         self.failed += result.status != DONE
+        self.passed += self.epochs - len(result.curve)  # a failed trial owes no more epochs
         self.bar.update()
-        where = f"[{self.done}/{self.total}]"
-        failed = f", {self.failed} failed" if self.failed else ""
-        trial = f"{result.trial.variant.label}, seed {result.trial.seed}"
-        line = f"{where} {trial}: {self._outcome(result)}{failed}{self._left()}"
-        self.bar.write(line) if not self.bar.disable else print(line, flush=True)
+        self._say(f"{_name(result.trial)}: {self._outcome(result)}{f', {self.failed} failed' if self.failed else ''}")
+        self.then(result)
+
+    def _say(self, text: str) -> None:
+        line = f"[{self.done}/{self.total}] {text}{self._left()}"
+        if self.bar.disable:
+            print(line, flush=True)
+        else:
+            self.bar.write(line)
+        self.spoke = time.monotonic()
 
     def _outcome(self, result: Result) -> str:
         if result.status != DONE:
@@ -47,8 +67,11 @@ class Progress:
         return f"{error:.1f}% {self.evaluate_on} error in {in_words(result.seconds)}"
 
     def _left(self) -> str:
-        left = self.total - self.done
-        if not left:
+        left = (self.total - self.already) * self.epochs - self.passed
+        if left <= 0 or not self.passed:
             return ""
-        pace = (time.monotonic() - self.began) / (self.done - self.already)
-        return f", about {in_words(pace * left)} left"
+        return f", about {in_words((time.monotonic() - self.began) / self.passed * left)} left"
+
+
+def _name(trial: Trial) -> str:
+    return f"{trial.variant.label}, seed {trial.seed}"

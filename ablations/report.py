@@ -144,7 +144,7 @@ def _breakable(text: str) -> Markup:
     """`text` escaped, with leave to break a line after = and _."""
     from markupsafe import Markup, escape
 
-    return Markup(re.sub("([=_])", r"\1<wbr>", escape(text)))  # noqa: S704, escaped just now
+    return Markup(re.sub("([=_])", r"\1<wbr>", str(escape(text))))
 
 
 def _effect_line(effect: Effect) -> tuple[str, ...]:

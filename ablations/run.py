@@ -18,7 +18,7 @@ import platformdirs
 import tyro
 
 from ablations import grids
-from ablations.data.catalogue import DATASETS, DEFAULT, dataset
+from ablations.data.catalogue import DATASETS, DEFAULT, FOLDER, dataset
 from ablations.names import InputError, unknown
 from ablations.plan import departures_of, make_study
 from ablations.types import FINAL, Budget, Result, Study, Trial, Variant
@@ -174,6 +174,7 @@ def make_plan(config: Config, *, command: str) -> Plan:
         preset=config.preset,
         dataset=config.dataset,
         fingerprint=data.fingerprint,
+        data_note=note_of(config.dataset),
         num_classes=data.num_classes,
         channels=data.channels,
         seeds=config.seeds or (1 if config.grid == "smoke" else 3),
@@ -181,7 +182,7 @@ def make_plan(config: Config, *, command: str) -> Plan:
         command=command,
     )
     gpus, workers = _resources(config)
-    return Plan(study=study, trials=trials, data=data, gpus=gpus, workers=workers)
+    return Plan(study=study, trials=trials, data=data, gpus=gpus, workers=min(workers, len(trials)))
 
 
 def cache_folder() -> Path:
@@ -189,8 +190,16 @@ def cache_folder() -> Path:
     return Path(os.environ.get("ABLATIONS_CACHE") or platformdirs.user_cache_dir("ablations")).resolve()
 
 
+def note_of(name: str) -> str:
+    """What a reader must know of the data: the named set's summary, or a folder's own NOTE.txt, if it has one."""
+    if not name.startswith(FOLDER):
+        return dataset(name).summary
+    note = Path(name.removeprefix(FOLDER)) / "NOTE.txt"
+    return " ".join(note.read_text().split()) if note.is_file() else ""
+
+
 def _slug(name: str) -> str:
-    return Path(name.removeprefix("folder:")).name
+    return Path(name.removeprefix(FOLDER)).resolve().name
 
 
 def _train_examples(config: Config, data: Data) -> int:
@@ -243,7 +252,7 @@ def announce(config: Config, plan: Plan) -> None:
     total = sum(seconds[trial.variant] for trial in plan.trials) / plan.workers
     if config.dry_run:
         _print_variants(plan, seconds)
-    where = f"{plan.workers} side by side on {'a GPU' if plan.gpus else 'processor cores'}"
+    where = f"{plan.workers} at a time on {'GPUs' if plan.gpus else 'processor cores'}"
     print(f"expected: about {in_words(total)}, {where}, from timing a few steps", flush=True)
 
 
@@ -275,15 +284,15 @@ def run(config: Config, plan: Plan) -> int:
     missing = [trial for trial in plan.trials if trial.key not in {result.trial.key for result in finished}]
     mirror = _mirror(config, plan.study, finished)
 
-    with Progress(len(plan.trials), already=len(finished), evaluate_on=plan.study.budget.evaluate_on) as progress:
-
-        def on_result(result: Result) -> None:
-            progress(result)
-            if mirror:
-                mirror.trial(result)
-
+    with Progress(
+        len(plan.trials),
+        already=len(finished),
+        epochs=plan.study.budget.epochs,
+        evaluate_on=plan.study.budget.evaluate_on,
+        then=mirror.trial if mirror else lambda result: None,
+    ) as progress:
         if missing:
-            _executor(config, plan)(missing, _context(config, plan, folder), on_result)
+            _executor(config, plan)(missing, _context(config, plan, folder), progress)
     return _finish(config, plan.study, folder, mirror)
 
 
@@ -294,6 +303,7 @@ def _context(config: Config, plan: Plan, folder: Path) -> Context:
         folder=folder,
         cache=cache_folder(),
         data_root=config.data_root and config.data_root.resolve(),
+        base=Path.cwd(),
         threads=config.cpus_per_trial,
         gpus=plan.gpus,
         command=plan.study.command,

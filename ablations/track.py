@@ -126,7 +126,7 @@ def digest(result: Result) -> str:
 def points(result: Result) -> Iterator[Point]:
     """The curve with step = epoch, spread evenly over the trial's time, then what is known only at its end."""
     begin, end = times(result)
-    step, row = 0, _NO_ROW
+    row = _NO_ROW
     for index, row in enumerate(result.curve, start=1):
         step = int(row.get("epoch", index))
         at = begin + (end - begin) * index // len(result.curve)
@@ -136,7 +136,7 @@ def points(result: Result) -> Iterator[Point]:
         **{f"activity.{name}": value for name, value in result.activity.items()},
         "seconds": result.seconds,
     }
-    yield from (Point(name, value, end, step) for name, value in final.items())
+    yield from (Point(name, value, end, 0) for name, value in final.items())  # step 0: a bar, not a dot on a curve
 
 
 def times(result: Result) -> tuple[int, int]:

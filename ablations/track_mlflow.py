@@ -28,11 +28,11 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
-from mlflow import MlflowClient  # noqa: E402
-from mlflow.entities import Metric, Param, Run, RunTag  # noqa: E402
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
 
-from ablations import store, track  # noqa: E402
-from ablations.types import DONE, Result, Study  # noqa: E402
+from ablations import store, track
+from ablations.types import DONE, Result, Study
 
 EXPERIMENT = "ablations"
 PARENT = "mlflow.parentRunId"
@@ -60,8 +60,8 @@ def page(uri: str, experiment: str) -> str:
 class Mirror:
     """A study's runs in MLflow.  Every method may raise what mlflow raises; `connect` gives one that does not.
 
-    `artifacts` is the folder for reports, by default `mlflow-artifacts` beside a database; a server
-    keeps its own.  `started` is the study's beginning in ISO 8601, by default now.
+    `artifacts` is the folder for reports, by default `mlflow` beside a database; a server keeps
+    its own.  `started` is the study's beginning in ISO 8601, by default now.
     """
 
     def __init__(self, uri: str, study: Study, *, artifacts: Path | None = None, started: str = "") -> None:
@@ -89,8 +89,9 @@ class Mirror:
         self._known[key] = (run, digest)
 
     def report(self, folder: Path) -> None:
-        """Mirrors the report in `folder` (html, markdown, figures) under `report` and ends the parent run."""
-        self._client.log_artifacts(self._parent, str(folder), "report")
+        """Mirrors what is in `folder` (html, markdown, figures) under `report` and ends the parent run."""
+        if folder.is_dir():
+            self._client.log_artifacts(self._parent, str(folder), "report")
         self.end()
 
     def end(self) -> None:
@@ -108,16 +109,12 @@ class Mirror:
         }
         commits = sorted({run.data.tags.get(track.COMMIT, "") for run in runs} - {""})
         tags = {**track.study_tags(self._study), track.COMMIT: " ".join(commits)}
-        # A fixed step and time: writing the same summary again adds no point.
-        metrics = [Metric(name, value, end, 0) for name, value in summary.items()]
+        metrics = [Metric(name, value, end, 0) for name, value in summary.items()]  # written twice is one point
         self._client.log_batch(self._parent, metrics, tags=[RunTag(name, value) for name, value in tags.items()])
         self._client.set_terminated(self._parent, "FINISHED", end)
 
     def _adopt(self, runs: list[Run], started: str) -> str:
-        """The study's own run, found or created.
-
-        Parameters cannot be changed in MLflow, so a plan that has grown gets a new run.
-        """
+        """The study's own run, found or created: a new one when the plan has grown, as parameters cannot change."""
         params = track.study_params(self._study)
         fitting = [run.info.run_id for run in runs if run.data.params == params]
         parent = fitting[0] if fitting else self._create_parent(params, started)
@@ -206,7 +203,7 @@ def connect(uri: str, study: Study, *, artifacts: Path | None = None, results: P
     return Guarded(uri, study, artifacts=artifacts, results=results)
 
 
-def rebuild(uri: str, folder: Path, *, report: Path, artifacts: Path | None = None) -> tuple[str, list[str]]:
+def rebuild(uri: str, folder: Path, *, report: Path) -> tuple[str, list[str]]:
     """The page that shows the study, and a sentence per record that cannot be read.
 
     Mirrors every record of the study in `folder`, and its report if there is one.  Raises ValueError
@@ -214,13 +211,10 @@ def rebuild(uri: str, folder: Path, *, report: Path, artifacts: Path | None = No
     """
     study, results, problems = store.read(folder)
     started = min((str(result.provenance.get("started", "")) for result in results), default="")
-    mirror = Mirror(uri, study, artifacts=artifacts, started=started)
+    mirror = Mirror(uri, study, started=started)
     for result in results:
         mirror.trial(result)
-    if report.is_dir():
-        mirror.report(report)
-    else:
-        mirror.end()
+    mirror.report(report)
     return page(uri, mirror.experiment), problems
 
 
@@ -232,7 +226,7 @@ def _experiment(client: MlflowClient, uri: str, artifacts: Path | None) -> str:
         return str(found.experiment_id)
     place = None
     if not _is_server(uri):  # left to itself mlflow would use ./mlruns of whatever folder we are in
-        beside = Path(uri.removeprefix("sqlite:///")).parent / "mlflow-artifacts"
+        beside = Path(uri.removeprefix("sqlite:///")).parent / "mlflow"
         place = (artifacts or beside).resolve().as_uri()
     # The kind opens the pages for training rather than those for language models.
     return str(client.create_experiment(EXPERIMENT, place, {"mlflow.experimentKind": "custom_model_development"}))
@@ -242,11 +236,9 @@ def _batches(points: Iterable[track.Point], params: dict[str, str]) -> Iterator[
     """What one call may carry: nearly always a trial's everything."""
     metrics = [_metric(point) for point in points]
     pairs = [Param(name, value) for name, value in params.items()]
-    for index in range(max(math.ceil(len(metrics) / _METRICS), math.ceil(len(pairs) / _PARAMS))):
-        yield (
-            metrics[index * _METRICS : (index + 1) * _METRICS],
-            pairs[index * _PARAMS : (index + 1) * _PARAMS],
-        )
+    while metrics or pairs:
+        yield metrics[:_METRICS], pairs[:_PARAMS]
+        metrics, pairs = metrics[_METRICS:], pairs[_PARAMS:]
 
 
 def _metric(point: track.Point) -> Metric:

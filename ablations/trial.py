@@ -9,6 +9,7 @@ import base64
 import functools
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from ablations.probe import Probe
 from ablations.provenance import provenance
 from ablations.registry import components
 from ablations.store import write_result
-from ablations.train import DivergedError, Trained, train
+from ablations.train import DivergedError, Row, Trained, train
 from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Result, Trial
 from models.layout import layout, macs, parameters
 from models.spec import Spec
@@ -36,19 +37,23 @@ class Context:
     folder: Path  # the study's, under results/
     cache: Path  # of decoded images
     data_root: Path | None
+    base: Path  # what a relative folder:PATH is relative to: a worker may stand elsewhere
     threads: int  # processor threads a trial
     gpus: float  # of a GPU that a trial holds; 0 trains on the CPU
     command: str  # for the provenance
 
 
-def run_trial(trial: Trial, context: Context) -> Result:
-    """What came of `trial`, whose record is on disk when this returns.  No failure of the training escapes."""
+def run_trial(trial: Trial, context: Context, *, report: Callable[[Row], None] = lambda row: None) -> Result:
+    """What came of `trial`, whose record is on disk when this returns; `report` gets each epoch's row.
+
+    No failure of the training escapes.
+    """
     torch.set_num_threads(context.threads)
     device = torch.device("cuda" if context.gpus > 0 else "cpu")
     origin = provenance(command=context.command, threads=context.threads, device=str(device))
     began = time.perf_counter()
     try:
-        outcome = _outcome(trial, context, device)
+        outcome = _outcome(trial, context, device, report)
     except DivergedError as error:
         outcome = {"status": DIVERGED, "curve": error.curve, "error": str(error)}
     except (MemoryError, torch.OutOfMemoryError) as error:
@@ -60,11 +65,11 @@ def run_trial(trial: Trial, context: Context) -> Result:
     return result
 
 
-def _outcome(trial: Trial, context: Context, device: torch.device) -> dict[str, Any]:
+def _outcome(trial: Trial, context: Context, device: torch.device, report: Callable[[Row], None]) -> dict[str, Any]:
     data = open_data(trial, context)
     if data.fingerprint != trial.fingerprint:
         raise ValueError(f"the data of {trial.dataset} have changed since the study was planned")
-    trained = train(trial.spec, seed=trial.seed, budget=trial.budget, data=data, device=device)
+    trained = train(trial.spec, seed=trial.seed, budget=trial.budget, data=data, device=device, report=report)
     layers = layout(
         trial.spec, num_classes=data.num_classes, image_size=trial.budget.image_size, channels=data.channels
     )
@@ -81,12 +86,14 @@ def _outcome(trial: Trial, context: Context, device: torch.device) -> dict[str, 
 def open_data(trial: Trial, context: Context) -> Data:
     """The data of `trial`, mapped into memory; decoded first where this machine has not done so."""
     size = stored_size(trial.spec, trial.budget.image_size)
-    return _mapped(prepare(trial.dataset, data_root=context.data_root, size=size, cache=context.cache, quiet=True))
+    kind, colon, path = trial.dataset.partition(":")
+    name = f"{kind}:{context.base / path}" if colon else kind
+    return _mapped(name, context.data_root, size, context.cache)
 
 
-@functools.lru_cache(maxsize=2)
-def _mapped(folder: Path) -> Data:
-    return load(folder)
+@functools.lru_cache(maxsize=2)  # one look at a folder's files a process, not one a trial
+def _mapped(name: str, data_root: Path | None, size: int, cache: Path) -> Data:
+    return load(prepare(name, data_root=data_root, size=size, cache=cache, quiet=True))
 
 
 def stored_size(spec: Spec, image_size: int) -> int:

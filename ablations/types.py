@@ -159,6 +159,7 @@ class Study:
     preset: str
     dataset: str
     fingerprint: str
+    data_note: str = ""  # what a reader must know of the data; reports print it
     components: tuple[tuple[str, str], ...]  # the (component, level) pairs under study
     variants: tuple[Variant, ...]
     seeds: int

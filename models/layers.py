@@ -58,7 +58,7 @@ def _band(x: Tensor, size: int) -> Tensor:
 
 
 def _power(denominator: Tensor, beta: float) -> Tensor:
-    """Denominator ** -beta; the paper's .75 by two square roots, several times faster than a power."""
+    """`denominator` ** -beta; the paper's .75 by two square roots, several times faster than a power."""
     if beta == 0.75:
         root = denominator.rsqrt()
         return root * root.sqrt()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from ablations.data.load import Data, load
 from ablations.data.prepare import prepare
 from ablations.plan import make_study
 from ablations.trial import Context
-from ablations.types import Budget, Study, Trial
+from ablations.types import Budget, Result, Study, Trial
 
 CLASSES = ("blue", "green", "red")
 
@@ -83,8 +82,28 @@ def plan(blobs: Path, data: Data, budget: Budget) -> Planner:
 def context(tmp_path: Path, cache: Path) -> Context:
     """A study's folder of its own, one thread, no GPU."""
     return Context(
-        folder=tmp_path / "study", cache=cache, data_root=None, threads=1, gpus=0, command="python -m ablations.run"
+        folder=tmp_path / "study",
+        cache=cache,
+        data_root=None,
+        base=Path.cwd(),
+        threads=1,
+        gpus=0,
+        command="python -m ablations.run",
     )
+
+
+class Collect:
+    """A `Watch` that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.epochs: list[tuple[str, float]] = []
+        self.results: list[Result] = []
+
+    def epoch(self, trial: Trial, row: Mapping[str, float]) -> None:
+        self.epochs.append((trial.key, row["epoch"]))
+
+    def result(self, result: Result) -> None:
+        self.results.append(result)
 
 
 def without_times(record: dict[str, object]) -> dict[str, object]:
@@ -93,6 +112,3 @@ def without_times(record: dict[str, object]) -> dict[str, object]:
     rows = [{name: value for name, value in row.items() if name not in timed} for row in record["curve"]]  # type: ignore[attr-defined]
     metrics = {name: value for name, value in record["metrics"].items() if name not in timed}  # type: ignore[attr-defined]
     return {**record, "curve": rows, "metrics": metrics, "seconds": 0, "provenance": {}}
-
-
-__all__ = ["CLASSES", "Planner", "replace", "without_times"]

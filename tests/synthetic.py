@@ -93,7 +93,12 @@ def done(trial: Trial, error: float) -> Result:
 def diverged(result: Result) -> Result:
     """The same trial, had its loss gone to nan in the second epoch."""
     return replace(
-        result, status=DIVERGED, metrics={}, curve=result.curve[:1], activity={}, error="loss nan in epoch 2"
+        result,
+        status=DIVERGED,
+        metrics={},
+        curve=result.curve[:1],
+        activity={},
+        error="the loss is not finite in epoch 2",
     )
 
 

@@ -125,13 +125,17 @@ def test_the_embedded_files_are_rebuilt_byte_for_byte() -> None:
         assert (embedded / name).read_bytes() == content
 
 
-def test_png_images_are_stored_as_they_are_in_the_order_of_their_names(tmp_path: Path) -> None:
-    path = write_folder(tmp_path / "images", test="val")
+@pytest.mark.parametrize("chunk", [1, 3, 256])
+def test_png_images_are_stored_as_they_are_in_the_order_of_their_names(
+    chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decode_module, "CHUNK_IMAGES", chunk)
+    path = write_folder(tmp_path / "images", test="val", per_class=9)
     data = load(prepared(path, tmp_path / "cache"))
-    files = [path / "val" / name / f"{number}.png" for name in ("cat", "dog") for number in range(5)]
+    files = [path / "val" / name / f"{number}.png" for name in ("cat", "dog") for number in range(9)]
     expected = np.stack([np.asarray(Image.open(file)) for file in files])
     assert np.array_equal(data.test.images.numpy(), expected)
-    assert data.test.labels.tolist() == [0] * 5 + [1] * 5
+    assert data.test.labels.tolist() == [0] * 9 + [1] * 9
     assert data.classes == ("cat", "dog")
 
 
@@ -204,10 +208,11 @@ def test_the_fingerprint_is_of_the_data_and_not_of_their_path(tmp_path: Path) ->
     assert load(one).fingerprint == load(other).fingerprint
 
 
-def test_a_second_call_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_call_decodes_nothing_and_locks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_folder(tmp_path / "images")
     first = prepared(path, tmp_path / "cache")
     monkeypatch.setattr(prepare_module, "decoded", None)
+    monkeypatch.setattr(prepare_module, "FileLock", None)  # so a cache may be read-only
     assert prepared(path, tmp_path / "cache") == first
 
 

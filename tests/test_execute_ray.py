@@ -13,8 +13,8 @@ from ablations.execute import serial
 from ablations.execute_ray import RayExecutor
 from ablations.store import read_results
 from ablations.trial import Context
-from ablations.types import DONE, ERROR, Result
-from tests.conftest import Planner, without_times
+from ablations.types import DONE, ERROR
+from tests.conftest import Collect, Planner, without_times
 
 pytestmark = pytest.mark.slow
 
@@ -23,13 +23,13 @@ ONE_CPU = RayExecutor(cpus_per_trial=1, gpus_per_trial=0)
 
 def test_ray_and_serial_give_equal_results(plan: Planner, context: Context, tmp_path: Path) -> None:
     _, trials = plan(words=["lrn", "dropout"], seeds=2)
-    on_ray: list[Result] = []
-    ONE_CPU(trials, context, on_ray.append)
-    one_by_one: list[Result] = []
-    serial(trials, replace(context, folder=tmp_path / "serial"), one_by_one.append)
-    by_key = {result.trial.key: result for result in on_ray}
+    on_ray, one_by_one = Collect(), Collect()
+    ONE_CPU(trials, context, on_ray)
+    serial(trials, replace(context, folder=tmp_path / "serial"), one_by_one)
+    by_key = {result.trial.key: result for result in on_ray.results}
     assert len(by_key) == len(trials) == 10
-    for result in one_by_one:
+    assert sorted(on_ray.epochs) == sorted(one_by_one.epochs)
+    for result in one_by_one.results:
         assert result.status == DONE, result.error
         assert without_times(by_key[result.trial.key].to_dict()) == without_times(result.to_dict())
     # Each worker wrote what it ran, and Tune left nothing of its own.
@@ -73,9 +73,9 @@ def test_a_worker_finds_the_components_of_a_folder_that_the_driver_never_importe
     extra: Path, plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, trials = plan()
-    results: list[Result] = []
-    ONE_CPU(trials[:1], context, results.append)
-    assert results[0].activity["extra"] == 42.0
+    watch = Collect()
+    ONE_CPU(trials[:1], context, watch)
+    assert watch.results[0].activity["extra"] == 42.0
 
 
 def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(
@@ -83,11 +83,11 @@ def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(
 ) -> None:
     monkeypatch.setenv("KILL", "1")  # references measure activity, and die of it
     _, trials = plan()
-    results: list[Result] = []
-    ONE_CPU(trials, context, results.append)
-    statuses = {result.trial.variant.label: result.status for result in results}
+    watch = Collect()
+    ONE_CPU(trials, context, watch)
+    statuses = {result.trial.variant.label: result.status for result in watch.results}
     assert statuses == {"reference": ERROR, "-lrn": DONE, "placebo=salted": DONE, "sabotage=half": DONE}
-    lost = next(result for result in results if result.status == ERROR)
+    lost = next(result for result in watch.results if result.status == ERROR)
     assert "the worker was lost" in lost.error
     assert len(read_results(context.folder, [trial.key for trial in trials])[0]) == 4
 
@@ -95,12 +95,12 @@ def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(
 def test_more_processors_than_ray_has_are_refused_in_one_sentence(plan: Planner, context: Context) -> None:
     _, trials = plan()
     with pytest.raises(ValueError, match="--cpus-per-trial 1000 is more than"):
-        RayExecutor(cpus_per_trial=1000, gpus_per_trial=0)(trials, context, lambda result: None)
+        RayExecutor(cpus_per_trial=1000, gpus_per_trial=0)(trials, context, Collect())
 
 
 def test_signals_are_left_as_they_were(plan: Planner, context: Context) -> None:
     before = signal.getsignal(signal.SIGINT)
     _, trials = plan()
-    ONE_CPU(trials[:1], context, lambda result: None)
+    ONE_CPU(trials[:1], context, Collect())
     assert signal.getsignal(signal.SIGINT) == before
     assert "RAY_ADDRESS" not in os.environ

@@ -6,11 +6,13 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ablations import registry
 from ablations.registry import component, components, conflict, derive, register
 from ablations.types import Activity, Component, Variant
 from models.presets import PRESETS
@@ -123,19 +125,20 @@ def test_rewrites_of_different_fields_do_not_conflict_in_either_order() -> None:
     assert conflict(CIFAR, ("dropout", "off"), ("lrn", "off")) is None
 
 
-def test_a_departure_that_the_other_makes_a_no_op_is_a_conflict(monkeypatch: pytest.MonkeyPatch) -> None:
-    # dropout.before has nothing to move once dropout is gone: a component that does both shows it.
-    def bare(spec: Spec) -> Spec:
-        return replace(spec, flip=False, random_crop=False)
-
-    measure = Activity(measure=lambda probe: 1.0, unit="nothing")
-    made = Component(name="bare", reference="", levels={"off": bare}, summary="", source="", activity=measure)
-    monkeypatch.setitem(components_of_the_registry(), "bare", made)
-    reason = conflict(CIFAR, ("bare", "off"), ("crop_flip", "off"))
-    assert reason == "-bare and -crop_flip both rewrite flip, random_crop"
+def made(name: str, rewrite: Callable[[Spec], Spec], monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """A departure of a component that is registered for one test."""
+    activity = Activity(measure=lambda probe: 1.0, unit="")
+    known = Component(name=name, reference="", levels={"off": rewrite}, summary="", source="", activity=activity)
+    monkeypatch.setitem(registry._COMPONENTS, name, known)
+    return name, "off"
 
 
-def components_of_the_registry() -> dict[str, Component]:
-    from ablations import registry
+def test_a_departure_that_does_all_that_another_does_conflicts_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = made("bare", lambda spec: replace(spec, flip=False, random_crop=False, momentum=0.0), monkeypatch)
+    assert conflict(CIFAR, bare, ("crop_flip", "off")) == "-bare and -crop_flip both rewrite flip, random_crop"
 
-    return registry._COMPONENTS
+
+def test_departures_whose_order_matters_conflict(monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = made("twice", lambda spec: replace(spec, learning_rate=2 * spec.learning_rate), monkeypatch)
+    more = made("more", lambda spec: replace(spec, learning_rate=1 + spec.learning_rate), monkeypatch)
+    assert conflict(CIFAR, twice, more) == "-twice and -more both rewrite learning_rate"

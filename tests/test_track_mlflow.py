@@ -400,7 +400,7 @@ def test_the_report_lies_beside_the_database_and_nothing_in_the_working_folder(
     parent, _ = parent_and_children(uri)
     listed = {item.path for item in client.list_artifacts(parent.info.run_id, "report")}
     assert listed == {"report/report.html", "report/report.md", "report/figures"}
-    assert parent.info.artifact_uri.startswith((tmp_path / "results" / "mlflow-artifacts").as_uri())
+    assert parent.info.artifact_uri.startswith((tmp_path / "results" / "mlflow").as_uri())
     assert list(here.iterdir()) == []
 
 

@@ -16,8 +16,8 @@ from ablations.registry import components
 from ablations.store import read_result, trial_path
 from ablations.train import train
 from ablations.trial import Context, pack, run_trial, unpack
-from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Result
-from tests.conftest import Planner, without_times
+from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY
+from tests.conftest import Collect, Planner, without_times
 
 
 def test_the_record_on_disk_is_the_result_that_is_returned(plan: Planner, context: Context) -> None:
@@ -99,9 +99,10 @@ def test_a_failing_trial_does_not_stop_the_ones_after_it(
         return train(*arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "train", fail_once)
-    results: list[Result] = []
-    serial(plan()[1][:2], context, results.append)
-    assert [result.status for result in results] == [ERROR, DONE]
+    watch = Collect()
+    serial(plan()[1][:2], context, watch)
+    assert [result.status for result in watch.results] == [ERROR, DONE]
+    assert watch.epochs == [(plan()[1][1].key, 1), (plan()[1][1].key, 2)]
 
 
 def test_a_record_is_strict_json_with_its_schema_and_key(plan: Planner, context: Context) -> None:

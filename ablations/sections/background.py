@@ -169,7 +169,9 @@ def origin(evidence: Evidence) -> Section:
     """Commit, versions, hardware, dates, data, and the commands that make it all again."""
     study, records = evidence.study, [result.provenance for result in evidence.results]
     keys = dict.fromkeys(key for record in records for key in record if key not in ("started", "command"))
-    rows = [(key.replace("_", " "), _distinct(record.get(key) for record in records)) for key in keys]
+    names = {"dirty": "uncommitted changes"}
+    found = [(names.get(key, key.replace("_", " ")), _distinct(record.get(key) for record in records)) for key in keys]
+    rows = [row for row in found if row[1]]
     started = sorted(str(record["started"]) for record in records if record.get("started"))
     if started:
         rows.append(("started", started[0] if len(started) == 1 else f"{started[0]} to {started[-1]}"))
@@ -184,7 +186,7 @@ def origin(evidence: Evidence) -> Section:
 
 def _distinct(values: Iterable[Any]) -> str:
     written = dict.fromkeys(_written(value) for value in values)
-    return "; ".join(word for word in written if word) or MISSING
+    return "; ".join(word for word in written if word)
 
 
 def _written(value: Any) -> str:

@@ -1,0 +1,247 @@
+"""Effects against scipy, statsmodels' formulas, hand counts and simulation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.formula.api as smf
+from scipy import stats
+
+from ablations.effects import (
+    by_seed,
+    contrasts,
+    differences,
+    differences_of,
+    effects,
+    factorial_design,
+    interactions,
+    mean_interval,
+)
+from ablations.types import Budget, Effect, Study, Variant
+from tests import synthetic
+
+METRIC = "test_top1_error_percent"
+CONTROLS = (("placebo", "salted"), ("sabotage", "half"))
+
+
+def study_of(grid: str, *variants: tuple[str, ...], components: str = "ab", seeds: int = 3) -> Study:
+    """A study of one-letter components with the level `off`, and both controls."""
+    made = [Variant(departures=tuple((name, "off") for name in names)) for names in variants]
+    return Study(
+        name="letters",
+        grid=grid,
+        preset="cifar",
+        dataset="blobs",
+        fingerprint="feedbeef",
+        components=tuple((name, "off") for name in components),
+        variants=(*made, *(Variant(departures=(control,)) for control in CONTROLS)),
+        seeds=seeds,
+        budget=Budget(epochs=1, train_examples=1, batch_size=1, image_size=32),
+        controls=("placebo", "sabotage"),
+    )
+
+
+def table_of(outcomes: dict[str, list[float]]) -> pd.DataFrame:
+    """One row for each variant and seed; nan stands for a trial that diverged."""
+    rows = [
+        {"variant": label, "seed": seed, "status": "diverged" if np.isnan(value) else "done", METRIC: value}
+        for label, values in outcomes.items()
+        for seed, value in enumerate(values)
+    ]
+    return pd.DataFrame(rows)
+
+
+def random_table(study: Study, random: np.random.Generator) -> pd.DataFrame:
+    """Normal outcomes for every trial, around 20 percent with a part that the seed's trials share."""
+    shared = random.normal(0, 1, study.seeds)
+    return table_of({one.label: list(20 + shared + random.normal(0, 1, study.seeds)) for one in study.variants})
+
+
+def pick(found: list[Effect], component: str, kind: str) -> Effect:
+    """The one effect of that component and kind."""
+    (effect,) = [effect for effect in found if (effect.component, effect.kind) == (component, kind)]
+    return effect
+
+
+ONE_OUT = study_of("one_out", (), ("a",), ("b",), seeds=5)
+FULL = study_of("full", (), ("a",), ("b",), ("a", "b"))
+
+
+def test_a_paired_effect_is_scipys_paired_t_test() -> None:
+    table = random_table(ONE_OUT, np.random.default_rng(1))
+    outcomes = by_seed(table, METRIC)
+    for effect in effects(ONE_OUT, table, METRIC):
+        label = Variant(departures=((effect.component, effect.level),)).label
+        expected = stats.ttest_rel(outcomes[label], outcomes["reference"])
+        interval = expected.confidence_interval(0.95)
+        assert effect.estimate == pytest.approx((outcomes[label] - outcomes["reference"]).mean())
+        assert (effect.low, effect.high) == pytest.approx((interval.low, interval.high))
+        assert effect.p == pytest.approx(expected.pvalue)
+        assert effect.correlation == pytest.approx(np.corrcoef(outcomes[label], outcomes["reference"])[0, 1])
+        assert effect.n == 5
+
+
+def test_a_change_that_raises_the_error_has_a_positive_effect_counted_by_hand() -> None:
+    table = table_of({"reference": [20.0, 21.0, 22.0], "-a": [21.0, 23.0, 25.0]})
+    effect = pick(effects(replace(ONE_OUT, seeds=3), table, METRIC), "a", "one out")
+    half = 4.302652729911275 * 1.0 / np.sqrt(3)  # t(0.975, 2) times the standard error of 1, 2, 3
+    assert (effect.estimate, effect.low, effect.high) == pytest.approx((2.0, 2 - half, 2 + half))
+
+
+def test_a_diverged_trial_breaks_its_pair_and_n_says_so() -> None:
+    table = table_of({"reference": [20.0, 21.0, 22.0], "-a": [21.0, float("nan"), 25.0], "-b": [20.5, 21.0, 22.0]})
+    found = effects(replace(ONE_OUT, seeds=3), table, METRIC)
+    assert pick(found, "a", "one out").n == 2
+    assert pick(found, "a", "one out").estimate == pytest.approx(2.0)
+    assert pick(found, "b", "one out").n == 3
+
+
+def test_one_seed_gives_an_estimate_without_an_interval() -> None:
+    effect = pick(effects(ONE_OUT, table_of({"reference": [20.0], "-a": [21.5]}), METRIC), "a", "one out")
+    assert (effect.estimate, effect.n) == (1.5, 1)
+    assert np.isnan([effect.low, effect.high, effect.p, effect.correlation]).all()
+
+
+@pytest.mark.parametrize(
+    "table", [pd.DataFrame(columns=["variant", "seed", "status"]), table_of({"reference": [20.0]})]
+)
+@pytest.mark.parametrize("study", [ONE_OUT, FULL])
+def test_without_a_pair_every_effect_keeps_its_row(study: Study, table: pd.DataFrame) -> None:
+    found = effects(study, table, METRIC)
+    assert {effect.component for effect in found} == {"a", "b", "placebo", "sabotage"}
+    assert all(np.isnan(effect.estimate) for effect in found)
+    assert all(effect.n == 0 for effect in found if effect.kind == "one out")
+
+
+def test_identical_outcomes_give_an_interval_of_no_width() -> None:
+    table = table_of({"reference": [20.0, 21.0, 22.0], "-a": [20.0, 21.0, 22.0]})
+    effect = pick(effects(replace(ONE_OUT, seeds=3), table, METRIC), "a", "one out")
+    assert (effect.estimate, effect.low, effect.high) == (0, 0, 0)
+    assert np.isnan(effect.p)
+
+
+def test_two_records_of_one_trial_are_refused() -> None:
+    table = pd.concat([table_of({"reference": [20.0]}), table_of({"reference": [21.0]})])
+    with pytest.raises(ValueError, match="Two records for variant 'reference' and seed 0"):
+        effects(ONE_OUT, table, METRIC)
+
+
+def test_one_in_compares_all_changes_with_all_but_one() -> None:
+    study = study_of("one_in", ("a", "b", "c"), ("b", "c"), ("a", "c"), ("a", "b"), (), components="abc", seeds=2)
+    everything = {"-a -b -c": [40.0, 42.0], "-b -c": [30.0, 33.0], "-a -c": [39.0, 41.0], "-a -b": [40.0, 42.0]}
+    found = effects(study, table_of({**everything, "reference": [20.0, 20.0], "sabotage=half": [30.0, 32.0]}), METRIC)
+    assert pick(found, "a", "one in").estimate == pytest.approx(9.5)
+    assert pick(found, "b", "one in").estimate == pytest.approx(1.0)
+    assert pick(found, "sabotage", "one out").estimate == pytest.approx(11.0)
+    assert {effect.kind for effect in found if len(effect.component) == 1} == {"one in"}
+
+
+def test_a_two_by_two_factorial_agrees_with_the_hand_count() -> None:
+    table = table_of({"reference": [20.0, 21.0], "-a": [23.0, 24.5], "-b": [21.0, 22.0], "-a -b": [28.0, 28.5]})
+    study = replace(FULL, seeds=2)
+    found = effects(study, table, METRIC)
+    # Cell means: a is (23.75 + 28.25 - 20.5 - 21.5) / 2, a x b is (28.25 - 21.5 - 23.75 + 20.5) / 2.
+    assert pick(found, "a", "main").estimate == pytest.approx(5.0)
+    assert pick(found, "b", "main").estimate == pytest.approx(2.75)
+    assert pick(found, "a", "one out").estimate == pytest.approx(3.25)
+    (both,) = interactions(study, table, METRIC)
+    assert (both.component, both.n) == ("a x b", 8)
+    assert both.estimate == pytest.approx(1.75)
+
+
+def test_main_effects_and_interactions_are_those_of_a_formula_with_seeds_as_blocks() -> None:
+    cells = [tuple(name for name, on in zip("abc", flags, strict=True) if on) for flags in product((0, 1), repeat=3)]
+    study = study_of("full", *cells, components="abc", seeds=4)
+    table = random_table(study, np.random.default_rng(2))
+    table[METRIC] = table[METRIC].where(table.index != 5)
+    rows = table[~table["variant"].str.contains("=") & table[METRIC].notna()].copy()
+    for name in "abc":
+        rows[name] = np.where(rows["variant"].str.contains(f"-{name}"), 1, -1)
+    fit = smf.ols(f"{METRIC} ~ (a + b + c) ** 2 + C(seed)", rows).fit()
+    found = [effect for effect in effects(study, table, METRIC) if effect.kind == "main"]
+    found += interactions(study, table, METRIC)
+    assert len(found) == 6
+    for effect in found:
+        term = effect.component.replace(" x ", ":")
+        low, high = fit.conf_int().loc[term]
+        assert (effect.estimate, effect.low, effect.high) == pytest.approx((2 * fit.params[term], 2 * low, 2 * high))
+        assert effect.p == pytest.approx(fit.pvalues[term])
+        assert effect.n == 31
+
+
+def test_known_effects_of_a_fraction_are_found_and_its_aliases_are_named() -> None:
+    study, trials = synthetic.plan("fractional", ["activation", "lrn", "pooling", "dropout", "crop_flip"], seeds=2)
+    rows = [
+        {"variant": one.trial.variant.label, "seed": one.trial.seed, "status": one.status, **one.metrics}
+        for one in synthetic.results(trials, noise=0.0)
+    ]
+    found = effects(study, pd.DataFrame(rows), METRIC)
+    assert len(factorial_design(study)) == 16
+    assert pick(found, "crop_flip", "main").estimate == pytest.approx(5.5)
+    assert pick(found, "dropout", "main").estimate == pytest.approx(1.2)
+    assert "aliased" in pick(found, "dropout", "main").method
+    assert interactions(study, pd.DataFrame(rows), METRIC) == []
+
+
+@pytest.mark.parametrize(
+    ("grid", "factorial"), [("one_out", False), ("one_in", False), ("pairs", False), ("full", True)]
+)
+def test_only_a_balanced_design_has_main_effects(grid: str, factorial: bool) -> None:
+    study, _ = synthetic.plan(grid, ["activation", "lrn", "dropout"])
+    assert bool(factorial_design(study)) is factorial
+
+
+def test_without_spare_trials_a_factorial_has_estimates_and_no_intervals() -> None:
+    table = table_of({"reference": [20.0], "-a": [23.0], "-b": [21.0], "-a -b": [28.0]})
+    effect = pick(effects(FULL, table, METRIC), "a", "main")
+    assert effect.estimate == pytest.approx(5.0)
+    assert np.isnan([effect.low, effect.high, effect.p]).all()
+
+
+def test_the_single_differences_average_to_the_effect() -> None:
+    table = random_table(FULL, np.random.default_rng(3))
+    found = differences(FULL, table, METRIC)
+    for effect in effects(FULL, table, METRIC):
+        assert np.mean(differences_of(found, effect)) == pytest.approx(effect.estimate)
+
+
+def test_controls_are_compared_with_the_reference_in_every_grid() -> None:
+    for grid in ("one_out", "one_in", "pairs", "full", "fractional"):
+        study, _ = synthetic.plan(grid, ["activation", "lrn", "pooling", "dropout"])
+        pairs = {one.component: one for one in contrasts(study) if one.component in study.controls}
+        assert {name: (one.kind, one.kept) for name, one in pairs.items()} == {
+            "placebo": ("one out", "reference"),
+            "sabotage": ("one out", "reference"),
+        }
+
+
+def test_intervals_do_not_depend_on_the_global_generator() -> None:
+    table = random_table(FULL, np.random.default_rng(4))
+    np.random.seed(0)
+    first = effects(FULL, table, METRIC)
+    np.random.seed(1)
+    assert str(effects(FULL, table, METRIC)) == str(first)  # nan is not equal to itself
+
+
+def test_a_mean_has_the_t_interval_of_scipy() -> None:
+    values = [20.0, 21.0, 23.5, float("nan")]
+    expected = stats.ttest_1samp(values[:3], 0).confidence_interval(0.95)
+    mean, low, high = mean_interval(values)
+    assert (mean, low, high) == pytest.approx((21.5, expected.low, expected.high))
+    assert np.isnan(mean_interval([])).all()
+
+
+def test_intervals_cover_a_known_effect_at_their_nominal_rate() -> None:
+    random, true, covered, studies = np.random.default_rng(5), 1.3, 0, 1000
+    study = replace(ONE_OUT, components=(("a", "off"),), variants=ONE_OUT.variants[:2], controls=())
+    rows = table_of({"reference": [0.0] * 5, "-a": [0.0] * 5})
+    shared, noise = random.normal(0, 1, (studies, 5)), random.normal(0, 1, (studies, 2, 5))
+    for block, own in zip(shared, noise, strict=True):
+        rows[METRIC] = np.concatenate([block + own[0], block + own[1] + true])
+        (effect,) = effects(study, rows, METRIC)
+        covered += effect.low <= true <= effect.high
+    assert 0.93 <= covered / studies <= 0.97

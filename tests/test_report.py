@@ -1,0 +1,325 @@
+"""The report against hand counts, in both renderings, and on every kind of broken study."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ablations import store
+from ablations.report import build, effect_lines, main, render, write
+from ablations.sections.document import MINUS, Report, Table
+from ablations.types import Result, Study, Trial
+from tests import synthetic
+
+WORDS = ["activation", "lrn", "dropout", "width"]
+VOID = {"meta", "br", "wbr", "link", "img", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Checks that elements close in order; collects ids, links, loads and the cells of tables."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.targets: list[str] = []
+        self.loads: list[str] = []
+        self.tables: list[list[list[str]]] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        self.ids += [found["id"]] if "id" in found else []
+        self.targets += [found["href"]] if "href" in found else []
+        self.loads += [tag] if tag in {"script", "link", "img", "iframe", "object"} or "src" in found else []
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in {"td", "th"}:
+            assert tag == "td" or found["scope"] in {"row", "col"}
+            self.tables[-1][-1].append("")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] in {"td", "th"}:
+            self.tables[-1][-1][-1] += data
+
+
+def markdown_tables(text: str) -> list[list[list[str]]]:
+    """The cells of every pipe table, unescaped."""
+    groups = re.findall(r"(?:^\|.*\|[ ]?\n)+", text, flags=re.MULTILINE)
+    rows = [[re.split(r"(?<!\\)\|", line.strip())[1:-1] for line in group.splitlines()] for group in groups]
+    return [
+        [[re.sub(r"\\(.)", r"\1", cell.strip()) for cell in row] for row in [table[0], *table[2:]]] for table in rows
+    ]
+
+
+def rendered(
+    study: Study, results: list[Result], folder: Path, problems: list[str] | None = None
+) -> tuple[Report, str, str]:
+    """The report and both renderings; the page is checked on the way."""
+    report = build(study, results, problems or [])
+    html, markdown = (path.read_text() for path in write(report, folder))
+    page = Page(html)
+    assert page.loads == []
+    assert len(set(page.ids)) == len(page.ids)
+    assert {target.removeprefix("#") for target in page.targets} <= set(page.ids)
+    assert len(html) < 5_000_000
+    assert [[[" ".join(cell.split()) for cell in row] for row in table] for table in page.tables] == [
+        [[" ".join(cell.split()) for cell in row] for row in table] for table in markdown_tables(markdown)
+    ]
+    for picture in report.pictures:
+        assert (folder / "figures" / f"{picture.name}.svg").read_text() == picture.svg
+        assert f"(figures/{picture.name}.svg)" in markdown
+    return report, html, markdown
+
+
+def table_of(report: Report, section: str, caption: str = "") -> Table:
+    """The first table of the section of that title whose caption contains `caption`."""
+    (found,) = [one for one in report.sections if one.title == section]
+    return next(block for block in found.blocks if isinstance(block, Table) and caption in block.caption)
+
+
+def words_of(report: Report) -> str:
+    """All paragraphs."""
+    return " ".join(
+        [*report.summary, *(block for one in report.sections for block in one.blocks if isinstance(block, str))]
+    )
+
+
+def column(table: Table, name: str, row: str) -> str:
+    """One cell."""
+    (cells,) = [cells for cells in table.rows if cells[0] == row]
+    return cells[table.head.index(name)]
+
+
+def test_both_renderings_hold_the_same_numbers_and_those_counted_by_hand(tmp_path: Path) -> None:
+    study, trials = synthetic.plan("one_out", WORDS)
+    errors = {"reference": [20.0, 21.0, 22.0], "-lrn": [20.5, 22.0, 23.5]}
+    results = [synthetic.done(one, errors.get(one.variant.label, [25.0, 26.5, 26.0])[one.seed]) for one in trials]
+    report, html, markdown = rendered(study, results, tmp_path)
+    # Differences .5, 1, 1.5: mean 1, standard deviation .5, t(0.975, 2) = 4.3027, so 1 +- 1.2421.
+    effects = table_of(report, "Effects")
+    assert column(effects, "effect, points", "-lrn") == "+1.00"
+    assert column(effects, "95% interval", "-lrn") == f"[{MINUS}0.24, +2.24]"
+    assert column(effects, "pairs", "-lrn") == "3 of 3"
+    assert column(effects, "correlation", "-lrn") == "1.00"
+    assert "error of 21.00% (95% interval over 3 seeds [18.52, 23.48])" in html
+    assert "error of 21.00% (95% interval over 3 seeds \\[18.52, 23.48\\])" in markdown
+    assert f"{100 * np.sqrt(0.21 * 0.79 / 10_000):.2f} points over 10,000 images" in html
+
+
+def test_it_says_how_far_its_seeds_reach_and_makes_no_verdicts(tmp_path: Path) -> None:
+    for seeds, label in ((1, "smoke test (1 seed)"), (5, "draft (5 seeds)"), (10, "enough for verdicts (10 seeds)")):
+        study, trials = synthetic.plan("one_out", ["lrn"], seeds=seeds)
+        report = build(study, synthetic.results(trials), [])
+        assert report.label == label
+        assert "This report makes no verdicts" in report.summary[-1]
+
+
+def test_controls_are_judged_in_words() -> None:
+    study, trials = synthetic.plan("one_out", ["lrn"], seeds=5)
+    results = synthetic.results(trials)
+    controls = table_of(build(study, results, []), "Controls")
+    assert column(controls, "behaved", "placebo=salted").startswith("as expected")
+    assert column(controls, "behaved", "sabotage=half").startswith("as expected")
+    swapped = [_with_error(one, {"placebo=salted": 35.0, "sabotage=half": 21.0}) for one in results]
+    controls = table_of(build(study, swapped, []), "Controls")
+    assert column(controls, "behaved", "placebo=salted").startswith("not as expected")
+    assert column(controls, "behaved", "sabotage=half").startswith("not as expected")
+
+
+def _with_error(result: Result, errors: dict[str, float]) -> Result:
+    error = errors.get(result.trial.variant.label)
+    return synthetic.done(result.trial, error + 0.1 * result.trial.seed) if error else result
+
+
+def test_a_change_of_size_is_labelled_confounded() -> None:
+    study, trials = synthetic.plan("one_out", ["width", "lrn", "pooling=non_overlapping_naive"])
+    effects = table_of(build(study, synthetic.results(trials), []), "Effects")
+    assert column(effects, "notes", "width=half").startswith("confounded: ")
+    assert column(effects, "notes", "-lrn") == ""
+    assert "map sizes conv2 16 to 17" in column(effects, "notes", "pooling=non_overlapping_naive")
+
+
+def test_a_component_without_activity_is_flagged() -> None:
+    study, trials = synthetic.plan("one_out", ["lrn", "dropout"])
+    activity = table_of(build(study, synthetic.results(trials), []), "Activity in the trained reference")
+    assert column(activity, "flag", "lrn") == "inactive?"
+    assert column(activity, "flag", "dropout") == "active"
+
+
+def test_broken_pairs_and_failures_are_named(tmp_path: Path) -> None:
+    study, trials = synthetic.plan("one_out", WORDS)
+    results = [
+        synthetic.diverged(one) if (one.trial.variant.label, one.trial.seed) == ("-lrn", 1)
+        else synthetic.failed(one) if (one.trial.variant.label, one.trial.seed) == ("-dropout", 0)
+        else one
+        for one in synthetic.results(trials)
+    ]  # fmt: skip
+    report, html, markdown = rendered(study, results, tmp_path, ["record x.json cannot be read (no 'schema')"])
+    effects = table_of(report, "Effects")
+    assert "1 of 3 pairs broken: 1 diverged" in column(effects, "notes", "-lrn")
+    assert "1 of 3 pairs broken: 1 without a result" in column(effects, "notes", "-dropout")
+    assert "1 diverged and 1 stopped with an error" in report.summary[1]
+    assert "record x.json cannot be read" in html
+    assert "record x.json cannot be read" in markdown
+    assert "<script>" not in html
+    assert "<script>" not in markdown.replace("\\<script\\>", "")
+
+
+def one_seed(trials: list[Trial]) -> list[Result]:
+    """Every trial of seed 0."""
+    return [result for result in synthetic.results(trials) if result.trial.seed == 0]
+
+
+def nothing(trials: list[Trial]) -> list[Result]:
+    """No trial."""
+    return []
+
+
+def all_diverged(trials: list[Trial]) -> list[Result]:
+    """Not one finished."""
+    return [synthetic.diverged(result) for result in synthetic.results(trials)]
+
+
+def all_failed(trials: list[Trial]) -> list[Result]:
+    """Not even a curve."""
+    return [synthetic.failed(result) for result in synthetic.results(trials)]
+
+
+def half(trials: list[Trial]) -> list[Result]:
+    """Stopped in the middle."""
+    return synthetic.results(trials)[: len(trials) // 2]
+
+
+def no_reference(trials: list[Trial]) -> list[Result]:
+    """The reference alone failed."""
+    return [one if one.trial.variant.departures else synthetic.failed(one) for one in synthetic.results(trials)]
+
+
+def bare(trials: list[Trial]) -> list[Result]:
+    """Only the main outcome was recorded."""
+    keep = ("test_top1_error_percent",)
+    cut = [{name: one.metrics[name] for name in keep} for one in synthetic.results(trials)]
+    return [
+        replace(one, metrics=metrics, curve=(), activity={}, provenance={})
+        for one, metrics in zip(synthetic.results(trials), cut, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("grid", ["one_out", "one_in", "full"])
+@pytest.mark.parametrize("broken", [one_seed, nothing, all_diverged, all_failed, half, no_reference, bare])
+def test_it_survives_a_broken_study(grid: str, broken: Callable[[list[Trial]], list[Result]], tmp_path: Path) -> None:
+    study, trials = synthetic.plan(grid, ["lrn", "dropout"])
+    report, html, _ = rendered(study, broken(trials), tmp_path)
+    assert "nan" not in re.sub(r"<style>.*?</style>|<svg.*?</svg>", "", html, flags=re.DOTALL).split()
+    if broken in (nothing, all_diverged, all_failed):
+        assert "No trial of the reference has finished" in words_of(report)
+        assert "nothing can be estimated" in words_of(report)
+        assert report.pictures == ()
+
+
+def test_a_full_factorial_shows_both_estimands_and_its_interactions(tmp_path: Path) -> None:
+    study, trials = synthetic.plan("full", ["activation", "lrn", "dropout"], seeds=2)
+    report, _, _ = rendered(study, synthetic.results(trials, noise=0.01), tmp_path)
+    main_effect = table_of(report, "Effects", "Main effects")
+    alone = table_of(report, "Effects", "One change at a time")
+    assert column(main_effect, "trials", "-lrn") == "16 of 16"
+    assert float(column(main_effect, "effect, points", "-lrn").replace(MINUS, "-")) == pytest.approx(-0.1, abs=0.03)
+    assert float(column(alone, "effect, points", "-lrn")) == pytest.approx(0.3, abs=0.05)
+    both = column(table_of(report, "Interactions"), "effect, points", "activation x lrn")
+    assert float(both.replace(MINUS, "-")) == pytest.approx(-0.4, abs=0.03)
+
+
+def test_a_fraction_prints_its_aliases_and_a_grid_what_it_left_out() -> None:
+    study, trials = synthetic.plan("fractional", [*WORDS[:3], "pooling", "crop_flip"], seeds=1)
+    assert table_of(build(study, synthetic.results(trials), []), "Failures and gaps in the design", "Aliases").rows
+    study, trials = synthetic.plan("pairs", ["width", "grouping"])
+    left = table_of(build(study, synthetic.results(trials), []), "Failures and gaps in the design", "left out")
+    assert "rewrite" in left.rows[0][1]
+
+
+def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
+    study, trials = synthetic.plan("one_out", ["lrn"])
+    texts = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        report = build(study, synthetic.results(trials), [])
+        texts.append([path.read_bytes() for path in [*write(report, folder), *sorted(folder.glob("figures/*.svg"))]])
+    assert texts[0] == texts[1]
+
+
+def test_figures_of_an_earlier_report_are_removed(tmp_path: Path) -> None:
+    study, trials = synthetic.plan("one_out", ["lrn"])
+    write(build(study, synthetic.results(trials), []), tmp_path)
+    write(build(study, [], []), tmp_path)
+    assert list(tmp_path.glob("figures/*.svg")) == []
+
+
+def test_the_terminal_shows_each_effect_on_one_ascii_line() -> None:
+    study, trials = synthetic.plan("one_out", WORDS)
+    results = synthetic.results(trials)[:-1]
+    text = effect_lines(study, store.table(study, results))
+    assert text.isascii()
+    assert "No verdicts are made here." in text
+    assert re.search(r"^lrn +off +one out +\+\d\.\d\d +\[.*\] +3$", text, flags=re.MULTILINE)
+    assert effect_lines(study, store.table(study, [])).count("none") == 2 * len(study.variants[1:])
+
+
+def stored(folder: Path) -> Study:
+    """A study on disk."""
+    study, trials = synthetic.plan("one_out", ["lrn"], seeds=1)
+    store.write_study(folder, study)
+    for result in synthetic.results(trials):
+        store.write_result(folder, result)
+    return study
+
+
+def test_a_study_is_rendered_again_by_name_or_by_folder(tmp_path: Path) -> None:
+    stored(tmp_path / "results" / "made_up")
+    first = render("made_up", tmp_path / "results", tmp_path / "reports")
+    assert first == (tmp_path / "reports/made_up/report.html", tmp_path / "reports/made_up/report.md")
+    text = first[0].read_text()
+    assert render(str(tmp_path / "results" / "made_up"), tmp_path, tmp_path / "reports") == first
+    assert first[0].read_text() == text
+
+
+def test_an_unknown_study_costs_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored(tmp_path / "made_up")
+    monkeypatch.setattr(sys, "argv", ["report", "mad_up", "--results", str(tmp_path)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "unknown study 'mad_up'; did you mean 'made_up'? Allowed: made_up.\n"
+
+
+def test_help_needs_neither_matplotlib_nor_pandas() -> None:
+    program = (
+        "import runpy, sys; sys.argv = ['report', '--help']\n"
+        "try: runpy.run_module('ablations.report', run_name='__main__')\n"
+        "except SystemExit: print([name for name in ('matplotlib', 'pandas', 'torch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
