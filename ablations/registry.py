@@ -36,8 +36,8 @@ def components() -> dict[str, Component]:
     """Every component by name, in alphabetical order; loads what has not been loaded yet."""
     for path in sorted(_files()):
         if path not in _LOADED:
-            _LOADED.add(path)
             _load(path)
+            _LOADED.add(path)  # only now: a file that cannot be imported fails every time, not once
     return dict(sorted(_COMPONENTS.items()))
 
 
@@ -67,6 +67,9 @@ def conflict(spec: Spec, first: tuple[str, str], second: tuple[str, str]) -> str
     if first[0] == second[0]:
         return f"two levels of {first[0]}"
     one, two = (Variant(departures=(departure,)) for departure in (first, second))
+    for alone in (one, two):
+        if derive(spec, alone) == spec:
+            return f"{alone.label} changes nothing here"
     both, reversed_ = derive(derive(spec, one), two), derive(derive(spec, two), one)
     if both == reversed_ and both != derive(spec, one) and both != derive(spec, two):
         return None

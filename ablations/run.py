@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from ablations.track_mlflow import Guarded
     from ablations.trial import Context
 
+# Optional values: help names the type alone, and the docstring the default.
+_INT, _FLOAT, _STR, _PATH = (
+    tyro.conf.arg(metavar=word, help_behavior_hint="") for word in ("INT", "FLOAT", "STR", "PATH")
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
@@ -42,38 +47,38 @@ class Config:
         tyro.conf.arg(help="Which components, as lrn,activation=tanh,pooling=all; empty: the grid's own choice."),
     ] = ""
     dataset: Annotated[str, tyro.conf.arg(help=f"{', '.join(DATASETS)}, or folder:PATH.")] = DEFAULT
-    data_root: Path | None = None
+    data_root: Annotated[Path | None, _PATH] = None
     """Where data sets lie, or are downloaded to."""
     preset: Annotated[str, tyro.conf.arg(help=f"The reference: {', '.join(PRESETS)}.")] = "cifar_small"
-    seeds: int | None = None
+    seeds: Annotated[int | None, _INT] = None
     """Trainings of each variant (default: 3; 1 for smoke)."""
     epochs: int = 5
     """Passes over the training images."""
-    train_examples: int | None = None
+    train_examples: Annotated[int | None, _INT] = None
     """Training images an epoch (default: all)."""
     batch_size: int = 128
     """Images a step."""
-    image_size: int | None = None
+    image_size: Annotated[int | None, _INT] = None
     """Pixels a side (default: the preset's, or the data set's if that is smaller)."""
     evaluate_on: str = "test"
     """test, or validation: a tenth held out of training, for anything that is chosen."""
     executor: str = "ray"
     """ray, or serial: one trial after another in this process."""
-    ray_address: str | None = None
+    ray_address: Annotated[str | None, _STR] = None
     """A running Ray cluster (default: one is started here)."""
     cpus_per_trial: int = 1
     """Processor threads a trial; two trials of one thread beat one of two."""
-    gpus_per_trial: float | None = None
+    gpus_per_trial: Annotated[float | None, _FLOAT] = None
     """Share of a GPU a trial holds, 0.25 for four at once (default: 1 where there is one, else 0)."""
     results: Path = Path("results")
     """Where records go."""
     reports: Path = Path("reports")
     """Where reports go."""
-    mlflow_uri: str | None = None
+    mlflow_uri: Annotated[str | None, _STR] = None
     """Tracking server or database (default: an SQLite file under --results)."""
     no_mlflow: bool = False
     """Leave MLflow out."""
-    name: str | None = None
+    name: Annotated[str | None, _STR] = None
     """Of the study (default: grid, data set and preset)."""
     dry_run: bool = False
     """Print the plan and the time it takes, and train nothing."""
@@ -236,24 +241,25 @@ def announce(config: Config, plan: Plan) -> None:
 
     from ablations.estimate import in_words, seconds_a_trial
 
-    study, budget = plan.study, plan.study.budget
-    print(f"study {study.name}: {len(study.variants)} variants x {study.seeds} seeds = {len(plan.trials)} trials")
+    study, budget, data = plan.study, plan.study.budget, plan.data
+    seeds = f"{study.seeds} seed{'s' if study.seeds > 1 else ''}"
+    print(f"study     {study.name}: {len(study.variants)} variants x {seeds} = {len(plan.trials)} trials")
     print(
-        f"data {study.dataset}: {len(plan.data.train.labels):,} training and {len(plan.data.test.labels):,} test images, "
-        f"{len(plan.data.classes)} classes; --dataset takes {', '.join(DATASETS)} or folder:PATH"
+        f"data      {study.dataset}: {len(data.train.labels):,} training and {len(data.test.labels):,} test images, "
+        f"{len(data.classes)} classes{f'; {study.data_note}' if study.data_note else ''}"
     )
     print(
-        f"each trial: {study.preset} at {budget.image_size} px, {budget.epochs} epochs of {budget.train_examples:,} "
-        "images; more with --epochs, --train-examples, --seeds, --preset",
-        flush=True,
+        f"trial     {study.preset} at {budget.image_size} px, {budget.epochs} epochs of "
+        f"{budget.train_examples:,} images in batches of {budget.batch_size}"
     )
+    print("more      --dataset cifar10 or folder:PATH, --preset, --epochs, --seeds, --components", flush=True)
     device = torch.device("cuda" if plan.gpus else "cpu")
     seconds = seconds_a_trial(plan.trials, plan.data, threads=config.cpus_per_trial, device=device)
     total = sum(seconds[trial.variant] for trial in plan.trials) / plan.workers
     if config.dry_run:
         _print_variants(plan, seconds)
     where = f"{plan.workers} at a time on {'GPUs' if plan.gpus else 'processor cores'}"
-    print(f"expected: about {in_words(total)}, {where}, from timing a few steps", flush=True)
+    print(f"expected  about {in_words(total)}, {where}, from timing a few steps", flush=True)
 
 
 def _print_variants(plan: Plan, seconds: Mapping[Variant, float]) -> None:

@@ -73,12 +73,18 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Variant:
-    """Sorted departures from the reference, ((component, level), ...); () is the reference."""
+    """Sorted departures from the reference, ((component, level), ...); () is the reference.
+
+    Raises ValueError on two levels of one component.
+    """
 
     departures: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "departures", tuple(sorted((name, level) for name, level in self.departures)))
+        departures = tuple(sorted((name, level) for name, level in self.departures))
+        if len({name for name, _ in departures}) < len(departures):
+            raise ValueError(f"two levels of one component: {departures}")
+        object.__setattr__(self, "departures", departures)
 
     @property
     def label(self) -> str:

@@ -105,4 +105,4 @@ def cifar() -> Spec:
 )
 def cifar_small() -> Spec:
     """For two CPU cores: a trial of a few thousand images takes seconds."""
-    return _scaled((16, 32, 48, 48, 32), hidden=128, learning_rate=0.02)
+    return _scaled((16, 32, 48, 48, 32), hidden=128, learning_rate=0.03)

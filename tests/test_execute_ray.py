@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ablations import registry
 from ablations.execute import serial
 from ablations.execute_ray import RayExecutor
 from ablations.store import read_results
@@ -62,6 +63,9 @@ register(Component(
 @pytest.fixture
 def extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A component in a folder of its own, which the environment names."""
+    # What it adds to the registry of this process goes with the test.
+    monkeypatch.setattr(registry, "_COMPONENTS", dict(registry.components()))
+    monkeypatch.setattr(registry, "_LOADED", set(registry._LOADED))
     folder = tmp_path / "components"
     folder.mkdir()
     (folder / "extra.py").write_text(COMPONENT)

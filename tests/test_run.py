@@ -60,7 +60,7 @@ def test_a_study_leaves_its_plan_its_records_a_table_and_two_reports(
     for name in ("report.html", "report.md"):
         assert "reference" in (tmp_path / "reports" / "s" / name).read_text()
     printed = capsys.readouterr().out
-    assert printed.splitlines()[0] == "study s: 5 variants x 1 seeds = 5 trials"
+    assert printed.splitlines()[0] == "study     s: 5 variants x 1 seed = 5 trials"
     assert "[5/5]" in printed
 
 
@@ -96,7 +96,7 @@ def test_a_dry_run_prints_the_plan_and_trains_nothing(
     printed = capsys.readouterr().out
     assert "skipped grouping=full width=half: " in printed
     assert "both rewrite" in printed
-    assert "expected: about" in printed
+    assert "expected  about" in printed
     # The hand count of the reference at 16 pixels: maps 16, 8, 4, 4, 4 and 2x2x32 into fc6.
     weights = 16 * 75 + 32 * 8 * 25 + 48 * 32 * 9 + 48 * 24 * 9 + 32 * 24 * 9 + 128 * 128 * 2 + 3 * 128
     biases = 16 + 32 + 48 + 48 + 32 + 128 + 128 + 3
