@@ -12,6 +12,7 @@ from tqdm import tqdm
 from ablations.estimate import in_words
 from ablations.types import DONE, Result, Trial
 
+TRUSTED = 20  # epochs after which the pace so far replaces the estimate made before the start
 QUIET = 30.0  # seconds without a line after which an epoch gets one
 
 
@@ -19,10 +20,18 @@ class Progress:
     """A `Watch` that prints what comes, counts it and hands results on; a context manager that closes the bar."""
 
     def __init__(
-        self, total: int, *, already: int, epochs: int, evaluate_on: str, then: Callable[[Result], None]
+        self,
+        total: int,
+        *,
+        already: int,
+        epochs: int,
+        evaluate_on: str,
+        expected: float,
+        then: Callable[[Result], None],
     ) -> None:
         self.total, self.done, self.already = total, already, already
         self.epochs, self.evaluate_on, self.then = epochs, evaluate_on, then
+        self.expected = expected  # seconds for all that is missing
         self.passed = 0  # epochs, over all trials
         self.failed = 0
         self.began = self.spoke = time.monotonic()
@@ -67,10 +76,14 @@ class Progress:
         return f"{error:.1f}% {self.evaluate_on} error in {in_words(result.seconds)}"
 
     def _left(self) -> str:
-        left = (self.total - self.already) * self.epochs - self.passed
-        if left <= 0 or not self.passed:
+        missing = (self.total - self.already) * self.epochs
+        if self.passed >= missing:
             return ""
-        return f", about {in_words((time.monotonic() - self.began) / self.passed * left)} left"
+        elapsed = time.monotonic() - self.began
+        # Early on the start-up weighs too much, and trials side by side end their epochs together.
+        trust = min(1.0, self.passed / TRUSTED)
+        whole = (1 - trust) * self.expected + trust * elapsed * missing / max(self.passed, 1)
+        return f", about {in_words(max(whole - elapsed, 0))} left"
 
 
 def _name(trial: Trial) -> str:

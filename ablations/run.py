@@ -8,21 +8,19 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import platformdirs
 import tyro
 
-from ablations import grids
-from ablations.data.catalogue import DATASETS, DEFAULT, FOLDER, dataset
-from ablations.names import InputError, unknown
-from ablations.plan import departures_of, make_study
-from ablations.types import FINAL, Budget, Result, Study, Trial, Variant
-from models.layout import layout, macs, parameters
+from ablations.config import Config, check, words_of
+from ablations.data.catalogue import FOLDER, dataset
+from ablations.names import InputError
+from ablations.plan import make_study
+from ablations.types import FINAL, Budget, Result, Study, Trial
 from models.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -30,58 +28,6 @@ if TYPE_CHECKING:
     from ablations.execute import Executor
     from ablations.track_mlflow import Guarded
     from ablations.trial import Context
-
-# Optional values: help names the type alone, and the docstring the default.
-_INT, _FLOAT, _STR, _PATH = (
-    tyro.conf.arg(metavar=word, help_behavior_hint="") for word in ("INT", "FLOAT", "STR", "PATH")
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """Trains variants of AlexNet that differ by one component or several, and reports what each is worth."""
-
-    grid: Annotated[str, tyro.conf.arg(help=f"Which variants: {', '.join(grids.GRIDS)}.")] = "one_out"
-    components: Annotated[
-        str,
-        tyro.conf.arg(help="Which components, as lrn,activation=tanh,pooling=all; empty: the grid's own choice."),
-    ] = ""
-    dataset: Annotated[str, tyro.conf.arg(help=f"{', '.join(DATASETS)}, or folder:PATH.")] = DEFAULT
-    data_root: Annotated[Path | None, _PATH] = None
-    """Where data sets lie, or are downloaded to."""
-    preset: Annotated[str, tyro.conf.arg(help=f"The reference: {', '.join(PRESETS)}.")] = "cifar_small"
-    seeds: Annotated[int | None, _INT] = None
-    """Trainings of each variant (default: 3; 1 for smoke)."""
-    epochs: int = 5
-    """Passes over the training images."""
-    train_examples: Annotated[int | None, _INT] = None
-    """Training images an epoch (default: all)."""
-    batch_size: int = 128
-    """Images a step."""
-    image_size: Annotated[int | None, _INT] = None
-    """Pixels a side (default: the preset's, or the data set's if that is smaller)."""
-    evaluate_on: str = "test"
-    """test, or validation: a tenth held out of training, for anything that is chosen."""
-    executor: str = "ray"
-    """ray, or serial: one trial after another in this process."""
-    ray_address: Annotated[str | None, _STR] = None
-    """A running Ray cluster (default: one is started here)."""
-    cpus_per_trial: int = 1
-    """Processor threads a trial; two trials of one thread beat one of two."""
-    gpus_per_trial: Annotated[float | None, _FLOAT] = None
-    """Share of a GPU a trial holds, 0.25 for four at once (default: 1 where there is one, else 0)."""
-    results: Path = Path("results")
-    """Where records go."""
-    reports: Path = Path("reports")
-    """Where reports go."""
-    mlflow_uri: Annotated[str | None, _STR] = None
-    """Tracking server or database (default: an SQLite file under --results)."""
-    no_mlflow: bool = False
-    """Leave MLflow out."""
-    name: Annotated[str | None, _STR] = None
-    """Of the study (default: grid, data set and preset)."""
-    dry_run: bool = False
-    """Print the plan and the time it takes, and train nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check(config)
         plan = make_plan(config, command=shlex.join(["python", "-m", "ablations.run", *arguments]))
-        announce(config, plan)
+        _announce(config, plan)
         return 0 if config.dry_run else run(config, plan)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -110,42 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on where it was", file=sys.stderr)
         return 130
-
-
-def check(config: Config) -> None:
-    """Raises InputError on what can be seen to be wrong before any data are read."""
-    grids.find(config.grid)
-    departures_of(words_of(config))
-    dataset(config.dataset)
-    for kind, value, allowed in (
-        ("preset", config.preset, PRESETS),
-        ("executor", config.executor, ("ray", "serial")),
-        ("value of --evaluate-on", config.evaluate_on, ("test", "validation")),
-    ):
-        if value not in allowed:
-            raise unknown(kind, value, allowed)
-    for option in ("seeds", "epochs", "train_examples", "batch_size", "image_size", "cpus_per_trial"):
-        value = getattr(config, option)
-        if value is not None and value < 1:
-            raise InputError(f"--{option.replace('_', '-')} is {value}; it must be 1 or more.")
-    if config.gpus_per_trial is not None and config.gpus_per_trial < 0:
-        raise InputError(f"--gpus-per-trial is {config.gpus_per_trial:g}; it must be 0 or more.")
-    for folder in (config.results, config.reports):
-        _writable(folder)
-
-
-def _writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(f"folder {str(folder)!r} cannot be written: {error.strerror}.") from None
-
-
-def words_of(config: Config) -> list[str]:
-    """The words of --components."""
-    return [word for word in config.components.replace(",", " ").split() if word]
 
 
 def make_plan(config: Config, *, command: str) -> Plan:
@@ -235,45 +145,18 @@ def _resources(config: Config) -> tuple[float, int]:
     return gpus, min(cpus // config.cpus_per_trial, int(devices / gpus) if gpus else cpus)
 
 
-def announce(config: Config, plan: Plan) -> None:
-    """Prints what will run, on which data and for how long; with --dry-run every variant too."""
-    import torch
+def _announce(config: Config, plan: Plan) -> None:
+    from ablations.announce import announce
 
-    from ablations.estimate import in_words, seconds_a_trial
-
-    study, budget, data = plan.study, plan.study.budget, plan.data
-    seeds = f"{study.seeds} seed{'s' if study.seeds > 1 else ''}"
-    print(f"study     {study.name}: {len(study.variants)} variants x {seeds} = {len(plan.trials)} trials")
-    print(
-        f"data      {study.dataset}: {len(data.train.labels):,} training and {len(data.test.labels):,} test images, "
-        f"{len(data.classes)} classes{f'; {study.data_note}' if study.data_note else ''}"
+    announce(
+        plan.study,
+        plan.trials,
+        plan.data,
+        workers=plan.workers,
+        threads=config.cpus_per_trial,
+        gpus=plan.gpus,
+        full=config.dry_run,
     )
-    print(
-        f"trial     {study.preset} at {budget.image_size} px, {budget.epochs} epochs of "
-        f"{budget.train_examples:,} images in batches of {budget.batch_size}"
-    )
-    print("more      --dataset cifar10 or folder:PATH, --preset, --epochs, --seeds, --components", flush=True)
-    device = torch.device("cuda" if plan.gpus else "cpu")
-    seconds = seconds_a_trial(plan.trials, plan.data, threads=config.cpus_per_trial, device=device)
-    total = sum(seconds[trial.variant] for trial in plan.trials) / plan.workers
-    if config.dry_run:
-        _print_variants(plan, seconds)
-    where = f"{plan.workers} at a time on {'GPUs' if plan.gpus else 'processor cores'}"
-    print(f"expected  about {in_words(total)}, {where}, from timing a few steps", flush=True)
-
-
-def _print_variants(plan: Plan, seconds: Mapping[Variant, float]) -> None:
-    print(f"\n{'variant':<44}{'parameters':>12}{'MACs':>14}{'a trial':>10}")
-    data, size = plan.data, plan.study.budget.image_size
-    for trial in plan.trials[: len(plan.study.variants)]:
-        layers = layout(trial.spec, num_classes=data.num_classes, image_size=size, channels=data.channels)
-        row = f"{parameters(layers):>12,}{macs(layers):>14,}{seconds[trial.variant]:>8.1f} s"
-        print(f"{trial.variant.label:<44}{row}")
-    for skipped in plan.study.skipped:
-        print(f"skipped {skipped.variant.label}: {skipped.reason}")
-    for alias in plan.study.aliases:
-        print(f"alias {alias}")
-    print()
 
 
 def run(config: Config, plan: Plan) -> int:

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ablations.names import InputError
+
 Pixels = NDArray[np.uint8]
 Images = Sequence[Path] | Pixels  # files, or (N, H, W, C)
 
@@ -25,7 +27,7 @@ CHUNK_IMAGES = 256
 def decoded(images: Images, *, size: int, channels: int) -> Iterator[Pixels]:
     """Chunks (B, S, S, C) of `images` in their order, S being `size`.
 
-    Raises ValueError with the name of a file that is no image.
+    Raises InputError with the name of a file that is no image.
     """
     count = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // (size * size * channels)))
     # Threads, because Pillow lets go of the interpreter while it decodes and scales, and because
@@ -66,7 +68,7 @@ def _read(path: Path, mode: str) -> Image.Image:
             return image.convert(mode)
     # Pillow's plugins let SyntaxError and ValueError through on broken files.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"The image {path} cannot be read: {error}.") from error
+        raise InputError(f"The image {path} cannot be read: {error}.") from error
 
 
 def fit(image: Image.Image, size: int) -> Image.Image:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ablations.names import InputError
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 Files = dict[str, list["os.DirEntry[str]"]]  # class -> images, both in alphabetical order
@@ -31,15 +33,15 @@ def splits(path: Path) -> tuple[Path, Path]:
     """The training and the test folder of `path`: train/, and test/ or else val/.
 
     A test/ without class folders does not count, since ImageNet's has no labels.
-    Raises ValueError when one is missing.
+    Raises InputError when one is missing.
     """
     if not path.is_dir():
-        raise ValueError(f"The folder {path} does not exist.")
+        raise InputError(f"The folder {path} does not exist.")
     if not (path / "train").is_dir():
-        raise ValueError(f"The folder {path} has no train/ in it.")
+        raise InputError(f"The folder {path} has no train/ in it.")
     candidates = [path / name for name in ("test", "val") if (path / name).is_dir()]
     if not candidates:
-        raise ValueError(f"The folder {path} has neither test/ nor val/ in it.")
+        raise InputError(f"The folder {path} has neither test/ nor val/ in it.")
     return path / "train", next((folder for folder in candidates if class_folders(folder)), candidates[0])
 
 
@@ -51,23 +53,23 @@ def class_folders(folder: Path) -> list[Path]:
 def scan(path: Path) -> Folders:
     """The image files of the folder `path`, none of them opened.
 
-    Raises ValueError, in one sentence, when it is not laid out as a data set.
+    Raises InputError, in one sentence, when it is not laid out as a data set.
     """
     train, test = splits(path)
     found = Folders(train=_files(train), test=_files(test))
     if differing := sorted(found.train.keys() ^ found.test.keys()):
-        raise ValueError(f"Only one of {train} and {test} has the class folders {_some(differing)}.")
+        raise InputError(f"Only one of {train} and {test} has the class folders {_some(differing)}.")
     if empty := [name for name, entries in found.train.items() if not entries]:
-        raise ValueError(f"The folder {train} has no JPEG, PNG or WebP image of {_some(empty)}.")
+        raise InputError(f"The folder {train} has no JPEG, PNG or WebP image of {_some(empty)}.")
     if not any(found.test.values()):
-        raise ValueError(f"The folder {test} has no JPEG, PNG or WebP image.")
+        raise InputError(f"The folder {test} has no JPEG, PNG or WebP image.")
     return found
 
 
 def _files(folder: Path) -> Files:
     classes = class_folders(folder)
     if not classes:
-        raise ValueError(f"The folder {folder} has no class folders in it.")
+        raise InputError(f"The folder {folder} has no class folders in it.")
     return {path.name: _images(path) for path in classes}
 
 

@@ -11,6 +11,8 @@ from importlib.resources.abc import Traversable
 import numpy as np
 from numpy.typing import NDArray
 
+from ablations.names import InputError
+
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.decompress, ".bz2": bz2.decompress}
 
@@ -27,7 +29,7 @@ def find_idx(folder: Traversable) -> tuple[Traversable, ...] | None:
 
 
 def read_idx(file: Traversable) -> NDArray[np.uint8]:
-    """The array in `file`, of whatever shape it says.  Raises ValueError when that is not idx of bytes."""
+    """The array in `file`, of whatever shape it says.  Raises InputError when that is not idx of bytes."""
     suffix = next(suffix for suffix in (".gz", ".bz2", "") if file.name.endswith(suffix))
     try:
         content = DECOMPRESS[suffix](file.read_bytes())
@@ -37,7 +39,7 @@ def read_idx(file: Traversable) -> NDArray[np.uint8]:
         shape = np.frombuffer(content, dtype=">u4", count=dimensions, offset=4).tolist()
         return np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * dimensions).reshape(shape)
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise ValueError(f"The file {file} cannot be read: {error}.") from error
+        raise InputError(f"The file {file} cannot be read: {error}.") from error
 
 
 def write_idx(array: NDArray[np.uint8]) -> bytes:

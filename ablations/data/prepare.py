@@ -21,6 +21,7 @@ from ablations.data.decode import decoded
 from ablations.data.progress import Progress
 from ablations.data.sources import Opened, find
 from ablations.data.statistics import Statistics
+from ablations.names import InputError
 
 
 def prepare(name: str, *, data_root: Path | None, size: int, cache: Path, quiet: bool = False) -> Path:
@@ -30,12 +31,12 @@ def prepare(name: str, *, data_root: Path | None, size: int, cache: Path, quiet:
     test_labels.npy (N,) int64, mean_image.npy (S, S, C) float32, and meta.json with the classes,
     the fingerprint and the training pixels' statistics in grey levels.  It appears whole or not at
     all; a second call finds it and decodes nothing, and of two at once one decodes.
-    Raises ValueError, in one sentence, when the data are not there or not readable, or when the
+    Raises InputError, in one sentence, when the data are not there or not readable, or when the
     cache cannot be written.
     """
     described = dataset(name)
     if size < 1:
-        raise ValueError(f"Images of {size} pixels a side cannot be stored.")
+        raise InputError(f"Images of {size} pixels a side cannot be stored.")
     source = find(described, data_root=data_root, size=size)
     key = hashlib.sha256(f"{CACHE_SCHEMA}\n{source.identity}".encode()).hexdigest()[:12]
     folder = cache / f"{_slug(name)}-{size}px-{key}"
@@ -48,7 +49,7 @@ def prepare(name: str, *, data_root: Path | None, size: int, cache: Path, quiet:
                 _fill(folder, described, source.open(), size, quiet)
     except OSError as error:  # those of the source are ValueErrors by now
         reason = error.strerror or str(error)
-        raise ValueError(f"The cache folder {cache} cannot be written: {reason}.") from error
+        raise InputError(f"The cache folder {cache} cannot be written: {reason}.") from error
     return folder
 
 
@@ -100,7 +101,7 @@ def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
 
 def _meta(described: Dataset, opened: Opened, size: int, fingerprint: str, statistics: Statistics) -> dict[str, Any]:
     if statistics.std < 1e-3:
-        raise ValueError(f"All training pixels of {described.name!r} are of one colour: nothing can be learned.")
+        raise InputError(f"All training pixels of {described.name!r} are of one colour: nothing can be learned.")
     deviations, components = statistics.components()
     return {
         "schema": CACHE_SCHEMA,

@@ -20,6 +20,7 @@ from ablations.data.catalogue import DEFAULT, FOLDER, Dataset
 from ablations.data.decode import Images
 from ablations.data.folders import Files, Folders, class_folders, scan, splits
 from ablations.data.idx import find_idx, read_idx
+from ablations.names import InputError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
 FASHION_CLASSES = (
@@ -56,7 +57,7 @@ def find(dataset: Dataset, *, data_root: Path | None, size: int) -> Source:
     """The source of `dataset`, downloaded into `data_root` where it must be and can be.
 
     `size`, pixels a side, chooses between the archives of Imagenette.
-    Raises ValueError, in one sentence, when it is not there or not laid out as it should be.
+    Raises InputError, in one sentence, when it is not there or not laid out as it should be.
     """
     root = data_root or Path(user_cache_dir("ablations")) / "downloads"
     try:
@@ -73,7 +74,7 @@ def find(dataset: Dataset, *, data_root: Path | None, size: int) -> Source:
         if dataset.name == "imagenet":
             return _unpacked(dataset, _imagenet(dataset, data_root))
     except OSError as error:
-        raise ValueError(f"The data set {dataset.name!r} cannot be read: {error}.") from error
+        raise InputError(f"The data set {dataset.name!r} cannot be read: {error}.") from error
     # torchvision checks every file of these against a published sum, so their name is their identity.
     return Source(identity=dataset.name, open=lambda: _cifar(dataset, root))
 
@@ -84,12 +85,12 @@ def _digest(lines: Iterable[str]) -> str:
 
 def _idx(dataset: Dataset, files: tuple[Traversable, ...] | None) -> Source:
     if files is None:
-        raise ValueError(f"The files of the data set {dataset.name!r} are missing: install them again.")
+        raise InputError(f"The files of the data set {dataset.name!r} are missing: install them again.")
 
     def part(images: Traversable, labels: Traversable) -> Part:
         pixels, classes = read_idx(images), read_idx(labels)
         if pixels.ndim != 3 or classes.shape != pixels.shape[:1] or classes.max() >= len(FASHION_CLASSES):
-            raise ValueError(f"The files {images} and {labels} do not hold the images and labels of Fashion-MNIST.")
+            raise InputError(f"The files {images} and {labels} do not hold the images and labels of Fashion-MNIST.")
         return Part(images=pixels[..., None], labels=classes.astype(np.int64))
 
     def opened() -> Opened:
@@ -135,7 +136,7 @@ def _imagenet(dataset: Dataset, root: Path | None) -> Path:
     if root is not None and all((root / split).is_dir() for split in ("train", "val")):
         return root
     if root is None or not (root / "ILSVRC2012_devkit_t12.tar.gz").is_file():
-        raise ValueError(
+        raise InputError(
             "The data set 'imagenet' cannot be downloaded: give --data-root with a folder that holds "
             f"{archives} from https://image-net.org, or train/ and val/ with its class folders"
             + ("." if root is None else f", neither of which is in {root}.")
@@ -153,7 +154,7 @@ def _fetch(dataset: Dataset, root: Path, get: Callable[[Any], Any]) -> Any:
             return get(datasets)
     except (ImportError, OSError, RuntimeError) as error:
         cause = " ".join(str(error).split())
-        raise ValueError(
+        raise InputError(
             f"The data set {dataset.name!r} could not be had from torchvision in {root} ({cause}): give "
             f"--data-root with a folder that holds it, --dataset {FOLDER}PATH with class folders of images, "
             f"or --dataset {DEFAULT}, which needs no network."
@@ -167,7 +168,7 @@ def _unpacked(dataset: Dataset, path: Path) -> Source:
         both = _open_folders(scan(path))
         counts = (len(both.train.labels), len(both.test.labels))
         if counts != (dataset.train_images, dataset.test_images):
-            raise ValueError(
+            raise InputError(
                 f"The folder {path} holds {counts[0]} training and {counts[1]} test images where {dataset.name} has "
                 f"{dataset.train_images} and {dataset.test_images}: delete it if its unpacking was cut short, "
                 f"or use it as it is with --dataset {FOLDER}{path}."

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ablations import effects as estimating
+from ablations.grids import GRIDS
 from ablations.registry import components as registered
 from ablations.sections.document import MISSING, Block, Section, Table, counted, duration, interval, listed, number
 from ablations.sections.evidence import Evidence, finished
@@ -20,14 +21,6 @@ WORDS = {
     TIMEOUT: "ran out of time",
     ERROR: "stopped with an error",
 }
-GRIDS = {
-    "smoke": "the reference and each change alone, to see that everything works",
-    "one_out": "the reference, and each change alone",
-    "one_in": "all changes at once, and each one undone alone",
-    "pairs": "the reference, each change alone, and every two together",
-    "full": "every combination of the changes",
-    "fractional": "a balanced fraction of all combinations",
-}
 
 
 def label(seeds: int) -> str:
@@ -38,12 +31,13 @@ def label(seeds: int) -> str:
 
 def summary(evidence: Evidence) -> tuple[str, ...]:
     """What was run and how it ended, in plain words."""
-    return (_plan(evidence.study), _outcome(evidence))
+    note = evidence.study.data_note
+    return (_plan(evidence.study), *([f"Of the data: {note}"] if note else []), _outcome(evidence))
 
 
 def _plan(study: Study) -> str:
     budget = study.budget
-    what = f" ({GRIDS[study.grid]})" if study.grid in GRIDS else ""
+    what = f" ({GRIDS[study.grid].summary})" if study.grid in GRIDS else ""
     return (
         f"{counted(len(study.variants), 'variant')} of the preset {study.preset} on {study.dataset}, chosen by the "
         f"grid {study.grid}{what}. Each was trained with {counted(study.seeds, 'seed')} for "

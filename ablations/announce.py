@@ -1,0 +1,52 @@
+"""What a study says before it starts: what will run, on which data and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from ablations.data.load import Data
+from ablations.estimate import in_words, seconds_a_trial
+from ablations.types import Study, Trial, Variant
+from models.layout import layout, macs, parameters
+
+
+def announce(
+    study: Study, trials: Sequence[Trial], data: Data, *, workers: int, threads: int, gpus: float, full: bool
+) -> None:
+    """Prints the study in a few lines; with `full`, every variant and everything left out too."""
+    budget = study.budget
+    seeds = f"{study.seeds} seed{'s' if study.seeds > 1 else ''}"
+    print(f"study     {study.name}: {len(study.variants)} variants x {seeds} = {len(trials)} trials")
+    print(
+        f"data      {study.dataset}: {len(data.train.labels):,} training and {len(data.test.labels):,} test images, "
+        f"{len(data.classes)} classes{f'; {study.data_note}' if study.data_note else ''}"
+    )
+    print(
+        f"trial     {study.preset} at {budget.image_size} px, {budget.epochs} epochs of "
+        f"{budget.train_examples:,} images in batches of {budget.batch_size}"
+    )
+    print("more      --dataset cifar10 or folder:PATH, --preset, --epochs, --seeds, --components", flush=True)
+    device = torch.device("cuda" if gpus else "cpu")
+    seconds = seconds_a_trial(trials, data, threads=threads, device=device)
+    if full:
+        _print_variants(study, trials, data, seconds)
+    total = sum(seconds[trial.variant] for trial in trials) / workers
+    where = f"{workers} at a time on {'GPUs' if gpus else 'processor cores'}"
+    print(f"expected  about {in_words(total)}, {where}, from timing a few steps", flush=True)
+
+
+def _print_variants(study: Study, trials: Sequence[Trial], data: Data, seconds: Mapping[Variant, float]) -> None:
+    print(f"\n{'variant':<44}{'parameters':>12}{'MACs':>14}{'a trial':>10}")
+    for trial in trials[: len(study.variants)]:
+        layers = layout(
+            trial.spec, num_classes=data.num_classes, image_size=study.budget.image_size, channels=data.channels
+        )
+        row = f"{parameters(layers):>12,}{macs(layers):>14,}{seconds[trial.variant]:>8.1f} s"
+        print(f"{trial.variant.label:<44}{row}")
+    for skipped in study.skipped:
+        print(f"skipped {skipped.variant.label}: {skipped.reason}")
+    for alias in study.aliases:
+        print(f"alias   {alias}")
+    print()

@@ -1,0 +1,107 @@
+"""The command line's options, and what can be seen to be wrong with them before any data are read.
+
+Light: --help imports nothing heavier than this.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ablations import grids
+from ablations.data.catalogue import DATASETS, DEFAULT, dataset
+from ablations.names import InputError, unknown
+from ablations.plan import departures_of
+from models.presets import PRESETS
+
+# Optional values: help names the type alone, and the docstring the default.
+_INT, _FLOAT, _STR, _PATH = (
+    tyro.conf.arg(metavar=word, help_behavior_hint="") for word in ("INT", "FLOAT", "STR", "PATH")
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Trains variants of AlexNet that differ by one component or several, and reports what each is worth."""
+
+    grid: Annotated[str, tyro.conf.arg(help=f"Which variants: {', '.join(grids.GRIDS)}.")] = "one_out"
+    components: Annotated[
+        str,
+        tyro.conf.arg(help="Which components, as lrn,activation=tanh,pooling=all; empty: the grid's own choice."),
+    ] = ""
+    dataset: Annotated[str, tyro.conf.arg(help=f"{', '.join(DATASETS)}, or folder:PATH.")] = DEFAULT
+    data_root: Annotated[Path | None, _PATH] = None
+    """Where data sets lie, or are downloaded to."""
+    preset: Annotated[str, tyro.conf.arg(help=f"The reference: {', '.join(PRESETS)}.")] = "cifar_small"
+    seeds: Annotated[int | None, _INT] = None
+    """Trainings of each variant (default: 3; 1 for smoke)."""
+    epochs: int = 5
+    """Passes over the training images."""
+    train_examples: Annotated[int | None, _INT] = None
+    """Training images an epoch (default: all)."""
+    batch_size: int = 128
+    """Images a step."""
+    image_size: Annotated[int | None, _INT] = None
+    """Pixels a side (default: the preset's, or the data set's if that is smaller)."""
+    evaluate_on: str = "test"
+    """test, or validation: a tenth held out of training, for anything that is chosen."""
+    executor: str = "ray"
+    """ray, or serial: one trial after another in this process."""
+    ray_address: Annotated[str | None, _STR] = None
+    """A running Ray cluster (default: one is started here)."""
+    cpus_per_trial: int = 1
+    """Processor threads a trial; two trials of one thread beat one of two."""
+    gpus_per_trial: Annotated[float | None, _FLOAT] = None
+    """Share of a GPU a trial holds, 0.25 for four at once (default: 1 where there is one, else 0)."""
+    results: Path = Path("results")
+    """Where records go."""
+    reports: Path = Path("reports")
+    """Where reports go."""
+    mlflow_uri: Annotated[str | None, _STR] = None
+    """Tracking server or database (default: an SQLite file under --results)."""
+    no_mlflow: bool = False
+    """Leave MLflow out."""
+    name: Annotated[str | None, _STR] = None
+    """Of the study (default: grid, data set and preset)."""
+    dry_run: bool = False
+    """Print the plan and the time it takes, and train nothing."""
+
+
+def check(config: Config) -> None:
+    """Raises InputError on what can be seen to be wrong before any data are read."""
+    grids.find(config.grid)
+    departures_of(words_of(config))
+    dataset(config.dataset)
+    for kind, value, allowed in (
+        ("preset", config.preset, PRESETS),
+        ("executor", config.executor, ("ray", "serial")),
+        ("value of --evaluate-on", config.evaluate_on, ("test", "validation")),
+    ):
+        if value not in allowed:
+            raise unknown(kind, value, allowed)
+    for option in ("seeds", "epochs", "train_examples", "batch_size", "image_size", "cpus_per_trial"):
+        value = getattr(config, option)
+        if value is not None and value < 1:
+            raise InputError(f"--{option.replace('_', '-')} is {value}; it must be 1 or more.")
+    if config.gpus_per_trial is not None and config.gpus_per_trial < 0:
+        raise InputError(f"--gpus-per-trial is {config.gpus_per_trial:g}; it must be 0 or more.")
+    for folder in (config.results, config.reports):
+        _writable(folder)
+
+
+def _writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"folder {str(folder)!r} cannot be written: {error.strerror}.") from None
+
+
+def words_of(config: Config) -> list[str]:
+    """The words of --components."""
+    return [word for word in config.components.replace(",", " ").split() if word]
