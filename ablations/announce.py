@@ -14,8 +14,11 @@ from models.layout import layout, macs, parameters
 
 def announce(
     study: Study, trials: Sequence[Trial], data: Data, *, workers: int, threads: int, gpus: float, full: bool
-) -> None:
-    """Prints the study in a few lines; with `full`, every variant and everything left out too."""
+) -> float:
+    """Prints the study in a few lines, and returns the seconds that all of it should take.
+
+    With `full`, every variant and everything left out is printed too.
+    """
     budget = study.budget
     seeds = f"{study.seeds} seed{'s' if study.seeds > 1 else ''}"
     print(f"study     {study.name}: {len(study.variants)} variants x {seeds} = {len(trials)} trials")
@@ -35,6 +38,7 @@ def announce(
     total = sum(seconds[trial.variant] for trial in trials) / workers
     where = f"{workers} at a time on {'GPUs' if gpus else 'processor cores'}"
     print(f"expected  about {in_words(total)}, {where}, from timing a few steps", flush=True)
+    return total
 
 
 def _print_variants(study: Study, trials: Sequence[Trial], data: Data, seconds: Mapping[Variant, float]) -> None:

@@ -110,7 +110,7 @@ class RayExecutor:
         for kind, wanted in (("CPU", self.cpus_per_trial), ("GPU", self.gpus_per_trial)):
             if wanted > has.get(kind, 0):
                 raise InputError(
-                    f"--{kind.lower()}s-per-trial {wanted:g} is more than the {has.get(kind, 0):g} {kind}s that Ray has."
+                    f"--{kind.lower()}s-per-trial {wanted:g} is more than the {has.get(kind, 0):g} that Ray has."
                 )
 
 

@@ -48,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check(config)
         plan = make_plan(config, command=shlex.join(["python", "-m", "ablations.run", *arguments]))
-        _announce(config, plan)
-        return 0 if config.dry_run else run(config, plan)
+        seconds = _announce(config, plan)
+        return 0 if config.dry_run else run(config, plan, seconds)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -145,10 +145,10 @@ def _resources(config: Config) -> tuple[float, int]:
     return gpus, min(cpus // config.cpus_per_trial, int(devices / gpus) if gpus else cpus)
 
 
-def _announce(config: Config, plan: Plan) -> None:
+def _announce(config: Config, plan: Plan) -> float:
     from ablations.announce import announce
 
-    announce(
+    return announce(
         plan.study,
         plan.trials,
         plan.data,
@@ -159,8 +159,11 @@ def _announce(config: Config, plan: Plan) -> None:
     )
 
 
-def run(config: Config, plan: Plan) -> int:
-    """Trains what has no record yet, mirrors it to MLflow, writes the report; 1 when a trial failed."""
+def run(config: Config, plan: Plan, seconds: float) -> int:
+    """Trains what has no record yet, mirrors it to MLflow, writes the report; 1 when a trial failed.
+
+    `seconds` is what all trials of the plan should take.
+    """
     from ablations import store
     from ablations.progress import Progress
 
@@ -178,6 +181,7 @@ def run(config: Config, plan: Plan) -> int:
         already=len(finished),
         epochs=plan.study.budget.epochs,
         evaluate_on=plan.study.budget.evaluate_on,
+        expected=seconds * len(missing) / len(plan.trials),
         then=mirror.trial if mirror else lambda result: None,
     ) as progress:
         if missing:
