@@ -6,13 +6,14 @@ A toggle whose activity is near zero is null by construction, and its effect say
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ablations.data.load import Data
-from ablations.train import Examples, shuffle_labels, split_examples, start
+from ablations.train import shuffle_labels, split_examples, start
 from ablations.types import Budget
 from models.layers import Dropout, LocalResponseNorm
 from models.layout import layout, parameters
@@ -87,7 +88,7 @@ class Probe:
     def pixel_change(self, rewrite: Rewrite) -> float:
         """Root mean square change of the augmented training pixels, in standard deviations of the pixels."""
         before = self.training.augmented(self.index, self.training.draws(self.seed, 1))
-        other = _with_spec(self.training, rewrite(self.spec))
+        other = replace(self.training, spec=rewrite(self.spec))
         after = other.augmented(self.index, other.draws(self.seed, 1))
         scale = 1.0 if self.spec.unit_scale else self.data.std
         return float((after - before).square().mean().sqrt()) / scale
@@ -132,7 +133,3 @@ class Probe:
 def _relative(before: Tensor, after: Tensor) -> float:
     """|after - before| / |before| in the Euclidean norm over the batch and the classes."""
     return float((after - before).norm() / before.norm())
-
-
-def _with_spec(examples: Examples, spec: Spec) -> Examples:
-    return Examples(data=examples.data, spec=spec, size=examples.size, images=examples.images, labels=examples.labels)

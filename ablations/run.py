@@ -236,8 +236,8 @@ def _finish(config: Config, study: Study, folder: Path, mirror: Guarded | None) 
         mirror.report(config.reports / study.name)
     print(f"\n{report.effect_lines(study, store.table(study, results))}\n")
     print(f"report: {html}\n        {markdown}\nrecords: {folder}")
-    if mirror:
-        print(f"MLflow: {mirror.page}")
+    if mirror and mirror.directions:
+        print(f"MLflow: {mirror.directions}")
     failed = [result for result in results if result.status not in FINAL]
     if failed:
         print(f"{len(failed)} trials failed; the same command tries them again", file=sys.stderr)

@@ -170,6 +170,11 @@ class Guarded:
         """The address of the study's runs, or "" where not everything has been mirrored."""
         return page(self._uri, self._mirror.experiment) if self._mirror else ""
 
+    @property
+    def directions(self) -> str:
+        """How to see the study: what to start, if it is a database, and the address to open."""
+        return self.page if _is_server(self._uri) or not self.page else f"{ui_command(self._uri)}\n        {self.page}"
+
     def trial(self, result: Result) -> None:
         """Mirrors a record, if MLflow can be reached."""
         if mirror := self._mirror:

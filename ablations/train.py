@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ablations.data.augment import Draws, centre, crop, draw, to_input
-from ablations.data.load import Data, Split, held_out, stratified
+from ablations.data.load import Data, held_out, stratified
 from ablations.names import unknown
 from ablations.streams import CPU, streams
 from ablations.types import Budget
@@ -56,12 +56,17 @@ class Trained:
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """What a training sees: images (N, S, S, C) uint8 and labels (N,) on the device, and the view of them."""
+    """N examples on a device and how they are seen.
+
+    `rows` (N,) says where in `images`, all of a split, (any, S, S, C) uint8, each lies: a subset is
+    no copy, so that every process on a machine reads the same pages.  `labels` is (N,).
+    """
 
     data: Data
     spec: Spec
     size: int  # pixels a side that the network sees
     images: Tensor
+    rows: Tensor
     labels: Tensor
 
     @property
@@ -89,8 +94,8 @@ class Examples:
 
     def _inputs(self, index: Tensor, top: Tensor, left: Tensor, flip: Tensor, alphas: Tensor | None) -> Tensor:
         device = self.images.device
-        where = (position.to(device) for position in (index, top, left, flip))
-        pixels = crop(self.images, *where, size=self.size, pad=self.spec.crop_pad)
+        rows, *where = (position.to(device) for position in (index, top, left, flip))
+        pixels = crop(self.images, self.rows[rows], *where, size=self.size, pad=self.spec.crop_pad)
         return to_input(pixels, self.data, self.spec, alphas)
 
 
@@ -102,27 +107,29 @@ def split_examples(
     With `evaluate_on` "validation", a tenth of the training images, chosen by their content, is
     evaluated on and left out of training.  Raises ValueError when fewer images are there than asked.
     """
-    training, evaluation = data.train, data.test
+    everything = torch.arange(len(data.train.labels))
+    training, evaluation, evaluated = everything, torch.arange(len(data.test.labels)), data.test
     if budget.evaluate_on == "validation":
         held = held_out(data.train)
-        training, evaluation = _take(data.train, ~held), _take(data.train, held)
-    if budget.train_examples < len(training.labels):
-        training = _take(training, stratified(training.labels, budget.train_examples))
-    elif budget.train_examples > len(training.labels):
-        raise ValueError(
-            f"--train-examples {budget.train_examples} is more than the {len(training.labels)} training images"
-        )
-    labels = shuffle_labels(training.labels, spec, seed)
-    parts = ((training.images, labels), (evaluation.images, evaluation.labels))
+        training, evaluation, evaluated = everything[~held], everything[held], data.train
+    training = training[stratified(data.train.labels[training], budget.train_examples)]
+    labels = shuffle_labels(data.train.labels[training], spec, seed)
+    parts = (
+        (data.train.images, training, labels),
+        (evaluated.images, evaluation, evaluated.labels[evaluation]),
+    )
     first, second = (
-        Examples(data=data, spec=spec, size=budget.image_size, images=images.to(device), labels=targets.to(device))
-        for images, targets in parts
+        Examples(
+            data=data,
+            spec=spec,
+            size=budget.image_size,
+            images=images.to(device),
+            rows=rows.to(device),
+            labels=targets.to(device),
+        )
+        for images, rows, targets in parts
     )
     return first, second
-
-
-def _take(split: Split, chosen: Tensor) -> Split:
-    return Split(images=split.images[chosen], labels=split.labels[chosen])
 
 
 def shuffle_labels(labels: Tensor, spec: Spec, seed: int) -> Tensor:

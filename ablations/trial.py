@@ -49,6 +49,7 @@ def run_trial(trial: Trial, context: Context, *, report: Callable[[Row], None] =
     No failure of the training escapes.
     """
     torch.set_num_threads(context.threads)
+    torch.backends.cudnn.deterministic = True  # kernels picked by timing differ from run to run
     device = torch.device("cuda" if context.gpus > 0 else "cpu")
     origin = provenance(command=context.command, threads=context.threads, device=str(device))
     began = time.perf_counter()

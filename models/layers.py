@@ -119,7 +119,7 @@ class Dropout(nn.Module):
         keep = 1 - self.rate
         if not self.training:
             return x * keep if self.rescale == "test" else x
-        if self.generator is None or self.generator.device != x.device:
+        if self.generator is None:
             raise RuntimeError("a Dropout in training needs its stream: call models.init.initialise first")
         mask = torch.empty_like(x).bernoulli_(keep, generator=self.generator)
         return x * mask.div_(keep) if self.rescale == "train" else x * mask

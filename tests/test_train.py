@@ -161,8 +161,8 @@ def test_shuffled_labels_keep_the_class_counts_and_move_about_half_times_the_sha
 def test_validation_images_are_held_out_of_training(data: Data, budget: Budget) -> None:
     asked = replace(budget, evaluate_on="validation", train_examples=70)
     training, evaluation = split_examples(SPEC, seed=0, budget=asked, data=data, device=CPU)
-    seen = {image.numpy().tobytes() for image in training.images}
-    held = {image.numpy().tobytes() for image in evaluation.images}
+    seen = {image.numpy().tobytes() for image in training.images[training.rows]}
+    held = {image.numpy().tobytes() for image in evaluation.images[evaluation.rows]}
     assert held
     assert not seen & held
     assert held <= {image.numpy().tobytes() for image in data.train.images}
