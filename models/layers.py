@@ -26,7 +26,7 @@ class _Lrn(torch.autograd.Function):
 
     PyTorch's own form runs through avg_pool3d, which takes more than half of a narrow AlexNet's
     step on a CPU and has no deterministic gradient on CUDA.  Here the sum over neighbours is one
-    1x1 convolution with a banded matrix, forwards and backwards:
+    1x1 convolution with a banded matrix, forwards and backwards, which takes a and k along:
     dx = g * d^-beta - 2 a beta x * (sum over neighbours of g * x * d^(-beta - 1)).
     """
 
@@ -35,7 +35,7 @@ class _Lrn(torch.autograd.Function):
         ctx: torch.autograd.function.FunctionCtx, x: Tensor, size: int, a: float, beta: float, k: float
     ) -> Tensor:
         band = _band(x, size)
-        denominator = F.conv2d(x * x, band).mul_(a).add_(k)
+        denominator = F.conv2d(x * x, a * band, x.new_full((x.shape[1],), k))
         scale = _power(denominator, beta)
         ctx.save_for_backward(x, denominator, scale, band)
         ctx.a, ctx.beta = a, beta  # type: ignore[attr-defined]
@@ -46,8 +46,9 @@ class _Lrn(torch.autograd.Function):
         x, denominator, scale, band = ctx.saved_tensors  # type: ignore[attr-defined]
         scaled = grads[0] * scale
         # The window of an even n leans to one side, and the way back leans to the other.
-        spread = F.conv2d((scaled * x).div_(denominator), band.transpose(0, 1))
-        return scaled.sub_(spread.mul_(x).mul_(2 * ctx.a * ctx.beta)), None, None, None, None  # type: ignore[attr-defined]
+        factor = 2 * ctx.a * ctx.beta  # type: ignore[attr-defined]
+        spread = F.conv2d((scaled * x).div_(denominator), factor * band.transpose(0, 1))
+        return torch.addcmul(scaled, spread, x, value=-1), None, None, None, None
 
 
 def _band(x: Tensor, size: int) -> Tensor:

@@ -155,7 +155,13 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(executor: str, places
     trials = tmp_path / "results" / "s" / "trials"
     # A group of its own, and the signal to all of it, as a terminal does.
     running = subprocess.Popen(
-        command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        start_new_session=True,
+        # A shell starts background jobs, this test run perhaps, with the signal ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     for _ in range(1200):
         if running.poll() is not None or len(list(trials.glob("*.json"))) >= 2:
