@@ -66,8 +66,17 @@ def _time(spec: Spec, budget: Budget, data: Data, device: torch.device) -> float
     began = time.perf_counter()
     evaluate(network, evaluation, limit=EVALUATION_BATCH)
     an_image = (time.perf_counter() - began) / min(EVALUATION_BATCH, evaluation.count)
-    steps = math.ceil(budget.train_examples / budget.batch_size)
-    return budget.epochs * (steps * step + evaluation.count * an_image) + evaluation.count * an_image
+    return whole(budget, step=step, evaluated_image=an_image, evaluated=evaluation.count)
+
+
+def whole(budget: Budget, *, step: float, evaluated_image: float, evaluated: int) -> float:
+    """Seconds of a whole trial, from those of a training step and of one evaluated image.
+
+    Every epoch ends with an evaluation, and the last with one of as many training images more.
+    """
+    steps = budget.epochs * math.ceil(budget.train_examples / budget.batch_size)
+    images = budget.epochs * evaluated + min(evaluated, budget.train_examples)
+    return steps * step + images * evaluated_image
 
 
 def in_words(seconds: float) -> str:

@@ -1,0 +1,105 @@
+"""What a person sees while a study runs, and how long it says that will take."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ablations import estimate, progress
+from ablations.data.load import Data
+from ablations.estimate import in_words, seconds_a_trial, whole
+from ablations.progress import Progress
+from ablations.types import DONE, ERROR, Budget, Result
+from tests.conftest import Planner
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (3600, "60 min"), (12000, "3 h 20 min")]
+)
+def test_durations_are_said_in_words(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words
+
+
+class Clock:
+    """A monotonic clock that stands still until it is set."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    return clock
+
+
+def test_every_result_gets_a_line_with_its_error_the_failures_and_the_time_left(
+    plan: Planner, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, trials = plan()
+    handed_on: list[Result] = []
+    rows = ({"epoch": 1, "test_top1_error_percent": 60.0}, {"epoch": 2, "test_top1_error_percent": 50.0})
+    done = Result(trial=trials[0], status=DONE, metrics=rows[-1], curve=rows, seconds=30)
+    failed = Result(trial=trials[1], status=ERROR, error="Traceback\nRuntimeError: boom")
+    watch = Progress(4, already=0, epochs=2, evaluate_on="test", expected=100, then=handed_on.append)
+    with watch:
+        clock.now = 10
+        watch.epoch(trials[0], rows[0])
+        clock.now = 20
+        watch.epoch(trials[0], rows[1])
+        watch.result(done)
+        watch.result(failed)
+    first, second = capsys.readouterr().out.splitlines()
+    # Two of eight epochs in 20 s say 80 s in all, trusted by 2 in 20 against the 100 s expected before.
+    assert first == "[1/4] reference, seed 0: 50.0% test error in 30 s, about 78 s left"
+    assert second.startswith("[2/4] -lrn, seed 0: error (RuntimeError: boom), 1 failed, about ")
+    assert handed_on == [done, failed]
+
+
+def test_a_long_trial_says_now_and_then_how_far_it_is(
+    plan: Planner, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, trials = plan()
+    with Progress(1, already=0, epochs=9, evaluate_on="test", expected=90, then=lambda result: None) as watch:
+        for epoch in range(1, 10):
+            clock.now = 10.0 * epoch
+            watch.epoch(trials[0], {"epoch": epoch, "test_top1_error_percent": 50.0})
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition("epoch ")[2].partition(",")[0] for line in said] == ["4/9", "8/9"]
+
+
+def test_a_variant_of_two_departures_costs_the_product_of_their_ratios(
+    plan: Planner, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, trials = plan(grid="pairs", words=["lrn", "grouping", "weight_decay"])
+    spec = trials[0].spec
+    cost = {spec.blocks: 10.0}
+    cost |= {trial.spec.blocks: 5.0 for trial in trials if trial.variant.label == "-lrn"}
+    cost |= {trial.spec.blocks: 30.0 for trial in trials if trial.variant.label == "grouping=full"}
+    monkeypatch.setattr(estimate, "_time", lambda spec, budget, data, device: cost[spec.blocks])
+    found = {
+        variant.label: seconds
+        for variant, seconds in seconds_a_trial(trials, data, threads=1, device=torch.device("cpu")).items()
+    }
+    assert found["reference"] == found["-weight_decay"] == found["placebo=salted"] == 10
+    assert found["grouping=full -lrn"] == pytest.approx(10 * 0.5 * 3)
+    assert found["-lrn -weight_decay"] == pytest.approx(5)
+
+
+def test_the_estimate_counts_training_and_evaluation_of_the_whole_budget(budget: Budget) -> None:
+    # By hand: 2 epochs of 3 steps (32 + 32 + 26 images), and 60 + 60 evaluated images, and 60 of training at the end.
+    assert whole(budget, step=2.0, evaluated_image=0.1, evaluated=60) == pytest.approx(2 * 3 * 2.0 + 180 * 0.1)
+    few = replace(budget, train_examples=10)
+    assert whole(few, step=2.0, evaluated_image=0.1, evaluated=60) == pytest.approx(2 * 1 * 2.0 + 130 * 0.1)
+
+
+def test_timing_a_few_steps_gives_every_variant_a_time(plan: Planner, data: Data) -> None:
+    study, trials = plan()
+    found = seconds_a_trial(trials, data, threads=1, device=torch.device("cpu"))
+    assert set(found) == set(study.variants)
+    assert all(seconds > 0 for seconds in found.values())
