@@ -6,6 +6,7 @@ The records are the truth: what is run is decided by them, and every view is mad
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -28,8 +29,7 @@ def write_json(path: Path, record: Mapping[str, Any]) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w") as file:
-            # A diverged curve holds nan, which JSON has no word for and Python's reader accepts.
-            json.dump(record, file, indent=1)
+            json.dump(_strict(record), file, indent=1, allow_nan=False)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
@@ -38,6 +38,15 @@ def write_json(path: Path, record: Mapping[str, Any]) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _strict(value: Any) -> Any:
+    """`value` with None for what JSON has no word for: infinities and nan."""
+    if isinstance(value, Mapping):
+        return {name: _strict(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def trial_path(folder: Path, key: str) -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import math
 import time
 import traceback
 from collections.abc import Callable
@@ -75,12 +76,14 @@ def _outcome(trial: Trial, context: Context, device: torch.device, report: Calla
         trial.spec, num_classes=data.num_classes, image_size=trial.budget.image_size, channels=data.channels
     )
     last = {name: value for name, value in trained.curve[-1].items() if name != "epoch"}
+    activity, problems = _activity(trial, trained, data, device) if not trial.variant.departures else ({}, [])
     return {
         "status": DONE,
         "metrics": {**last, "parameters": parameters(layers), "macs": macs(layers)},
         "curve": trained.curve,
         "outcomes": pack(trained.outcomes),
-        "activity": _activity(trial, trained, data, device) if not trial.variant.departures else {},
+        "activity": activity,
+        "error": "\n".join(problems),
     }
 
 
@@ -102,9 +105,21 @@ def stored_size(spec: Spec, image_size: int) -> int:
     return round(image_size * spec.stored_ratio)
 
 
-def _activity(trial: Trial, trained: Trained, data: Data, device: torch.device) -> dict[str, float]:
+def _activity(trial: Trial, trained: Trained, data: Data, device: torch.device) -> tuple[dict[str, float], list[str]]:
+    """What each component's measure gives, and a sentence for each that could not be had.
+
+    A measure may be somebody else's; the training that it looks at is done and is not lost by it.
+    """
     probe = Probe(trained.network, trial.spec, seed=trial.seed, budget=trial.budget, data=data, device=device)
-    return {name: component.activity.measure(probe) for name, component in components().items()}
+    found: dict[str, float] = {}
+    problems: list[str] = []
+    for name, component in components().items():
+        try:
+            found[name] = component.activity.measure(probe)
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else ""
+            problems.append(f"activity of {name} was not measured: {type(error).__name__}: {reason}")
+    return {name: value for name, value in found.items() if math.isfinite(value)}, problems
 
 
 def pack(outcomes: Tensor) -> str:

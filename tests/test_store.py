@@ -42,6 +42,12 @@ def test_a_half_written_record_is_never_seen(tmp_path: Path, monkeypatch: pytest
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_numbers_that_json_has_no_word_for_are_written_as_null(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    store.write_json(path, {"row": [1.5, float("nan"), float("inf")]})
+    assert json.loads(path.read_text(), parse_constant=pytest.fail) == {"row": [1.5, None, None]}
+
+
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"schema": 0}', '{"schema": 1, "key": "x"}', "cut"])
 def test_a_corrupt_record_is_named_and_kept_beside_the_new_one(damage: str, plan: Planner, tmp_path: Path) -> None:
     study, trials = plan()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+from ablations import registry
 from ablations import trial as module
 from ablations.execute import serial
 from ablations.registry import components
 from ablations.store import read_result, trial_path
 from ablations.train import train
 from ablations.trial import Context, pack, run_trial, unpack
-from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY
+from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Activity
 from tests.conftest import Collect, Planner, without_times
 
 
@@ -78,6 +80,21 @@ def test_a_failure_is_a_result_with_a_word_and_a_reason(
     result = run_trial(plan()[1][0], context)
     assert result.status == status
     assert str(raised) in result.error
+
+
+def test_a_measure_that_fails_costs_its_number_and_not_the_training(
+    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(probe: object) -> float:
+        raise RuntimeError("size mismatch for fc6\nand more")
+
+    broken = replace(registry.component("lrn"), activity=Activity(measure=fail, unit=""))
+    nothing = replace(registry.component("dropout"), activity=Activity(measure=lambda probe: math.nan, unit=""))
+    monkeypatch.setattr(registry, "_COMPONENTS", {**registry.components(), "lrn": broken, "dropout": nothing})
+    result = run_trial(plan()[1][0], context)
+    assert result.status == DONE
+    assert result.error == "activity of lrn was not measured: RuntimeError: size mismatch for fc6"
+    assert set(result.activity) == set(components()) - {"lrn", "dropout"}
 
 
 def test_data_that_changed_since_the_plan_are_refused(plan: Planner, context: Context) -> None:

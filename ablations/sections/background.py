@@ -127,9 +127,9 @@ def activity(evidence: Evidence) -> Section:
 
 
 def failures(evidence: Evidence) -> Section:
-    """Trials without a result, unreadable records, combinations that were left out, and aliases."""
+    """Trials that failed or have something to report, unreadable records, what was left out, and aliases."""
     study, blocks = evidence.study, list[Block]()
-    bad = [result for result in evidence.results if result.status != DONE]
+    bad = [result for result in evidence.results if result.status != DONE or result.error]
     rows = tuple((one.trial.variant.label, str(one.trial.seed), one.status, last_line(one.error)) for one in bad)
     if rows:
         diverged = any(result.status == DIVERGED for result in bad)
@@ -139,7 +139,7 @@ def failures(evidence: Evidence) -> Section:
         )
         blocks += [caution] * diverged
         head = ("variant", "seed", "status", "reason")
-        blocks.append(Table(caption="Trials without a result.", head=head, rows=rows))
+        blocks.append(Table(caption="Trials that failed, or that have something to report.", head=head, rows=rows))
     else:
         blocks.append("No trial that was run has failed.")
     blocks += [f"Unreadable: {problem}" for problem in evidence.problems]
