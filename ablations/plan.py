@@ -6,6 +6,7 @@ Imports no torch: a plan is made from Specs alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from ablations import grids
 from ablations.claims import claims_of
@@ -44,17 +45,24 @@ def controls() -> tuple[Departure, ...]:
     return tuple((name, next(iter(found.levels))) for name, found in components().items() if found.control)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a plan must know of its data."""
+
+    dataset: str  # as the user named it
+    fingerprint: str
+    num_classes: int
+    channels: int
+    note: str = ""  # what a reader must know of them
+
+
 def make_study(
     *,
     name: str,
     grid: str,
     words: Sequence[str],
     preset: str,
-    dataset: str,
-    fingerprint: str,
-    data_note: str = "",
-    num_classes: int,
-    channels: int,
+    source: Source,
     seeds: int,
     budget: Budget,
     command: str,
@@ -65,33 +73,20 @@ def make_study(
     cannot be built at this image size, or when a design does not take these components.
     """
     spec = PRESETS[preset].spec
-    chosen = departures_of(words or grids.find(grid).defaults)
-    no_ops = [departure for departure in chosen if derive(spec, Variant(departures=(departure,))) == spec]
-    asked_for_all = {word.partition("=")[0] for word in words if word.endswith("=all")}
-    for component_name, level in no_ops:
-        if component_name not in asked_for_all:
-            raise InputError(f"{component_name}={level} changes nothing in preset {preset}: a toggle without effect.")
-    chosen = tuple(departure for departure in chosen if departure not in no_ops)
-    _check_size(spec, preset, num_classes, channels, budget)
-
+    if problem := _unbuildable(spec, source, budget):
+        raise InputError(f"preset {preset}: {problem}.")
+    chosen, no_ops = _effective(spec, preset, departures_of(words or grids.find(grid).defaults), words)
     design = grids.find(grid).make(chosen)
     riding = controls() if len(design.variants) > 1 else ()
     singles = [Variant(departures=(departure,)) for departure in riding]
-    kept, skipped = _sift(spec, [*design.variants, *singles], num_classes, channels, budget)
-    skipped = [
-        *(
-            Skipped(variant=Variant(departures=(no_op,)), reason=f"changes nothing in preset {preset}")
-            for no_op in no_ops
-        ),
-        *skipped,
-    ]
+    kept, skipped = _sift(spec, [*design.variants, *singles], source, budget)
     trials = tuple(
         Trial(
             variant=variant,
             seed=seed,
             budget=budget,
-            dataset=dataset,
-            fingerprint=fingerprint,
+            dataset=source.dataset,
+            fingerprint=source.fingerprint,
             preset=preset,
             spec=derive(spec, variant),
         )
@@ -102,16 +97,16 @@ def make_study(
         name=name,
         grid=grid,
         preset=preset,
-        dataset=dataset,
-        fingerprint=fingerprint,
-        data_note=data_note,
+        dataset=source.dataset,
+        fingerprint=source.fingerprint,
+        data_note=source.note,
         components=chosen,
         variants=tuple(kept),
         seeds=seeds,
         budget=budget,
         controls=tuple(control for control, _ in riding),
         keys=tuple(trial.key for trial in trials),
-        skipped=tuple(skipped),
+        skipped=(*no_ops, *skipped),
         aliases=design.aliases,
         claims=claims_of(chosen),
         command=command,
@@ -119,29 +114,49 @@ def make_study(
     return study, trials
 
 
-def _check_size(spec: Spec, preset: str, num_classes: int, channels: int, budget: Budget) -> None:
+def _effective(
+    spec: Spec, preset: str, asked: Sequence[Departure], words: Sequence[str]
+) -> tuple[tuple[Departure, ...], list[Skipped]]:
+    """The departures that change something, and the others where every level of a component was asked for.
+
+    Raises InputError on one without effect that was asked for by itself.
+    """
+    of_all = {word.removesuffix("=all") for word in words if word.endswith("=all")}
+    chosen: list[Departure] = []
+    no_ops: list[Skipped] = []
+    for departure in asked:
+        alone = Variant(departures=(departure,))
+        reason = f"changes nothing in preset {preset}"
+        if derive(spec, alone) != spec:
+            chosen.append(departure)
+        elif departure[0] in of_all:
+            no_ops.append(Skipped(variant=alone, reason=reason))
+        else:
+            raise InputError(f"{'='.join(departure)} {reason}: a toggle without effect.")
+    return tuple(chosen), no_ops
+
+
+def _unbuildable(spec: Spec, source: Source, budget: Budget) -> str:
+    """Why `spec` cannot be built for these images, or an empty string."""
     try:
-        layout(spec, num_classes=num_classes, image_size=budget.image_size, channels=channels)
+        layout(spec, num_classes=source.num_classes, image_size=budget.image_size, channels=source.channels)
     except ValueError as error:
-        raise InputError(f"preset {preset}: {error}.") from None
+        return str(error)
+    return ""
 
 
 def _sift(
-    spec: Spec, variants: Iterable[Variant], num_classes: int, channels: int, budget: Budget
+    spec: Spec, variants: Iterable[Variant], source: Source, budget: Budget
 ) -> tuple[list[Variant], list[Skipped]]:
     """The variants that can run and that no earlier one repeats, and the others with the reason."""
     kept: dict[Spec, Variant] = {}
     skipped: list[Skipped] = []
     for variant in variants:
-        reason = _conflict_in(spec, variant)
         derived = derive(spec, variant)
+        reason = _conflict_in(spec, variant)
         if not reason and derived in kept:
             reason = f"the same network and recipe as {kept[derived].label}"
-        if not reason:
-            try:
-                layout(derived, num_classes=num_classes, image_size=budget.image_size, channels=channels)
-            except ValueError as error:
-                reason = str(error)
+        reason = reason or _unbuildable(derived, source, budget)
         if reason:
             skipped.append(Skipped(variant=variant, reason=reason))
         else:

@@ -19,7 +19,7 @@ import tyro
 from ablations.config import Config, check, words_of
 from ablations.data.catalogue import FOLDER, dataset
 from ablations.names import InputError
-from ablations.plan import make_study
+from ablations.plan import Source, make_study
 from ablations.types import FINAL, Budget, Result, Study, Trial
 from models.presets import PRESETS
 
@@ -87,11 +87,13 @@ def make_plan(config: Config, *, command: str) -> Plan:
         grid=config.grid,
         words=words_of(config),
         preset=config.preset,
-        dataset=config.dataset,
-        fingerprint=data.fingerprint,
-        data_note=note_of(config.dataset),
-        num_classes=data.num_classes,
-        channels=data.channels,
+        source=Source(
+            dataset=config.dataset,
+            fingerprint=data.fingerprint,
+            num_classes=data.num_classes,
+            channels=data.channels,
+            note=note_of(config.dataset),
+        ),
         seeds=config.seeds or (1 if config.grid == "smoke" else 3),
         budget=budget,
         command=command,

@@ -171,7 +171,7 @@ class Study:
     seeds: int
     budget: Budget
     controls: tuple[str, ...] = ()  # components that ride along as single departures
-    keys: tuple[str, ...] = ()  # of the trials, variant by variant, seeds 0, 1, ... within each
+    keys: tuple[str, ...] = ()  # of the trials, seed by seed, in the order of `variants`
     skipped: tuple[Skipped, ...] = ()
     aliases: tuple[str, ...] = ()  # of a fractional design, such as "activation = dropout*lrn"
     claims: tuple[Claim, ...] = ()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ablations.data.load import Data, load
 from ablations.data.prepare import prepare
-from ablations.plan import make_study
+from ablations.plan import Source, make_study
 from ablations.trial import Context
 from ablations.types import Budget, Result, Study, Trial
 
@@ -59,16 +59,15 @@ Planner = Callable[..., tuple[Study, tuple[Trial, ...]]]
 def plan(blobs: Path, data: Data, budget: Budget) -> Planner:
     """make_study on `blobs`; keywords override."""
 
-    def make(**changes: object) -> tuple[Study, tuple[Trial, ...]]:
+    def make(*, fingerprint: str = "", **changes: object) -> tuple[Study, tuple[Trial, ...]]:
         arguments: dict[str, object] = {
             "name": "study",
             "grid": "one_out",
             "words": ["lrn"],
             "preset": "cifar_small",
-            "dataset": f"folder:{blobs}",
-            "fingerprint": data.fingerprint,
-            "num_classes": 3,
-            "channels": 3,
+            "source": Source(
+                dataset=f"folder:{blobs}", fingerprint=fingerprint or data.fingerprint, num_classes=3, channels=3
+            ),
             "seeds": 1,
             "budget": budget,
             "command": "python -m ablations.run",

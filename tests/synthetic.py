@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ablations.plan import make_study
+from ablations.plan import Source, make_study
 from ablations.types import DIVERGED, DONE, ERROR, Budget, Result, Study, Trial
 from models.layout import layout, macs, parameters
 
@@ -42,10 +42,7 @@ def plan(grid: str, words: Sequence[str] = (), *, seeds: int = 3, name: str = "m
         grid=grid,
         words=words,
         preset="cifar",
-        dataset="cifar10",
-        fingerprint="feedbeef",
-        num_classes=10,
-        channels=3,
+        source=Source(dataset="cifar10", fingerprint="feedbeef", num_classes=10, channels=3),
         seeds=seeds,
         budget=BUDGET,
         command=f"python -m ablations.run --grid {grid} --name {name}",
