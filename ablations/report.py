@@ -77,7 +77,7 @@ def main() -> None:
     try:
         paths = render(study, Path(results), Path(reports))
     except ValueError as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     print(*paths, sep="\n")
 

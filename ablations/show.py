@@ -182,7 +182,7 @@ def main(arguments: list[str]) -> int:
         return 2
     topic = arguments[0]
     if topic not in TOPICS:
-        print(unknown("topic", topic, TOPICS), file=sys.stderr)
+        print(f"error: {unknown('topic', topic, TOPICS)}", file=sys.stderr)
         return 2
     print(TOPICS[topic]())
     return 0

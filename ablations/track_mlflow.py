@@ -281,7 +281,7 @@ def main(study: str, results: Path = Path("results"), reports: Path = Path("repo
     try:
         address, problems = rebuild(uri, results / study, report=reports / study)
     except ValueError as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     except Exception as error:
         print(f"MLflow at {_without_password(uri)} refused ({_reason(error)}).", file=sys.stderr)

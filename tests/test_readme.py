@@ -1,0 +1,48 @@
+"""What the README shows is what there is: its commands are understood and its options are all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import tyro
+
+from ablations import show
+from ablations.config import Config, check
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+COMMANDS = [line.partition("#")[0].strip() for line in README.splitlines() if line.startswith("    ")]
+
+
+def arguments(module: str) -> list[list[str]]:
+    """The arguments of every shown call of `module`."""
+    words = [shlex.split(command) for command in COMMANDS if f"-m {module}" in command]
+    return [line[line.index(module) + 1 :] for line in words]
+
+
+@pytest.mark.parametrize("words", arguments("ablations.run"), ids=" ".join)
+def test_a_shown_run_is_understood(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    check(tyro.cli(Config, args=words, config=(tyro.conf.FlagCreatePairsOff,)))
+
+
+@pytest.mark.parametrize("words", arguments("ablations.show"), ids=" ".join)
+def test_a_shown_listing_lists_something(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert show.main(words) == 0
+    assert capsys.readouterr().out
+
+
+def test_the_table_of_options_holds_every_option_and_no_other() -> None:
+    rows = [line for line in README.splitlines() if line.startswith("| `--")]
+    listed = {option for row in rows for option in re.findall(r"`--([a-z-]+)`", row.split("|")[1])}
+    assert listed == {field.name.replace("_", "-") for field in dataclasses.fields(Config)}
+
+
+def test_every_file_that_is_linked_is_there() -> None:
+    root = Path(__file__).parent.parent
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (root / link).exists()] == []
