@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from ablations.names import InputError
 from ablations.types import DONE, Effect, Study, Variant
 
 LEVEL = 0.95  # of every interval
@@ -78,7 +79,7 @@ def by_seed(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     twice = usable[usable.duplicated(["variant", "seed"])]
     if len(twice):
         row = twice.iloc[0]
-        raise ValueError(f"Two records for variant {row['variant']!r} and seed {row['seed']}: remove the older one.")
+        raise InputError(f"Two records for variant {row['variant']!r} and seed {row['seed']}: remove the older one.")
     return usable.pivot(index="seed", columns="variant", values=metric)
 
 

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ablations.names import InputError, unknown
+
 if TYPE_CHECKING:
     import pandas as pd
     from markupsafe import Markup
@@ -76,7 +78,7 @@ def main() -> None:
     study, results, reports = tyro.cli(_arguments, prog="python -m ablations.report")
     try:
         paths = render(study, Path(results), Path(reports))
-    except ValueError as error:
+    except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     print(*paths, sep="\n")
@@ -85,7 +87,7 @@ def main() -> None:
 def render(study: str, results: Path, reports: Path) -> tuple[Path, Path]:
     """The paths of both reports of a study, given by its name under `results` or by its folder.
 
-    Raises ValueError when there is no such study.
+    Raises InputError when there is no such study.
     """
     folder = _find(study, results)
     from ablations import store
@@ -105,14 +107,12 @@ def _arguments(study: str, /, results: str = "results", reports: str = "reports"
 
 
 def _find(study: str, results: Path) -> Path:
-    from ablations.names import unknown
-
     for folder in (results / study, Path(study)):
         if (folder / "study.json").is_file():
             return folder
     known = sorted(path.parent.name for path in results.glob("*/study.json"))
     if not known:
-        raise ValueError(f"unknown study {study!r}: there is no study in {str(results)!r}.")
+        raise InputError(f"unknown study {study!r}: there is no study in {str(results)!r}.")
     raise unknown("study", study, known)
 
 

@@ -32,6 +32,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 
 from ablations import store, track
+from ablations.names import InputError
 from ablations.types import DONE, Result, Study
 
 EXPERIMENT = "ablations"
@@ -280,7 +281,7 @@ def main(study: str, results: Path = Path("results"), reports: Path = Path("repo
     uri = mlflow_uri or default_uri(results)
     try:
         address, problems = rebuild(uri, results / study, report=reports / study)
-    except ValueError as error:
+    except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except Exception as error:

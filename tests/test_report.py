@@ -312,7 +312,7 @@ def test_an_unknown_study_costs_one_sentence(
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 2
-    assert capsys.readouterr().err == "unknown study 'mad_up'; did you mean 'made_up'? Allowed: made_up.\n"
+    assert capsys.readouterr().err == "error: unknown study 'mad_up'; did you mean 'made_up'? Allowed: made_up.\n"
 
 
 def test_help_needs_neither_matplotlib_nor_pandas() -> None:

@@ -78,7 +78,7 @@ def test_an_unknown_topic_is_one_sentence_with_the_nearest_and_exit_code_2() -> 
         [sys.executable, "-m", "ablations.show", "component"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 2 and ran.stdout == ""
-    assert ran.stderr.startswith("unknown topic 'component'; did you mean 'components'?")
+    assert ran.stderr.startswith("error: unknown topic 'component'; did you mean 'components'?")
     assert len(ran.stderr.splitlines()) == 1
 
 
