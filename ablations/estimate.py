@@ -11,7 +11,8 @@ import torch
 from torch.nn import functional as F
 
 from ablations.data.load import Data
-from ablations.train import EVALUATION_BATCH, batches, evaluate, optimizer_of, split_examples, start
+from ablations.optimizers import optimizer_of
+from ablations.train import EVALUATION_BATCH, batches, evaluate, split_examples, start
 from ablations.types import Budget, Trial, Variant
 from models.spec import Spec
 

@@ -10,14 +10,13 @@ import torch
 from torch.nn import functional as F
 
 from ablations.data.load import Data
+from ablations.optimizers import SCHEDULES, optimizer_of
 from ablations.registry import components, derive
 from ablations.streams import CPU
 from ablations.train import (
-    SCHEDULES,
     DivergedError,
     batches,
     evaluate,
-    optimizer_of,
     shuffle_labels,
     split_examples,
     start,
