@@ -5,6 +5,7 @@ A toggle whose activity is near zero is null by construction, and its effect say
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,9 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ablations.data.load import Data
+from ablations.optimizers import optimizer_of, set_learning_rates
 from ablations.train import shuffle_labels, split_examples, start
 from ablations.types import Budget
-from models.layers import Dropout, LocalResponseNorm
+from models.layers import Dropout, ResponseNorm
 from models.layout import layout, parameters
 from models.network import Network, build
 from models.spec import Spec
@@ -23,6 +25,7 @@ from models.spec import Spec
 Rewrite = Callable[[Spec], Spec]
 
 BATCH = 256  # images that an activity is measured on
+STEPS = 8  # of a measured path along the schedule
 
 
 class Probe:
@@ -56,18 +59,18 @@ class Probe:
         return _relative(before, after)
 
     def denominator_spread(self) -> float:
-        """Standard deviation over mean of the local response normalisation's denominator, the largest of the layers.
+        """Standard deviation over mean of the response normalisation's denominator, the largest of the layers.
 
         Zero where there is no such layer.
         """
         spreads: list[float] = []
 
         def record(layer: torch.nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            assert isinstance(layer, LocalResponseNorm)
+            assert isinstance(layer, ResponseNorm)
             denominator = layer.denominator(inputs[0])
             spreads.append(float(denominator.std() / denominator.mean()))
 
-        layers = [layer for layer in self.network.modules() if isinstance(layer, LocalResponseNorm)]
+        layers = [layer for layer in self.network.modules() if isinstance(layer, ResponseNorm)]
         handles = [layer.register_forward_hook(record) for layer in layers]
         self._logits(self.network)
         for handle in handles:
@@ -117,6 +120,25 @@ class Probe:
         gradients = torch.autograd.grad(F.cross_entropy(self.network(inputs), labels), weights)
         norms = [torch.stack([part.detach().norm() for part in parts]).norm() for parts in (weights, gradients)]
         return self.spec.weight_decay * float(norms[0] / norms[1])
+
+    def path_change(self, rewrite: Rewrite) -> float:
+        """Relative change of where eight steps along the schedule lead, from the trained weights, on one batch."""
+        before, after = (self._path(spec) for spec in (self.spec, rewrite(self.spec)))
+        return _relative(before, after)
+
+    def _path(self, spec: Spec) -> Tensor:
+        """The weights after the steps less those before, in one row."""
+        network = copy.deepcopy(self.network).eval()
+        inputs = self.training.augmented(self.index, self.training.draws(self.seed, 1))
+        labels = self.training.labels[self.index.to(self.device)]
+        optimizer = optimizer_of(network, spec)
+        for step in range(STEPS):
+            set_learning_rates(optimizer, spec, done=step / STEPS)
+            optimizer.zero_grad(set_to_none=True)
+            F.cross_entropy(network(inputs), labels).backward()
+            optimizer.step()
+        moved = zip(network.parameters(), self.network.parameters(), strict=True)
+        return torch.cat([(new.detach() - old.detach()).flatten() for new, old in moved])
 
     def label_change(self, rewrite: Rewrite) -> float:
         """Share of the training labels that the rewrite makes different."""

@@ -164,7 +164,8 @@ class LocalConv2d(nn.Module):
         windows = windows.unflatten(1, (block.groups, -1))  # (B, groups, I, P)
         weight = self.weight.unflatten(1, (block.groups, -1))  # (P, groups, O / groups, I)
         y = torch.einsum("bgip,pgoi->bgop", windows, weight).flatten(1, 2)  # (B, O, P)
-        return (y + self.bias.view(block.channels, -1)).unflatten(2, (side, side))
+        y = y + self.bias.view(block.channels, -1)
+        return y.view(-1, block.channels, side, side)
 
 
 class Dropout(nn.Module):

@@ -126,9 +126,12 @@ def described(spec: Spec) -> dict[str, Conv | Dense]:
         bias=spec.classifier_bias,
         decay_factor=spec.classifier_decay_factor,
     )
-    convs = [(f"conv{number}", block) for number, block in enumerate(spec.blocks, start=1)]
-    linears = [(f"fc{number}", layer) for number, layer in enumerate([*spec.hidden, last], start=len(convs) + 1)]
-    return {name: part for name, part in [*convs, *linears] if not part.removed}
+    parts: tuple[Conv | Dense, ...] = (*spec.blocks, *spec.hidden, last)
+    return {
+        f"{'conv' if isinstance(part, Conv) else 'fc'}{number}": part
+        for number, part in enumerate(parts, start=1)
+        if not part.removed
+    }
 
 
 def leaves(spec: Spec) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def first_block(**changes: object) -> Spec:
         (lambda: first_block(pool=Pool(kind="mean")), "unknown pool 'mean'.*average, max"),
         (lambda: first_block(order=("activation", "pool")), "order is .* each of activation, norm, pool once"),
         (lambda: replace(SMALL, dropout_place="befor"), "unknown dropout_place 'befor'; did you mean 'before'"),
-        (lambda: replace(SMALL, hidden=(Dense(features=4, activation="gelu"),)), "unknown activation 'gelu'"),
+        (lambda: replace(SMALL, hidden=(Dense(features=4, activation="swish"),)), "unknown activation 'swish'"),
         (lambda: replace(SMALL, dropout_rescale="never"), "dropout_rescale is 'never'"),
     ],
 )

@@ -11,13 +11,13 @@ from models.spec import Conv, Spec
 
 
 def off(spec: Spec) -> Spec:
-    """No normalisation."""
+    """No normalisation, also none within maps: net #148 dropped all three of its reference."""
     return _edit.norms(spec, lambda norm: None)
 
 
 def paper_formula(spec: Spec) -> Spec:
     """Alpha times the sum, as 3.3 prints it; the original code and torch divide alpha by n."""
-    return _edit.norms(spec, lambda norm: replace(norm, alpha_over_size=False))
+    return _edit.norms(spec, lambda norm: replace(norm, alpha_over_size=False) if norm.kind == "lrn" else norm)
 
 
 def before_relu(spec: Spec) -> Spec:
@@ -32,7 +32,12 @@ def before_relu(spec: Spec) -> Spec:
 
 def batch_norm(spec: Spec) -> Spec:
     """Batch normalisation (Ioffe and Szegedy 2015) where the local one stood."""
-    return _edit.norms(spec, lambda norm: replace(norm, kind="batch"))
+
+    def change(block: Conv) -> Conv:
+        # One of them in a block: a second would normalise what is normalised.
+        return replace(block, norm=replace(block.norm, kind="batch"), extra_norm=None) if block.norm else block
+
+    return _edit.blocks(spec, change)
 
 
 register(
