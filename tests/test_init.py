@@ -101,8 +101,10 @@ def test_a_variant_starts_from_the_references_weights_wherever_the_shapes_agree(
     spec = derive(SMALL, Variant(departures=(departure,)))
     ours, theirs = layers(network_of(SMALL)), layers(network_of(spec))
     # A weight of one shape may still be another layer: conv5 of the narrow network is not grouped.
-    shared = [name for name in ours if kind(ours[name]) == kind(theirs[name])]
-    assert ours.keys() == theirs.keys() and shared
+    shared = [name for name in ours if name in theirs and kind(ours[name]) == kind(theirs[name])]
+    assert shared and (ours.keys() == theirs.keys() if departure[0] != "depth" else ours.keys() > theirs.keys())
+    if departure[0] == "weight_init":
+        return  # whose very point is other weights; that they come from the same draws has a test of its own
     equal = [torch.equal(ours[name].weight, theirs[name].weight) for name in shared]
     assert all(equal) if not spec.stream_salt else not any(equal)
 
