@@ -24,6 +24,7 @@ from ablations.train import (
 )
 from ablations.types import Budget, Variant
 from models.presets import PRESETS
+from models.spec import Spec
 
 SPEC = PRESETS["cifar_small"].spec
 DRAW_CHANGING = {"placebo"}  # whose very point is other draws
@@ -147,6 +148,40 @@ def test_weights_decay_and_biases_do_not(data: Data, budget: Budget) -> None:
 def test_the_step_schedule_divides_by_ten_where_net_145_did() -> None:
     factors = [SCHEDULES["step"](epoch / 91) for epoch in (0, 24.9, 25, 51, 79, 90)]
     assert factors == pytest.approx([1, 1, 0.1, 0.01, 0.001, 0.001])
+
+
+def test_colour_noise_ends_when_its_share_of_the_training_is_done(data: Data, budget: Budget) -> None:
+    # One of two epochs: the second is that of a training whose noise is off.
+    half = train(replace(SPEC, pca_until=0.5), seed=0, budget=budget, data=data)
+    whole = train(SPEC, seed=0, budget=budget, data=data)
+    none = train(replace(SPEC, pca_until=0.0), seed=0, budget=budget, data=data)
+    without = train(replace(SPEC, pca_jitter=0.0), seed=0, budget=budget, data=data)
+    losses = [[row["train_loss"] for row in trained.curve] for trained in (half, whole, none, without)]
+    assert losses[0][0] == losses[1][0] and losses[0][1] != losses[1][1]
+    assert losses[2] == losses[3]
+
+
+def test_noisy_images_are_divided_and_others_are_not(data: Data, budget: Budget) -> None:
+    divided = replace(SPEC, pca_divisor=1.1)
+
+    def inputs(spec: Spec) -> tuple[torch.Tensor, torch.Tensor]:
+        training, _ = split_examples(spec, seed=0, budget=budget, data=data, device=CPU)
+        index = torch.arange(8)
+        return training.augmented(index, training.draws(0, 1)), training.plain(index)
+
+    (noisy, plain), (noisy_divided, plain_divided) = inputs(SPEC), inputs(divided)
+    torch.testing.assert_close(noisy_divided, noisy / 1.1)
+    assert torch.equal(plain_divided, plain)
+    silent = inputs(replace(divided, pca_jitter=0.0))[0]
+    assert torch.equal(silent, inputs(replace(SPEC, pca_jitter=0.0))[0])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd_original", "adam", "adamw"])
+def test_every_optimiser_trains(optimizer: str, data: Data, budget: Budget) -> None:
+    rate = 0.003 if "adam" in optimizer else 0.03
+    trained = train(replace(SPEC, optimizer=optimizer, learning_rate=rate), seed=0, budget=budget, data=data)
+    assert trained.curve[1]["train_loss"] < trained.curve[0]["train_loss"]
+    assert 0 < trained.curve[1]["learning_rate"] < trained.curve[0]["learning_rate"] < rate
 
 
 def test_shuffled_labels_keep_the_class_counts_and_move_about_half_times_the_share_of_others() -> None:
