@@ -32,7 +32,7 @@ def seconds_a_trial(trials: Sequence[Trial], data: Data, *, threads: int, device
     timed: dict[Variant, float] = {}
     for variant, spec in specs.items():
         if len(variant.departures) <= 1:
-            network = (spec.blocks, spec.hidden, spec.dropout_place)
+            network = (spec.blocks, spec.hidden, spec.dropout_place, spec.adaptive_pool)
             if network not in networks:
                 networks[network] = _time(spec, budget, data, device)
             timed[variant] = networks[network]

@@ -25,7 +25,7 @@ from models.spec import Spec
 Rewrite = Callable[[Spec], Spec]
 
 BATCH = 256  # images that an activity is measured on
-STEPS = 8  # of a measured path along the schedule
+STEPS, STEP_BATCH = 8, 32  # of a measured path along the schedule: few images, since each step goes back too
 
 
 class Probe:
@@ -129,8 +129,9 @@ class Probe:
     def _path(self, spec: Spec) -> Tensor:
         """The weights after the steps less those before, in one row."""
         network = copy.deepcopy(self.network).eval()
-        inputs = self.training.augmented(self.index, self.training.draws(self.seed, 1))
-        labels = self.training.labels[self.index.to(self.device)]
+        index = self.index[:STEP_BATCH]
+        inputs = self.training.augmented(index, self.training.draws(self.seed, 1))
+        labels = self.training.labels[index.to(self.device)]
         optimizer = optimizer_of(network, spec)
         for step in range(STEPS):
             set_learning_rates(optimizer, spec, done=step / STEPS)
