@@ -6,6 +6,7 @@ A toggle whose activity is near zero is null by construction, and its effect say
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -123,8 +124,12 @@ class Probe:
 
     def path_change(self, rewrite: Rewrite) -> float:
         """Relative change of where eight steps along the schedule lead, from the trained weights, on one batch."""
-        before, after = (self._path(spec) for spec in (self.spec, rewrite(self.spec)))
-        return _relative(before, after)
+        changed = rewrite(self.spec)
+        return _relative(self._own_path, self._path(changed)) if changed != self.spec else 0.0
+
+    @functools.cached_property
+    def _own_path(self) -> Tensor:
+        return self._path(self.spec)
 
     def _path(self, spec: Spec) -> Tensor:
         """The weights after the steps less those before, in one row."""

@@ -34,7 +34,7 @@ register(
         source="Krizhevsky et al. 2012, section 5; Kingma and Ba 2015, arXiv 1412.6980; "
         "Loshchilov and Hutter 2019, arXiv 1711.05101",
         activity=Activity(
-            measure=lambda probe: probe.path_change(use("adam")),
+            measure=lambda probe: max(probe.path_change(use("adam")), probe.path_change(use("sgd"))),
             unit="relative change of where eight steps along the schedule lead",
         ),
     )

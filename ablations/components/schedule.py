@@ -24,7 +24,7 @@ register(
         "step_30_60 after each third",
         source="Krizhevsky et al. 2012, section 5; cosine: Loshchilov and Hutter 2017, arXiv 1608.03983",
         activity=Activity(
-            measure=lambda probe: probe.path_change(use("constant")),
+            measure=lambda probe: max(probe.path_change(use("constant")), probe.path_change(use("step"))),
             unit="relative change of where eight steps along the schedule lead",
         ),
     )
