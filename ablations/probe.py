@@ -41,14 +41,20 @@ class Probe:
         self.index = torch.arange(min(BATCH, self.evaluation.count, self.training.count))
 
     def logit_change(self, rewrite: Rewrite) -> float:
-        """Relative change of the logits when the trained weights run in the rewritten network."""
+        """Relative change of the logits when the trained weights run in the rewritten network.
+
+        Where they do not fit, because the rewrite changes the size of a map, that of the untrained network's.
+        """
         changed = build(
             rewrite(self.spec),
             num_classes=self.data.num_classes,
             image_size=self.budget.image_size,
             channels=self.data.channels,
         )
-        changed.load_state_dict(self.network.state_dict())
+        trained, fitting = self.network.state_dict(), changed.state_dict()
+        if {name: weight.shape for name, weight in trained.items()} != {n: w.shape for n, w in fitting.items()}:
+            return self.initial_logit_change(rewrite)
+        changed.load_state_dict(trained)
         return _relative(self._logits(self.network), self._logits(changed.to(self.device)))
 
     def initial_logit_change(self, rewrite: Rewrite) -> float:

@@ -76,14 +76,7 @@ def test_published_relatives_of_the_paper_have_their_published_sizes(
     assert round(macs(layers) / 1e6, 1) == million_macs
 
 
-# Shapes alone are computed, but a deep network takes a while to build.
-EVERY_LEVEL_BUT_DEEP_SLOW = [
-    pytest.param(preset, departure, marks=pytest.mark.slow if preset.startswith("vgg") else ())
-    for preset, departure in EVERY_LEVEL
-]
-
-
-@pytest.mark.parametrize(("preset", "departure"), EVERY_LEVEL_BUT_DEEP_SLOW)
+@pytest.mark.parametrize(("preset", "departure"), EVERY_LEVEL)
 def test_the_layout_is_that_of_the_built_network(preset: str, departure: tuple[str, str]) -> None:
     spec = PRESETS[preset].spec
     matches_the_network(derive(spec, Variant(departures=(departure,))), spec.image_size)
