@@ -37,7 +37,10 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
     "late_520": _steps(500, 510, of=520),
     # cuda-convnet2's "dexp": a factor of 250 in all, in four levels.
     "exponential_4": lambda done: 250 ** -(min(math.floor(4 * done), 3) / 3),
+    "plateau": lambda done: 1.0,  # times what `Rate` makes of the validation error
 }
+PATIENCE = 5  # epochs without a new best before "plateau" divides; ours, the paper gives no number
+REDUCTIONS = 3  # at most (5)
 
 
 class OriginalSGD(torch.optim.Optimizer):
@@ -108,12 +111,34 @@ def optimizer_of(network: Network, spec: Spec) -> torch.optim.Optimizer:
     )
 
 
-def set_learning_rates(optimizer: torch.optim.Optimizer, spec: Spec, *, done: float) -> float:
-    """The learning rate of weights at `done`, as a share of the training, set in every group of `optimizer`.
+class Rate:
+    """The learning rate of weights in the course of one training.
+
+    Under "plateau" it is divided by ten whenever the validation error has stopped improving (5).
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.reductions, self.waited, self.best = 0, 0, math.inf
+
+    def at(self, done: float) -> float:
+        """The rate when `done`, a share, of the training is over."""
+        return self.spec.learning_rate * SCHEDULES[self.spec.schedule](done) * 0.1**self.reductions
+
+    def observe(self, error: float) -> None:
+        """Takes note of an epoch's validation error, in any unit."""
+        if self.spec.schedule != "plateau":
+            return
+        self.waited = 0 if error < self.best else self.waited + 1
+        self.best = min(self.best, error)
+        if self.waited >= PATIENCE and self.reductions < REDUCTIONS:
+            self.reductions, self.waited = self.reductions + 1, 0
+
+
+def set_learning_rates(optimizer: torch.optim.Optimizer, rate: float, *, done: float) -> None:
+    """Sets `rate` in every group of `optimizer` when `done`, a share, of the training is over.
 
     Biases get the spec's multiple of it, and a layer that is frozen by then zero.
     """
-    rate = spec.learning_rate * SCHEDULES[spec.schedule](done)
     for group in optimizer.param_groups:
         group["lr"] = 0.0 if done >= group["frozen_from"] else rate * group["lr_factor"]
-    return rate

@@ -121,6 +121,7 @@ def make_study(
 
 def _check_size(spec: Spec, preset: str, num_classes: int, channels: int, budget: Budget) -> None:
     try:
+        budget.check(spec)
         layout(spec, num_classes=num_classes, image_size=budget.image_size, channels=channels)
     except ValueError as error:
         raise InputError(f"preset {preset}: {error}.") from None
@@ -139,6 +140,7 @@ def _sift(
             reason = f"the same network and recipe as {kept[derived].label}"
         if not reason:
             try:
+                budget.check(derived)
                 layout(derived, num_classes=num_classes, image_size=budget.image_size, channels=channels)
             except ValueError as error:
                 reason = str(error)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ablations.data.load import Data
-from ablations.optimizers import optimizer_of, set_learning_rates
+from ablations.optimizers import Rate, optimizer_of, set_learning_rates
 from ablations.train import shuffle_labels, split_examples, start
 from ablations.types import Budget
 from models.layers import Dropout, ResponseNorm
@@ -143,9 +143,9 @@ class Probe:
         index = self.index[:STEP_BATCH]
         inputs = self.training.augmented(index, self.training.draws(self.seed, 1))
         labels = self.training.labels[index.to(self.device)]
-        optimizer = optimizer_of(network, spec)
+        optimizer, rate = optimizer_of(network, spec), Rate(spec)
         for step in range(STEPS):
-            set_learning_rates(optimizer, spec, done=step / STEPS)
+            set_learning_rates(optimizer, rate.at(step / STEPS), done=step / STEPS)
             optimizer.zero_grad(set_to_none=True)
             F.cross_entropy(network(inputs), labels).backward()
             optimizer.step()

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ablations.data.augment import Draws, centre, crop, draw, to_input
 from ablations.data.load import Data, held_out, stratified
-from ablations.optimizers import optimizer_of, set_learning_rates
+from ablations.optimizers import Rate, optimizer_of, set_learning_rates
 from ablations.streams import CPU, streams
 from ablations.types import Budget
 from models.init import initialise
@@ -154,27 +154,29 @@ def train(
 
     The draws depend on the seed and their role alone, so two specs under one seed see the same
     images in the same order and start from the same weights where their shapes agree.
-    Raises DivergedError when the loss stops being finite.
+    Raises DivergedError when the loss stops being finite, and ValueError on a recipe that the budget does not allow.
     """
+    budget.check(spec)
     training, evaluation = split_examples(spec, seed=seed, budget=budget, data=data, device=device)
     network = start(spec, seed=seed, budget=budget, data=data, device=device)
-    optimizer = optimizer_of(network, spec)
+    optimizer, rate = optimizer_of(network, spec), Rate(spec)
     curve: list[Row] = []
     for epoch in range(1, budget.epochs + 1):
         began = time.perf_counter()
         seen = training if (epoch - 1) / budget.epochs < spec.pca_until else _without_noise(training)
-        loss, error, rate = _train_epoch(network, optimizer, seen, seed, epoch, budget)
+        loss, error, last_rate = _train_epoch(network, optimizer, rate, seen, seed, epoch, budget)
         if not math.isfinite(loss):
             raise DivergedError(epoch, tuple(curve))
         seconds = time.perf_counter() - began
         evaluated, outcomes = evaluate(network, evaluation)
+        rate.observe(evaluated["top1_error_percent"])
         curve.append(
             {
                 "epoch": epoch,
                 "train_loss": loss,
                 "train_top1_error_percent": error,
                 **{f"{budget.evaluate_on}_{name}": value for name, value in evaluated.items()},
-                "learning_rate": rate,
+                "learning_rate": last_rate,
                 "images_per_second": training.count / seconds,
                 "seconds_per_epoch": seconds,
             }
@@ -197,18 +199,24 @@ def _add_gap(row: Row, network: Network, training: Examples, evaluation: Example
 
 
 def _train_epoch(
-    network: Network, optimizer: torch.optim.Optimizer, training: Examples, seed: int, epoch: int, budget: Budget
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    rate: Rate,
+    training: Examples,
+    seed: int,
+    epoch: int,
+    budget: Budget,
 ) -> tuple[float, float, float]:
     """Mean loss and top-1 error in percent over the epoch, as training saw it, and the last learning rate.
 
     All nan at the first sign of divergence.
     """
-    spec = training.spec
     network.train()
     steps = math.ceil(training.count / budget.batch_size)
     total = torch.zeros(2, device=training.labels.device)
     for step, (images, labels) in enumerate(batches(training, seed, epoch, budget.batch_size)):
-        rate = set_learning_rates(optimizer, spec, done=(epoch - 1 + step / steps) / budget.epochs)
+        done = (epoch - 1 + step / steps) / budget.epochs
+        set_learning_rates(optimizer, rate.at(done), done=done)
         logits = network(images)
         loss = F.cross_entropy(logits, labels)
         optimizer.zero_grad(set_to_none=True)
@@ -219,7 +227,7 @@ def _train_epoch(
         if step % CHECK_EVERY == 0 and not math.isfinite(float(total[0])):
             return math.nan, math.nan, math.nan
     mean_loss, error = (total / training.count).tolist()
-    return mean_loss, 100 * error, rate
+    return mean_loss, 100 * error, rate.at(done)
 
 
 def batches(training: Examples, seed: int, epoch: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -9,7 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from ablations.optimizers import OPTIMIZERS, SCHEDULES, OriginalSGD, optimizer_of, set_learning_rates
+from ablations.optimizers import (
+    OPTIMIZERS,
+    PATIENCE,
+    SCHEDULES,
+    OriginalSGD,
+    Rate,
+    optimizer_of,
+    set_learning_rates,
+)
 from ablations.streams import CPU, streams
 from models.init import initialise
 from models.network import Network, build
@@ -97,7 +105,7 @@ def test_a_schedule_falls_where_its_source_says(name: str, epochs: list[float], 
 def rates_and_decays(spec: Spec, *, done: float) -> dict[str, tuple[float, float]]:
     network = network_of(spec)
     optimizer = optimizer_of(network, spec)
-    set_learning_rates(optimizer, spec, done=done)
+    set_learning_rates(optimizer, Rate(spec).at(done), done=done)
     names = {id(weight): name for name, weight in network.named_parameters()}
     return {
         names[id(weight)]: (group["lr"], group["weight_decay"])
@@ -150,6 +158,27 @@ def test_every_weight_is_in_one_group() -> None:
 def test_an_unknown_optimiser_or_schedule_is_refused_with_the_nearest(changes: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         optimizer_of(network_of(), replace(SMALL, **changes))  # type: ignore[arg-type]
+
+
+def test_a_plateau_divides_by_ten_after_its_patience_and_three_times_at_most() -> None:
+    rate = Rate(replace(SMALL, schedule="plateau", learning_rate=1.0))
+    for error in (50.0, 40.0, 45.0, 41.0, 39.0):  # a new best now and then
+        rate.observe(error)
+        assert rate.at(0.5) == 1
+    rates = []
+    for _ in range(5 * PATIENCE):
+        rate.observe(39.0)  # as good is not better
+        rates.append(rate.at(0.5))
+    expected = [0.1 ** min(3, count // PATIENCE) for count in range(1, 5 * PATIENCE + 1)]
+    assert rates == pytest.approx(expected)
+
+
+def test_errors_do_not_move_any_other_schedule() -> None:
+    for name in SCHEDULES:
+        watched, alone = (Rate(replace(SMALL, schedule=name)) for _ in range(2))
+        for _ in range(3 * PATIENCE):
+            watched.observe(10.0)
+        assert (watched.at(0.4) == alone.at(0.4)) == (name != "plateau")
 
 
 def test_a_weight_without_a_gradient_stays_where_it_is() -> None:

@@ -176,6 +176,15 @@ def test_noisy_images_are_divided_and_others_are_not(data: Data, budget: Budget)
     assert torch.equal(silent, inputs(replace(SPEC, pca_jitter=0.0))[0])
 
 
+def test_the_plateau_schedule_reads_validation_images_and_never_the_test_set(data: Data, budget: Budget) -> None:
+    spec = replace(SPEC, schedule="plateau", learning_rate=1e-9)  # a network that learns nothing
+    with pytest.raises(ValueError, match="--evaluate-on validation"):
+        train(spec, seed=0, budget=budget, data=data)
+    asked = replace(budget, evaluate_on="validation", train_examples=32, epochs=8)
+    rates = [row["learning_rate"] for row in train(spec, seed=0, budget=asked, data=data).curve]
+    assert rates == pytest.approx([1e-9] * 6 + [1e-10] * 2)  # the first epoch is the best, five wait
+
+
 @pytest.mark.parametrize("optimizer", ["sgd_original", "adam", "adamw"])
 def test_every_optimiser_trains(optimizer: str, data: Data, budget: Budget) -> None:
     rate = 0.003 if "adam" in optimizer else 0.03

@@ -19,9 +19,9 @@ register(
     Component(
         name="schedule",
         reference="the preset's own",
-        levels={name: use(name) for name in ("constant", "cosine", "step", "step_30_60")},
+        levels={name: use(name) for name in ("constant", "cosine", "step", "step_30_60", "plateau")},
         summary="lowers the rate in the course of training; step divides by ten where net #145 did, "
-        "step_30_60 after each third",
+        "step_30_60 after each third, plateau when the validation error stops improving",
         source="Krizhevsky et al. 2012, section 5; cosine: Loshchilov and Hutter 2017, arXiv 1608.03983",
         activity=Activity(
             measure=lambda probe: max(probe.path_change(use("constant")), probe.path_change(use("step"))),

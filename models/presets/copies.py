@@ -103,7 +103,7 @@ def torchvision() -> Spec:
 def gist() -> Spec:
     """Aimed at CIFAR-10 scaled to 224 pixels, batch 128.  Whether it trains at all is a finding.
 
-    Where such copies wait for the validation error to stop improving, net #145's steps stand here.
+    Its rate follows the validation error, so a study of it needs `--evaluate-on validation`.
     """
     return Spec(
         blocks=_one_tower(weight_std=0.01, bias=1.0),
@@ -117,7 +117,7 @@ def gist() -> Spec:
         pca_jitter=0.0,
         learning_rate=0.01,
         decay_biases=True,
-        schedule="step",
+        schedule="plateau",
     )
 
 
