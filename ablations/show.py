@@ -151,18 +151,15 @@ def _compared(spec: Spec, reference: Spec) -> list[str]:
 
 def _folded(spec: Spec, other: Spec) -> dict[str, object]:
     """The leaves of `spec`, but a norm or pool that `other` lacks as one, `blocks.0.norm`."""
-    folded: dict[str, object] = leaves(spec)
-    for path in [path for path, value in leaves(other).items() if value is None and path not in folded]:
-        inside = [name for name in folded if name.startswith(f"{path}.")]
-        if inside:
-            _, block, slot = path.split(".")
-            value = getattr(spec.blocks[int(block)], slot)
-            # In the place of its first field, so that lines stay in order.
-            folded = {
-                (path if n == inside[0] else n): (value if n == inside[0] else v)
-                for n, v in folded.items()
-                if n not in inside[1:]
-            }
+    missing = {path for path, value in leaves(other).items() if value is None}
+    folded: dict[str, object] = {}
+    for path, value in leaves(spec).items():
+        whole = path.rpartition(".")[0]
+        if whole in missing:
+            _, block, slot = whole.split(".")
+            folded[whole] = getattr(spec.blocks[int(block)], slot)
+        else:
+            folded[path] = value
     return folded
 
 
