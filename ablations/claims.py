@@ -222,6 +222,24 @@ CLAIMS: tuple[Claim, ...] = (
             "paper, and others found that ones can stop learning (Caffe used 0.1)"
         ),
     ),
+    *(
+        Claim(
+            name=f"depth_{layer}",
+            component="depth",
+            level=f"no_{layer}",
+            statement="Removing any of the middle layers raises the error.",
+            source=f"{_PAPER}, section 7",
+            metric=TOP1,
+            published="about 2 points top-1; ImageNet, full network, no layer named",
+            direction=1,
+            smallest_effect=1.0,  # half of 2
+            confounds=f"{_NO_RUN}; {confound}; a shallower network may want another learning rate",
+        )
+        for layer, confound in (
+            ("conv3", "conv3 is also the only convolution in the middle that joins the two groups"),
+            ("conv4", "conv4 is one of two grouped convolutions of the same width"),
+        )
+    ),
 )
 
 

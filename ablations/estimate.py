@@ -11,7 +11,8 @@ import torch
 from torch.nn import functional as F
 
 from ablations.data.load import Data
-from ablations.train import EVALUATION_BATCH, batches, evaluate, optimizer_of, split_examples, start
+from ablations.optimizers import optimizer_of
+from ablations.train import EVALUATION_BATCH, batches, evaluate, split_examples, start
 from ablations.types import Budget, Trial, Variant
 from models.spec import Spec
 
@@ -31,7 +32,7 @@ def seconds_a_trial(trials: Sequence[Trial], data: Data, *, threads: int, device
     timed: dict[Variant, float] = {}
     for variant, spec in specs.items():
         if len(variant.departures) <= 1:
-            network = (spec.blocks, spec.hidden, spec.dropout_place)
+            network = (spec.blocks, spec.hidden, spec.dropout_place, spec.adaptive_pool)
             if network not in networks:
                 networks[network] = _time(spec, budget, data, device)
             timed[variant] = networks[network]

@@ -139,6 +139,7 @@ def _effective(
 def _unbuildable(spec: Spec, source: Source, budget: Budget) -> str:
     """Why `spec` cannot be built for these images, or an empty string."""
     try:
+        budget.check(spec)
         layout(spec, num_classes=source.num_classes, image_size=budget.image_size, channels=source.channels)
     except ValueError as error:
         return str(error)

@@ -5,6 +5,8 @@ A toggle whose activity is near zero is null by construction, and its effect say
 
 from __future__ import annotations
 
+import copy
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,9 +15,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ablations.data.load import Data
+from ablations.optimizers import Rate, optimizer_of, set_learning_rates
 from ablations.train import shuffle_labels, split_examples, start
 from ablations.types import Budget
-from models.layers import Dropout, LocalResponseNorm
+from models.layers import Dropout, ResponseNorm
 from models.layout import layout, parameters
 from models.network import Network, build
 from models.spec import Spec
@@ -23,6 +26,7 @@ from models.spec import Spec
 Rewrite = Callable[[Spec], Spec]
 
 BATCH = 256  # images that an activity is measured on
+STEPS, STEP_BATCH = 8, 32  # of a measured path along the schedule: few images, since each step goes back too
 
 
 class Probe:
@@ -37,14 +41,20 @@ class Probe:
         self.index = torch.arange(min(BATCH, self.evaluation.count, self.training.count))
 
     def logit_change(self, rewrite: Rewrite) -> float:
-        """Relative change of the logits when the trained weights run in the rewritten network."""
+        """Relative change of the logits when the trained weights run in the rewritten network.
+
+        Where they do not fit, because the rewrite changes the size of a map, that of the untrained network's.
+        """
         changed = build(
             rewrite(self.spec),
             num_classes=self.data.num_classes,
             image_size=self.budget.image_size,
             channels=self.data.channels,
         )
-        changed.load_state_dict(self.network.state_dict())
+        trained, fitting = self.network.state_dict(), changed.state_dict()
+        if {name: weight.shape for name, weight in trained.items()} != {n: w.shape for n, w in fitting.items()}:
+            return self.initial_logit_change(rewrite)
+        changed.load_state_dict(trained)
         return _relative(self._logits(self.network), self._logits(changed.to(self.device)))
 
     def initial_logit_change(self, rewrite: Rewrite) -> float:
@@ -56,18 +66,18 @@ class Probe:
         return _relative(before, after)
 
     def denominator_spread(self) -> float:
-        """Standard deviation over mean of the local response normalisation's denominator, the largest of the layers.
+        """Standard deviation over mean of the response normalisation's denominator, the largest of the layers.
 
         Zero where there is no such layer.
         """
         spreads: list[float] = []
 
         def record(layer: torch.nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            assert isinstance(layer, LocalResponseNorm)
+            assert isinstance(layer, ResponseNorm)
             denominator = layer.denominator(inputs[0])
             spreads.append(float(denominator.std() / denominator.mean()))
 
-        layers = [layer for layer in self.network.modules() if isinstance(layer, LocalResponseNorm)]
+        layers = [layer for layer in self.network.modules() if isinstance(layer, ResponseNorm)]
         handles = [layer.register_forward_hook(record) for layer in layers]
         self._logits(self.network)
         for handle in handles:
@@ -117,6 +127,30 @@ class Probe:
         gradients = torch.autograd.grad(F.cross_entropy(self.network(inputs), labels), weights)
         norms = [torch.stack([part.detach().norm() for part in parts]).norm() for parts in (weights, gradients)]
         return self.spec.weight_decay * float(norms[0] / norms[1])
+
+    def path_change(self, rewrite: Rewrite) -> float:
+        """Relative change of where eight steps along the schedule lead, from the trained weights, on one batch."""
+        changed = rewrite(self.spec)
+        return _relative(self._own_path, self._path(changed)) if changed != self.spec else 0.0
+
+    @functools.cached_property
+    def _own_path(self) -> Tensor:
+        return self._path(self.spec)
+
+    def _path(self, spec: Spec) -> Tensor:
+        """The weights after the steps less those before, in one row."""
+        network = copy.deepcopy(self.network).eval()
+        index = self.index[:STEP_BATCH]
+        inputs = self.training.augmented(index, self.training.draws(self.seed, 1))
+        labels = self.training.labels[index.to(self.device)]
+        optimizer, rate = optimizer_of(network, spec), Rate(spec)
+        for step in range(STEPS):
+            set_learning_rates(optimizer, rate.at(step / STEPS), done=step / STEPS)
+            optimizer.zero_grad(set_to_none=True)
+            F.cross_entropy(network(inputs), labels).backward()
+            optimizer.step()
+        moved = zip(network.parameters(), self.network.parameters(), strict=True)
+        return torch.cat([(new.detach() - old.detach()).flatten() for new, old in moved])
 
     def label_change(self, rewrite: Rewrite) -> float:
         """Share of the training labels that the rewrite makes different."""

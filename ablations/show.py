@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from ablations.names import unknown
 from ablations.registry import components, derive
 from ablations.types import Variant
 from models.layout import layout, macs, parameters
 from models.presets import PRESETS
-from models.spec import Spec, leaves
+from models.spec import Conv, Dense, Norm, Pool, Spec, leaves, sparse
 
-CLASSES = {"paper": 1000}  # what a preset is counted for; ten unless said otherwise
 WIDTH = 100  # characters a line
 LABEL = 12  # of which the label takes these
 
@@ -100,8 +102,37 @@ def difference(spec: Spec, reference: Spec) -> list[str]:
     """Each field in which `spec` departs from `reference`, as `blocks.0.kernel 5 (11)`.
 
     A value that every block or every hidden layer shares is one line, as `blocks.*.weight_std`.
+    Where the numbers of blocks differ, the blocks are listed instead of compared, as are hidden layers.
     """
-    here, there = leaves(spec), leaves(reference)
+    listed: list[str] = []
+    if len(spec.blocks) != len(reference.blocks):
+        listed += _listed("blocks", spec.blocks, len(reference.blocks))
+        spec = replace(spec, blocks=reference.blocks)
+    if len(spec.hidden) != len(reference.hidden):
+        listed += _listed("hidden", spec.hidden, len(reference.hidden))
+        spec = replace(spec, hidden=reference.hidden)
+    return [*listed, *_compared(spec, reference)]
+
+
+def _listed(name: str, parts: Sequence[Conv | Dense], count: int) -> list[str]:
+    """`blocks.2-3 channels=256 kernel=3 pad=1`, a line for each run of equal parts, after one with their number."""
+    lines = [f"{name} {len(parts)} of them ({count}):"]
+    first = 0
+    for part, run in itertools.groupby(parts):
+        last = first + len(list(run)) - 1
+        lines.append(f"{name}.{first if first == last else f'{first}-{last}'} {_settings(part)}")
+        first = last + 1
+    return lines
+
+
+def _settings(part: Conv | Dense) -> str:
+    values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+    changed = {name: values[name] for name in sparse(part)}
+    return " ".join(f"{name}={_word(value)}" for name, value in changed.items())
+
+
+def _compared(spec: Spec, reference: Spec) -> list[str]:
+    here, there = _folded(spec, reference), _folded(reference, spec)
     changed = {
         path: f"{_word(here.get(path, '-'))} ({_word(there.get(path, '-'))})"
         for path in [*here, *(path for path in there if path not in here)]
@@ -118,27 +149,48 @@ def difference(spec: Spec, reference: Spec) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
+def _folded(spec: Spec, other: Spec) -> dict[str, object]:
+    """The leaves of `spec`, but a norm or pool that `other` lacks as one, `blocks.0.norm`."""
+    missing = {path for path, value in leaves(other).items() if value is None}
+    folded: dict[str, object] = {}
+    for path, value in leaves(spec).items():
+        whole = path.rpartition(".")[0]
+        if whole in missing:
+            _, block, slot = whole.split(".")
+            folded[whole] = getattr(spec.blocks[int(block)], slot)
+        else:
+            folded[path] = value
+    return folded
+
+
 def _starred(path: str) -> str:
     return ".".join("*" if part.isdigit() else part for part in path.split("."))
 
 
 def _word(value: object) -> str:
+    if isinstance(value, Pool):
+        return f"{value.kind}_{value.size}/{value.stride}" + "_ceil" * value.ceil
+    if isinstance(value, Norm):
+        return f"{value.kind}(size={value.size},alpha={value.alpha:g},k={value.k:g})"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _no_ops(name: str) -> str:
     """The levels that change nothing in some preset, which a study refuses."""
-    found = [
-        f"{level} in {preset.name}"
-        for level in components()[name].levels
-        for preset in PRESETS.values()
-        if derive(preset.spec, Variant(departures=((name, level),))) == preset.spec
-    ]
-    return ", ".join(found)
+    found: list[str] = []
+    for level in components()[name].levels:
+        variant = Variant(departures=((name, level),))
+        idle = [preset.name for preset in PRESETS.values() if derive(preset.spec, variant) == preset.spec]
+        if idle:
+            found.append(f"{level} in {', '.join(idle)}")
+    return "; ".join(found)
 
 
 def _preset(name: str) -> Rows:
-    preset, classes = PRESETS[name], CLASSES.get(name, 10)
+    preset = PRESETS[name]
+    classes = preset.classes
     size = preset.spec.image_size
     layers = layout(preset.spec, num_classes=classes, image_size=size)
     departures = difference(preset.spec, PRESETS["paper"].spec)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ablations.data.augment import Draws, centre, crop, draw, to_input
 from ablations.data.load import Data, held_out, stratified
-from ablations.names import unknown
+from ablations.optimizers import Rate, optimizer_of, set_learning_rates
 from ablations.streams import CPU, streams
 from ablations.types import Budget
 from models.init import initialise
@@ -25,14 +25,6 @@ from models.spec import Spec
 
 EVALUATION_BATCH = 500
 CHECK_EVERY = 50  # steps between looks for a diverged loss, each of which waits for the device
-
-# Fraction of the training that is done -> factor of the learning rate.
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda done: 1.0,
-    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
-    # Net #145 divided by ten after epochs 25, 51 and 79 of 91 (the released parameter file).
-    "step": lambda done: 0.1 ** sum(done >= epoch / 91 for epoch in (25, 51, 79)),
-}
 
 Row = dict[str, float]
 
@@ -149,17 +141,6 @@ def start(spec: Spec, *, seed: int, budget: Budget, data: Data, device: torch.de
     return network.to(memory_format=torch.channels_last)  # pools are several times faster
 
 
-def optimizer_of(network: Network, spec: Spec) -> torch.optim.SGD:
-    """SGD with momentum; decay on weights only, as the released code has it."""
-    weights = [weight for weight in network.parameters() if weight.dim() > 1]
-    biases = [bias for bias in network.parameters() if bias.dim() == 1]
-    groups = [
-        {"params": weights, "weight_decay": spec.weight_decay},
-        {"params": biases, "weight_decay": 0.0},
-    ]
-    return torch.optim.SGD(groups, lr=spec.learning_rate, momentum=spec.momentum, fused=True)
-
-
 def train(
     spec: Spec,
     *,
@@ -173,28 +154,29 @@ def train(
 
     The draws depend on the seed and their role alone, so two specs under one seed see the same
     images in the same order and start from the same weights where their shapes agree.
-    Raises DivergedError when the loss stops being finite.
+    Raises DivergedError when the loss stops being finite, and ValueError on a recipe that the budget does not allow.
     """
-    if spec.schedule not in SCHEDULES:
-        raise unknown("schedule", spec.schedule, SCHEDULES)
+    budget.check(spec)
     training, evaluation = split_examples(spec, seed=seed, budget=budget, data=data, device=device)
     network = start(spec, seed=seed, budget=budget, data=data, device=device)
-    optimizer = optimizer_of(network, spec)
+    optimizer, rate = optimizer_of(network, spec), Rate(spec)
     curve: list[Row] = []
     for epoch in range(1, budget.epochs + 1):
         began = time.perf_counter()
-        loss, error = _train_epoch(network, optimizer, training, seed, epoch, budget)
+        seen = training if (epoch - 1) / budget.epochs < spec.pca_until else _without_noise(training)
+        loss, error, last_rate = _train_epoch(network, optimizer, rate, seen, seed, epoch, budget)
         if not math.isfinite(loss):
             raise DivergedError(epoch, tuple(curve))
         seconds = time.perf_counter() - began
         evaluated, outcomes = evaluate(network, evaluation)
+        rate.observe(evaluated["top1_error_percent"])
         curve.append(
             {
                 "epoch": epoch,
                 "train_loss": loss,
                 "train_top1_error_percent": error,
                 **{f"{budget.evaluate_on}_{name}": value for name, value in evaluated.items()},
-                "learning_rate": optimizer.param_groups[0]["lr"],
+                "learning_rate": last_rate,
                 "images_per_second": training.count / seconds,
                 "seconds_per_epoch": seconds,
             }
@@ -202,6 +184,10 @@ def train(
         report(curve[-1])
     _add_gap(curve[-1], network, training, evaluation, budget.evaluate_on)
     return Trained(network=network, curve=tuple(curve), outcomes=outcomes)
+
+
+def _without_noise(training: Examples) -> Examples:
+    return replace(training, spec=replace(training.spec, pca_jitter=0.0))
 
 
 def _add_gap(row: Row, network: Network, training: Examples, evaluation: Examples, evaluate_on: str) -> None:
@@ -213,17 +199,24 @@ def _add_gap(row: Row, network: Network, training: Examples, evaluation: Example
 
 
 def _train_epoch(
-    network: Network, optimizer: torch.optim.SGD, training: Examples, seed: int, epoch: int, budget: Budget
-) -> tuple[float, float]:
-    """Mean loss and top-1 error in percent over the epoch, as training saw it; nan at the first sign of divergence."""
-    spec = training.spec
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    rate: Rate,
+    training: Examples,
+    seed: int,
+    epoch: int,
+    budget: Budget,
+) -> tuple[float, float, float]:
+    """Mean loss and top-1 error in percent over the epoch, as training saw it, and the last learning rate.
+
+    All nan at the first sign of divergence.
+    """
     network.train()
     steps = math.ceil(training.count / budget.batch_size)
     total = torch.zeros(2, device=training.labels.device)
     for step, (images, labels) in enumerate(batches(training, seed, epoch, budget.batch_size)):
         done = (epoch - 1 + step / steps) / budget.epochs
-        for group in optimizer.param_groups:
-            group["lr"] = spec.learning_rate * SCHEDULES[spec.schedule](done)
+        set_learning_rates(optimizer, rate.at(done), done=done)
         logits = network(images)
         loss = F.cross_entropy(logits, labels)
         optimizer.zero_grad(set_to_none=True)
@@ -232,9 +225,9 @@ def _train_epoch(
         wrong = (logits.detach().argmax(1) != labels).sum()
         total += torch.stack([loss.detach() * len(labels), wrong])
         if step % CHECK_EVERY == 0 and not math.isfinite(float(total[0])):
-            return math.nan, math.nan
+            return math.nan, math.nan, math.nan
     mean_loss, error = (total / training.count).tolist()
-    return mean_loss, 100 * error
+    return mean_loss, 100 * error, rate.at(done)
 
 
 def batches(training: Examples, seed: int, epoch: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:

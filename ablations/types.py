@@ -103,6 +103,13 @@ class Budget:
     image_size: int  # pixels a side that the network sees
     evaluate_on: str = "test"  # or "validation", held out of training, for anything that is chosen
 
+    def check(self, spec: Spec) -> None:
+        """Raises ValueError when the recipe of `spec` would let the test images choose its learning rate."""
+        if spec.schedule == "plateau" and self.evaluate_on != "validation":
+            raise ValueError(
+                "the schedule 'plateau' lowers the rate by the validation error, so it needs --evaluate-on validation"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:

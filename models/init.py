@@ -11,31 +11,39 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from models.layers import Dropout
-from models.network import Network
-from models.spec import Spec
+from models.layers import Dropout, LocalConv2d
+from models.network import Network, choose
+from models.spec import Conv, Dense, Spec, described
 
 Stream = Callable[[str, torch.device], torch.Generator]
+Weighted = nn.Conv2d | LocalConv2d | nn.Linear
+
+CPU = torch.device("cpu")
+
+# Unit normal draws, fan-in, fan-out -> weights.  All start from the same draws, so that two schemes
+# give weights of the same order and differ in their distribution alone.
+INITS: dict[str, Callable[[Tensor, int, int], Tensor]] = {
+    # He et al. 2015, arXiv 1502.01852, equation 10.
+    "kaiming": lambda draw, fan_in, fan_out: draw * (2 / fan_in) ** 0.5,
+    # Glorot and Bengio 2010, equation 16; Keras' default.
+    "glorot": lambda draw, fan_in, fan_out: _uniform(draw) * (6 / (fan_in + fan_out)) ** 0.5,
+    # What nn.Conv2d and nn.Linear draw for themselves: uniform within 1 / sqrt(fan-in), biases too.
+    "torch_default": lambda draw, fan_in, fan_out: _uniform(draw) * fan_in**-0.5,
+}
 
 
 @torch.no_grad()
 def initialise(network: Network, spec: Spec, stream: Stream, device: torch.device) -> Network:
     """`network` on `device`, its weights and its dropout streams drawn from `stream(role, device)`.
 
-    Weights are N(0, weight_std), or N(0, 2 / fan-in) where it is None (He et al. 2015); biases are
-    constant.  Weights are drawn on the CPU, so that every device starts from the same ones.
+    Weights are N(0, weight_std), or as INITS[spec.weight_init] has them where it is None; biases are
+    constant, but for "torch_default", which spreads them about that constant.  Weights are drawn on
+    the CPU, so that every device starts from the same ones.
     """
-    cpu = torch.device("cpu")
-    for block, conv in zip(spec.blocks, network.features, strict=True):
-        name = f"init/{_name_of(network.features, conv)}"
-        layer = conv.get_submodule("conv")
-        assert isinstance(layer, nn.Conv2d)
-        _fill(layer, _grouped_draw(layer, stream(name, cpu)), block.weight_std, block.bias)
-    linears = [(name, layer) for name, layer in network.classifier.named_children() if isinstance(layer, nn.Linear)]
-    choices = [*((dense.weight_std, dense.bias) for dense in spec.hidden), (spec.classifier_weight_std, 0.0)]
-    for (name, linear), (weight_std, bias) in zip(linears, choices, strict=True):
-        draw = torch.randn(linear.weight.shape, generator=stream(f"init/{name}", cpu))
-        _fill(linear, draw, weight_std, bias)
+    for name, part in described(spec).items():
+        layer = network.get_submodule(f"features.{name}.conv" if isinstance(part, Conv) else f"classifier.{name}")
+        assert isinstance(layer, Weighted)
+        _fill(layer, part, name, spec.weight_init, stream)
     network.to(device)
     for name, module in network.named_modules():
         if isinstance(module, Dropout):
@@ -43,23 +51,39 @@ def initialise(network: Network, spec: Spec, stream: Stream, device: torch.devic
     return network
 
 
-def _grouped_draw(layer: nn.Conv2d, generator: torch.Generator) -> Tensor:
-    """Unit normals of the layer's shape: the block diagonal of what a dense layer would draw.
-
-    (out, in / groups, k, k); row block g of the dense (out, in, k, k) keeps its columns of group g.
-    """
-    shape = (layer.out_channels, layer.in_channels, *layer.kernel_size)
-    dense = torch.randn(shape, generator=generator)
-    rows, columns = dense.chunk(layer.groups, dim=0), layer.in_channels // layer.groups
-    return torch.cat([row[:, g * columns : (g + 1) * columns] for g, row in enumerate(rows)])
-
-
-def _fill(layer: nn.Conv2d | nn.Linear, draw: Tensor, weight_std: float | None, bias: float) -> None:
-    fan_in = layer.weight[0].numel()
-    layer.weight.copy_(draw * ((2 / fan_in) ** 0.5 if weight_std is None else weight_std))
+def _fill(layer: Weighted, part: Conv | Dense, name: str, scheme: str, stream: Stream) -> None:
+    area, outputs = (part.kernel**2, part.channels) if isinstance(part, Conv) else (1, len(layer.weight))
+    fan_in = layer.weight[0].numel() // (outputs if isinstance(layer, LocalConv2d) else 1)
+    draw = _unit_draw(layer, part, stream(f"init/{name}", CPU))
     assert layer.bias is not None
-    layer.bias.fill_(bias)
+    layer.bias.fill_(part.bias)
+    if part.weight_std is not None:
+        layer.weight.copy_(draw * part.weight_std)
+        return
+    layer.weight.copy_(choose("weight_init", scheme, INITS)(draw, fan_in, outputs * area))
+    if scheme == "torch_default":
+        layer.bias.add_(
+            _uniform(torch.randn(layer.bias.shape, generator=stream(f"init/{name}/bias", CPU))) * fan_in**-0.5
+        )
 
 
-def _name_of(parent: nn.Module, child: nn.Module) -> str:
-    return next(name for name, module in parent.named_children() if module is child)
+def _unit_draw(layer: Weighted, part: Conv | Dense, generator: torch.Generator) -> Tensor:
+    """Unit normals of the weights' shape; of a grouped layer, the block diagonal of the dense layer's draw.
+
+    (.., out, in / groups, k, k); row block g of the dense (.., out, in, k, k) keeps its columns of
+    group g.  A locally connected layer has its positions in front.
+    """
+    if isinstance(part, Dense):
+        return torch.randn(layer.weight.shape, generator=generator)
+    assert not isinstance(layer, nn.Linear)
+    positions = layer.weight.shape[:1] if isinstance(layer, LocalConv2d) else ()
+    dense = torch.randn((*positions, part.channels, layer.in_channels, part.kernel, part.kernel), generator=generator)
+    columns = layer.in_channels // part.groups
+    rows = dense.chunk(part.groups, dim=-4)
+    kept = [row.narrow(-3, group * columns, columns) for group, row in enumerate(rows)]
+    return torch.cat(kept, dim=-4).reshape(layer.weight.shape)
+
+
+def _uniform(draw: Tensor) -> Tensor:
+    """Uniform in (-1, 1) from unit normals, in their order: twice their distribution function, minus one."""
+    return torch.erf(draw / 2**0.5)

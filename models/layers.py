@@ -11,12 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.spec import Norm, Pool
+from models.spec import Conv, Norm, Pool
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": lambda: nn.ReLU(inplace=False),
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
+    "leaky_relu": lambda: nn.LeakyReLU(0.01),  # Maas et al. 2013
+    "elu": nn.ELU,  # Clevert et al. 2016, arXiv 1511.07289
+    "gelu": nn.GELU,  # Hendrycks and Gimpel 2016, arXiv 1606.08415
+    "silu": nn.SiLU,  # the same paper, section 4
     "none": nn.Identity,
 }
 
@@ -66,30 +70,67 @@ def _power(denominator: Tensor, beta: float) -> Tensor:
     return denominator.pow(-beta)
 
 
-class LocalResponseNorm(nn.Module):
+class ResponseNorm(nn.Module):
+    """What both normalisations share: `denominator`, whose spread tells whether the layer is active."""
+
+    def __init__(self, norm: Norm, neighbours: int) -> None:
+        super().__init__()
+        self.norm = norm
+        self.a = norm.alpha / neighbours if norm.alpha_over_size else norm.alpha
+
+    def sums(self, x: Tensor) -> Tensor:
+        """The sum of squares over the neighbours of every element; the same shape as `x`."""
+        raise NotImplementedError
+
+    def denominator(self, x: Tensor) -> Tensor:
+        """(k + a * sum)^beta, the divisor of every element; the same shape as `x`."""
+        return self.sums(x).mul(self.a).add(self.norm.k).pow(self.norm.beta)
+
+
+class LocalResponseNorm(ResponseNorm):
     """Local response normalisation across channels (3.3): (B, C, H, W) -> (B, C, H, W).
 
     With `alpha_over_size`, alpha is divided by n: the original code and torch do, the formula of
-    3.3 does not.  `denominator` gives k + a * sum, whose spread tells whether the layer is active.
+    3.3 does not.
     """
 
     def __init__(self, norm: Norm) -> None:
-        super().__init__()
-        self.norm = norm
-        self.a = norm.alpha / norm.size if norm.alpha_over_size else norm.alpha
+        super().__init__(norm, neighbours=norm.size)
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` * (k + a * sum)^-beta; the same shape as `x`."""
         y: Tensor = _Lrn.apply(x, self.norm.size, self.a, self.norm.beta, self.norm.k)
         return y
 
-    def denominator(self, x: Tensor) -> Tensor:
-        """(k + a * sum)^beta, the divisor of every element; the same shape as `x`."""
-        return F.conv2d(x * x, _band(x, self.norm.size)).mul(self.a).add(self.norm.k).pow(self.norm.beta)
+    def sums(self, x: Tensor) -> Tensor:
+        """The sum of squares over the n channels round each; the same shape as `x`."""
+        return F.conv2d(x * x, _band(x, self.norm.size))
+
+
+class SameMapNorm(ResponseNorm):
+    """Response normalisation over a square window within each map: (B, C, H, W) -> (B, C, H, W).
+
+    The original code has one after conv2 that the paper does not mention, and divides alpha by the
+    window's area.  What lies outside the map counts as zero.
+    """
+
+    def __init__(self, norm: Norm) -> None:
+        super().__init__(norm, neighbours=norm.size**2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` * (k + a * sum)^-beta; the same shape as `x`."""
+        return x * _power(self.sums(x).mul(self.a).add(self.norm.k), self.norm.beta)
+
+    def sums(self, x: Tensor) -> Tensor:
+        """The sum of squares over the window round each pixel; the same shape as `x`."""
+        front, behind = self.norm.size // 2, (self.norm.size - 1) // 2
+        padded = F.pad(x * x, (front, behind, front, behind))
+        return F.avg_pool2d(padded, self.norm.size, stride=1).mul(self.norm.size**2)
 
 
 NORMS: dict[str, Callable[[Norm, int], nn.Module]] = {
     "lrn": lambda norm, channels: LocalResponseNorm(norm),
+    "same_map": lambda norm, channels: SameMapNorm(norm),
     "batch": lambda norm, channels: nn.BatchNorm2d(channels),
 }
 
@@ -99,6 +140,33 @@ POOLS: dict[str, Callable[[Pool], nn.Module]] = {
         pool.size, pool.stride, pool.pad, ceil_mode=pool.ceil, count_include_pad=False
     ),
 }
+
+
+class LocalConv2d(nn.Module):
+    """A convolution whose weights are not shared between positions: (B, C, H, W) -> (B, O, h, w).
+
+    P = h * w positions, I = C / groups * kernel^2 inputs of each.  The CIFAR-10 networks of 3.3 end
+    in two of these; each position has biases of its own too.
+    """
+
+    def __init__(self, channels: int, block: Conv, map_size: int) -> None:
+        super().__init__()
+        positions, inputs = map_size**2, channels // block.groups * block.kernel**2
+        self.in_channels, self.block, self.map_size = channels, block, map_size
+        # Three dimensions: torch moves four into channels_last, which would slow the product down.
+        self.weight = nn.Parameter(torch.zeros(positions, block.channels, inputs))
+        # One dimension, like every other bias: that is how decay tells them from weights.
+        self.bias = nn.Parameter(torch.zeros(block.channels * positions))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The sum over each position's window of its own weights times the inputs, plus its own bias."""
+        block, side = self.block, self.map_size
+        windows = F.unfold(x, block.kernel, padding=block.pad, stride=block.stride)  # (B, C * kernel^2, P)
+        windows = windows.unflatten(1, (block.groups, -1))  # (B, groups, I, P)
+        weight = self.weight.unflatten(1, (block.groups, -1))  # (P, groups, O / groups, I)
+        y = torch.einsum("bgip,pgoi->bgop", windows, weight).flatten(1, 2)  # (B, O, P)
+        y = y + self.bias.view(block.channels, -1)
+        return y.view(-1, block.channels, side, side)
 
 
 class Dropout(nn.Module):

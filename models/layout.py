@@ -9,17 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.spec import Pool, Spec
+from models.spec import Conv, Pool, Spec
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """One layer with weights: its input and output map, and what it costs for one image."""
+    """One layer with weights: its input and output map, and what it costs for one image.
+
+    A removed layer keeps its place, hands on what it reads, and has no weights.
+    """
 
     name: str  # conv1.., fc6.., the paper's numbering
     inputs: int  # channels or features read
     outputs: int
-    map_size: int  # side of the map it writes, before pooling; 1 for a fully connected layer
+    input_size: int  # side of the map it reads; 1 for a fully connected layer, as of those below
+    map_size: int  # side of the map it writes, before pooling
     pooled_size: int  # side after pooling
     weights: int
     biases: int
@@ -40,49 +44,63 @@ def layout(spec: Spec, *, num_classes: int, image_size: int, channels: int = 3) 
     layers: list[Layer] = []
     size = image_size
     for number, block in enumerate(spec.blocks, start=1):
-        name = f"conv{number}"
+        layer = _convolution(f"conv{number}", block, channels, size, image_size)
+        layers.append(layer)
+        channels, size = layer.outputs, layer.pooled_size
+    features = channels * (spec.adaptive_pool or size) ** 2
+    widths = [*((layer.features, layer.removed) for layer in spec.hidden), (num_classes, False)]
+    for number, (width, removed) in enumerate(widths, start=len(layers) + 1):
+        layers.append(_linear(f"fc{number}", features, width, removed))
+        features = layers[-1].outputs
+    return tuple(layers)
+
+
+def _convolution(name: str, block: Conv, channels: int, size: int, image_size: int) -> Layer:
+    """The layer of a block that reads `channels` maps of side `size`."""
+    outputs, map_size, weights, biases, positions = channels, size, 0, 0, 1
+    if not block.removed:
         if channels % block.groups or block.channels % block.groups:
             raise ValueError(f"{name}: {block.groups} groups do not divide {channels} -> {block.channels} channels")
-        before = size
-        size = _windows(before, block.kernel, block.stride, block.pad, ceil=False)
-        pooled = pooled_size(size, block.pool) if block.pool else size
-        if size < 1 or pooled < 1:
-            raise ValueError(
-                f"image size {image_size} is too small: {name} reads a {before}x{before} map "
-                f"and would write a {max(size, 0)}x{max(size, 0)} one, {max(pooled, 0)}x{max(pooled, 0)} after pooling"
-            )
-        weights = block.channels * channels // block.groups * block.kernel**2
-        affine = 2 * block.channels if block.norm and block.norm.kind == "batch" else 0
-        layers.append(
-            Layer(
-                name=name,
-                inputs=channels,
-                outputs=block.channels,
-                map_size=size,
-                pooled_size=pooled,
-                weights=weights,
-                biases=block.channels + affine,
-                macs=weights * size**2,
-            )
+        outputs = block.channels
+        map_size = _windows(size, block.kernel, block.stride, block.pad, ceil=block.ceil)
+        weights = outputs * channels // block.groups * block.kernel**2  # of one position
+        # Weights that are not shared are there once a position.
+        positions = map_size**2 if block.local else 1
+        batch_norms = sum(norm.kind == "batch" for norm in (block.norm, block.extra_norm) if norm)
+        biases = outputs * positions + 2 * outputs * batch_norms
+    pooled = pooled_size(map_size, block.pool) if block.pool else map_size
+    if map_size < 1 or pooled < 1:
+        raise ValueError(
+            f"image size {image_size} is too small: {name} reads a {size}x{size} map and would write "
+            f"a {max(map_size, 0)}x{max(map_size, 0)} one, {max(pooled, 0)}x{max(pooled, 0)} after pooling"
         )
-        channels, size = block.channels, pooled
-    features = channels * size**2
-    for number, outputs in enumerate([*(layer.features for layer in spec.hidden), num_classes], len(layers) + 1):
-        weights = features * outputs
-        layers.append(
-            Layer(
-                name=f"fc{number}",
-                inputs=features,
-                outputs=outputs,
-                map_size=1,
-                pooled_size=1,
-                weights=weights,
-                biases=outputs,
-                macs=weights,
-            )
-        )
-        features = outputs
-    return tuple(layers)
+    return Layer(
+        name=name,
+        inputs=channels,
+        outputs=outputs,
+        input_size=size,
+        map_size=map_size,
+        pooled_size=pooled,
+        weights=weights * positions,
+        biases=biases,
+        macs=weights * map_size**2,
+    )
+
+
+def _linear(name: str, inputs: int, width: int, removed: bool) -> Layer:
+    outputs = inputs if removed else width
+    weights = 0 if removed else inputs * outputs
+    return Layer(
+        name=name,
+        inputs=inputs,
+        outputs=outputs,
+        input_size=1,
+        map_size=1,
+        pooled_size=1,
+        weights=weights,
+        biases=0 if removed else outputs,
+        macs=weights,
+    )
 
 
 def parameters(layers: Sequence[Layer]) -> int:
@@ -100,6 +118,11 @@ def pooled_size(size: int, pool: Pool) -> int:
     out = _windows(size, pool.size, pool.stride, pool.pad, ceil=pool.ceil)
     # With rounding up, a window that would start in the padding behind the map is dropped.
     return out - 1 if pool.ceil and (out - 1) * pool.stride >= size + pool.pad else out
+
+
+def border_behind(layer: Layer, block: Conv) -> int:
+    """Pixels of zeros to the right and below that rounding the map size up reads, beyond the padding."""
+    return max(0, (layer.map_size - 1) * block.stride + block.kernel - layer.input_size - 2 * block.pad)
 
 
 def _windows(size: int, kernel: int, stride: int, pad: int, *, ceil: bool) -> int:

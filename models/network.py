@@ -10,8 +10,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from models.layers import ACTIVATIONS, NORMS, POOLS, Dropout
-from models.layout import Layer, layout
+from models.layers import ACTIVATIONS, NORMS, POOLS, Dropout, LocalConv2d
+from models.layout import Layer, border_behind, layout
 from models.spec import Conv, Spec
 
 T = TypeVar("T")
@@ -27,15 +27,16 @@ class Network(nn.Module):
     drawn and compared by name: `features.conv1.conv`, `classifier.fc6`.
     """
 
-    def __init__(self, features: nn.Sequential, classifier: nn.Sequential) -> None:
+    def __init__(self, features: nn.Sequential, adaptive_pool: nn.Module, classifier: nn.Sequential) -> None:
         super().__init__()
         self.features = features
+        self.adaptive_pool = adaptive_pool
         self.classifier = classifier
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes) of images (B, C, H, W)."""
         # Flattened channel-first whatever the memory layout, so that fc6 means the same in both.
-        logits: Tensor = self.classifier(self.features(images).flatten(1))
+        logits: Tensor = self.classifier(self.adaptive_pool(self.features(images)).flatten(1))
         return logits
 
 
@@ -55,36 +56,52 @@ def build(spec: Spec, *, num_classes: int, image_size: int, channels: int = 3) -
 def _assemble(spec: Spec, layers: Sequence[Layer]) -> Network:
     features: OrderedDict[str, nn.Module] = OrderedDict()
     for layer, block in zip(layers, spec.blocks, strict=False):
-        features[layer.name] = _block(block, layer.inputs)
+        features[layer.name] = _block(block, layer)
     classifier: OrderedDict[str, nn.Module] = OrderedDict()
     for layer, dense in zip(layers[len(spec.blocks) :], spec.hidden, strict=False):
+        if dense.removed:
+            continue
         dropout = Dropout(dense.dropout, spec.dropout_rescale)
         if dense.dropout and spec.dropout_place == "before":
             classifier[f"{layer.name}_dropout"] = dropout
         classifier[layer.name] = nn.Linear(layer.inputs, layer.outputs)
-        classifier[f"{layer.name}_activation"] = _choose("activation", dense.activation, ACTIVATIONS)()
+        classifier[f"{layer.name}_activation"] = choose("activation", dense.activation, ACTIVATIONS)()
         if dense.dropout and spec.dropout_place == "after":
             classifier[f"{layer.name}_dropout"] = dropout
     classifier[layers[-1].name] = nn.Linear(layers[-1].inputs, layers[-1].outputs)
-    return Network(nn.Sequential(features), nn.Sequential(classifier))
+    adaptive = nn.AdaptiveAvgPool2d(spec.adaptive_pool) if spec.adaptive_pool else nn.Identity()
+    return Network(nn.Sequential(features), adaptive, nn.Sequential(classifier))
 
 
-def _block(block: Conv, inputs: int) -> nn.Sequential:
+def _block(block: Conv, layer: Layer) -> nn.Sequential:
     if sorted(block.order) != sorted(SLOTS):
         raise ValueError(f"order is {block.order!r}; it must hold each of {', '.join(SLOTS)} once")
     parts: OrderedDict[str, nn.Module] = OrderedDict()
-    parts["conv"] = nn.Conv2d(inputs, block.channels, block.kernel, block.stride, block.pad, groups=block.groups)
-    for slot in block.order:
+    if not block.removed and (behind := border_behind(layer, block)):
+        parts["border"] = nn.ZeroPad2d((0, behind, 0, behind))
+    if not block.removed:
+        parts["conv"] = _convolution(block, layer)
+    # Of a removed block only the pooling stays, so that the maps keep their sizes.
+    for slot in ["pool"] if block.removed else block.order:
         if slot == "activation":
-            parts[slot] = _choose("activation", block.activation, ACTIVATIONS)()
-        elif slot == "norm" and block.norm:
-            parts[slot] = _choose("norm", block.norm.kind, NORMS)(block.norm, block.channels)
+            parts[slot] = choose("activation", block.activation, ACTIVATIONS)()
+        elif slot == "norm":
+            for name, norm in (("norm", block.norm), ("extra_norm", block.extra_norm)):
+                if norm:
+                    parts[name] = choose("norm", norm.kind, NORMS)(norm, block.channels)
         elif slot == "pool" and block.pool:
-            parts[slot] = _choose("pool", block.pool.kind, POOLS)(block.pool)
+            parts[slot] = choose("pool", block.pool.kind, POOLS)(block.pool)
     return nn.Sequential(parts)
 
 
-def _choose(slot: str, name: str, table: Mapping[str, T]) -> T:
+def _convolution(block: Conv, layer: Layer) -> nn.Module:
+    if block.local:
+        return LocalConv2d(layer.inputs, block, layer.map_size)
+    return nn.Conv2d(layer.inputs, block.channels, block.kernel, block.stride, block.pad, groups=block.groups)
+
+
+def choose(slot: str, name: str, table: Mapping[str, T]) -> T:
+    """`table[name]`.  Raises ValueError with the allowed names of the slot and the nearest."""
     if name not in table:
         raise _unknown(slot, name, table)
     return table[name]

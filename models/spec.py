@@ -17,14 +17,15 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Norm:
-    """A normalisation: local response normalisation (3.3) or batch normalisation."""
+    """A normalisation: local response normalisation (3.3), across maps or within one, or batch normalisation."""
 
     kind: str = "lrn"  # a key of models.layers.NORMS
-    size: int = 5  # n, adjacent channels; 3.3 gives 5
+    size: int = 5  # n, adjacent channels; 3.3 gives 5.  For "same_map" the side of a window in pixels
     alpha: float = 1e-4  # 3.3 gives 1e-4, for activations of raw 0-255 pixels
     beta: float = 0.75  # 3.3
     k: float = 2.0  # 3.3
-    alpha_over_size: bool = True  # the code and torch divide alpha by n, the formula of 3.3 does not
+    # The code and torch divide alpha by n (by n^2 for "same_map"); the formula of 3.3 does not.
+    alpha_over_size: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +47,19 @@ class Conv:
     kernel: int  # pixels
     stride: int = 1  # pixels
     pad: int = 0  # pixels
+    ceil: bool = False  # round the map size up, with zeros to the right and below, as the code does
+    local: bool = False  # locally connected: every position has weights of its own (the CIFAR-10 nets of 3.3)
     groups: int = 1  # 2 where the paper's two GPUs do not talk (3.2)
     activation: str = "relu"  # a key of models.layers.ACTIVATIONS
     norm: Norm | None = None
+    extra_norm: Norm | None = None  # directly after `norm`; the code has one within maps after conv2
     pool: Pool | None = None
     order: tuple[str, ...] = ("activation", "norm", "pool")
-    weight_std: float | None = None  # None: Kaiming normal over the fan-in (He et al. 2015); 5 gives .01
+    weight_std: float | None = None  # of the initial normal weights; 5 gives .01.  None: as Spec.weight_init says
     bias: float = 0.0  # initial value; 5 gives 1 for conv 2, 4, 5
+    decay_factor: float = 1.0  # times Spec.weight_decay
+    frozen_from: float = 1.0  # share of the training from which its learning rate is zero; the code: 72/91 for conv1
+    removed: bool = False  # left out but for its pooling; the other layers keep their names (7, Zeiler and Fergus 2014)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +69,10 @@ class Dense:
     features: int
     activation: str = "relu"
     dropout: float = 0.0  # probability of zeroing (4.2 gives .5)
-    weight_std: float | None = None
+    weight_std: float | None = None  # as in Conv
     bias: float = 0.0  # initial value; 5 gives 1
+    decay_factor: float = 1.0  # times Spec.weight_decay
+    removed: bool = False  # left out; the other layers keep their names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +81,14 @@ class Spec:
 
     # Network.
     blocks: tuple[Conv, ...]
+    adaptive_pool: int = 0  # side to which the last map is averaged, whatever its size (torchvision: 6); 0: not
     hidden: tuple[Dense, ...]
     dropout_place: str = "after"  # "after" a hidden layer (4.2) or "before" it (torchvision)
     dropout_rescale: str = "train"  # divide by the keep rate in "train", or multiply by it in "test" (4.2)
-    classifier_weight_std: float | None = None
+    weight_init: str = "kaiming"  # where a weight_std is None: a key of models.init.INITS
+    classifier_weight_std: float | None = None  # of the last layer, as in Conv
+    classifier_bias: float = 0.0  # initial value
+    classifier_decay_factor: float = 1.0  # times weight_decay
 
     # Data treatment; applied in this order.
     image_size: int  # pixels a side that the network sees, unless the budget says otherwise
@@ -86,15 +99,39 @@ class Spec:
     mean_image: bool = False  # subtract the mean image (2) rather than the mean colour
     pca_jitter: float = 0.1  # std of the random weights of the principal components (4.1); 0 is off
     pca_unit: str = "std"  # components scaled by their "std" (the code) or their "variance" (copies)
+    pca_until: float = 1.0  # share of the training after which there is no colour noise; the code: 67/91
+    pca_divisor: float = 1.0  # training images are divided by it after the noise is added; the code: 1.1
     unit_scale: bool = True  # divide by the pixels' standard deviation; False keeps the raw scale (2)
 
     # Recipe.
+    optimizer: str = "sgd"  # a key of ablations.optimizers.OPTIMIZERS
     learning_rate: float
-    momentum: float = 0.9  # 5
-    weight_decay: float = 5e-4  # 5; on weights only, as in the code
-    schedule: str = "cosine"  # a key of ablations.train.SCHEDULES
+    bias_lr_factor: float = 1.0  # learning rate of biases over that of weights; the code: 2
+    momentum: float = 0.9  # 5; of Adam, the decay of the first moment
+    weight_decay: float = 5e-4  # 5; on weights only, as in the code, unless decay_biases
+    decay_biases: bool = False  # torch does
+    schedule: str = "cosine"  # a key of ablations.optimizers.SCHEDULES
     shuffled_labels: float = 0.0  # share of training labels permuted among themselves
     stream_salt: str = ""  # salts every random stream: same distributions, new draws
+
+
+def described(spec: Spec) -> dict[str, Conv | Dense]:
+    """What describes each layer with weights, by the layer's name: conv1.., fc6.., the paper's numbering.
+
+    The last layer, the classifier, is a `Dense` of 0 features: the data set says how many classes there are.
+    """
+    last = Dense(
+        features=0,
+        weight_std=spec.classifier_weight_std,
+        bias=spec.classifier_bias,
+        decay_factor=spec.classifier_decay_factor,
+    )
+    parts: tuple[Conv | Dense, ...] = (*spec.blocks, *spec.hidden, last)
+    return {
+        f"{'conv' if isinstance(part, Conv) else 'fc'}{number}": part
+        for number, part in enumerate(parts, start=1)
+        if not part.removed
+    }
 
 
 def leaves(spec: Spec) -> dict[str, Any]:
@@ -143,6 +180,7 @@ def spec_from_dict(record: Mapping[str, Any]) -> Spec:
 def _conv_from_dict(record: Mapping[str, Any]) -> Conv:
     block = dict(record)
     block["norm"] = Norm(**block["norm"]) if block["norm"] else None
+    block["extra_norm"] = Norm(**block["extra_norm"]) if block.get("extra_norm") else None
     block["pool"] = Pool(**block["pool"]) if block["pool"] else None
     block["order"] = tuple(block["order"])
     return Conv(**block)

@@ -23,7 +23,11 @@ PLANNING = [
     "models.presets",
     "models.spec",
 ]
-MODELS = sorted(f"models.{path.stem}" for path in (ROOT / "models").glob("*.py") if path.stem != "__init__")
+MODELS = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in (ROOT / "models").rglob("*.py")
+    if path.stem != "__init__"
+)
 
 
 @cache

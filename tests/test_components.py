@@ -117,11 +117,14 @@ def test_two_components_commute_or_conflict_over_fields_that_both_touch(
 def test_the_headline_components_can_all_be_combined(preset: str) -> None:
     from ablations.grids import HEADLINE
 
-    headline = [departure for departure in FIRST_LEVELS if departure[0] in HEADLINE]
-    assert len(headline) == len(HEADLINE) == 6
-    reasons = [conflict(PRESETS[preset].spec, one, two) for one, two in itertools.combinations(headline, 2)]
-    assert reasons == [None] * 15
-    assert len({departed(PRESETS[preset].spec, *chosen) for chosen in subsets(headline)}) == 2**6
+    spec = PRESETS[preset].spec
+    asked = [departure for departure in FIRST_LEVELS if departure[0] in HEADLINE]
+    assert len(asked) == len(HEADLINE) == 6
+    # What a preset does not have cannot be taken away, and a plan says so.
+    headline = [departure for departure in asked if departed(spec, departure) != spec]
+    assert len(headline) == 6 or preset not in ("paper", "original_code", "cifar", "cifar_small")
+    assert all(conflict(spec, one, two) is None for one, two in itertools.combinations(headline, 2))
+    assert len({departed(spec, *chosen) for chosen in subsets(headline)}) == 2 ** len(headline)
 
 
 def subsets(departures: list[tuple[str, str]]) -> list[tuple[tuple[str, str], ...]]:
@@ -139,6 +142,47 @@ def test_the_placebo_touches_nothing_but_the_salt() -> None:
 def test_the_papers_reference_is_what_bias_one_gives_and_zero_takes_away() -> None:
     paper = PRESETS["paper"].spec
     assert departed(departed(paper, ("bias_init", "zero")), ("bias_init", "one")) == paper
+
+
+def test_the_original_codes_lrn_is_what_its_preset_has() -> None:
+    preset, paper = PRESETS["original_code"].spec, PRESETS["paper"].spec
+    assert departed(preset, ("lrn", "original_code")) == preset
+    for ours, theirs in zip(departed(paper, ("lrn", "original_code")).blocks[:2], preset.blocks[:2], strict=True):
+        assert (ours.order, ours.norm, ours.extra_norm) == (theirs.order, theirs.norm, theirs.extra_norm)
+
+
+def test_switching_lrn_off_takes_the_original_codes_third_normalisation_too() -> None:
+    blocks = departed(PRESETS["original_code"].spec, ("lrn", "off")).blocks
+    assert not any(block.norm or block.extra_norm for block in blocks)
+    batch = departed(PRESETS["original_code"].spec, ("lrn", "batch_norm")).blocks
+    assert [block.norm.kind if block.norm else None for block in batch] == ["batch", "batch", None, None, None]
+    assert not any(block.extra_norm for block in batch)
+
+
+@pytest.mark.parametrize("level", ["no_conv3", "no_conv4", "no_conv3_conv4"])
+def test_depth_without_convolutions_keeps_the_size_of_every_map(level: str) -> None:
+    from models.layout import layout
+
+    for preset in ("paper", "cifar", "vgg16", "cuda_convnet_13pct"):
+        spec = PRESETS[preset].spec
+        before, after = (
+            layout(one, num_classes=10, image_size=spec.image_size) for one in (spec, departed(spec, ("depth", level)))
+        )
+        assert [layer.pooled_size for layer in before] == [layer.pooled_size for layer in after]
+
+
+def test_another_family_of_optimisers_brings_its_own_learning_rate_and_the_same_family_keeps_it() -> None:
+    assert departed(SMALL, ("optimizer", "sgd")) == SMALL
+    assert departed(SMALL, ("optimizer", "sgd_original")).learning_rate == SMALL.learning_rate == 0.03
+    assert departed(SMALL, ("optimizer", "adam")).learning_rate == 1e-3
+    port = PRESETS["vision_hist"].spec
+    assert departed(port, ("optimizer", "adam")).learning_rate == port.learning_rate == 1e-4
+    assert departed(port, ("optimizer", "sgd")).learning_rate == 0.01
+
+
+def test_a_level_that_nothing_would_read_changes_nothing() -> None:
+    spec = PRESETS["cuda_convnet_18pct"].spec  # neither dropout nor colour noise
+    assert departed(spec, ("dropout", "before")) == departed(spec, ("pca_jitter", "weak")) == spec
 
 
 def test_switching_lrn_off_takes_every_norm_and_nothing_else() -> None:

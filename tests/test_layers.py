@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.layers import ACTIVATIONS, NORMS, POOLS, Dropout, LocalResponseNorm
-from models.spec import Norm, Pool
+from models.layers import ACTIVATIONS, NORMS, POOLS, Dropout, LocalConv2d, LocalResponseNorm, SameMapNorm
+from models.spec import Conv, Norm, Pool
 
 SIZES = [1, 3, 4, 5, 9]
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
@@ -102,6 +102,82 @@ def test_the_denominator_is_what_the_layer_divides_by() -> None:
     torch.testing.assert_close(layer(x) * layer.denominator(x), x)
 
 
+def within_a_map(x: Tensor, norm: Norm) -> Tensor:
+    """The same-map form, written out: the window is centred, and cut at the borders of the map."""
+    a = norm.alpha / norm.size**2 if norm.alpha_over_size else norm.alpha
+    y, reach = torch.empty_like(x), norm.size // 2
+    for row in range(x.shape[2]):
+        for column in range(x.shape[3]):
+            rows, columns = (slice(max(0, at - reach), at + reach + 1) for at in (row, column))
+            total = (x[:, :, rows, columns] ** 2).sum(dim=(2, 3))
+            y[:, :, row, column] = x[:, :, row, column] / (norm.k + a * total) ** norm.beta
+    return y
+
+
+@pytest.mark.parametrize("beta", [0.75, 0.5])
+@pytest.mark.parametrize("over_size", [True, False])
+@pytest.mark.parametrize("size", [1, 3, 5, 9])
+def test_same_map_normalisation_is_the_sum_over_a_window(size: int, over_size: bool, beta: float) -> None:
+    norm, x = norm_of(size, over_size=over_size, beta=beta), activations()
+    layer = SameMapNorm(norm)
+    torch.testing.assert_close(layer(x), within_a_map(x, norm))
+    torch.testing.assert_close(layer(x) * layer.denominator(x), x)
+
+
+def test_same_map_normalisation_does_not_see_other_maps() -> None:
+    layer, x = SameMapNorm(norm_of(3)), activations()
+    changed = x.clone()
+    changed[:, 1:] += 1
+    assert torch.equal(layer(x)[:, :1], layer(changed)[:, :1])
+
+
+def test_the_gradient_of_same_map_normalisation_is_its_finite_difference() -> None:
+    x = activations(channels=2)[:1].requires_grad_()
+    assert torch.autograd.gradcheck(SameMapNorm(norm_of(3, k=1.0)), (x,))
+
+
+def local(block: Conv, channels: int, size: int) -> LocalConv2d:
+    """A locally connected layer of double precision with random weights and biases."""
+    layer = LocalConv2d(channels, block, size).double()
+    generator = torch.Generator().manual_seed(1)
+    for weight in layer.parameters():
+        weight.data.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float64))
+    return layer
+
+
+@pytest.mark.parametrize("memory_format", LAYOUTS)
+@pytest.mark.parametrize(
+    ("stride", "pad", "groups", "side"), [(1, 1, 1, 5), (1, 0, 1, 3), (2, 1, 1, 3), (1, 1, 2, 5), (2, 0, 2, 2)]
+)
+def test_a_local_layer_is_a_loop_over_positions_each_with_weights_of_its_own(
+    stride: int, pad: int, groups: int, side: int, memory_format: torch.memory_format
+) -> None:
+    block = Conv(channels=6, kernel=3, stride=stride, pad=pad, groups=groups, local=True)
+    layer = local(block, channels=4, size=side)
+    x = torch.randn(2, 4, 5, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    padded, expected = F.pad(x, (pad,) * 4), torch.empty(2, 6, side, side, dtype=torch.float64)
+    # (P, O, C / groups, kernel, kernel) and (O, P)
+    weight, bias = layer.weight.detach().view(side**2, 6, 4 // groups, 3, 3), layer.bias.detach().view(6, -1)
+    for row in range(side):
+        for column in range(side):
+            window = padded[:, :, row * stride : row * stride + 3, column * stride : column * stride + 3]
+            for output in range(6):
+                group = output // (6 // groups)
+                seen = window[:, group * (4 // groups) : (group + 1) * (4 // groups)]
+                position = row * side + column
+                total = (seen * weight[position, output]).sum(dim=(1, 2, 3))
+                expected[:, output, row, column] = total + bias[output, position]
+    torch.testing.assert_close(layer(x.contiguous(memory_format=memory_format)), expected)
+
+
+def test_a_local_layer_with_equal_weights_everywhere_is_a_convolution() -> None:
+    layer = local(Conv(channels=6, kernel=3, pad=1, local=True), channels=4, size=5)
+    layer.weight.data.copy_(layer.weight.data[:1].expand_as(layer.weight))
+    layer.bias.data.zero_()
+    x = torch.randn(2, 4, 5, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    torch.testing.assert_close(layer(x), F.conv2d(x, layer.weight[0].view(6, 4, 3, 3), padding=1))
+
+
 def test_lrn_with_the_papers_constants_is_a_constant_on_unit_inputs() -> None:
     # The trap: 2 ** -0.75 = 0.5946 for every element, to 1e-4 or so.
     x = activations()
@@ -110,7 +186,16 @@ def test_lrn_with_the_papers_constants_is_a_constant_on_unit_inputs() -> None:
 
 @pytest.mark.parametrize(
     ("name", "theirs"),
-    [("relu", lambda x: x.clamp(min=0)), ("tanh", torch.tanh), ("sigmoid", torch.sigmoid), ("none", lambda x: x)],
+    [
+        ("relu", lambda x: x.clamp(min=0)),
+        ("tanh", torch.tanh),
+        ("sigmoid", torch.sigmoid),
+        ("none", lambda x: x),
+        ("leaky_relu", lambda x: torch.maximum(x, 0.01 * x)),
+        ("elu", lambda x: torch.where(x > 0, x, x.exp() - 1)),
+        ("gelu", lambda x: x * torch.special.ndtr(x)),
+        ("silu", lambda x: x * torch.sigmoid(x)),
+    ],
 )
 def test_an_activation_is_the_function_of_its_name(name: str, theirs: Callable[[Tensor], Tensor]) -> None:
     x = activations()

@@ -134,6 +134,54 @@ def test_a_grouped_convolution_reads_only_its_own_half() -> None:
     assert not torch.equal(before[:, 16:], after[:, 16:])
 
 
+def test_a_second_normalisation_follows_the_first_wherever_that_stands() -> None:
+    block = replace(SMALL.blocks[0], extra_norm=Norm(kind="same_map"))
+    early = replace(block, order=("norm", "activation", "pool"))
+    network = network_of(replace(SMALL, blocks=(block, early, *SMALL.blocks[2:])))
+    assert names(network.get_submodule("features.conv1")) == ["conv", "activation", "norm", "extra_norm", "pool"]
+    assert names(network.get_submodule("features.conv2")) == ["conv", "norm", "extra_norm", "activation", "pool"]
+
+
+@pytest.mark.parametrize(("size", "side", "zeros"), [(224, 55, 3), (227, 55, 0), (32, 7, 3), (35, 7, 0), (33, 7, 2)])
+def test_rounding_a_map_up_reads_zeros_to_the_right_and_below(size: int, side: int, zeros: int) -> None:
+    block = Conv(channels=2, kernel=11, stride=4, ceil=True)
+    spec = Spec(blocks=(block,), hidden=(), image_size=size, learning_rate=0.1)
+    conv1 = initialise(build(spec, num_classes=2, image_size=size), spec, streams(0), CPU).get_submodule(
+        "features.conv1"
+    )
+    conv, x = conv1.get_submodule("conv"), images(1, size)
+    assert isinstance(conv, nn.Conv2d)
+    expected = F.conv2d(F.pad(x, (0, zeros, 0, zeros)), conv.weight, conv.bias, 4).relu()
+    assert expected.shape[-1] == side
+    torch.testing.assert_close(conv1(x), expected)
+
+
+def test_an_adaptive_pool_makes_the_first_linear_layer_the_same_for_every_image_size() -> None:
+    spec = replace(SMALL, adaptive_pool=3)
+    small, large = (build(spec, num_classes=10, image_size=size).eval() for size in (32, 64))
+    large.load_state_dict(small.state_dict())
+    x = images(2, 64)
+    features = F.adaptive_avg_pool2d(small.features(x), 3).flatten(1)
+    assert features.shape == (2, 32 * 3 * 3)
+    torch.testing.assert_close(large(x), small.classifier(features))
+
+
+def test_a_removed_layer_hands_on_what_it_reads_and_its_pooling_stays() -> None:
+    first, second, *rest = SMALL.blocks
+    fc6, fc7 = SMALL.hidden
+    spec = replace(
+        SMALL, blocks=(first, replace(second, removed=True), *rest), hidden=(replace(fc6, removed=True), fc7)
+    )
+    network = network_of(spec).eval()
+    assert names(network.features) == ["conv1", "conv2", "conv3", "conv4", "conv5"]
+    assert names(network.get_submodule("features.conv2")) == ["pool"]
+    assert [name for name in names(network.classifier) if "_" not in name] == ["fc7", "fc8"]
+    conv3, fc7_layer = network.get_submodule("features.conv3.conv"), network.get_submodule("classifier.fc7")
+    assert isinstance(conv3, nn.Conv2d) and isinstance(fc7_layer, nn.Linear)
+    assert (conv3.in_channels, fc7_layer.in_features) == (16, 32 * 4 * 4)
+    assert network(images()).shape == (4, 10)
+
+
 def first_block(**changes: object) -> Spec:
     block = replace(SMALL.blocks[0], **changes)  # type: ignore[arg-type]
     return replace(SMALL, blocks=(block, *SMALL.blocks[1:]))
@@ -147,7 +195,7 @@ def first_block(**changes: object) -> Spec:
         (lambda: first_block(pool=Pool(kind="mean")), "unknown pool 'mean'.*average, max"),
         (lambda: first_block(order=("activation", "pool")), "order is .* each of activation, norm, pool once"),
         (lambda: replace(SMALL, dropout_place="befor"), "unknown dropout_place 'befor'; did you mean 'before'"),
-        (lambda: replace(SMALL, hidden=(Dense(features=4, activation="gelu"),)), "unknown activation 'gelu'"),
+        (lambda: replace(SMALL, hidden=(Dense(features=4, activation="swish"),)), "unknown activation 'swish'"),
         (lambda: replace(SMALL, dropout_rescale="never"), "dropout_rescale is 'never'"),
     ],
 )

@@ -83,3 +83,15 @@ def test_an_image_too_small_names_the_layer_and_the_size(plan: Planner, budget: 
 def test_the_plan_is_the_same_in_whatever_order_components_are_named(plan: Planner) -> None:
     one, two = plan(words=["lrn", "dropout"]), plan(words=["dropout", "lrn"])
     assert set(one[0].keys) == set(two[0].keys)
+
+
+def test_a_schedule_that_reads_the_validation_error_is_refused_or_skipped_where_none_is_held_out(
+    plan: Planner, budget: Budget
+) -> None:
+    with pytest.raises(ValueError, match=r"preset gist: the schedule 'plateau' .* needs --evaluate-on validation"):
+        plan(preset="gist", words=["dropout"])
+    study, _ = plan(words=["schedule=plateau"])
+    assert [row.variant.label for row in study.skipped] == ["schedule=plateau"]
+    assert "--evaluate-on validation" in study.skipped[0].reason
+    study, _ = plan(words=["schedule=plateau"], budget=replace(budget, evaluate_on="validation"))
+    assert not study.skipped

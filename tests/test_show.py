@@ -102,4 +102,12 @@ def test_a_difference_is_a_line_a_field_with_both_values() -> None:
     assert difference(PAPER, PAPER) == []
     assert difference(replace(PAPER, momentum=0.5, flip=False), PAPER) == ["flip False (True)", "momentum 0.5 (0.9)"]
     bare = replace(PAPER, blocks=(replace(PAPER.blocks[0], norm=None), *PAPER.blocks[1:]))
-    assert "blocks.0.norm None (-)" in difference(bare, PAPER)
+    assert difference(bare, PAPER) == ["blocks.0.norm None (lrn(size=5,alpha=0.0001,k=2))"]
+
+
+def test_a_difference_lists_the_blocks_where_their_numbers_differ() -> None:
+    deeper = replace(PAPER, blocks=(*PAPER.blocks[:2], *PAPER.blocks[2:3] * 4, PAPER.blocks[4]))
+    lines = difference(deeper, PAPER)
+    assert lines[0] == "blocks 7 of them (5):"
+    assert lines[3] == "blocks.2-5 channels=384 kernel=3 pad=1 weight_std=0.01"
+    assert len(lines) == 5

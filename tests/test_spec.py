@@ -18,7 +18,9 @@ every_preset = pytest.mark.parametrize("spec", [preset.spec for preset in PRESET
 
 def parts(spec: Spec) -> list[Any]:
     """The spec and every record inside it."""
-    nested = [part for block in spec.blocks for part in (block, block.norm, block.pool) if part is not None]
+    nested = [
+        part for block in spec.blocks for part in (block, block.norm, block.extra_norm, block.pool) if part is not None
+    ]
     return [spec, *nested, *spec.hidden]
 
 
@@ -81,7 +83,7 @@ def test_an_unknown_or_missing_field_of_a_record_raises() -> None:
 
 def test_a_second_preset_of_one_name_is_refused() -> None:
     with pytest.raises(ValueError, match="'paper' is registered twice"):
-        preset("paper", summary="", source="")(lambda: PRESETS["paper"].spec)
+        preset("paper", summary="", source="", parameters=0)(lambda: PRESETS["paper"].spec)
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -10,14 +10,13 @@ import torch
 from torch.nn import functional as F
 
 from ablations.data.load import Data
+from ablations.optimizers import SCHEDULES, optimizer_of
 from ablations.registry import components, derive
 from ablations.streams import CPU
 from ablations.train import (
-    SCHEDULES,
     DivergedError,
     batches,
     evaluate,
-    optimizer_of,
     shuffle_labels,
     split_examples,
     start,
@@ -25,6 +24,7 @@ from ablations.train import (
 )
 from ablations.types import Budget, Variant
 from models.presets import PRESETS
+from models.spec import Spec
 
 SPEC = PRESETS["cifar_small"].spec
 DRAW_CHANGING = {"placebo"}  # whose very point is other draws
@@ -47,7 +47,7 @@ def first_batch(
 def test_a_departure_moves_no_draw_but_its_own(departure: tuple[str, str], data: Data, budget: Budget) -> None:
     reference_images, reference_labels = first_batch((), data, budget)
     images, labels = first_batch((departure,), data, budget)
-    if departure[0] not in ("pca_jitter", "crop_flip"):
+    if departure[0] not in ("pca_jitter", "crop_flip", "input_scale"):
         assert torch.equal(images, reference_images)
     if departure[0] != "sabotage":
         assert torch.equal(labels, reference_labels)
@@ -65,12 +65,12 @@ def test_without_pca_jitter_the_crops_and_flips_stay(data: Data, budget: Budget)
 def test_shared_layers_start_from_equal_weights_in_every_variant(data: Data, budget: Budget) -> None:
     reference = start(SPEC, seed=3, budget=budget, data=data, device=CPU).state_dict()
     for departure in departures():
-        if departure[0] in DRAW_CHANGING or departure[0] in ("width", "bias_init"):
+        if departure[0] in DRAW_CHANGING or departure[0] in ("width", "bias_init", "weight_init"):
             continue
         spec = derive(SPEC, Variant(departures=(departure,)))
         other = start(spec, seed=3, budget=budget, data=data, device=CPU).state_dict()
         for name, weight in reference.items():
-            if other[name].shape == weight.shape:
+            if name in other and other[name].shape == weight.shape:  # a removed layer is missing
                 assert torch.equal(other[name], weight), (departure, name)
 
 
@@ -148,6 +148,49 @@ def test_weights_decay_and_biases_do_not(data: Data, budget: Budget) -> None:
 def test_the_step_schedule_divides_by_ten_where_net_145_did() -> None:
     factors = [SCHEDULES["step"](epoch / 91) for epoch in (0, 24.9, 25, 51, 79, 90)]
     assert factors == pytest.approx([1, 1, 0.1, 0.01, 0.001, 0.001])
+
+
+def test_colour_noise_ends_when_its_share_of_the_training_is_done(data: Data, budget: Budget) -> None:
+    # One of two epochs: the second is that of a training whose noise is off.
+    half = train(replace(SPEC, pca_until=0.5), seed=0, budget=budget, data=data)
+    whole = train(SPEC, seed=0, budget=budget, data=data)
+    none = train(replace(SPEC, pca_until=0.0), seed=0, budget=budget, data=data)
+    without = train(replace(SPEC, pca_jitter=0.0), seed=0, budget=budget, data=data)
+    losses = [[row["train_loss"] for row in trained.curve] for trained in (half, whole, none, without)]
+    assert losses[0][0] == losses[1][0] and losses[0][1] != losses[1][1]
+    assert losses[2] == losses[3]
+
+
+def test_noisy_images_are_divided_and_others_are_not(data: Data, budget: Budget) -> None:
+    divided = replace(SPEC, pca_divisor=1.1)
+
+    def inputs(spec: Spec) -> tuple[torch.Tensor, torch.Tensor]:
+        training, _ = split_examples(spec, seed=0, budget=budget, data=data, device=CPU)
+        index = torch.arange(8)
+        return training.augmented(index, training.draws(0, 1)), training.plain(index)
+
+    (noisy, plain), (noisy_divided, plain_divided) = inputs(SPEC), inputs(divided)
+    torch.testing.assert_close(noisy_divided, noisy / 1.1)
+    assert torch.equal(plain_divided, plain)
+    silent = inputs(replace(divided, pca_jitter=0.0))[0]
+    assert torch.equal(silent, inputs(replace(SPEC, pca_jitter=0.0))[0])
+
+
+def test_the_plateau_schedule_reads_validation_images_and_never_the_test_set(data: Data, budget: Budget) -> None:
+    spec = replace(SPEC, schedule="plateau", learning_rate=1e-9)  # a network that learns nothing
+    with pytest.raises(ValueError, match="--evaluate-on validation"):
+        train(spec, seed=0, budget=budget, data=data)
+    asked = replace(budget, evaluate_on="validation", train_examples=32, epochs=8)
+    rates = [row["learning_rate"] for row in train(spec, seed=0, budget=asked, data=data).curve]
+    assert rates == pytest.approx([1e-9] * 6 + [1e-10] * 2)  # the first epoch is the best, five wait
+
+
+@pytest.mark.parametrize("optimizer", ["sgd_original", "adam", "adamw"])
+def test_every_optimiser_trains(optimizer: str, data: Data, budget: Budget) -> None:
+    rate = 0.003 if "adam" in optimizer else 0.03
+    trained = train(replace(SPEC, optimizer=optimizer, learning_rate=rate), seed=0, budget=budget, data=data)
+    assert trained.curve[1]["train_loss"] < trained.curve[0]["train_loss"]
+    assert 0 < trained.curve[1]["learning_rate"] < trained.curve[0]["learning_rate"] < rate
 
 
 def test_shuffled_labels_keep_the_class_counts_and_move_about_half_times_the_share_of_others() -> None:

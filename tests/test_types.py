@@ -86,7 +86,11 @@ def through_json(record: dict[str, Any]) -> dict[str, Any]:
 
 
 # What stands where the first preset has nothing; any other None is a number.
-RECORDS = {"norm": dataclasses.asdict(Norm()), "pool": dataclasses.asdict(Pool())}
+RECORDS = {
+    "norm": dataclasses.asdict(Norm()),
+    "extra_norm": dataclasses.asdict(Norm()),
+    "pool": dataclasses.asdict(Pool()),
+}
 
 
 def other(value: Any) -> Any:

@@ -19,8 +19,12 @@ def hidden(spec: Spec, change: Callable[[Dense], Dense]) -> Spec:
 
 
 def norms(spec: Spec, change: Callable[[Norm], Norm | None]) -> Spec:
-    """`spec` with `change` applied to every normalisation that is there."""
-    return blocks(spec, lambda block: replace(block, norm=change(block.norm)) if block.norm else block)
+    """`spec` with `change` applied to every normalisation that is there, also to a block's second one."""
+
+    def changed(norm: Norm | None) -> Norm | None:
+        return change(norm) if norm else None
+
+    return blocks(spec, lambda block: replace(block, norm=changed(block.norm), extra_norm=changed(block.extra_norm)))
 
 
 def pools(spec: Spec, change: Callable[[Pool], Pool]) -> Spec:

@@ -1,4 +1,4 @@
-"""ReLU or a saturating unit (the paper, 3.1)."""
+"""ReLU, a saturating unit, or one of ReLU's successors (the paper, 3.1)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from ablations.components import _edit
 from ablations.registry import register
 from ablations.types import Activity, Component
 from models.spec import Spec
+
+_LEVELS = ("tanh", "sigmoid", "none", "leaky_relu", "elu", "gelu", "silu")
 
 
 def use(name: str) -> Callable[[Spec], Spec]:
@@ -25,9 +27,11 @@ register(
     Component(
         name="activation",
         reference="relu",
-        levels={name: use(name) for name in ("tanh", "sigmoid", "none")},
-        summary="max(0, x) after every layer; tanh and sigmoid saturate, none leaves a linear map between pools",
-        source="Krizhevsky et al. 2012, section 3.1",
+        levels={name: use(name) for name in _LEVELS},
+        summary="max(0, x) after every layer; tanh and sigmoid saturate, none leaves a linear map between pools, "
+        "the others let something through below zero",
+        source="Krizhevsky et al. 2012, section 3.1; leaky: Maas et al. 2013; elu: arXiv 1511.07289; "
+        "gelu and silu: arXiv 1606.08415",
         activity=Activity(
             measure=lambda probe: probe.logit_change(use("tanh")),
             unit="relative change of the logits when tanh replaces it",

@@ -18,7 +18,7 @@ def rate(value: float) -> Callable[[Spec], Spec]:
 
 def before(spec: Spec) -> Spec:
     """Mask what fc6 and fc7 read instead of what they write, as torchvision does."""
-    return replace(spec, dropout_place="before")
+    return replace(spec, dropout_place="before") if any(layer.dropout for layer in spec.hidden) else spec
 
 
 register(

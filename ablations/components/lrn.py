@@ -7,17 +7,17 @@ from dataclasses import replace
 from ablations.components import _edit
 from ablations.registry import register
 from ablations.types import Activity, Component
-from models.spec import Conv, Spec
+from models.spec import Conv, Norm, Spec
 
 
 def off(spec: Spec) -> Spec:
-    """No normalisation."""
+    """No normalisation, also none within maps: net #148 dropped all three of its reference."""
     return _edit.norms(spec, lambda norm: None)
 
 
 def paper_formula(spec: Spec) -> Spec:
     """Alpha times the sum, as 3.3 prints it; the original code and torch divide alpha by n."""
-    return _edit.norms(spec, lambda norm: replace(norm, alpha_over_size=False))
+    return _edit.norms(spec, lambda norm: replace(norm, alpha_over_size=False) if norm.kind == "lrn" else norm)
 
 
 def before_relu(spec: Spec) -> Spec:
@@ -30,16 +30,47 @@ def before_relu(spec: Spec) -> Spec:
     return _edit.blocks(spec, change)
 
 
+def original_code(spec: Spec) -> Spec:
+    """Net #145's: conv1 normalised before its ReLU, and a third normalisation within the maps of conv2.
+
+    Alpha of the third is ten times that of the others, as .001 to .0001 there, whatever the inputs' scale.
+    """
+
+    def first(block: Conv, norm: Norm) -> Conv:
+        return replace(block, order=("norm", "pool", "activation"))
+
+    def second(block: Conv, norm: Norm) -> Conv:
+        return replace(block, extra_norm=Norm(kind="same_map", size=5, alpha=10 * norm.alpha, k=1.0))
+
+    blocks = list(spec.blocks)
+    for place, change in ((0, first), (1, second)):
+        norm = blocks[place].norm if place < len(blocks) else None
+        if norm and norm.kind == "lrn":
+            blocks[place] = change(blocks[place], norm)
+    return replace(spec, blocks=tuple(blocks))
+
+
 def batch_norm(spec: Spec) -> Spec:
     """Batch normalisation (Ioffe and Szegedy 2015) where the local one stood."""
-    return _edit.norms(spec, lambda norm: replace(norm, kind="batch"))
+
+    def change(block: Conv) -> Conv:
+        # One of them in a block: a second would normalise what is normalised.
+        return replace(block, norm=replace(block.norm, kind="batch"), extra_norm=None) if block.norm else block
+
+    return _edit.blocks(spec, change)
 
 
 register(
     Component(
         name="lrn",
         reference="after relu, alpha / n",
-        levels={"off": off, "paper_formula": paper_formula, "before_relu": before_relu, "batch_norm": batch_norm},
+        levels={
+            "off": off,
+            "paper_formula": paper_formula,
+            "before_relu": before_relu,
+            "batch_norm": batch_norm,
+            "original_code": original_code,
+        },
         summary="divides each activation by a power of the energy of its n neighbouring channels",
         source="Krizhevsky et al. 2012, section 3.3",
         activity=Activity(

@@ -79,7 +79,7 @@ def to_input(pixels: Tensor, data: Data, spec: Spec, alphas: Tensor | None) -> T
     """What the network reads: (B, C, s, s) float32 in channels_last layout, from `pixels` (B, s, s, C) uint8.
 
     Minus the mean, plus the noise of `alphas` (B, C) along the principal components (none where it
-    is None), over the standard deviation where the spec asks for unit scale.
+    is None) and then over the spec's divisor, over the standard deviation where the spec asks for unit scale.
     Raises ValueError on an unknown `spec.pca_unit`.
     """
     mean = _central_mean(data, pixels.shape[1]) if spec.mean_image else data.mean
@@ -90,6 +90,8 @@ def to_input(pixels: Tensor, data: Data, spec: Spec, alphas: Tensor | None) -> T
         scale = spec.pca_jitter * PCA_UNITS[spec.pca_unit](data.component_deviations)
         noise = (alphas.to(scale.device) * scale) @ data.components.T  # rows of components @ (alphas * scale)
         inputs.add_(noise.to(pixels.device)[:, None, None, :])
+        if spec.pca_divisor != 1:  # only where there is noise, which the code thus makes up for
+            inputs.div_(spec.pca_divisor)
     if spec.unit_scale:
         inputs.div_(data.std)
     return inputs.permute(0, 3, 1, 2)

@@ -1,65 +1,9 @@
-"""Named reference Specs.  Each names its source; nothing here imports torch."""
+"""Our own references: the paper's topology at a size that trains in minutes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
+from models.presets.registry import preset
 from models.spec import Conv, Dense, Norm, Pool, Spec
-
-
-@dataclass(frozen=True, kw_only=True)
-class Preset:
-    """A reference `Spec`, one line of what it is, and where its numbers come from."""
-
-    name: str
-    spec: Spec
-    summary: str
-    source: str
-
-
-PRESETS: dict[str, Preset] = {}
-
-
-def preset(name: str, *, summary: str, source: str) -> Callable[[Callable[[], Spec]], Callable[[], Spec]]:
-    """Registers the Spec that the decorated function returns.  A duplicate name raises ValueError."""
-
-    def register(make: Callable[[], Spec]) -> Callable[[], Spec]:
-        if name in PRESETS:
-            raise ValueError(f"preset {name!r} is registered twice")
-        PRESETS[name] = Preset(name=name, spec=make(), summary=summary, source=source)
-        return make
-
-    return register
-
-
-@preset(
-    "paper",
-    summary="AlexNet as published: 96/256/384/384/256, two groups, 60,965,224 parameters at 1,000 classes",
-    source="Krizhevsky, Sutskever, Hinton, NIPS 2012, sections 2 to 5",
-)
-def paper() -> Spec:
-    """The published network on 224-pixel crops; the first padding of 2 gives the paper's 55x55 maps."""
-    pool = Pool(size=3, stride=2)
-    lrn = Norm()
-    return Spec(
-        blocks=(
-            Conv(channels=96, kernel=11, stride=4, pad=2, norm=lrn, pool=pool, weight_std=0.01),
-            Conv(channels=256, kernel=5, pad=2, groups=2, norm=lrn, pool=pool, weight_std=0.01, bias=1.0),
-            Conv(channels=384, kernel=3, pad=1, weight_std=0.01),
-            Conv(channels=384, kernel=3, pad=1, groups=2, weight_std=0.01, bias=1.0),
-            Conv(channels=256, kernel=3, pad=1, groups=2, pool=pool, weight_std=0.01, bias=1.0),
-        ),
-        hidden=(Dense(features=4096, dropout=0.5, weight_std=0.01, bias=1.0),) * 2,
-        dropout_rescale="test",
-        classifier_weight_std=0.01,
-        image_size=224,
-        stored_ratio=256 / 224,
-        mean_image=True,
-        unit_scale=False,
-        learning_rate=0.01,
-        schedule="step",
-    )
 
 
 def _scaled(widths: tuple[int, ...], hidden: int, learning_rate: float) -> Spec:
@@ -94,6 +38,8 @@ def _scaled(widths: tuple[int, ...], hidden: int, learning_rate: float) -> Spec:
     "cifar",
     summary="the paper's topology at 32 pixels: 48/128/192/192/128, two groups, 512-512",
     source="ours, scaled from the paper; every departure is listed by `python -m ablations.show presets`",
+    parameters=1_895_626,
+    classes=10,
 )
 def cifar() -> Spec:
     """Half the paper's width; trains on CIFAR-10 with everything on."""
@@ -104,6 +50,8 @@ def cifar() -> Spec:
     "cifar_small",
     summary="`cifar` at a third of its width, for laptops: 16/32/48/48/32, two groups, 128-128",
     source="ours, scaled from the paper",
+    parameters=122_346,
+    classes=10,
 )
 def cifar_small() -> Spec:
     """For two CPU cores: a trial of a few thousand images takes seconds."""

@@ -1,0 +1,144 @@
+"""How weights are moved: optimisers, learning-rate schedules, and which weight gets which rate and decay."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ablations.names import unknown
+from models.network import Network
+from models.spec import Conv, Spec, described
+
+Groups = list[dict[str, Any]]
+
+
+def _steps(*ends: float, of: float) -> Callable[[float], float]:
+    """Division by ten once `ends` epochs (or iterations) out of `of` are done."""
+    return lambda done: 0.1 ** sum(done >= end / of for end in ends)
+
+
+# Share of the training that is done -> factor of the learning rate.
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
+    # Net #145 divided by ten after epochs 25, 51 and 79 of 91 (the released parameter file).
+    "step": _steps(25, 51, 79, of=91),
+    "step_30_60": _steps(30, 60, of=90),  # torchvision's reference scripts
+    # Caffe's published weights: every 100,000 iterations, the snapshot at 360,000 or 310,000.
+    "caffe_alexnet": _steps(100, 200, 300, of=360),
+    "caffe_caffenet": _steps(100, 200, 300, of=310),
+    # The CIFAR-10 nets of cuda-convnet: two divisions shortly before the end.
+    "late_140": _steps(120, 130, of=140),
+    "late_160": _steps(140, 150, of=160),
+    "late_520": _steps(500, 510, of=520),
+    # cuda-convnet2's "dexp": a factor of 250 in all, in four levels.
+    "exponential_4": lambda done: 250 ** -(min(math.floor(4 * done), 3) / 3),
+    "plateau": lambda done: 1.0,  # times what `Rate` makes of the validation error
+}
+PATIENCE = 5  # epochs without a new best before "plateau" divides; ours, the paper gives no number
+REDUCTIONS = 3  # at most (5)
+
+
+class OriginalSGD(torch.optim.Optimizer):
+    """Momentum with the learning rate inside the velocity: v = m v - lr (g + decay w); w = w + v.
+
+    Section 5 and the code.  torch's form, v = m v + g; w = w - lr v, is the same while the rate
+    stays and differs for some ten steps after it drops.
+    """
+
+    def __init__(self, groups: Groups, *, lr: float, momentum: float) -> None:
+        super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": 0.0})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One update of every weight that has a gradient."""
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    self._move(weight, weight.grad, group)
+
+    def _move(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[weight]
+        if not state:
+            state["velocity"] = torch.zeros_like(weight)
+        pull = gradient.add(weight, alpha=group["weight_decay"])
+        state["velocity"].mul_(group["momentum"]).add_(pull, alpha=-group["lr"])
+        weight.add_(state["velocity"])
+
+
+# Parameter groups, spec -> optimiser.
+OPTIMIZERS: dict[str, Callable[[Groups, Spec], torch.optim.Optimizer]] = {
+    "sgd": lambda groups, spec: torch.optim.SGD(groups, lr=spec.learning_rate, momentum=spec.momentum, fused=True),
+    "sgd_original": lambda groups, spec: OriginalSGD(groups, lr=spec.learning_rate, momentum=spec.momentum),
+    # Kingma and Ba 2015, arXiv 1412.6980: decay joins the gradient.
+    "adam": lambda groups, spec: torch.optim.Adam(
+        groups, lr=spec.learning_rate, betas=(spec.momentum, 0.999), fused=True
+    ),
+    # Loshchilov and Hutter 2019, arXiv 1711.05101: decay acts on the weights by itself.
+    "adamw": lambda groups, spec: torch.optim.AdamW(
+        groups, lr=spec.learning_rate, betas=(spec.momentum, 0.999), fused=True
+    ),
+}
+
+
+def optimizer_of(network: Network, spec: Spec) -> torch.optim.Optimizer:
+    """The optimiser of `spec` over `network`: decay on weights only, as in the code, unless the spec decays biases.
+
+    Raises ValueError on an unknown optimiser or schedule.
+    """
+    if spec.optimizer not in OPTIMIZERS:
+        raise unknown("optimizer", spec.optimizer, OPTIMIZERS)
+    if spec.schedule not in SCHEDULES:
+        raise unknown("schedule", spec.schedule, SCHEDULES)
+    parts = described(spec)
+    groups: dict[tuple[float, float, float], list[Tensor]] = {}
+    for path, weight in network.named_parameters():
+        part = parts[path.split(".")[1]]  # features.conv1.conv.weight, classifier.fc6.bias
+        bias = weight.dim() == 1  # the affine pair of a batch normalisation counts as biases
+        decay = 0.0 if bias and not spec.decay_biases else spec.weight_decay * part.decay_factor
+        frozen_from = part.frozen_from if isinstance(part, Conv) else 1.0
+        groups.setdefault((decay, spec.bias_lr_factor if bias else 1.0, frozen_from), []).append(weight)
+    return OPTIMIZERS[spec.optimizer](
+        [
+            {"params": weights, "weight_decay": decay, "lr_factor": factor, "frozen_from": frozen_from}
+            for (decay, factor, frozen_from), weights in groups.items()
+        ],
+        spec,
+    )
+
+
+class Rate:
+    """The learning rate of weights in the course of one training.
+
+    Under "plateau" it is divided by ten whenever the validation error has stopped improving (5).
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.reductions, self.waited, self.best = 0, 0, math.inf
+
+    def at(self, done: float) -> float:
+        """The rate when `done`, a share, of the training is over."""
+        return self.spec.learning_rate * SCHEDULES[self.spec.schedule](done) * 0.1**self.reductions
+
+    def observe(self, error: float) -> None:
+        """Takes note of an epoch's validation error, in any unit."""
+        if self.spec.schedule != "plateau":
+            return
+        self.waited = 0 if error < self.best else self.waited + 1
+        self.best = min(self.best, error)
+        if self.waited >= PATIENCE and self.reductions < REDUCTIONS:
+            self.reductions, self.waited = self.reductions + 1, 0
+
+
+def set_learning_rates(optimizer: torch.optim.Optimizer, rate: float, *, done: float) -> None:
+    """Sets `rate` in every group of `optimizer` when `done`, a share, of the training is over.
+
+    Biases get the spec's multiple of it, and a layer that is frozen by then zero.
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0 if done >= group["frozen_from"] else rate * group["lr_factor"]

@@ -1,0 +1,90 @@
+"""The second network of the same series: Simonyan and Zisserman, ICLR 2015, arXiv 1409.1556."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from models.presets.registry import preset
+from models.spec import Conv, Dense, Norm, Pool, Spec
+
+_SOURCE = "Simonyan and Zisserman 2015, arXiv 1409.1556, table 1"
+
+
+def _vgg(*depths: int) -> Spec:
+    """Stages of 64 to 512 channels, `depths` convolutions of 3x3 each, a 2/2 maximum after each stage.
+
+    Section 3.1: batch 256, 74 epochs, rates as in `paper`, mean colour, crops of 224 out of 256.
+    The deeper ones started from A's weights; Glorot's, used here, were found to do as well.
+    """
+    conv = Conv(channels=64, kernel=3, pad=1)
+    blocks: list[Conv] = []
+    for depth, channels in zip(depths, (64, 128, 256, 512, 512), strict=True):
+        blocks += [replace(conv, channels=channels)] * (depth - 1)
+        blocks.append(replace(conv, channels=channels, pool=Pool(size=2, stride=2)))
+    return Spec(
+        blocks=tuple(blocks),
+        hidden=(Dense(features=4096, dropout=0.5),) * 2,
+        weight_init="glorot",
+        image_size=224,
+        stored_ratio=256 / 224,
+        unit_scale=False,
+        learning_rate=0.01,
+        schedule="step",
+    )
+
+
+@preset(
+    "vgg_a",
+    summary="configuration A, 11 layers with weights (torchvision's vgg11)",
+    source=f"{_SOURCE}, column A",
+    parameters=132_863_336,
+)
+def vgg_a() -> Spec:
+    """Shallow enough to be trained from random weights, in the paper's words."""
+    return _vgg(1, 1, 2, 2, 2)
+
+
+@preset(
+    "vgg_a_lrn",
+    summary="configuration A with local response normalisation after the first convolution",
+    source=f"{_SOURCE}, column A-LRN; section 4.1: it did not help",
+    parameters=132_863_336,
+)
+def vgg_a_lrn() -> Spec:
+    """The constants are those of Krizhevsky et al., to whom the paper refers."""
+    spec = vgg_a()
+    first, *rest = spec.blocks
+    return replace(spec, blocks=(replace(first, norm=Norm()), *rest))
+
+
+@preset(
+    "vgg_b",
+    summary="configuration B, 13 layers with weights (torchvision's vgg13)",
+    source=f"{_SOURCE}, column B",
+    parameters=133_047_848,
+)
+def vgg_b() -> Spec:
+    """Two convolutions between pools."""
+    return _vgg(2, 2, 2, 2, 2)
+
+
+@preset(
+    "vgg16",
+    summary="configuration D, 16 layers with weights",
+    source=f"{_SOURCE}, column D",
+    parameters=138_357_544,
+)
+def vgg16() -> Spec:
+    """Three convolutions between the later pools."""
+    return _vgg(2, 2, 3, 3, 3)
+
+
+@preset(
+    "vgg19",
+    summary="configuration E, 19 layers with weights",
+    source=f"{_SOURCE}, column E",
+    parameters=143_667_240,
+)
+def vgg19() -> Spec:
+    """Four convolutions between the later pools."""
+    return _vgg(2, 2, 4, 4, 4)

@@ -1,0 +1,220 @@
+"""Every registered preset, by being registered; and each against something outside."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ablations.data.load import Data, load
+from ablations.data.prepare import prepare
+from ablations.registry import derive
+from ablations.train import train
+from ablations.trial import stored_size
+from ablations.types import Budget, Trial, Variant
+from models.layout import Layer, layout, parameters
+from models.network import build
+from models.presets import PRESETS
+from models.spec import Spec, spec_from_dict
+
+# The smallest image of each network that leaves every map a pixel or more, so that a step takes seconds.
+SMALL_SIZES = {"paper": 64, "caffe": 67, "caffenet": 67, "vision_hist": 67, "gist": 64, "torchvision": 64}
+SMALL_SIZES |= {"original_code": 64, "one_gpu_half": 64, "one_tower_2014": 64, "keras_zero_based": 75}
+MILLION = 1_000_000
+
+every_preset = pytest.mark.parametrize("name", PRESETS)
+# A step of tens of millions of weights takes a second or more.
+every_preset_large_ones_slow = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if preset.parameters > 5 * MILLION else ())
+        for name, preset in PRESETS.items()
+    ],
+)
+
+
+def of(name: str, image_size: int | None = None) -> tuple[Layer, ...]:
+    preset = PRESETS[name]
+    return layout(preset.spec, num_classes=preset.classes, image_size=image_size or preset.spec.image_size)
+
+
+def trial(name: str, *departures: tuple[str, str], seed: int = 0) -> Trial:
+    variant = Variant(departures=departures)
+    return Trial(
+        variant=variant,
+        seed=seed,
+        budget=Budget(epochs=1, train_examples=128, batch_size=128, image_size=32),
+        dataset="cifar10",
+        fingerprint="feedbeef",
+        preset=name,
+        spec=derive(PRESETS[name].spec, variant),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "reference", "departed"),
+    [
+        ("paper", "7f5a1983823f", "892002122b99"),
+        ("cifar", "c3f9831ad381", "1b6a46896bfb"),
+        ("cifar_small", "baa1b86e335c", "f6744df1e131"),
+    ],
+)
+def test_records_of_the_first_studies_keep_their_keys(name: str, reference: str, departed: str) -> None:
+    # Computed before the fields of the other presets were added.
+    assert trial(name).key == reference
+    assert trial(name, ("bias_init", "one"), ("lrn", "off"), seed=3).key == departed
+
+
+@every_preset
+def test_a_preset_has_the_number_of_parameters_that_it_states(name: str) -> None:
+    assert parameters(of(name)) == PRESETS[name].parameters
+
+
+@every_preset
+def test_a_preset_builds_at_its_native_size(name: str) -> None:
+    preset = PRESETS[name]
+    size = preset.spec.image_size
+    with torch.device("meta"):
+        network = build(preset.spec, num_classes=preset.classes, image_size=size).eval()
+        assert network(torch.empty(2, 3, size, size)).shape == (2, preset.classes)
+    assert sum(weight.numel() for weight in network.parameters()) == preset.parameters
+
+
+@every_preset
+def test_the_key_of_a_preset_survives_a_round_trip_through_json(name: str) -> None:
+    spec = spec_from_dict(json.loads(json.dumps(dataclasses.asdict(PRESETS[name].spec))))
+    assert replace(trial(name), spec=spec).key == trial(name).key
+
+
+@every_preset_large_ones_slow
+def test_a_preset_trains_a_step_with_finite_numbers(name: str, blobs: Path, cache: Path) -> None:
+    spec = PRESETS[name].spec
+    size = SMALL_SIZES.get(name, 32)
+    folder = prepare(f"folder:{blobs}", data_root=None, size=stored_size(spec, size), cache=cache, quiet=True)
+    evaluate_on = "validation" if spec.schedule == "plateau" else "test"
+    budget = Budget(epochs=1, train_examples=6, batch_size=6, image_size=size, evaluate_on=evaluate_on)
+    row = train(spec, seed=0, budget=budget, data=few(load(folder))).curve[-1]
+    assert all(math.isfinite(value) for value in row.values())
+
+
+def few(data: Data, count: int = 4) -> Data:
+    """The data with the first test images alone."""
+    test = dataclasses.replace(data.test, images=data.test.images[:count], labels=data.test.labels[:count])
+    return dataclasses.replace(data, test=test)
+
+
+@pytest.mark.parametrize(
+    ("name", "maps", "pooled"),
+    [
+        ("original_code", [55, 27, 13, 13, 13], [27, 13, 13, 13, 6]),  # 224 and rounding up
+        ("caffe", [55, 27, 13, 13, 13], [27, 13, 13, 13, 6]),  # 227
+        ("torchvision", [55, 27, 13, 13, 13], [27, 13, 13, 13, 6]),  # 224 and a padding of 2
+        ("keras_zero_based", [54, 27, 13, 13, 13], [27, 13, 13, 13, 6]),
+        ("cuda_convnet_18pct", [32, 16, 8], [16, 8, 4]),  # as cuda-convnet's wiki logs them
+        ("cuda_convnet_11pct", [24, 12, 6, 6], [12, 6, 6, 6]),
+    ],
+)
+def test_the_maps_of_a_preset_are_those_of_a_hand_count(name: str, maps: list[int], pooled: list[int]) -> None:
+    convolutions = of(name)[: len(maps)]
+    assert [layer.map_size for layer in convolutions] == maps
+    assert [layer.pooled_size for layer in convolutions] == pooled
+
+
+def test_the_weights_of_the_13_percent_net_are_those_of_a_hand_count() -> None:
+    assert [layer.parameters for layer in of("cuda_convnet_13pct")] == [
+        5 * 5 * 3 * 64 + 64,
+        5 * 5 * 64 * 64 + 64,
+        36 * (3 * 3 * 64 * 32 + 32),  # 6x6 positions, each with weights and biases of its own
+        36 * (3 * 3 * 32 * 32 + 32),
+        36 * 32 * 10 + 10,
+    ]
+
+
+def layers_of(name: str, block: str) -> list[str]:
+    """The names of the layers of one block, in the order in which they run."""
+    spec = PRESETS[name].spec
+    with torch.device("meta"):
+        network = build(spec, num_classes=10, image_size=spec.image_size)
+    return [child for child, _ in network.get_submodule(f"features.{block}").named_children()]
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "expected"),
+    [
+        ("original_code", "conv1", ["border", "conv", "norm", "pool", "activation"]),
+        ("original_code", "conv2", ["conv", "activation", "norm", "extra_norm", "pool"]),
+        ("original_code", "conv5", ["conv", "pool", "activation"]),
+        ("caffe", "conv1", ["conv", "activation", "norm", "pool"]),
+        ("caffenet", "conv1", ["conv", "activation", "pool", "norm"]),
+        ("keras_zero_based", "conv1", ["conv", "norm", "activation", "pool"]),
+        ("torchvision", "conv1", ["conv", "activation", "pool"]),
+        ("cuda_convnet_18pct", "conv1", ["conv", "pool", "activation", "norm"]),
+        ("cuda_convnet_11pct", "conv1", ["conv", "activation", "pool", "norm"]),
+        ("cuda_convnet_11pct", "conv2", ["conv", "activation", "norm", "pool"]),
+        ("vgg_a_lrn", "conv1", ["conv", "activation", "norm", "pool"]),
+    ],
+)
+def test_layers_stand_in_the_order_of_the_source(name: str, block: str, expected: list[str]) -> None:
+    assert layers_of(name, block) == expected
+
+
+def test_the_clean_arm_of_the_11_percent_claim_is_lrn_off() -> None:
+    spec = PRESETS["cuda_convnet_11pct"].spec
+    without = derive(spec, Variant(departures=(("lrn", "off"),)))
+    assert [replace(block, norm=None) for block in spec.blocks] == list(without.blocks)
+
+
+@torch.no_grad()
+def same_logits(spec: Spec, theirs: nn.Module, size: int) -> None:
+    """Gives ours the other's weights by their order and compares the logits of random images."""
+    ours = build(spec, num_classes=1000, image_size=size)
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        mine.copy_(other)
+    images = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(5))
+    expected: Tensor = theirs.eval()(images)
+    assert expected.std() > 1e-3  # a network that says nothing agrees with any other
+    torch.testing.assert_close(ours.eval()(images), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [224, 96])  # the adaptive pooling is the identity at one of them
+def test_torchvisions_alexnet_weights_give_the_same_logits(size: int) -> None:
+    from torchvision.models import alexnet
+
+    same_logits(PRESETS["torchvision"].spec, alexnet(), size)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "theirs"), [("vgg_a", "vgg11"), ("vgg_b", "vgg13"), ("vgg16", "vgg16"), ("vgg19", "vgg19")]
+)
+def test_torchvisions_vgg_weights_give_the_same_logits(name: str, theirs: str) -> None:
+    from torchvision import models
+
+    # Theirs averages the last map to 7x7, which is the identity at 224 pixels.
+    same_logits(replace(PRESETS[name].spec, adaptive_pool=7), getattr(models, theirs)(), size=64)
+
+
+README = (Path(__file__).parent.parent / "models" / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_has_the_layers_of_the_paper_with_their_numbers() -> None:
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in README.splitlines()]
+    table = {row[0]: row for row in rows if len(row) == 9}
+    for layer in of("paper"):
+        _, _, _, _, _, weights, biases, millions, _ = table[layer.name]
+        assert (weights, biases) == (f"{layer.weights:,}", f"{layer.biases:,}")
+        assert millions == f"{layer.macs / MILLION:.1f} M"
+
+
+@every_preset
+def test_the_readme_names_every_preset_with_its_parameters(name: str) -> None:
+    if not name.startswith("cifar"):  # our own, which the root's README presents
+        assert f"`{name}`" in README
+        assert f"{PRESETS[name].parameters:,}" in README
