@@ -173,7 +173,7 @@ def test_depth_without_convolutions_keeps_the_size_of_every_map(level: str) -> N
 
 def test_another_family_of_optimisers_brings_its_own_learning_rate_and_the_same_family_keeps_it() -> None:
     assert departed(SMALL, ("optimizer", "sgd")) == SMALL
-    assert departed(SMALL, ("optimizer", "sgd_original")).learning_rate == SMALL.learning_rate == 0.03
+    assert departed(SMALL, ("optimizer", "sgd_original")).learning_rate == SMALL.learning_rate == 0.02
     assert departed(SMALL, ("optimizer", "adam")).learning_rate == 1e-3
     port = PRESETS["vision_hist"].spec
     assert departed(port, ("optimizer", "adam")).learning_rate == port.learning_rate == 1e-4

@@ -45,7 +45,7 @@ def test_a_network_is_the_chain_of_functions_that_its_spec_lists() -> None:
         name = f"features.conv{index}.conv"
         x = F.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], 1, block.pad, groups=block.groups).relu()
         if block.norm:
-            x = F.local_response_norm(x, 5, block.norm.alpha, 0.75, 2.0)
+            x = F.local_response_norm(x, 5, block.norm.alpha, 0.75, block.norm.k)
         if block.pool:
             x = F.max_pool2d(x, 3, 2, 1)
     x = x.flatten(1)

@@ -117,17 +117,17 @@ def rates_and_decays(spec: Spec, *, done: float) -> dict[str, tuple[float, float
 def test_biases_learn_at_their_own_rate_and_do_not_decay() -> None:
     found = rates_and_decays(replace(SMALL, bias_lr_factor=2.0), done=0.0)
     for name, value in found.items():
-        assert value == ((0.06, 0.0) if name.endswith("bias") else (0.03, 5e-4)), name
-    assert set(rates_and_decays(replace(SMALL, decay_biases=True), done=0.0).values()) == {(0.03, 5e-4)}
+        assert value == ((0.04, 0.0) if name.endswith("bias") else (0.02, 5e-4)), name
+    assert set(rates_and_decays(replace(SMALL, decay_biases=True), done=0.0).values()) == {(0.02, 5e-4)}
 
 
 def test_a_frozen_layer_stops_learning_when_its_share_of_the_training_is_done() -> None:
     first, *rest = SMALL.blocks
     spec = replace(SMALL, blocks=(replace(first, frozen_from=0.8), *rest), schedule="constant")
-    for done, rate in ((0.79, 0.03), (0.8, 0.0), (0.99, 0.0)):
+    for done, rate in ((0.79, 0.02), (0.8, 0.0), (0.99, 0.0)):
         found = rates_and_decays(spec, done=done)
         assert {value[0] for name, value in found.items() if "conv1" in name} == {rate}
-        assert {value[0] for name, value in found.items() if "conv1" not in name} == {0.03}
+        assert {value[0] for name, value in found.items() if "conv1" not in name} == {0.02}
 
 
 def test_decay_differs_by_layer_in_the_18_percent_net() -> None:
