@@ -7,21 +7,30 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from ablations.data.load import Data
-from ablations.estimate import in_words, seconds_a_trial
+from ablations.estimate import seconds_a_trial
 from ablations.types import Study, Trial, Variant
+from ablations.words import counted, duration
 from models.layout import layout, macs, parameters
 
 
 def announce(
-    study: Study, trials: Sequence[Trial], data: Data, *, workers: int, threads: int, gpus: float, full: bool
+    study: Study,
+    trials: Sequence[Trial],
+    missing: Sequence[Trial],
+    data: Data,
+    *,
+    workers: int,
+    threads: int,
+    gpus: float,
+    full: bool,
 ) -> float:
-    """Prints the study in a few lines, and returns the seconds that all of it should take.
+    """Prints the study in a few lines, and returns the seconds that its missing trials should take.
 
     With `full`, every variant and everything left out is printed too.
     """
     budget = study.budget
-    seeds = f"{study.seeds} seed{'s' if study.seeds > 1 else ''}"
-    print(f"study     {study.name}: {len(study.variants)} variants x {seeds} = {len(trials)} trials")
+    sizes = [counted(len(study.variants), "variant"), counted(study.seeds, "seed")]
+    print(f"study     {study.name}: {' x '.join(sizes)} = {counted(len(trials), 'trial')}")
     print(
         f"data      {study.dataset}: {len(data.train.labels):,} training and {len(data.test.labels):,} test images, "
         f"{len(data.classes)} classes{f'; {study.data_note}' if study.data_note else ''}"
@@ -31,13 +40,17 @@ def announce(
         f"{budget.train_examples:,} images in batches of {budget.batch_size}"
     )
     print("more      --dataset cifar10 or folder:PATH, --preset, --epochs, --seeds, --components", flush=True)
-    device = torch.device("cuda" if gpus else "cpu")
-    seconds = seconds_a_trial(trials, data, threads=threads, device=device)
+    if not missing and not full:
+        print("expected  nothing to train: every trial has its record", flush=True)
+        return 0.0
+    seconds = seconds_a_trial(trials, data, threads=threads, device=torch.device("cuda" if gpus else "cpu"))
     if full:
         _print_variants(study, trials, data, seconds)
-    total = sum(seconds[trial.variant] for trial in trials) / workers
-    where = f"{workers} at a time on {'GPUs' if gpus else 'processor cores'}"
-    print(f"expected  about {in_words(total)}, {where}, from timing a few steps", flush=True)
+    at_a_time = max(1, min(workers, len(missing)))
+    total = sum(seconds[trial.variant] for trial in missing) / at_a_time
+    have = f", {len(trials) - len(missing)} of {len(trials)} trials have their records" if missing != trials else ""
+    where = f"{at_a_time} at a time on {'GPUs' if gpus else 'processor cores'}"
+    print(f"expected  about {duration(round(total))}, {where}, from timing a few steps{have}", flush=True)
     return total
 
 

@@ -78,11 +78,3 @@ def whole(budget: Budget, *, step: float, evaluated_image: float, evaluated: int
     steps = budget.epochs * math.ceil(budget.train_examples / budget.batch_size)
     images = budget.epochs * evaluated + min(evaluated, budget.train_examples)
     return steps * step + images * evaluated_image
-
-
-def in_words(seconds: float) -> str:
-    """`45 s`, `12 min`, `3 h 20 min`: a duration for people."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

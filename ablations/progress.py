@@ -9,8 +9,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from ablations.estimate import in_words
 from ablations.types import DONE, Result, Trial
+from ablations.words import duration
 
 TRUSTED = 20  # epochs after which the pace so far replaces the estimate made before the start
 QUIET = 30.0  # seconds without a line after which an epoch gets one
@@ -73,7 +73,7 @@ class Progress:
         if result.status != DONE:
             return f"{result.status.replace('_', ' ')} ({(result.error.strip().splitlines() or [''])[-1]})"
         error = result.metrics[f"{self.evaluate_on}_top1_error_percent"]
-        return f"{error:.1f}% {self.evaluate_on} error in {in_words(result.seconds)}"
+        return f"{error:.1f}% {self.evaluate_on} error in {duration(round(result.seconds))}"
 
     def _left(self) -> str:
         missing = (self.total - self.already) * self.epochs
@@ -83,7 +83,7 @@ class Progress:
         # Early on the start-up weighs too much, and trials side by side end their epochs together.
         trust = min(1.0, self.passed / TRUSTED)
         whole = (1 - trust) * self.expected + trust * elapsed * missing / max(self.passed, 1)
-        return f", about {in_words(max(whole - elapsed, 0))} left"
+        return f", about {duration(round(max(whole - elapsed, 0)))} left"
 
 
 def _name(trial: Trial) -> str:

@@ -32,13 +32,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A study ready to run: its trials, its data, and what a trial may use."""
+    """A study ready to run: its trials, those that have a final record, its data, and what a trial may use."""
 
     study: Study
     trials: tuple[Trial, ...]
+    finished: tuple[Result, ...]
     data: Data
     gpus: float
     workers: int
+
+    @property
+    def missing(self) -> tuple[Trial, ...]:
+        """The trials that are still to run."""
+        done = {result.trial.key for result in self.finished}
+        return tuple(trial for trial in self.trials if trial.key not in done)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,7 +106,17 @@ def make_plan(config: Config, *, command: str) -> Plan:
         command=command,
     )
     gpus, workers = _resources(config)
-    return Plan(study=study, trials=trials, data=data, gpus=gpus, workers=min(workers, len(trials)))
+    return Plan(study=study, trials=trials, finished=_finished(config, study), data=data, gpus=gpus, workers=workers)
+
+
+def _finished(config: Config, study: Study) -> tuple[Result, ...]:
+    """The results that need no further try; a record that cannot be read is named."""
+    from ablations import store
+
+    results, problems = store.read_results(config.results / study.name, study.keys)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return tuple(result for result in results if result.status in FINAL)
 
 
 def cache_folder() -> Path:
@@ -153,6 +170,7 @@ def _announce(config: Config, plan: Plan) -> float:
     return announce(
         plan.study,
         plan.trials,
+        plan.missing,
         plan.data,
         workers=plan.workers,
         threads=config.cpus_per_trial,
@@ -164,30 +182,24 @@ def _announce(config: Config, plan: Plan) -> float:
 def run(config: Config, plan: Plan, seconds: float) -> int:
     """Trains what has no record yet, mirrors it to MLflow, writes the report; 1 when a trial failed.
 
-    `seconds` is what all trials of the plan should take.
+    `seconds` is what they should take.
     """
     from ablations import store
     from ablations.progress import Progress
 
     folder = (config.results / plan.study.name).resolve()
     store.write_study(folder, plan.study)
-    results, problems = store.read_results(folder, plan.study.keys)
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    finished = [result for result in results if result.status in FINAL]
-    missing = [trial for trial in plan.trials if trial.key not in {result.trial.key for result in finished}]
-    mirror = _mirror(config, plan.study, finished)
-
+    mirror = _mirror(config, plan.study, plan.finished)
     with Progress(
         len(plan.trials),
-        already=len(finished),
+        already=len(plan.finished),
         epochs=plan.study.budget.epochs,
         evaluate_on=plan.study.budget.evaluate_on,
-        expected=seconds * len(missing) / len(plan.trials),
+        expected=seconds,
         then=mirror.trial if mirror else lambda result: None,
     ) as progress:
-        if missing:
-            _executor(config, plan)(missing, _context(config, plan, folder), progress)
+        if plan.missing:
+            _executor(config, plan)(plan.missing, _context(config, plan, folder), progress)
     return _finish(config, plan.study, folder, mirror)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -9,17 +10,19 @@ import torch
 
 from ablations import estimate, progress
 from ablations.data.load import Data
-from ablations.estimate import in_words, seconds_a_trial, whole
+from ablations.estimate import seconds_a_trial, whole
 from ablations.progress import Progress
 from ablations.types import DONE, ERROR, Budget, Result
+from ablations.words import NONE, duration
 from tests.conftest import Planner
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (3600, "60 min"), (12000, "3 h 20 min")]
+    ("seconds", "words"),
+    [(0.4, "0.4 s"), (99, "99 s"), (100, "2 min"), (3600, "60 min"), (12000, "3 h 20 min"), (math.nan, NONE)],
 )
 def test_durations_are_said_in_words(seconds: float, words: str) -> None:
-    assert in_words(seconds) == words
+    assert duration(seconds) == words
 
 
 class Clock:

@@ -10,9 +10,10 @@ import numpy as np
 from ablations import effects as estimating
 from ablations.grids import GRIDS
 from ablations.registry import components as registered
-from ablations.sections.document import MISSING, Block, Section, Table, counted, duration, interval, listed, number
+from ablations.sections.document import MISSING, Block, Section, Table, interval, listed, number
 from ablations.sections.evidence import Evidence, finished
 from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result, Study
+from ablations.words import counted, duration
 
 INACTIVE = 0.01
 WORDS = {

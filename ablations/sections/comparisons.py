@@ -11,7 +11,6 @@ from ablations.sections.document import (
     Section,
     Table,
     change,
-    counted,
     interval,
     number,
     probability,
@@ -21,6 +20,7 @@ from ablations.sections.document import (
 from ablations.sections.evidence import Evidence, broken, label, mean_and_interval, notes, ratio, sampling_error
 from ablations.sections.outcomes import picture
 from ablations.types import Effect
+from ablations.words import counted
 
 KINDS = {
     "main": ("Main effects", "each row is averaged over all the settings of the other components"),

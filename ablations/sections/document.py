@@ -9,7 +9,9 @@ import re
 from dataclasses import dataclass, replace
 from math import isfinite
 
-MISSING = "\N{EN DASH}"
+from ablations.words import NONE
+
+MISSING = NONE
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -115,21 +117,6 @@ def change(ratio: float) -> str:
     if not isfinite(ratio):
         return MISSING
     return "0" if abs(ratio - 1) < 5e-4 else f"{signed(100 * (ratio - 1), 1)}%"
-
-
-def duration(seconds: float) -> str:
-    """`45 s`, `12 min`, `3 h 20 min`."""
-    if not isfinite(seconds):
-        return MISSING
-    if seconds < 100:
-        return f"{seconds:.3g} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 seed`, `3 seeds`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def listed(words: list[str]) -> str:

@@ -7,19 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ablations.sections.document import (
-    Block,
-    Picture,
-    Section,
-    Table,
-    change,
-    counted,
-    duration,
-    interval,
-    number,
-    signed,
-)
+from ablations.sections.document import Block, Picture, Section, Table, change, interval, number, signed
 from ablations.sections.evidence import Evidence, finished, mean_and_interval
+from ablations.words import counted, duration
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
