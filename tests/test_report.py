@@ -162,6 +162,13 @@ def test_a_change_of_size_is_labelled_confounded() -> None:
     assert "map sizes conv2 16 to 17" in column(effects, "notes", "pooling=non_overlapping_naive")
 
 
+@pytest.mark.parametrize(("gap", "warned"), [(0.4, True), (1.5, False)])
+def test_a_reference_that_underfits_is_said_to(gap: float, warned: bool) -> None:
+    study, trials = synthetic.plan("one_out", ["lrn"])
+    results = [replace(result, metrics={**result.metrics, "gap_percent": gap}) for result in synthetic.results(trials)]
+    assert ("it underfits at this budget" in " ".join(build(study, results, []).summary)) == warned
+
+
 def test_a_component_without_activity_is_flagged() -> None:
     study, trials = synthetic.plan("one_out", ["lrn", "dropout"])
     activity = table_of(build(study, synthetic.results(trials), []), "Activity in the trained reference")

@@ -30,6 +30,7 @@ KINDS = {
 HEAD = ("change", "effect, points", "95% interval", "pairs", "correlation", "p, unadjusted")
 COST = ("parameters", "multiply-adds")
 OPTIONAL = ("correlation", "p, unadjusted", "notes")  # columns that are left out where they are empty
+SMALL_GAP = 1.0  # points between training and test error, below which the reference counts as underfitting
 NOTHING = "No finished pair of trials yet, so nothing can be estimated."
 
 
@@ -40,7 +41,19 @@ def headline(evidence: Evidence) -> str:
         return "No trial of the reference has finished, so there is nothing to compare with."
     sampling = sampling_words(evidence, mean)
     spread = f" (95% interval over {counted(n, 'seed')} {interval(low, high, sign=False)})" if n > 1 else " (one seed)"
-    return f"The reference has a {evidence.phase} top-1 error of {number(mean)}%{spread}. {sampling} {_tally(evidence)}"
+    error = f"The reference has a {evidence.phase} top-1 error of {number(mean)}%{spread}."
+    return " ".join(filter(None, (error, underfitting(evidence), sampling, _tally(evidence))))
+
+
+def underfitting(evidence: Evidence) -> str:
+    """A caution where the reference has hardly fitted its training images, or an empty string."""
+    gap = evidence.mean("gap_percent", "reference")
+    if not gap < SMALL_GAP:
+        return ""
+    return (
+        f"Its training error is as high, within {SMALL_GAP:g} point (gap {signed(gap)}): it underfits at this budget, "
+        "so an effect says more of how fast a variant learns than of where it ends."
+    )
 
 
 def sampling_words(evidence: Evidence, error_percent: float) -> str:
