@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 import tyro
 
-from ablations import show
+from ablations import show, store
 from ablations.config import Config, check
+from ablations.effects import effects
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
 COMMANDS = [line.partition("#")[0].strip() for line in README.splitlines() if line.startswith("    ")]
 
 
@@ -42,7 +44,19 @@ def test_the_table_of_options_holds_every_option_and_no_other() -> None:
 
 
 def test_every_file_that_is_linked_is_there() -> None:
-    root = Path(__file__).parent.parent
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
     assert links
-    assert [link for link in links if not (root / link).exists()] == []
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_effects_of_the_reference_study_are_those_of_its_records() -> None:
+    study, results, problems = store.read(ROOT / "results" / "reference" / "cifar10-one-out")
+    assert (len(results), problems) == (27, [])
+    section = README.partition("## What comes with the repository")[2].partition("\n## ")[0]
+    shown = [[cell.strip() for cell in line.split("|")[2:4]] for line in section.splitlines() if line.startswith("| ")]
+    found = effects(study, store.table(study, results), "test_top1_error_percent")
+    assert shown[1:] == [[_signed(e.estimate), f"[{_signed(e.low)}, {_signed(e.high)}]"] for e in found]
+
+
+def _signed(number: float) -> str:
+    return "0.0" if abs(number) < 0.05 else f"{number:+.1f}"
