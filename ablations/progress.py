@@ -79,11 +79,12 @@ class Progress:
         missing = (self.total - self.already) * self.epochs
         if self.passed >= missing:
             return ""
-        elapsed = time.monotonic() - self.began
+        left = missing - self.passed
+        pace = (time.monotonic() - self.began) / max(self.passed, 1)
         # Early on the start-up weighs too much, and trials side by side end their epochs together.
         trust = min(1.0, self.passed / TRUSTED)
-        whole = (1 - trust) * self.expected + trust * elapsed * missing / max(self.passed, 1)
-        return f", about {duration(round(max(whole - elapsed, 0)))} left"
+        seconds = (1 - trust) * self.expected * left / missing + trust * pace * left
+        return f", about {duration(round(seconds))} left"
 
 
 def _name(trial: Trial) -> str:
