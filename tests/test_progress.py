@@ -58,7 +58,7 @@ def test_every_result_gets_a_line_with_its_error_the_failures_and_the_time_left(
         watch.result(done)
         watch.result(failed)
     first, second = capsys.readouterr().out.splitlines()
-    # Six of eight epochs are left: 60 s at the pace of two in 20 s, trusted by 2 in 20 against 75 s of the 100 expected.
+    # Six of eight epochs are left: 60 s at the pace of two in 20 s, trusted 2 in 20 against 75 of the 100 s expected.
     assert first == "[1/4] reference, seed 0: 50.0% test error in 30 s, about 74 s left"
     assert second.startswith("[2/4] -lrn, seed 0: error (RuntimeError: boom), 1 failed, about ")
     assert handed_on == [done, failed]
