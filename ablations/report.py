@@ -34,8 +34,9 @@ def build(study: Study, results: Sequence[Result], problems: Sequence[str]) -> R
     from ablations.sections.evidence import Evidence
 
     evidence = Evidence(study=study, results=results, problems=problems, table=store.table(study, results))
-    before = (background.components,)
-    findings = (comparisons.effects, comparisons.controls, comparisons.interactions)
+    compares = len(study.variants) > 1
+    before = (background.components,) if compares else ()
+    findings = (comparisons.effects, comparisons.controls, comparisons.interactions) if compares else ()
     descriptions = (outcomes.curves, outcomes.errors, background.activity, outcomes.cost)
     after = (background.failures, background.origin, background.trials)
     made = [make(evidence) for make in (*before, *findings, *descriptions, *after)]

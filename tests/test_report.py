@@ -162,6 +162,16 @@ def test_a_change_of_size_is_labelled_confounded() -> None:
     assert "map sizes conv2 16 to 17" in column(effects, "notes", "pooling=non_overlapping_naive")
 
 
+def test_a_reference_trained_alone_has_no_comparisons_and_every_activity() -> None:
+    study, trials = synthetic.plan("reference")
+    report = build(study, synthetic.results(trials), [])
+    titles = [section.title for section in report.sections]
+    assert "Learning curves" in titles
+    assert not {"Components", "Effects", "Controls"} & set(titles)
+    activity = table_of(report, "Activity in the trained reference")
+    assert [row[0] for row in activity.rows] == sorted(synthetic.results(trials)[0].activity)
+
+
 @pytest.mark.parametrize(("gap", "warned"), [(0.4, True), (1.5, False)])
 def test_a_reference_that_underfits_is_said_to(gap: float, warned: bool) -> None:
     study, trials = synthetic.plan("one_out", ["lrn"])

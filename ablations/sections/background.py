@@ -110,7 +110,8 @@ def activity(evidence: Evidence) -> Section:
         return Section(title=title, blocks=("No finished reference has recorded any activity.",))
     known = registered()
     under_study = {name for name, _ in evidence.study.components} | set(evidence.study.controls)
-    names = sorted(name for name in {name for one in found for name in one} if name in under_study)
+    measured = {name for one in found for name in one}
+    names = sorted(measured & under_study or measured)  # all of them where the reference was trained alone
     rows = []
     for name in names:
         values = [one[name] for one in found if name in one]
