@@ -55,13 +55,14 @@ def announce(
 
 
 def _print_variants(study: Study, trials: Sequence[Trial], data: Data, seconds: Mapping[Variant, float]) -> None:
-    print(f"\n{'variant':<44}{'parameters':>12}{'MACs':>14}{'a trial':>10}")
+    width = max(len(variant.label) for variant in study.variants)
+    print(f"\n{'variant':<{width}}{'parameters':>14}{'MACs':>16}{'a trial':>10}")
     for trial in trials[: len(study.variants)]:
         layers = layout(
             trial.spec, num_classes=data.num_classes, image_size=study.budget.image_size, channels=data.channels
         )
-        row = f"{parameters(layers):>12,}{macs(layers):>14,}{seconds[trial.variant]:>8.1f} s"
-        print(f"{trial.variant.label:<44}{row}")
+        row = f"{parameters(layers):>14,}{macs(layers):>16,}{seconds[trial.variant]:>8.1f} s"
+        print(f"{trial.variant.label:<{width}}{row}")
     for skipped in study.skipped:
         print(f"skipped {skipped.variant.label}: {skipped.reason}")
     for alias in study.aliases:

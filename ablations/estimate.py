@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from ablations.data.load import Data
 from ablations.optimizers import optimizer_of
+from ablations.registry import derive
 from ablations.train import EVALUATION_BATCH, batches, evaluate, split_examples, start
 from ablations.types import Budget, Trial, Variant
 from models.spec import Spec
@@ -26,23 +27,24 @@ def seconds_a_trial(trials: Sequence[Trial], data: Data, *, threads: int, device
     product of their ratios.  Several trials side by side slow each other down, which this leaves out.
     """
     torch.set_num_threads(threads)
-    specs = {trial.variant: trial.spec for trial in trials}
-    budget = trials[0].budget
+    reference = next(trial for trial in trials if not trial.variant.departures)
+    variants = dict.fromkeys(trial.variant for trial in trials)
     networks: dict[object, float] = {}  # what costs time: the recipe and the pixels hardly do
-    timed: dict[Variant, float] = {}
-    for variant, spec in specs.items():
-        if len(variant.departures) <= 1:
-            network = (spec.blocks, spec.hidden, spec.dropout_place, spec.adaptive_pool)
-            if network not in networks:
-                networks[network] = _time(spec, budget, data, device)
-            timed[variant] = networks[network]
-    return {variant: timed[Variant()] * _ratio(variant, timed) for variant in specs}
 
+    def timed(variant: Variant) -> float:
+        spec = derive(reference.spec, variant)
+        network = (spec.blocks, spec.hidden, spec.dropout_place, spec.adaptive_pool)
+        if network not in networks:
+            networks[network] = _time(spec, reference.budget, data, device)
+        return networks[network]
 
-def _ratio(variant: Variant, timed: Mapping[Variant, float]) -> float:
-    singles = (Variant(departures=(departure,)) for departure in variant.departures)
-    # A single departure that the grid does not hold counts as no slower than the reference.
-    return math.prod(timed[single] / timed[Variant()] for single in singles if single in timed)
+    alone = timed(reference.variant)
+    # Singles that the grid does not hold are timed too: a fraction has none.
+    ratios = {
+        departure: timed(Variant(departures=(departure,))) / alone
+        for departure in dict.fromkeys(departure for variant in variants for departure in variant.departures)
+    }
+    return {variant: alone * math.prod(ratios[departure] for departure in variant.departures) for variant in variants}
 
 
 def _time(spec: Spec, budget: Budget, data: Data, device: torch.device) -> float:
