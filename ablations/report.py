@@ -62,10 +62,10 @@ def write(report: Report, folder: Path) -> tuple[Path, Path]:
 def effect_lines(study: Study, table: pd.DataFrame) -> str:
     """The effects as fixed-width text for a terminal, in plain ASCII."""
     from ablations.effects import effects
+    from ablations.sections.evidence import main_metric
 
-    metric = f"{study.budget.evaluate_on}_top1_error_percent"
     head = ("component", "change", "estimand", "effect", "95% interval", "n")
-    rows = [head, *(_effect_line(effect) for effect in effects(study, table, metric))]
+    rows = [head, *(_effect_line(effect) for effect in effects(study, table, main_metric(study)))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = ["  ".join(_align(cell, column, widths) for column, cell in enumerate(row)).rstrip() for row in rows]
     title = f"Change in {study.budget.evaluate_on} top-1 error, percentage points; above zero the change made it worse."
