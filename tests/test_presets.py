@@ -18,6 +18,7 @@ from ablations.registry import derive
 from ablations.train import train
 from ablations.trial import stored_size
 from ablations.types import Budget, Trial, Variant
+from models.layers import NORMS
 from models.layout import Layer, layout, parameters
 from models.network import build
 from models.presets import PRESETS
@@ -60,7 +61,8 @@ def trial(name: str, *departures: tuple[str, str], seed: int = 0) -> Trial:
 @pytest.mark.parametrize(
     ("name", "reference", "departed"),
     [
-        ("paper", "7f5a1983823f", "892002122b99"),
+        # Since it follows the text in alpha and in the form of momentum; no record was older.
+        ("paper", "785178fcf3fc", "5bf96b9bd8ab"),
         ("cifar", "c3f9831ad381", "1b6a46896bfb"),
         ("cifar_small", "baa1b86e335c", "f6744df1e131"),
     ],
@@ -162,6 +164,23 @@ def layers_of(name: str, block: str) -> list[str]:
 )
 def test_layers_stand_in_the_order_of_the_source(name: str, block: str, expected: list[str]) -> None:
     assert layers_of(name, block) == expected
+
+
+def test_the_paper_normalises_and_steps_as_its_text_prints_it_and_the_code_as_torch_does() -> None:
+    x = torch.randn(2, 12, 3, 3, generator=torch.Generator().manual_seed(0)) * 100
+    for name, alpha in (("paper", 5e-4), ("original_code", 1e-4)):  # torch divides by n = 5
+        norm = PRESETS[name].spec.blocks[0].norm
+        assert norm is not None
+        torch.testing.assert_close(NORMS["lrn"](norm, 12)(x), nn.LocalResponseNorm(5, alpha=alpha, beta=0.75, k=2.0)(x))
+        assert PRESETS[name].spec.optimizer == "sgd_original"
+
+
+def test_one_step_each_way_lies_between_the_papers_text_and_its_code() -> None:
+    paper, code = PRESETS["paper"].spec, PRESETS["original_code"].spec
+    there = derive(paper, Variant(departures=(("lrn", "alpha_over_n"),)))
+    assert there.blocks[0].norm == code.blocks[0].norm
+    assert derive(there, Variant(departures=(("lrn", "paper_formula"),))) == paper
+    assert derive(paper, Variant(departures=(("optimizer", "sgd"),))) == replace(paper, optimizer="sgd")
 
 
 def test_the_clean_arm_of_the_11_percent_claim_is_lrn_off() -> None:

@@ -16,8 +16,13 @@ def off(spec: Spec) -> Spec:
 
 
 def paper_formula(spec: Spec) -> Spec:
-    """Alpha times the sum, as 3.3 prints it; the original code and torch divide alpha by n."""
+    """Alpha times the sum, as 3.3 prints it."""
     return _edit.norms(spec, lambda norm: replace(norm, alpha_over_size=False) if norm.kind == "lrn" else norm)
+
+
+def alpha_over_n(spec: Spec) -> Spec:
+    """Alpha over n times the sum, as the original code, Caffe and torch compute it."""
+    return _edit.norms(spec, lambda norm: replace(norm, alpha_over_size=True) if norm.kind == "lrn" else norm)
 
 
 def before_relu(spec: Spec) -> Spec:
@@ -31,7 +36,7 @@ def before_relu(spec: Spec) -> Spec:
 
 
 def original_code(spec: Spec) -> Spec:
-    """Net #145's: conv1 normalised before its ReLU, and a third normalisation within the maps of conv2.
+    """Net #145's: alpha over n, conv1 normalised before its ReLU, and a third normalisation within the maps of conv2.
 
     Alpha of the third is ten times that of the others, as .001 to .0001 there, whatever the inputs' scale.
     """
@@ -42,7 +47,7 @@ def original_code(spec: Spec) -> Spec:
     def second(block: Conv, norm: Norm) -> Conv:
         return replace(block, extra_norm=Norm(kind="same_map", size=5, alpha=10 * norm.alpha, k=1.0))
 
-    blocks = list(spec.blocks)
+    blocks = list(alpha_over_n(spec).blocks)
     for place, change in ((0, first), (1, second)):
         norm = blocks[place].norm if place < len(blocks) else None
         if norm and norm.kind == "lrn":
@@ -63,10 +68,11 @@ def batch_norm(spec: Spec) -> Spec:
 register(
     Component(
         name="lrn",
-        reference="after relu, alpha / n",
+        reference="after ReLU, with the preset's constants; alpha / n but in paper and keras_zero_based",
         levels={
             "off": off,
             "paper_formula": paper_formula,
+            "alpha_over_n": alpha_over_n,
             "before_relu": before_relu,
             "batch_norm": batch_norm,
             "original_code": original_code,
