@@ -12,6 +12,8 @@ from ablations.types import Study, Trial, Variant
 from ablations.words import counted, duration
 from models.layout import layout, macs, parameters
 
+REASONS = 4  # that are spelled out for what a grid left out
+
 
 def announce(
     study: Study,
@@ -39,6 +41,8 @@ def announce(
         f"trial     {study.preset} at {budget.image_size} px, {budget.epochs} epochs of "
         f"{budget.train_examples:,} images in batches of {budget.batch_size}"
     )
+    if not full:
+        _print_skipped(study)
     print("more      --dataset cifar10 or folder:PATH, --preset, --epochs, --seeds, --components", flush=True)
     if not missing and not full:
         print("expected  nothing to train: every trial has its record", flush=True)
@@ -52,6 +56,17 @@ def announce(
     where = f"{at_a_time} at a time on {'GPUs' if gpus else 'processor cores'}"
     print(f"expected  about {duration(round(total))}, {where}, from timing a few steps{have}", flush=True)
     return total
+
+
+def _print_skipped(study: Study) -> None:
+    """A line a reason, few enough to be read; all of them are in the report."""
+    reasons: dict[str, list[str]] = {}
+    for skipped in study.skipped:
+        reasons.setdefault(skipped.reason, []).append(skipped.variant.label)
+    for reason, labels in list(reasons.items())[:REASONS]:
+        print(f"left out  {', '.join(labels)}: {reason}")
+    if len(reasons) > REASONS:
+        print(f"left out  for {len(reasons) - REASONS} more reasons, which --dry-run lists")
 
 
 def _print_variants(study: Study, trials: Sequence[Trial], data: Data, seconds: Mapping[Variant, float]) -> None:

@@ -5,14 +5,17 @@ Imports no torch: a plan is made from Specs alone.
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ablations import grids
 from ablations.claims import claims_of
 from ablations.names import InputError
-from ablations.registry import component, components, conflict, derive
+from ablations.registry import changes, component, components, conflict, derive
 from ablations.types import Budget, Skipped, Study, Trial, Variant
+from models.equivalence import canonical
 from models.layout import layout
 from models.presets import PRESETS
 from models.spec import Spec
@@ -69,14 +72,15 @@ def make_study(
 ) -> tuple[Study, tuple[Trial, ...]]:
     """The study and its trials, seed by seed, so that an interrupted study holds complete pairs.
 
-    Raises InputError when an asked-for level changes nothing in this preset, when the reference
-    cannot be built at this image size, or when a design does not take these components.
+    What the grid chose by itself, or `=all` brought along, is left out with the reason where it changes
+    nothing in this preset.  Raises InputError when a level that was asked for by itself changes nothing,
+    when the reference cannot be built at this image size, or when a design does not take these components.
     """
     spec = PRESETS[preset].spec
     if problem := _unbuildable(spec, source, budget):
         raise InputError(f"preset {preset}: {problem}.")
-    chosen, no_ops = _effective(spec, preset, departures_of(words or grids.find(grid).defaults), words)
-    design = grids.find(grid).make(chosen)
+    chosen, no_ops = _effective(spec, preset, words, grids.find(grid))
+    design = _designed(grids.find(grid), chosen, no_ops)
     riding = controls() if len(design.variants) > 1 else ()
     singles = [Variant(departures=(departure,)) for departure in riding]
     kept, skipped = _sift(spec, [*design.variants, *singles], source, budget)
@@ -88,10 +92,10 @@ def make_study(
             dataset=source.dataset,
             fingerprint=source.fingerprint,
             preset=preset,
-            spec=derive(spec, variant),
+            spec=derived,
         )
         for seed in range(seeds)
-        for variant in kept
+        for variant, derived in kept.items()
     )
     study = Study(
         name=name,
@@ -115,25 +119,49 @@ def make_study(
 
 
 def _effective(
-    spec: Spec, preset: str, asked: Sequence[Departure], words: Sequence[str]
+    spec: Spec, preset: str, words: Sequence[str], grid: grids.Grid
 ) -> tuple[tuple[Departure, ...], list[Skipped]]:
-    """The departures that change something, and the others where every level of a component was asked for.
+    """The departures that change something, and the others that nobody asked for by themselves.
 
-    Raises InputError on one without effect that was asked for by itself.
+    Raises InputError on one without effect that was, and when nothing is left.
     """
-    of_all = {word.removesuffix("=all") for word in words if word.endswith("=all")}
+    named = {departure for word in words if not word.endswith("=all") for departure in departures_of([word])}
     chosen: list[Departure] = []
     no_ops: list[Skipped] = []
-    for departure in asked:
+    for departure in departures_of(words or grid.defaults):
         alone = Variant(departures=(departure,))
         reason = f"changes nothing in preset {preset}"
-        if derive(spec, alone) != spec:
+        if changes(spec, alone):
             chosen.append(departure)
-        elif departure[0] in of_all:
+        elif departure not in named:
             no_ops.append(Skipped(variant=alone, reason=reason))
         else:
-            raise InputError(f"{'='.join(departure)} {reason}: a toggle without effect.")
+            raise InputError(f"{'='.join(departure)} {reason}, and {_instead(spec, departure[0])}.")
+    if no_ops and not chosen:
+        raise InputError(
+            f"nothing is left to study in preset {preset}, where {_list(no_ops)} change nothing; "
+            "choose other components with --components."
+        )
     return tuple(chosen), no_ops
+
+
+def _instead(spec: Spec, name: str) -> str:
+    """What the component `name` can do here."""
+    levels = [level for level in component(name).levels if changes(spec, Variant(departures=((name, level),)))]
+    return f"{name}={' or '.join(levels)} does" if levels else f"no level of {name} does"
+
+
+def _designed(grid: grids.Grid, chosen: Sequence[Departure], no_ops: Sequence[Skipped]) -> grids.Design:
+    try:
+        return grid.make(chosen)
+    except InputError as error:
+        if not no_ops:
+            raise
+        raise InputError(f"{error} Already left out, as without effect in this preset: {_list(no_ops)}.") from None
+
+
+def _list(skipped: Sequence[Skipped]) -> str:
+    return ", ".join("=".join(*one.variant.departures) for one in skipped)
 
 
 def _unbuildable(spec: Spec, source: Source, budget: Budget) -> str:
@@ -148,24 +176,23 @@ def _unbuildable(spec: Spec, source: Source, budget: Budget) -> str:
 
 def _sift(
     spec: Spec, variants: Iterable[Variant], source: Source, budget: Budget
-) -> tuple[list[Variant], list[Skipped]]:
-    """The variants that can run and that no earlier one repeats, and the others with the reason."""
-    kept: dict[Spec, Variant] = {}
+) -> tuple[dict[Variant, Spec], list[Skipped]]:
+    """The variants that can run and that no earlier one repeats with their Specs, and the others with the reason."""
+    pairwise = functools.cache(functools.partial(conflict, spec))
+    kept: dict[Variant, Spec] = {}
+    seen: dict[Spec, Variant] = {}
     skipped: list[Skipped] = []
     for variant in variants:
         derived = derive(spec, variant)
-        reason = _conflict_in(spec, variant)
-        if not reason and derived in kept:
-            reason = f"the same network and recipe as {kept[derived].label}"
+        conflicts = (pairwise(one, two) for one, two in itertools.combinations(variant.departures, 2))
+        reason = next(filter(None, conflicts), None)
+        same = seen.get(canonical(derived))
+        if not reason and same is not None:
+            reason = f"the same network and recipe as {same.label}"
         reason = reason or _unbuildable(derived, source, budget)
         if reason:
             skipped.append(Skipped(variant=variant, reason=reason))
         else:
-            kept[derived] = variant
-    return list(kept.values()), skipped
-
-
-def _conflict_in(spec: Spec, variant: Variant) -> str | None:
-    departures = variant.departures
-    pairs = ((one, two) for index, one in enumerate(departures) for two in departures[index + 1 :])
-    return next((reason for one, two in pairs if (reason := conflict(spec, one, two))), None)
+            kept[variant] = derived
+            seen[canonical(derived)] = variant
+    return kept, skipped

@@ -15,6 +15,7 @@ from types import ModuleType
 
 from ablations.names import unknown
 from ablations.types import Component, Variant
+from models.equivalence import canonical
 from models.spec import Spec, leaves
 
 _COMPONENTS: dict[str, Component] = {}
@@ -43,10 +44,10 @@ def components() -> dict[str, Component]:
 
 def component(name: str) -> Component:
     """The component of that name.  Raises ValueError with the nearest name."""
-    known = components()
-    if name not in known:
-        raise unknown("component", name, known)
-    return known[name]
+    # The folders are only looked through for a name that is not known yet: plans ask thousands of times.
+    if name not in _COMPONENTS and name not in components():
+        raise unknown("component", name, components())
+    return _COMPONENTS[name]
 
 
 def derive(spec: Spec, variant: Variant) -> Spec:
@@ -59,6 +60,11 @@ def derive(spec: Spec, variant: Variant) -> Spec:
     return spec
 
 
+def changes(spec: Spec, variant: Variant) -> bool:
+    """Whether `variant` is another training than `spec`, not only other words for it."""
+    return canonical(derive(spec, variant)) != canonical(spec)
+
+
 def conflict(spec: Spec, first: tuple[str, str], second: tuple[str, str]) -> str | None:
     """Why two departures cannot be combined on `spec`, or None: computed from what they rewrite.
 
@@ -68,13 +74,15 @@ def conflict(spec: Spec, first: tuple[str, str], second: tuple[str, str]) -> str
         return f"two levels of {first[0]}"
     one, two = (Variant(departures=(departure,)) for departure in (first, second))
     for alone in (one, two):
-        if derive(spec, alone) == spec:
+        if not changes(spec, alone):
             return f"{alone.label} changes nothing here"
-    both, reversed_ = derive(derive(spec, one), two), derive(derive(spec, two), one)
-    if both == reversed_ and both != derive(spec, one) and both != derive(spec, two):
-        return None
-    shared = sorted(_touched(spec, one) & _touched(spec, two))
-    return f"{one.label} and {two.label} both rewrite {', '.join(shared)}"
+    shared = ", ".join(sorted(_touched(spec, one) & _touched(spec, two)))
+    if derive(derive(spec, one), two) != derive(derive(spec, two), one):
+        return f"{one.label} and {two.label} both rewrite {shared}"
+    for idle, other in ((two, one), (one, two)):
+        if not changes(derive(spec, other), idle):
+            return f"{idle.label} changes nothing beside {other.label}" + (f": both rewrite {shared}" if shared else "")
+    return None
 
 
 def _touched(spec: Spec, variant: Variant) -> set[str]:

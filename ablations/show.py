@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from ablations.names import unknown
-from ablations.registry import components, derive
+from ablations.registry import changes, components
 from ablations.types import Variant
 from models.layout import layout, macs, parameters
 from models.presets import PRESETS
@@ -182,7 +182,7 @@ def _no_ops(name: str) -> str:
     found: list[str] = []
     for level in components()[name].levels:
         variant = Variant(departures=((name, level),))
-        idle = [preset.name for preset in PRESETS.values() if derive(preset.spec, variant) == preset.spec]
+        idle = [preset.name for preset in PRESETS.values() if not changes(preset.spec, variant)]
         if idle:
             found.append(f"{level} in {', '.join(idle)}")
     return "; ".join(found)

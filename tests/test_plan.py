@@ -6,8 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from ablations.grids import GRIDS
+from ablations.names import InputError
 from ablations.plan import departures_of
 from ablations.types import Budget, Variant
+from models.equivalence import canonical
+from models.presets import PRESETS
 from tests.conftest import Planner
 
 
@@ -52,6 +56,50 @@ def test_a_toggle_without_effect_is_refused(plan: Planner) -> None:
         plan(words=["bias_init"])
 
 
+def test_the_sentence_on_a_toggle_without_effect_says_which_levels_have_one(plan: Planner) -> None:
+    with pytest.raises(InputError) as raised:
+        plan(words=["bias_init"])
+    assert str(raised.value) == "bias_init=zero changes nothing in preset cifar_small, and bias_init=one does."
+    with pytest.raises(InputError) as raised:
+        plan(preset="cuda_convnet_18pct", words=["lrn=paper_formula"])
+    assert str(raised.value).endswith("preset cuda_convnet_18pct, and lrn=off or before_relu or batch_norm does.")
+    with pytest.raises(InputError) as raised:
+        plan(preset="cuda_convnet_18pct", words=["grouping"])
+    assert str(raised.value).endswith("preset cuda_convnet_18pct, and no level of grouping does.")
+
+
+def test_what_a_grid_chose_by_itself_is_skipped_with_the_reason_where_it_changes_nothing(plan: Planner) -> None:
+    study, _ = plan(preset="cuda_convnet_80sec", words=[])
+    assert {row.variant.label for row in study.skipped} == {"-lrn", "-dropout", "-pca_jitter", "grouping=full"}
+    assert {row.reason for row in study.skipped} == {"changes nothing in preset cuda_convnet_80sec"}
+    assert study.components == (("activation", "tanh"), ("pooling", "non_overlapping"))
+    with pytest.raises(InputError, match="grouping=full changes nothing in preset cuda_convnet_80sec, and"):
+        plan(preset="cuda_convnet_80sec", words=["activation", "grouping"])
+
+
+def test_a_grid_of_which_nothing_is_left_is_refused_with_what_it_left_out(plan: Planner) -> None:
+    with pytest.raises(InputError, match=r"nothing is left to study .* lrn=off, dropout=off change nothing"):
+        plan(grid="smoke", preset="cuda_convnet_80sec", words=[])
+    with pytest.raises(InputError, match=r"fractional needs 4 .* not 2; .* left out, .* lrn=off, dropout=off, pca"):
+        plan(grid="fractional", preset="cuda_convnet_80sec", words=[])
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("grid", GRIDS)
+def test_every_grid_by_itself_fits_every_preset_or_says_why_not(grid: str, preset: str, plan: Planner) -> None:
+    spec = PRESETS[preset].spec
+    evaluate_on = "validation" if spec.schedule == "plateau" else "test"
+    budget = Budget(epochs=1, train_examples=1, batch_size=1, image_size=spec.image_size, evaluate_on=evaluate_on)
+    try:
+        study, trials = plan(grid=grid, preset=preset, words=[], budget=budget)
+    except InputError as error:
+        assert "change nothing" in str(error) or "left out" in str(error)
+        return
+    trained = [canonical(trial.spec) for trial in trials]
+    assert len(set(trained)) == len(trained)  # no two variants are the same training
+    assert all(row.reason for row in study.skipped)
+
+
 def test_levels_without_effect_are_skipped_with_the_reason_when_all_are_asked_for(plan: Planner) -> None:
     study, _ = plan(words=["bias_init=all"])
     assert [(row.variant.label, row.reason) for row in study.skipped] == [
@@ -72,6 +120,13 @@ def test_a_level_that_comes_to_the_same_as_another_runs_once(plan: Planner, budg
     study, _ = plan(preset="paper", words=["pooling=all"], budget=replace(budget, image_size=224))
     assert [(row.variant.label, row.reason) for row in study.skipped] == [
         ("pooling=non_overlapping_naive", "the same network and recipe as pooling=non_overlapping")
+    ]
+
+
+def test_a_combination_in_which_one_hides_the_other_is_skipped_with_the_reason(plan: Planner) -> None:
+    study, _ = plan(grid="pairs", words=["depth=no_fc6_fc7", "dropout"])
+    assert [(row.variant.label, row.reason) for row in study.skipped] == [
+        ("depth=no_fc6_fc7 -dropout", "-dropout changes nothing beside depth=no_fc6_fc7")
     ]
 
 

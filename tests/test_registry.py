@@ -116,8 +116,8 @@ def test_two_levels_of_one_component_are_a_conflict() -> None:
 def test_rewrites_of_one_field_conflict_and_the_reason_names_the_field() -> None:
     reason = conflict(CIFAR, ("width", "half"), ("grouping", "full"))
     assert reason is not None
-    assert "-width" not in reason and "width=half and grouping=full both rewrite" in reason
-    assert "blocks.1.groups" in reason
+    assert "-width" not in reason.split()
+    assert reason.startswith("grouping=full changes nothing beside width=half: both rewrite blocks.1.groups, ")
 
 
 def test_rewrites_of_different_fields_do_not_conflict_in_either_order() -> None:
@@ -135,7 +135,9 @@ def made(name: str, rewrite: Callable[[Spec], Spec], monkeypatch: pytest.MonkeyP
 
 def test_a_departure_that_does_all_that_another_does_conflicts_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     bare = made("bare", lambda spec: replace(spec, flip=False, random_crop=False, momentum=0.0), monkeypatch)
-    assert conflict(CIFAR, bare, ("crop_flip", "off")) == "-bare and -crop_flip both rewrite flip, random_crop"
+    assert conflict(CIFAR, bare, ("crop_flip", "off")) == (
+        "-crop_flip changes nothing beside -bare: both rewrite flip, random_crop"
+    )
 
 
 def test_departures_whose_order_matters_conflict(monkeypatch: pytest.MonkeyPatch) -> None:
