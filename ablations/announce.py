@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 
 from ablations.data.load import Data
 from ablations.estimate import seconds_a_trial
-from ablations.types import Study, Trial, Variant
+from ablations.tune import Search, arms
+from ablations.types import Budget, Study, Trial, Variant
 from ablations.words import counted, duration
 from models.layout import layout, macs, parameters
 
 REASONS = 4  # that are spelled out for what a grid left out
+
+
+class Expected(NamedTuple):
+    """Seconds that the missing trials should take: those of the tuning, and the study's own."""
+
+    tuning: float
+    study: float
 
 
 def announce(
@@ -25,10 +34,13 @@ def announce(
     threads: int,
     gpus: float,
     full: bool,
-) -> float:
+    by_grid: str = "",
+    search: Search | None = None,
+) -> Expected:
     """Prints the study in a few lines, and returns the seconds that its missing trials should take.
 
-    With `full`, every variant and everything left out is printed too.
+    With `full`, every variant and everything left out is printed too.  `by_grid` are the options that the
+    grid chose, and `search` is how far the tuning of the learning rates is.
     """
     budget = study.budget
     sizes = [counted(len(study.variants), "variant"), counted(study.seeds, "seed")]
@@ -37,25 +49,59 @@ def announce(
         f"data      {study.dataset}: {len(data.train.labels):,} training and {len(data.test.labels):,} test images, "
         f"{len(data.classes)} classes{f'; {study.data_note}' if study.data_note else ''}"
     )
+    at_most = "at most " if budget.stop_at_threshold else ""
     print(
-        f"trial     {study.preset} at {budget.image_size} px, {budget.epochs} epochs of "
-        f"{budget.train_examples:,} images in batches of {budget.batch_size}"
+        f"trial     {study.preset} at {budget.image_size} px, {at_most}{budget.epochs} epochs of "
+        f"{budget.train_examples:,} images in batches of {budget.batch_size}{_threshold(budget)}"
     )
     if not full:
         _print_skipped(study)
+    if by_grid:
+        print(f"grid      {study.grid} chose {by_grid}")
+    if search:
+        print(_tuning(study, trials, search))
     print("more      --dataset cifar10 or folder:PATH, --preset, --epochs, --seeds, --components", flush=True)
-    if not missing and not full:
+    tuning = search.left if search else 0
+    if not missing and not tuning and not full:
         print("expected  nothing to train: every trial has its record", flush=True)
-        return 0.0
+        return Expected(0.0, 0.0)
     seconds = seconds_a_trial(trials, data, threads=threads, device=torch.device("cuda" if gpus else "cpu"))
     if full:
         _print_variants(study, trials, data, seconds)
     at_a_time = max(1, min(workers, len(missing)))
-    total = sum(seconds[trial.variant] for trial in missing) / at_a_time
+    tuned = arms(study, trials) if tuning else []
+    # Of a search it is not known in advance how many trials of which arm are still to come: their mean will do.
+    a_tuning_trial = sum(seconds[trial.variant] for trial in tuned) / max(len(tuned), 1)
+    expected = Expected(
+        tuning=tuning * a_tuning_trial / max(1, min(workers, 2 * len(tuned))),
+        study=sum(seconds[trial.variant] for trial in missing) / at_a_time,
+    )
     have = f", {len(trials) - len(missing)} of {len(trials)} trials have their records" if missing != trials else ""
     where = f"{at_a_time} at a time on {'GPUs' if gpus else 'processor cores'}"
-    print(f"expected  about {duration(round(total))}, {where}, from timing a few steps{have}", flush=True)
-    return total
+    parts = f" ({duration(round(expected.tuning))} of it for tuning)" if tuning else ""
+    print(
+        f"expected  {at_most or 'about '}{duration(round(sum(expected)))}{parts}, {where}, "
+        f"from timing a few steps{have}",
+        flush=True,
+    )
+    return expected
+
+
+def _threshold(budget: Budget) -> str:
+    if budget.threshold_percent is None:
+        return ""
+    return (
+        f"; {'to' if budget.stop_at_threshold else 'with the steps to'} {budget.threshold_percent:g}% training error, "
+        f"looked at every {budget.threshold_every} steps"
+    )
+
+
+def _tuning(study: Study, trials: Sequence[Trial], search: Search) -> str:
+    done = f"; {search.left:,} of them to go" if search.left else "; all have their records"
+    return (
+        f"tuning    {counted(search.tuning.trials, 'trial')} for the learning rate of each of "
+        f"{counted(len(arms(study, trials)), 'arm')}, on validation images that they do not train on{done}"
+    )
 
 
 def _print_skipped(study: Study) -> None:

@@ -6,7 +6,8 @@ Light: --help imports nothing heavier than this.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -36,11 +37,18 @@ class Config:
     dataset: Annotated[str, tyro.conf.arg(help=f"{', '.join(DATASETS)}, or folder:PATH.")] = DEFAULT
     data_root: Annotated[Path | None, _PATH] = None
     """Where data sets lie, or are downloaded to."""
-    preset: Annotated[str, tyro.conf.arg(help=f"The reference: {', '.join(PRESETS)}.")] = "cifar_small"
+    preset: Annotated[
+        str | None,
+        tyro.conf.arg(
+            metavar="STR",
+            help_behavior_hint="",
+            help=f"The reference: {', '.join(PRESETS)} (default: cifar_small, or the grid's own).",
+        ),
+    ] = None
     seeds: Annotated[int | None, _INT] = None
-    """Trainings of each variant (default: 3; 1 for smoke)."""
-    epochs: int = 5
-    """Passes over the training images."""
+    """Trainings of each variant (default: 3, or the grid's own)."""
+    epochs: Annotated[int | None, _INT] = None
+    """Passes over the training images (default: 5, or the grid's own)."""
     train_examples: Annotated[int | None, _INT] = None
     """Training images an epoch (default: all)."""
     batch_size: int = 128
@@ -49,6 +57,15 @@ class Config:
     """Pixels a side (default: the preset's, or the data set's if that is smaller)."""
     evaluate_on: str = "test"
     """test, or validation: a tenth held out of training, for anything that is chosen."""
+    tune: Annotated[int | None, _INT] = None
+    """Trials to find each variant's learning rate with, on validation images; 0: all have the preset's own (default:
+    0, or the grid's own)."""
+    threshold: Annotated[float | None, _FLOAT] = None
+    """Training error in percent; the steps to it are measured (default: not, or the grid's own)."""
+    threshold_every: int = 50
+    """Steps between two looks at that error."""
+    stop_at_threshold: bool = False
+    """End a trial when it is at the threshold, and evaluate it only then."""
     executor: str = "ray"
     """ray, or serial: one trial after another in this process."""
     ray_address: Annotated[str | None, _STR] = None
@@ -71,22 +88,58 @@ class Config:
     """Print the plan and the time it takes, and train nothing."""
 
 
+_DEFAULTS: dict[str, str | int | float] = {"preset": "cifar_small", "seeds": 3, "epochs": 5, "tune": 0}
+
+
+def resolved(config: Config) -> tuple[Config, dict[str, str | int | float]]:
+    """`config` with every option that was left open filled in, and those of them that the grid chose.
+
+    Raises InputError on an unknown grid.
+    """
+    chosen = grids.find(config.grid).options
+    # False is a flag that was not given; 0 was.
+    left_open = {name: value for name in chosen if (value := getattr(config, name)) is None or value is False}
+    by_grid = {name: chosen[name] for name in left_open}
+    values = {**{name: value for name, value in _DEFAULTS.items() if getattr(config, name) is None}, **by_grid}
+    return replace(config, **values), by_grid  # type: ignore[arg-type]
+
+
+def as_options(values: Mapping[str, str | int | float]) -> str:
+    """`--seeds 5 --stop-at-threshold`, as they would be typed."""
+    words = [f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}") for name, value in values.items()]
+    return " ".join(words)
+
+
 def check(config: Config) -> None:
     """Raises InputError on what can be seen to be wrong before any data are read."""
     grids.find(config.grid)
     departures_of(words_of(config))
     dataset(config.dataset)
     for kind, value, allowed in (
-        ("preset", config.preset, PRESETS),
+        ("preset", config.preset or str(_DEFAULTS["preset"]), PRESETS),
         ("executor", config.executor, ("ray", "serial")),
         ("value of --evaluate-on", config.evaluate_on, ("test", "validation")),
     ):
         if value not in allowed:
             raise unknown(kind, value, allowed)
-    for option in ("seeds", "epochs", "train_examples", "batch_size", "image_size", "cpus_per_trial"):
+    for option in (
+        "seeds",
+        "epochs",
+        "train_examples",
+        "batch_size",
+        "image_size",
+        "cpus_per_trial",
+        "threshold_every",
+    ):
         value = getattr(config, option)
         if value is not None and value < 1:
             raise InputError(f"--{option.replace('_', '-')} is {value}; it must be 1 or more.")
+    if config.tune is not None and config.tune < 0:
+        raise InputError(f"--tune is {config.tune}; it must be 0 or more.")
+    if config.threshold is not None and not 0 <= config.threshold < 100:
+        raise InputError(f"--threshold is {config.threshold:g}; it is a percentage of 0 or more and below 100.")
+    if config.stop_at_threshold and config.threshold is None:
+        raise InputError("--stop-at-threshold needs a --threshold, such as 25.")
     if config.gpus_per_trial is not None and config.gpus_per_trial < 0:
         raise InputError(f"--gpus-per-trial is {config.gpus_per_trial:g}; it must be 0 or more.")
     for folder in (config.results, config.reports):

@@ -73,10 +73,13 @@ def _time(spec: Spec, budget: Budget, data: Data, device: torch.device) -> float
 
 
 def whole(budget: Budget, *, step: float, evaluated_image: float, evaluated: int) -> float:
-    """Seconds of a whole trial, from those of a training step and of one evaluated image.
+    """Seconds of a whole trial that nothing stops early, from those of a training step and of one evaluated image.
 
-    Every epoch ends with an evaluation, and the last with one of as many training images more.
+    Every epoch ends with an evaluation, unless the trial runs to a threshold, and the last with one of as many
+    training images more.
     """
-    steps = budget.epochs * math.ceil(budget.train_examples / budget.batch_size)
-    images = budget.epochs * evaluated + min(evaluated, budget.train_examples)
-    return steps * step + images * evaluated_image
+    evaluations = 1 if budget.stop_at_threshold else budget.epochs
+    looks = 0 if budget.threshold_percent is None else budget.steps // budget.threshold_every
+    images = evaluations * evaluated + min(evaluated, budget.train_examples)
+    images += looks * min(budget.threshold_examples, budget.train_examples)
+    return budget.steps * step + images * evaluated_image

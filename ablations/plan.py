@@ -43,9 +43,13 @@ def departures_of(words: Sequence[str]) -> tuple[Departure, ...]:
     return tuple(chosen)
 
 
-def controls() -> tuple[Departure, ...]:
-    """The first level of every control: a placebo and a sabotage."""
-    return tuple((name, next(iter(found.levels))) for name, found in components().items() if found.control)
+def controls(names: Sequence[str] | None = None) -> tuple[Departure, ...]:
+    """The first level of every control, a placebo and a sabotage, or of those of these names."""
+    return tuple(
+        (name, next(iter(found.levels)))
+        for name, found in components().items()
+        if found.control and (names is None or name in names)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +85,7 @@ def make_study(
         raise InputError(f"preset {preset}: {problem}.")
     chosen, no_ops = _effective(spec, preset, words, grids.find(grid))
     design = _designed(grids.find(grid), chosen, no_ops)
-    riding = controls() if len(design.variants) > 1 else ()
+    riding = controls(grids.find(grid).controls) if len(design.variants) > 1 else ()
     singles = [Variant(departures=(departure,)) for departure in riding]
     kept, skipped = _sift(spec, [*design.variants, *singles], source, budget)
     trials = tuple(

@@ -9,6 +9,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from ablations import tune
+from ablations.threshold import REACHED, STEPS, TRAINED
 from ablations.types import DONE, Result, Trial
 from ablations.words import duration
 
@@ -49,8 +51,9 @@ class Progress:
         """Prints an epoch of `trial` when nothing else was printed for a while."""
         self.passed += 1
         if time.monotonic() - self.spoke > QUIET:
-            error = row[f"{self.evaluate_on}_top1_error_percent"]
-            self._say(f"{_name(trial)}: epoch {row['epoch']:.0f}/{self.epochs}, {error:.1f}% {self.evaluate_on} error")
+            kind = self.evaluate_on if f"{self.evaluate_on}_top1_error_percent" in row else "train"
+            error = row[f"{kind}_top1_error_percent"]
+            self._say(f"{_name(trial)}: epoch {row['epoch']:.0f}/{self.epochs}, {error:.1f}% {kind} error")
 
     def result(self, result: Result) -> None:
         """Prints the line of `result` and hands it on."""
@@ -73,7 +76,7 @@ class Progress:
         if result.status != DONE:
             return f"{result.status.replace('_', ' ')} ({(result.error.strip().splitlines() or [''])[-1]})"
         error = result.metrics[f"{self.evaluate_on}_top1_error_percent"]
-        return f"{error:.1f}% {self.evaluate_on} error in {duration(round(result.seconds))}"
+        return f"{error:.1f}% {self.evaluate_on} error{_threshold(result)} in {duration(round(result.seconds))}"
 
     def _left(self) -> str:
         missing = (self.total - self.already) * self.epochs
@@ -88,4 +91,14 @@ class Progress:
 
 
 def _name(trial: Trial) -> str:
-    return f"{trial.variant.label}, seed {trial.seed}"
+    seed = f"tuning at {trial.spec.learning_rate:.3g}" if trial.seed == tune.SEED else f"seed {trial.seed}"
+    return f"{trial.variant.label}, {seed}"
+
+
+def _threshold(result: Result) -> str:
+    threshold = result.trial.budget.threshold_percent
+    if threshold is None or REACHED not in result.metrics:
+        return ""
+    if result.metrics[REACHED]:
+        return f", {threshold:g}% training error after {result.metrics[STEPS]:,.0f} steps,"
+    return f", {threshold:g}% training error not reached in {result.metrics[TRAINED]:,.0f} steps,"

@@ -9,21 +9,24 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
 import tyro
 
-from ablations.config import Config, check, words_of
+from ablations import tune
+from ablations.config import Config, as_options, check, resolved, words_of
 from ablations.data.catalogue import FOLDER, dataset
 from ablations.names import InputError
 from ablations.plan import Source, make_study
 from ablations.types import FINAL, Budget, Result, Study, Trial
+from ablations.words import counted
 from models.presets import PRESETS
 
 if TYPE_CHECKING:
+    from ablations.announce import Expected
     from ablations.data.load import Data
     from ablations.execute import Executor
     from ablations.track_mlflow import Guarded
@@ -40,6 +43,7 @@ class Plan:
     data: Data
     gpus: float
     workers: int
+    search: tune.Search | None = None  # of the learning rates; None where none are tuned
 
     @property
     def missing(self) -> tuple[Trial, ...]:
@@ -51,12 +55,13 @@ class Plan:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 1 a trial failed, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    config = tyro.cli(Config, args=arguments, prog="python -m ablations.run", config=(tyro.conf.FlagCreatePairsOff,))
+    asked = tyro.cli(Config, args=arguments, prog="python -m ablations.run", config=(tyro.conf.FlagCreatePairsOff,))
     try:
+        config, by_grid = resolved(asked)
         check(config)
         plan = make_plan(config, command=shlex.join(["python", "-m", "ablations.run", *arguments]))
-        seconds = _announce(config, plan)
-        return 0 if config.dry_run else run(config, plan, seconds)
+        expected = _announce(config, plan, as_options(by_grid))
+        return 0 if config.dry_run else run(config, plan, expected)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -70,6 +75,7 @@ def make_plan(config: Config, *, command: str) -> Plan:
 
     Raises InputError when the data cannot be had or the plan cannot be run here.
     """
+    assert config.preset and config.epochs and config.seeds  # `resolved` has filled them in
     spec = PRESETS[config.preset].spec
     native = dataset(config.dataset).native_size
     image_size = config.image_size or min(spec.image_size, native or spec.image_size)
@@ -88,6 +94,9 @@ def make_plan(config: Config, *, command: str) -> Plan:
         batch_size=config.batch_size,
         image_size=image_size,
         evaluate_on=config.evaluate_on,
+        threshold_percent=config.threshold,
+        threshold_every=config.threshold_every,
+        stop_at_threshold=config.stop_at_threshold,
     )
     study, trials = make_study(
         name=config.name or "-".join([config.grid, _slug(config.dataset), config.preset]),
@@ -101,22 +110,46 @@ def make_plan(config: Config, *, command: str) -> Plan:
             channels=data.channels,
             note=note_of(config.dataset),
         ),
-        seeds=config.seeds or (1 if config.grid == "smoke" else 3),
+        seeds=config.seeds,
         budget=budget,
         command=command,
     )
     gpus, workers = _resources(config)
-    return Plan(study=study, trials=trials, finished=_finished(config, study), data=data, gpus=gpus, workers=workers)
+    plan = Plan(study=study, trials=trials, finished=(), data=data, gpus=gpus, workers=workers)
+    if config.tune:
+        begun = tune.start(study, config.tune, available=_available(data, "validation"))
+        plan = _after_tuning(config, replace(plan, study=replace(study, tuning=begun)))
+    return _with_finished(config, plan)
 
 
-def _finished(config: Config, study: Study) -> tuple[Result, ...]:
-    """The results that need no further try; a record that cannot be read is named."""
+def _with_finished(config: Config, plan: Plan) -> Plan:
+    """`plan` with the results that need no further try; a record that cannot be read is named."""
     from ablations import store
 
-    results, problems = store.read_results(config.results / study.name, study.keys)
+    results, problems = store.read_results(config.results / plan.study.name, plan.study.keys)
     for problem in problems:
         print(problem, file=sys.stderr)
-    return tuple(result for result in results if result.status in FINAL)
+    return replace(plan, finished=tuple(result for result in results if result.status in FINAL))
+
+
+def _after_tuning(config: Config, plan: Plan) -> Plan:
+    """`plan` as far as the records of its tuning bring it: at the chosen rates, or with trials that are missing."""
+    from ablations import store
+
+    begun = plan.study.tuning
+    assert begun
+    records, problems = store.read_all(_tuning_folder(config, plan.study))
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    search = tune.advance(plan.study, plan.trials, begun, records)
+    if search.missing:  # what will run is not known before the rates are
+        return replace(plan, study=replace(plan.study, keys=()), search=search)
+    study, trials = tune.apply(plan.study, plan.trials, search.tuning)
+    return replace(plan, study=study, trials=trials, search=search)
+
+
+def _tuning_folder(config: Config, study: Study) -> Path:
+    return (config.results / study.name / "tuning").resolve()
 
 
 def cache_folder() -> Path:
@@ -136,11 +169,15 @@ def _slug(name: str) -> str:
     return Path(name.removeprefix(FOLDER)).resolve().name
 
 
-def _train_examples(config: Config, data: Data) -> int:
+def _available(data: Data, evaluate_on: str) -> int:
+    """Images that can be trained on."""
     from ablations.data.load import held_out
 
-    held = int(held_out(data.train).sum()) if config.evaluate_on == "validation" else 0
-    available = len(data.train.labels) - held
+    return len(data.train.labels) - (int(held_out(data.train).sum()) if evaluate_on == "validation" else 0)
+
+
+def _train_examples(config: Config, data: Data) -> int:
+    available = _available(data, config.evaluate_on)
     asked = config.train_examples or available
     if asked > available:
         raise InputError(f"--train-examples {asked} is more than the {available} training images of {config.dataset}.")
@@ -164,7 +201,7 @@ def _resources(config: Config) -> tuple[float, int]:
     return gpus, min(cpus // config.cpus_per_trial, int(devices / gpus) if gpus else cpus)
 
 
-def _announce(config: Config, plan: Plan) -> float:
+def _announce(config: Config, plan: Plan, by_grid: str) -> Expected:
     from ablations.announce import announce
 
     return announce(
@@ -176,31 +213,62 @@ def _announce(config: Config, plan: Plan) -> float:
         threads=config.cpus_per_trial,
         gpus=plan.gpus,
         full=config.dry_run,
+        by_grid=by_grid,
+        search=plan.search,
     )
 
 
-def run(config: Config, plan: Plan, seconds: float) -> int:
-    """Trains what has no record yet, mirrors it to MLflow, writes the report; 1 when a trial failed.
-
-    `seconds` is what they should take.
-    """
+def run(config: Config, plan: Plan, expected: Expected) -> int:
+    """Trains what has no record yet, mirrors it to MLflow, writes the report; 1 when a trial failed."""
     from ablations import store
     from ablations.progress import Progress
 
     folder = (config.results / plan.study.name).resolve()
     store.write_study(folder, plan.study)
+    if plan.search and plan.search.missing:
+        plan, failed = _tune(config, plan, plan.search, expected.tuning)
+        if failed:
+            return 1
+        store.write_study(folder, plan.study)
     mirror = _mirror(config, plan.study, plan.finished)
     with Progress(
         len(plan.trials),
         already=len(plan.finished),
         epochs=plan.study.budget.epochs,
         evaluate_on=plan.study.budget.evaluate_on,
-        expected=seconds,
+        expected=expected.study,
         then=mirror.trial if mirror else lambda result: None,
     ) as progress:
         if plan.missing:
             _executor(config, plan)(plan.missing, _context(config, plan, folder), progress)
     return _finish(config, plan.study, folder, mirror)
+
+
+def _tune(config: Config, plan: Plan, search: tune.Search, seconds: float) -> tuple[Plan, int]:
+    """The plan at the rates that its tuning chose, and how many tuning trials failed: then none was chosen."""
+    from ablations.progress import Progress
+
+    folder, budget = _tuning_folder(config, plan.study), search.tuning.budget
+    total = search.tuning.trials * len(tune.arms(plan.study, plan.trials))
+    with Progress(
+        total,
+        already=total - search.left,
+        epochs=budget.epochs,
+        evaluate_on=budget.evaluate_on,
+        expected=seconds,
+        then=lambda result: None,
+    ) as progress:
+        while search.missing:
+            asked = search.missing
+            _executor(config, plan)(asked, _context(config, plan, folder), progress)
+            plan = _after_tuning(config, plan)
+            assert plan.search
+            search = plan.search
+            if failed := len({*asked} & {*search.missing}):
+                print(f"{counted(failed, 'tuning trial')} failed; the same command tries again", file=sys.stderr)
+                return plan, failed
+    print("\n".join(tune.said(search.tuning)), flush=True)
+    return _with_finished(config, plan), 0
 
 
 def _context(config: Config, plan: Plan, folder: Path) -> Context:

@@ -84,8 +84,10 @@ def write_study(folder: Path, study: Study) -> None:
     path = folder / "study.json"
     if path.exists():
         old = read_study(folder)
-        for name in ("grid", "preset", "fingerprint", "budget"):
+        for name in ("grid", "preset", "fingerprint", "budget", "tuning"):
             before, after = getattr(old, name), getattr(study, name)
+            if name == "tuning":  # whether, not how far: an arm that joins is tuned as the others were
+                before, after = (f"{one.trials} trials an arm" if one else "none" for one in (before, after))
             if before != after:
                 raise InputError(
                     f"study {study.name!r} in {folder} has {name} {before}, and this run {after}: "
@@ -128,6 +130,13 @@ def read_results(folder: Path, keys: Iterable[str]) -> tuple[list[Result], list[
             else:
                 problems.append(problem)
     return found, problems
+
+
+def read_all(folder: Path) -> tuple[dict[str, Result], list[str]]:
+    """Every result in `folder` by its key, and one sentence per corrupt record."""
+    keys = sorted(path.stem for path in (folder / "trials").glob("*.json"))
+    found, problems = read_results(folder, keys)
+    return {result.trial.key: result for result in found}, problems
 
 
 def table(study: Study, results: Iterable[Result]) -> pd.DataFrame:

@@ -9,6 +9,8 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import count
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +20,7 @@ from ablations.data.augment import Draws, centre, crop, draw, to_input
 from ablations.data.load import Data, held_out, stratified
 from ablations.optimizers import Rate, optimizer_of, set_learning_rates
 from ablations.streams import CPU, streams
+from ablations.threshold import Look, Stopwatch
 from ablations.types import Budget
 from models.init import initialise
 from models.network import Network, build
@@ -39,11 +42,15 @@ class DivergedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A trained network, one row of numbers an epoch, and which evaluation images it got right (N,) bool."""
+    """A trained network, one row of numbers an epoch, and which evaluation images it got right (N,) bool.
+
+    `looks` are the errors between epochs that a budget with a threshold asks for.
+    """
 
     network: Network
     curve: tuple[Row, ...]
     outcomes: Tensor
+    looks: tuple[Look, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +72,11 @@ class Examples:
     def count(self) -> int:
         """How many examples there are."""
         return len(self.labels)
+
+    def part(self, count: int) -> Examples:
+        """At most `count` of them, each class in proportion; a folder's images lie class by class."""
+        chosen = stratified(self.labels.cpu(), min(count, self.count)).to(self.labels.device)
+        return replace(self, rows=self.rows[chosen], labels=self.labels[chosen])
 
     def draws(self, seed: int, epoch: int) -> Draws:
         """Every example's crop, flip and colour draw of one epoch, whichever of them the spec uses."""
@@ -160,42 +172,63 @@ def train(
     training, evaluation = split_examples(spec, seed=seed, budget=budget, data=data, device=device)
     network = start(spec, seed=seed, budget=budget, data=data, device=device)
     optimizer, rate = optimizer_of(network, spec), Rate(spec)
+    looked_at = training.part(budget.threshold_examples)
+    watch = Stopwatch(budget, lambda: evaluate(network, looked_at)[0]["top1_error_percent"])
     curve: list[Row] = []
-    for epoch in range(1, budget.epochs + 1):
+    for epoch in count(1):
         began = time.perf_counter()
         seen = training if (epoch - 1) / budget.epochs < spec.pca_until else _without_noise(training)
-        loss, error, last_rate = _train_epoch(network, optimizer, rate, seen, seed, epoch, budget)
-        if not math.isfinite(loss):
+        passed = _train_epoch(network, optimizer, rate, seen, seed, epoch, watch)
+        if not math.isfinite(passed.loss):
             raise DivergedError(epoch, tuple(curve))
         seconds = time.perf_counter() - began
-        evaluated, outcomes = evaluate(network, evaluation)
-        rate.observe(evaluated["top1_error_percent"])
+        evaluated: Row = {}
+        if passed.over or not budget.stop_at_threshold or spec.schedule == "plateau":
+            evaluated, outcomes = evaluate(network, evaluation)
+            rate.observe(evaluated["top1_error_percent"])
         curve.append(
             {
                 "epoch": epoch,
-                "train_loss": loss,
-                "train_top1_error_percent": error,
+                "train_loss": passed.loss,
+                "train_top1_error_percent": passed.error_percent,
                 **{f"{budget.evaluate_on}_{name}": value for name, value in evaluated.items()},
-                "learning_rate": last_rate,
-                "images_per_second": training.count / seconds,
-                "seconds_per_epoch": seconds,
+                "learning_rate": passed.last_rate,
+                "images_per_second": passed.images / seconds,
+                "seconds_per_epoch": seconds * training.count / passed.images,
             }
         )
+        if passed.over:
+            break
         report(curve[-1])
-    _add_gap(curve[-1], network, training, evaluation, budget.evaluate_on)
-    return Trained(network=network, curve=tuple(curve), outcomes=outcomes)
+    _add_last(curve[-1], network, training, evaluation, watch)
+    report(curve[-1])
+    return Trained(network=network, curve=tuple(curve), outcomes=outcomes, looks=tuple(watch.looks))
 
 
 def _without_noise(training: Examples) -> Examples:
     return replace(training, spec=replace(training.spec, pca_jitter=0.0))
 
 
-def _add_gap(row: Row, network: Network, training: Examples, evaluation: Examples, evaluate_on: str) -> None:
-    """The last epoch's error on as many training images as evaluation has, without augmentation or dropout."""
-    clean, _ = evaluate(network, training, limit=evaluation.count)
+def _add_last(row: Row, network: Network, training: Examples, evaluation: Examples, watch: Stopwatch) -> None:
+    """What is known only at the end: when the threshold was reached, and the gap.
+
+    For the gap, the error on as many training images as evaluation has, without augmentation or dropout.
+    """
+    clean, _ = evaluate(network, training.part(evaluation.count))
     row["clean_train_top1_error_percent"] = clean["top1_error_percent"]
-    row["gap_percent"] = row[f"{evaluate_on}_top1_error_percent"] - clean["top1_error_percent"]
+    row["gap_percent"] = row[f"{watch.budget.evaluate_on}_top1_error_percent"] - clean["top1_error_percent"]
     row["evaluated_examples"] = evaluation.count
+    row.update(watch.metrics())
+
+
+class _Pass(NamedTuple):
+    """Means over an epoch, as training saw it, or over the part of it after which training was over."""
+
+    loss: float  # nan at the first sign of divergence
+    error_percent: float
+    last_rate: float
+    images: int
+    over: bool
 
 
 def _train_epoch(
@@ -205,29 +238,28 @@ def _train_epoch(
     training: Examples,
     seed: int,
     epoch: int,
-    budget: Budget,
-) -> tuple[float, float, float]:
-    """Mean loss and top-1 error in percent over the epoch, as training saw it, and the last learning rate.
-
-    All nan at the first sign of divergence.
-    """
-    network.train()
-    steps = math.ceil(training.count / budget.batch_size)
-    total = torch.zeros(2, device=training.labels.device)
-    for step, (images, labels) in enumerate(batches(training, seed, epoch, budget.batch_size)):
-        done = (epoch - 1 + step / steps) / budget.epochs
+    watch: Stopwatch,
+) -> _Pass:
+    budget = watch.budget
+    total, images = torch.zeros(2, device=training.labels.device), 0
+    for step, (inputs, labels) in enumerate(batches(training, seed, epoch, budget.batch_size)):
+        network.train()  # a look at the error leaves it evaluating
+        done = (epoch - 1 + step / budget.steps_per_epoch) / budget.epochs
         set_learning_rates(optimizer, rate.at(done), done=done)
-        logits = network(images)
+        logits = network(inputs)
         loss = F.cross_entropy(logits, labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         wrong = (logits.detach().argmax(1) != labels).sum()
         total += torch.stack([loss.detach() * len(labels), wrong])
+        images += len(labels)
         if step % CHECK_EVERY == 0 and not math.isfinite(float(total[0])):
-            return math.nan, math.nan, math.nan
-    mean_loss, error = (total / training.count).tolist()
-    return mean_loss, 100 * error, rate.at(done)
+            return _Pass(math.nan, math.nan, math.nan, images, over=True)
+        if over := watch.step():
+            break
+    mean_loss, error = (total / images).tolist()
+    return _Pass(mean_loss, 100 * error, rate.at(done), images, over)
 
 
 def batches(training: Examples, seed: int, epoch: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:

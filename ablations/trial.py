@@ -81,6 +81,7 @@ def _outcome(trial: Trial, context: Context, device: torch.device, report: Calla
         "status": DONE,
         "metrics": {**last, "parameters": parameters(layers), "macs": macs(layers)},
         "curve": trained.curve,
+        "looks": trained.looks,
         "outcomes": pack(trained.outcomes),
         "activity": activity,
         "error": "\n".join(problems),

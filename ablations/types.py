@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -102,6 +103,22 @@ class Budget:
     batch_size: int
     image_size: int  # pixels a side that the network sees
     evaluate_on: str = "test"  # or "validation", held out of training, for anything that is chosen
+    max_steps: int | None = None  # optimiser steps at which a trial ends, whatever its epochs; schedules are not told
+    # Training error in percent, without augmentation and dropout, whose first crossing is timed in steps (figure 1).
+    threshold_percent: float | None = None
+    threshold_every: int = 50  # steps between two looks at that error
+    threshold_examples: int = 1000  # training images of a look, the same in all of them
+    stop_at_threshold: bool = False  # nothing else is asked of the trial: it ends there, and is evaluated only then
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of one pass; the last batch may be smaller."""
+        return -(-self.train_examples // self.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of a whole trial that nothing stops."""
+        return min(self.epochs * self.steps_per_epoch, self.max_steps or sys.maxsize)
 
     def check(self, spec: Spec) -> None:
         """Raises ValueError when the recipe of `spec` would let the test images choose its learning rate."""
@@ -164,6 +181,41 @@ class Skipped:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One learning rate that was tried for an arm, and what came of it."""
+
+    factor: float  # times the arm's own rate
+    key: str  # of the trial, whose record lies under the study's folder in tuning/
+    status: str  # of the trial
+    steps_to_threshold: float | None = None  # None: not asked, or never reached
+    steps: int = 0  # that were trained
+    error_percent: float | None = None  # training error at the last look, or validation error; None where it diverged
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """How the learning rate of one arm was chosen."""
+
+    variant: Variant
+    attempts: tuple[Attempt, ...]
+    factor: float  # of the best of them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """A search over each arm's learning rate before the study's own trials, with as many trials for each."""
+
+    trials: int  # of each arm
+    seed: int  # which no trial of the study has
+    budget: Budget  # evaluated on the validation images, which it holds out of training
+    arms: tuple[Tuned, ...] = ()  # empty until all are tuned
+
+    def factor(self, variant: Variant) -> float:
+        """Times the rate of `variant`; 1 where it was not tuned."""
+        return next((arm.factor for arm in self.arms if arm.variant == variant), 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Study:
     """A grid's whole plan: which variants, how often, for how long, and what is claimed of them."""
 
@@ -183,6 +235,7 @@ class Study:
     aliases: tuple[str, ...] = ()  # of a fractional design, such as "activation = dropout*lrn"
     claims: tuple[Claim, ...] = ()
     command: str = ""  # that runs it again
+    tuning: Tuning | None = None  # None: every arm has the rate of the preset
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values with the schema's version."""
@@ -206,8 +259,21 @@ class Study:
                 "keys": tuple(fields["keys"]),
                 "aliases": tuple(fields["aliases"]),
                 "claims": tuple(Claim(**claim) for claim in fields["claims"]),
+                "tuning": _tuning_from_dict(fields["tuning"]) if fields.get("tuning") else None,
             }
         )
+
+
+def _tuning_from_dict(record: Mapping[str, Any]) -> Tuning:
+    arms = tuple(
+        Tuned(
+            variant=_variant_from_dict(arm["variant"]),
+            attempts=tuple(Attempt(**attempt) for attempt in arm["attempts"]),
+            factor=arm["factor"],
+        )
+        for arm in record["arms"]
+    )
+    return Tuning(**{**record, "budget": Budget(**record["budget"]), "arms": arms})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +284,7 @@ class Result:
     status: str  # one of STATUSES
     metrics: Mapping[str, float] = field(default_factory=dict)  # of the last epoch
     curve: tuple[Mapping[str, float], ...] = ()  # one row an epoch
+    looks: tuple[tuple[int, float], ...] = ()  # (step, training error in percent), where the budget has a threshold
     outcomes: str = ""  # base64 of packed bits: which evaluation images were right, in stored order
     activity: Mapping[str, float] = field(default_factory=dict)  # component -> number, references only
     seconds: float = 0.0  # wall time of the trial
@@ -237,7 +304,9 @@ class Result:
         """
         fields = _current(record)
         key = fields.pop("key")
-        result = cls(**{**fields, "trial": Trial.from_dict(fields["trial"]), "curve": tuple(fields["curve"])})
+        looks = tuple((step, error) for step, error in fields.get("looks", ()))
+        fields |= {"trial": Trial.from_dict(fields["trial"]), "curve": tuple(fields["curve"]), "looks": looks}
+        result = cls(**fields)
         if result.status not in STATUSES:
             raise ValueError(f"unknown status {result.status!r}")
         if result.trial.key != key:

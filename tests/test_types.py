@@ -22,6 +22,7 @@ from ablations.types import (
     SCHEMA,
     STATUSES,
     Activity,
+    Attempt,
     Budget,
     Component,
     Effect,
@@ -29,6 +30,8 @@ from ablations.types import (
     Skipped,
     Study,
     Trial,
+    Tuned,
+    Tuning,
     Variant,
 )
 from models.presets import PRESETS
@@ -49,6 +52,7 @@ RESULT = Result(
     status=DONE,
     metrics={"test_top1_error_percent": 12.5},
     curve=({"epoch": 1, "train_loss": 2.25}, {"epoch": 2, "train_loss": 1.5}),
+    looks=((50, 61.5), (100, 24.0)),
     outcomes="/w==",
     activity={"lrn": 0.25},
     seconds=1.5,
@@ -72,6 +76,23 @@ def study() -> Study:
         "aliases": ("a = b*c",),
         "claims": CLAIMS[:2],
         "command": "python -m ablations.run",
+        "tuning": Tuning(
+            trials=2,
+            seed=1_000_000,
+            budget=replace(BUDGET, evaluate_on="validation", max_steps=7, threshold_percent=25.0),
+            arms=(
+                Tuned(
+                    variant=TRIAL.variant,
+                    attempts=(
+                        Attempt(
+                            factor=1.0, key="a", status=DONE, steps_to_threshold=12.5, steps=13, error_percent=24.0
+                        ),
+                        Attempt(factor=4.0, key="b", status=DIVERGED),
+                    ),
+                    factor=1.0,
+                ),
+            ),
+        ),
     }
     for field in dataclasses.fields(Study):
         if field.name not in values:

@@ -70,6 +70,23 @@ def cuda_convnet_18pct() -> Spec:
     return replace(spec, classifier_decay_factor=250.0, schedule="late_140")
 
 
+@preset(
+    "figure1",
+    summary="ReLU against tanh: four layers without regularisation of any kind, at a constant rate",
+    source=f"the paper, section 3.1 and figure 1, on the layers of {_SOURCE}/layers-18pct.cfg",
+    parameters=89_578,
+    classes=10,
+)
+def figure1() -> Spec:
+    """The 18% net without normalisation and decay.
+
+    The paper says "a four-layer convolutional network" and no more.  This one has four layers with weights.
+    Footnote 3 calls the networks with two locally connected layers four-layer too, without their classifier,
+    so figure 1 may have been drawn with one of those.
+    """
+    return replace(_spec(_shared()), weight_decay=0.0, schedule="constant")
+
+
 def _local(widths: tuple[int, int], norm: Norm | None, classifier_decay: float) -> Spec:
     """Two convolutions, two locally connected layers; crops of 24 pixels and reflections."""
     conv = Conv(channels=64, kernel=5, pad=2, weight_std=0.01, norm=norm, pool=_MAX, decay_factor=0.0)

@@ -1,0 +1,64 @@
+"""Steps to a training error: when a training first gets there, which is how figure 1 measures speed.
+
+The error is that of the same training images at every look, stratified by class, as evaluation sees
+them: without augmentation and dropout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ablations.types import Budget
+
+STEPS = "steps_to_threshold"  # missing where the threshold was never reached: see the next two
+REACHED = "threshold_reached"  # 1 or 0; with 0 the time is censored at
+TRAINED = "steps_trained"
+LOOKED = "threshold_train_top1_error_percent"  # at the last look
+
+Look = tuple[int, float]  # (step, error in percent)
+
+
+class Stopwatch:
+    """Counts the steps of one training, looks at its error every so many, and says when it is over."""
+
+    def __init__(self, budget: Budget, look: Callable[[], float]) -> None:
+        self.budget, self._look = budget, look
+        self.steps = 0
+        self.looks: list[Look] = []
+
+    def step(self) -> bool:
+        """Takes note of an optimiser step; whether training must end after it."""
+        self.steps += 1
+        last = self.steps >= self.budget.steps
+        if self.budget.threshold_percent is not None and (last or self.steps % self.budget.threshold_every == 0):
+            self.looks.append((self.steps, self._look()))
+            last |= self.budget.stop_at_threshold and self.looks[-1][1] <= self.budget.threshold_percent
+        return last
+
+    def metrics(self) -> dict[str, float]:
+        """What a result says of the threshold; empty where none was asked for."""
+        if self.budget.threshold_percent is None or not self.looks:
+            return {}
+        crossed = crossing(self.looks, self.budget.threshold_percent)
+        return {
+            REACHED: float(crossed is not None),
+            TRAINED: float(self.steps),
+            LOOKED: self.looks[-1][1],
+            **({STEPS: crossed} if crossed is not None else {}),
+        }
+
+
+def crossing(looks: Sequence[Look], threshold_percent: float) -> float | None:
+    """The step at which the error first was at the threshold or below it; None when it never was.
+
+    A straight line between that look and the one before it says where in between, so that the
+    distance of the looks adds no step of its own to the time.
+    """
+    before: Look | None = None
+    for step, error in looks:
+        if error <= threshold_percent:
+            if before is None or before[1] <= error:
+                return float(step)
+            return before[0] + (step - before[0]) * (before[1] - threshold_percent) / (before[1] - error)
+        before = (step, error)
+    return None
