@@ -116,7 +116,7 @@ def make_study(
         keys=tuple(trial.key for trial in trials),
         skipped=(*no_ops, *skipped),
         aliases=design.aliases,
-        claims=claims_of(chosen),
+        claims=claims_of(chosen, budget),
         command=command,
     )
     return study, trials

@@ -6,11 +6,13 @@ them: without augmentation and dropout.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from ablations.types import Budget
 
 STEPS = "steps_to_threshold"  # missing where the threshold was never reached: see the next two
+LOG_STEPS = "log_steps_to_threshold"  # its natural logarithm: differences of it are logarithms of ratios
 REACHED = "threshold_reached"  # 1 or 0; with 0 the time is censored at
 TRAINED = "steps_trained"
 LOOKED = "threshold_train_top1_error_percent"  # at the last look
@@ -44,7 +46,7 @@ class Stopwatch:
             REACHED: float(crossed is not None),
             TRAINED: float(self.steps),
             LOOKED: self.looks[-1][1],
-            **({STEPS: crossed} if crossed is not None else {}),
+            **({STEPS: crossed, LOG_STEPS: math.log(crossed)} if crossed is not None else {}),
         }
 
 

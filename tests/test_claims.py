@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ablations.claims import CLAIMS, claims_of
@@ -11,6 +13,7 @@ from ablations.train import train
 from ablations.types import Budget, Claim, Variant
 from models.presets import PRESETS
 
+BUDGET = Budget(epochs=5, train_examples=100, batch_size=10, image_size=32)
 every_claim = pytest.mark.parametrize("claim", CLAIMS, ids=[claim.name for claim in CLAIMS])
 
 
@@ -35,7 +38,8 @@ def test_claims_have_names_of_their_own() -> None:
 
 
 def test_the_metric_of_a_claim_is_one_that_training_reports(data: Data, budget: Budget) -> None:
-    trained = train(PRESETS["cifar_small"].spec, seed=0, budget=budget, data=data)
+    timed = replace(budget, threshold_percent=99.0, threshold_every=1)
+    trained = train(PRESETS["cifar_small"].spec, seed=0, budget=timed, data=data)
     assert {claim.metric for claim in CLAIMS} <= trained.curve[-1].keys()
 
 
@@ -47,9 +51,9 @@ def test_every_component_of_the_paper_has_a_claim() -> None:
 
 
 def test_claims_of_gives_those_on_the_levels_under_study_in_the_papers_order() -> None:
-    found = claims_of([("pooling", "non_overlapping"), ("lrn", "off"), ("dropout", "rate_0.3")])
+    found = claims_of([("pooling", "non_overlapping"), ("lrn", "off"), ("dropout", "rate_0.3")], BUDGET)
     assert [claim.name for claim in found] == ["lrn_imagenet", "lrn_cifar", "pooling_error", "pooling_overfitting"]
-    assert claims_of([]) == ()
+    assert claims_of([], BUDGET) == ()
 
 
 @pytest.mark.parametrize(
@@ -59,3 +63,13 @@ def test_claims_of_gives_those_on_the_levels_under_study_in_the_papers_order() -
 def test_half_of_a_published_difference_is_the_smallest_effect_of_interest(name: str, published_points: float) -> None:
     (claim,) = [claim for claim in CLAIMS if claim.name == name]
     assert claim.smallest_effect == pytest.approx(published_points / 2)
+
+
+def test_steps_are_claimed_of_trials_that_count_them_and_errors_of_trials_that_are_not_stopped() -> None:
+    def names(budget: Budget) -> list[str]:
+        return [claim.name for claim in claims_of([("activation", "tanh")], budget)]
+
+    timed = replace(BUDGET, threshold_percent=25.0)
+    assert names(BUDGET) == ["activation_speed", "activation_importance"]
+    assert names(timed) == ["activation_speed", "activation_steps", "activation_importance"]
+    assert names(replace(timed, stop_at_threshold=True)) == ["activation_steps"]

@@ -12,7 +12,8 @@ import pytest
 from ablations import registry
 from ablations.execute import serial
 from ablations.execute_ray import RayExecutor
-from ablations.store import read_results
+from ablations.run import main
+from ablations.store import read, read_results
 from ablations.trial import Context
 from ablations.types import DONE, ERROR
 from tests.conftest import Collect, Planner, without_times
@@ -108,3 +109,29 @@ def test_signals_are_left_as_they_were(plan: Planner, context: Context) -> None:
     ONE_CPU(trials[:1], context, Collect())
     assert signal.getsignal(signal.SIGINT) == before
     assert "RAY_ADDRESS" not in os.environ
+
+
+def test_a_tuned_race_runs_through_ray(
+    blobs: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ABLATIONS_CACHE", str(cache))
+    places = ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports"), "--no-mlflow"]
+    budget = [
+        "--image-size",
+        "16",
+        "--batch-size",
+        "16",
+        "--epochs",
+        "6",
+        "--threshold",
+        "40",
+        "--threshold-every",
+        "3",
+    ]
+    race = ["--grid", "figure1", "--name", "race", "--dataset", f"folder:{blobs}", "--tune", "3", "--seeds", "1"]
+    race += ["--threshold-every", "3"]
+    assert main([*race, *budget, *places]) == 0
+    study, results, _ = read(tmp_path / "results" / "race")
+    assert study.tuning is not None
+    assert [len(arm.attempts) for arm in study.tuning.arms] == [3, 3]
+    assert {result.status for result in results} == {"done"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 from ablations.data.load import Data
 from ablations.optimizers import optimizer_of
 from ablations.streams import CPU
-from ablations.threshold import LOOKED, REACHED, STEPS, TRAINED, Stopwatch, crossing
+from ablations.threshold import LOG_STEPS, LOOKED, REACHED, STEPS, TRAINED, Stopwatch, crossing
 from ablations.train import batches, evaluate, split_examples, start, train
 from ablations.types import Budget
 from models.presets import PRESETS
@@ -65,6 +66,7 @@ def test_a_run_stops_at_the_step_that_a_loop_by_hand_finds(data: Data) -> None:
     assert (row[REACHED], row[TRAINED]) == (1, looks[-1][0])
     assert row[LOOKED] == pytest.approx(looks[-1][1])
     assert looks[-2][0] < row[STEPS] <= looks[-1][0]
+    assert row[LOG_STEPS] == pytest.approx(math.log(row[STEPS]))
     assert len(trained.curve) == -(-looks[-1][0] // 6)  # six steps an epoch, the last of them a part
     assert [f"test_{name}" in one for one in trained.curve for name in ["loss"]] == [False] * (
         len(trained.curve) - 1
