@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ablations.data.load import Data
@@ -59,11 +59,7 @@ class Probe:
 
     def initial_logit_change(self, rewrite: Rewrite) -> float:
         """Relative change of the untrained network's logits."""
-        before, after = (
-            self._logits(start(spec, seed=self.seed, budget=self.budget, data=self.data, device=self.device))
-            for spec in (self.spec, rewrite(self.spec))
-        )
-        return _relative(before, after)
+        return _relative(self._initial_logits(self.spec), self._initial_logits(rewrite(self.spec)))
 
     def denominator_spread(self) -> float:
         """Standard deviation over mean of the response normalisation's denominator, the largest of the layers.
@@ -160,6 +156,15 @@ class Probe:
     @torch.inference_mode()
     def _logits(self, network: Network) -> Tensor:
         network.eval()
+        logits: Tensor = network(self.evaluation.plain(self.index))
+        return logits
+
+    @torch.inference_mode()
+    def _initial_logits(self, spec: Spec) -> Tensor:
+        network = start(spec, seed=self.seed, budget=self.budget, data=self.data, device=self.device)
+        for layer in network.modules():
+            # A batch normalisation that has seen no batch yet would let everything through as it is.
+            layer.train(isinstance(layer, nn.BatchNorm2d))
         logits: Tensor = network(self.evaluation.plain(self.index))
         return logits
 

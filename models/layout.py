@@ -66,7 +66,8 @@ def _convolution(name: str, block: Conv, channels: int, size: int, image_size: i
         weights = outputs * channels // block.groups * block.kernel**2  # of one position
         # Weights that are not shared are there once a position.
         positions = map_size**2 if block.local else 1
-        batch_norms = sum(norm.kind == "batch" for norm in (block.norm, block.extra_norm) if norm)
+        norms = (block.norm, block.extra_norm)
+        batch_norms = block.batch_norm + sum(norm.kind == "batch" for norm in norms if norm)
         biases = outputs * positions + 2 * outputs * batch_norms
     pooled = pooled_size(map_size, block.pool) if block.pool else map_size
     if map_size < 1 or pooled < 1:

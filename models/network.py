@@ -81,6 +81,8 @@ def _block(block: Conv, layer: Layer) -> nn.Sequential:
         parts["border"] = nn.ZeroPad2d((0, behind, 0, behind))
     if not block.removed:
         parts["conv"] = _convolution(block, layer)
+        if block.batch_norm:
+            parts["batch_norm"] = nn.BatchNorm2d(block.channels)
     # Of a removed block only the pooling stays, so that the maps keep their sizes.
     for slot in ["pool"] if block.removed else block.order:
         if slot == "activation":

@@ -60,6 +60,7 @@ class Conv:
     decay_factor: float = 1.0  # times Spec.weight_decay
     frozen_from: float = 1.0  # share of the training from which its learning rate is zero; the code: 72/91 for conv1
     removed: bool = False  # left out but for its pooling; the other layers keep their names (7, Zeiler and Fergus 2014)
+    batch_norm: bool = False  # directly after the convolution, whatever `order` says (Ioffe and Szegedy 2015)
 
 
 @dataclass(frozen=True, kw_only=True)

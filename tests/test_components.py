@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ablations.registry import components, conflict, derive
+from ablations.registry import changes, components, conflict, derive
 from ablations.streams import CPU, streams
 from ablations.types import Variant
 from models.init import initialise
+from models.layout import layout, parameters
 from models.network import build
 from models.presets import PRESETS
-from models.spec import Spec, leaves
+from models.spec import Spec, described, leaves
 
 SMALL = PRESETS["cifar_small"].spec
 COMPONENTS = components()
@@ -102,7 +103,7 @@ def test_two_components_commute_or_conflict_over_fields_that_both_touch(
     back = COMPONENTS[first].levels[first_level](COMPONENTS[second].levels[second_level](spec))
     reason = conflict(spec, one, two)
     assert conflict(spec, two, one) is None if reason is None else conflict(spec, two, one) is not None
-    if not touched(spec, one) or not touched(spec, two):
+    if not all(changes(spec, Variant(departures=(departure,))) for departure in (one, two)):
         return  # a plan refuses a toggle that changes nothing in this preset
     if touched(spec, one).isdisjoint(touched(spec, two)):
         assert reason is None and there == back
@@ -161,8 +162,6 @@ def test_switching_lrn_off_takes_the_original_codes_third_normalisation_too() ->
 
 @pytest.mark.parametrize("level", ["no_conv3", "no_conv4", "no_conv3_conv4"])
 def test_depth_without_convolutions_keeps_the_size_of_every_map(level: str) -> None:
-    from models.layout import layout
-
     for preset in ("paper", "cifar", "vgg16", "cuda_convnet_13pct"):
         spec = PRESETS[preset].spec
         before, after = (
@@ -182,7 +181,46 @@ def test_another_family_of_optimisers_brings_its_own_learning_rate_and_the_same_
 
 def test_a_level_that_nothing_would_read_changes_nothing() -> None:
     spec = PRESETS["cuda_convnet_18pct"].spec  # neither dropout nor colour noise
-    assert departed(spec, ("dropout", "before")) == departed(spec, ("pca_jitter", "weak")) == spec
+    for name, level in (("dropout", "before"), ("dropout", "rescale_test"), ("pca_jitter", "weak")):
+        assert not changes(spec, Variant(departures=((name, level),)))
+
+
+def test_batch_norm_stands_between_the_convolution_and_all_that_follows_it() -> None:
+    for preset in ("paper", "original_code", "cuda_convnet_18pct"):
+        spec = departed(PRESETS[preset].spec, ("batch_norm", "on"))
+        with torch.device("meta"):
+            network = build(spec, num_classes=10, image_size=spec.image_size)
+        for block in network.features.children():
+            names = [name for name, _ in block.named_children() if name != "border"]
+            assert names[:2] == ["conv", "batch_norm"] and "batch_norm" not in names[2:]
+
+
+def test_batch_norm_alone_keeps_the_local_normalisation_and_its_second_level_does_not() -> None:
+    spec = PRESETS["original_code"].spec
+    on, without = (departed(spec, ("batch_norm", level)) for level in ("on", "without_lrn"))
+    assert [(block.norm, block.extra_norm) for block in on.blocks] == [
+        (block.norm, block.extra_norm) for block in spec.blocks
+    ]
+    assert without == departed(on, ("lrn", "off"))
+
+
+def test_batch_norm_adds_a_scale_and_a_shift_a_channel() -> None:
+    before, after = (
+        parameters(layout(spec, num_classes=10, image_size=32))
+        for spec in (SMALL, departed(SMALL, ("batch_norm", "on")))
+    )
+    assert after - before == 2 * (16 + 32 + 48 + 48 + 32)
+
+
+def test_depth_has_the_removals_of_zeiler_and_fergus_table_3() -> None:
+    for level, gone in (
+        ("no_conv3_conv4", {"conv3", "conv4"}),
+        ("no_fc7", {"fc7"}),
+        ("no_fc6_fc7", {"fc6", "fc7"}),
+        ("no_conv3_conv4_fc6_fc7", {"conv3", "conv4", "fc6", "fc7"}),
+    ):
+        paper = PRESETS["paper"].spec
+        assert described(paper).keys() - described(departed(paper, ("depth", level))).keys() == gone
 
 
 def test_switching_lrn_off_takes_every_norm_and_nothing_else() -> None:

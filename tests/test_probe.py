@@ -49,6 +49,11 @@ def test_a_rewrite_that_changes_the_size_of_a_map_is_measured_on_untrained_netwo
     assert change > 0 and change == probe.initial_logit_change(non_overlapping)
 
 
+def test_a_batch_normalisation_that_has_seen_no_batch_is_measured_on_the_one_at_hand(data: Data) -> None:
+    # With its initial statistics, a mean of 0 and a variance of 1, it would look like nothing.
+    assert components()["batch_norm"].activity.measure(probe_of(SMALL, data)) > 0.1
+
+
 def test_a_path_changes_with_the_optimiser_and_the_schedule_and_not_with_the_weights_in_place(data: Data) -> None:
     probe = probe_of(SMALL, data)
     before = {name: weight.clone() for name, weight in probe.network.state_dict().items()}

@@ -39,6 +39,7 @@ register(
             "no_fc6": without(hidden=(0,)),
             "no_fc7": without(hidden=(1,)),
             "no_fc6_fc7": without(hidden=(0, 1)),
+            "no_conv3_conv4_fc6_fc7": without(convs=(2, 3), hidden=(0, 1)),
         },
         summary="takes layers out; fc6 and fc7 stand for the first and second hidden layer of any network",
         source="Krizhevsky et al. 2012, section 7; Zeiler and Fergus 2014, arXiv 1311.2901, table 3",
