@@ -27,6 +27,7 @@ from models.network import Network, build
 from models.spec import Spec
 
 EVALUATION_BATCH = 500
+INITIAL_BATCH = 128  # training images that "lsuv" looks at; its authors found 16 to 1024 to do alike
 CHECK_EVERY = 50  # steps between looks for a diverged loss, each of which waits for the device
 
 Row = dict[str, float]
@@ -149,7 +150,13 @@ def shuffle_labels(labels: Tensor, spec: Spec, seed: int) -> Tensor:
 def start(spec: Spec, *, seed: int, budget: Budget, data: Data, device: torch.device) -> Network:
     """The untrained network of `spec` under `seed`, on `device`, in channels_last layout."""
     network = build(spec, num_classes=data.num_classes, image_size=budget.image_size, channels=data.channels)
-    initialise(network, spec, streams(seed, salt=spec.stream_salt), device)
+
+    def images() -> Tensor:
+        training, _ = split_examples(spec, seed=seed, budget=budget, data=data, device=CPU)
+        order = torch.randperm(training.count, generator=streams(seed, salt=spec.stream_salt)("init/images"))
+        return training.plain(order[:INITIAL_BATCH])
+
+    initialise(network, spec, streams(seed, salt=spec.stream_salt), device, images)
     return network.to(memory_format=torch.channels_last)  # pools are several times faster
 
 

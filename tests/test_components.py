@@ -81,8 +81,9 @@ def test_a_level_keeps_the_annotated_kind_of_every_value(name: str, level: str) 
 @every_level
 def test_a_level_builds_and_learns_on_a_small_network(name: str, level: str) -> None:
     spec = departed(SMALL, (name, level))
-    network = initialise(build(spec, num_classes=10, image_size=16), spec, streams(0, salt=spec.stream_salt), CPU)
     images = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    network = build(spec, num_classes=10, image_size=16)
+    initialise(network, spec, streams(0, salt=spec.stream_salt), CPU, lambda: images)
     logits = network.train()(images)
     F.cross_entropy(logits, torch.arange(4)).backward()
     assert logits.shape == (4, 10) and logits.isfinite().all()

@@ -14,18 +14,23 @@ from ablations.registry import components, derive
 from ablations.streams import CPU, stream, streams
 from ablations.types import Variant
 from models.init import initialise
-from models.layers import Dropout
+from models.layers import Dropout, LocalConv2d
 from models.network import Network, build
 from models.presets import PRESETS
-from models.spec import Spec
+from models.spec import Spec, described
 
 SMALL = PRESETS["cifar_small"].spec
 EVERY_LEVEL = [(name, level) for name, component in components().items() for level in component.levels]
 
 
+def images(size: int = 32) -> Tensor:
+    """A batch (B 24, 3, size, size) that "lsuv" looks at."""
+    return torch.randn(24, 3, size, size, generator=torch.Generator().manual_seed(7)) * 1.7 + 0.3
+
+
 def network_of(spec: Spec, *, seed: int = 0) -> Network:
     network = build(spec, num_classes=10, image_size=32)
-    return initialise(network, spec, streams(seed, salt=spec.stream_salt), CPU)
+    return initialise(network, spec, streams(seed, salt=spec.stream_salt), CPU, images)
 
 
 def step(network: Network) -> Tensor:
@@ -117,6 +122,106 @@ def test_a_bias_is_the_middle_of_torchs_default_draw() -> None:
     one, zero = (layers(network_of(spec))["classifier.fc8"].bias for spec in (ones, zeros))
     assert one is not None and zero is not None
     torch.testing.assert_close(one, zero + 1)
+
+
+LSUV = replace(SMALL, weight_init="lsuv")
+# By what stands between layers, and one with weights that positions do not share.
+LSUV_SPECS = {
+    "reference": LSUV,
+    "tanh": derive(LSUV, Variant(departures=(("activation", "tanh"), ("lrn", "off")))),
+    "batch_norm": derive(LSUV, Variant(departures=(("batch_norm", "on"), ("dropout", "rescale_test")))),
+    "local": derive(PRESETS["cuda_convnet_13pct"].spec, Variant(departures=(("weight_init", "lsuv"),))),
+    "paper_like": derive(paper_like(), Variant(departures=(("weight_init", "lsuv"),))),
+}
+
+
+@torch.no_grad()
+def variances(network: Network, batch: Tensor) -> dict[str, float]:
+    """Of all that each layer writes for `batch`, found by hooks of our own."""
+    found: dict[str, float] = {}
+    kinds = (nn.Conv2d, nn.Linear, LocalConv2d)
+    for name, layer in network.named_modules():
+        if isinstance(layer, kinds):
+            layer.register_forward_hook(
+                lambda _, inputs, outputs, name=name: found.update({name: outputs.double().var(correction=0).item()})
+            )
+    for module in network.modules():
+        module.train(isinstance(module, nn.BatchNorm2d))  # statistics of the batch, but no dropout
+    network(batch)
+    return found
+
+
+@pytest.mark.parametrize("name", LSUV_SPECS)
+def test_lsuv_gives_every_layers_outputs_the_variance_1_on_its_images(name: str) -> None:
+    spec = LSUV_SPECS[name]
+    found = variances(network_of(spec), images())
+    assert len(found) == len(described(spec))
+    # The authors' program stops at .02 from 1.
+    assert all(abs(value - 1) < 0.021 for value in found.values()), found
+    plain = variances(network_of(replace(spec, weight_init="kaiming")), images())
+    assert any(abs(value - 1) > 0.2 for value in plain.values())
+
+
+def test_lsuv_starts_from_the_orthonormal_matrices_that_torch_draws() -> None:
+    found = in_scheme("lsuv", derive(SMALL, Variant(departures=(("grouping", "full"),))))
+    for name, layer in found.items():
+        role = name.removesuffix(".conv").split(".")[-1]
+        theirs = nn.init.orthogonal_(torch.empty(layer.weight.shape), generator=stream(0, f"init/{role}"))
+        ratio = layer.weight.norm() / theirs.norm()  # LSUV's one factor
+        torch.testing.assert_close(layer.weight.detach(), theirs * ratio, rtol=1e-3, atol=1e-5)
+
+
+def test_each_group_of_a_grouped_layer_is_orthonormal_by_itself() -> None:
+    layer = in_scheme("lsuv")["features.conv4.conv"]
+    for rows in layer.weight.detach().flatten(1).chunk(2):
+        gram = rows @ rows.T
+        torch.testing.assert_close(gram / gram[0, 0], torch.eye(len(gram)), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "departure", [("activation", "tanh"), ("lrn", "off"), ("batch_norm", "on"), ("depth", "no_conv3")]
+)
+def test_under_lsuv_two_variants_start_from_the_same_weights_up_to_a_factor_a_layer(departure: tuple[str, str]) -> None:
+    ours, theirs = layers(network_of(LSUV)), layers(network_of(derive(LSUV, Variant(departures=(departure,)))))
+    shared = [name for name in ours if name in theirs and kind(ours[name]) == kind(theirs[name])]
+    assert len(shared) >= 6
+    assert torch.equal(ours["features.conv1.conv"].weight, theirs["features.conv1.conv"].weight)
+    for name in shared:
+        one, other = ours[name].weight, theirs[name].weight
+        torch.testing.assert_close(one / one.norm(), other / other.norm(), rtol=1e-5, atol=1e-7)
+
+
+def test_lsuv_leaves_the_network_as_untrained_as_it_was_and_moves_no_generator() -> None:
+    spec = LSUV_SPECS["batch_norm"]
+    before = torch.get_rng_state()
+    network = network_of(spec)
+    assert torch.equal(torch.get_rng_state(), before) and all(module.training for module in network.modules())
+    assert not any(module._forward_hooks for module in network.modules())
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.num_batches_tracked == 0 and not module.running_mean.any()  # type: ignore[union-attr]
+        if isinstance(module, Dropout):
+            assert module.generator is not None
+            assert any(
+                torch.equal(module.generator.get_state(), stream(0, f"dropout/{name}").get_state())
+                for name, _ in network.named_modules()
+            )
+
+
+def test_a_layer_with_a_deviation_of_its_own_keeps_it_under_lsuv() -> None:
+    spec = replace(LSUV, classifier_weight_std=0.01)
+    assert has_std(layers(network_of(spec))["classifier.fc8"].weight, 0.01)
+    assert torch.equal(
+        layers(network_of(spec))["classifier.fc7"].weight, layers(network_of(LSUV))["classifier.fc7"].weight
+    )
+
+
+def test_lsuv_refuses_images_that_are_missing_or_all_alike() -> None:
+    network = build(LSUV, num_classes=10, image_size=32)
+    with pytest.raises(ValueError, match="scales weights by training images, and was given none"):
+        initialise(network, LSUV, streams(0), CPU)
+    with pytest.raises(ValueError, match="the outputs of conv1 do not vary"):
+        initialise(network, LSUV, streams(0), CPU, lambda: torch.zeros(4, 3, 32, 32))
 
 
 def test_an_unknown_scheme_is_refused_with_the_nearest() -> None:

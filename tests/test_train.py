@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ablations.data.load import Data
+from ablations.data.load import Data, held_out
 from ablations.optimizers import SCHEDULES, optimizer_of
 from ablations.registry import components, derive
 from ablations.streams import CPU
@@ -72,6 +72,40 @@ def test_shared_layers_start_from_equal_weights_in_every_variant(data: Data, bud
         for name, weight in reference.items():
             if name in other and other[name].shape == weight.shape:  # a removed layer is missing
                 assert torch.equal(other[name], weight), (departure, name)
+
+
+def test_lsuv_looks_at_the_same_training_images_in_every_variant_and_at_no_others(
+    data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = Budget(epochs=1, train_examples=40, batch_size=20, image_size=16, evaluate_on="validation")
+    lsuv = derive(SPEC, Variant(departures=(("weight_init", "lsuv"),)))
+
+    def begun(data: Data, *departures: tuple[str, str], seed: int = 3) -> dict[str, torch.Tensor]:
+        spec = derive(lsuv, Variant(departures=departures))
+        return start(spec, seed=seed, budget=budget, data=data, device=CPU).state_dict()
+
+    def alike(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+        return all(torch.equal(one[name], other[name]) for name in one)
+
+    reference = begun(data)
+    for departure in (("crop_flip", "off"), ("pca_jitter", "off"), ("dropout", "off"), ("sabotage", "half")):
+        assert alike(reference, begun(data, departure)), departure
+    assert not alike(reference, begun(data, ("input_scale", "raw")))
+
+    def without(rows: torch.Tensor) -> Data:
+        images = data.train.images.clone()
+        images[rows] = 0
+        return replace(data, train=replace(data.train, images=images))
+
+    training, _ = split_examples(lsuv, seed=3, budget=budget, data=data, device=CPU)
+    used = torch.zeros(len(data.train.labels), dtype=torch.bool)
+    used[training.rows] = True
+    held = held_out(data.train)
+    # Blackening an image may move it out of the held-out ones, so the split is kept as it is.
+    assert not (used & held).any() and used.sum() == 40
+    monkeypatch.setattr("ablations.train.held_out", lambda split: held)
+    assert alike(reference, begun(without(~used)))
+    assert not alike(reference, begun(without(used)))
 
 
 def test_the_placebo_draws_anew(data: Data, budget: Budget) -> None:

@@ -46,11 +46,14 @@ register(
             "torch_default": scheme("torch_default"),
             "kaiming": scheme("kaiming"),
             "glorot": scheme("glorot"),
+            "lsuv": scheme("lsuv"),
             "paper": paper,
             "original_code": original_code,
         },
-        summary="the scale that signals keep from layer to layer; the same draws under every scheme",
-        source="Krizhevsky et al. 2012, section 5; He et al. 2015, arXiv 1502.01852; Glorot and Bengio 2010",
+        summary="the scale that signals keep from layer to layer; the same draws under every scheme. lsuv makes them "
+        "orthonormal and gives every layer's outputs the variance 1 on 128 training images, the same for all variants",
+        source="Krizhevsky et al. 2012, section 5; He et al. 2015, arXiv 1502.01852; Glorot and Bengio 2010; "
+        "lsuv: Mishkin and Matas 2016, arXiv 1511.06422",
         activity=Activity(
             measure=lambda probe: max(
                 probe.initial_logit_change(scheme("torch_default")), probe.initial_logit_change(scheme("kaiming"))
