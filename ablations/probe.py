@@ -18,9 +18,10 @@ from ablations.data.load import Data
 from ablations.optimizers import Rate, optimizer_of, set_learning_rates
 from ablations.train import shuffle_labels, split_examples, start
 from ablations.types import Budget
-from models.layers import Dropout, ResponseNorm
+from models.layers import Dropout
 from models.layout import layout, parameters
 from models.network import Network, build
+from models.response_norm import ResponseNorm
 from models.spec import Spec
 
 Rewrite = Callable[[Spec], Spec]

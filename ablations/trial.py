@@ -28,6 +28,7 @@ from ablations.store import write_result
 from ablations.train import DivergedError, Row, Trained, train
 from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Result, Trial
 from models.layout import layout, macs, parameters
+from models.response_norm import implementation
 from models.spec import Spec
 
 
@@ -53,6 +54,7 @@ def run_trial(trial: Trial, context: Context, *, report: Callable[[Row], None] =
     torch.backends.cudnn.deterministic = True  # kernels picked by timing differ from run to run
     device = torch.device("cuda" if context.gpus > 0 else "cpu")
     origin = provenance(command=context.command, threads=context.threads, device=str(device))
+    origin["response_norm"] = implementation(device)
     began = time.perf_counter()
     try:
         outcome = _outcome(trial, context, device, report)

@@ -1,4 +1,4 @@
-"""name -> layer, one small table a slot: activation, normalisation, pooling; and dropout.
+"""name -> layer, one small table a slot: activation, normalisation, pooling; local layers and dropout.
 
 Shapes: B batch, C channels, H and W map sides.
 """
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.response_norm import LocalResponseNorm, SameMapNorm
 from models.spec import Conv, Norm, Pool
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -23,109 +24,6 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "silu": nn.SiLU,  # the same paper, section 4
     "none": nn.Identity,
 }
-
-
-class _Lrn(torch.autograd.Function):
-    """y = x * d^-beta with d = k + a * (sum of x^2 over n adjacent channels), and its gradient.
-
-    PyTorch's own form runs through avg_pool3d, which takes more than half of a narrow AlexNet's
-    step on a CPU and has no deterministic gradient on CUDA.  Here the sum over neighbours is one
-    1x1 convolution with a banded matrix, forwards and backwards, which takes a and k along:
-    dx = g * d^-beta - 2 a beta x * (sum over neighbours of g * x * d^(-beta - 1)).
-    """
-
-    @staticmethod
-    def forward(
-        ctx: torch.autograd.function.FunctionCtx, x: Tensor, size: int, a: float, beta: float, k: float
-    ) -> Tensor:
-        band = _band(x, size)
-        denominator = F.conv2d(x * x, a * band, x.new_full((x.shape[1],), k))
-        scale = _power(denominator, beta)
-        ctx.save_for_backward(x, denominator, scale, band)
-        ctx.a, ctx.beta = a, beta  # type: ignore[attr-defined]
-        return x * scale
-
-    @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, denominator, scale, band = ctx.saved_tensors  # type: ignore[attr-defined]
-        scaled = grads[0] * scale
-        # The window of an even n leans to one side, and the way back leans to the other.
-        factor = 2 * ctx.a * ctx.beta  # type: ignore[attr-defined]
-        spread = F.conv2d((scaled * x).div_(denominator), factor * band.transpose(0, 1))
-        return torch.addcmul(scaled, spread, x, value=-1), None, None, None, None
-
-
-def _band(x: Tensor, size: int) -> Tensor:
-    """(C, C, 1, 1): row c has ones at the n channels round c, n // 2 of them in front, as torch pads."""
-    channel = torch.arange(x.shape[1], device=x.device)
-    offset = channel[None, :] - channel[:, None] + size // 2
-    return ((offset >= 0) & (offset < size)).to(x.dtype)[:, :, None, None]
-
-
-def _power(denominator: Tensor, beta: float) -> Tensor:
-    """`denominator` ** -beta; the paper's .75 by two square roots, several times faster than a power."""
-    if beta == 0.75:
-        root = denominator.rsqrt()
-        return root * root.sqrt()
-    return denominator.pow(-beta)
-
-
-class ResponseNorm(nn.Module):
-    """What both normalisations share: `denominator`, whose spread tells whether the layer is active."""
-
-    def __init__(self, norm: Norm, neighbours: int) -> None:
-        super().__init__()
-        self.norm = norm
-        self.a = norm.alpha / neighbours if norm.alpha_over_size else norm.alpha
-
-    def sums(self, x: Tensor) -> Tensor:
-        """The sum of squares over the neighbours of every element; the same shape as `x`."""
-        raise NotImplementedError
-
-    def denominator(self, x: Tensor) -> Tensor:
-        """(k + a * sum)^beta, the divisor of every element; the same shape as `x`."""
-        return self.sums(x).mul(self.a).add(self.norm.k).pow(self.norm.beta)
-
-
-class LocalResponseNorm(ResponseNorm):
-    """Local response normalisation across channels (3.3): (B, C, H, W) -> (B, C, H, W).
-
-    With `alpha_over_size`, alpha is divided by n: the original code and torch do, the formula of
-    3.3 does not.
-    """
-
-    def __init__(self, norm: Norm) -> None:
-        super().__init__(norm, neighbours=norm.size)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`x` * (k + a * sum)^-beta; the same shape as `x`."""
-        y: Tensor = _Lrn.apply(x, self.norm.size, self.a, self.norm.beta, self.norm.k)
-        return y
-
-    def sums(self, x: Tensor) -> Tensor:
-        """The sum of squares over the n channels round each; the same shape as `x`."""
-        return F.conv2d(x * x, _band(x, self.norm.size))
-
-
-class SameMapNorm(ResponseNorm):
-    """Response normalisation over a square window within each map: (B, C, H, W) -> (B, C, H, W).
-
-    The original code has one after conv2 that the paper does not mention, and divides alpha by the
-    window's area.  What lies outside the map counts as zero.
-    """
-
-    def __init__(self, norm: Norm) -> None:
-        super().__init__(norm, neighbours=norm.size**2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`x` * (k + a * sum)^-beta; the same shape as `x`."""
-        return x * _power(self.sums(x).mul(self.a).add(self.norm.k), self.norm.beta)
-
-    def sums(self, x: Tensor) -> Tensor:
-        """The sum of squares over the window round each pixel; the same shape as `x`."""
-        front, behind = self.norm.size // 2, (self.norm.size - 1) // 2
-        padded = F.pad(x * x, (front, behind, front, behind))
-        return F.avg_pool2d(padded, self.norm.size, stride=1).mul(self.norm.size**2)
 
 
 NORMS: dict[str, Callable[[Norm, int], nn.Module]] = {

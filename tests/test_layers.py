@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.layers import ACTIVATIONS, NORMS, POOLS, Dropout, LocalConv2d, LocalResponseNorm, SameMapNorm
+from models.layers import ACTIVATIONS, NORMS, POOLS, Dropout, LocalConv2d
 from models.spec import Conv, Norm, Pool
 
-SIZES = [1, 3, 4, 5, 9]
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
 
@@ -20,120 +19,6 @@ def activations(*, channels: int = 12, dtype: torch.dtype = torch.float64, scale
     """(B 3, C, H 4, W 5)."""
     generator = torch.Generator().manual_seed(7)
     return scale * torch.randn(3, channels, 4, 5, generator=generator, dtype=dtype)
-
-
-def norm_of(size: int, *, over_size: bool = True, alpha: float = 0.3, beta: float = 0.75, k: float = 2.0) -> Norm:
-    return Norm(size=size, alpha=alpha, beta=beta, k=k, alpha_over_size=over_size)
-
-
-def torchs(norm: Norm) -> Callable[[Tensor], Tensor]:
-    alpha = norm.alpha if norm.alpha_over_size else norm.alpha * norm.size
-    return lambda x: F.local_response_norm(x, norm.size, alpha, norm.beta, norm.k)
-
-
-def by_the_formula(x: Tensor, norm: Norm) -> Tensor:
-    """Section 3.3, written out: the sum runs over n maps from i - n / 2 to i + n / 2, cut at the ends."""
-    a = norm.alpha / norm.size if norm.alpha_over_size else norm.alpha
-    y = torch.empty_like(x)
-    channels = x.shape[1]
-    for i in range(channels):
-        first, last = max(0, i - norm.size // 2), min(channels - 1, i + norm.size // 2)
-        total = sum((x[:, j] ** 2 for j in range(first, last + 1)), torch.zeros_like(x[:, i]))
-        y[:, i] = x[:, i] / (norm.k + a * total) ** norm.beta
-    return y
-
-
-@pytest.mark.parametrize("beta", [0.75, 0.5])
-@pytest.mark.parametrize("over_size", [True, False])
-@pytest.mark.parametrize("memory_format", LAYOUTS)
-@pytest.mark.parametrize("size", SIZES)
-def test_lrn_and_its_gradient_are_those_of_torch(
-    size: int, memory_format: torch.memory_format, over_size: bool, beta: float
-) -> None:
-    norm = norm_of(size, over_size=over_size, beta=beta)
-    ours = activations().contiguous(memory_format=memory_format).requires_grad_()
-    theirs = activations().requires_grad_()
-    weight = activations().flip(0)  # any cotangent that is not constant
-    got, expected = LocalResponseNorm(norm)(ours), torchs(norm)(theirs)
-    (got * weight).sum().backward()
-    (expected * weight).sum().backward()
-    assert ours.grad is not None and theirs.grad is not None
-    torch.testing.assert_close(got, expected)
-    torch.testing.assert_close(ours.grad, theirs.grad)
-    assert got.is_contiguous(memory_format=memory_format)
-
-
-@pytest.mark.parametrize("over_size", [True, False])
-@pytest.mark.parametrize("size", [3, 5, 9])  # the formula is for an odd n
-def test_lrn_is_the_formula_of_section_3_3(size: int, over_size: bool) -> None:
-    norm = norm_of(size, over_size=over_size)
-    x = activations()
-    torch.testing.assert_close(LocalResponseNorm(norm)(x), by_the_formula(x, norm))
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_the_gradient_of_lrn_is_its_finite_difference(size: int) -> None:
-    layer = LocalResponseNorm(norm_of(size, k=1.0))
-    x = activations(channels=6)[:1, :, :2, :2].requires_grad_()
-    assert torch.autograd.gradcheck(layer, (x,))
-
-
-def test_lrn_of_raw_pixels_in_single_precision_is_that_of_torch() -> None:
-    # The paper's constants on activations of a few thousand, where the denominator is far from k.
-    norm = Norm()
-    x = activations(channels=96, dtype=torch.float32, scale=3000.0)
-    torch.testing.assert_close(LocalResponseNorm(norm)(x), torchs(norm)(x), rtol=1e-5, atol=1e-4)
-
-
-def test_lrn_with_fewer_channels_than_the_window_is_that_of_torch() -> None:
-    norm = norm_of(9)
-    x = activations(channels=4)
-    torch.testing.assert_close(LocalResponseNorm(norm)(x), torchs(norm)(x))
-
-
-def test_the_two_conventions_of_alpha_differ_by_the_factor_n() -> None:
-    x = activations()
-    formula, code = norm_of(5, over_size=False, alpha=0.1), norm_of(5, over_size=True, alpha=0.5)
-    torch.testing.assert_close(LocalResponseNorm(formula)(x), LocalResponseNorm(code)(x))
-
-
-def test_the_denominator_is_what_the_layer_divides_by() -> None:
-    layer, x = LocalResponseNorm(norm_of(5)), activations()
-    torch.testing.assert_close(layer(x) * layer.denominator(x), x)
-
-
-def within_a_map(x: Tensor, norm: Norm) -> Tensor:
-    """The same-map form, written out: the window is centred, and cut at the borders of the map."""
-    a = norm.alpha / norm.size**2 if norm.alpha_over_size else norm.alpha
-    y, reach = torch.empty_like(x), norm.size // 2
-    for row in range(x.shape[2]):
-        for column in range(x.shape[3]):
-            rows, columns = (slice(max(0, at - reach), at + reach + 1) for at in (row, column))
-            total = (x[:, :, rows, columns] ** 2).sum(dim=(2, 3))
-            y[:, :, row, column] = x[:, :, row, column] / (norm.k + a * total) ** norm.beta
-    return y
-
-
-@pytest.mark.parametrize("beta", [0.75, 0.5])
-@pytest.mark.parametrize("over_size", [True, False])
-@pytest.mark.parametrize("size", [1, 3, 5, 9])
-def test_same_map_normalisation_is_the_sum_over_a_window(size: int, over_size: bool, beta: float) -> None:
-    norm, x = norm_of(size, over_size=over_size, beta=beta), activations()
-    layer = SameMapNorm(norm)
-    torch.testing.assert_close(layer(x), within_a_map(x, norm))
-    torch.testing.assert_close(layer(x) * layer.denominator(x), x)
-
-
-def test_same_map_normalisation_does_not_see_other_maps() -> None:
-    layer, x = SameMapNorm(norm_of(3)), activations()
-    changed = x.clone()
-    changed[:, 1:] += 1
-    assert torch.equal(layer(x)[:, :1], layer(changed)[:, :1])
-
-
-def test_the_gradient_of_same_map_normalisation_is_its_finite_difference() -> None:
-    x = activations(channels=2)[:1].requires_grad_()
-    assert torch.autograd.gradcheck(SameMapNorm(norm_of(3, k=1.0)), (x,))
 
 
 def local(block: Conv, channels: int, size: int) -> LocalConv2d:
@@ -176,12 +61,6 @@ def test_a_local_layer_with_equal_weights_everywhere_is_a_convolution() -> None:
     layer.bias.data.zero_()
     x = torch.randn(2, 4, 5, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     torch.testing.assert_close(layer(x), F.conv2d(x, layer.weight[0].view(6, 4, 3, 3), padding=1))
-
-
-def test_lrn_with_the_papers_constants_is_a_constant_on_unit_inputs() -> None:
-    # The trap: 2 ** -0.75 = 0.5946 for every element, to 1e-4 or so.
-    x = activations()
-    torch.testing.assert_close(LocalResponseNorm(Norm())(x) / x, torch.full_like(x, 2**-0.75), rtol=2e-4, atol=0)
 
 
 @pytest.mark.parametrize(
