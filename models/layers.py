@@ -6,9 +6,11 @@ Shapes: B batch, C channels, H and W map sides.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F
 
 from models.response_norm import LocalResponseNorm, SameMapNorm
@@ -40,8 +42,35 @@ POOLS: dict[str, Callable[[Pool], nn.Module]] = {
 }
 
 
+class _Windows(torch.autograd.Function):
+    """What each position of a local layer reads: (B, C, H, W) -> (h, w, B, kernel, kernel, C).
+
+    Channels are last on both sides, so that whole rows of them are copied, and added up on the way
+    back; F.unfold and torch's own gradient of `Tensor.unfold` each take about twice as long.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, kernel: int, stride: int, pad: int) -> Tensor:
+        ctx.sizes = x.shape, kernel, stride, pad  # type: ignore[attr-defined]
+        padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, pad, pad, pad, pad))
+        windows = padded.unfold(1, kernel, stride).unfold(2, kernel, stride)  # (B, h, w, C, kernel, kernel)
+        return windows.permute(1, 2, 0, 4, 5, 3).contiguous()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (batch, channels, height, width), kernel, stride, pad = ctx.sizes
+        rows, columns = gradient.shape[:2]
+        total = gradient.new_zeros(height + 2 * pad, width + 2 * pad, batch, channels)
+        for i in range(kernel):
+            for j in range(kernel):
+                read = total[i : i + stride * rows : stride, j : j + stride * columns : stride]
+                read.add_(gradient[:, :, :, i, j])
+        return total[pad : pad + height, pad : pad + width].permute(2, 3, 0, 1), None, None, None
+
+
 class LocalConv2d(nn.Module):
-    """A convolution whose weights are not shared between positions: (B, C, H, W) -> (B, O, h, w).
+    """A convolution whose weights are not shared between positions: (B, C, H, W) -> (B, O, h, w), channels_last.
 
     P = h * w positions, I = C / groups * kernel^2 inputs of each.  The CIFAR-10 networks of 3.3 end
     in two of these; each position has biases of its own too.
@@ -58,13 +87,19 @@ class LocalConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The sum over each position's window of its own weights times the inputs, plus its own bias."""
-        block, side = self.block, self.map_size
-        windows = F.unfold(x, block.kernel, padding=block.pad, stride=block.stride)  # (B, C * kernel^2, P)
-        windows = windows.unflatten(1, (block.groups, -1))  # (B, groups, I, P)
-        weight = self.weight.unflatten(1, (block.groups, -1))  # (P, groups, O / groups, I)
-        y = torch.einsum("bgip,pgoi->bgop", windows, weight).flatten(1, 2)  # (B, O, P)
-        y = y + self.bias.view(block.channels, -1)
-        return y.view(-1, block.channels, side, side)
+        block, side, groups, batch = self.block, self.map_size, self.block.groups, len(x)
+        windows: Tensor = _Windows.apply(x, block.kernel, block.stride, block.pad)
+        # One product of matrices a position and group, P * groups of them: (B, I) by (I, O / groups).
+        windows = windows.view(side**2, batch, block.kernel**2, groups, -1).transpose(2, 3).transpose(1, 2)
+        weight = self.weight.view(side**2, block.channels, -1, block.kernel**2).transpose(2, 3)
+        bias = self.bias.view(groups, -1, side**2).permute(2, 0, 1)
+        products = torch.baddbmm(
+            bias.reshape(side**2 * groups, 1, -1),
+            windows.reshape(side**2 * groups, batch, -1),
+            weight.reshape(side**2 * groups, block.channels // groups, -1).transpose(1, 2),
+        )
+        y = products.view(side, side, groups, batch, -1).permute(3, 2, 4, 0, 1).flatten(1, 2)  # (B, O, h, w)
+        return y.contiguous(memory_format=torch.channels_last)
 
 
 class Dropout(nn.Module):

@@ -55,6 +55,24 @@ def test_a_local_layer_is_a_loop_over_positions_each_with_weights_of_its_own(
     torch.testing.assert_close(layer(x.contiguous(memory_format=memory_format)), expected)
 
 
+@pytest.mark.parametrize(("stride", "pad", "groups", "side"), [(1, 1, 1, 4), (2, 1, 2, 2), (2, 0, 1, 1)])
+def test_the_gradient_of_a_local_layer_is_its_finite_difference(stride: int, pad: int, groups: int, side: int) -> None:
+    layer = local(Conv(channels=4, kernel=3, stride=stride, pad=pad, groups=groups, local=True), channels=2, size=side)
+    x = torch.randn(2, 2, 4, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64).requires_grad_()
+
+    def run(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        result: Tensor = torch.func.functional_call(layer, {"weight": weight, "bias": bias}, (x,))
+        return result
+
+    assert torch.autograd.gradcheck(run, (x, layer.weight, layer.bias))
+
+
+def test_a_local_layer_writes_channels_last_which_the_layers_behind_it_are_fastest_in() -> None:
+    layer = local(Conv(channels=6, kernel=3, pad=1, local=True), channels=4, size=5)
+    x = torch.randn(2, 4, 5, 5, dtype=torch.float64)
+    assert layer(x).is_contiguous(memory_format=torch.channels_last)
+
+
 def test_a_local_layer_with_equal_weights_everywhere_is_a_convolution() -> None:
     layer = local(Conv(channels=6, kernel=3, pad=1, local=True), channels=4, size=5)
     layer.weight.data.copy_(layer.weight.data[:1].expand_as(layer.weight))
