@@ -14,6 +14,7 @@ from typing import Annotated
 import tyro
 
 from ablations import grids
+from ablations.claims import with_own
 from ablations.data.catalogue import DATASETS, DEFAULT, dataset
 from ablations.names import InputError, unknown
 from ablations.plan import departures_of
@@ -34,6 +35,8 @@ class Config:
         str,
         tyro.conf.arg(help="Which components, as lrn,activation=tanh,pooling=all; empty: the grid's own choice."),
     ] = ""
+    claims: Annotated[Path | None, _PATH] = None
+    """A TOML file with claims of your own, judged beside the published ones."""
     dataset: Annotated[str, tyro.conf.arg(help=f"{', '.join(DATASETS)}, or folder:PATH.")] = DEFAULT
     data_root: Annotated[Path | None, _PATH] = None
     """Where data sets lie, or are downloaded to."""
@@ -115,6 +118,7 @@ def check(config: Config) -> None:
     grids.find(config.grid)
     departures_of(words_of(config))
     dataset(config.dataset)
+    with_own(config.claims)
     for kind, value, allowed in (
         ("preset", config.preset or str(_DEFAULTS["preset"]), PRESETS),
         ("executor", config.executor, ("ray", "serial")),

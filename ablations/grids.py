@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ablations.declaration import MAIN, ONE_IN, ONE_OUT
 from ablations.names import InputError, unknown
 from ablations.types import Variant
 
@@ -39,6 +40,7 @@ class Grid:
     # Options of the command line that it sets unless they are given: field of Config -> value.
     options: Mapping[str, str | int | float] = field(default_factory=dict)
     controls: tuple[str, ...] | None = None  # that ride along; None: all of them
+    estimand: str = ONE_OUT  # what its claims are judged on
 
 
 HEADLINE = ("activation", "lrn", "pooling", "dropout", "pca_jitter", "grouping")
@@ -54,6 +56,7 @@ def grid(
     factorial: bool = False,
     options: Mapping[str, str | int | float] | None = None,
     controls: tuple[str, ...] | None = None,
+    estimand: str = ONE_OUT,
 ) -> Callable[[Callable[[Sequence[Departure]], Design]], Callable[[Sequence[Departure]], Design]]:
     """Registers the decorated function as a grid.  A duplicate name raises ValueError."""
 
@@ -68,6 +71,7 @@ def grid(
             factorial=factorial,
             options=options or {},
             controls=controls,
+            estimand=estimand,
         )
         return make
 
@@ -140,7 +144,7 @@ def figure1(departures: Sequence[Departure]) -> Design:
     return one_out(departures)
 
 
-@grid("one_in", "every component departed at once, and each put back alone")
+@grid("one_in", "every component departed at once, and each put back alone", estimand=ONE_IN)
 def one_in(departures: Sequence[Departure]) -> Design:
     """2 + k variants: the bare network, and the bare network plus one component; the reference for the controls."""
     one_level_each(departures)
@@ -164,7 +168,12 @@ def full(departures: Sequence[Departure]) -> Design:
     return Design(variants=_variants(list(itertools.chain.from_iterable(subsets))))
 
 
-@grid("fractional", "a resolution IV fraction of `full`: main effects free of two-way aliases", factorial=True)
+@grid(
+    "fractional",
+    "a resolution IV fraction of `full`: main effects free of two-way aliases",
+    factorial=True,
+    estimand=MAIN,
+)
 def fractional(departures: Sequence[Departure]) -> Design:
     """The smallest two-level fraction of resolution IV or more (pyDOE), 16 variants for 5 to 8 components.
 

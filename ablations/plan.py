@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ablations import grids
-from ablations.claims import claims_of
+from ablations.claims import CLAIMS, claims_of
+from ablations.declaration import Claim, Rule
+from ablations.declare import judged_on
 from ablations.names import InputError
 from ablations.registry import changes, component, components, conflict, derive
 from ablations.types import Budget, Skipped, Study, Trial, Variant
@@ -61,6 +63,7 @@ class Source:
     num_classes: int
     channels: int
     note: str = ""  # what a reader must know of them
+    chance_error_percent: float | None = None  # of always naming the commonest class of the evaluation images
 
 
 def make_study(
@@ -73,8 +76,11 @@ def make_study(
     seeds: int,
     budget: Budget,
     command: str,
+    claims: Sequence[Claim] = CLAIMS,
 ) -> tuple[Study, tuple[Trial, ...]]:
     """The study and its trials, seed by seed, so that an interrupted study holds complete pairs.
+
+    It holds those of `claims` that are about its departures, and the rule that will judge them.
 
     What the grid chose by itself, or `=all` brought along, is left out with the reason where it changes
     nothing in this preset.  Raises InputError when a level that was asked for by itself changes nothing,
@@ -116,7 +122,9 @@ def make_study(
         keys=tuple(trial.key for trial in trials),
         skipped=(*no_ops, *skipped),
         aliases=design.aliases,
-        claims=claims_of(chosen, budget),
+        claims=judged_on(grids.find(grid).estimand, claims_of(chosen, budget, claims)),
+        rule=Rule(negligible=tuple(sorted({name: component(name).activity.negligible for name, _ in chosen}.items()))),
+        chance_error_percent=source.chance_error_percent,
         command=command,
     )
     return study, trials

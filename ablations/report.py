@@ -28,12 +28,11 @@ NO_VERDICTS = "This report makes no verdicts: it shows estimates and how uncerta
 
 def build(study: Study, results: Sequence[Result], problems: Sequence[str]) -> Report:
     """The whole report as plain text, tables and SVG; `problems` are sentences on records that cannot be read."""
-    from ablations import store
+    from ablations.evidence import Evidence
     from ablations.sections import background, comparisons, outcomes
     from ablations.sections.document import Report
-    from ablations.sections.evidence import Evidence
 
-    evidence = Evidence(study=study, results=results, problems=problems, table=store.table(study, results))
+    evidence = Evidence(study=study, results=results, problems=problems)
     compares = len(study.variants) > 1
     before = (background.components,) if compares else ()
     findings = (comparisons.effects, comparisons.controls, comparisons.interactions) if compares else ()
@@ -62,7 +61,7 @@ def write(report: Report, folder: Path) -> tuple[Path, Path]:
 def effect_lines(study: Study, table: pd.DataFrame) -> str:
     """The effects as fixed-width text for a terminal, in plain ASCII."""
     from ablations.effects import effects
-    from ablations.sections.evidence import main_metric
+    from ablations.evidence import main_metric
 
     head = ("component", "change", "estimand", "effect", "95% interval", "n")
     rows = [head, *(_effect_line(effect) for effect in effects(study, table, main_metric(study)))]

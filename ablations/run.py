@@ -5,6 +5,7 @@ Only light modules are imported at the top, so that --help answers at once.
 
 from __future__ import annotations
 
+import datetime
 import os
 import shlex
 import sys
@@ -17,8 +18,10 @@ import platformdirs
 import tyro
 
 from ablations import tune
+from ablations.claims import own_among, with_own
 from ablations.config import Config, as_options, check, resolved, words_of
 from ablations.data.catalogue import FOLDER, dataset
+from ablations.declare import declare
 from ablations.names import InputError
 from ablations.plan import Source, make_study
 from ablations.types import FINAL, Budget, Result, Study, Trial
@@ -80,6 +83,7 @@ def make_plan(config: Config, *, command: str) -> Plan:
     native = dataset(config.dataset).native_size
     image_size = config.image_size or min(spec.image_size, native or spec.image_size)
 
+    from ablations import store
     from ablations.data.load import load
     from ablations.data.prepare import prepare
     from ablations.trial import stored_size
@@ -109,17 +113,31 @@ def make_plan(config: Config, *, command: str) -> Plan:
             num_classes=data.num_classes,
             channels=data.channels,
             note=note_of(config.dataset),
+            chance_error_percent=_chance(config, data),
         ),
         seeds=config.seeds,
         budget=budget,
         command=command,
+        claims=with_own(config.claims),
     )
+    before, records = store.so_far(config.results / study.name)
+    own = own_among(study.claims, config.claims)
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    study = declare(study, before, records=records, at=now, anew=own)
     gpus, workers = _resources(config)
     plan = Plan(study=study, trials=trials, finished=(), data=data, gpus=gpus, workers=workers)
     if config.tune:
         begun = tune.start(study, config.tune, available=_available(data, "validation"))
         plan = _after_tuning(config, replace(plan, study=replace(study, tuning=begun)))
     return _with_finished(config, plan)
+
+
+def _chance(config: Config, data: Data) -> float:
+    """Error in percent of always naming the commonest class of the images that are evaluated on."""
+    from ablations.data.load import held_out
+
+    labels = data.train.labels[held_out(data.train)] if config.evaluate_on == "validation" else data.test.labels
+    return 100 * (1 - float(labels.bincount().max()) / len(labels))
 
 
 def _with_finished(config: Config, plan: Plan) -> Plan:
@@ -282,6 +300,7 @@ def _context(config: Config, plan: Plan, folder: Path) -> Context:
         threads=config.cpus_per_trial,
         gpus=plan.gpus,
         command=plan.study.command,
+        declared=plan.study.declared[-1].digest,
     )
 
 

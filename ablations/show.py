@@ -71,17 +71,19 @@ def show_datasets() -> str:
 
 def show_claims() -> str:
     """Every claim, with what else changed in the published comparison."""
-    from ablations.claims import CLAIMS
+    from ablations.claims import CLAIMS, METRICS, label_of
 
     return _cards(
         (
-            f"{claim.name}: {claim.component}={claim.level}",
+            f"{claim.name}: {label_of(claim)}",
             [
                 ("says", claim.statement),
                 ("published", claim.published),
                 ("expected", f"{claim.metric} {'rises' if claim.direction > 0 else 'falls'}"),
-                ("of interest", f"from {claim.smallest_effect:g} on"),
+                ("read after", f"epoch {claim.epoch}" if claim.epoch else ""),
+                ("of interest", f"from {claim.smallest_effect:g} {METRICS[claim.metric]} on: {claim.reason}"),
                 ("confounds", claim.confounds),
+                ("others", claim.others),
                 ("source", claim.source),
             ],
         )

@@ -96,6 +96,12 @@ def write_study(folder: Path, study: Study) -> None:
     write_json(path, study.to_dict())
 
 
+def so_far(folder: Path) -> tuple[Study | None, int]:
+    """The plan in `folder`, if there is one, and how many trials have a record there, of this plan or another."""
+    study = read_study(folder) if (folder / "study.json").exists() else None
+    return study, len(list((folder / "trials").glob("*.json")))
+
+
 def read_study(folder: Path) -> Study:
     """The plan in `folder`.  Raises InputError when there is none or it cannot be read."""
     path = folder / "study.json"

@@ -5,7 +5,6 @@ Imports neither ray nor mlflow nor a plotting library: this is all that a worker
 
 from __future__ import annotations
 
-import base64
 import functools
 import math
 import time
@@ -15,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
+from ablations.bits import pack
 from ablations.data.load import Data, load
 from ablations.data.prepare import prepare
 from ablations.probe import Probe
@@ -43,6 +41,7 @@ class Context:
     threads: int  # processor threads a trial
     gpus: float  # of a GPU that a trial holds; 0 trains on the CPU
     command: str  # for the provenance
+    declared: str = ""  # digest of the claims and the rule that were in force, for the provenance
 
 
 def run_trial(trial: Trial, context: Context, *, report: Callable[[Row], None] = lambda row: None) -> Result:
@@ -55,6 +54,7 @@ def run_trial(trial: Trial, context: Context, *, report: Callable[[Row], None] =
     device = torch.device("cuda" if context.gpus > 0 else "cpu")
     origin = provenance(command=context.command, threads=context.threads, device=str(device))
     origin["response_norm"] = implementation(device)
+    origin |= {"declared": context.declared} if context.declared else {}
     began = time.perf_counter()
     try:
         outcome = _outcome(trial, context, device, report)
@@ -123,14 +123,3 @@ def _activity(trial: Trial, trained: Trained, data: Data, device: torch.device) 
             reason = str(error).splitlines()[0] if str(error) else ""
             problems.append(f"activity of {name} was not measured: {type(error).__name__}: {reason}")
     return {name: value for name, value in found.items() if math.isfinite(value)}, problems
-
-
-def pack(outcomes: Tensor) -> str:
-    """Base64 of the bits of `outcomes` (N,) bool, eight a byte, the first in the highest bit."""
-    return base64.b64encode(np.packbits(outcomes.numpy()).tobytes()).decode()
-
-
-def unpack(text: str, count: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """The (count,) bools that `pack` wrote."""
-    bits = np.unpackbits(np.frombuffer(base64.b64decode(text), dtype=np.uint8), count=count)
-    return bits.astype(bool)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ablations.declaration import Claim, Declaration, Rule
 from models.spec import Spec, sparse, spec_from_dict
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Activity:
 
     measure: Callable[[Probe], float]
     unit: str
+    negligible: float = 0.01  # below this the component counts as inactive, and no claim on it is judged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,22 +57,6 @@ class Component:
     source: str  # where it is described, with the section
     activity: Activity
     control: bool = False  # a placebo or a sabotage: rides along in every study
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """What a publication says of one component, as data.  Written down before any trial runs."""
-
-    name: str
-    component: str
-    level: str
-    statement: str  # a paraphrase
-    source: str  # with the section
-    metric: str
-    published: str  # the number and its conditions; "no number given" where there is none
-    direction: int  # +1: the departure raises the metric; -1: it lowers it
-    smallest_effect: float  # of interest, in the metric's unit
-    confounds: str = ""  # what else changed in the published comparison
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -234,6 +221,9 @@ class Study:
     skipped: tuple[Skipped, ...] = ()
     aliases: tuple[str, ...] = ()  # of a fractional design, such as "activation = dropout*lrn"
     claims: tuple[Claim, ...] = ()
+    rule: Rule | None = None  # None in studies older than the rule
+    declared: tuple[Declaration, ...] = ()  # the first before any trial; each later one is a change
+    chance_error_percent: float | None = None  # of always naming the commonest class of the evaluation images
     command: str = ""  # that runs it again
     tuning: Tuning | None = None  # None: every arm has the rate of the preset
 
@@ -258,7 +248,9 @@ class Study:
                 "controls": tuple(fields["controls"]),
                 "keys": tuple(fields["keys"]),
                 "aliases": tuple(fields["aliases"]),
-                "claims": tuple(Claim(**claim) for claim in fields["claims"]),
+                "claims": tuple(Claim.from_dict(claim) for claim in fields["claims"]),
+                "rule": Rule.from_dict(fields["rule"]) if fields.get("rule") else None,
+                "declared": tuple(Declaration(**one) for one in fields.get("declared", ())),
                 "tuning": _tuning_from_dict(fields["tuning"]) if fields.get("tuning") else None,
             }
         )
@@ -337,3 +329,9 @@ class Effect:
     n: int  # paired differences
     correlation: float  # between the two arms over seeds; nan when it cannot be had
     method: str
+    error: float = math.nan  # standard, of the estimate
+    df: float = math.nan  # degrees of freedom of its t
+    spread: float = math.nan  # standard deviation of a single paired difference
+    p_flip: float = math.nan  # two-sided, from flipping signs
+    departed: tuple[str, ...] = ()  # labels of the variants with the departure
+    kept: tuple[str, ...] = ()  # and of those that they are compared with

@@ -11,16 +11,9 @@ import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
 
-from ablations.effects import (
-    by_seed,
-    contrasts,
-    differences,
-    differences_of,
-    effects,
-    factorial_design,
-    interactions,
-    mean_interval,
-)
+from ablations.effects import contrasts, differences, differences_of, effects, mean_interval
+from ablations.factorial import factorial_design, interactions
+from ablations.tables import by_seed
 from ablations.types import Budget, Effect, Study, Variant
 from tests import synthetic
 

@@ -82,11 +82,31 @@ def test_the_same_command_again_runs_only_what_is_missing(
     assert records[1].with_suffix(".json.corrupt").read_text() == "{"
 
 
-def test_more_seeds_run_only_the_new_ones(on_blobs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_more_seeds_run_only_the_new_ones_and_leave_a_trace(
+    on_blobs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["--grid", "smoke", "--name", "s", *on_blobs]) == 0
     capsys.readouterr()
     assert main(["--grid", "smoke", "--name", "s", "--seeds", "2", *on_blobs]) == 0
     assert capsys.readouterr().out.count("% test error in") == 5
+    study, _, _ = read(tmp_path / "results" / "s")
+    assert [(one.records, one.what) for one in study.declared] == [(0, "claims, rule and seeds"), (5, "seeds 1 to 2")]
+    assert study.chance_error_percent == pytest.approx(200 / 3)  # three classes of twenty images
+
+
+def test_claims_of_ones_own_are_declared_beside_the_published_ones(
+    on_blobs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        '[[claim]]\nname = "mine"\ncomponent = "lrn"\nlevel = "off"\nstatement = "Mine."\nmetric = "test_loss"\n'
+        'direction = "raises"\nsmallest_effect = 0.1\nreason = "a guess"\n'
+    )
+    assert main(["--components", "lrn", "--claims", str(path), "--seeds", "1", "--name", "s", *on_blobs]) == 0
+    study, _, _ = read(tmp_path / "results" / "s")
+    assert [claim.name for claim in study.claims] == ["lrn_imagenet", "lrn_cifar", "mine"]
+    assert main(["--components", "dropout", "--claims", str(path), "--name", "t", *on_blobs]) == 2
+    assert "is about a change that this study makes: mine." in capsys.readouterr().err
 
 
 def test_a_dry_run_prints_the_plan_and_trains_nothing(

@@ -13,11 +13,12 @@ import torch
 
 from ablations import registry
 from ablations import trial as module
+from ablations.bits import pack, unpack
 from ablations.execute import serial
 from ablations.registry import components
 from ablations.store import read_result, trial_path
 from ablations.train import train
-from ablations.trial import Context, pack, run_trial, unpack
+from ablations.trial import Context, run_trial
 from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Activity
 from tests.conftest import Collect, Planner, without_times
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from ablations.claims import CLAIMS
+from ablations.declaration import Claim, Conditions, Declaration, Rule
 from ablations.types import (
     DIVERGED,
     DONE,
@@ -74,7 +75,10 @@ def study() -> Study:
         "budget": BUDGET,
         "skipped": (Skipped(variant=TRIAL.variant, reason="why"),),
         "aliases": ("a = b*c",),
-        "claims": CLAIMS[:2],
+        "claims": (CLAIMS[-1], CLAIMS[2]),
+        "rule": Rule(alpha=0.1, negligible=(("lrn", 0.5),)),
+        "declared": (Declaration(digest="abc", at="2026-11-23T10:00:00+00:00", records=2, what="seeds 3 to 10"),),
+        "chance_error_percent": 90.0,
         "command": "python -m ablations.run",
         "tuning": Tuning(
             trials=2,
@@ -255,9 +259,24 @@ def test_a_variant_has_a_readable_label(departures: tuple[tuple[str, str], ...],
     assert Variant(departures=departures).label == label
 
 
-@pytest.mark.parametrize(
-    "kind", [Activity, Budget, Component, type(CLAIMS[0]), Effect, Result, Skipped, Study, Trial, Variant]
-)
+VALUES = [
+    Activity,
+    Budget,
+    Claim,
+    Component,
+    Conditions,
+    Declaration,
+    Effect,
+    Result,
+    Rule,
+    Skipped,
+    Study,
+    Trial,
+    Variant,
+]
+
+
+@pytest.mark.parametrize("kind", VALUES)
 def test_every_value_is_frozen_and_keyword_only(kind: type) -> None:
     settings = kind.__dataclass_params__  # type: ignore[attr-defined]
     assert settings.frozen

@@ -24,6 +24,7 @@ register(
         activity=Activity(
             measure=lambda probe: probe.decay_share(),
             unit="norm of the decay over the norm of the loss gradient",
+            negligible=0.001,  # the decay of every step points the same way, the gradient's noise does not
         ),
     )
 )

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ablations import effects as estimating
+from ablations.evidence import Evidence, finished
 from ablations.grids import GRIDS
 from ablations.registry import components as registered
 from ablations.sections.document import MISSING, Block, Section, Table, interval, listed, number
-from ablations.sections.evidence import Evidence, finished
 from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result, Study
 from ablations.words import counted, duration
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ablations import effects as estimating
+from ablations import factorial
+from ablations.evidence import Evidence, broken, ratio
 from ablations.sections.document import (
     MINUS,
     Block,
@@ -17,7 +18,7 @@ from ablations.sections.document import (
     signed,
     without_empty,
 )
-from ablations.sections.evidence import Evidence, broken, label, mean_and_interval, notes, ratio, sampling_error
+from ablations.sections.notes import label, mean_and_interval, notes, sampling_error
 from ablations.sections.outcomes import picture
 from ablations.types import Effect
 from ablations.words import counted
@@ -183,7 +184,7 @@ def controls(evidence: Evidence) -> Section:
 
 def interactions(evidence: Evidence) -> Section | None:
     """Two-way interactions; None where the design has none."""
-    found = estimating.interactions(evidence.study, evidence.table, evidence.metric)
+    found = factorial.interactions(evidence.study, evidence.table, evidence.metric)
     main = [effect for effect in evidence.effects if effect.kind == "main"]
     known = [effect for effect in [*main, *found] if np.isfinite(effect.estimate)]
     if not found:

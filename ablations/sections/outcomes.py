@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ablations.evidence import Evidence, finished
 from ablations.sections.document import Block, Picture, Section, Table, change, interval, number, signed
-from ablations.sections.evidence import Evidence, finished, mean_and_interval
+from ablations.sections.notes import mean_and_interval
 from ablations.words import counted, duration
 
 if TYPE_CHECKING:

@@ -1,0 +1,49 @@
+"""Fixes a study's claims and rule before its first trial, and keeps the trace of what was changed later."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+
+from ablations.claims import compared
+from ablations.declaration import ONE_OUT, Claim, Declaration, changes, digest
+from ablations.types import Study
+
+
+def judged_on(estimand: str, claims: Iterable[Claim]) -> tuple[Claim, ...]:
+    """`claims` with what the design can tell of them; only single departures can be compared with each other."""
+    return tuple(replace(claim, estimand=estimand) for claim in claims if estimand == ONE_OUT or not claim.against)
+
+
+def declare(study: Study, before: Study | None, *, records: int, at: str, anew: Collection[str] = ()) -> Study:
+    """`study` with the trace of what was declared when: that of `before`, its plan on disk, and what is new.
+
+    What was declared of a departure stays as it was, whatever a later version of the harness says of it, but for the
+    claims named `anew`.  `records` is the number of trials that have one by now, and `at` the time in ISO 8601.
+    """
+    kept, trace = study, tuple[Declaration, ...]()
+    assert study.rule
+    if before and before.rule:
+        negligible = {**dict(study.rule.negligible), **dict(before.rule.negligible)}
+        rule = replace(before.rule, negligible=tuple(sorted(negligible.items())))
+        kept = replace(study, claims=_carried(study, before, anew), rule=rule)
+        trace = before.declared
+    assert kept.rule
+    now = digest(kept.claims, kept.rule, kept.seeds)
+    if trace and trace[-1].digest == now:
+        return replace(kept, declared=trace)
+    what = "claims, rule and seeds"
+    if before and before.rule:
+        what = changes((before.claims, before.rule, before.seeds), (kept.claims, kept.rule, kept.seeds)) or what
+    return replace(kept, declared=(*trace, Declaration(digest=now, at=at, records=records, what=what)))
+
+
+def _carried(study: Study, before: Study, anew: Collection[str]) -> tuple[Claim, ...]:
+    """The claims of `study` as `before` declared them; of departures that it held, no others but those `anew`."""
+    old = {claim.name: claim for claim in before.claims}
+    known = set(before.components)
+    return tuple(
+        claim if claim.name in anew else old.get(claim.name, claim)
+        for claim in study.claims
+        if claim.name in {*old, *anew} or not set(compared(claim)) <= known
+    )

@@ -1,0 +1,170 @@
+"""What has to hold before anything is judged: of the whole study, and of one comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isfinite, nan
+
+import numpy as np
+
+from ablations.declaration import MAIN, Claim, Rule
+from ablations.evidence import Evidence, broken, finished, map_changes, ratio
+from ablations.sections.document import change, number, probability, signed
+from ablations.types import Effect, Result
+from models.layout import layout, parameters
+
+GAP = "gap_percent"
+PLACEBO, SABOTAGE = "placebo", "sabotage"
+
+# Why a claim was not tested.
+NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING, INACTIVE, NO_SPREAD, UNDERFITS = REASONS = (
+    "no arm",
+    "not run",
+    "one seed",
+    "gate",
+    "missing pairs",
+    "inactive",
+    "no spread",
+    "underfits",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """One thing that has to hold of a study, what was found, and whether it held; None: it cannot be told."""
+
+    name: str
+    demand: str
+    found: str
+    passed: bool | None
+
+    @property
+    def answer(self) -> str:
+        """`yes`, `no`, `not known`."""
+        return "not known" if self.passed is None else "yes" if self.passed else "no"
+
+
+def study_gates(evidence: Evidence, rule: Rule) -> list[Gate]:
+    """The gates of a study: a reference that has learnt, and two controls that behave."""
+    return [_learns(evidence, rule), _sabotage(evidence, rule), _placebo(evidence, rule)]
+
+
+def _learns(evidence: Evidence, rule: Rule) -> Gate:
+    chance = chance_error(evidence)
+    bound = chance * (1 - rule.beats_chance_by)
+    error = evidence.mean(evidence.metric, "reference")
+    known = isfinite(bound) and isfinite(error)
+    return Gate(
+        name="the reference learns",
+        demand=f"its error is below {number(bound)}%, {1 - rule.beats_chance_by:.0%} of what guessing gives",
+        found=f"{number(error)}%" if known else "no finished reference, or the chance level is not known",
+        passed=error < bound if known else None,
+    )
+
+
+def chance_error(evidence: Evidence) -> float:
+    """Error in percent of always naming the commonest class; nan where it cannot be told.
+
+    Studies that did not record it are taken to have balanced classes, as many as the parameters of a record tell.
+    """
+    recorded = evidence.study.chance_error_percent
+    if recorded is not None:
+        return recorded
+    classes = next(filter(None, map(_classes, finished(evidence))), 0)
+    return 100 * (1 - 1 / classes) if classes else nan
+
+
+def _classes(result: Result) -> int:
+    """How many classes the recorded number of parameters fits, which grows by the same with each; 0 for none."""
+    for channels in (1, 3):
+        sizes = [
+            parameters(
+                layout(result.trial.spec, num_classes=n, image_size=result.trial.budget.image_size, channels=channels)
+            )
+            for n in (1, 2)
+        ]
+        more, rest = divmod(result.metrics.get("parameters", 0) - sizes[0], sizes[1] - sizes[0])
+        if rest == 0 and more > 0:
+            return int(more) + 1
+    return 0
+
+
+def _sabotage(evidence: Evidence, rule: Rule) -> Gate:
+    effect = _control(evidence, SABOTAGE)
+    return Gate(
+        name="the sabotage is detected",
+        demand=f"half of the training labels shuffled raise the error, p below {rule.sabotage_alpha:g}",
+        found=_words(effect),
+        passed=effect.estimate > 0 and effect.p < rule.sabotage_alpha if effect and isfinite(effect.p) else None,
+    )
+
+
+def _placebo(evidence: Evidence, rule: Rule) -> Gate:
+    effect = _control(evidence, PLACEBO)
+    return Gate(
+        name="the placebo is not",
+        demand=f"other random draws change nothing, p not below {rule.placebo_alpha:g}",
+        found=_words(effect),
+        passed=not effect.p < rule.placebo_alpha if effect and isfinite(effect.p) else None,
+    )
+
+
+def _control(evidence: Evidence, name: str) -> Effect | None:
+    return next((effect for effect in evidence.effects if effect.component == name), None)
+
+
+def _words(effect: Effect | None) -> str:
+    if effect is None:
+        return "not in this study"
+    if not isfinite(effect.p):
+        return "needs two finished pairs that differ"
+    return f"{signed(effect.estimate)} points, p {probability(effect.p)}, n = {effect.n}"
+
+
+def obstacle(evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule) -> tuple[str, str]:
+    """Why a comparison cannot be judged, as a code of `REASONS` and a sentence; two empty strings if it can."""
+    if effect is None:
+        return NO_ARM, "this study does not make the comparison"
+    return next(_obstacles(evidence, claim, effect, rule), ("", ""))
+
+
+def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> Iterator[tuple[str, str]]:
+    if evidence.study.seeds < 2 or effect.n == 1:
+        yield ONE_SEED, "one seed says nothing of the scatter between seeds"
+    if not effect.n:
+        yield NO_PAIR, "no pair of trials has finished with this metric"
+    planned, diverged, other = broken(evidence, effect)
+    if diverged + other > rule.missing * planned:
+        unit = "trials" if effect.kind == MAIN else "pairs"
+        yield PAIRS_MISSING, f"{diverged + other} of {planned} {unit} are missing, {diverged} as training diverged"
+    if not effect.error > 0:
+        yield NO_SPREAD, "the pairs do not differ from each other, so there is nothing to judge them by"
+    activity, threshold = mean_activity(evidence, claim.component), dict(rule.negligible).get(claim.component, 0.0)
+    if activity < threshold:
+        yield INACTIVE, f"in the trained reference its activity is {number(activity, 4)}, below {threshold:g}"
+    if claim.metric == GAP and not (gap := _mean_gap(evidence, effect)) >= rule.overfitting:
+        words = f"between training and {evidence.phase} error is {signed(gap)} on average"
+        yield UNDERFITS, f"the arms' gap {words}: nothing overfits here"
+
+
+def mean_activity(evidence: Evidence, component: str) -> float:
+    """Mean over the trained references of how much the component does in them; nan where none was recorded."""
+    found = [one.activity[component] for one in finished(evidence) if component in one.activity]
+    return float(np.mean(found)) if found else nan
+
+
+def _mean_gap(evidence: Evidence, effect: Effect) -> float:
+    """Of both arms together: their difference, which is to be judged, hardly depends on it."""
+    sides = [[evidence.mean(GAP, label) for label in side] for side in (effect.departed, effect.kept)]
+    return float(np.mean([np.mean(side) for side in sides]))
+
+
+def confounds(evidence: Evidence, effect: Effect) -> str:
+    """What else differs between the arms, `+18.6% parameters, map sizes conv2 16 to 17`; empty for little."""
+    bound = (evidence.study.rule or Rule()).confounded
+    names = (("parameters", "parameters"), ("multiply-adds", "macs"))
+    ratios = [(name, ratio(evidence, effect, metric)) for name, metric in names]
+    parts = [f"{change(value)} {name}" for name, value in ratios if abs(value - 1) > bound]
+    maps = map_changes(evidence, effect)
+    return ", ".join([*parts, *[f"map sizes {maps}"] * bool(maps)])

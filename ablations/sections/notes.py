@@ -1,0 +1,53 @@
+"""What a reader must know beside a number: names, confounds, broken pairs, intervals of means."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ablations import effects as estimating
+from ablations.declaration import MAIN
+from ablations.evidence import Evidence, broken
+from ablations.gates import confounds
+from ablations.sections.document import number
+from ablations.types import Effect, Variant
+
+
+def label(effect: Effect) -> str:
+    """`-lrn` or `activation=tanh`, as variants are named."""
+    return Variant(departures=((effect.component, effect.level),)).label
+
+
+def notes(evidence: Evidence, effect: Effect) -> str:
+    """What a reader must know of one effect: confounds, broken pairs, a toggle that did nothing."""
+    planned, diverged, other = broken(evidence, effect)
+    unit = "trials" if effect.kind == MAIN else "pairs"
+    found = confounds(evidence, effect)
+    words = [f"confounded: {found}"] * bool(found)
+    if diverged or other:
+        reasons = [f"{diverged} diverged"] * bool(diverged) + [f"{other} without a result"] * bool(other)
+        words.append(f"{diverged + other} of {planned} {unit} broken: {', '.join(reasons)}")
+    single = estimating.differences_of(evidence.differences, effect)
+    if len(single) > 1 and not any(single):
+        words.append("every pair identical: a toggle without effect?")
+    if effect.kind != MAIN and effect.n == 1:
+        words.append("one pair: no interval")
+    if effect.method.startswith("Welch"):
+        words.append(effect.method)
+    if effect.kind == MAIN and not np.isfinite(effect.low):
+        words.append(effect.method.split(";")[0])
+    return "; ".join(words)
+
+
+def mean_and_interval(evidence: Evidence, metric: str, variant: str) -> tuple[int, float, float, float]:
+    """n, mean and 95% t interval over the finished seeds."""
+    values = evidence.values(metric, variant)
+    return len(values), *estimating.mean_interval(values)
+
+
+def sampling_error(evidence: Evidence, error_percent: float) -> str:
+    """Standard error of an error rate for the evaluated images alone, in points: sqrt(p (1 - p) / n)."""
+    images = evidence.mean("evaluated_examples", "reference")
+    if not (np.isfinite(images) and np.isfinite(error_percent) and images > 0):
+        return "cannot be given, as the number of images was not recorded"
+    share = error_percent / 100
+    return f"{number(100 * float(np.sqrt(share * (1 - share) / images)))} points over {images:,.0f} images"

@@ -1,0 +1,179 @@
+"""What effects and verdicts are made of: intervals, tests, their adjustment and power, from scipy and statsmodels.
+
+An estimate is a value with a standard error and degrees of freedom, so that paired, unpaired and factorial effects
+share one set of functions.  S seeds, E evaluation images.  Nothing here reads a global random generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import isfinite, nan, sqrt
+from typing import Any
+
+import numpy as np
+from scipy import optimize, stats
+
+POWER = 0.8  # chance of seeing what is there that "seeds needed" stands for
+MOST_SEEDS = 10_000
+_EXACT = 2**14  # sign patterns up to which all are tried
+_PRECISION = 1e-9  # below which a spread is rounding
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def t_interval(value: float, error: float, df: float, level: float) -> tuple[float, float]:
+    """The two-sided t interval of that level, in the value's unit; nan where there is no standard error."""
+    if not (isfinite(error) and df > 0):
+        return nan, nan
+    half = error * float(stats.t.ppf((1 + level) / 2, df))
+    return value - half, value + half
+
+
+def t_test(value: float, error: float, df: float) -> float:
+    """Two-sided p of a zero effect; nan where there is no spread to judge by."""
+    return 2 * float(stats.t.sf(abs(value) / error, df)) if error > 0 and df > 0 else nan
+
+
+def equivalence_p(value: float, error: float, df: float, margin: float) -> float:
+    """The p of two one-sided t tests that the effect lies outside (-margin, margin) (Schuirmann 1987)."""
+    if not (error > 0 and df > 0):
+        return nan
+    return max(float(stats.t.sf((value + margin) / error, df)), float(stats.t.cdf((value - margin) / error, df)))
+
+
+def welch(one: Array, two: Array) -> tuple[float, float]:
+    """Standard error and degrees of freedom of the difference of two means, the samples unpaired."""
+    found = stats.ttest_ind(one, two, equal_var=False)
+    return float(sqrt(one.var(ddof=1) / one.size + two.var(ddof=1) / two.size)), float(found.df)
+
+
+def is_constant(values: Array) -> bool:
+    """Whether they differ by no more than rounding."""
+    return values.size > 0 and float(np.ptp(values)) <= _PRECISION
+
+
+def correlation(one: Array, two: Array) -> float:
+    """Pearson's, over seeds: what pairing has achieved; nan for fewer than three, or where one does not vary."""
+    if one.size < 3 or is_constant(one) or is_constant(two):
+        return nan
+    return float(stats.pearsonr(one, two).statistic)
+
+
+def sign_flip_p(differences: Array) -> float:
+    """Two-sided p of a mean of zero when each difference could as well have had the other sign.
+
+    Exact up to 14 differences, beyond that from 16,384 random patterns that are always the same.
+    """
+    if differences.size < 2 or not np.abs(differences).max() > _PRECISION:
+        return nan
+    found = stats.permutation_test(
+        (differences,),
+        np.mean,
+        permutation_type="samples",
+        n_resamples=_EXACT,
+        rng=np.random.default_rng(0),
+    )
+    return float(found.pvalue)
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Holm's adjusted p-values, which hold under any dependence; a nan counts as 1."""
+    return _adjusted([value if isfinite(value) else 1.0 for value in values], "holm")
+
+
+def benjamini_hochberg(values: Sequence[float]) -> list[float]:
+    """The q-values of those that are numbers; nan stays nan and counts for nothing."""
+    finite = [index for index, value in enumerate(values) if isfinite(value)]
+    found = [nan] * len(values)
+    for index, q in zip(finite, _adjusted([values[index] for index in finite], "fdr_bh"), strict=True):
+        found[index] = q
+    return found
+
+
+def _adjusted(values: list[float], method: str) -> list[float]:
+    from statsmodels.stats.multitest import multipletests
+
+    return [float(p) for p in multipletests(values, method=method)[1]] if values else []
+
+
+def prediction_interval(value: float, error: float, df: float, spread: float, level: float) -> tuple[float, float]:
+    """Where one more paired difference would lie; `spread` is the standard deviation of a single one."""
+    return t_interval(value, sqrt(error**2 + spread**2), df, level)
+
+
+def both_samplings(differences: Array) -> tuple[float, float]:
+    """Standard error and degrees of freedom of the mean of `differences` (S, E) over new seeds and new images.
+
+    A two-way random layout without replication: the variance of the mean is (seeds + images - residual) mean squares
+    over S E, with Satterthwaite's degrees of freedom (Searle, Casella and McCulloch, Variance Components, 1992).
+    """
+    seeds, images = differences.shape
+    if seeds < 2 or images < 2:
+        return nan, nan
+    rows, columns, mean = differences.mean(axis=1), differences.mean(axis=0), differences.mean()
+    by_seed = images * float(rows.var(ddof=1))
+    by_image = seeds * float(columns.var(ddof=1))
+    left = float(((differences - rows[:, None] - columns + mean) ** 2).sum()) / ((seeds - 1) * (images - 1))
+    total = max(by_seed + by_image - left, by_seed, by_image)  # a negative component counts as none
+    if total <= 0:
+        return nan, nan
+    scatter = by_seed**2 / (seeds - 1) + by_image**2 / (images - 1) + left**2 / ((seeds - 1) * (images - 1))
+    return sqrt(total / (seeds * images)), total**2 / scatter
+
+
+def discordant(one: Array, two: Array) -> tuple[int, int, float]:
+    """Images that only `one` (E,) got right, that only `two` did, and McNemar's exact p that it is a coin's toss."""
+    from statsmodels.stats.contingency_tables import mcnemar
+
+    first, second = int((one & ~two).sum()), int((~one & two).sum())
+    both, neither = int((one & two).sum()), int((~one & ~two).sum())
+    return first, second, float(mcnemar([[both, first], [second, neither]], exact=True).pvalue)
+
+
+def seeds_to_detect(effect: float, spread: float, alpha: float) -> int | None:
+    """Pairs after which an effect that large is found at two-sided `alpha`, four times in five; None beyond 10,000."""
+    return _first(lambda n: _power(effect / spread, n, alpha / 2) >= POWER) if _told(effect, spread) else None
+
+
+def seeds_to_exclude(margin: float, spread: float, alpha: float) -> int | None:
+    """Pairs after which an effect of zero is shown to lie within the margin, four times in five; None beyond 10,000.
+
+    Both of the two one-sided tests have to succeed, so each fails at most half as often.
+    """
+    enough = 1 - (1 - POWER) / 2
+    return _first(lambda n: _power(margin / spread, n, alpha) >= enough) if _told(margin, spread) else None
+
+
+def detectable(spread: float, n: int, alpha: float) -> float:
+    """The smallest effect that n pairs find at two-sided `alpha`, four times in five; nan for fewer than two."""
+    if n < 2 or not spread > 0:
+        return nan
+    # statsmodels' own solve_power(effect_size=None) returns its starting value where n is 2 or 3 and alpha small.
+    high = 1.0
+    while _power(high, n, alpha / 2) < POWER:
+        high *= 2
+    return spread * float(optimize.brentq(lambda size: _power(size, n, alpha / 2) - POWER, 0.0, high))
+
+
+def _told(effect: float, spread: float) -> bool:
+    return isfinite(effect) and effect > 0 and isfinite(spread) and spread > 0
+
+
+def _power(size: float, n: int, alpha: float) -> float:
+    from statsmodels.stats.power import TTestPower
+
+    return float(TTestPower().power(size, n, alpha, alternative="larger"))
+
+
+def _first(enough: Callable[[int], bool]) -> int | None:
+    """The smallest number from 2 on that is enough, by doubling and halving."""
+    high = 2
+    while not enough(high):
+        high *= 2
+        if high > MOST_SEEDS:
+            return None
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high

@@ -1,0 +1,265 @@
+"""Claims and effects -> verdicts, by a rule that is fixed in `study.json` before the first trial.
+
+For a claim that the change moves a metric in direction s, with a smallest effect of interest D > 0:
+
+    d        s times the effect, so that d > 0 is as claimed; se its standard error, f its degrees of freedom
+    m        the different comparisons that the claims of its family make, tested or not
+    [L, U]   d -+ t(1 - alpha / 2m, f) se: intervals that hold all together with probability 1 - alpha (Bonferroni)
+    [l, u]   d -+ t(1 - alpha / m, f) se: two one-sided tests at alpha / m (Schuirmann 1987)
+    p        of d = 0, two-sided, adjusted by Holm over the m comparisons
+
+    reproduced                              L > D
+    reproduced (direction only)             else, d > 0 and p < alpha
+    contradicted                            else, U < -D
+    contradicted (no effect of interest)    else, -D < l and u < D
+    contradicted                            else, d < 0 and p < alpha
+    inconclusive                            else
+
+Two kinds of statement, on the direction and on the size, each wrong anywhere in the family with probability
+alpha at most.  Holm's procedure tells directions only: the intervals that would go with it say no more of a rejected
+claim than its direction (Strassburger and Bretz 2008), so sizes are judged on simultaneous intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import isfinite, nan
+
+from ablations import factorial
+from ablations.claims import claims_of, compared, metric_of
+from ablations.declaration import MAIN, Claim, Rule, digest
+from ablations.declare import judged_on
+from ablations.effects import compare, contrast_of
+from ablations.evidence import Evidence
+from ablations.gates import GATE, NO_ARM, ONE_SEED, Gate, confounds, obstacle, study_gates
+from ablations.grids import GRIDS
+from ablations.statistics import holm, prediction_interval, seeds_to_detect, seeds_to_exclude, t_interval
+from ablations.types import Effect, Result, Study, Variant
+
+REPRODUCED, DIRECTION_ONLY, CONTRADICTED, NO_EFFECT, INCONCLUSIVE, NOT_TESTED = CALLS = (
+    "reproduced",
+    "reproduced (direction only)",
+    "contradicted",
+    "contradicted (no effect of interest)",
+    "inconclusive",
+    "not tested",
+)
+FAITHFUL, PROXY = "faithful", "proxy"
+LEVEL = 0.95  # of the prediction interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What became of a claim.  Bounds and effects are departure minus reference, whatever the claimed direction."""
+
+    claim: Claim
+    call: str  # one of CALLS
+    reason: str = ""  # of `ablations.gates.REASONS`, where it was not tested
+    because: str = ""  # the same in a sentence
+    effect: Effect | None = None
+    comparisons: int = 1  # in its family: m
+    p_holm: float = nan
+    low: float = nan  # of the simultaneous interval
+    high: float = nan
+    inner_low: float = nan  # of the two one-sided tests
+    inner_high: float = nan
+    seeds: int | None = None  # that would settle what is open; None where nothing is, or too many
+    proxy: tuple[str, ...] = ()  # how the study differs from where the claim was made
+    draft: bool = False  # fewer seeds than the rule wants
+    confounds: str = ""  # what else differs between the arms
+    published_inside: str = ""  # our prediction interval: yes, no, or why that cannot be said
+
+    @property
+    def scope(self) -> str:
+        """`faithful`, or `proxy` where the study differs from where the claim was made."""
+        return PROXY if self.proxy else FAITHFUL
+
+    @property
+    def label(self) -> str:
+        """`reproduced [proxy, draft]`, `not tested (inactive) [proxy]`."""
+        flags = [self.scope, *["draft"] * self.draft, *["confounded"] * bool(self.confounds)]
+        return f"{self.call}{f' ({self.reason})' if self.reason else ''} [{', '.join(flags)}]"
+
+
+def judge(evidence: Evidence) -> list[Verdict]:
+    """A verdict on every claim of the study, in its order."""
+    rule = rule_of(evidence.study)
+    claims = claims_in_force(evidence.study)
+    gates = study_gates(evidence, rule)
+    effects = [effect_on(evidence, claim) for claim in claims]
+    obstacles = [_obstacle(evidence, claim, effect, rule, gates) for claim, effect in zip(claims, effects, strict=True)]
+    tested = [None if reason else effect for (reason, _), effect in zip(obstacles, effects, strict=True)]
+    adjusted = adjust(claims, tested)
+    return [
+        _verdict(evidence, rule, claim, effect, obstacle, p, m)
+        for claim, effect, obstacle, (p, m) in zip(claims, effects, obstacles, adjusted, strict=True)
+    ]
+
+
+def rule_of(study: Study) -> Rule:
+    """The rule that the study was planned with, or today's for a study older than any."""
+    return study.rule or Rule()
+
+
+def claims_in_force(study: Study) -> tuple[Claim, ...]:
+    """The claims that the study was planned with; for a study older than the rule, those of today."""
+    estimand = GRIDS[study.grid].estimand if study.grid in GRIDS else MAIN
+    return study.claims if study.rule else judged_on(estimand, claims_of(study.components, study.budget))
+
+
+def post_hoc(study: Study, results: Sequence[Result]) -> list[str]:
+    """Why the verdicts were not fixed before the first trial, one sentence each; empty where they were."""
+    if not study.rule or not study.declared:
+        return ["No rule was written down before its trials: today's claims and rule are applied to it."]
+    found = [
+        f"Declared when {one.records} trials had a record already ({one.at}): {one.what}."
+        for one in study.declared
+        if one.records
+    ]
+    known = {one.digest for one in study.declared}
+    if digest(study.claims, study.rule, study.seeds) != study.declared[-1].digest:
+        found.append("study.json was changed by hand: its claims, rule or seeds are not those that were declared.")
+    strange = sum(one.provenance.get("declared", study.declared[0].digest) not in known for one in results)
+    if strange:
+        found.append(f"{strange} trials ran under a declaration that study.json does not know.")
+    if study.rule.version != Rule().version:
+        found.append(f"The study was planned with version {study.rule.version} of the rule; this is {Rule().version}.")
+    return found
+
+
+def effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
+    """The effect that a claim is about; None where the study does not make the comparison."""
+    metric = metric_of(claim, evidence.phase)
+    departure, *others = compared(claim)
+    if claim.estimand == MAIN:
+        found = factorial.main_effects(evidence.study, evidence.table, metric)
+        return next((one for one in found if (one.component, one.level) == departure), None)
+    contrast = contrast_of(evidence.study, departure, Variant(departures=tuple(others)))
+    planned = {variant.label for variant in evidence.study.variants}
+    return compare(evidence.table, contrast, metric) if {contrast.departed, contrast.kept} <= planned else None
+
+
+def adjust(claims: Sequence[Claim], effects: Sequence[Effect | None]) -> list[tuple[float, int]]:
+    """For each claim Holm's p over its family, and the number of different comparisons in it.
+
+    Claims that ask the same question count once; one that cannot be tested counts, as if its p were 1.
+    """
+    families: dict[str, dict[tuple[object, ...], float]] = {}
+    for claim, effect in zip(claims, effects, strict=True):
+        families.setdefault(claim.family, {})[claim.asks] = effect.p if effect else nan
+    adjusted = {
+        (family, asked): (p, len(questions))
+        for family, questions in families.items()
+        for asked, p in zip(questions, holm(list(questions.values())), strict=True)
+    }
+    return [adjusted[claim.family, claim.asks] for claim in claims]
+
+
+def call(claim: Claim, effect: Effect, p_holm: float, comparisons: int, alpha: float) -> str:
+    """The rule itself: one of CALLS but NOT_TESTED."""
+    d, margin = claim.direction * effect.estimate, claim.smallest_effect
+    low, high = t_interval(d, effect.error, effect.df, 1 - alpha / comparisons)
+    inner_low, inner_high = t_interval(d, effect.error, effect.df, 1 - 2 * alpha / comparisons)
+    found = p_holm < alpha
+    if low > margin:
+        return REPRODUCED
+    if d > 0 and found:
+        return DIRECTION_ONLY
+    if high < -margin:
+        return CONTRADICTED
+    if -margin < inner_low and inner_high < margin:
+        return NO_EFFECT
+    return CONTRADICTED if d < 0 and found else INCONCLUSIVE
+
+
+def proxy_reasons(claim: Claim, study: Study) -> tuple[str, ...]:
+    """How a study falls short of where a claim was made, in words; empty where it tests the claim itself."""
+    asked, budget = claim.conditions, study.budget
+    names = (
+        (study.dataset, asked.datasets, f"{study.dataset} for {' or '.join(asked.datasets)}"),
+        (study.preset, asked.presets, f"preset {study.preset} for {' or '.join(asked.presets)}"),
+    )
+    sizes = (
+        (budget.train_examples, asked.train_examples, "training images"),
+        (budget.image_size, asked.image_size, "pixels"),
+        (budget.epochs, asked.epochs, "epochs"),
+    )
+    words = [asked.always_proxy] * bool(asked.always_proxy)
+    words += [text for value, allowed, text in names if allowed and value not in allowed]
+    words += [f"{value:,} {unit} for {least:,}" for value, least, unit in sizes if value < least]
+    return tuple(words)
+
+
+def seeds_to_settle(claim: Claim, effect: Effect, verdict: str, comparisons: int, alpha: float) -> int | None:
+    """Pairs that would settle what a verdict leaves open, four times in five, should the scatter stay as it is.
+
+    Inconclusive: as many as find an effect of the smallest size of interest, and exclude one of that size where there
+    is none.  Direction only: as many as place the effect that was seen above or below that size.
+    """
+    level = alpha / comparisons
+    if verdict == DIRECTION_ONLY:
+        distance = claim.direction * effect.estimate - claim.smallest_effect
+        return seeds_to_detect(abs(distance), effect.spread, level if distance > 0 else 2 * level)
+    if verdict != INCONCLUSIVE:
+        return None
+    needed = [test(claim.smallest_effect, effect.spread, level) for test in (seeds_to_detect, seeds_to_exclude)]
+    known = [n for n in needed if n is not None]
+    return max(known) if len(known) == len(needed) else None
+
+
+def _obstacle(
+    evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule, gates: Sequence[Gate]
+) -> tuple[str, str]:
+    """What the comparison itself lacks, unless the whole study fails a gate."""
+    own = obstacle(evidence, claim, effect, rule)
+    failed = [gate for gate in gates if not gate.passed]
+    if own[0] in (NO_ARM, ONE_SEED) or not failed:
+        return own
+    return GATE, "; ".join(f"{gate.name}: {gate.answer}, {gate.found}" for gate in failed)
+
+
+def _verdict(
+    evidence: Evidence,
+    rule: Rule,
+    claim: Claim,
+    effect: Effect | None,
+    obstacle: tuple[str, str],
+    p_holm: float,
+    comparisons: int,
+) -> Verdict:
+    reason, because = obstacle
+    proxy = proxy_reasons(claim, evidence.study)
+    common = Verdict(claim=claim, call=NOT_TESTED, reason=reason, because=because, proxy=proxy, comparisons=comparisons)
+    if effect is None:
+        return common
+    level = rule.alpha / comparisons
+    low, high = t_interval(effect.estimate, effect.error, effect.df, 1 - level)
+    inner = t_interval(effect.estimate, effect.error, effect.df, 1 - 2 * level)
+    found = NOT_TESTED if reason else call(claim, effect, p_holm, comparisons, rule.alpha)
+    return replace(
+        common,
+        call=found,
+        effect=effect,
+        p_holm=p_holm,
+        low=low,
+        high=high,
+        inner_low=inner[0],
+        inner_high=inner[1],
+        seeds=seeds_to_settle(claim, effect, found, comparisons, rule.alpha),
+        draft=not reason and evidence.study.seeds < rule.seeds,
+        confounds=confounds(evidence, effect),
+        published_inside=_inside(claim, effect, bool(proxy)),
+    )
+
+
+def _inside(claim: Claim, effect: Effect, proxy: bool) -> str:
+    """Whether the published effect, one run an arm, could have been one of our pairs."""
+    if claim.published_effect is None:
+        return "no number published"
+    if proxy:
+        return "not comparable (proxy)"
+    low, high = prediction_interval(effect.estimate, effect.error, effect.df, effect.spread, LEVEL)
+    if not isfinite(low):
+        return "no interval"
+    return "yes" if low <= claim.published_effect <= high else "no"
