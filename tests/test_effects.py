@@ -11,9 +11,10 @@ import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
 
+from ablations import store
 from ablations.effects import contrasts, differences, differences_of, effects, mean_interval
-from ablations.factorial import factorial_design, interactions
-from ablations.tables import by_seed
+from ablations.factorial import factorial_design, interactions, parts_and_whole
+from ablations.tables import by_seed, with_epochs
 from ablations.types import Budget, Effect, Study, Variant
 from tests import synthetic
 
@@ -91,6 +92,60 @@ def test_a_diverged_trial_breaks_its_pair_and_n_says_so() -> None:
     assert pick(found, "a", "one out").n == 2
     assert pick(found, "a", "one out").estimate == pytest.approx(2.0)
     assert pick(found, "b", "one out").n == 3
+
+
+def test_over_a_fifth_of_broken_pairs_makes_the_comparison_unpaired_and_says_so() -> None:
+    gone = float("nan")
+    kept, departed = [20.0, 21.0, 22.0, 21.5, 20.5], [22.0, gone, gone, 23.0, 22.5]
+    effect = pick(effects(ONE_OUT, table_of({"reference": kept, "-a": departed}), METRIC), "a", "one out")
+    expected = stats.ttest_ind([22.0, 23.0, 22.5], kept, equal_var=False)
+    assert effect.method == "Welch's t, unpaired, as 2 pairs are broken"
+    assert (effect.p, effect.df) == pytest.approx((expected.pvalue, expected.df))
+    assert effect.estimate == pytest.approx(22.5 - 21.0)
+    one_broken = [22.0, gone, 23.5, 23.0, 22.5]
+    effect = pick(effects(ONE_OUT, table_of({"reference": kept, "-a": one_broken}), METRIC), "a", "one out")
+    assert (effect.method, effect.n) == ("paired t over 4 seeds", 4)
+
+
+def test_pairs_that_have_not_run_yet_break_nothing() -> None:
+    table = table_of({"reference": [20.0, 21.0, 22.0, 21.5, 20.5], "-a": [22.0, 23.0]})
+    assert pick(effects(ONE_OUT, table, METRIC), "a", "one out").method == "paired t over 2 seeds"
+
+
+def test_an_effect_carries_what_any_interval_of_it_needs() -> None:
+    table = random_table(ONE_OUT, np.random.default_rng(6))
+    outcomes = by_seed(table, METRIC)
+    effect = pick(effects(ONE_OUT, table, METRIC), "a", "one out")
+    change = outcomes["-a"] - outcomes["reference"]
+    assert (effect.error, effect.df, effect.spread) == pytest.approx((stats.sem(change), 4, change.std(ddof=1)))
+    assert (effect.departed, effect.kept) == (("-a",), ("reference",))
+    assert effect.p_flip == pytest.approx(
+        stats.permutation_test((change,), np.mean, permutation_type="samples", n_resamples=1000).pvalue
+    )
+
+
+def test_the_spread_of_a_main_effect_is_that_of_a_single_pair() -> None:
+    random, spreads = np.random.default_rng(7), []
+    for _ in range(60):
+        effect = pick(effects(FULL, random_table(FULL, random), METRIC), "a", "main")
+        spreads.append(effect.spread**2)
+    assert np.sqrt(np.mean(spreads)) == pytest.approx(np.sqrt(2), rel=0.1)  # of two independent errors of one
+
+
+def test_the_sum_of_the_parts_is_set_against_all_changes_at_once() -> None:
+    table = table_of({"reference": [20.0, 21.0], "-a": [23.0, 24.5], "-b": [21.0, 22.0], "-a -b": [28.0, 28.5]})
+    found = parts_and_whole(FULL, table, METRIC)
+    assert found["parts"].tolist() == [4.0, 4.5]
+    assert found["whole"].tolist() == [8.0, 7.5]
+    assert parts_and_whole(ONE_OUT, table_of({"reference": [20.0], "-a": [21.0]}), METRIC).empty
+
+
+def test_a_metric_of_an_early_epoch_comes_from_the_curve() -> None:
+    study, trials = synthetic.plan("one_out", ["lrn"], seeds=2)
+    results = [*synthetic.results(trials)[:-1], synthetic.failed(synthetic.results(trials)[-1])]
+    table = with_epochs(store.table(study, results), results, ["train_loss@1", "train_loss@99", METRIC])
+    assert table["train_loss@1"].tolist()[:-1] == [result.curve[0]["train_loss"] for result in results[:-1]]
+    assert np.isnan(table["train_loss@1"].tolist()[-1]) and table["train_loss@99"].isna().all()
 
 
 def test_one_seed_gives_an_estimate_without_an_interval() -> None:
