@@ -10,7 +10,9 @@ import numpy as np
 
 from ablations.declaration import MAIN, Claim, Rule
 from ablations.evidence import Evidence, broken, finished, map_changes, ratio
+from ablations.grids import GRIDS
 from ablations.sections.document import change, number, probability, signed
+from ablations.threshold import STEPS
 from ablations.types import Effect, Result
 from models.layout import layout, parameters
 
@@ -18,8 +20,9 @@ GAP = "gap_percent"
 PLACEBO, SABOTAGE = "placebo", "sabotage"
 
 # Why a claim was not tested.
-NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING, INACTIVE, NO_SPREAD, UNDERFITS = REASONS = (
+NO_ARM, STOPPED, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING, INACTIVE, NO_SPREAD, UNDERFITS = REASONS = (
     "no arm",
+    "stopped at a threshold",
     "not run",
     "one seed",
     "gate",
@@ -46,8 +49,11 @@ class Gate:
 
 
 def study_gates(evidence: Evidence, rule: Rule) -> list[Gate]:
-    """The gates of a study: a reference that has learnt, and two controls that behave."""
-    return [_learns(evidence, rule), _sabotage(evidence, rule), _placebo(evidence, rule)]
+    """The gates of a study: a reference that learns, and controls that behave, but for those its grid leaves out."""
+    grid = GRIDS.get(evidence.study.grid)
+    wanted = (SABOTAGE, PLACEBO) if grid is None or grid.controls is None else grid.controls
+    gates = {SABOTAGE: _sabotage, PLACEBO: _placebo}
+    return [_learns(evidence, rule), *(gate(evidence, rule) for name, gate in gates.items() if name in wanted)]
 
 
 def _learns(evidence: Evidence, rule: Rule) -> Gate:
@@ -130,6 +136,8 @@ def obstacle(evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule
 
 
 def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> Iterator[tuple[str, str]]:
+    if evidence.study.budget.stop_at_threshold and not claim.epoch and claim.metric != STEPS:
+        yield STOPPED, "the arms stop at one training error, so that what they reach later is not known"
     if evidence.study.seeds < 2 or effect.n == 1:
         yield ONE_SEED, "one seed says nothing of the scatter between seeds"
     if not effect.n:

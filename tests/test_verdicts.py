@@ -15,8 +15,8 @@ from statsmodels.stats.multitest import multipletests
 from ablations import gates, store
 from ablations.claims import CLAIMS
 from ablations.declaration import ONE_OUT, Claim, Conditions, Rule
+from ablations.declare import declare
 from ablations.evidence import Evidence
-from ablations.plan import declare
 from ablations.types import Effect, Result, Study
 from ablations.verdicts import (
     CALLS,
@@ -237,6 +237,19 @@ def test_a_study_that_fails_a_gate_has_no_verdicts_and_says_why(label: str, erro
     found = judged(replace(study, chance_error_percent=90.0), spoilt)
     assert {(verdict.call, verdict.reason) for verdict in found.values()} == {(NOT_TESTED, "gate")}
     assert all(sentence in verdict.because for verdict in found.values())
+
+
+def test_what_trials_that_stop_at_a_threshold_would_have_reached_is_not_judged() -> None:
+    study, results = planned(["activation=tanh"])
+    stopping = replace(study, budget=replace(study.budget, threshold_percent=25.0, stop_at_threshold=True))
+    assert {verdict.reason for verdict in judged(stopping, results).values()} == {"stopped at a threshold"}
+
+
+def test_a_grid_without_a_sabotage_is_not_asked_for_one() -> None:
+    study, results = planned(["activation=tanh"])
+    placebo = replace(study, grid="figure1", controls=("placebo",))
+    names = [gate.name for gate in gates.study_gates(Evidence(study=placebo, results=results), Rule())]
+    assert names == ["the reference learns", "the placebo is not"]
 
 
 def test_the_chance_level_of_older_studies_comes_from_the_number_of_parameters() -> None:
