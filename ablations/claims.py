@@ -174,18 +174,14 @@ def own_among(judged: Sequence[Claim], path: Path | None) -> set[str]:
     return names
 
 
-def claims_of(
-    departures: Iterable[Departure], budget: Budget, claims: Sequence[Claim] = CLAIMS
-) -> tuple[Claim, ...]:
+def claims_of(departures: Iterable[Departure], budget: Budget, claims: Sequence[Claim] = CLAIMS) -> tuple[Claim, ...]:
     """Those of `claims` that only these (component, level) pairs and trials of `budget` are needed for, in their order.
 
     Steps to a threshold need one, and trials that end there have no error after equal epochs.
     """
     wanted = set(departures)
     measured = {True: budget.threshold_percent is not None, False: not budget.stop_at_threshold}
-    return tuple(
-        claim for claim in claims if set(compared(claim)) <= wanted and measured[claim.metric == LOG_STEPS]
-    )
+    return tuple(claim for claim in claims if set(compared(claim)) <= wanted and measured[claim.metric == LOG_STEPS])
 
 
 def compared(claim: Claim) -> tuple[Departure, ...]:

@@ -12,7 +12,6 @@ from ablations.declaration import MAIN, Claim, Rule
 from ablations.evidence import Evidence, broken, finished, map_changes, ratio
 from ablations.grids import GRIDS
 from ablations.sections.document import change, number, probability, signed
-from ablations.threshold import STEPS
 from ablations.types import Effect, Result
 from models.layout import layout, parameters
 
@@ -20,9 +19,8 @@ GAP = "gap_percent"
 PLACEBO, SABOTAGE = "placebo", "sabotage"
 
 # Why a claim was not tested.
-NO_ARM, STOPPED, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING, INACTIVE, NO_SPREAD, UNDERFITS = REASONS = (
+NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING, INACTIVE, NO_SPREAD, UNDERFITS = REASONS = (
     "no arm",
-    "stopped at a threshold",
     "not run",
     "one seed",
     "gate",
@@ -136,8 +134,6 @@ def obstacle(evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule
 
 
 def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> Iterator[tuple[str, str]]:
-    if evidence.study.budget.stop_at_threshold and not claim.epoch and claim.metric != STEPS:
-        yield STOPPED, "the arms stop at one training error, so that what they reach later is not known"
     if evidence.study.seeds < 2 or effect.n == 1:
         yield ONE_SEED, "one seed says nothing of the scatter between seeds"
     if not effect.n:

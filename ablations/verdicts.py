@@ -32,7 +32,7 @@ from ablations.declaration import MAIN, Claim, Rule, digest
 from ablations.declare import judged_on
 from ablations.effects import compare, contrast_of
 from ablations.evidence import Evidence
-from ablations.gates import GATE, NO_ARM, ONE_SEED, STOPPED, Gate, confounds, obstacle, study_gates
+from ablations.gates import GATE, NO_ARM, ONE_SEED, Gate, confounds, obstacle, study_gates
 from ablations.grids import GRIDS
 from ablations.statistics import holm, prediction_interval, seeds_to_detect, seeds_to_exclude, t_interval
 from ablations.types import Effect, Result, Study, Variant
@@ -214,7 +214,7 @@ def _obstacle(
     """What the comparison itself lacks, unless the whole study fails a gate."""
     own = obstacle(evidence, claim, effect, rule)
     failed = [gate for gate in gates if not gate.passed]
-    if own[0] in (NO_ARM, STOPPED, ONE_SEED) or not failed:
+    if own[0] in (NO_ARM, ONE_SEED) or not failed:
         return own
     return GATE, "; ".join(f"{gate.name}: {gate.answer}, {gate.found}" for gate in failed)
 

@@ -239,12 +239,6 @@ def test_a_study_that_fails_a_gate_has_no_verdicts_and_says_why(label: str, erro
     assert all(sentence in verdict.because for verdict in found.values())
 
 
-def test_what_trials_that_stop_at_a_threshold_would_have_reached_is_not_judged() -> None:
-    study, results = planned(["activation=tanh"])
-    stopping = replace(study, budget=replace(study.budget, threshold_percent=25.0, stop_at_threshold=True))
-    assert {verdict.reason for verdict in judged(stopping, results).values()} == {"stopped at a threshold"}
-
-
 def test_a_grid_without_a_sabotage_is_not_asked_for_one() -> None:
     study, results = planned(["activation=tanh"])
     placebo = replace(study, grid="figure1", controls=("placebo",))
