@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ablations.data.augment import Draws, centre, crop, draw, to_input
+from ablations.data.distort import add_noise, distorted
 from ablations.data.load import Data, held_out, stratified
 from ablations.optimizers import Rate, optimizer_of, set_learning_rates
 from ablations.streams import CPU, streams
@@ -80,7 +81,7 @@ class Examples:
         return replace(self, rows=self.rows[chosen], labels=self.labels[chosen])
 
     def draws(self, seed: int, epoch: int) -> Draws:
-        """Every example's crop, flip and colour draw of one epoch, whichever of them the spec uses."""
+        """Every example's draws of one epoch, whichever of them the spec uses."""
         slack = self.data.size + 2 * self.spec.crop_pad - self.size
         stream = streams(seed, salt=self.spec.stream_salt)
         return draw(self.count, slack=slack, channels=self.data.channels, stream=stream, epoch=epoch)
@@ -90,18 +91,23 @@ class Examples:
         middle = torch.full_like(index, self.spec.crop_pad + centre(self.data.size, self.size))
         top, left = (draws.top[index], draws.left[index]) if self.spec.random_crop else (middle, middle)
         flip = draws.flip[index] if self.spec.flip else torch.zeros_like(draws.flip[index])
-        return self._inputs(index, top, left, flip, draws.alphas[index])
+        return self._inputs(index, top, left, flip, draws)
 
     def plain(self, index: Tensor) -> Tensor:
         """Inputs (B, C, size, size) of the examples `index` (B,) as evaluation sees them: the centre crop."""
         middle = torch.full_like(index, self.spec.crop_pad + centre(self.data.size, self.size))
         return self._inputs(index, middle, middle, torch.zeros(len(index), dtype=torch.bool), None)
 
-    def _inputs(self, index: Tensor, top: Tensor, left: Tensor, flip: Tensor, alphas: Tensor | None) -> Tensor:
-        device = self.images.device
+    def _inputs(self, index: Tensor, top: Tensor, left: Tensor, flip: Tensor, draws: Draws | None) -> Tensor:
+        device, spec = self.images.device, self.spec
         rows, *where = (position.to(device) for position in (index, top, left, flip))
-        pixels = crop(self.images, self.rows[rows], *where, size=self.size, pad=self.spec.crop_pad)
-        return to_input(pixels, self.data, self.spec, alphas)
+        pixels = crop(self.images, self.rows[rows], *where, size=self.size, pad=spec.crop_pad)
+        if draws is None:
+            return to_input(pixels, self.data, spec, None)
+        pixels = distorted(pixels, spec, draws.distortions, index)
+        inputs = to_input(pixels, self.data, spec, draws.alphas[index])
+        noise = spec.pixel_noise * (1.0 if spec.unit_scale else self.data.std)
+        return add_noise(inputs, noise, draws.distortions, index)
 
 
 def split_examples(

@@ -97,11 +97,17 @@ class Spec:
     random_crop: bool = True  # random position in training, centre in evaluation (4.1)
     crop_pad: int = 0  # pixels of reflected border from which crops may be taken
     flip: bool = True  # horizontal, probability one half (4.1)
+    # What teaching copies add: before the mean is subtracted, but for the noise.
+    vertical_flip: bool = False  # probability one half
+    rotation: float = 0.0  # degrees, uniform up to it either way
+    rescaling: float = 1.0  # factor, log-uniform between its inverse and it; at least 1
+    translation: float = 0.0  # share of the side, uniform up to it either way, along both axes
     mean_image: bool = False  # subtract the mean image (2) rather than the mean colour
     pca_jitter: float = 0.1  # std of the random weights of the principal components (4.1); 0 is off
     pca_unit: str = "std"  # components scaled by their "std" (the code) or their "variance" (copies)
     pca_until: float = 1.0  # share of the training after which there is no colour noise; the code: 67/91
     pca_divisor: float = 1.0  # training images are divided by it after the noise is added; the code: 1.1
+    pixel_noise: float = 0.0  # std of normal noise, every value for itself, in the pixels' standard deviations
     unit_scale: bool = True  # divide by the pixels' standard deviation; False keeps the raw scale (2)
 
     # Recipe.

@@ -509,7 +509,8 @@ def test_every_field_has_a_stream_of_its_own() -> None:
         return streams(0)(role)
 
     draw(5, slack=0, channels=1, stream=recorded, epoch=3)
-    assert roles == ["crop/3", "flip/3", "colour/3"]
+    further = ["vertical_flip/3", "rotation/3", "rescaling/3", "translation/3", "pixel_noise/3"]
+    assert roles == ["crop/3", "flip/3", "colour/3", *further]
 
 
 def test_a_crop_larger_than_the_image_and_its_border_is_refused() -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ablations.data.distort import Distortions, draw_distortions
 from ablations.data.load import Data
 from ablations.names import unknown
 from models.spec import Spec
@@ -31,6 +32,7 @@ class Draws:
     left: Tensor  # (N,) int64
     flip: Tensor  # (N,) bool
     alphas: Tensor  # (N, C) float32, unit normal
+    distortions: Distortions  # what the paper has not
 
 
 def draw(count: int, *, slack: int, channels: int, stream: Callable[[str], torch.Generator], epoch: int) -> Draws:
@@ -46,7 +48,8 @@ def draw(count: int, *, slack: int, channels: int, stream: Callable[[str], torch
     top, left = ((torch.rand(count, generator=crops, dtype=torch.float64) * (slack + 1)).long() for _ in range(2))
     flip = torch.rand(count, generator=stream(f"flip/{epoch}")) < 0.5
     alphas = torch.randn(count, channels, generator=stream(f"colour/{epoch}"))
-    return Draws(top=top, left=left, flip=flip, alphas=alphas)
+    distortions = draw_distortions(count, stream=stream, epoch=epoch)
+    return Draws(top=top, left=left, flip=flip, alphas=alphas, distortions=distortions)
 
 
 def centre(stored: int, seen: int) -> int:
