@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from markupsafe import Markup
 
-    from ablations.sections.document import Report
+    from ablations.evidence import Evidence
+    from ablations.sections.document import Report, Section
     from ablations.types import Effect, Result, Study
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -29,20 +30,26 @@ NO_VERDICTS = "This report makes no verdicts: it shows estimates and how uncerta
 def build(study: Study, results: Sequence[Result], problems: Sequence[str]) -> Report:
     """The whole report as plain text, tables and SVG; `problems` are sentences on records that cannot be read."""
     from ablations.evidence import Evidence
-    from ablations.sections import background, comparisons, outcomes
+    from ablations.sections import background, comparisons, outcomes, speed, tuning
     from ablations.sections.document import Report
 
     evidence = Evidence(study=study, results=results, problems=problems)
     compares = len(study.variants) > 1
     before = (background.components,) if compares else ()
-    findings = (comparisons.effects, comparisons.controls, comparisons.interactions) if compares else ()
-    descriptions = (outcomes.curves, outcomes.errors, background.activity, outcomes.cost)
+    findings: tuple[Callable[[Evidence], Section | None], ...] = (speed.section, tuning.section)
+    headline = comparisons.headline
+    if study.budget.stop_at_threshold:  # the errors of trials that end at one error compare nothing
+        headline = speed.headline
+    elif compares:
+        findings += (comparisons.effects, comparisons.controls, comparisons.interactions)
+    curves = () if study.budget.stop_at_threshold else (outcomes.curves,)
+    descriptions = (*curves, outcomes.errors, background.activity, outcomes.cost)
     after = (background.failures, background.origin, background.trials)
     made = [make(evidence) for make in (*before, *findings, *descriptions, *after)]
     return Report(
         name=study.name,
         label=background.label(study.seeds),
-        summary=(*background.summary(evidence), comparisons.headline(evidence), NO_VERDICTS),
+        summary=(*background.summary(evidence), headline(evidence), NO_VERDICTS),
         sections=tuple(section for section in made if section),
     )
 
@@ -56,6 +63,18 @@ def write(report: Report, folder: Path) -> tuple[Path, Path]:
     for picture in report.pictures:
         (figures / f"{picture.name}.svg").write_text(picture.svg, encoding="utf-8")
     return _render("report.html", report, folder), _render("report.md", report, folder)
+
+
+def terminal_lines(study: Study, results: Sequence[Result]) -> str:
+    """What a run says at its end, in plain ASCII: ratios of steps where trials ended at a threshold, else effects."""
+    from ablations import store
+
+    if not study.budget.stop_at_threshold:
+        return effect_lines(study, store.table(study, results))
+    from ablations.evidence import Evidence
+    from ablations.sections import speed
+
+    return speed.lines(Evidence(study=study, results=results, problems=()))
 
 
 def effect_lines(study: Study, table: pd.DataFrame) -> str:

@@ -335,7 +335,7 @@ def _finish(config: Config, study: Study, folder: Path, mirror: Guarded | None) 
     html, markdown = report.write(report.build(study, results, problems), config.reports / study.name)
     if mirror:
         mirror.report(config.reports / study.name)
-    print(f"\n{report.effect_lines(study, store.table(study, results))}\n")
+    print(f"\n{report.terminal_lines(study, results)}\n")
     print(f"report: {html}\n        {markdown}\nrecords: {folder}")
     if mirror and mirror.directions:
         print(f"MLflow: {mirror.directions}")

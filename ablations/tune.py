@@ -142,6 +142,11 @@ def rank(attempt: Attempt) -> tuple[float, float]:
     return (1, attempt.error_percent) if attempt.error_percent is not None else (2, math.inf)
 
 
+def outcome(tuning: Tuning, attempt: Attempt) -> float | None:
+    """The steps to the threshold where the budget has one, else the error; None where there is none."""
+    return attempt.steps_to_threshold if tuning.budget.threshold_percent is not None else attempt.error_percent
+
+
 def at_edge(arm: Tuned) -> bool:
     """Whether the best rate is the lowest or the highest that was tried, so that a better one may lie beyond."""
     factors = [one.factor for one in arm.attempts]

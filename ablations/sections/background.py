@@ -39,11 +39,12 @@ def summary(evidence: Evidence) -> tuple[str, ...]:
 def _plan(study: Study) -> str:
     budget = study.budget
     what = f" ({GRIDS[study.grid].summary})" if study.grid in GRIDS else ""
+    until, when = ("at most ", "where it ended") if budget.stop_at_threshold else ("", "after the last epoch")
     return (
         f"{counted(len(study.variants), 'variant')} of the preset {study.preset} on {study.dataset}, chosen by the "
         f"grid {study.grid}{what}. Each was trained with {counted(study.seeds, 'seed')} for "
-        f"{counted(budget.epochs, 'epoch')} of {budget.train_examples:,} images, {budget.image_size} pixels a side, in "
-        f"batches of {budget.batch_size}, and evaluated on the {budget.evaluate_on} images after the last epoch."
+        f"{until}{counted(budget.epochs, 'epoch')} of {budget.train_examples:,} images, {budget.image_size} pixels a "
+        f"side, in batches of {budget.batch_size}, and evaluated on the {budget.evaluate_on} images {when}."
     )
 
 
@@ -73,13 +74,24 @@ def components(evidence: Evidence) -> Section:
         rows.append((name, words[0], ", ".join(levels), *words[1:]))
     head = ("component", "reference", "changed to", "what it does", "source")
     blocks: list[Block] = [
-        "Every variant uses the reference's recipe: nothing was tuned for any arm. A change that would need another "
-        "learning rate or more epochs to show its worth is at a disadvantage here.",
+        _recipe(evidence.study),
         Table(caption="What is changed, and from what.", head=head, rows=tuple(rows)),
     ]
     if evidence.study.claims:
         blocks.append(_claims(evidence.study))
     return Section(title="Components", blocks=tuple(blocks))
+
+
+def _recipe(study: Study) -> str:
+    if study.tuning:
+        return (
+            "Each arm has the learning rate that was chosen for it, from as many trials for each: see Learning rates. "
+            "In all else every variant uses the reference's recipe."
+        )
+    return (
+        "Every variant uses the reference's recipe: nothing was tuned for any arm. A change that would need another "
+        "learning rate or more epochs to show its worth is at a disadvantage here."
+    )
 
 
 def _claims(study: Study) -> Table:

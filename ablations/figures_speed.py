@@ -1,0 +1,90 @@
+"""The figures of a race to a training error, drawn as `ablations.figures` draws the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from ablations.figures import BLUE, GREEN, GREY, ORANGE, WIDTH, styled
+from ablations.threshold import Look
+from ablations.tune import outcome
+from ablations.types import Tuning
+
+COLOURS = (ORANGE, GREEN, (0.5, 0.3, 0.6), (0.6, 0.4, 0.2))
+DASHED = (0, (4, 2))
+
+
+@styled
+def race(
+    reference: Sequence[Sequence[Look]], others: Mapping[str, Sequence[Sequence[Look]]], threshold: float
+) -> Figure:
+    """Training error against steps, a thin line a seed: the reference solid, changes dashed, as in the paper's figure.
+
+    A line that ends above the threshold was stopped there by its budget, and ends in a cross.
+    """
+    axes = _axes(2.9)
+    axes.axhline(threshold, color=GREY, linewidth=0.8, linestyle=":")
+    for seeds, colour, style, label in (
+        (reference, BLUE, "-", "reference"),
+        *((seeds, colour, DASHED, label) for (label, seeds), colour in zip(others.items(), COLOURS * 9, strict=False)),
+    ):
+        for number, looks in enumerate(seeds):
+            steps, errors = [0, *(step for step, _ in looks)], [90.0, *(error for _, error in looks)]
+            steps, errors = (steps[1:], errors[1:]) if errors[1] > 90 else (steps, errors)
+            axes.plot(steps, errors, color=colour, linestyle=style, linewidth=0.9, label=label if not number else None)
+            if errors[-1] > threshold:
+                axes.plot(steps[-1:], errors[-1:], color=colour, marker="x", markersize=6)
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("optimiser steps")
+    axes.set_ylabel("training error, percent")
+    axes.grid(color="0.93")
+    axes.legend(frameon=False, loc="upper right")
+    return _figure(axes)
+
+
+@styled
+def rates(tuning: Tuning, what: str) -> Figure:
+    """What each tuning trial came to against its rate, a line an arm; the chosen rate is ringed.
+
+    Hollow triangles are trials that ended without arriving, at the steps that they had taken.
+    """
+    timed = tuning.budget.threshold_percent is not None
+    axes = _axes(2.6)
+    for arm, colour in zip(tuning.arms, (BLUE, *COLOURS * 9), strict=False):
+        tried = [(one, outcome(tuning, one)) for one in sorted(arm.attempts, key=lambda one: one.factor)]
+        came = [(one.factor, value) for one, value in tried if value is not None]
+        lost = [(one.factor, one.steps) for one, value in tried if value is None and one.steps]
+        axes.plot(*_columns(came), color=colour, marker="o", markersize=4, linewidth=1.2, label=arm.variant.label)
+        axes.scatter(*_columns(lost), marker="^", s=26, facecolor="white", edgecolor=colour, zorder=3)
+        chosen = [(factor, value) for factor, value in came if factor == arm.factor]
+        axes.scatter(*_columns(chosen), s=90, facecolor="none", edgecolor=colour, zorder=4)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda factor, _: f"{factor:g}"))
+    if timed:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps:,.0f}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("learning rate, times the arm's own")
+    axes.set_ylabel(what)
+    axes.grid(color="0.93")
+    axes.legend(frameon=False)
+    return _figure(axes)
+
+
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def _axes(height: float) -> Axes:
+    return Figure(figsize=(WIDTH, height), layout="constrained").add_subplot()
+
+
+def _figure(axes: Axes) -> Figure:
+    figure = axes.figure
+    assert isinstance(figure, Figure)
+    return figure

@@ -1,0 +1,286 @@
+"""Ratios of steps, with and without censoring: against scipy, by hand, and by simulation against the truth."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from math import exp, inf, isnan, log
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ablations.plan import Source, make_study
+from ablations.report import build, terminal_lines
+from ablations.sections.document import Table
+from ablations.speed import ABOVE, BELOW, BOUND, EXACT, LIKELIHOOD, NOTHING, UNKNOWN, Pair, T, estimate, pair, speeds
+from ablations.threshold import LOOKED, REACHED, STEPS, TRAINED
+from ablations.tune import advance, apply, start
+from ablations.types import DIVERGED, DONE, Attempt, Budget, Result, Study, Trial, Tuned
+
+CAP = 6000  # steps of the budget below
+RACE = Budget(
+    epochs=60,
+    train_examples=3200,
+    batch_size=32,
+    image_size=32,
+    threshold_percent=25.0,
+    threshold_every=100,
+    stop_at_threshold=True,
+)
+
+
+def pairs(*known: tuple[float, str]) -> list[Pair]:
+    return [Pair(seed=seed, log_ratio=value, known=kind) for seed, (value, kind) in enumerate(known)]
+
+
+def test_without_censoring_it_is_the_paired_t_interval_of_scipy() -> None:
+    values = [1.2, 1.5, 1.1, 1.9, 1.4]
+    found = estimate(pairs(*((value, EXACT) for value in values)))
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (found.value, found.low, found.high) == pytest.approx((np.mean(values), expected.low, expected.high))
+    assert (found.method, found.level) == (T, 0.95)
+
+
+def test_censoring_that_changes_nothing_gives_the_t_interval_again() -> None:
+    # Known to be above a value that is far below it: no information is added.
+    values = [1.2, 1.5, 1.1, 1.9, 1.4, 1.6, 0.9, 1.3, 1.7, 1.0]
+    plain = estimate(pairs(*((value, EXACT) for value in values)))
+    vacuous = estimate(pairs(*((value, EXACT) for value in values), (-9.0, ABOVE)))
+    assert vacuous.method == LIKELIHOOD
+    assert vacuous.value == pytest.approx(plain.value, abs=1e-3)
+    assert (vacuous.low, vacuous.high) == pytest.approx((plain.low, plain.high), abs=0.02)
+
+
+def test_the_likelihood_estimate_is_that_of_scipys_censored_data() -> None:
+    exact, above, below = [1.2, 1.5, 1.1, 1.9], [1.6, 1.4], [1.0]
+    found = estimate(pairs(*((v, EXACT) for v in exact), *((v, ABOVE) for v in above), *((v, BELOW) for v in below)))
+    mean, _ = stats.norm.fit(stats.CensoredData(uncensored=exact, right=above, left=below))
+    assert found.method == LIKELIHOOD
+    assert found.value == pytest.approx(mean, abs=2e-3)
+    assert found.low < found.value < found.high
+
+
+def test_a_censored_pair_raises_the_estimate_where_dropping_it_would_not() -> None:
+    exact = [(1.2, EXACT), (1.5, EXACT), (1.3, EXACT)]
+    assert estimate(pairs(*exact, (2.0, ABOVE))).value > np.mean([1.2, 1.5, 1.3, 2.0])
+    assert estimate(pairs(*exact, (0.5, BELOW))).value < np.mean([1.2, 1.5, 1.3, 0.5])
+
+
+def test_an_arm_that_never_arrives_has_a_lower_bound_with_its_confidence() -> None:
+    found = estimate(pairs(*((value, ABOVE) for value in (1.9, 2.2, 1.8, 2.0, 2.1))))
+    assert (found.method, found.low, found.high) == (BOUND, 1.8, inf)
+    assert isnan(found.value)
+    assert found.level == 1 - 1 / 32
+    turned = estimate(pairs((-1.9, BELOW), (-2.2, BELOW), (-2.5, EXACT)))
+    assert (turned.method, turned.low, turned.high) == (BOUND, -inf, -1.9)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        [],
+        [(1.0, EXACT)],
+        [(1.0, ABOVE)],
+        [(0.0, UNKNOWN), (1.0, ABOVE), (1.2, ABOVE)],  # of which seed the least is, nobody knows
+        [(1.0, ABOVE), (0.2, BELOW)],
+    ],
+)
+def test_too_few_pairs_say_nothing(known: list[tuple[float, str]]) -> None:
+    found = estimate(pairs(*known))
+    assert (found.method, found.low, found.high) == (NOTHING, -inf, inf)
+
+
+def test_which_arm_arrived_decides_what_is_known_of_a_pair() -> None:
+    assert pair(3, (200.0, True), (100.0, True)) == Pair(seed=3, log_ratio=log(2), known=EXACT)
+    assert pair(3, (200.0, False), (100.0, True)).known == ABOVE
+    assert pair(3, (200.0, True), (300.0, False)).known == BELOW
+    assert pair(3, (300.0, False), (300.0, False)).known == UNKNOWN
+
+
+@pytest.mark.parametrize("censored_share", [0.0, 0.2, 0.5, 0.95])
+def test_intervals_cover_the_truth_at_their_level_and_the_estimate_is_nearly_unbiased(censored_share: float) -> None:
+    # Five seeds; the reference scatters by 15%, the change by 25%, and the budget ends some runs of the change.
+    random = np.random.default_rng(7)
+    truth, repeats = log(4), 300
+    cap = truth + 0.25 * stats.norm.ppf(1 - censored_share) if censored_share else inf
+    missed, allowed, errors = 0, 0.0, []
+    methods: Counter[str] = Counter()
+    for _ in range(repeats):
+        kept, departed = random.normal(0, 0.15, 5), random.normal(truth, 0.25, 5)
+        found = estimate(
+            [
+                pair(i, (exp(min(d, cap)), bool(d <= cap)), (exp(k), True))
+                for i, (k, d) in enumerate(zip(kept, departed, strict=True))
+            ]
+        )
+        methods[found.method] += 1
+        missed += not found.low <= truth <= found.high
+        allowed += 1 - found.level
+        errors.append(found.value - truth)
+    # Three standard deviations of the count that the stated levels allow.
+    assert missed <= allowed + 3 * math.sqrt(allowed)
+    expected = {0.0: T, 0.2: LIKELIHOOD, 0.5: LIKELIHOOD, 0.95: BOUND}[censored_share]
+    assert methods.most_common(1)[0][0] == expected
+    if censored_share <= 0.2:  # beyond, an estimate exists in some draws only
+        assert abs(np.nanmean(errors)) < 0.03
+
+
+def test_leaving_censored_pairs_out_would_be_wrong() -> None:
+    # The same draws with the censored pairs dropped: biased by more than the estimate above may be.
+    random = np.random.default_rng(7)
+    truth = log(4)
+    cap = truth + 0.25 * stats.norm.ppf(0.8)
+    kept, departed = random.normal(0, 0.15, (300, 5)), random.normal(truth, 0.25, (300, 5))
+    dropped = np.where(departed <= cap, departed - kept, np.nan)
+    assert np.nanmean(dropped) - truth < -0.06
+
+
+def planned(seeds: int = 5, *, tuned: bool = False) -> tuple[Study, list[Trial]]:
+    study, trials = make_study(
+        name="race",
+        grid="figure1",
+        words=[],
+        preset="figure1",
+        source=Source(dataset="cifar10", fingerprint="feedbeef", num_classes=10, channels=3),
+        seeds=seeds,
+        budget=RACE,
+        command="python -m ablations.run --grid figure1",
+    )
+    return study, list(trials)
+
+
+def ended(trial: Trial, steps: float) -> Result:
+    """A trial that would take so many steps, under a budget of 6,000."""
+    reached = steps <= CAP
+    end = 100 * math.ceil(min(steps, CAP) / 100)
+    looks = tuple((step, 90 * exp(-1.281 * step / steps)) for step in range(100, end + 1, 100))
+    metrics = {
+        REACHED: float(reached),
+        TRAINED: float(end),
+        LOOKED: looks[-1][1],
+        "test_top1_error_percent": 40.0,
+        "clean_train_top1_error_percent": looks[-1][1],
+        "gap_percent": 40.0 - looks[-1][1],
+        "evaluated_examples": 10_000.0,
+        "seconds_per_epoch": 5.0,
+        "parameters": 89_578.0,
+        "macs": 12e6,
+        **({STEPS: steps, "log_steps_to_threshold": log(steps)} if reached else {}),
+    }
+    return Result(trial=trial, status=DONE, metrics=metrics, curve=({"epoch": 1, **metrics},), looks=looks, seconds=60)
+
+
+def raced(factor: float) -> tuple[Study, list[Result]]:
+    """Five seeds of ReLU at about 1,000 steps, tanh at `factor` times that, and the placebo."""
+    study, trials = planned()
+    times = {"reference": 1000, "activation=tanh": 1000 * factor, "placebo=salted": 1030}
+    return study, [
+        ended(trial, times[trial.variant.label] * (1 + 0.02 * trial.seed + 0.01 * len(trial.variant.label) % 0.03))
+        for trial in trials
+    ]
+
+
+def test_the_placebo_rides_along_and_nothing_is_sabotaged() -> None:
+    study, _ = planned()
+    assert [variant.label for variant in study.variants] == ["reference", "activation=tanh", "placebo=salted"]
+
+
+def test_the_ratio_of_a_race_is_its_geometric_mean() -> None:
+    study, results = raced(3.0)
+    tanh, placebo = speeds(study, results)
+    by_hand = [
+        one.metrics[STEPS] / next(two.metrics[STEPS] for two in results if two.trial == replace_variant(one.trial))
+        for one in results
+        if one.trial.variant.label == "activation=tanh"
+    ]
+    assert tanh.ratio == pytest.approx(stats.gmean(by_hand))
+    assert (tanh.censored, len(tanh.pairs), tanh.estimate.method) == (0, 5, T)
+    assert placebo.ratio == pytest.approx(1.03, abs=0.04)
+
+
+def replace_variant(trial: Trial) -> Trial:
+    """The reference's trial of the same seed."""
+    _, trials = planned()
+    return next(one for one in trials if one.seed == trial.seed and not one.variant.departures)
+
+
+def test_a_trial_that_diverged_never_arrives() -> None:
+    study, results = raced(3.0)
+    lost = next(one for one in results if one.trial.variant.label == "activation=tanh")
+    changed = [replace(one, status=DIVERGED, metrics={}, looks=()) if one is lost else one for one in results]
+    (tanh, _) = speeds(study, changed)
+    assert (tanh.censored, tanh.estimate.method) == (1, LIKELIHOOD)
+    assert tanh.pairs[0].log_ratio == pytest.approx(log(CAP / 1000), abs=0.05)
+
+
+def words_of(study: Study, results: Sequence[Result]) -> tuple[str, dict[str, Table]]:
+    report = build(study, results, [])
+    tables = {
+        block.caption: block for section in report.sections for block in section.blocks if isinstance(block, Table)
+    }
+    words = [block for section in report.sections for block in section.blocks if isinstance(block, str)]
+    return "\n".join([*report.summary, *words]), tables
+
+
+def test_the_report_says_the_ratio_beside_the_papers_number_and_shows_every_seed() -> None:
+    study, results = raced(3.0)
+    words, tables = words_of(study, results)
+    assert "activation=tanh needs 3.0" in words
+    assert "95% interval [" in words
+    assert "The paper's figure 1 shows 6 times" in words
+    assert "A control: not as expected, 1 lies outside" in words  # made up 3% slower, hardly scattering
+    steps = next(table for caption, table in tables.items() if caption.startswith("Steps to the threshold"))
+    assert len(steps.rows) == 5
+    assert steps.head == (
+        *("seed", "reference", "activation=tanh", "placebo=salted"),
+        *("activation=tanh / reference", "placebo=salted / reference"),
+    )
+    assert "Change in" not in words
+
+
+def test_a_terminal_is_told_the_ratios_in_plain_words() -> None:
+    said = terminal_lines(*raced(3.0))
+    assert said.isascii()
+    assert said.splitlines()[0].startswith("activation=tanh needs 3.0")
+
+
+def test_the_report_of_an_arm_that_never_arrives_gives_the_bound_and_marks_each_run() -> None:
+    study, results = raced(8.0)
+    words, tables = words_of(study, results)
+    assert "activation=tanh needs 5.5" in words and "times or more of the reference's steps" in words
+    assert "confidence 96.9% for the median, n = 5, 5 of them censored" in words
+    steps = next(table for caption, table in tables.items() if caption.startswith("Steps to the threshold"))
+    assert {row[2] for row in steps.rows} == {"> 6,000"}
+    assert all(row[4].startswith("> ") for row in steps.rows)
+
+
+def test_the_report_shows_every_rate_that_was_tried() -> None:
+    study, results = raced(3.0)
+    _, trials = planned()
+    begun = start(study, 2, available=2900)
+    arms = tuple(
+        Tuned(
+            variant=variant,
+            attempts=(
+                Attempt(factor=1.0, key="aaaa", status=DONE, steps_to_threshold=900.0, steps=900, error_percent=24.0),
+                Attempt(factor=4.0, key="bbbb", status=DONE, steps=901, error_percent=60.0),
+            ),
+            factor=1.0,
+        )
+        for variant in study.variants[:2]
+    )
+    tuned, _ = apply(study, trials, replace(begun, arms=arms))
+    assert advance(study, trials, begun, {}).left == 4
+    words, tables = words_of(tuned, results)
+    table = next(table for caption, table in tables.items() if caption.startswith("Every rate"))
+    assert table.rows == (
+        ("reference", "1", "900", "chosen", "aaaa"),
+        ("reference", "4", "> 901", "", "bbbb"),
+        ("activation=tanh", "1", "900", "chosen", "aaaa"),
+        ("activation=tanh", "4", "> 901", "", "bbbb"),
+    )
+    assert "The best rate of reference, 1 times its own, lies at the edge of what was tried" in words
+    assert "nothing was tuned for any arm" not in words
