@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 
 from ablations.data.load import Data
-from ablations.estimate import seconds_a_trial
+from ablations.estimate import Seconds, seconds_a_trial, seconds_of
+from ablations.jobs import Job, by_training
 from ablations.tune import Search, arms
 from ablations.types import Budget, Study, Trial, Variant
 from ablations.words import counted, duration
@@ -27,7 +28,7 @@ class Expected(NamedTuple):
 def announce(
     study: Study,
     trials: Sequence[Trial],
-    missing: Sequence[Trial],
+    missing: Sequence[Job],
     data: Data,
     *,
     workers: int,
@@ -37,14 +38,16 @@ def announce(
     by_grid: str = "",
     search: Search | None = None,
 ) -> Expected:
-    """Prints the study in a few lines, and returns the seconds that its missing trials should take.
+    """Prints the study in a few lines, and returns the seconds that its missing jobs, each one training, should take.
 
     With `full`, every variant and everything left out is printed too.  `by_grid` are the options that the
     grid chose, and `search` is how far the tuning of the learning rates is.
     """
     budget = study.budget
     sizes = [counted(len(study.variants), "variant"), counted(study.seeds, "seed")]
-    print(f"study     {study.name}: {' x '.join(sizes)} = {counted(len(trials), 'trial')}")
+    trainings = len(by_training(trials))
+    shared = f", {counted(trainings, 'training')}" if trainings < len(trials) else ""
+    print(f"study     {study.name}: {' x '.join(sizes)} = {counted(len(trials), 'trial')}{shared}")
     print(
         f"data      {study.dataset}: {len(data.train.labels):,} training and {len(data.test.labels):,} test images, "
         f"{len(data.classes)} classes{f'; {study.data_note}' if study.data_note else ''}"
@@ -65,18 +68,20 @@ def announce(
     if not missing and not tuning and not full:
         print("expected  nothing to train: every trial has its record", flush=True)
         return Expected(0.0, 0.0)
-    seconds = seconds_a_trial(trials, data, threads=threads, device=torch.device("cuda" if gpus else "cpu"))
+    tuned = arms(study, trials) if tuning else []
+    seconds = seconds_a_trial([*trials, *tuned], data, threads=threads, device=torch.device("cuda" if gpus else "cpu"))
     if full:
         _print_variants(study, trials, data, seconds)
     at_a_time = max(1, min(workers, len(missing)))
-    tuned = arms(study, trials) if tuning else []
     # Of a search it is not known in advance how many trials of which arm are still to come: their mean will do.
-    a_tuning_trial = sum(seconds[trial.variant] for trial in tuned) / max(len(tuned), 1)
+    a_tuning_trial = sum(seconds[trial.variant].whole for trial in tuned) / max(len(tuned), 1)
     expected = Expected(
         tuning=tuning * a_tuning_trial / max(1, min(workers, 2 * len(tuned))),
-        study=sum(seconds[trial.variant] for trial in missing) / at_a_time,
+        study=sum(seconds_of(job, seconds) for job in missing) / at_a_time,
     )
-    have = f", {len(trials) - len(missing)} of {len(trials)} trials have their records" if missing != trials else ""
+    lacking = sum(map(len, missing))
+    have = f", {len(trials) - lacking} of {len(trials)} trials have their records" if lacking < len(trials) else ""
+    have += f", {counted(len(missing), 'training')} for the others" if have and shared else ""
     where = f"{at_a_time} at a time on {'GPUs' if gpus else 'processor cores'}"
     parts = f" ({duration(round(expected.tuning))} of it for tuning)" if tuning else ""
     print(
@@ -115,14 +120,14 @@ def _print_skipped(study: Study) -> None:
         print(f"left out  for {len(reasons) - REASONS} more reasons, which --dry-run lists")
 
 
-def _print_variants(study: Study, trials: Sequence[Trial], data: Data, seconds: Mapping[Variant, float]) -> None:
+def _print_variants(study: Study, trials: Sequence[Trial], data: Data, seconds: Mapping[Variant, Seconds]) -> None:
     width = max(len(variant.label) for variant in study.variants)
     print(f"\n{'variant':<{width}}{'parameters':>14}{'MACs':>16}{'a trial':>10}")
     for trial in trials[: len(study.variants)]:
         layers = layout(
             trial.spec, num_classes=data.num_classes, image_size=study.budget.image_size, channels=data.channels
         )
-        row = f"{parameters(layers):>14,}{macs(layers):>16,}{seconds[trial.variant]:>8.1f} s"
+        row = f"{parameters(layers):>14,}{macs(layers):>16,}{seconds[trial.variant].whole:>8.1f} s"
         print(f"{trial.variant.label:<{width}}{row}")
     for skipped in study.skipped:
         print(f"skipped {skipped.variant.label}: {skipped.reason}")

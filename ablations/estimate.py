@@ -4,23 +4,54 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch.nn import functional as F
 
+from ablations.data.augment import VIEWS
 from ablations.data.load import Data
+from ablations.evaluate import BATCH, evaluate
+from ablations.jobs import Job
 from ablations.optimizers import optimizer_of
 from ablations.registry import derive
-from ablations.train import EVALUATION_BATCH, batches, evaluate, split_examples, start
+from ablations.train import WATCHED, batches, split_examples, start
 from ablations.types import Budget, Trial, Variant
 from models.spec import Spec
 
 WARM_UP, TIMED = 1, 3  # steps
 
 
-def seconds_a_trial(trials: Sequence[Trial], data: Data, *, threads: int, device: torch.device) -> dict[Variant, float]:
+class Pace(NamedTuple):
+    """Seconds of one training step and of one evaluated image in one view, and how many images are evaluated."""
+
+    step: float
+    image: float
+    images: int
+
+
+class Seconds(NamedTuple):
+    """Expected seconds of the two parts of a trial; trials that share a training share the first."""
+
+    training: float
+    evaluation: float
+
+    @property
+    def whole(self) -> float:
+        """Of a trial that shares nothing."""
+        return self.training + self.evaluation
+
+
+def seconds_of(job: Job, expected: Mapping[Variant, Seconds]) -> float:
+    """Expected seconds of a job whose trials share a training."""
+    return expected[job[0].variant].training + sum(expected[trial.variant].evaluation for trial in job)
+
+
+def seconds_a_trial(
+    trials: Sequence[Trial], data: Data, *, threads: int, device: torch.device
+) -> dict[Variant, Seconds]:
     """Expected seconds of one trial of each variant.
 
     The reference and each single departure are timed; a variant of several departures costs the
@@ -28,26 +59,27 @@ def seconds_a_trial(trials: Sequence[Trial], data: Data, *, threads: int, device
     """
     torch.set_num_threads(threads)
     reference = next(trial for trial in trials if not trial.variant.departures)
-    variants = dict.fromkeys(trial.variant for trial in trials)
-    networks: dict[object, float] = {}  # what costs time: the recipe and the pixels hardly do
+    budget = reference.budget
+    paces: dict[object, Pace] = {}  # by what costs time: the recipe and the pixels hardly do
 
-    def timed(variant: Variant) -> float:
+    def timed(variant: Variant) -> Pace:
         spec = derive(reference.spec, variant)
         network = (spec.blocks, spec.hidden, spec.dropout_place, spec.adaptive_pool)
-        if network not in networks:
-            networks[network] = _time(spec, reference.budget, data, device)
-        return networks[network]
+        if network not in paces:
+            paces[network] = _time(spec, budget, data, device)
+        return paces[network]
+
+    def expected(trial: Trial) -> Seconds:
+        # Singles that the grid does not hold are timed too: a fraction has none.
+        singles = [timed(Variant(departures=(departure,))) for departure in trial.variant.departures]
+        step, image = (math.prod([one[part] / alone[part] for one in singles], start=alone[part]) for part in (0, 1))
+        return seconds(budget, Pace(step=step, image=image, images=alone.images), views=VIEWS[trial.spec.views])
 
     alone = timed(reference.variant)
-    # Singles that the grid does not hold are timed too: a fraction has none.
-    ratios = {
-        departure: timed(Variant(departures=(departure,))) / alone
-        for departure in dict.fromkeys(departure for variant in variants for departure in variant.departures)
-    }
-    return {variant: alone * math.prod(ratios[departure] for departure in variant.departures) for variant in variants}
+    return {trial.variant: expected(trial) for trial in {trial.variant: trial for trial in trials}.values()}
 
 
-def _time(spec: Spec, budget: Budget, data: Data, device: torch.device) -> float:
+def _time(spec: Spec, budget: Budget, data: Data, device: torch.device) -> Pace:
     few = min(budget.train_examples, (WARM_UP + TIMED) * budget.batch_size)
     training, evaluation = split_examples(
         spec, seed=0, budget=replace(budget, train_examples=few), data=data, device=device
@@ -67,19 +99,19 @@ def _time(spec: Spec, budget: Budget, data: Data, device: torch.device) -> float
         began = time.perf_counter()
     step = min(seconds[WARM_UP:] or seconds)  # the fastest: the machine may be busy with other things
     began = time.perf_counter()
-    evaluate(network, evaluation, limit=EVALUATION_BATCH)
-    an_image = (time.perf_counter() - began) / min(EVALUATION_BATCH, evaluation.count)
-    return whole(budget, step=step, evaluated_image=an_image, evaluated=evaluation.count)
+    evaluate(network, replace(evaluation, spec=replace(spec, views=WATCHED)), limit=BATCH)
+    image = (time.perf_counter() - began) / min(BATCH, evaluation.count)
+    return Pace(step=step, image=image, images=evaluation.count)
 
 
-def whole(budget: Budget, *, step: float, evaluated_image: float, evaluated: int) -> float:
-    """Seconds of a whole trial that nothing stops early, from those of a training step and of one evaluated image.
+def seconds(budget: Budget, pace: Pace, *, views: int) -> Seconds:
+    """Seconds of a whole trial that nothing stops early and that is evaluated on so many views.
 
-    Every epoch ends with an evaluation, unless the trial runs to a threshold, and the last with one of as many
-    training images more.
+    Every epoch ends with an evaluation on one view, unless the trial runs to a threshold, and the last serves
+    a trial of one view at the end too; after it, as many training images are evaluated as well.
     """
     evaluations = 1 if budget.stop_at_threshold else budget.epochs
     looks = 0 if budget.threshold_percent is None else budget.steps // budget.threshold_every
-    images = evaluations * evaluated + min(evaluated, budget.train_examples)
-    images += looks * min(budget.threshold_examples, budget.train_examples)
-    return budget.steps * step + images * evaluated_image
+    along = evaluations * pace.images + looks * min(budget.threshold_examples, budget.train_examples)
+    last = (views > 1) * pace.images + min(pace.images, budget.train_examples)
+    return Seconds(training=budget.steps * pace.step + along * pace.image, evaluation=views * last * pace.image)

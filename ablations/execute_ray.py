@@ -1,7 +1,8 @@
-"""Trials on Ray Tune: the only file that imports ray.
+"""Jobs on Ray Tune: the only file that imports ray.
 
-Ray spreads the trials that we list, first in first out, each once.  What is run is decided by our
-records, never by `Tuner.restore`, which ignores a larger grid and unpickles.
+Ray spreads the jobs that we list, first in first out, each once; it sees a job of several trials as one
+trial of its own, which reports several results.  What is run is decided by our records, never by
+`Tuner.restore`, which ignores a larger grid and unpickles.
 """
 
 from __future__ import annotations
@@ -34,47 +35,60 @@ import ray
 from ray import tune
 
 from ablations.execute import Watch
+from ablations.jobs import Job, by_training
 from ablations.names import InputError
 from ablations.store import read_result, trial_path, write_result
-from ablations.trial import Context, run_trial
-from ablations.types import ERROR, Result, Trial
+from ablations.trial import Context, run_job
+from ablations.types import ERROR, FINAL, Result, Trial
 
 
-def _run(config: dict[str, Any], *, trials: dict[str, Trial], context: Context) -> None:
-    """What a worker does, trial after trial: a fresh process for each would import torch each time.
+def _run(config: dict[str, Any], *, jobs: Sequence[Job], context: Context) -> None:
+    """What a worker does, job after job: a fresh process for each would import torch each time.
 
     Plain values travel: a worker's registry, unlike ours, is empty until the trial fills it.
     """
 
-    def report(row: Mapping[str, float]) -> None:
-        tune.report({"row": dict(row)})
+    def report(trial: Trial, row: Mapping[str, float]) -> None:
+        tune.report({"key": trial.key, "row": dict(row)})
 
-    result = run_trial(trials[config["key"]], context, report=report)
-    tune.report({"record": result.to_dict()})
+    for result in run_job(jobs[config["job"]], context, report=report):
+        tune.report({"record": result.to_dict()})
 
 
 class _Deliver(tune.Callback):
-    """Hands each epoch and each result over, and makes a result for a trial whose process died."""
+    """Hands each epoch and each result over, and makes results for the trials of a job whose process died."""
 
-    def __init__(self, trials: dict[str, Trial], context: Context, watch: Watch) -> None:
-        self.trials, self.context, self.watch = trials, context, watch
+    def __init__(self, jobs: Sequence[Job], context: Context, watch: Watch) -> None:
+        self.jobs, self.context, self.watch = jobs, context, watch
+        self.missing = {trial.key: trial for job in jobs for trial in job}
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
         if "record" not in result:
-            self.watch.epoch(self.trials[trial.config["key"]], result["row"])
+            self.watch.epoch(self.missing[result["key"]], result["row"])
             return
         finished = Result.from_dict(result["record"])
+        del self.missing[finished.trial.key]
         # On several machines the worker's folder may not be ours; the result travelled, so we write it.
         if read_result(trial_path(self.context.folder, finished.trial.key))[0] is None:
             write_result(self.context.folder, finished)
         self.watch.result(finished)
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        lost = self.trials[trial.config["key"]]
         reason = str(trial.get_pickled_error() or "its process died").strip().splitlines()[-1]
-        result = Result(trial=lost, status=ERROR, error=f"the worker was lost: {reason}")
+        for group in by_training(self.jobs[trial.config["job"]]):
+            for lost in group:
+                if self.missing.pop(lost.key, None):
+                    self.watch.result(self._lost(lost, group[0], reason))
+
+    def _lost(self, trial: Trial, first: Trial, reason: str) -> Result:
+        """The result of a trial whose process died: its own where it had written it just before."""
+        written, _ = read_result(trial_path(self.context.folder, trial.key))
+        if written and written.status in FINAL:
+            return written
+        shared = "" if trial is first else first.key
+        result = Result(trial=trial, status=ERROR, trained_with=shared, error=f"the worker was lost: {reason}")
         write_result(self.context.folder, result)
-        self.watch.result(result)
+        return result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,22 +99,21 @@ class RayExecutor:
     gpus_per_trial: float
     address: str | None = None
 
-    def __call__(self, trials: Sequence[Trial], context: Context, watch: Watch) -> None:
-        """Returns when every trial has a result.  Raises InputError when the cluster cannot hold one trial."""
-        by_key = {trial.key: trial for trial in trials}
+    def __call__(self, jobs: Sequence[Job], context: Context, watch: Watch) -> None:
+        """Returns when every trial has a result.  Raises InputError when the cluster cannot hold one job."""
         resources = {"cpu": self.cpus_per_trial, "gpu": self.gpus_per_trial}
         with _cluster(self.address), _scratch(context.folder) as scratch:
             self._check_room()
-            runner = tune.with_parameters(_run, trials=by_key, context=context)
+            runner = tune.with_parameters(_run, jobs=jobs, context=context)
             tuner = tune.Tuner(
                 tune.with_resources(runner, resources),
-                param_space={"key": tune.grid_search(list(by_key))},
+                param_space={"job": tune.grid_search(list(range(len(jobs))))},
                 tune_config=tune.TuneConfig(reuse_actors=True),
                 run_config=tune.RunConfig(
                     name="trials",
                     storage_path=str(scratch),
                     verbose=0,
-                    callbacks=[_Deliver(by_key, context, watch)],
+                    callbacks=[_Deliver(jobs, context, watch)],
                 ),
             )
             tuner.fit()

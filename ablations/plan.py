@@ -179,8 +179,8 @@ def _list(skipped: Sequence[Skipped]) -> str:
 def _unbuildable(spec: Spec, source: Source, budget: Budget) -> str:
     """Why `spec` cannot be built for these images, or an empty string."""
     try:
-        budget.check(spec)
         layout(spec, num_classes=source.num_classes, image_size=budget.image_size, channels=source.channels)
+        budget.check(spec)
     except ValueError as error:
         return str(error)
     return ""

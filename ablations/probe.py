@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ablations.data.load import Data
+from ablations.evaluate import log_probabilities
 from ablations.optimizers import Rate, optimizer_of, set_learning_rates
 from ablations.train import shuffle_labels, split_examples, start
 from ablations.types import Budget
@@ -99,6 +100,16 @@ class Probe:
         after = other.augmented(self.index, other.draws(self.seed, 1))
         scale = 1.0 if self.spec.unit_scale else self.data.std
         return float((after - before).square().mean().sqrt()) / scale
+
+    @torch.inference_mode()
+    def prediction_change(self, rewrite: Rewrite) -> float:
+        """Relative change of the probabilities that the trained network predicts when its evaluation is rewritten."""
+        self.network.eval()
+        before, after = (
+            log_probabilities(self.network, replace(self.evaluation, spec=spec), self.index).exp()
+            for spec in (self.spec, rewrite(self.spec))
+        )
+        return _relative(before, after)
 
     def parameter_change(self, rewrite: Rewrite) -> float:
         """Relative change of the number of parameters."""

@@ -26,6 +26,7 @@ class Progress:
         total: int,
         *,
         already: int,
+        trainings: int,
         epochs: int,
         evaluate_on: str,
         expected: float,
@@ -33,8 +34,9 @@ class Progress:
     ) -> None:
         self.total, self.done, self.already = total, already, already
         self.epochs, self.evaluate_on, self.then = epochs, evaluate_on, then
+        self.owed = trainings * epochs  # epochs that are missing: trials may share a training
         self.expected = expected  # seconds for all that is missing
-        self.passed = 0  # epochs, over all trials
+        self.passed = 0  # epochs, over all trainings
         self.failed = 0
         self.began = self.spoke = time.monotonic()
         self.bar = tqdm(total=total, initial=already, unit="trial", disable=not sys.stderr.isatty(), leave=False)
@@ -59,7 +61,8 @@ class Progress:
         """Prints the line of `result` and hands it on."""
         self.done += 1
         self.failed += result.status != DONE
-        self.passed += self.epochs - len(result.curve)  # a failed trial owes no more epochs
+        if not result.trained_with:
+            self.passed += self.epochs - len(result.curve)  # a failed training owes no more epochs
         self.bar.update()
         self._say(f"{_name(result.trial)}: {self._outcome(result)}{f', {self.failed} failed' if self.failed else ''}")
         self.then(result)
@@ -76,17 +79,17 @@ class Progress:
         if result.status != DONE:
             return f"{result.status.replace('_', ' ')} ({(result.error.strip().splitlines() or [''])[-1]})"
         error = result.metrics[f"{self.evaluate_on}_top1_error_percent"]
-        return f"{error:.1f}% {self.evaluate_on} error{_threshold(result)} in {duration(round(result.seconds))}"
+        alone = f"in {duration(round(result.seconds))}" if not result.trained_with else "after the same training"
+        return f"{error:.1f}% {self.evaluate_on} error{_threshold(result)} {alone}"
 
     def _left(self) -> str:
-        missing = (self.total - self.already) * self.epochs
-        if self.passed >= missing:
+        if self.passed >= self.owed:
             return ""
-        left = missing - self.passed
+        left = self.owed - self.passed
         pace = (time.monotonic() - self.began) / max(self.passed, 1)
         # Early on the start-up weighs too much, and trials side by side end their epochs together.
         trust = min(1.0, self.passed / TRUSTED)
-        seconds = (1 - trust) * self.expected * left / missing + trust * pace * left
+        seconds = (1 - trust) * self.expected * left / self.owed + trust * pace * left
         return f", about {duration(round(seconds))} left"
 
 

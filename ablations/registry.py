@@ -16,7 +16,7 @@ from types import ModuleType
 from ablations.names import unknown
 from ablations.types import Component, Variant
 from models.equivalence import canonical
-from models.spec import Spec, leaves
+from models.spec import Spec, leaves, training_part
 
 _COMPONENTS: dict[str, Component] = {}
 _LOADED: set[Path] = set()
@@ -61,8 +61,14 @@ def derive(spec: Spec, variant: Variant) -> Spec:
 
 
 def changes(spec: Spec, variant: Variant) -> bool:
-    """Whether `variant` is another training than `spec`, not only other words for it."""
+    """Whether `variant` is another training or evaluation than `spec`, not only other words for it."""
     return canonical(derive(spec, variant)) != canonical(spec)
+
+
+def trains_otherwise(spec: Spec, departure: tuple[str, str]) -> bool:
+    """Whether a departure changes what training reads, and not the evaluation alone."""
+    departed = derive(spec, Variant(departures=(departure,)))
+    return canonical(training_part(departed)) != canonical(training_part(spec))
 
 
 def conflict(spec: Spec, first: tuple[str, str], second: tuple[str, str]) -> str | None:

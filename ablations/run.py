@@ -22,11 +22,14 @@ from ablations.claims import own_among, with_own
 from ablations.config import Config, as_options, check, resolved, words_of
 from ablations.data.catalogue import FOLDER, dataset
 from ablations.declare import declare
+from ablations.jobs import Job, by_training
 from ablations.names import InputError
 from ablations.plan import Source, make_study
+from ablations.resources import resources
 from ablations.types import FINAL, Budget, Result, Study, Trial
 from ablations.words import counted
 from models.presets import PRESETS
+from models.spec import stored_size
 
 if TYPE_CHECKING:
     from ablations.announce import Expected
@@ -49,10 +52,10 @@ class Plan:
     search: tune.Search | None = None  # of the learning rates; None where none are tuned
 
     @property
-    def missing(self) -> tuple[Trial, ...]:
-        """The trials that are still to run."""
+    def missing(self) -> tuple[Job, ...]:
+        """The trials that are still to run, a job for each training."""
         done = {result.trial.key for result in self.finished}
-        return tuple(trial for trial in self.trials if trial.key not in done)
+        return by_training(trial for trial in self.trials if trial.key not in done)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,7 +89,6 @@ def make_plan(config: Config, *, command: str) -> Plan:
     from ablations import store
     from ablations.data.load import load
     from ablations.data.prepare import prepare
-    from ablations.trial import stored_size
 
     folder = prepare(
         config.dataset, data_root=config.data_root, size=stored_size(spec, image_size), cache=cache_folder()
@@ -124,7 +126,7 @@ def make_plan(config: Config, *, command: str) -> Plan:
     own = own_among(study.claims, config.claims)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     study = declare(study, before, records=records, at=now, anew=own)
-    gpus, workers = _resources(config)
+    gpus, workers = resources(config)
     plan = Plan(study=study, trials=trials, finished=(), data=data, gpus=gpus, workers=workers)
     if config.tune:
         begun = tune.start(study, config.tune, available=_available(data, "validation"))
@@ -202,23 +204,6 @@ def _train_examples(config: Config, data: Data) -> int:
     return asked
 
 
-def _resources(config: Config) -> tuple[float, int]:
-    """GPUs a trial, and how many trials run side by side; of another machine's cluster, one is assumed."""
-    import torch
-
-    if config.ray_address:
-        return config.gpus_per_trial or 0.0, 1
-    cpus, devices = len(os.sched_getaffinity(0)), torch.cuda.device_count()
-    gpus = min(1.0, devices) if config.gpus_per_trial is None else config.gpus_per_trial
-    if gpus > devices:
-        raise InputError(f"--gpus-per-trial {gpus:g} is more than the {devices} GPUs of this machine.")
-    if config.cpus_per_trial > cpus:
-        raise InputError(f"--cpus-per-trial {config.cpus_per_trial} is more than the {cpus} of this machine.")
-    if config.executor == "serial":
-        return gpus, 1
-    return gpus, min(cpus // config.cpus_per_trial, int(devices / gpus) if gpus else cpus)
-
-
 def _announce(config: Config, plan: Plan, by_grid: str) -> Expected:
     from ablations.announce import announce
 
@@ -252,6 +237,7 @@ def run(config: Config, plan: Plan, expected: Expected) -> int:
     with Progress(
         len(plan.trials),
         already=len(plan.finished),
+        trainings=len(plan.missing),
         epochs=plan.study.budget.epochs,
         evaluate_on=plan.study.budget.evaluate_on,
         expected=expected.study,
@@ -271,6 +257,7 @@ def _tune(config: Config, plan: Plan, search: tune.Search, seconds: float) -> tu
     with Progress(
         total,
         already=total - search.left,
+        trainings=search.left,
         epochs=budget.epochs,
         evaluate_on=budget.evaluate_on,
         expected=seconds,
@@ -278,7 +265,7 @@ def _tune(config: Config, plan: Plan, search: tune.Search, seconds: float) -> tu
     ) as progress:
         while search.missing:
             asked = search.missing
-            _executor(config, plan)(asked, _context(config, plan, folder), progress)
+            _executor(config, plan)(by_training(asked), _context(config, plan, folder), progress)
             plan = _after_tuning(config, plan)
             assert plan.search
             search = plan.search

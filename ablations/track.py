@@ -126,11 +126,17 @@ def digest(result: Result) -> str:
 def points(result: Result) -> Iterator[Point]:
     """The curve with step = epoch, spread evenly over the trial's time, then what is known only at its end."""
     begin, end = times(result)
-    row = _NO_ROW
+    row, step = _NO_ROW, 0
     for index, row in enumerate(result.curve, start=1):
         step = int(row.get("epoch", index))
         at = begin + (end - begin) * index // len(result.curve)
         yield from (Point(name, value, at, step) for name, value in row.items() if name != "epoch")
+    # What was evaluated by other views than the curve: the last of two points of one epoch is what tables show.
+    yield from (
+        Point(name, value, end + 1, step)
+        for name, value in result.metrics.items()
+        if row.get(name) not in (value, None)
+    )
     final = {
         **{name: value for name, value in result.metrics.items() if name not in row},
         **{f"activity.{name}": value for name, value in result.activity.items()},

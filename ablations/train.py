@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ablations.data.augment import Draws, centre, crop, draw, to_input
+from ablations.data.augment import Draws, crop, draw, to_input
 from ablations.data.distort import add_noise, distorted
 from ablations.data.load import Data, held_out, stratified
+from ablations.evaluate import Evaluation, Row, evaluate
 from ablations.optimizers import Rate, optimizer_of, set_learning_rates
 from ablations.streams import CPU, streams
 from ablations.threshold import Look, Stopwatch
@@ -27,11 +28,9 @@ from models.init import initialise
 from models.network import Network, build
 from models.spec import Spec
 
-EVALUATION_BATCH = 500
 INITIAL_BATCH = 128  # training images that "lsuv" looks at; its authors found 16 to 1024 to do alike
 CHECK_EVERY = 50  # steps between looks for a diverged loss, each of which waits for the device
-
-Row = dict[str, float]
+WATCHED = "centre"  # the views of the evaluation after each epoch, whatever the spec's: ten cost ten times as much
 
 
 class DivergedError(Exception):
@@ -44,14 +43,17 @@ class DivergedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A trained network, one row of numbers an epoch, and which evaluation images it got right (N,) bool.
+    """A trained network, one row of numbers an epoch, and what is needed to evaluate it.
 
-    `looks` are the errors between epochs that a budget with a threshold asks for.
+    The rows' evaluation is by the centre crop, and `last` is that after the last epoch.  `looks` are the
+    errors between epochs that a budget with a threshold asks for.
     """
 
     network: Network
     curve: tuple[Row, ...]
-    outcomes: Tensor
+    training: Examples
+    evaluation: Examples
+    last: Evaluation
     looks: tuple[Look, ...]
 
 
@@ -80,23 +82,31 @@ class Examples:
         chosen = stratified(self.labels.cpu(), min(count, self.count)).to(self.labels.device)
         return replace(self, rows=self.rows[chosen], labels=self.labels[chosen])
 
+    @property
+    def room(self) -> int:
+        """Pixels by which a stored image and its border are larger than what the network sees."""
+        return self.data.size + 2 * self.spec.crop_pad - self.size
+
     def draws(self, seed: int, epoch: int) -> Draws:
         """Every example's draws of one epoch, whichever of them the spec uses."""
-        slack = self.data.size + 2 * self.spec.crop_pad - self.size
         stream = streams(seed, salt=self.spec.stream_salt)
-        return draw(self.count, slack=slack, channels=self.data.channels, stream=stream, epoch=epoch)
+        return draw(self.count, slack=self.room, channels=self.data.channels, stream=stream, epoch=epoch)
 
     def augmented(self, index: Tensor, draws: Draws) -> Tensor:
         """Inputs (B, C, size, size) of the examples `index` (B,) as training sees them."""
-        middle = torch.full_like(index, self.spec.crop_pad + centre(self.data.size, self.size))
+        middle = torch.full_like(index, self.room // 2)
         top, left = (draws.top[index], draws.left[index]) if self.spec.random_crop else (middle, middle)
         flip = draws.flip[index] if self.spec.flip else torch.zeros_like(draws.flip[index])
         return self._inputs(index, top, left, flip, draws)
 
     def plain(self, index: Tensor) -> Tensor:
-        """Inputs (B, C, size, size) of the examples `index` (B,) as evaluation sees them: the centre crop."""
-        middle = torch.full_like(index, self.spec.crop_pad + centre(self.data.size, self.size))
-        return self._inputs(index, middle, middle, torch.zeros(len(index), dtype=torch.bool), None)
+        """Inputs (B, C, size, size) of the examples `index` (B,): the centre crop, without augmentation."""
+        return self.viewed(index, self.room // 2, self.room // 2, False)
+
+    def viewed(self, index: Tensor, top: int, left: int, mirrored: bool) -> Tensor:
+        """Inputs (B, C, size, size) of the examples `index` (B,), all cropped at one place, without augmentation."""
+        down, right = torch.full_like(index, top), torch.full_like(index, left)
+        return self._inputs(index, down, right, torch.full_like(index, mirrored, dtype=torch.bool), None)
 
     def _inputs(self, index: Tensor, top: Tensor, left: Tensor, flip: Tensor, draws: Draws | None) -> Tensor:
         device, spec = self.images.device, self.spec
@@ -185,8 +195,10 @@ def train(
     training, evaluation = split_examples(spec, seed=seed, budget=budget, data=data, device=device)
     network = start(spec, seed=seed, budget=budget, data=data, device=device)
     optimizer, rate = optimizer_of(network, spec), Rate(spec)
-    looked_at = training.part(budget.threshold_examples)
-    watch = Stopwatch(budget, lambda: evaluate(network, looked_at)[0]["top1_error_percent"])
+    by_centre = replace(spec, views=WATCHED)
+    watched = replace(evaluation, spec=by_centre)
+    looked_at = replace(training.part(budget.threshold_examples), spec=by_centre)
+    watch = Stopwatch(budget, lambda: evaluate(network, looked_at).row["top1_error_percent"])
     curve: list[Row] = []
     for epoch in count(1):
         began = time.perf_counter()
@@ -197,7 +209,8 @@ def train(
         seconds = time.perf_counter() - began
         evaluated: Row = {}
         if passed.over or not budget.stop_at_threshold or spec.schedule == "plateau":
-            evaluated, outcomes = evaluate(network, evaluation)
+            last = evaluate(network, watched)
+            evaluated = last.row
             rate.observe(evaluated["top1_error_percent"])
         curve.append(
             {
@@ -213,25 +226,39 @@ def train(
         if passed.over:
             break
         report(curve[-1])
-    _add_last(curve[-1], network, training, evaluation, watch)
+    curve[-1].update(watch.metrics())
     report(curve[-1])
-    return Trained(network=network, curve=tuple(curve), outcomes=outcomes, looks=tuple(watch.looks))
+    return Trained(
+        network=network,
+        curve=tuple(curve),
+        training=training,
+        evaluation=evaluation,
+        last=last,
+        looks=tuple(watch.looks),
+    )
 
 
 def _without_noise(training: Examples) -> Examples:
     return replace(training, spec=replace(training.spec, pca_jitter=0.0))
 
 
-def _add_last(row: Row, network: Network, training: Examples, evaluation: Examples, watch: Stopwatch) -> None:
-    """What is known only at the end: when the threshold was reached, and the gap.
+def evaluate_as(spec: Spec, trained: Trained, evaluate_on: str) -> tuple[Row, Evaluation]:
+    """The metrics of a trained network under `spec`, another one than it was trained by in what evaluation reads.
 
-    For the gap, the error on as many training images as evaluation has, without augmentation or dropout.
+    Those of the last epoch, with its evaluation by the spec's own views; the error on as many training
+    images, without augmentation or dropout and by the same views; and the gap between the two errors.
     """
-    clean, _ = evaluate(network, training.part(evaluation.count))
-    row["clean_train_top1_error_percent"] = clean["top1_error_percent"]
-    row["gap_percent"] = row[f"{watch.budget.evaluate_on}_top1_error_percent"] - clean["top1_error_percent"]
-    row["evaluated_examples"] = evaluation.count
-    row.update(watch.metrics())
+    training, evaluation = (replace(part, spec=spec) for part in (trained.training, trained.evaluation))
+    found = trained.last if spec.views == WATCHED else evaluate(trained.network, evaluation)
+    clean = evaluate(trained.network, training.part(evaluation.count)).row["top1_error_percent"]
+    row = {
+        **trained.curve[-1],
+        **{f"{evaluate_on}_{name}": value for name, value in found.row.items()},
+        "clean_train_top1_error_percent": clean,
+        "gap_percent": found.row["top1_error_percent"] - clean,
+        "evaluated_examples": evaluation.count,
+    }
+    return {name: value for name, value in row.items() if name != "epoch"}, found
 
 
 class _Pass(NamedTuple):
@@ -282,28 +309,3 @@ def batches(training: Examples, seed: int, epoch: int, batch_size: int) -> Itera
     draws = training.draws(seed, epoch)
     for index in order.split(batch_size):
         yield training.augmented(index, draws), training.labels[index.to(training.labels.device)]
-
-
-@torch.inference_mode()
-def evaluate(network: Network, examples: Examples, *, limit: int | None = None) -> tuple[Row, Tensor]:
-    """Top-1 and top-5 error in percent and the mean loss, and which images (N,) were right at top 1.
-
-    With fewer than five classes, top-5 is top-(all), whose error is zero.
-    """
-    network.eval()
-    count = min(examples.count, limit or examples.count)
-    losses, right, near = [], [], []
-    for index in torch.arange(count).split(EVALUATION_BATCH):
-        labels = examples.labels[index.to(examples.labels.device)]
-        logits = network(examples.plain(index))
-        best = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
-        losses.append(F.cross_entropy(logits, labels, reduction="none"))
-        right.append(best[:, 0])
-        near.append(best.any(1))
-    outcomes = torch.cat(right).cpu()
-    row = {
-        "top1_error_percent": 100 * (1 - outcomes.double().mean().item()),
-        "top5_error_percent": 100 * (1 - torch.cat(near).double().mean().item()),
-        "loss": torch.cat(losses).double().mean().item(),
-    }
-    return row, outcomes

@@ -1,4 +1,4 @@
-"""run_trial(trial) -> Result: one training, its failure caught, its record written by the process that ran it.
+"""run_job(job) -> Results: each training once, failures caught, records written by the process that ran them.
 
 Imports neither ray nor mlflow nor a plotting library: this is all that a worker needs.
 """
@@ -9,25 +9,29 @@ import functools
 import math
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from ablations.bits import pack
 from ablations.data.load import Data, load
 from ablations.data.prepare import prepare
+from ablations.evaluate import Row
+from ablations.jobs import Job, by_training
 from ablations.probe import Probe
 from ablations.provenance import provenance
 from ablations.registry import components
 from ablations.store import write_result
-from ablations.train import DivergedError, Row, Trained, train
+from ablations.train import DivergedError, Trained, evaluate_as, train
 from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Result, Trial
 from models.layout import layout, macs, parameters
 from models.response_norm import implementation
-from models.spec import Spec
+from models.spec import stored_size
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,47 +48,83 @@ class Context:
     declared: str = ""  # digest of the claims and the rule that were in force, for the provenance
 
 
-def run_trial(trial: Trial, context: Context, *, report: Callable[[Row], None] = lambda row: None) -> Result:
-    """What came of `trial`, whose record is on disk when this returns; `report` gets each epoch's row.
+def run_job(
+    job: Job, context: Context, *, report: Callable[[Trial, Row], None] = lambda trial, row: None
+) -> Iterator[Result]:
+    """What came of each trial of `job`, as it ends; its record is on disk by then.
 
-    No failure of the training escapes.
+    Trials that share a training are trained once, and `report` gets each epoch's row of that under the
+    first of them.  No failure of a training or an evaluation escapes; that of a training is the result of each.
     """
     torch.set_num_threads(context.threads)
     torch.backends.cudnn.deterministic = True  # kernels picked by timing differ from run to run
-    device = torch.device("cuda" if context.gpus > 0 else "cpu")
-    origin = provenance(command=context.command, threads=context.threads, device=str(device))
-    origin["response_norm"] = implementation(device)
-    origin |= {"declared": context.declared} if context.declared else {}
-    began = time.perf_counter()
-    try:
-        outcome = _outcome(trial, context, device, report)
-    except DivergedError as error:
-        outcome = {"status": DIVERGED, "curve": error.curve, "error": str(error)}
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        outcome = {"status": OUT_OF_MEMORY, "error": str(error) or "out of memory"}
-    except Exception:
-        outcome = {"status": ERROR, "error": traceback.format_exc(limit=-8)}
-    result = Result(trial=trial, seconds=time.perf_counter() - began, provenance=origin, **outcome)
-    write_result(context.folder, result)
+    for group in by_training(job):
+        yield from _run_group(group, context, report)
+
+
+def run_trial(trial: Trial, context: Context, *, report: Callable[[Row], None] = lambda row: None) -> Result:
+    """What came of `trial`, run by itself; see `run_job`."""
+    (result,) = run_job((trial,), context, report=lambda trial, row: report(row))
     return result
 
 
-def _outcome(trial: Trial, context: Context, device: torch.device, report: Callable[[Row], None]) -> dict[str, Any]:
+def _run_group(group: Job, context: Context, report: Callable[[Trial, Row], None]) -> Iterator[Result]:
+    first = group[0]
+    device = torch.device("cuda" if context.gpus > 0 else "cpu")
+    origin, began = _origin(context, device), time.perf_counter()
+    trained = _caught(functools.partial(_train, first, context, device, functools.partial(report, first)))
+    for trial in group:
+        outcome = trained if isinstance(trained, dict) else _caught(functools.partial(_evaluated, trial, trained))
+        result = Result(
+            trial=trial,
+            seconds=time.perf_counter() - began,
+            trained_with="" if trial is first else first.key,
+            provenance=origin,
+            **outcome,
+        )
+        write_result(context.folder, result)
+        yield result
+        origin, began = _origin(context, device), time.perf_counter()
+
+
+def _origin(context: Context, device: torch.device) -> dict[str, Any]:
+    origin = provenance(command=context.command, threads=context.threads, device=str(device))
+    declared = {"declared": context.declared} if context.declared else {}
+    return {**origin, "response_norm": implementation(device), **declared}
+
+
+def _caught(action: Callable[[], T]) -> T | dict[str, Any]:
+    """What `action` returns or, where it fails, the fields of a result that says so."""
+    try:
+        return action()
+    except DivergedError as error:
+        return {"status": DIVERGED, "curve": error.curve, "error": str(error)}
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        return {"status": OUT_OF_MEMORY, "error": str(error) or "out of memory"}
+    except Exception:
+        return {"status": ERROR, "error": traceback.format_exc(limit=-8)}
+
+
+def _train(trial: Trial, context: Context, device: torch.device, report: Callable[[Row], None]) -> Trained:
     data = open_data(trial, context)
     if data.fingerprint != trial.fingerprint:
         raise ValueError(f"the data of {trial.dataset} have changed since the study was planned")
-    trained = train(trial.spec, seed=trial.seed, budget=trial.budget, data=data, device=device, report=report)
+    return train(trial.spec, seed=trial.seed, budget=trial.budget, data=data, device=device, report=report)
+
+
+def _evaluated(trial: Trial, trained: Trained) -> dict[str, Any]:
+    data = trained.training.data
+    metrics, evaluation = evaluate_as(trial.spec, trained, trial.budget.evaluate_on)
     layers = layout(
         trial.spec, num_classes=data.num_classes, image_size=trial.budget.image_size, channels=data.channels
     )
-    last = {name: value for name, value in trained.curve[-1].items() if name != "epoch"}
-    activity, problems = _activity(trial, trained, data, device) if not trial.variant.departures else ({}, [])
+    activity, problems = _activity(trial, trained) if not trial.variant.departures else ({}, [])
     return {
         "status": DONE,
-        "metrics": {**last, "parameters": parameters(layers), "macs": macs(layers)},
+        "metrics": {**metrics, "parameters": parameters(layers), "macs": macs(layers)},
         "curve": trained.curve,
         "looks": trained.looks,
-        "outcomes": pack(trained.outcomes),
+        "outcomes": pack(evaluation.outcomes),
         "activity": activity,
         "error": "\n".join(problems),
     }
@@ -103,16 +143,12 @@ def _mapped(name: str, data_root: Path | None, size: int, cache: Path) -> Data:
     return load(prepare(name, data_root=data_root, size=size, cache=cache, quiet=True))
 
 
-def stored_size(spec: Spec, image_size: int) -> int:
-    """Pixels a side at which images are stored, so that crops of `image_size` have room to move."""
-    return round(image_size * spec.stored_ratio)
-
-
-def _activity(trial: Trial, trained: Trained, data: Data, device: torch.device) -> tuple[dict[str, float], list[str]]:
+def _activity(trial: Trial, trained: Trained) -> tuple[dict[str, float], list[str]]:
     """What each component's measure gives, and a sentence for each that could not be had.
 
     A measure may be somebody else's; the training that it looks at is done and is not lost by it.
     """
+    data, device = trained.training.data, trained.training.images.device
     probe = Probe(trained.network, trial.spec, seed=trial.seed, budget=trial.budget, data=data, device=device)
     found: dict[str, float] = {}
     problems: list[str] = []

@@ -20,8 +20,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ablations.registry import derive, trains_otherwise
 from ablations.threshold import LOOKED, STEPS, TRAINED
 from ablations.types import DONE, FINAL, Attempt, Budget, Result, Study, Trial, Tuned, Tuning, Variant
+from models.presets import PRESETS
 
 SEED = 1_000_000  # no study has so many seeds, so none of them is used for choosing
 BEYOND = 4.0  # factor from the best rate to the first one beyond it
@@ -57,13 +59,18 @@ def advance(study: Study, trials: Sequence[Trial], tuning: Tuning, records: Mapp
 
 def arms(study: Study, trials: Sequence[Trial]) -> list[Trial]:
     """One untuned trial of each arm whose rate is chosen, in the study's order."""
-    first = {trial.variant: trial for trial in reversed(trials)}
-    return [trial for variant, trial in first.items() if arm_of(study, variant) == variant][::-1]
+    first: dict[Variant, Trial] = {}
+    for trial in trials:
+        arm = arm_of(study, trial.variant)
+        first.setdefault(arm, replace(trial, variant=arm, spec=derive(PRESETS[study.preset].spec, arm)))
+    return list(first.values())
 
 
 def arm_of(study: Study, variant: Variant) -> Variant:
-    """`variant` without the controls: the arm whose rate it has."""
-    return Variant(departures=tuple(pair for pair in variant.departures if pair[0] not in study.controls))
+    """`variant` without the controls and without what evaluation alone reads: the arm whose rate it has."""
+    spec = PRESETS[study.preset].spec
+    own = (pair for pair in variant.departures if pair[0] not in study.controls and trains_otherwise(spec, pair))
+    return Variant(departures=tuple(own))
 
 
 def apply(study: Study, trials: Sequence[Trial], tuning: Tuning) -> tuple[Study, tuple[Trial, ...]]:

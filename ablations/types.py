@@ -8,11 +8,11 @@ import json
 import math
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ablations.declaration import Claim, Declaration, Rule
-from models.spec import Spec, sparse, spec_from_dict
+from models.spec import Spec, room, sparse, spec_from_dict, training_part
 
 if TYPE_CHECKING:
     from ablations.probe import Probe
@@ -108,16 +108,18 @@ class Budget:
         return min(self.epochs * self.steps_per_epoch, self.max_steps or sys.maxsize)
 
     def check(self, spec: Spec) -> None:
-        """Raises ValueError when the recipe of `spec` would let the test images choose its learning rate."""
+        """Raises ValueError when `spec` would let the test images choose its rate, or has no room for its ten views."""
         if spec.schedule == "plateau" and self.evaluate_on != "validation":
             raise ValueError(
                 "the schedule 'plateau' lowers the rate by the validation error, so it needs --evaluate-on validation"
             )
+        if spec.views == "ten" and room(spec, self.image_size) <= 0:
+            raise ValueError("ten views need stored images, or a border, larger than the crops: here they are all one")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One training: a variant, a seed and a budget on one data set."""
+    """One variant, trained and evaluated with one seed, for one budget and on one data set."""
 
     variant: Variant
     seed: int
@@ -126,6 +128,11 @@ class Trial:
     fingerprint: str  # of the data themselves
     preset: str
     spec: Spec  # derived: the preset under the variant's rewrites
+
+    @property
+    def training(self) -> Trial:
+        """What trials that share a training have in common: this one without what evaluation alone reads."""
+        return replace(self, variant=Variant(), spec=training_part(self.spec))
 
     @property
     def key(self) -> str:
@@ -279,7 +286,8 @@ class Result:
     looks: tuple[tuple[int, float], ...] = ()  # (step, training error in percent), where the budget has a threshold
     outcomes: str = ""  # base64 of packed bits: which evaluation images were right, in stored order
     activity: Mapping[str, float] = field(default_factory=dict)  # component -> number, references only
-    seconds: float = 0.0  # wall time of the trial
+    seconds: float = 0.0  # wall time of the trial; where it shares a training, of its own evaluation alone
+    trained_with: str = ""  # the key of the trial whose training it shares, and whose seconds hold that training
     provenance: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
 

@@ -1,4 +1,4 @@
-"""Which Specs come to the same training although they are written differently.
+"""Which Specs come to the same training and evaluation although they are written differently.
 
 A toggle that moves only what nothing reads is a no-op that looks like a change: dropout's rate in a
 layer that has been left out, the unit of colour noise that is off.  Standard library only.
@@ -17,7 +17,7 @@ _FIELDS = Spec(blocks=(), hidden=(), image_size=0, learning_rate=0.0)
 
 
 def canonical(spec: Spec) -> Spec:
-    """One Spec for all that train alike: every field that nothing reads in `spec` is set to its default."""
+    """One Spec for all that train and evaluate alike: each field that nothing reads in `spec` is set to its default."""
     blocks = tuple(_conv(block) for block in spec.blocks)
     hidden = tuple(_NO_DENSE if layer.removed else layer for layer in spec.hidden)
     unread = [
@@ -27,9 +27,10 @@ def canonical(spec: Spec) -> Spec:
         ("decay_biases",) if not spec.weight_decay else (),
     ]
     defaults = {name: getattr(_FIELDS, name) for names in unread for name in names}
-    crops = spec.random_crop and bool(spec.crop_pad or spec.stored_ratio > 1)  # otherwise there is one place only
-    crop_pad = spec.crop_pad if crops else 0
-    return replace(spec, blocks=blocks, hidden=hidden, random_crop=crops, crop_pad=crop_pad, **defaults)
+    room = bool(spec.crop_pad or spec.stored_ratio > 1)  # otherwise there is one place to crop from
+    views, crops = spec.views if room else _FIELDS.views, spec.random_crop and room
+    crop_pad = spec.crop_pad if crops or views != "centre" else 0
+    return replace(spec, blocks=blocks, hidden=hidden, random_crop=crops, crop_pad=crop_pad, views=views, **defaults)
 
 
 def _conv(block: Conv) -> Conv:

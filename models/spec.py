@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -76,6 +76,9 @@ class Dense:
     removed: bool = False  # left out; the other layers keep their names
 
 
+_EVALUATION = {"read by": "evaluation"}  # and by nothing that trains
+
+
 @dataclass(frozen=True, kw_only=True)
 class Spec:
     """Every open choice of one training: network, data treatment and recipe."""
@@ -109,6 +112,8 @@ class Spec:
     pca_divisor: float = 1.0  # training images are divided by it after the noise is added; the code: 1.1
     pixel_noise: float = 0.0  # std of normal noise, every value for itself, in the pixels' standard deviations
     unit_scale: bool = True  # divide by the pixels' standard deviation; False keeps the raw scale (2)
+    # What is averaged over to evaluate the trained network: the "centre" crop alone, or the "ten" views of 4.1.
+    views: str = field(default="centre", metadata=_EVALUATION)
 
     # Recipe.
     optimizer: str = "sgd"  # a key of ablations.optimizers.OPTIMIZERS
@@ -120,6 +125,27 @@ class Spec:
     schedule: str = "cosine"  # a key of ablations.optimizers.SCHEDULES
     shuffled_labels: float = 0.0  # share of training labels permuted among themselves
     stream_salt: str = ""  # salts every random stream: same distributions, new draws
+
+
+# Each field that evaluation alone reads, and its default.
+EVALUATION_FIELDS: dict[str, Any] = {
+    one.name: one.default for one in dataclasses.fields(Spec) if one.metadata.get("read by") == "evaluation"
+}
+
+
+def training_part(spec: Spec) -> Spec:
+    """`spec` with the fields that evaluation alone reads at their defaults: equal where the trainings are."""
+    return replace(spec, **EVALUATION_FIELDS)
+
+
+def stored_size(spec: Spec, image_size: int) -> int:
+    """Pixels a side at which images are stored, so that crops of `image_size` have room to move."""
+    return round(image_size * spec.stored_ratio)
+
+
+def room(spec: Spec, image_size: int) -> int:
+    """Pixels by which a stored image and its border are larger than a crop of `image_size`."""
+    return stored_size(spec, image_size) + 2 * spec.crop_pad - image_size
 
 
 def described(spec: Spec) -> dict[str, Conv | Dense]:

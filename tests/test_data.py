@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from ablations.data import decode as decode_module
 from ablations.data import prepare as prepare_module
 from ablations.data import sources
-from ablations.data.augment import Draws, centre, crop, draw, to_input
+from ablations.data.augment import Draws, crop, draw, to_input, views
 from ablations.data.catalogue import DATASETS, DEFAULT, dataset
 from ablations.data.decode import fit
 from ablations.data.embedded.rebuild import rebuilt
@@ -537,7 +537,7 @@ def test_a_crop_is_a_slice_of_torch_s_reflected_image(size: int, pad: int, chann
 
 @pytest.mark.parametrize(("stored", "seen", "offset"), [(256, 224, 16), (32, 32, 0), (9, 6, 1)])
 def test_the_centre_crop_has_equal_margins(stored: int, seen: int, offset: int) -> None:
-    assert centre(stored, seen) == offset
+    assert views("centre", stored - seen) == ((offset, offset, False),)
 
 
 def inputs(data: Data, size: int, alphas: Tensor | None = None, **changes: Any) -> Tensor:

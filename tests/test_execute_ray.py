@@ -12,6 +12,7 @@ import pytest
 from ablations import registry
 from ablations.execute import serial
 from ablations.execute_ray import RayExecutor
+from ablations.jobs import by_training
 from ablations.run import main
 from ablations.store import read, read_results
 from ablations.trial import Context
@@ -26,8 +27,8 @@ ONE_CPU = RayExecutor(cpus_per_trial=1, gpus_per_trial=0)
 def test_ray_and_serial_give_equal_results(plan: Planner, context: Context, tmp_path: Path) -> None:
     _, trials = plan(words=["lrn", "dropout"], seeds=2)
     on_ray, one_by_one = Collect(), Collect()
-    ONE_CPU(trials, context, on_ray)
-    serial(trials, replace(context, folder=tmp_path / "serial"), one_by_one)
+    ONE_CPU(by_training(trials), context, on_ray)
+    serial(by_training(trials), replace(context, folder=tmp_path / "serial"), one_by_one)
     by_key = {result.trial.key: result for result in on_ray.results}
     assert len(by_key) == len(trials) == 10
     assert sorted(on_ray.epochs) == sorted(one_by_one.epochs)
@@ -79,7 +80,7 @@ def test_a_worker_finds_the_components_of_a_folder_that_the_driver_never_importe
 ) -> None:
     _, trials = plan()
     watch = Collect()
-    ONE_CPU(trials[:1], context, watch)
+    ONE_CPU(by_training(trials[:1]), context, watch)
     assert watch.results[0].activity["extra"] == 42.0
 
 
@@ -89,7 +90,7 @@ def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(
     monkeypatch.setenv("KILL", "1")  # references measure activity, and die of it
     _, trials = plan()
     watch = Collect()
-    ONE_CPU(trials, context, watch)
+    ONE_CPU(by_training(trials), context, watch)
     statuses = {result.trial.variant.label: result.status for result in watch.results}
     assert statuses == {"reference": ERROR, "-lrn": DONE, "placebo=salted": DONE, "sabotage=half": DONE}
     lost = next(result for result in watch.results if result.status == ERROR)
@@ -100,13 +101,13 @@ def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(
 def test_more_processors_than_ray_has_are_refused_in_one_sentence(plan: Planner, context: Context) -> None:
     _, trials = plan()
     with pytest.raises(ValueError, match="--cpus-per-trial 1000 is more than"):
-        RayExecutor(cpus_per_trial=1000, gpus_per_trial=0)(trials, context, Collect())
+        RayExecutor(cpus_per_trial=1000, gpus_per_trial=0)(by_training(trials), context, Collect())
 
 
 def test_signals_are_left_as_they_were(plan: Planner, context: Context) -> None:
     before = signal.getsignal(signal.SIGINT)
     _, trials = plan()
-    ONE_CPU(trials[:1], context, Collect())
+    ONE_CPU(by_training(trials[:1]), context, Collect())
     assert signal.getsignal(signal.SIGINT) == before
     assert "RAY_ADDRESS" not in os.environ
 

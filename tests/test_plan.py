@@ -144,7 +144,7 @@ def test_a_schedule_that_reads_the_validation_error_is_refused_or_skipped_where_
     plan: Planner, budget: Budget
 ) -> None:
     with pytest.raises(ValueError, match=r"preset gist: the schedule 'plateau' .* needs --evaluate-on validation"):
-        plan(preset="gist", words=["dropout"])
+        plan(preset="gist", words=["dropout"], budget=replace(budget, image_size=64))
     study, _ = plan(words=["schedule=plateau"])
     assert [row.variant.label for row in study.skipped] == ["schedule=plateau"]
     assert "--evaluate-on validation" in study.skipped[0].reason

@@ -16,13 +16,12 @@ from ablations.data.load import Data, load
 from ablations.data.prepare import prepare
 from ablations.registry import derive
 from ablations.train import train
-from ablations.trial import stored_size
 from ablations.types import Budget, Trial, Variant
 from models.layers import NORMS
 from models.layout import Layer, layout, parameters
 from models.network import build
 from models.presets import PRESETS
-from models.spec import Spec, spec_from_dict
+from models.spec import Spec, spec_from_dict, stored_size
 
 # The smallest image of each network that leaves every map a pixel or more, so that a step takes seconds.
 SMALL_SIZES = {"paper": 64, "caffe": 67, "caffenet": 67, "vision_hist": 67, "gist": 64, "torchvision": 64}

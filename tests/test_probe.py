@@ -16,10 +16,9 @@ from ablations.probe import Probe
 from ablations.registry import components
 from ablations.streams import CPU
 from ablations.train import start
-from ablations.trial import stored_size
 from ablations.types import Budget
 from models.presets import PRESETS
-from models.spec import Pool, Spec
+from models.spec import Pool, Spec, stored_size
 
 SMALL = PRESETS["cifar_small"].spec
 

@@ -10,7 +10,7 @@ import torch
 
 from ablations import estimate, progress
 from ablations.data.load import Data
-from ablations.estimate import seconds_a_trial, whole
+from ablations.estimate import Pace, Seconds, seconds, seconds_a_trial, seconds_of
 from ablations.progress import Progress
 from ablations.types import DONE, ERROR, Budget, Result
 from ablations.words import NONE, duration
@@ -49,7 +49,7 @@ def test_every_result_gets_a_line_with_its_error_the_failures_and_the_time_left(
     rows = ({"epoch": 1, "test_top1_error_percent": 60.0}, {"epoch": 2, "test_top1_error_percent": 50.0})
     done = Result(trial=trials[0], status=DONE, metrics=rows[-1], curve=rows, seconds=30)
     failed = Result(trial=trials[1], status=ERROR, error="Traceback\nRuntimeError: boom")
-    watch = Progress(4, already=0, epochs=2, evaluate_on="test", expected=100, then=handed_on.append)
+    watch = Progress(4, already=0, trainings=4, epochs=2, evaluate_on="test", expected=100, then=handed_on.append)
     with watch:
         clock.now = 10
         watch.epoch(trials[0], rows[0])
@@ -68,7 +68,9 @@ def test_a_long_trial_says_now_and_then_how_far_it_is(
     plan: Planner, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, trials = plan()
-    with Progress(1, already=0, epochs=9, evaluate_on="test", expected=90, then=lambda result: None) as watch:
+    with Progress(
+        1, already=0, trainings=1, epochs=9, evaluate_on="test", expected=90, then=lambda result: None
+    ) as watch:
         for epoch in range(1, 10):
             clock.now = 10.0 * epoch
             watch.epoch(trials[0], {"epoch": epoch, "test_top1_error_percent": 50.0})
@@ -84,25 +86,40 @@ def test_a_variant_of_two_departures_costs_the_product_of_their_ratios(
     cost = {spec.blocks: 10.0}
     cost |= {trial.spec.blocks: 5.0 for trial in trials if trial.variant.label == "-lrn"}
     cost |= {trial.spec.blocks: 30.0 for trial in trials if trial.variant.label == "grouping=full"}
-    monkeypatch.setattr(estimate, "_time", lambda spec, budget, data, device: cost[spec.blocks])
+    # 6 steps and 180 evaluated images a trial, each half of its time.
+    monkeypatch.setattr(
+        estimate,
+        "_time",
+        lambda spec, budget, data, device: Pace(step=cost[spec.blocks] / 12, image=cost[spec.blocks] / 360, images=60),
+    )
     found = {
-        variant.label: seconds
-        for variant, seconds in seconds_a_trial(trials, data, threads=1, device=torch.device("cpu")).items()
+        variant.label: expected.whole
+        for variant, expected in seconds_a_trial(trials, data, threads=1, device=torch.device("cpu")).items()
     }
-    assert found["reference"] == found["-weight_decay"] == found["placebo=salted"] == 10
+    assert found["reference"] == found["-weight_decay"] == found["placebo=salted"] == pytest.approx(10)
     assert found["grouping=full -lrn"] == pytest.approx(10 * 0.5 * 3)
     assert found["-lrn -weight_decay"] == pytest.approx(5)
 
 
 def test_the_estimate_counts_training_and_evaluation_of_the_whole_budget(budget: Budget) -> None:
     # By hand: 2 epochs of 3 steps (32 + 32 + 26 images), and 60 + 60 evaluated images, and 60 of training at the end.
-    assert whole(budget, step=2.0, evaluated_image=0.1, evaluated=60) == pytest.approx(2 * 3 * 2.0 + 180 * 0.1)
+    pace = Pace(step=2.0, image=0.1, images=60)
+    assert seconds(budget, pace, views=1) == pytest.approx((2 * 3 * 2.0 + 120 * 0.1, 60 * 0.1))
     few = replace(budget, train_examples=10)
-    assert whole(few, step=2.0, evaluated_image=0.1, evaluated=60) == pytest.approx(2 * 1 * 2.0 + 130 * 0.1)
+    assert seconds(few, pace, views=1).whole == pytest.approx(2 * 1 * 2.0 + 130 * 0.1)
+    # Ten views of the 60 images, which the epochs saw in one, and of the 60 of training.
+    assert seconds(budget, pace, views=10) == pytest.approx((2 * 3 * 2.0 + 120 * 0.1, 10 * 120 * 0.1))
+
+
+def test_trials_that_share_a_training_pay_for_it_once(plan: Planner) -> None:
+    _, trials = plan(words=["ten_view"])
+    expected = {trial.variant: Seconds(training=100, evaluation=index + 1) for index, trial in enumerate(trials)}
+    assert [trial.variant.label for trial in trials[:2]] == ["reference", "ten_view=ten"]
+    assert seconds_of(trials[:2], expected) == 100 + 1 + 2
 
 
 def test_timing_a_few_steps_gives_every_variant_a_time(plan: Planner, data: Data) -> None:
     study, trials = plan()
     found = seconds_a_trial(trials, data, threads=1, device=torch.device("cpu"))
     assert set(found) == set(study.variants)
-    assert all(seconds > 0 for seconds in found.values())
+    assert all(expected.training > 0 and expected.evaluation > 0 for expected in found.values())

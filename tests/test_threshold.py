@@ -10,10 +10,11 @@ import torch
 from torch.nn import functional as F
 
 from ablations.data.load import Data
+from ablations.evaluate import evaluate
 from ablations.optimizers import optimizer_of
 from ablations.streams import CPU
 from ablations.threshold import LOG_STEPS, LOOKED, REACHED, STEPS, TRAINED, Stopwatch, crossing
-from ablations.train import batches, evaluate, split_examples, start, train
+from ablations.train import batches, split_examples, start, train
 from ablations.types import Budget
 from models.presets import PRESETS
 
@@ -126,8 +127,7 @@ def test_the_images_of_a_look_are_each_class_in_proportion(data: Data) -> None:
     part = training.part(30)
     assert torch.bincount(part.labels).tolist() == [10, 10, 10]  # the folder lies class by class
     network = start(SPEC, seed=0, budget=TIMED, data=data, device=CPU)
-    _, outcomes = evaluate(network, training)
-    _, some = evaluate(network, part)
+    outcomes, some = (evaluate(network, examples).outcomes for examples in (training, part))
     assert torch.equal(some, torch.cat([outcomes[first : first + 10] for first in (0, 30, 60)]))
 
 

@@ -178,6 +178,17 @@ def test_a_study_is_one_parent_run_and_each_trial_a_child_of_it(uri: str) -> Non
     assert {child.data.tags["mlflow.parentRunId"] for child in children.values()} == {parent.info.run_id}
 
 
+def test_what_was_evaluated_by_other_views_than_the_curve_is_what_tables_show(uri: str) -> None:
+    study = plan()
+    record = outcome(trials(study)[0])
+    ten = dataclasses.replace(record, metrics={**record.metrics, "test_error_percent": 60.0})  # the curve ends at 61
+    mirrored(uri, study, [ten])
+
+    child = parent_and_children(uri)[1][study.keys[0]]
+    assert child.data.metrics["test_error_percent"] == 60.0
+    assert content(uri)[study.keys[0]]["metrics"]["test_error_percent"][2][2] == 61.0
+
+
 def test_a_child_holds_its_levels_its_budget_its_origin_and_its_real_times(uri: str) -> None:
     study = plan()
     mirrored(uri, study, outcomes(study))

@@ -10,13 +10,13 @@ import torch
 from torch.nn import functional as F
 
 from ablations.data.load import Data, held_out
+from ablations.evaluate import evaluate
 from ablations.optimizers import SCHEDULES, optimizer_of
 from ablations.registry import components, derive
 from ablations.streams import CPU
 from ablations.train import (
     DivergedError,
     batches,
-    evaluate,
     shuffle_labels,
     split_examples,
     start,
@@ -125,7 +125,7 @@ def test_the_same_seed_trains_to_the_same_bits_whatever_the_global_generator_hol
     assert torch.equal(before, torch.get_rng_state())
     for name, weight in first.network.state_dict().items():
         assert torch.equal(weight, second.network.state_dict()[name]), name
-    assert torch.equal(first.outcomes, second.outcomes)
+    assert torch.equal(first.last.outcomes, second.last.outcomes)
 
 
 def test_another_seed_trains_to_another_network(data: Data, budget: Budget) -> None:
@@ -155,7 +155,7 @@ def test_a_learning_rate_that_is_far_too_high_ends_as_diverged(data: Data, budge
 def test_the_reported_error_is_what_a_plain_loop_counts(data: Data, budget: Budget) -> None:
     network = start(SPEC, seed=0, budget=budget, data=data, device=CPU)
     _, evaluation = split_examples(SPEC, seed=0, budget=budget, data=data, device=CPU)
-    row, outcomes = evaluate(network, evaluation)
+    found = evaluate(network, evaluation)
     network.eval()
     wrong, losses = 0, []
     for image, label in zip(data.test.images, data.test.labels, strict=True):
@@ -164,9 +164,9 @@ def test_the_reported_error_is_what_a_plain_loop_counts(data: Data, budget: Budg
             logits = network(centred.permute(2, 0, 1)[None])
         wrong += int(logits.argmax() != label)
         losses.append(F.cross_entropy(logits, label[None]).item())
-    assert row["top1_error_percent"] == pytest.approx(100 * wrong / 60)
-    assert row["loss"] == pytest.approx(sum(losses) / 60, rel=1e-5)
-    assert int(outcomes.sum()) == 60 - wrong
+    assert found.row["top1_error_percent"] == pytest.approx(100 * wrong / 60)
+    assert found.row["loss"] == pytest.approx(sum(losses) / 60, rel=1e-5)
+    assert int(found.outcomes.sum()) == 60 - wrong
 
 
 def test_weights_decay_and_biases_do_not(data: Data, budget: Budget) -> None:

@@ -15,6 +15,7 @@ from ablations import registry
 from ablations import trial as module
 from ablations.bits import pack, unpack
 from ablations.execute import serial
+from ablations.jobs import by_training
 from ablations.registry import components
 from ablations.store import read_result, trial_path
 from ablations.train import train
@@ -118,7 +119,7 @@ def test_a_failing_trial_does_not_stop_the_ones_after_it(
 
     monkeypatch.setattr(module, "train", fail_once)
     watch = Collect()
-    serial(plan()[1][:2], context, watch)
+    serial(by_training(plan()[1][:2]), context, watch)
     assert [result.status for result in watch.results] == [ERROR, DONE]
     assert watch.epochs == [(plan()[1][1].key, 1), (plan()[1][1].key, 2)]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ablations import tune
+from ablations.jobs import by_training
 from ablations.run import main
 from ablations.store import read, read_all
 from ablations.threshold import LOOKED, REACHED, STEPS, TRAINED
@@ -102,6 +103,18 @@ def test_the_chosen_rate_is_that_of_the_best_record_and_reaches_the_studys_trial
     assert rates == {"reference": 4e-3, "activation=tanh": 2.5e-4, "placebo=salted": 4e-3}
     assert [replace(trial.spec, learning_rate=1e-3) for trial in tuned] == [trial.spec for trial in trials]
     assert tuned_study.keys == tuple(trial.key for trial in tuned)
+
+
+def test_what_evaluation_alone_reads_is_no_arm_and_keeps_the_rate_and_the_training_of_its_arm(
+    plan: Planner, budget: Budget
+) -> None:
+    study, trials = plan(grid="one_in", words=["lrn", "ten_view"], budget=budget)
+    assert {trial.variant.label for trial in trials} >= {"-lrn ten_view=ten", "-lrn", "ten_view=ten"}
+    assert [arm.variant.label for arm in tune.arms(study, trials)] == ["reference", "-lrn"]
+    search, _ = searched(study, trials, 3, arrival(0.005))
+    _, tuned = tune.apply(study, trials, search.tuning)
+    groups = [{trial.variant.label for trial in job} for job in by_training(tuned)]
+    assert {"-lrn", "-lrn ten_view=ten"} in groups and {"reference", "ten_view=ten"} in groups
 
 
 def test_tuning_uses_no_test_image_and_no_seed_of_the_study(raced: tuple[Study, tuple[Trial, ...]]) -> None:

@@ -23,6 +23,8 @@ PCA_UNITS: dict[str, Callable[[Tensor], Tensor]] = {
     "variance": lambda deviations: deviations**2 / 255,
 }
 
+VIEWS = {"centre": 1, "ten": 10}  # how many crops of an image are averaged over in evaluation
+
 
 @dataclass(frozen=True)
 class Draws:
@@ -52,9 +54,19 @@ def draw(count: int, *, slack: int, channels: int, stream: Callable[[str], torch
     return Draws(top=top, left=left, flip=flip, alphas=alphas, distortions=distortions)
 
 
-def centre(stored: int, seen: int) -> int:
-    """Pixels above and left of the central crop of side `seen` in an image of side `stored`."""
-    return (stored - seen) // 2
+def views(name: str, room: int) -> tuple[tuple[int, int, bool], ...]:
+    """Top, left and mirrored or not, of the crops that are averaged over, `room` pixels being left to move in.
+
+    "centre" is one; "ten" are the centre, the corners and their reflections (the paper, 4.1), the centre first.
+    Raises ValueError on another name.
+    """
+    middle = (room // 2, room // 2, False)
+    if name not in VIEWS:
+        raise unknown("views", name, VIEWS)
+    if name == "centre":
+        return (middle,)
+    places = (middle, *((top, left, False) for top in (0, room) for left in (0, room)))
+    return places + tuple((top, left, True) for top, left, _ in places)
 
 
 def crop(images: Tensor, index: Tensor, top: Tensor, left: Tensor, flip: Tensor, *, size: int, pad: int) -> Tensor:
@@ -102,5 +114,5 @@ def to_input(pixels: Tensor, data: Data, spec: Spec, alphas: Tensor | None) -> T
 
 def _central_mean(data: Data, size: int) -> Tensor:
     # Reflected where a crop is larger than the stored image, which a border allows.
-    where = _reflect(torch.arange(size) + centre(data.size, size), data.size)
+    where = _reflect(torch.arange(size) + (data.size - size) // 2, data.size)
     return data.mean_image[where][:, where]

@@ -33,7 +33,7 @@ def label(seeds: int) -> str:
 def summary(evidence: Evidence) -> tuple[str, ...]:
     """What was run and how it ended, in plain words."""
     note = evidence.study.data_note
-    return (_plan(evidence.study), *([f"Of the data: {note}"] if note else []), _outcome(evidence))
+    return (_plan(evidence.study) + _views(evidence), *([f"Of the data: {note}"] if note else []), _outcome(evidence))
 
 
 def _plan(study: Study) -> str:
@@ -46,6 +46,17 @@ def _plan(study: Study) -> str:
         f"{until}{counted(budget.epochs, 'epoch')} of {budget.train_examples:,} images, {budget.image_size} pixels a "
         f"side, in batches of {budget.batch_size}, and evaluated on the {budget.evaluate_on} images {when}."
     )
+
+
+def _views(evidence: Evidence) -> str:
+    """What an image was evaluated by, which the records of the reference hold."""
+    used = {result.trial.spec.views for result in evidence.results if not result.trial.variant.departures}
+    words = {
+        "centre": " An image is judged by its centre crop.",
+        "ten": " An image is judged by the mean of the softmax outputs over ten views, the corners, the centre and "
+        "their reflections; learning curves are by the centre crop alone.",
+    }
+    return "".join(words.get(one, f" An image is judged by the views {one!r}.") for one in sorted(used))
 
 
 def _outcome(evidence: Evidence) -> str:

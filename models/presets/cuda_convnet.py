@@ -104,6 +104,7 @@ def _local(widths: tuple[int, int], norm: Norm | None, classifier_decay: float) 
         stored_ratio=32 / 24,
         random_crop=True,
         flip=True,
+        views="ten",
         classifier_decay_factor=classifier_decay,
     )
 
