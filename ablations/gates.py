@@ -12,6 +12,7 @@ from ablations.declaration import MAIN, Claim, Rule
 from ablations.evidence import Evidence, broken, finished, map_changes, ratio
 from ablations.grids import GRIDS
 from ablations.sections.document import change, number, probability, signed
+from ablations.threshold import LOG_STEPS, REACHED
 from ablations.types import Effect, Result
 from models.layout import layout, parameters
 
@@ -19,7 +20,7 @@ GAP = "gap_percent"
 PLACEBO, SABOTAGE = "placebo", "sabotage"
 
 # Why a claim was not tested.
-NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING, INACTIVE, NO_SPREAD, UNDERFITS = REASONS = (
+NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING, INACTIVE, NO_SPREAD, UNDERFITS, CENSORED = REASONS = (
     "no arm",
     "not run",
     "one seed",
@@ -28,6 +29,7 @@ NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING, INACTIVE, NO_SPREAD, UNDERFITS =
     "inactive",
     "no spread",
     "underfits",
+    "censored",
 )
 
 
@@ -138,6 +140,11 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
         yield ONE_SEED, "one seed says nothing of the scatter between seeds"
     if not effect.n:
         yield NO_PAIR, "no pair of trials has finished with this metric"
+    if claim.metric == LOG_STEPS and (lost := _never_arrived(evidence, effect)):
+        yield (
+            CENSORED,
+            f"{lost} trials ended before they arrived, which the rule cannot weigh: see the ratio of the steps",
+        )
     planned, diverged, other = broken(evidence, effect)
     if diverged + other > rule.missing * planned:
         unit = "trials" if effect.kind == MAIN else "pairs"
@@ -150,6 +157,12 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
     if claim.metric == GAP and not (gap := _mean_gap(evidence, effect)) >= rule.overfitting:
         words = f"between training and {evidence.phase} error is {signed(gap)} on average"
         yield UNDERFITS, f"the arms' gap {words}: nothing overfits here"
+
+
+def _never_arrived(evidence: Evidence, effect: Effect) -> int:
+    labels = {*effect.departed, *effect.kept}
+    arms = (one for one in finished(evidence) if one.trial.variant.label in labels)
+    return sum(one.metrics.get(REACHED) == 0 for one in arms)
 
 
 def mean_activity(evidence: Evidence, component: str) -> float:

@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from ablations.declaration import Rule
+from ablations.evidence import Evidence
+from ablations.gates import CENSORED, obstacle
 from ablations.plan import Source, make_study
 from ablations.report import build, terminal_lines
 from ablations.sections.document import Table
@@ -19,6 +22,7 @@ from ablations.speed import ABOVE, BELOW, BOUND, EXACT, LIKELIHOOD, NOTHING, UNK
 from ablations.threshold import LOOKED, REACHED, STEPS, TRAINED
 from ablations.tune import advance, apply, start
 from ablations.types import DIVERGED, DONE, Attempt, Budget, Result, Study, Trial, Tuned
+from ablations.verdicts import effect_on
 
 CAP = 6000  # steps of the budget below
 RACE = Budget(
@@ -178,7 +182,7 @@ def raced(factor: float) -> tuple[Study, list[Result]]:
     study, trials = planned()
     times = {"reference": 1000, "activation=tanh": 1000 * factor, "placebo=salted": 1030}
     return study, [
-        ended(trial, times[trial.variant.label] * (1 + 0.02 * trial.seed + 0.01 * len(trial.variant.label) % 0.03))
+        ended(trial, times[trial.variant.label] * (1 + 0.02 * (trial.seed * (len(trial.variant.label) % 4) % 5)))
         for trial in trials
     ]
 
@@ -231,7 +235,7 @@ def test_the_report_says_the_ratio_beside_the_papers_number_and_shows_every_seed
     assert "activation=tanh needs 3.0" in words
     assert "95% interval [" in words
     assert "The paper's figure 1 shows 6 times" in words
-    assert "A control: not as expected, 1 lies outside" in words  # made up 3% slower, hardly scattering
+    assert "A control: as expected, 1 lies inside" in words
     steps = next(table for caption, table in tables.items() if caption.startswith("Steps to the threshold"))
     assert len(steps.rows) == 5
     assert steps.head == (
@@ -284,3 +288,17 @@ def test_the_report_shows_every_rate_that_was_tried() -> None:
     )
     assert "The best rate of reference, 1 times its own, lies at the edge of what was tried" in words
     assert "nothing was tuned for any arm" not in words
+
+
+def test_no_verdict_is_drawn_from_the_pairs_that_happened_to_arrive() -> None:
+    answers = []
+    for factor in (3.0, 5.7):  # at 5.7 some of five seeds do not arrive
+        study, results = raced(factor)
+        evidence = Evidence(study=study, results=results, problems=())
+        (claim,) = study.claims
+        effect = effect_on(evidence, claim)
+        assert effect is not None and claim.name == "activation_steps"
+        answers.append((effect.n, obstacle(evidence, claim, effect, Rule())[0]))
+    assert answers[0] == (5, "")
+    assert 0 < answers[1][0] < 5
+    assert answers[1][1] == CENSORED
