@@ -204,10 +204,6 @@ class Tuning:
     budget: Budget  # evaluated on the validation images, which it holds out of training
     arms: tuple[Tuned, ...] = ()  # empty until all are tuned
 
-    def factor(self, variant: Variant) -> float:
-        """Times the rate of `variant`; 1 where it was not tuned."""
-        return next((arm.factor for arm in self.arms if arm.variant == variant), 1.0)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
