@@ -28,7 +28,7 @@ class Table:
     def numeric(self) -> tuple[bool, ...]:
         """For each column whether it holds numbers, to be aligned to the right."""
         columns = zip(*self.rows, strict=True) if self.rows else [()] * len(self.head)
-        start = re.compile(rf"[+{MINUS}\d{MISSING}\[<]")
+        start = re.compile(rf"[+{MINUS}\d{MISSING}\[<>]")
         return tuple(bool(cells) and all(start.match(cell) for cell in cells) for cells in columns)
 
     @property
