@@ -226,21 +226,6 @@ def test_a_changed_folder_is_decoded_again(tmp_path: Path) -> None:
     assert load(second).fingerprint != load(first).fingerprint
 
 
-def test_a_failure_leaves_nothing_in_the_cache_and_a_killed_process_s_leftover_goes(tmp_path: Path) -> None:
-    path, cache = write_folder(tmp_path / "images"), tmp_path / "cache"
-    good = (path / "train" / "cat" / "0.png").read_bytes()
-    (path / "train" / "cat" / "0.png").write_bytes(good[: len(good) // 2])
-    with pytest.raises(ValueError, match=r"The image .*cat/0\.png cannot be read"):
-        prepared(path, cache)
-    assert [entry for entry in cache.iterdir() if entry.is_dir()] == []
-    (path / "train" / "cat" / "0.png").write_bytes(good)
-    folder = prepared(path, cache)
-    leftover = cache / f".{folder.name}.0badbeef.partial"
-    folder.rename(leftover)
-    assert prepared(path, cache) == folder
-    assert [entry for entry in cache.iterdir() if entry.is_dir()] == [folder]
-
-
 def _prepare_and_count(path: Path, cache: Path, log: Path, barrier: Any) -> None:
     decode = decode_module.decoded
 
@@ -285,6 +270,12 @@ def paint_red(path: Path) -> None:
         Image.new("RGB", (8, 8), "red").save(file)
 
 
+def archive_classes(path: Path) -> None:
+    for folder in list((path / "train").iterdir()):
+        shutil.rmtree(folder)
+        folder.with_suffix(".tar").touch()
+
+
 BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no folder": (remove, r"The folder .*images does not exist\."),
     "no train": (lambda path: remove(path / "train"), r"The folder .*images has no train/ in it\."),
@@ -301,6 +292,10 @@ BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty test": (
         lambda path: empty(path / "test" / "cat", path / "test" / "dog"),
         r"The folder .*test has no JPEG, PNG or WebP image\.",
+    ),
+    "still in archives": (
+        archive_classes,
+        r"train has no class folders in it: unpack cat\.tar, dog\.tar, each into a folder of its own\.",
     ),
     "no image": (
         lambda path: (path / "train" / "dog" / "0.png").write_text("hello"),
@@ -419,7 +414,12 @@ def test_a_folder_without_or_with_other_prepared_data_is_refused(tmp_path: Path)
 
 def random_split(count: int) -> Split:
     images = torch.randint(0, 256, (count, 4, 4, 3), generator=torch.Generator().manual_seed(4))
-    return Split(images=images.to(torch.uint8), labels=torch.zeros(count, dtype=torch.int64))
+    return split_of(images.to(torch.uint8))
+
+
+def split_of(images: Tensor) -> Split:
+    hashes = torch.from_numpy(decode_module.hashes_of(images.numpy()).astype(np.int64))
+    return Split(images=images, labels=torch.zeros(len(images), dtype=torch.int64), hashes=hashes)
 
 
 def test_a_tenth_of_the_images_is_held_out_whatever_their_order() -> None:
@@ -428,14 +428,14 @@ def test_a_tenth_of_the_images_is_held_out_whatever_their_order() -> None:
     # Four standard deviations of a binomial count.
     assert abs(int(held.sum()) - 500) < 4 * (5000 * 0.1 * 0.9) ** 0.5
     order = torch.randperm(5000, generator=torch.Generator().manual_seed(5))
-    assert torch.equal(held_out(Split(split.images[order], split.labels)), held[order])
+    assert torch.equal(held_out(split_of(split.images[order])), held[order])
     assert not held_out(split, share=0).any()
     assert held_out(split, share=1).all()
 
 
 def test_exact_duplicates_fall_on_one_side() -> None:
     images = random_split(200).images.repeat(2, 1, 1, 1)
-    held = held_out(Split(images, torch.zeros(400, dtype=torch.int64)))
+    held = held_out(split_of(images))
     assert held.any()
     assert torch.equal(held[:200], held[200:])
 

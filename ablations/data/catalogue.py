@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ablations.names import unknown
 
 FOLDER = "folder:"
-CACHE_SCHEMA = 1  # of a prepared folder; part of its name, so that another schema decodes again
+CACHE_SCHEMA = 2  # of a prepared folder; part of its name, so that another schema decodes again
 DEFAULT = "fashion-mnist-small"  # embedded: a first run needs no network
 
 

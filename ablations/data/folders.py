@@ -1,32 +1,80 @@
-"""A folder of class folders -> the paths of its images and their labels."""
+"""A folder of class folders -> the names of its images and their classes; none of them is opened."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 
 from ablations.names import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
-Files = dict[str, list["os.DirEntry[str]"]]  # class -> images, both in alphabetical order
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """The image files of one split, in order: by subfolder, then by name.
+
+    Held as names, some 80 bytes each; a million `Path`s would take a gigabyte.
+    """
+
+    folder: Path
+    names: Mapping[str, Sequence[str]]  # subfolder -> names, both in alphabetical order
+
+    def __len__(self) -> int:
+        """How many files there are."""
+        return sum(self.counts)
+
+    @property
+    def counts(self) -> list[int]:
+        """How many files each subfolder has."""
+        return [len(names) for names in self.names.values()]
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return list(accumulate(self.counts))
+
+    def paths(self, start: int, stop: int) -> list[str]:
+        """The paths of the files `start` to `stop`, the latter excluded."""
+        found: list[str] = []
+        subfolders = list(self.names)
+        at = bisect_right(self._ends, start)
+        while start + len(found) < stop and at < len(subfolders):
+            names = self.names[subfolders[at]]
+            first = start + len(found) - (self._ends[at] - len(names))
+            folder = os.path.join(self.folder, subfolders[at])
+            found += [f"{folder}/{name}" for name in names[first : first + stop - start - len(found)]]
+            at += 1
+        return found
+
+    def lines(self) -> Iterator[str]:
+        """One line a file: its path, bytes and time of change.  Raises InputError when one is gone."""
+        for subfolder, names in self.names.items():
+            folder = self.folder / subfolder
+            for name in names:
+                path = f"{folder}/{name}"
+                try:
+                    status = os.stat(path)
+                except OSError as error:
+                    raise InputError(f"The image {path} cannot be read: {error.strerror}.") from error
+                yield f"{path}\t{status.st_size}\t{status.st_mtime_ns}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Folders:
-    """The image files of a train/ and of a test/ or val/ folder, by class; classes are the same in both."""
+    """The image files of a train/ and of a test/ or val/ folder; their subfolders are the classes, alike in both."""
 
     train: Files
     test: Files
 
     def listing(self) -> Iterator[str]:
-        """One line a file: its path, bytes and time of change."""
-        for files in (self.train, self.test):
-            for entry in (entry for entries in files.values() for entry in entries):
-                status = entry.stat()
-                yield f"{entry.path}\t{status.st_size}\t{status.st_mtime_ns}"
+        """One line a file of both splits."""
+        yield from self.train.lines()
+        yield from self.test.lines()
 
 
 def splits(path: Path) -> tuple[Path, Path]:
@@ -42,12 +90,14 @@ def splits(path: Path) -> tuple[Path, Path]:
     candidates = [path / name for name in ("test", "val") if (path / name).is_dir()]
     if not candidates:
         raise InputError(f"The folder {path} has neither test/ nor val/ in it.")
-    return path / "train", next((folder for folder in candidates if class_folders(folder)), candidates[0])
+    return path / "train", next((folder for folder in candidates if class_folders(folder)), candidates[-1])
 
 
 def class_folders(folder: Path) -> list[Path]:
     """The subfolders of `folder` in alphabetical order, hidden ones left out."""
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    with os.scandir(folder) as entries:  # 50,000 loose files are not looked at one by one
+        names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    return [folder / name for name in names]
 
 
 def scan(path: Path) -> Folders:
@@ -56,29 +106,36 @@ def scan(path: Path) -> Folders:
     Raises InputError, in one sentence, when it is not laid out as a data set.
     """
     train, test = splits(path)
-    found = Folders(train=_files(train), test=_files(test))
-    if differing := sorted(found.train.keys() ^ found.test.keys()):
-        raise InputError(f"Only one of {train} and {test} has the class folders {_some(differing)}.")
-    if empty := [name for name, entries in found.train.items() if not entries]:
-        raise InputError(f"The folder {train} has no JPEG, PNG or WebP image of {_some(empty)}.")
-    if not any(found.test.values()):
+    found = Folders(train=by_class(train), test=by_class(test))
+    if differing := sorted(found.train.names.keys() ^ found.test.names.keys()):
+        raise InputError(f"Only one of {train} and {test} has the class folders {some(differing)}.")
+    if empty := [name for name, files in found.train.names.items() if not files]:
+        raise InputError(f"The folder {train} has no JPEG, PNG or WebP image of {some(empty)}.")
+    if not len(found.test):
         raise InputError(f"The folder {test} has no JPEG, PNG or WebP image.")
     return found
 
 
-def _files(folder: Path) -> Files:
-    classes = class_folders(folder)
-    if not classes:
-        raise InputError(f"The folder {folder} has no class folders in it.")
-    return {path.name: _images(path) for path in classes}
+def by_class(folder: Path) -> Files:
+    """The images in the class folders of `folder`.  Raises InputError when it has none."""
+    if classes := class_folders(folder):
+        return Files(folder=folder, names={path.name: image_names(path) for path in classes})
+    archives = sorted(path.name for path in folder.glob("*.tar"))
+    hint = f": unpack {some(archives)}, each into a folder of its own" if archives else ""
+    raise InputError(f"The folder {folder} has no class folders in it{hint}.")
 
 
-def _images(folder: Path) -> list[os.DirEntry[str]]:
+def image_names(folder: Path) -> list[str]:
+    """The names of the images that lie in `folder` itself, in alphabetical order, hidden ones left out."""
     with os.scandir(folder) as entries:
-        images = [entry for entry in entries if entry.name.lower().endswith(SUFFIXES) and entry.is_file()]
-    return sorted((entry for entry in images if not entry.name.startswith(".")), key=lambda entry: entry.name)
+        return sorted(
+            entry.name
+            for entry in entries
+            if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".") and entry.is_file()
+        )
 
 
-def _some(names: list[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first five of `names`, and how many more there are."""
     shown = ", ".join(names[:5])
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

@@ -6,8 +6,8 @@ Shapes: N images, S pixels a side, C channels.
 from __future__ import annotations
 
 import json
-import zlib
-from dataclasses import dataclass
+import mmap
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +16,17 @@ from torch import Tensor
 
 from ablations.data.catalogue import CACHE_SCHEMA
 
+# Linux's own number, which Python's mmap does not know before 3.13.
+NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
+
 
 @dataclass(frozen=True)
 class Split:
-    """Images (N, S, S, C) uint8 and their labels (N,) int64."""
+    """Images (N, S, S, C) uint8, their labels (N,) int64 and the CRC-32 of each one's bytes (N,) int64."""
 
     images: Tensor
     labels: Tensor
+    hashes: Tensor
 
 
 @dataclass(frozen=True)
@@ -82,10 +86,47 @@ def load(folder: Path) -> Data:
 
 
 def _split(folder: Path, name: str) -> Split:
-    # Copy on write: torch wants memory that it may write to, and nobody's writing reaches the file.
-    images = np.load(folder / f"{name}_images.npy", mmap_mode="c")
-    labels = np.load(folder / f"{name}_labels.npy")
-    return Split(images=torch.from_numpy(images), labels=torch.from_numpy(labels))
+    labels, hashes = (np.load(folder / f"{name}_{what}.npy").astype(np.int64) for what in ("labels", "hashes"))
+    return Split(
+        images=_mapped(folder / f"{name}_images.npy"), labels=torch.from_numpy(labels), hashes=torch.from_numpy(hashes)
+    )
+
+
+def _mapped(path: Path) -> Tensor:
+    """The array of bytes in `path`, read from disk as it is used."""
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        shape, _, _ = np.lib.format.read_array_header_1_0(file)
+        # Copy on write: torch wants memory that it may write to, and nobody's writing reaches the
+        # file.  Without a reserve for those copies, or Linux refuses what exceeds its memory,
+        # as it does to np.load(mmap_mode="c").
+        flags, access = mmap.MAP_PRIVATE | NO_RESERVE, mmap.PROT_READ | mmap.PROT_WRITE
+        pages = mmap.mmap(file.fileno(), 0, flags=flags, prot=access)
+        return torch.frombuffer(pages, dtype=torch.uint8, offset=file.tell()).view(shape)
+
+
+def placed(data: Data, device: torch.device, *, memory_bytes: float) -> Data:
+    """`data` with its images in the memory of `device` where they take up to `memory_bytes`, else as they are.
+
+    On the CPU they always stay as they are: mapped, in pages that the system shares between processes
+    and takes back when it needs them.
+    """
+    if device.type == "cpu" or image_bytes(data) > memory_bytes:
+        return data
+    train, test = (replace(split, images=split.images.to(device)) for split in (data.train, data.test))
+    return replace(data, train=train, test=test)
+
+
+def memory_bytes(gib: float | None, device: torch.device, *, share: float) -> float:
+    """How much of the memory of `device` images may take: `gib`, or half of a trial's share of a GPU."""
+    if gib is not None:
+        return gib * 2**30
+    return torch.cuda.get_device_properties(device).total_memory * share / 2 if device.type == "cuda" else 0.0
+
+
+def image_bytes(data: Data) -> int:
+    """How many bytes the images of both splits take."""
+    return data.train.images.numel() + data.test.images.numel()
 
 
 def held_out(split: Split, *, share: float = 0.1) -> Tensor:
@@ -93,8 +134,7 @@ def held_out(split: Split, *, share: float = 0.1) -> Tensor:
 
     So neither the order nor the number of images matters, and exact duplicates fall on one side.
     """
-    images = np.ascontiguousarray(split.images.numpy())
-    return torch.tensor([zlib.crc32(image) < share * 2**32 for image in images], dtype=torch.bool)
+    return split.hashes < share * 2**32
 
 
 def stratified(labels: Tensor, count: int) -> Tensor:

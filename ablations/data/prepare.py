@@ -6,47 +6,58 @@ Shapes: N images, S pixels a side, C channels.
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 import re
 import shutil
-import uuid
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
 from ablations.data.catalogue import CACHE_SCHEMA, Dataset, dataset
-from ablations.data.decode import decoded
+from ablations.data.decode import Chunk, decoded, stored
+from ablations.data.partial import Mark
 from ablations.data.progress import Progress
-from ablations.data.sources import Opened, find
+from ablations.data.sources import Opened, Part, find
 from ablations.data.statistics import Statistics
 from ablations.names import InputError
+from ablations.store import write_json
+
+MARK = "progress.json"  # in a folder that is not whole yet
 
 
 def prepare(name: str, *, data_root: Path | None, size: int, cache: Path, quiet: bool = False) -> Path:
     """The folder in `cache` that holds the data set `name` as images of `size` pixels a side.
 
     In it: train_images.npy and test_images.npy (N, S, S, C) uint8, train_labels.npy and
-    test_labels.npy (N,) int64, mean_image.npy (S, S, C) float32, and meta.json with the classes,
-    the fingerprint and the training pixels' statistics in grey levels.  It appears whole or not at
-    all; a second call finds it and decodes nothing, and of two at once one decodes.
+    test_labels.npy (N,) int64, train_hashes.npy and test_hashes.npy (N,) uint32, mean_image.npy
+    (S, S, C) float32, and meta.json with the classes, the fingerprint and the training pixels'
+    statistics in grey levels.  It appears whole or not at all; a second call finds it and decodes
+    nothing, and of two at once one decodes.  One that was stopped is gone on with by the next call.
     Raises InputError, in one sentence, when the data are not there or not readable, or when the
-    cache cannot be written.
+    cache cannot be written or has no room.
     """
     described = dataset(name)
     if size < 1:
         raise InputError(f"Images of {size} pixels a side cannot be stored.")
     source = find(described, data_root=data_root, size=size)
-    key = hashlib.sha256(f"{CACHE_SCHEMA}\n{source.identity}".encode()).hexdigest()[:12]
-    folder = cache / f"{_slug(name)}-{size}px-{key}"
+    folder = cache / f"{_slug(name)}-{size}px-{_short(source.identity)}"
     if folder.is_dir():
         return folder
+    # Named by the place and not by the images, so that a mended one does not cost the others.
+    partial = cache / f".{_slug(name)}-{size}px-{_short(source.place)}.partial"
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache / f".{folder.name}.lock"):
+        with _alone(partial.with_suffix(".lock"), described.name, quiet):
             if not folder.is_dir():
-                _fill(folder, described, source.open(), size, quiet)
+                partial.mkdir(exist_ok=True)
+                _write(partial, described, source.opened(), size, quiet)
+                partial.rename(folder)
     except OSError as error:  # those of the source are ValueErrors by now
         reason = error.strerror or str(error)
         raise InputError(f"The cache folder {cache} cannot be written: {reason}.") from error
@@ -58,45 +69,90 @@ def _slug(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", f"{kind}-{Path(path).name}" if path else kind)[:60]
 
 
-def _fill(folder: Path, described: Dataset, opened: Opened, size: int, quiet: bool) -> None:
-    for leftover in folder.parent.glob(f".{folder.name}.*.partial"):  # of a process that was killed
-        shutil.rmtree(leftover, ignore_errors=True)
-    temporary = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.partial"
-    temporary.mkdir()
+def _short(text: str) -> str:
+    return hashlib.sha256(f"{CACHE_SCHEMA}\n{text}".encode(errors="surrogateescape")).hexdigest()[:12]
+
+
+@contextmanager
+def _alone(path: Path, what: str, quiet: bool) -> Iterator[None]:
+    """Lets one process in at a time; one that has to wait says so."""
+    lock = FileLock(path)
     try:
-        _write(temporary, described, opened, size, quiet)
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        lock.acquire(timeout=0)
+    except Timeout:
+        if not quiet:
+            print(f"{what}: another process is decoding it; waiting", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _write(folder: Path, described: Dataset, opened: Opened, size: int, quiet: bool) -> None:
     """Both splits and the statistics of the first, in one pass over the pixels."""
     hasher, statistics = hashlib.sha256(), Statistics(size, described.channels)
-    total = len(opened.train.labels) + len(opened.test.labels)
-    with Progress(total, described.name, quiet=quiet) as progress:
-        for split, part in (("train", opened.train), ("test", opened.test)):
-            shape = (len(part.labels), size, size, described.channels)
-            # Written in order rather than through a map: a full disk is then an error, not a crash.
-            with (folder / f"{split}_images.npy").open("wb") as file:
-                _write_header(file, shape)
-                for chunk in decoded(part.images, size=size, channels=described.channels):
-                    file.write(chunk.data)
-                    hasher.update(chunk.data)
+    parts = {"train": opened.train, "test": opened.test}
+    total = sum(len(part.labels) for part in parts.values())
+    mark = Mark(folder / MARK, opened.lines)
+    kept = mark.images
+    _check_room(folder, (total - kept) * size * size * described.channels, described.name)
+    with Progress(total, described.name, again=kept, quiet=quiet) as progress:
+        for split, part in parts.items():
+            before = min(kept, len(part.labels))
+            kept -= before
+            hashes = []
+            path = folder / f"{split}_images.npy"
+            with closing(_grow(path, part, before, size, described.channels, mark)) as chunks:
+                for chunk in chunks:
+                    hasher.update(chunk.pixels.data)
+                    hashes.append(chunk.hashes)
                     if split == "train":
-                        statistics.add(chunk)
+                        statistics.add(chunk.sums)
                     progress.add(len(chunk))
             hasher.update(part.labels.astype("<i8").tobytes())
-            np.save(folder / f"{split}_labels.npy", part.labels)
-    np.save(folder / "mean_image.npy", statistics.mean_image)
-    meta = _meta(described, opened, size, hasher.hexdigest()[:16], statistics)
-    (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+            _save(folder / f"{split}_labels.npy", part.labels)
+            _save(folder / f"{split}_hashes.npy", np.concatenate(hashes))
+    _save(folder / "mean_image.npy", statistics.mean_image)
+    write_json(folder / "meta.json", _meta(described, opened, size, hasher.hexdigest()[:16], statistics))
+    (folder / MARK).unlink()
 
 
-def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, header)
+def _check_room(folder: Path, needed: int, what: str) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"The images of {what} take {needed / 2**30:.1f} GiB more in the cache folder {folder.parent}, which has "
+            f"{free / 2**30:.1f}: make room, or choose another folder with ABLATIONS_CACHE."
+        )
+
+
+def _grow(path: Path, part: Part, before: int, size: int, channels: int, mark: Mark) -> Generator[Chunk]:
+    """All images of `part` in order: the first `before` are read from `path`, the others decoded and appended to it."""
+    # Written in order rather than through a map: a full disk is then an error, not a crash.
+    with path.open("r+b" if before else "wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(part.labels), size, size, channels)}
+        np.lib.format.write_array_header_1_0(file, header)  # always of 128 bytes
+        offset = file.tell()
+        file.seek(before * size * size * channels, os.SEEK_CUR)
+        file.truncate()  # what was written after the last mark
+        with closing(stored(path, before, offset=offset, size=size, channels=channels)) as chunks:
+            yield from chunks
+        try:
+            with closing(decoded(part.images, start=before, size=size, channels=channels)) as chunks:
+                for chunk in chunks:
+                    file.write(chunk.pixels.data)
+                    mark.move(len(chunk), file)
+                    yield chunk
+        finally:
+            mark.write(file)
+
+
+def _save(path: Path, array: NDArray[Any]) -> None:
+    with path.open("wb") as file:
+        np.save(file, array)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _meta(described: Dataset, opened: Opened, size: int, fingerprint: str, statistics: Statistics) -> dict[str, Any]:

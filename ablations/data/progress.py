@@ -8,18 +8,25 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from ablations.words import duration
+
 SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """Counts up to `total` on stderr while it is open; `quiet` says nothing."""
+    """Counts up to `total` on stderr while it is open; `quiet` says nothing.
 
-    def __init__(self, total: int, what: str, *, quiet: bool) -> None:
-        self._total, self._what, self._done = total, what, 0
+    The first `again` come from an earlier run and are only read: the time left does not count them.
+    """
+
+    def __init__(self, total: int, what: str, *, again: int = 0, quiet: bool) -> None:
+        self._total, self._what, self._again, self._done = total, what, again, 0
         terminal = sys.stderr.isatty()
         self._bar = tqdm(total=total, desc=what, unit=" images", disable=quiet or not terminal)
         self._lines = not quiet and not terminal
         self._began = self._last = time.monotonic()
+        if again and not quiet:
+            tqdm.write(f"{what}: {again:,} of {total:,} images were decoded before; going on", file=sys.stderr)
 
     def __enter__(self) -> Progress:
         return self
@@ -34,8 +41,10 @@ class Progress:
         self._done += count
         self._bar.update(count)
         now = time.monotonic()
-        if self._lines and now - self._last >= SECONDS_BETWEEN_LINES:
+        if self._done <= self._again:
+            self._began = now
+        elif self._lines and now - self._last >= SECONDS_BETWEEN_LINES:
             self._last = now
-            left = (now - self._began) * (self._total - self._done) / self._done
-            line = f"{self._what}: {self._done:,} of {self._total:,} images, about {left:.0f} s left"
+            left = (now - self._began) * (self._total - self._done) / (self._done - self._again)
+            line = f"{self._what}: {self._done:,} of {self._total:,} images, about {duration(round(left))} left"
             print(line, file=sys.stderr, flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -18,8 +18,9 @@ from platformdirs import user_cache_dir
 
 from ablations.data.catalogue import DEFAULT, FOLDER, Dataset
 from ablations.data.decode import Images
-from ablations.data.folders import Files, Folders, class_folders, scan, splits
+from ablations.data.folders import Files, Folders, by_class, class_folders, image_names, scan, some, splits
 from ablations.data.idx import find_idx, read_idx
+from ablations.data.imagenet import validation_classes
 from ablations.names import InputError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
@@ -35,6 +36,10 @@ class Part:
     images: Images
     labels: NDArray[np.int64]
 
+    def lines(self) -> Iterator[str]:
+        """One line an image, which changes when its file does."""
+        return self.images.lines() if isinstance(self.images, Files) else map(str, range(len(self.images)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
@@ -44,13 +49,26 @@ class Opened:
     train: Part
     test: Part
 
+    def lines(self) -> Iterator[str]:
+        """One line an image of both splits, which changes when its file does."""
+        yield from self.train.lines()
+        yield from self.test.lines()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A data set that was found: what tells it from any other without decoding, and how to open it."""
+    """A data set that was found, and how to open it."""
 
-    identity: str
+    identity: str  # tells it from any other without decoding
+    place: str  # stays when single files of it change
     open: Callable[[], Opened]
+
+    def opened(self) -> Opened:
+        """Both splits.  Raises InputError, in one sentence, when they cannot be had."""
+        try:
+            return self.open()
+        except OSError as error:
+            raise InputError(f"The data set in {self.place} cannot be read: {error}.") from error
 
 
 def find(dataset: Dataset, *, data_root: Path | None, size: int) -> Source:
@@ -64,7 +82,7 @@ def find(dataset: Dataset, *, data_root: Path | None, size: int) -> Source:
         if dataset.name.startswith(FOLDER):
             path = Path(dataset.name.removeprefix(FOLDER)).expanduser().resolve()
             found = scan(path)
-            return Source(identity=_digest(found.listing()), open=lambda: _open_folders(found))
+            return Source(identity=_digest(found.listing()), place=str(path), open=lambda: _open_folders(found))
         if dataset.name == DEFAULT:
             return _idx(dataset, find_idx(resources.files("ablations.data.embedded")))
         if dataset.name == "fashion-mnist":
@@ -76,11 +94,14 @@ def find(dataset: Dataset, *, data_root: Path | None, size: int) -> Source:
     except OSError as error:
         raise InputError(f"The data set {dataset.name!r} cannot be read: {error}.") from error
     # torchvision checks every file of these against a published sum, so their name is their identity.
-    return Source(identity=dataset.name, open=lambda: _cifar(dataset, root))
+    return Source(identity=dataset.name, place=dataset.name, open=lambda: _cifar(dataset, root))
 
 
 def _digest(lines: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+    digest = hashlib.sha256()
+    for line in lines:  # of a million files, one at a time
+        digest.update(f"{line}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
 
 
 def _idx(dataset: Dataset, files: tuple[Traversable, ...] | None) -> Source:
@@ -97,8 +118,8 @@ def _idx(dataset: Dataset, files: tuple[Traversable, ...] | None) -> Source:
         return Opened(classes=FASHION_CLASSES, train=part(*files[:2]), test=part(*files[2:]))
 
     # Small enough to be told by their content: 30 MB of Fashion-MNIST take 20 ms.
-    sums = (hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
-    return Source(identity=_digest(sums), open=opened)
+    identity = _digest(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
+    return Source(identity=identity, place=identity, open=opened)
 
 
 def _fashion_mnist(dataset: Dataset, root: Path) -> tuple[Traversable, ...] | None:
@@ -165,7 +186,8 @@ def _unpacked(dataset: Dataset, path: Path) -> Source:
     """The source of a published archive's folder, told by the class folders: a million files are not listed again."""
 
     def opened() -> Opened:
-        both = _open_folders(scan(path))
+        flat = dataset.name == "imagenet" and not class_folders(path / "val")
+        both = _open_flat(path) if flat else _open_folders(scan(path))
         counts = (len(both.train.labels), len(both.test.labels))
         if counts != (dataset.train_images, dataset.test_images):
             raise InputError(
@@ -175,15 +197,34 @@ def _unpacked(dataset: Dataset, path: Path) -> Source:
             )
         return both
 
-    folders = [folder for split in splits(path) for folder in class_folders(split)]
+    # A split without class folders counts as one.
+    folders = [folder for split in splits(path) for folder in class_folders(split) or [split]]
     identity = _digest(f"{folder.resolve()}\t{folder.stat().st_mtime_ns}" for folder in folders)
-    return Source(identity=identity, open=opened)
+    return Source(identity=identity, place=str(path.resolve()), open=opened)
 
 
 def _open_folders(found: Folders) -> Opened:
-    def part(files: Files) -> Part:
-        paths = [Path(entry.path) for entries in files.values() for entry in entries]
-        counts = [len(entries) for entries in files.values()]
-        return Part(images=paths, labels=np.repeat(np.arange(len(files), dtype=np.int64), counts))
+    train, test = (Part(images=files, labels=_labels(files)) for files in (found.train, found.test))
+    return Opened(classes=tuple(found.train.names), train=train, test=test)
 
-    return Opened(classes=tuple(found.train), train=part(found.train), test=part(found.test))
+
+def _open_flat(path: Path) -> Opened:
+    """ImageNet with its validation images in one folder, as their archive leaves them."""
+    train = by_class(path / "train")
+    names = image_names(path / "val")
+    numbers = {name: number for number, name in enumerate(train.names)}
+    of_images = validation_classes(path, names)
+    if unknown := sorted(set(of_images) - numbers.keys()):
+        raise InputError(f"The folder {path / 'train'} has no class folders {some(unknown)}.")
+    return Opened(
+        classes=tuple(train.names),
+        train=Part(images=train, labels=_labels(train)),
+        test=Part(
+            images=Files(folder=path / "val", names={"": names}),
+            labels=np.array([numbers[name] for name in of_images], dtype=np.int64),
+        ),
+    )
+
+
+def _labels(files: Files) -> NDArray[np.int64]:
+    return np.repeat(np.arange(len(files.names), dtype=np.int64), files.counts)

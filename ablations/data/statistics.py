@@ -5,10 +5,27 @@ Shapes: B images a chunk, S pixels a side, C channels.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ablations.data.decode import Pixels
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a chunk adds.  Whole numbers, so that neither chunks nor their order matter."""
+
+    count: int
+    image: NDArray[np.uint32]  # (S, S, C), summed over the images
+    products: NDArray[np.float64]  # (C, C), of the channels, summed over the pixels
+
+
+def sums_of(chunk: Pixels) -> Sums:
+    """The sums over the images of `chunk` (B, S, S, C)."""
+    flat = chunk.reshape(-1, chunk.shape[-1]).astype(np.float64)
+    return Sums(count=len(chunk), image=chunk.sum(axis=0, dtype=np.uint32), products=flat.T @ flat)
 
 
 class Statistics:
@@ -19,12 +36,11 @@ class Statistics:
         self._sum = np.zeros((size, size, channels), dtype=np.int64)
         self._products = np.zeros((channels, channels))
 
-    def add(self, chunk: Pixels) -> None:
-        """Takes in the images of `chunk` (B, S, S, C)."""
-        self._count += len(chunk)
-        self._sum += chunk.sum(axis=0, dtype=np.int64)
-        flat = chunk.reshape(-1, chunk.shape[-1]).astype(np.float64)
-        self._products += flat.T @ flat
+    def add(self, sums: Sums) -> None:
+        """Takes in a chunk."""
+        self._count += sums.count
+        self._sum += sums.image
+        self._products += sums.products
 
     @property
     def mean_image(self) -> NDArray[np.float32]:
