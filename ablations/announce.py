@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 
-from ablations.data.load import Data
+from ablations.data.load import Data, image_bytes, memory_bytes, placed
 from ablations.estimate import Seconds, seconds_a_trial, seconds_of
 from ablations.jobs import Job, by_training
 from ablations.tune import Search, arms
@@ -34,6 +35,7 @@ def announce(
     workers: int,
     threads: int,
     gpus: float,
+    memory_budget: float | None,
     full: bool,
     by_grid: str = "",
     search: Search | None = None,
@@ -57,6 +59,10 @@ def announce(
         f"trial     {study.preset} at {budget.image_size} px, {at_most}{budget.epochs} epochs of "
         f"{budget.train_examples:,} images in batches of {budget.batch_size}{_threshold(budget)}"
     )
+    device = torch.device("cuda" if gpus else "cpu")
+    room = memory_bytes(memory_budget, device, share=gpus)
+    if place := _place(data, device, room, asked=memory_budget is not None):
+        print(f"memory    {place}")
     if not full:
         _print_skipped(study)
     if by_grid:
@@ -69,7 +75,8 @@ def announce(
         print("expected  nothing to train: every trial has its record", flush=True)
         return Expected(0.0, 0.0)
     tuned = arms(study, trials) if tuning else []
-    seconds = seconds_a_trial([*trials, *tuned], data, threads=threads, device=torch.device("cuda" if gpus else "cpu"))
+    near = placed(data, device, memory_bytes=room)
+    seconds = seconds_a_trial([*trials, *tuned], near, threads=threads, device=device)
     if full:
         _print_variants(study, trials, data, seconds)
     at_a_time = max(1, min(workers, len(missing)))
@@ -118,6 +125,20 @@ def _print_skipped(study: Study) -> None:
         print(f"left out  {', '.join(labels)}: {reason}")
     if len(reasons) > REASONS:
         print(f"left out  for {len(reasons) - REASONS} more reasons, which --dry-run lists")
+
+
+def _place(data: Data, device: torch.device, room: float, *, asked: bool) -> str:
+    """Where the images are kept, in a sentence, or nothing where there is nothing to say."""
+    size, budget = (f"{number / 2**30:.1f} GiB" for number in (image_bytes(data), room))
+    mapped = f"{size} of images at {data.size} px are read from disk through a memory map"
+    if device.type != "cpu":
+        held = f"{size} of images at {data.size} px are held on the GPU, within the budget of {budget} a trial"
+        return held if image_bytes(data) <= room else f"{mapped}: more than the budget of {budget} a trial"
+    if image_bytes(data) > (here := os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")):
+        return (
+            f"{mapped}, more than the {here / 2**30:.1f} GiB of this machine: an epoch takes as long as the disk does"
+        )
+    return f"{mapped}; --memory-budget has no effect without a GPU" if asked else ""
 
 
 def _print_variants(study: Study, trials: Sequence[Trial], data: Data, seconds: Mapping[Variant, Seconds]) -> None:

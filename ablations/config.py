@@ -58,6 +58,8 @@ class Config:
     """Images a step."""
     image_size: Annotated[int | None, _INT] = None
     """Pixels a side (default: the preset's, or the data set's if that is smaller)."""
+    base_size: Annotated[int | None, _INT] = None
+    """Pixels a side of the stored images, of which crops are taken (default: the preset's ratio, 256 for 224)."""
     evaluate_on: str = "test"
     """test, or validation: a tenth held out of training, for anything that is chosen."""
     tune: Annotated[int | None, _INT] = None
@@ -77,6 +79,8 @@ class Config:
     """Processor threads a trial; two trials of one thread beat one of two."""
     gpus_per_trial: Annotated[float | None, _FLOAT] = None
     """Share of a GPU a trial holds, 0.25 for four at once (default: 1 where there is one, else 0)."""
+    memory_budget: Annotated[float | None, _FLOAT] = None
+    """GiB of a GPU's memory for a trial's images; more are read from disk (default: half of the trial's share)."""
     results: Path = Path("results")
     """Where records go."""
     reports: Path = Path("reports")
@@ -132,6 +136,7 @@ def check(config: Config) -> None:
         "train_examples",
         "batch_size",
         "image_size",
+        "base_size",
         "cpus_per_trial",
         "threshold_every",
     ):
@@ -146,6 +151,8 @@ def check(config: Config) -> None:
         raise InputError("--stop-at-threshold needs a --threshold, such as 25.")
     if config.gpus_per_trial is not None and config.gpus_per_trial < 0:
         raise InputError(f"--gpus-per-trial is {config.gpus_per_trial:g}; it must be 0 or more.")
+    if config.memory_budget is not None and config.memory_budget < 0:
+        raise InputError(f"--memory-budget is {config.memory_budget:g}; it must be 0 GiB or more.")
     for folder in (config.results, config.reports):
         _writable(folder)
 

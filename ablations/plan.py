@@ -86,7 +86,7 @@ def make_study(
     nothing in this preset.  Raises InputError when a level that was asked for by itself changes nothing,
     when the reference cannot be built at this image size, or when a design does not take these components.
     """
-    spec = PRESETS[preset].spec
+    spec = budget.sized(PRESETS[preset].spec)
     if problem := _unbuildable(spec, source, budget):
         raise InputError(f"preset {preset}: {problem}.")
     chosen, no_ops = _effective(spec, preset, words, grids.find(grid))

@@ -90,20 +90,25 @@ def make_plan(config: Config, *, command: str) -> Plan:
     from ablations.data.load import load
     from ablations.data.prepare import prepare
 
-    folder = prepare(
-        config.dataset, data_root=config.data_root, size=stored_size(spec, image_size), cache=cache_folder()
-    )
-    data = load(folder)
+    usual = stored_size(spec, image_size)
+    size = config.base_size or usual
     budget = Budget(
         epochs=config.epochs,
-        train_examples=_train_examples(config, data),
+        train_examples=config.train_examples or 0,
         batch_size=config.batch_size,
         image_size=image_size,
         evaluate_on=config.evaluate_on,
         threshold_percent=config.threshold,
         threshold_every=config.threshold_every,
         stop_at_threshold=config.stop_at_threshold,
+        base_size=size if size != usual else 0,  # the same images have the same keys, whether asked for or not
     )
+    try:
+        budget.check(budget.sized(spec))  # before a million images are decoded
+    except ValueError as error:
+        raise InputError(f"preset {config.preset}: {error}.") from error
+    data = load(prepare(config.dataset, data_root=config.data_root, size=size, cache=cache_folder()))
+    budget = replace(budget, train_examples=_train_examples(config, data))
     study, trials = make_study(
         name=config.name or "-".join([config.grid, _slug(config.dataset), config.preset]),
         grid=config.grid,
@@ -215,6 +220,7 @@ def _announce(config: Config, plan: Plan, by_grid: str) -> Expected:
         workers=plan.workers,
         threads=config.cpus_per_trial,
         gpus=plan.gpus,
+        memory_budget=config.memory_budget,
         full=config.dry_run,
         by_grid=by_grid,
         search=plan.search,
@@ -286,6 +292,7 @@ def _context(config: Config, plan: Plan, folder: Path) -> Context:
         base=Path.cwd(),
         threads=config.cpus_per_trial,
         gpus=plan.gpus,
+        memory_budget=config.memory_budget,
         command=plan.study.command,
         declared=plan.study.declared[-1].digest,
     )

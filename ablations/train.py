@@ -62,7 +62,8 @@ class Examples:
     """N examples on a device and how they are seen.
 
     `rows` (N,) says where in `images`, all of a split, (any, S, S, C) uint8, each lies: a subset is
-    no copy, so that every process on a machine reads the same pages.  `labels` is (N,).
+    no copy, so that every process on a machine reads the same pages.  `labels` (N,) are on the
+    device of the network; images that are not are cut where they are, and their crops copied.
     """
 
     data: Data
@@ -79,8 +80,10 @@ class Examples:
 
     def part(self, count: int) -> Examples:
         """At most `count` of them, each class in proportion; a folder's images lie class by class."""
-        chosen = stratified(self.labels.cpu(), min(count, self.count)).to(self.labels.device)
-        return replace(self, rows=self.rows[chosen], labels=self.labels[chosen])
+        chosen = stratified(self.labels.cpu(), min(count, self.count))
+        return replace(
+            self, rows=self.rows[chosen.to(self.rows.device)], labels=self.labels[chosen.to(self.labels.device)]
+        )
 
     @property
     def room(self) -> int:
@@ -109,9 +112,12 @@ class Examples:
         return self._inputs(index, down, right, torch.full_like(index, mirrored, dtype=torch.bool), None)
 
     def _inputs(self, index: Tensor, top: Tensor, left: Tensor, flip: Tensor, draws: Draws | None) -> Tensor:
-        device, spec = self.images.device, self.spec
-        rows, *where = (position.to(device) for position in (index, top, left, flip))
+        here, device, spec = self.images.device, self.labels.device, self.spec
+        rows, *where = (position.to(here) for position in (index, top, left, flip))
         pixels = crop(self.images, self.rows[rows], *where, size=self.size, pad=spec.crop_pad)
+        if here != device:
+            pinned = pixels.pin_memory() if device.type == "cuda" else pixels
+            pixels = pinned.to(device, non_blocking=True)
         if draws is None:
             return to_input(pixels, self.data, spec, None)
         pixels = distorted(pixels, spec, draws.distortions, index)
@@ -123,7 +129,7 @@ class Examples:
 def split_examples(
     spec: Spec, *, seed: int, budget: Budget, data: Data, device: torch.device
 ) -> tuple[Examples, Examples]:
-    """What is trained on and what is evaluated on, on `device`.
+    """What is trained on and what is evaluated on, for a network on `device`; images stay where they are.
 
     With `evaluate_on` "validation", a tenth of the training images, chosen by their content, is
     evaluated on and left out of training.  Raises ValueError when fewer images are there than asked.
@@ -144,8 +150,8 @@ def split_examples(
             data=data,
             spec=spec,
             size=budget.image_size,
-            images=images.to(device),
-            rows=rows.to(device),
+            images=images,
+            rows=rows.to(images.device),
             labels=targets.to(device),
         )
         for images, rows, targets in parts

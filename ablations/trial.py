@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import torch
 
 from ablations.bits import pack
-from ablations.data.load import Data, load
+from ablations.data.load import Data, load, memory_bytes, placed
 from ablations.data.prepare import prepare
 from ablations.evaluate import Row
 from ablations.jobs import Job, by_training
@@ -44,6 +44,7 @@ class Context:
     base: Path  # what a relative folder:PATH is relative to: a worker may stand elsewhere
     threads: int  # processor threads a trial
     gpus: float  # of a GPU that a trial holds; 0 trains on the CPU
+    memory_budget: float | None = None  # GiB of a GPU that the images of a trial may take; None: half of its share
     command: str  # for the provenance
     declared: str = ""  # digest of the claims and the rule that were in force, for the provenance
 
@@ -106,7 +107,7 @@ def _caught(action: Callable[[], T]) -> T | dict[str, Any]:
 
 
 def _train(trial: Trial, context: Context, device: torch.device, report: Callable[[Row], None]) -> Trained:
-    data = open_data(trial, context)
+    data = open_data(trial, context, device)
     if data.fingerprint != trial.fingerprint:
         raise ValueError(f"the data of {trial.dataset} have changed since the study was planned")
     return train(trial.spec, seed=trial.seed, budget=trial.budget, data=data, device=device, report=report)
@@ -130,17 +131,25 @@ def _evaluated(trial: Trial, trained: Trained) -> dict[str, Any]:
     }
 
 
-def open_data(trial: Trial, context: Context) -> Data:
-    """The data of `trial`, mapped into memory; decoded first where this machine has not done so."""
-    size = stored_size(trial.spec, trial.budget.image_size)
+def open_data(trial: Trial, context: Context, device: torch.device) -> Data:
+    """The data of `trial`, decoded first where this machine has not done so: on `device` if they fit, else mapped."""
     kind, colon, path = trial.dataset.partition(":")
-    name = f"{kind}:{context.base / path}" if colon else kind
-    return _mapped(name, context.data_root, size, context.cache)
+    return _opened(
+        f"{kind}:{context.base / path}" if colon else kind,
+        context.data_root,
+        stored_size(trial.spec, trial.budget.image_size),
+        context.cache,
+        device,
+        memory_bytes(context.memory_budget, device, share=context.gpus),
+    )
 
 
-@functools.lru_cache(maxsize=2)  # one look at a folder's files a process, not one a trial
-def _mapped(name: str, data_root: Path | None, size: int, cache: Path) -> Data:
-    return load(prepare(name, data_root=data_root, size=size, cache=cache, quiet=True))
+@functools.lru_cache(maxsize=1)  # one look at a folder's files, and one copy to a GPU, a process and not a trial
+def _opened(
+    name: str, data_root: Path | None, size: int, cache: Path, device: torch.device, memory_bytes: float
+) -> Data:
+    data = load(prepare(name, data_root=data_root, size=size, cache=cache, quiet=True))
+    return placed(data, device, memory_bytes=memory_bytes)
 
 
 def _activity(trial: Trial, trained: Trained) -> tuple[dict[str, float], list[str]]:
@@ -148,7 +157,7 @@ def _activity(trial: Trial, trained: Trained) -> tuple[dict[str, float], list[st
 
     A measure may be somebody else's; the training that it looks at is done and is not lost by it.
     """
-    data, device = trained.training.data, trained.training.images.device
+    data, device = trained.training.data, trained.training.labels.device
     probe = Probe(trained.network, trial.spec, seed=trial.seed, budget=trial.budget, data=data, device=device)
     found: dict[str, float] = {}
     problems: list[str] = []

@@ -62,13 +62,18 @@ def arms(study: Study, trials: Sequence[Trial]) -> list[Trial]:
     first: dict[Variant, Trial] = {}
     for trial in trials:
         arm = arm_of(study, trial.variant)
-        first.setdefault(arm, replace(trial, variant=arm, spec=derive(PRESETS[study.preset].spec, arm)))
+        first.setdefault(arm, replace(trial, variant=arm, spec=derive(reference_of(study), arm)))
     return list(first.values())
+
+
+def reference_of(study: Study) -> Spec:
+    """What the study's variants depart from."""
+    return study.budget.sized(PRESETS[study.preset].spec)
 
 
 def arm_of(study: Study, variant: Variant) -> Variant:
     """`variant` without the controls and without what evaluation alone reads: the arm whose rate it has."""
-    spec = PRESETS[study.preset].spec
+    spec = reference_of(study)
     own = (pair for pair in variant.departures if pair[0] not in study.controls and trains_otherwise(spec, pair))
     return Variant(departures=tuple(own))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ablations.declaration import Claim, Declaration, Rule
-from models.spec import Spec, room, sparse, spec_from_dict, training_part
+from models.spec import Spec, room, sparse, spec_from_dict, stored_size, training_part
 
 if TYPE_CHECKING:
     from ablations.probe import Probe
@@ -96,6 +96,7 @@ class Budget:
     threshold_every: int = 50  # steps between two looks at that error
     threshold_examples: int = 1000  # training images of a look, the same in all of them
     stop_at_threshold: bool = False  # nothing else is asked of the trial: it ends there, and is evaluated only then
+    base_size: int = 0  # pixels a side of the stored images that crops are taken from; 0: by Spec.stored_ratio
 
     @property
     def steps_per_epoch(self) -> int:
@@ -107,8 +108,18 @@ class Budget:
         """Optimiser steps of a whole trial that nothing stops."""
         return min(self.epochs * self.steps_per_epoch, self.max_steps or sys.maxsize)
 
+    def sized(self, spec: Spec) -> Spec:
+        """`spec` with its crops taken out of images of `base_size`, where there is one."""
+        return replace(spec, stored_ratio=self.base_size / self.image_size) if self.base_size else spec
+
     def check(self, spec: Spec) -> None:
-        """Raises ValueError when `spec` would let the test images choose its rate, or has no room for its ten views."""
+        """Raises ValueError when `spec` would let the test images choose its rate, or has no room for crops or views."""
+        if room(spec, self.image_size) < 0:
+            border = f" with a border of {spec.crop_pad}" if spec.crop_pad else ""
+            raise ValueError(
+                f"crops of {self.image_size} pixels do not fit into images of "
+                f"{stored_size(spec, self.image_size)}{border}: lower --image-size or raise --base-size"
+            )
         if spec.schedule == "plateau" and self.evaluate_on != "validation":
             raise ValueError(
                 "the schedule 'plateau' lowers the rate by the validation error, so it needs --evaluate-on validation"

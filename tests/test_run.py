@@ -109,6 +109,27 @@ def test_claims_of_ones_own_are_declared_beside_the_published_ones(
     assert "is about a change that this study makes: mine." in capsys.readouterr().err
 
 
+def test_crops_are_taken_out_of_images_of_the_base_size(on_blobs: list[str], tmp_path: Path) -> None:
+    assert main(["--grid", "reference", "--seeds", "1", "--name", "s", "--base-size", "20", *on_blobs]) == 0
+    study, [result], _ = read(tmp_path / "results" / "s")
+    assert (study.budget.image_size, study.budget.base_size) == (16, 20)
+    assert result.trial.budget == study.budget
+    assert [path.name for path in (tmp_path / "reports" / "s").glob("report.md")] == ["report.md"]
+    assert "16 pixels a side out of 20" in (tmp_path / "reports" / "s" / "report.md").read_text()
+
+
+def test_the_base_size_that_a_preset_has_anyway_changes_no_key(on_blobs: list[str], tmp_path: Path) -> None:
+    for name, words in (("usual", []), ("asked", ["--base-size", "16"])):
+        assert main(["--grid", "reference", "--seeds", "1", "--name", name, *words, *on_blobs]) == 0
+    studies = [read(tmp_path / "results" / name)[0] for name in ("usual", "asked")]
+    assert studies[0].keys == studies[1].keys
+
+
+def test_a_memory_budget_that_does_nothing_says_so(on_blobs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--dry-run", "--grid", "reference", "--memory-budget", "2", *on_blobs]) == 0
+    assert "--memory-budget has no effect without a GPU" in capsys.readouterr().out
+
+
 def test_a_dry_run_prints_the_plan_and_trains_nothing(
     on_blobs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -140,6 +161,12 @@ def test_a_dry_run_prints_the_plan_and_trains_nothing(
         (["--cpus-per-trial", "4096"], "--cpus-per-trial 4096 is more than the"),
         (["--train-examples", "1000000"], "--train-examples 1000000 is more than the"),
         (["--image-size", "3", "--preset", "paper"], "image size 3 is too small: conv1 reads a 3x3 map"),
+        (
+            ["--image-size", "40", "--base-size", "31"],
+            "crops of 40 pixels do not fit into images of 31 with a border of 4",
+        ),
+        (["--base-size", "0"], "--base-size is 0; it must be 1 or more."),
+        (["--memory-budget", "-1"], "--memory-budget is -1; it must be 0 GiB or more."),
         (["--dataset", "folder:/nowhere"], "/nowhere"),
         (["--grid", "full", "--components", "lrn=all"], "one level a component, and lrn came with off, paper_formula"),
         (["--grid", "fractional", "--components", "lrn,dropout"], "fractional needs 4 components or more, not 2"),

@@ -44,7 +44,8 @@ def _plan(study: Study) -> str:
         f"{counted(len(study.variants), 'variant')} of the preset {study.preset} on {study.dataset}, chosen by the "
         f"grid {study.grid}{what}. Each was trained with {counted(study.seeds, 'seed')} for "
         f"{until}{counted(budget.epochs, 'epoch')} of {budget.train_examples:,} images, {budget.image_size} pixels a "
-        f"side, in batches of {budget.batch_size}, and evaluated on the {budget.evaluate_on} images {when}."
+        f"side{f' out of {budget.base_size}' if budget.base_size else ''}, in batches of {budget.batch_size}, and "
+        f"evaluated on the {budget.evaluate_on} images {when}."
     )
 
 
