@@ -6,7 +6,6 @@ Only light modules are imported at the top, so that --help answers at once.
 from __future__ import annotations
 
 import datetime
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -14,13 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
 import tyro
 
 from ablations import tune
 from ablations.claims import own_among, with_own
 from ablations.config import Config, as_options, check, resolved, words_of
-from ablations.data.catalogue import FOLDER, dataset
+from ablations.data.catalogue import FOLDER, cache_folder, dataset, note_of
 from ablations.declare import declare
 from ablations.jobs import Job, by_training
 from ablations.names import InputError
@@ -175,19 +173,6 @@ def _after_tuning(config: Config, plan: Plan) -> Plan:
 
 def _tuning_folder(config: Config, study: Study) -> Path:
     return (config.results / study.name / "tuning").resolve()
-
-
-def cache_folder() -> Path:
-    """Where decoded images are kept: ABLATIONS_CACHE, or the user's own cache folder."""
-    return Path(os.environ.get("ABLATIONS_CACHE") or platformdirs.user_cache_dir("ablations")).resolve()
-
-
-def note_of(name: str) -> str:
-    """What a reader must know of the data: the named set's summary, or a folder's own NOTE.txt, if it has one."""
-    if not name.startswith(FOLDER):
-        return dataset(name).summary
-    note = Path(name.removeprefix(FOLDER)) / "NOTE.txt"
-    return " ".join(note.read_text().split()) if note.is_file() else ""
 
 
 def _slug(name: str) -> str:

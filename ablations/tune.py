@@ -24,6 +24,7 @@ from ablations.registry import derive, trains_otherwise
 from ablations.threshold import LOOKED, STEPS, TRAINED
 from ablations.types import DONE, FINAL, Attempt, Budget, Result, Study, Trial, Tuned, Tuning, Variant
 from models.presets import PRESETS
+from models.spec import Spec
 
 SEED = 1_000_000  # no study has so many seeds, so none of them is used for choosing
 BEYOND = 4.0  # factor from the best rate to the first one beyond it

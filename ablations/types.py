@@ -113,7 +113,7 @@ class Budget:
         return replace(spec, stored_ratio=self.base_size / self.image_size) if self.base_size else spec
 
     def check(self, spec: Spec) -> None:
-        """Raises ValueError when `spec` would let the test images choose its rate, or has no room for crops or views."""
+        """Raises ValueError when `spec` would let test images choose its rate, or has no room for crops or views."""
         if room(spec, self.image_size) < 0:
             border = f" with a border of {spec.crop_pad}" if spec.crop_pad else ""
             raise ValueError(

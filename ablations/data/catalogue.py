@@ -1,8 +1,10 @@
-"""The data sets that have a name, as data.  Standard library only: planning imports no torch."""
+"""The data sets that have a name, as data, and where their images are kept.  Light: planning imports no torch."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from ablations.names import unknown
 
@@ -124,3 +126,18 @@ def dataset(name: str) -> Dataset:
     if name not in DATASETS:
         raise unknown("data set", name, [*DATASETS, f"{FOLDER}PATH"])
     return DATASETS[name]
+
+
+def note_of(name: str) -> str:
+    """What a reader must know of the data: the named set's summary, or a folder's own NOTE.txt, if it has one."""
+    if not name.startswith(FOLDER):
+        return dataset(name).summary
+    note = Path(name.removeprefix(FOLDER)) / "NOTE.txt"
+    return " ".join(note.read_text().split()) if note.is_file() else ""
+
+
+def cache_folder() -> Path:
+    """Where decoded images are kept: ABLATIONS_CACHE, or the user's own cache folder."""
+    import platformdirs  # reading prepared data needs torch and numpy, and nothing else
+
+    return Path(os.environ.get("ABLATIONS_CACHE") or platformdirs.user_cache_dir("ablations")).resolve()
