@@ -6,13 +6,13 @@ import dataclasses
 import hashlib
 import json
 import math
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ablations.budget import Budget as Budget  # noqa: PLC0414  a value like the others
 from ablations.declaration import Claim, Declaration, Rule
-from models.spec import Spec, room, sparse, spec_from_dict, stored_size, training_part
+from models.spec import Spec, sparse, spec_from_dict, training_part
 
 if TYPE_CHECKING:
     from ablations.probe import Probe
@@ -79,53 +79,6 @@ class Variant:
         """`reference`, `-lrn`, `-dropout -lrn`, `activation=tanh`."""
         words = [f"-{name}" if level == "off" else f"{name}={level}" for name, level in self.departures]
         return " ".join(words) or "reference"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Budget:
-    """How much a trial may use.  Part of its key: budgets never mix."""
-
-    epochs: int
-    train_examples: int  # images an epoch
-    batch_size: int
-    image_size: int  # pixels a side that the network sees
-    evaluate_on: str = "test"  # or "validation", held out of training, for anything that is chosen
-    max_steps: int | None = None  # optimiser steps at which a trial ends, whatever its epochs; schedules are not told
-    # Training error in percent, without augmentation and dropout, whose first crossing is timed in steps (figure 1).
-    threshold_percent: float | None = None
-    threshold_every: int = 50  # steps between two looks at that error
-    threshold_examples: int = 1000  # training images of a look, the same in all of them
-    stop_at_threshold: bool = False  # nothing else is asked of the trial: it ends there, and is evaluated only then
-    base_size: int = 0  # pixels a side of the stored images that crops are taken from; 0: by Spec.stored_ratio
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimiser steps of one pass; the last batch may be smaller."""
-        return -(-self.train_examples // self.batch_size)
-
-    @property
-    def steps(self) -> int:
-        """Optimiser steps of a whole trial that nothing stops."""
-        return min(self.epochs * self.steps_per_epoch, self.max_steps or sys.maxsize)
-
-    def sized(self, spec: Spec) -> Spec:
-        """`spec` with its crops taken out of images of `base_size`, where there is one."""
-        return replace(spec, stored_ratio=self.base_size / self.image_size) if self.base_size else spec
-
-    def check(self, spec: Spec) -> None:
-        """Raises ValueError when `spec` would let test images choose its rate, or has no room for crops or views."""
-        if room(spec, self.image_size) < 0:
-            border = f" with a border of {spec.crop_pad}" if spec.crop_pad else ""
-            raise ValueError(
-                f"crops of {self.image_size} pixels do not fit into images of "
-                f"{stored_size(spec, self.image_size)}{border}: lower --image-size or raise --base-size"
-            )
-        if spec.schedule == "plateau" and self.evaluate_on != "validation":
-            raise ValueError(
-                "the schedule 'plateau' lowers the rate by the validation error, so it needs --evaluate-on validation"
-            )
-        if spec.views == "ten" and room(spec, self.image_size) <= 0:
-            raise ValueError("ten views need stored images, or a border, larger than the crops: here they are all one")
 
 
 @dataclass(frozen=True, kw_only=True)
