@@ -66,6 +66,14 @@ class Source:
     chance_error_percent: float | None = None  # of always naming the commonest class of the evaluation images
 
 
+def reference(preset: str, source: Source, budget: Budget) -> Spec:
+    """What the variants of a study depart from.  Raises InputError when it cannot be built for these images."""
+    spec = budget.sized(PRESETS[preset].spec)
+    if problem := _unbuildable(spec, source, budget):
+        raise InputError(f"preset {preset}: {problem}.")
+    return spec
+
+
 def make_study(
     *,
     name: str,
@@ -86,9 +94,7 @@ def make_study(
     nothing in this preset.  Raises InputError when a level that was asked for by itself changes nothing,
     when the reference cannot be built at this image size, or when a design does not take these components.
     """
-    spec = budget.sized(PRESETS[preset].spec)
-    if problem := _unbuildable(spec, source, budget):
-        raise InputError(f"preset {preset}: {problem}.")
+    spec = reference(preset, source, budget)
     chosen, no_ops = _effective(spec, preset, words, grids.find(grid))
     design = _designed(grids.find(grid), chosen, no_ops)
     riding = controls(grids.find(grid).controls) if len(design.variants) > 1 else ()

@@ -22,7 +22,7 @@ from ablations.data.catalogue import FOLDER, cache_folder, dataset, note_of
 from ablations.declare import declare
 from ablations.jobs import Job, by_training
 from ablations.names import InputError
-from ablations.plan import Source, make_study
+from ablations.plan import Source, make_study, reference
 from ablations.resources import resources
 from ablations.types import FINAL, Budget, Result, Study, Trial
 from ablations.words import counted
@@ -81,8 +81,8 @@ def make_plan(config: Config, *, command: str) -> Plan:
     """
     assert config.preset and config.epochs and config.seeds  # `resolved` has filled them in
     spec = PRESETS[config.preset].spec
-    native = dataset(config.dataset).native_size
-    image_size = config.image_size or min(spec.image_size, native or spec.image_size)
+    described = dataset(config.dataset)
+    image_size = config.image_size or min(spec.image_size, described.native_size or spec.image_size)
 
     from ablations import store
     from ablations.data.load import load
@@ -101,10 +101,14 @@ def make_plan(config: Config, *, command: str) -> Plan:
         stop_at_threshold=config.stop_at_threshold,
         base_size=size if size != usual else 0,  # the same images have the same keys, whether asked for or not
     )
-    try:
-        budget.check(budget.sized(spec))  # before a million images are decoded
-    except ValueError as error:
-        raise InputError(f"preset {config.preset}: {error}.") from error
+    source = Source(
+        dataset=config.dataset,
+        fingerprint="",
+        num_classes=described.num_classes or 1,
+        channels=described.channels,
+        note=note_of(config.dataset),
+    )
+    reference(config.preset, source, budget)  # refused before a million images are decoded
     data = load(prepare(config.dataset, data_root=config.data_root, size=size, cache=cache_folder()))
     budget = replace(budget, train_examples=_train_examples(config, data))
     study, trials = make_study(
@@ -112,12 +116,11 @@ def make_plan(config: Config, *, command: str) -> Plan:
         grid=config.grid,
         words=words_of(config),
         preset=config.preset,
-        source=Source(
-            dataset=config.dataset,
+        source=replace(
+            source,
             fingerprint=data.fingerprint,
             num_classes=data.num_classes,
             channels=data.channels,
-            note=note_of(config.dataset),
             chance_error_percent=_chance(config, data),
         ),
         seeds=config.seeds,
