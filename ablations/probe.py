@@ -39,8 +39,11 @@ class Probe:
     ) -> None:
         self.network, self.spec, self.seed = network, spec, seed
         self.budget, self.data, self.device = budget, data, device
-        self.training, self.evaluation = split_examples(spec, seed=seed, budget=budget, data=data, device=device)
-        self.index = torch.arange(min(BATCH, self.evaluation.count, self.training.count))
+        training, evaluation = split_examples(spec, seed=seed, budget=budget, data=data, device=device)
+        self.labels = training.labels.cpu()
+        count = min(BATCH, evaluation.count, training.count)
+        self.training, self.evaluation = training.part(count), evaluation.part(count)
+        self.index = torch.arange(count)
 
     def logit_change(self, rewrite: Rewrite) -> float:
         """Relative change of the logits when the trained weights run in the rewritten network.
@@ -148,9 +151,9 @@ class Probe:
     def _path(self, spec: Spec) -> Tensor:
         """The weights after the steps less those before, in one row."""
         network = copy.deepcopy(self.network).eval()
-        index = self.index[:STEP_BATCH]
-        inputs = self.training.augmented(index, self.training.draws(self.seed, 1))
-        labels = self.training.labels[index.to(self.device)]
+        few = self.training.part(STEP_BATCH)
+        inputs = few.augmented(self.index[: few.count], few.draws(self.seed, 1))
+        labels = few.labels
         optimizer, rate = optimizer_of(network, spec), Rate(spec)
         for step in range(STEPS):
             set_learning_rates(optimizer, rate.at(step / STEPS), done=step / STEPS)
@@ -162,8 +165,8 @@ class Probe:
 
     def label_change(self, rewrite: Rewrite) -> float:
         """Share of the training labels that the rewrite makes different."""
-        labels = self.training.labels.cpu()
-        return float((shuffle_labels(labels, rewrite(self.spec), self.seed) != labels).float().mean())
+        shuffled = shuffle_labels(self.labels, rewrite(self.spec), self.seed)
+        return float((shuffled != self.labels).float().mean())
 
     @torch.inference_mode()
     def _logits(self, network: Network) -> Tensor:

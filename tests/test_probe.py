@@ -40,6 +40,14 @@ def test_every_activity_can_be_measured_in_a_preset(preset: str, blobs: Path, ca
         assert math.isfinite(activity) and activity >= 0, name
 
 
+def test_activities_are_measured_on_images_of_every_class(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A folder's images lie class by class: the first of them are of one class.
+    monkeypatch.setattr("ablations.probe.BATCH", 12)
+    probe = probe_of(SMALL, data)
+    for part in (probe.training, probe.evaluation, probe.training.part(3)):
+        assert torch.bincount(part.labels, minlength=3).tolist() == [part.count // 3] * 3
+
+
 def test_a_rewrite_that_changes_the_size_of_a_map_is_measured_on_untrained_networks(data: Data) -> None:
     # 3/2 windows of 16 pixels give 7, 2/2 windows 8: the trained fc6 does not fit.
     blocks = tuple(replace(block, pool=Pool(size=3, stride=2) if block.pool else None) for block in SMALL.blocks)
