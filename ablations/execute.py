@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from ablations.allocator import keep_freed_memory
 from ablations.jobs import Job
 from ablations.trial import Context, run_job
 from ablations.types import Result, Trial
@@ -29,6 +30,7 @@ class Executor(Protocol):
 
 def serial(jobs: Sequence[Job], context: Context, watch: Watch) -> None:
     """One job after another, in this process: no ray needed."""
+    keep_freed_memory()
     for job in jobs:
         for result in run_job(job, context, report=watch.epoch):
             watch.result(result)

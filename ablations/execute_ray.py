@@ -34,6 +34,7 @@ for _name, _value in {
 import ray
 from ray import tune
 
+from ablations.allocator import ENVIRONMENT
 from ablations.execute import Watch
 from ablations.jobs import Job, by_training
 from ablations.names import InputError
@@ -132,7 +133,8 @@ def _cluster(address: str | None) -> Iterator[None]:
     """A Ray of our own, without a dashboard and with a temporary folder that goes with it, or the one at `address`."""
     temporary = None
     if address:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        environment = {"env_vars": dict(ENVIRONMENT)}
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
     else:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # it listens on this machine only
         # Ray never cleans its own folder, and its socket paths must be short.
@@ -142,7 +144,7 @@ def _cluster(address: str | None) -> Iterator[None]:
             log_to_driver=False,
             logging_level=logging.ERROR,
             _temp_dir=temporary,
-            runtime_env=_paths(),
+            runtime_env={"env_vars": {**ENVIRONMENT, **_paths()}},
         )
     try:
         yield
@@ -152,9 +154,9 @@ def _cluster(address: str | None) -> Iterator[None]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _paths() -> dict[str, Any]:
+def _paths() -> dict[str, str]:
     """Workers import what this process can: also when it was started from the repository's folder."""
-    return {"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 @contextlib.contextmanager

@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import ray
 
 from ablations import registry
+from ablations.allocator import ENVIRONMENT
 from ablations.execute import serial
-from ablations.execute_ray import RayExecutor
+from ablations.execute_ray import RayExecutor, _cluster
 from ablations.jobs import by_training
 from ablations.run import main
 from ablations.store import read, read_results
@@ -136,3 +138,10 @@ def test_a_tuned_race_runs_through_ray(
     assert study.tuning is not None
     assert [len(arm.attempts) for arm in study.tuning.arms] == [3, 3]
     assert {result.status for result in results} == {"done"}
+
+
+def test_a_worker_starts_with_the_settings_of_the_allocator() -> None:
+    # glibc reads them when a process starts: setting them in a running worker would do nothing.
+    with _cluster(None):
+        found = ray.get(ray.remote(lambda: Path("/proc/self/environ").read_text()).remote())
+    assert {f"{name}={value}" for name, value in ENVIRONMENT.items()} <= set(found.split("\0"))
