@@ -19,9 +19,14 @@ from ablations.optimizers import optimizer_of
 from ablations.registry import derive
 from ablations.train import WATCHED, batches, split_examples, start
 from ablations.types import Budget, Trial, Variant
+from models.layout import layout, macs
 from models.spec import Spec
 
 WARM_UP, TIMED = 1, 3  # steps
+# Multiply-accumulates of a timed forward pass on a CPU, whose time grows with the batch: 36 images of
+# `cifar` take a quarter of a whole batch's time, and all variants of a study are timed before it starts.
+ENOUGH = 2e9
+FEWEST = 16  # images of a timed batch
 
 
 class Pace(NamedTuple):
@@ -80,7 +85,8 @@ def seconds_a_trial(
 
 
 def _time(spec: Spec, budget: Budget, data: Data, device: torch.device) -> Pace:
-    few = min(budget.train_examples, (WARM_UP + TIMED) * budget.batch_size)
+    size = _timed_batch(spec, budget, data, device)
+    few = min(budget.train_examples, (WARM_UP + TIMED) * size)
     training, evaluation = split_examples(
         spec, seed=0, budget=replace(budget, train_examples=few), data=data, device=device
     )
@@ -88,7 +94,7 @@ def _time(spec: Spec, budget: Budget, data: Data, device: torch.device) -> Pace:
     optimizer = optimizer_of(network, spec)
     seconds = []
     began = time.perf_counter()
-    for images, labels in batches(training, 0, 1, budget.batch_size):
+    for images, labels in batches(training, 0, 1, size):
         network.train()
         optimizer.zero_grad(set_to_none=True)
         loss = F.cross_entropy(network(images), labels)
@@ -97,11 +103,20 @@ def _time(spec: Spec, budget: Budget, data: Data, device: torch.device) -> Pace:
         float(loss.detach())  # waits for the device
         seconds.append(time.perf_counter() - began)
         began = time.perf_counter()
-    step = min(seconds[WARM_UP:] or seconds)  # the fastest: the machine may be busy with other things
+    # The fastest: the machine may be busy with other things.
+    step = min(seconds[WARM_UP:] or seconds) * min(budget.batch_size, budget.train_examples) / min(size, few)
+    evaluated = min(BATCH, evaluation.count, TIMED * size)
     began = time.perf_counter()
-    evaluate(network, replace(evaluation, spec=replace(spec, views=WATCHED)), limit=BATCH)
-    image = (time.perf_counter() - began) / min(BATCH, evaluation.count)
+    evaluate(network, replace(evaluation, spec=replace(spec, views=WATCHED)), limit=evaluated)
+    image = (time.perf_counter() - began) / evaluated
     return Pace(step=step, image=image, images=evaluation.count)
+
+
+def _timed_batch(spec: Spec, budget: Budget, data: Data, device: torch.device) -> int:
+    if device.type != "cpu":
+        return budget.batch_size
+    layers = layout(spec, num_classes=data.num_classes, image_size=budget.image_size, channels=data.channels)
+    return min(budget.batch_size, max(FEWEST, round(ENOUGH / macs(layers))))
 
 
 def seconds(budget: Budget, pace: Pace, *, views: int) -> Seconds:
