@@ -10,6 +10,7 @@ import torch
 
 from ablations.data.load import Data, image_bytes, memory_bytes, placed
 from ablations.estimate import Seconds, seconds_a_trial, seconds_of
+from ablations.evaluate import MOST_PROBABILITIES
 from ablations.jobs import Job, by_training
 from ablations.tune import Search, arms
 from ablations.types import Budget, Study, Trial, Variant
@@ -63,6 +64,8 @@ def announce(
     room = memory_bytes(memory_budget, device, share=gpus)
     if place := _place(data, device, room, asked=memory_budget is not None):
         print(f"memory    {place}")
+    if large := _too_many_predictions(study, data):
+        print(large)
     if not full:
         _print_skipped(study)
     if by_grid:
@@ -97,6 +100,17 @@ def announce(
         flush=True,
     )
     return expected
+
+
+def _too_many_predictions(study: Study, data: Data) -> str:
+    """What is said where no trial can keep what it predicts, as ensembles are made of it."""
+    evaluated = len(data.test.labels) if study.budget.evaluate_on == "test" else len(data.train.labels) // 10
+    numbers = evaluated * data.num_classes
+    return (
+        f"predicts  {numbers:,} probabilities a trial, more than the {MOST_PROBABILITIES:,} that are kept: no ensembles"
+        if numbers > MOST_PROBABILITIES
+        else ""
+    )
 
 
 def _threshold(budget: Budget) -> str:

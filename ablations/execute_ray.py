@@ -38,12 +38,13 @@ from ablations.allocator import ENVIRONMENT
 from ablations.execute import Watch
 from ablations.jobs import Job, by_training
 from ablations.names import InputError
+from ablations.predictions import predictions_path, write_predictions
 from ablations.store import read_result, trial_path, write_result
 from ablations.trial import Context, run_job
-from ablations.types import ERROR, FINAL, Result, Trial
+from ablations.types import DONE, ERROR, FINAL, Result, Trial
 
 
-def _run(config: dict[str, Any], *, jobs: Sequence[Job], context: Context) -> None:
+def _run(config: dict[str, Any], *, jobs: Sequence[Job], context: Context, home: str) -> None:
     """What a worker does, job after job: a fresh process for each would import torch each time.
 
     Plain values travel: a worker's registry, unlike ours, is empty until the trial fills it.
@@ -53,7 +54,14 @@ def _run(config: dict[str, Any], *, jobs: Sequence[Job], context: Context) -> No
         tune.report({"key": trial.key, "row": dict(row)})
 
     for result in run_job(jobs[config["job"]], context, report=report):
+        kept = predictions_path(context.folder, result.trial.key)
+        if _node() != home and result.status == DONE and kept.exists():  # on another machine than the driver's
+            tune.report({"key": result.trial.key, "predictions": kept.read_bytes()})
         tune.report({"record": result.to_dict()})
+
+
+def _node() -> str:
+    return str(ray.get_runtime_context().get_node_id())
 
 
 class _Deliver(tune.Callback):
@@ -64,15 +72,19 @@ class _Deliver(tune.Callback):
         self.missing = {trial.key: trial for job in jobs for trial in job}
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
-        if "record" not in result:
+        if "row" in result:
             self.watch.epoch(self.missing[result["key"]], result["row"])
-            return
-        finished = Result.from_dict(result["record"])
-        del self.missing[finished.trial.key]
+        elif "predictions" in result:
+            write_predictions(self.context.folder, result["key"], result["predictions"])
+        else:
+            self._finished(Result.from_dict(result["record"]))
+
+    def _finished(self, result: Result) -> None:
+        del self.missing[result.trial.key]
         # On several machines the worker's folder may not be ours; the result travelled, so we write it.
-        if read_result(trial_path(self.context.folder, finished.trial.key))[0] is None:
-            write_result(self.context.folder, finished)
-        self.watch.result(finished)
+        if read_result(trial_path(self.context.folder, result.trial.key))[0] != result:
+            write_result(self.context.folder, result)
+        self.watch.result(result)
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         reason = str(trial.get_pickled_error() or "its process died").strip().splitlines()[-1]
@@ -105,7 +117,7 @@ class RayExecutor:
         resources = {"cpu": self.cpus_per_trial, "gpu": self.gpus_per_trial}
         with _cluster(self.address), _scratch(context.folder) as scratch:
             self._check_room()
-            runner = tune.with_parameters(_run, jobs=jobs, context=context)
+            runner = tune.with_parameters(_run, jobs=jobs, context=context, home=_node())
             tuner = tune.Tuner(
                 tune.with_resources(runner, resources),
                 param_space={"job": tune.grid_search(list(range(len(jobs))))},

@@ -259,7 +259,8 @@ def _tune(config: Config, plan: Plan, search: tune.Search, seconds: float) -> tu
     ) as progress:
         while search.missing:
             asked = search.missing
-            _executor(config, plan)(by_training(asked), _context(config, plan, folder), progress)
+            context = replace(_context(config, plan, folder), predictions=False)  # nobody asks for them
+            _executor(config, plan)(by_training(asked), context, progress)
             plan = _after_tuning(config, plan)
             assert plan.search
             search = plan.search

@@ -5,13 +5,14 @@ The records are the truth: what is run is decided by them, and every view is mad
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ablations.names import InputError
 from ablations.types import Result, Study
@@ -20,17 +21,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def write_json(path: Path, record: Mapping[str, Any]) -> None:
-    """Writes `record` so that a reader sees the old file or the whole new one, never a part.
+@contextlib.contextmanager
+def replaced(path: Path) -> Iterator[BinaryIO]:
+    """A file to write what shall stand at `path`: a reader sees the old one or the whole new one, never a part.
 
     A temporary name in the same folder, flushed to the disk, then renamed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w") as file:
-            json.dump(_strict(record), file, indent=1, allow_nan=False)
-            file.write("\n")
+        with os.fdopen(handle, "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
@@ -38,6 +39,12 @@ def write_json(path: Path, record: Mapping[str, Any]) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def write_json(path: Path, record: Mapping[str, Any]) -> None:
+    """Writes `record` as strict JSON, whole or not at all."""
+    with replaced(path) as file:
+        file.write(json.dumps(_strict(record), indent=1, allow_nan=False).encode() + b"\n")
 
 
 def _strict(value: Any) -> Any:

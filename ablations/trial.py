@@ -19,8 +19,9 @@ import torch
 from ablations.bits import pack
 from ablations.data.load import Data, load, memory_bytes, placed
 from ablations.data.prepare import prepare
-from ablations.evaluate import Row
+from ablations.evaluate import Evaluation, Row
 from ablations.jobs import Job, by_training
+from ablations.predictions import Predictions, packed, predictions_path, write_predictions
 from ablations.probe import Probe
 from ablations.provenance import provenance
 from ablations.registry import components
@@ -46,6 +47,7 @@ class Context:
     gpus: float  # of a GPU that a trial holds; 0 trains on the CPU
     memory_budget: float | None = None  # GiB of a GPU that the images of a trial may take; None: half of its share
     command: str  # for the provenance
+    predictions: bool = True  # whether a trial keeps them beside its record
     declared: str = ""  # digest of the claims and the rule that were in force, for the provenance
 
 
@@ -75,7 +77,9 @@ def _run_group(group: Job, context: Context, report: Callable[[Trial, Row], None
     origin, began = _origin(context, device), time.perf_counter()
     trained = _caught(functools.partial(_train, first, context, device, functools.partial(report, first)))
     for trial in group:
-        outcome = trained if isinstance(trained, dict) else _caught(functools.partial(_evaluated, trial, trained))
+        outcome = (
+            trained if isinstance(trained, dict) else _caught(functools.partial(_evaluated, trial, trained, context))
+        )
         result = Result(
             trial=trial,
             seconds=time.perf_counter() - began,
@@ -113,7 +117,7 @@ def _train(trial: Trial, context: Context, device: torch.device, report: Callabl
     return train(trial.spec, seed=trial.seed, budget=trial.budget, data=data, device=device, report=report)
 
 
-def _evaluated(trial: Trial, trained: Trained) -> dict[str, Any]:
+def _evaluated(trial: Trial, trained: Trained, context: Context) -> dict[str, Any]:
     data = trained.training.data
     metrics, evaluation = evaluate_as(trial.spec, trained, trial.budget.evaluate_on)
     layers = layout(
@@ -127,8 +131,24 @@ def _evaluated(trial: Trial, trained: Trained) -> dict[str, Any]:
         "looks": trained.looks,
         "outcomes": pack(evaluation.outcomes),
         "activity": activity,
-        "error": "\n".join(problems),
+        "error": "\n".join([*problems, *_keep(trial, evaluation, context)]),
     }
+
+
+def _keep(trial: Trial, evaluation: Evaluation, context: Context) -> list[str]:
+    """The evaluation's predictions on disk, or a sentence that says why not: the trial is not lost by it."""
+    if not context.predictions:
+        return []
+    path = predictions_path(context.folder, trial.key)
+    try:
+        if evaluation.probabilities is None:  # too many, as the plan said
+            path.unlink(missing_ok=True)
+        else:
+            kept = Predictions(probabilities=evaluation.probabilities.numpy(), labels=evaluation.labels.numpy())
+            write_predictions(context.folder, trial.key, packed(kept))
+    except OSError as error:
+        return [f"predictions were not kept: {error.strerror or error}"]
+    return []
 
 
 def open_data(trial: Trial, context: Context, device: torch.device) -> Data:
