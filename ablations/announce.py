@@ -10,8 +10,8 @@ import torch
 
 from ablations.data.load import Data, image_bytes, memory_bytes, placed
 from ablations.estimate import Seconds, seconds_a_trial, seconds_of
-from ablations.evaluate import MOST_PROBABILITIES
 from ablations.jobs import Job, by_training
+from ablations.predictions import MOST_PROBABILITIES
 from ablations.tune import Search, arms
 from ablations.types import Budget, Study, Trial, Variant
 from ablations.words import counted, duration

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ablations.data.augment import views
+from ablations.predictions import MOST_PROBABILITIES
 
 if TYPE_CHECKING:
     from ablations.train import Examples
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 Row = dict[str, float]
 
 BATCH = 500  # images, each in one view at a time: ten views take ten times as long and no more memory
-MOST_PROBABILITIES = 20_000_000  # numbers, N x K, that a trial keeps: 40 MB as float16
 
 
 @dataclass(frozen=True, kw_only=True)

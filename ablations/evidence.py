@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite, nan
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,7 @@ class Evidence:
     study: Study
     results: Sequence[Result]
     problems: Sequence[str] = ()
+    folder: Path | None = None  # of the study, where trials may have kept their predictions
     _by_seed: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property

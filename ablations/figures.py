@@ -83,10 +83,13 @@ def effect_forest(effects: Sequence[Effect], differences: pd.DataFrame, controls
 
 
 @styled
-def learning_curves(curves: pd.DataFrame, reference: str, variants: Sequence[str], what: str) -> Figure:
+def learning_curves(
+    curves: pd.DataFrame, reference: str, variants: Sequence[str], what: str, along: str = "epoch"
+) -> Figure:
     """Small multiples: each variant's mean over seeds by epoch on top of the reference's.
 
     `curves` has the columns variant, seed, epoch, error.  Bands run from the lowest to the highest seed.
+    `along` names what the column epoch counts.
     """
     variants = list(variants) or [reference]
     count = -(-len(variants) // 2)
@@ -105,7 +108,7 @@ def learning_curves(curves: pd.DataFrame, reference: str, variants: Sequence[str
         panels[-3].tick_params(labelbottom=True)  # the panel above the empty one is a last one too
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=2, frameon=False)
-    figure.supxlabel("epoch", fontsize=9)
+    figure.supxlabel(along, fontsize=9)
     figure.supylabel(what, fontsize=9)
     return figure
 

@@ -17,6 +17,8 @@ import numpy as np
 
 from ablations.store import replaced
 
+MOST_PROBABILITIES = 20_000_000  # numbers, N x K, that a trial keeps: 40 MB as float16
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 

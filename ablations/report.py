@@ -27,13 +27,16 @@ TEMPLATES = Path(__file__).parent / "templates"
 NO_VERDICTS = "This report makes no verdicts: it shows estimates and how uncertain they are."
 
 
-def build(study: Study, results: Sequence[Result], problems: Sequence[str]) -> Report:
-    """The whole report as plain text, tables and SVG; `problems` are sentences on records that cannot be read."""
+def build(study: Study, results: Sequence[Result], problems: Sequence[str], *, folder: Path | None = None) -> Report:
+    """The whole report as plain text, tables and SVG; `problems` are sentences on records that cannot be read.
+
+    `folder` is the study's, in which trials may have kept their predictions.
+    """
     from ablations.evidence import Evidence
-    from ablations.sections import background, comparisons, outcomes, speed, tuning
+    from ablations.sections import background, comparisons, ensembles, outcomes, speed, tuning
     from ablations.sections.document import Report
 
-    evidence = Evidence(study=study, results=results, problems=problems)
+    evidence = Evidence(study=study, results=results, problems=problems, folder=folder)
     compares = len(study.variants) > 1
     before = (background.components,) if compares else ()
     findings: tuple[Callable[[Evidence], Section | None], ...] = (speed.section, tuning.section)
@@ -43,7 +46,7 @@ def build(study: Study, results: Sequence[Result], problems: Sequence[str]) -> R
     elif compares:
         findings += (comparisons.effects, comparisons.controls, comparisons.interactions)
     curves = () if study.budget.stop_at_threshold else (outcomes.curves,)
-    descriptions = (*curves, outcomes.errors, background.activity, outcomes.cost)
+    descriptions = (*curves, outcomes.errors, ensembles.section, background.activity, outcomes.cost)
     after = (background.failures, background.origin, background.trials)
     made = [make(evidence) for make in (*before, *findings, *descriptions, *after)]
     return Report(
@@ -111,7 +114,7 @@ def render(study: str, results: Path, reports: Path) -> tuple[Path, Path]:
     folder = _find(study, results)
     from ablations import store
 
-    return write(build(*store.read(folder)), reports / folder.resolve().name)
+    return write(build(*store.read(folder), folder=folder), reports / folder.resolve().name)
 
 
 def _arguments(study: str, /, results: str = "results", reports: str = "reports") -> tuple[str, str, str]:

@@ -315,7 +315,7 @@ def _finish(config: Config, study: Study, folder: Path, mirror: Guarded | None) 
 
     _, results, problems = store.read(folder)
     store.write_table(folder, study, results)
-    html, markdown = report.write(report.build(study, results, problems), config.reports / study.name)
+    html, markdown = report.write(report.build(study, results, problems, folder=folder), config.reports / study.name)
     if mirror:
         mirror.report(config.reports / study.name)
     print(f"\n{report.terminal_lines(study, results)}\n")
