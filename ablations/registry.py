@@ -6,6 +6,7 @@ processes inherit.  Standard library only: planning a study imports no torch.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import sys
@@ -79,20 +80,30 @@ def conflict(spec: Spec, first: tuple[str, str], second: tuple[str, str]) -> str
     if first[0] == second[0]:
         return f"two levels of {first[0]}"
     one, two = (Variant(departures=(departure,)) for departure in (first, second))
+    changed = {alone: derive(spec, alone) for alone in (one, two)}
+    forms = {alone: canonical(derived) for alone, derived in changed.items()}
     for alone in (one, two):
-        if not changes(spec, alone):
+        if forms[alone] == canonical(spec):
             return f"{alone.label} changes nothing here"
-    shared = ", ".join(sorted(_touched(spec, one) & _touched(spec, two)))
-    if derive(derive(spec, one), two) != derive(derive(spec, two), one):
-        return f"{one.label} and {two.label} both rewrite {shared}"
+    there, back = canonical(derive(changed[one], two)), canonical(derive(changed[two], one))
+    shared = functools.partial(_shared, spec, changed[one], changed[two])
+    if there != back:
+        why = f"both rewrite {shared()}" if shared() else "depend on their order: one reads what the other rewrites"
+        return f"{one.label} and {two.label} {why}"
     for idle, other in ((two, one), (one, two)):
-        if not changes(derive(spec, other), idle):
-            return f"{idle.label} changes nothing beside {other.label}" + (f": both rewrite {shared}" if shared else "")
+        if there == forms[other]:
+            detail = f": both rewrite {shared()}" if shared() else ""
+            return f"{idle.label} changes nothing beside {other.label}{detail}"
     return None
 
 
-def _touched(spec: Spec, variant: Variant) -> set[str]:
-    before, after = leaves(spec), leaves(derive(spec, variant))
+def _shared(spec: Spec, one: Spec, two: Spec) -> str:
+    """The fields in which both `one` and `two` differ from `spec`."""
+    return ", ".join(sorted(_touched(spec, one) & _touched(spec, two)))
+
+
+def _touched(spec: Spec, changed: Spec) -> set[str]:
+    before, after = leaves(spec), leaves(changed)
     return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
 
 

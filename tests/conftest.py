@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ablations.data.load import Data, load
@@ -16,6 +17,9 @@ from ablations.trial import Context
 from ablations.types import Budget, Result, Study, Trial
 
 CLASSES = ("blue", "green", "red")
+
+# The networks of the tests are small: a second thread spins more than it helps, many times so on a busy machine.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -94,28 +94,6 @@ def test_a_level_builds_and_learns_on_a_small_network(name: str, level: str) -> 
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize(("one", "two"), list(itertools.combinations(FIRST_LEVELS, 2)))
-def test_two_components_commute_or_conflict_over_fields_that_both_touch(
-    one: tuple[str, str], two: tuple[str, str], preset: str
-) -> None:
-    spec = PRESETS[preset].spec
-    (first, first_level), (second, second_level) = one, two
-    there = COMPONENTS[second].levels[second_level](COMPONENTS[first].levels[first_level](spec))
-    back = COMPONENTS[first].levels[first_level](COMPONENTS[second].levels[second_level](spec))
-    reason = conflict(spec, one, two)
-    assert conflict(spec, two, one) is None if reason is None else conflict(spec, two, one) is not None
-    if not all(changes(spec, Variant(departures=(departure,))) for departure in (one, two)):
-        return  # a plan refuses a toggle that changes nothing in this preset
-    if touched(spec, one).isdisjoint(touched(spec, two)):
-        assert reason is None and there == back
-    if reason is None:
-        assert there == back and there not in (departed(spec, one), departed(spec, two))
-    else:
-        assert touched(spec, one) & touched(spec, two)
-        assert all(path in reason for path in touched(spec, one) & touched(spec, two))
-
-
-@pytest.mark.parametrize("preset", PRESETS)
 def test_the_headline_components_can_all_be_combined(preset: str) -> None:
     from ablations.grids import HEADLINE
 

@@ -140,6 +140,12 @@ def test_a_departure_that_does_all_that_another_does_conflicts_with_it(monkeypat
     )
 
 
+def test_a_departure_that_reads_what_another_rewrites_conflicts_with_it() -> None:
+    assert conflict(CIFAR, ("batch_norm", "without_lrn"), ("lrn", "original_code")) == (
+        "batch_norm=without_lrn and lrn=original_code depend on their order: one reads what the other rewrites"
+    )
+
+
 def test_departures_whose_order_matters_conflict(monkeypatch: pytest.MonkeyPatch) -> None:
     twice = made("twice", lambda spec: replace(spec, learning_rate=2 * spec.learning_rate), monkeypatch)
     more = made("more", lambda spec: replace(spec, learning_rate=1 + spec.learning_rate), monkeypatch)

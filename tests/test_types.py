@@ -178,13 +178,6 @@ def test_a_key_is_twelve_hex_digits_and_the_same_in_every_process() -> None:
         assert ran.stdout.strip() == TRIAL.key
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_a_trial_and_its_key_survive_json(preset: str) -> None:
-    trial = replace(TRIAL, preset=preset, spec=PRESETS[preset].spec)
-    back = Trial.from_dict(through_json(trial.to_dict()))
-    assert back == trial and back.key == trial.key
-
-
 def test_a_study_survives_json_and_carries_the_schema() -> None:
     record = through_json(study().to_dict())
     assert record["schema"] == SCHEMA
