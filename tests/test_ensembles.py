@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from ablations.ensembles import MOST, Array, ensembles, subsets
 from ablations.evidence import Evidence
@@ -16,6 +17,7 @@ from ablations.report import render
 from ablations.run import main
 from ablations.sections import ensembles as reporting
 from ablations.sections.document import Section, Table, number, signed
+from ablations.statistics import both_samplings
 from ablations.store import read, write_result, write_study
 from tests import synthetic
 
@@ -60,6 +62,27 @@ def test_of_all_networks_the_interval_is_that_of_the_mean_over_images() -> None:
     half = 1.96 * difference.std(ddof=1) / 20
     assert not whole.new_seeds
     assert (whole.low, whole.high) == pytest.approx((difference.mean() - half, difference.mean() + half), rel=0.01)
+
+
+def test_over_networks_the_interval_is_that_of_pseudovalues_by_hand() -> None:
+    probabilities, labels = drawn(np.random.default_rng(5), seeds=3, images=300)
+
+    def wrong(*subset: int) -> Array:
+        mean = np.mean([probabilities[seed].astype(float) for seed in subset], axis=0)
+        return np.where(mean.argmax(axis=1) != labels, 100.0, 0.0)
+
+    gain = (wrong(0, 1) + wrong(0, 2) + wrong(1, 2)) / 3 - (wrong(0) + wrong(1) + wrong(2)) / 3
+    left = [wrong(one, two) - (wrong(one) + wrong(two)) / 2 for one, two in ((1, 2), (0, 2), (0, 1))]
+    pseudovalues = np.array([3 * gain - 2 * one for one in left])
+    # Of the means over images their variance is the jackknife's, (S - 1) / S times the sum of squares.
+    means = np.array([one.mean() for one in left])
+    jackknife = 2 / 3 * float(((means - means.mean()) ** 2).sum())
+    assert pseudovalues.mean(axis=1).var(ddof=1) / 3 == pytest.approx(jackknife)
+    error, df = both_samplings(pseudovalues)
+    half = error * float(stats.t.ppf(0.975, df))
+    found = ensembles(probabilities, labels)[0]
+    assert found.new_seeds
+    assert (found.low, found.high) == pytest.approx((gain.mean() - half, gain.mean() + half))
 
 
 def test_equal_networks_gain_nothing() -> None:

@@ -150,6 +150,11 @@ def test_trials_that_differ_in_evaluation_alone_are_one_job(plan: Planner) -> No
     assert len({trial.key for job in jobs for trial in job}) == len(trials)
 
 
+def test_the_presets_whose_published_errors_are_of_ten_views_have_them() -> None:
+    authors = {"paper", "original_code", "one_gpu_half", "one_tower_2014", "cuda_convnet_13pct", "cuda_convnet_11pct"}
+    assert {name for name, preset in PRESETS.items() if preset.spec.views == "ten"} == authors
+
+
 def test_ten_views_without_room_for_them_are_refused(plan: Planner, budget: Budget) -> None:
     with pytest.raises(ValueError, match="changes nothing in preset cuda_convnet_18pct, and no level of ten_view does"):
         plan(preset="cuda_convnet_18pct", words=["ten_view"])
