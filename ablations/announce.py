@@ -57,8 +57,8 @@ def announce(
     )
     at_most = "at most " if budget.stop_at_threshold else ""
     print(
-        f"trial     {study.preset} at {budget.image_size} px, {at_most}{budget.epochs} epochs of "
-        f"{budget.train_examples:,} images in batches of {budget.batch_size}{_threshold(budget)}"
+        f"trial     {study.preset} at {budget.image_size} px{_out_of(budget, data)}, {at_most}{budget.epochs} epochs "
+        f"of {budget.train_examples:,} images in batches of {budget.batch_size}{_threshold(budget)}"
     )
     device = torch.device("cuda" if gpus else "cpu")
     room = memory_bytes(memory_budget, device, share=gpus)
@@ -139,6 +139,10 @@ def _print_skipped(study: Study) -> None:
         print(f"left out  {', '.join(labels)}: {reason}")
     if len(reasons) > REASONS:
         print(f"left out  for {len(reasons) - REASONS} more reasons, which --dry-run lists")
+
+
+def _out_of(budget: Budget, data: Data) -> str:
+    return f" out of {data.size}" if data.size != budget.image_size else ""
 
 
 def _place(data: Data, device: torch.device, room: float, *, asked: bool) -> str:

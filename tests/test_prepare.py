@@ -101,7 +101,10 @@ def test_a_decode_that_was_killed_goes_on_and_gives_the_same_bytes(
     assert contents(resumed) == contents(unbroken)
 
 
-def test_mending_an_image_costs_nothing_of_what_was_decoded_before_it(tmp_path: Path, read_files: list[str]) -> None:
+@pytest.mark.parametrize("mended", [True, False])
+def test_mending_or_removing_an_image_costs_nothing_of_what_was_decoded_before_it(
+    mended: bool, tmp_path: Path, read_files: list[str]
+) -> None:
     path, cache = write_folder(tmp_path / "images"), tmp_path / "cache"
     broken = path / "train" / "dog" / "3.PNG"
     good = broken.read_bytes()
@@ -109,11 +112,14 @@ def test_mending_an_image_costs_nothing_of_what_was_decoded_before_it(tmp_path: 
     with pytest.raises(ValueError, match=r"The image .*dog/3\.PNG cannot be read"):
         prepared(path, cache)
     assert [entry.name for entry in cache.iterdir() if entry.is_dir() and not entry.name.startswith(".")] == []
-    broken.write_bytes(good)
+    if mended:
+        broken.write_bytes(good)
+    else:
+        broken.unlink()
     read_files.clear()
     resumed = prepared(path, cache)
-    assert read_files[:2] == ["train/dog/3.PNG", "train/dog/4.jpeg"]
-    assert len(read_files) == 12
+    assert read_files[0] == ("train/dog/3.PNG" if mended else "train/dog/4.jpeg")
+    assert len(read_files) == (12 if mended else 11)
     assert contents(resumed) == contents(prepared(path, tmp_path / "other cache"))
 
 

@@ -130,6 +130,16 @@ def test_a_memory_budget_that_does_nothing_says_so(on_blobs: list[str], capsys: 
     assert "--memory-budget has no effect without a GPU" in capsys.readouterr().out
 
 
+def test_data_larger_than_the_memory_are_announced(
+    on_blobs: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sysconf", lambda name: 1)
+    assert main(["--dry-run", "--grid", "reference", "--base-size", "20", *on_blobs]) == 0
+    printed = capsys.readouterr().out
+    assert "cifar_small at 16 px out of 20, " in printed
+    assert "of images at 20 px are read from disk through a memory map, more than the" in printed
+
+
 def test_a_dry_run_prints_the_plan_and_trains_nothing(
     on_blobs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

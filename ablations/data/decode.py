@@ -127,7 +127,9 @@ def _read(path: str, mode: str) -> Image.Image:
             return image.convert(mode)
     # Pillow's plugins let SyntaxError and ValueError through on broken files.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"The image {path} cannot be read: {error}.") from error
+        raise InputError(
+            f"The image {path} cannot be read: {error}; mend or remove it, and the same command goes on."
+        ) from error
 
 
 def fit(image: Image.Image, size: int) -> Image.Image:
