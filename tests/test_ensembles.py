@@ -118,6 +118,10 @@ def section_of(folder: Path) -> Section | None:
     return reporting.section(Evidence(study=study, results=results, problems=problems, folder=folder))
 
 
+def tables_of(section: Section) -> list[Table]:
+    return [block for block in section.blocks if isinstance(block, Table)]
+
+
 def words_of(section: Section | None) -> str:
     assert section is not None
     return " ".join(block for block in section.blocks if isinstance(block, str))
@@ -143,17 +147,18 @@ def test_the_report_holds_every_size_of_every_variant_and_says_that_nothing_was_
     study, _, _ = read(folder)
     section = section_of(folder)
     assert section is not None and "No training was added" in words_of(section)
-    (table,) = (block for block in section.blocks if isinstance(block, Table))
-    assert [row[:3] for row in table.rows] == [
-        (variant.label, size, ensembles) for variant in study.variants for size, ensembles in (("2", "3"), ("3", "1"))
-    ]
+    whole, smaller = tables_of(section)
+    labels = [variant.label for variant in study.variants]
+    assert [row[:2] for row in whole.rows] == [(label, "3") for label in labels]
+    assert [row[:3] for row in smaller.rows] == [(label, "2", "3") for label in labels]
     assert not study.variants[0].departures and len(study.variants) == 4
     reference = [one for key in study.keys[::4] if (one := read_predictions(folder, key))]
-    whole = ensembles([one.probabilities for one in reference], reference[0].labels)[-1]
-    assert table.rows[1][3:6] == (number(whole.error), number(whole.single), signed(whole.gain))
+    two, all_three = ensembles([one.probabilities for one in reference], reference[0].labels)
+    assert whole.rows[0][2:5] == (number(all_three.single), number(all_three.error), signed(all_three.gain))
+    assert smaller.rows[0][3:5] == (number(two.error), signed(two.gain))
     html, markdown = render(str(folder), tmp_path, tmp_path / "reports")
     for text in (html.read_text(), markdown.read_text()):
-        assert f"All 3 networks of the reference, averaged, have {number(whole.error)}% test error" in text
+        assert f"All 3 networks of the reference, averaged, have {number(all_three.error)}% test error" in text
     assert (tmp_path / "reports" / "made_up" / "figures" / "ensembles.svg").exists()
 
 
@@ -165,12 +170,9 @@ def test_predictions_that_are_missing_are_said_to_be_and_nothing_fails(folder: P
     section = section_of(folder)
     assert "The predictions of 2 of 12 finished trials are not here." in words_of(section)
     assert section is not None
-    (table,) = (block for block in section.blocks if isinstance(block, Table))
-    assert [row[:3] for row in table.rows[:3]] == [
-        ("reference", "2", "1"),
-        ("-lrn", "2", "1"),
-        ("placebo=salted", "2", "3"),
-    ]
+    whole, smaller = tables_of(section)
+    assert [row[1] for row in whole.rows] == ["2", "2", "3", "3"]
+    assert [row[0] for row in smaller.rows] == ["placebo=salted", "sabotage=half"]
     for path in lost[1:]:
         path.unlink()
     assert "The predictions of 12 of 12 finished trials are not here." in words_of(section_of(folder))
@@ -208,10 +210,10 @@ def test_a_study_averages_its_own_seeds_and_single_errors_are_those_of_its_recor
     assert main([*words, "--results", str(tmp_path), "--reports", str(tmp_path / "reports")]) == 0
     section = section_of(tmp_path / "s")
     assert section is not None and "are not here" not in words_of(section)
-    (table,) = (block for block in section.blocks if isinstance(block, Table))
+    table = tables_of(section)[0]
     _, results, _ = read(tmp_path / "s")
     for row in table.rows:
         errors = [
             result.metrics["test_top1_error_percent"] for result in results if result.trial.variant.label == row[0]
         ]
-        assert row[4] == number(sum(errors) / 3)
+        assert row[2] == number(sum(errors) / 3)

@@ -37,7 +37,7 @@ def section(evidence: Evidence) -> Section | None:
         blocks.append(_headline(found["reference"][-1], evidence))
     blocks.append(PUBLISHED)
     if found:
-        blocks += [_figure(evidence, kept, found), _table(evidence, found)]
+        blocks += [_figure(evidence, kept, found), _whole(evidence, found), *_smaller(evidence, found)]
     return Section(title="Ensembles of the seeds", blocks=tuple(blocks))
 
 
@@ -98,21 +98,36 @@ def _figure(evidence: Evidence, kept: Mapping[str, list[Predictions]], found: Ma
     return picture("ensembles", caption, "Error against ensemble size; the numbers are in the table.", figure)
 
 
-def _table(evidence: Evidence, found: Mapping[str, list[Ensemble]]) -> Table:
+def _whole(evidence: Evidence, found: Mapping[str, list[Ensemble]]) -> Table:
+    rows = [
+        (
+            evidence.names[label],
+            str(sizes[-1].size),
+            number(sizes[-1].single),
+            number(sizes[-1].error),
+            signed(sizes[-1].gain),
+            interval(sizes[-1].low, sizes[-1].high),
+        )
+        for label, sizes in found.items()
+    ]
+    head = ("variant", "networks", "one, %", "all averaged, %", "gain, points", "95% interval")
+    caption = "All networks of a variant, averaged. The interval is over the choice of the images, for these networks."
+    return Table(caption=caption, head=head, rows=tuple(rows))
+
+
+def _smaller(evidence: Evidence, found: Mapping[str, list[Ensemble]]) -> list[Table]:
     rows = [
         (
             evidence.names[label],
             str(one.size),
             str(len(one.errors)),
             number(one.error),
-            number(one.single),
             signed(one.gain),
             interval(one.low, one.high),
-            "networks and images" if one.new_seeds else "images",
         )
         for label, sizes in found.items()
-        for one in sizes
+        for one in sizes[:-1]
     ]
-    head = ("variant", "averaged", "ensembles", "error, %", "of one, %", "gain, points", "95% interval", "over other")
-    caption = "Error of averaged networks. Over other networks and images, or over other images for these networks."
-    return Table(caption=caption, head=head, rows=tuple(rows), collapsed=len(rows) > 24)
+    head = ("variant", "averaged", "ensembles", "error, %", "gain, points", "95% interval")
+    caption = "Fewer networks, mean over ensembles. The interval is over the choice of networks and of images."
+    return [Table(caption=caption, head=head, rows=tuple(rows), collapsed=True)] if rows else []
