@@ -1,63 +1,77 @@
-"""`python -m ablations.show TOPIC`: what there is to choose from.  Imports no torch, so that it answers at once."""
+"""`python -m ablations.show TOPIC [NAME ...]`: what there is to choose from.  Answers at once: imports no torch."""
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
+import shutil
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from typing import NamedTuple
 
-from ablations.names import unknown
+from ablations.differences import difference, stack
+from ablations.names import InputError, unknown
 from ablations.registry import changes, components
 from ablations.types import Variant
 from models.layout import layout, macs, parameters
-from models.presets import PRESETS
-from models.spec import Conv, Dense, Norm, Pool, Spec, leaves, sparse
+from models.presets import PRESETS, Preset
 
-WIDTH = 100  # characters a line
+NARROWEST, WIDEST = 60, 120  # characters a line, in however wide a terminal: longer ones are hard to read
 LABEL = 12  # of which the label takes these
 
-Rows = Sequence[tuple[str, str]]  # (label, text)
+
+_LEGEND = (
+    "MACs are the multiply-accumulates of one image's forward pass. Below, layers are written as channels, "
+    "kernel/stride, g2 for two groups, and what follows in its order; a ReLU that comes first is not named."
+)
 
 
-def show_components() -> str:
+class Card(NamedTuple):
+    """What is printed of one thing: its name, a word beside it, and rows of a label and a text."""
+
+    name: str
+    beside: str
+    rows: Sequence[tuple[str, str]]  # one without text is left out
+
+
+def of_components() -> list[Card]:
     """Every component: what the reference does, what it can be changed to, and who described it."""
-    return _cards(
-        (
-            f"{name} (control: in every study)" if component.control else name,
+    return [
+        Card(
+            name,
+            " (control: in every study)" if component.control else "",
             [
                 ("does", component.summary),
                 ("reference", component.reference),
                 ("levels", ", ".join(component.levels)),
-                ("no effect", _no_ops(name)),
+                ("no effect", _idle(name)),
                 ("source", component.source),
             ],
         )
         for name, component in components().items()
-    )
+    ]
 
 
-def show_grids() -> str:
+def of_grids() -> list[Card]:
     """Every grid and what it trains."""
     from ablations.grids import GRIDS
 
-    return _cards((name, [("trains", grid.summary)]) for name, grid in GRIDS.items())
+    return [Card(name, "", [("trains", grid.summary)]) for name, grid in GRIDS.items()]
 
 
-def show_presets() -> str:
-    """Every preset: its size, and each field in which it departs from `paper`."""
-    return _cards((name, _preset(name)) for name in PRESETS)
+def of_presets() -> list[Card]:
+    """Every preset: its size, its layers, and each field in which it departs from `paper`."""
+    return [_preset(preset) for preset in PRESETS.values()]
 
 
-def show_datasets() -> str:
+def of_datasets() -> list[Card]:
     """Every data set that has a name; any folder of class folders is one too, as `folder:PATH`."""
     from ablations.data.catalogue import DATASETS
 
-    return _cards(
-        (
+    return [
+        Card(
             name,
+            "",
             [
                 ("holds", dataset.summary),
                 ("classes", str(dataset.num_classes)),
@@ -66,16 +80,17 @@ def show_datasets() -> str:
             ],
         )
         for name, dataset in DATASETS.items()
-    )
+    ]
 
 
-def show_claims() -> str:
+def of_claims() -> list[Card]:
     """Every claim, with what else changed in the published comparison."""
     from ablations.claims import CLAIMS, METRICS, label_of
 
-    return _cards(
-        (
-            f"{claim.name}: {label_of(claim)}",
+    return [
+        Card(
+            claim.name,
+            f": {label_of(claim)}",
             [
                 ("says", claim.statement),
                 ("published", claim.published),
@@ -88,159 +103,142 @@ def show_claims() -> str:
             ],
         )
         for claim in CLAIMS
-    )
-
-
-TOPICS: dict[str, Callable[[], str]] = {
-    "components": show_components,
-    "grids": show_grids,
-    "presets": show_presets,
-    "datasets": show_datasets,
-    "claims": show_claims,
-}
-
-
-def difference(spec: Spec, reference: Spec) -> list[str]:
-    """Each field in which `spec` departs from `reference`, as `blocks.0.kernel 5 (11)`.
-
-    A value that every block or every hidden layer shares is one line, as `blocks.*.weight_std`.
-    Where the numbers of blocks differ, the blocks are listed instead of compared, as are hidden layers.
-    """
-    listed: list[str] = []
-    if len(spec.blocks) != len(reference.blocks):
-        listed += _listed("blocks", spec.blocks, len(reference.blocks))
-        spec = replace(spec, blocks=reference.blocks)
-    if len(spec.hidden) != len(reference.hidden):
-        listed += _listed("hidden", spec.hidden, len(reference.hidden))
-        spec = replace(spec, hidden=reference.hidden)
-    return [*listed, *_compared(spec, reference)]
-
-
-def _listed(name: str, parts: Sequence[Conv | Dense], count: int) -> list[str]:
-    """`blocks.2-3 channels=256 kernel=3 pad=1`, a line for each run of equal parts, after one with their number."""
-    lines = [f"{name} {len(parts)} of them ({count}):"]
-    first = 0
-    for part, run in itertools.groupby(parts):
-        last = first + len(list(run)) - 1
-        lines.append(f"{name}.{first if first == last else f'{first}-{last}'} {_settings(part)}")
-        first = last + 1
-    return lines
-
-
-def _settings(part: Conv | Dense) -> str:
-    values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
-    changed = {name: values[name] for name in sparse(part)}
-    return " ".join(f"{name}={_word(value)}" for name, value in changed.items())
-
-
-def _compared(spec: Spec, reference: Spec) -> list[str]:
-    here, there = _folded(spec, reference), _folded(reference, spec)
-    changed = {
-        path: f"{_word(here.get(path, '-'))} ({_word(there.get(path, '-'))})"
-        for path in [*here, *(path for path in there if path not in here)]
-        if here.get(path, "-") != there.get(path, "-")
-    }
-    lines: list[str] = []
-    for path, words in changed.items():
-        starred = _starred(path)
-        alike = [other for other in here.keys() | there.keys() if _starred(other) == starred]
-        if len(alike) > 1 and all(changed.get(other) == words for other in alike):
-            lines.append(f"{starred} {words}")
-        else:
-            lines.append(f"{path} {words}")
-    return list(dict.fromkeys(lines))
-
-
-def _folded(spec: Spec, other: Spec) -> dict[str, object]:
-    """The leaves of `spec`, but a norm or pool that `other` lacks as one, `blocks.0.norm`."""
-    missing = {path for path, value in leaves(other).items() if value is None}
-    folded: dict[str, object] = {}
-    for path, value in leaves(spec).items():
-        whole = path.rpartition(".")[0]
-        if whole in missing:
-            _, block, slot = whole.split(".")
-            folded[whole] = getattr(spec.blocks[int(block)], slot)
-        else:
-            folded[path] = value
-    return folded
-
-
-def _starred(path: str) -> str:
-    return ".".join("*" if part.isdigit() else part for part in path.split("."))
-
-
-def _word(value: object) -> str:
-    if isinstance(value, Pool):
-        return f"{value.kind}_{value.size}/{value.stride}" + "_ceil" * value.ceil
-    if isinstance(value, Norm):
-        return f"{value.kind}(size={value.size},alpha={value.alpha:g},k={value.k:g})"
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _no_ops(name: str) -> str:
-    """The levels that change nothing in some preset, which a study refuses."""
-    found: list[str] = []
-    for level in components()[name].levels:
-        variant = Variant(departures=((name, level),))
-        idle = [preset.name for preset in PRESETS.values() if not changes(preset.spec, variant)]
-        if idle:
-            found.append(f"{level} in {', '.join(idle)}")
-    return "; ".join(found)
-
-
-def _preset(name: str) -> Rows:
-    preset = PRESETS[name]
-    classes = preset.classes
-    size = preset.spec.image_size
-    layers = layout(preset.spec, num_classes=classes, image_size=size)
-    departures = difference(preset.spec, PRESETS["paper"].spec)
-    return [
-        ("is", preset.summary),
-        ("parameters", f"{parameters(layers):,} with {classes:,} classes"),
-        ("computes", f"{macs(layers):,} multiply-accumulates an image of {size}x{size} pixels"),
-        ("source", preset.source),
-        ("departs", f"from paper in {len(departures)} places, the paper's value in brackets" if departures else ""),
-        *(("", line) for line in departures),
     ]
 
 
-def _cards(cards: Iterable[tuple[str, Rows]]) -> str:
-    """One block a name, its rows indented below it; a row without text is left out."""
-    blocks: list[str] = []
-    for title, rows in cards:
-        lines = [title]
-        for label, text in rows:
-            if text:
-                lines += _wrapped(label, text)
-        blocks.append("\n".join(lines))
+TOPICS: dict[str, Callable[[], list[Card]]] = {
+    "components": of_components,
+    "grids": of_grids,
+    "presets": of_presets,
+    "datasets": of_datasets,
+    "claims": of_claims,
+}
+
+
+def show(topic: str, names: Sequence[str] = ()) -> str:
+    """The cards of `topic`, or of `names` alone, as wide as the terminal but no wider than can be read.
+
+    Raises InputError on an unknown topic or name, with the nearest.
+    """
+    if topic not in TOPICS:
+        raise unknown("topic", topic, TOPICS)
+    cards = {card.name: card for card in TOPICS[topic]()}
+    for name in names:
+        if name not in cards:
+            raise unknown(topic.removesuffix("s"), name, cards)
+    width = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
+    blocks = [_written(card, width) for name, card in cards.items() if name in names or not names]
+    if topic == "presets" and len(names) != 1:
+        blocks.insert(0, _table([preset for name, preset in PRESETS.items() if name in names or not names]))
+        blocks.insert(1, "\n".join(textwrap.wrap(_LEGEND, width)))
     return "\n\n".join(blocks)
 
 
-def _wrapped(label: str, text: str) -> list[str]:
-    first, rest = f"  {label:<{LABEL}}", " " * (LABEL + 2)
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+def _idle(name: str) -> str:
+    """The levels of a component that change nothing in some preset, which a study refuses or leaves out."""
+    levels = list(components()[name].levels)
+    idle = {
+        level: {preset for preset, one in PRESETS.items() if not changes(one.spec, _alone(name, level))}
+        for level in levels
+    }
+    never = set.intersection(*idle.values())
+    alike: dict[frozenset[str], list[str]] = {}
+    for level, presets in idle.items():
+        alike.setdefault(frozenset(presets - never), []).append(level)
+    found = [f"{', '.join(words)} in {_among(presets, never)}" for presets, words in alike.items() if presets]
+    if never:
+        found.insert(0, f"{'every level' if len(levels) > 1 else levels[0]} in {_among(never, set())}")
+    return "; ".join(found)
+
+
+def _among(presets: Iterable[str], apart: set[str]) -> str:
+    """The presets in their order; all but those left over where that is shorter, `apart` having been named."""
+    rest = [name for name in PRESETS if name not in presets and name not in apart]
+    named = [name for name in PRESETS if name in presets]
+    if len(rest) >= len(named):
+        return ", ".join(named)
+    return f"all {'others ' if apart else ''}but {', '.join(rest)}" if rest else "all others" if apart else "all"
+
+
+def _alone(name: str, level: str) -> Variant:
+    return Variant(departures=((name, level),))
+
+
+def _preset(preset: Preset) -> Card:
+    spec, size = preset.spec, preset.spec.image_size
+    layers = layout(spec, num_classes=preset.classes, image_size=size)
+    departures = difference(spec, PRESETS["paper"].spec)
+    return Card(
+        preset.name,
+        "",
+        [
+            ("is", preset.summary),
+            ("source", preset.source),
+            ("reads", f"{size}x{size} pixels, {preset.classes:,} classes"),
+            ("size", f"{parameters(layers):,} parameters, {macs(layers):,} multiply-accumulates an image"),
+            ("layers", stack(spec)),
+            ("differs", "from paper, whose value is in brackets, in" if departures else ""),
+            *((f"  {part}", "; ".join(lines)) for part, lines in departures.items()),
+        ],
     )
 
 
+def _table(presets: Sequence[Preset]) -> str:
+    """A line a preset, to compare sizes."""
+    rows = [("preset", "pixels", "classes", "parameters", "MACs", "optimizer")]
+    for preset in presets:
+        spec = preset.spec
+        layers = layout(spec, num_classes=preset.classes, image_size=spec.image_size)
+        numbers = (
+            str(spec.image_size),
+            f"{preset.classes:,}",
+            f"{parameters(layers):,}",
+            f"{macs(layers) / 1e6:,.1f} M",
+        )
+        rows.append((preset.name, *numbers, spec.optimizer))
+    name, *widths, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
+    lines = [
+        "  ".join(
+            [f"{first:<{name}}", *(f"{value:>{width}}" for value, width in zip(values, widths, strict=True)), last]
+        )
+        for first, *values, last in rows
+    ]
+    return "\n".join(lines)
+
+
+def _written(card: Card, width: int) -> str:
+    """A block, its rows indented below its title."""
+    lines = [card.name + card.beside]
+    for label, text in card.rows:
+        if text:
+            lines += textwrap.wrap(
+                text,
+                width,
+                initial_indent=f"  {label:<{LABEL}}",
+                subsequent_indent=" " * (LABEL + 2),
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+    return "\n".join(lines)
+
+
 def main(arguments: list[str]) -> int:
-    """Prints the topic and returns the exit code: 0, or 2 for a topic that there is not."""
-    usage = "usage: python -m ablations.show {" + ",".join(TOPICS) + "}"
+    """Prints the topic and returns the exit code: 0, or 2 for a topic or a name that there is not."""
+    usage = "usage: python -m ablations.show {" + ",".join(TOPICS) + "} [NAME ...]"
     if arguments in (["-h"], ["--help"]):
         print(usage)
         return 0
-    if len(arguments) != 1:
+    if not arguments:
         print(usage, file=sys.stderr)
         return 2
-    topic = arguments[0]
-    if topic not in TOPICS:
-        print(f"error: {unknown('topic', topic, TOPICS)}", file=sys.stderr)
+    try:
+        print(show(arguments[0], arguments[1:]))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 2
-    print(TOPICS[topic]())
     return 0
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no error
     sys.exit(main(sys.argv[1:]))

@@ -10,27 +10,32 @@ from dataclasses import replace
 
 from models.spec import Conv, Dense, Norm, Spec, described
 
-# What a record reverts to where nothing reads it; the required fields get values that no network has.
+# What a field reverts to where nothing reads it; the required ones get values that no network has.
 _NO_CONV = Conv(channels=0, kernel=0, removed=True)
 _NO_DENSE = Dense(features=0, removed=True)
-_FIELDS = Spec(blocks=(), hidden=(), image_size=0, learning_rate=0.0)
+_FIELDS = Spec(blocks=(), hidden=(), image_size=0, learning_rate=0.0, random_crop=False)
 
 
 def canonical(spec: Spec) -> Spec:
     """One Spec for all that train and evaluate alike: each field that nothing reads in `spec` is set to its default."""
     blocks = tuple(_conv(block) for block in spec.blocks)
     hidden = tuple(_NO_DENSE if layer.removed else layer for layer in spec.hidden)
-    unread = [
-        ("dropout_place", "dropout_rescale") if not any(layer.dropout for layer in hidden) else (),
-        ("weight_init",) if all(part.weight_std is not None for part in described(spec).values()) else (),
-        ("pca_unit", "pca_until", "pca_divisor") if not spec.pca_jitter else (),
-        ("decay_biases",) if not spec.weight_decay else (),
-    ]
-    defaults = {name: getattr(_FIELDS, name) for names in unread for name in names}
-    room = bool(spec.crop_pad or spec.stored_ratio > 1)  # otherwise there is one place to crop from
-    views, crops = spec.views if room else _FIELDS.views, spec.random_crop and room
-    crop_pad = spec.crop_pad if crops or views != "centre" else 0
-    return replace(spec, blocks=blocks, hidden=hidden, random_crop=crops, crop_pad=crop_pad, views=views, **defaults)
+    idle = {name: getattr(_FIELDS, name) for name in unread(spec)}
+    return replace(spec, blocks=blocks, hidden=hidden, **idle)
+
+
+def unread(spec: Spec) -> frozenset[str]:
+    """The fields of `spec` itself that nothing reads, since another one leaves them nothing to do."""
+    room = spec.crop_pad or spec.stored_ratio > 1  # otherwise there is one place to crop from
+    read = {
+        ("dropout_place", "dropout_rescale"): any(layer.dropout for layer in spec.hidden if not layer.removed),
+        ("weight_init",): any(part.weight_std is None for part in described(spec).values()),
+        ("pca_unit", "pca_until", "pca_divisor"): spec.pca_jitter,
+        ("decay_biases",): spec.weight_decay,
+        ("random_crop", "views"): room,
+        ("crop_pad",): room and (spec.random_crop or spec.views != "centre"),
+    }
+    return frozenset(name for names, needed in read.items() if not needed for name in names)
 
 
 def _conv(block: Conv) -> Conv:

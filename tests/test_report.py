@@ -340,3 +340,13 @@ def test_help_needs_neither_matplotlib_nor_pandas() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_report_says_what_its_reference_is_and_where_it_departs_from_the_paper(tmp_path: Path) -> None:
+    study, trials = synthetic.plan("one_out", WORDS)
+    report, *_ = rendered(study, synthetic.results(trials), tmp_path)
+    table = table_of(report, "Components", "departs from the preset paper")
+    assert column(table, "value", "layers").startswith("48 5x5 lrn max3/2; 128 5x5 g2 lrn max3/2; ")
+    assert "kernel 5 (11) in conv1" in column(table, "value", "network")
+    assert "unit_scale on (off)" in column(table, "value", "data")
+    assert "schedule cosine (step)" in column(table, "value", "recipe")

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ablations.claims import CLAIMS
 from ablations.registry import components
-from ablations.show import TOPICS, WIDTH, difference, main
+from ablations.show import TOPICS, WIDEST, main
 from models.presets import PRESETS
 
 ROOT = Path(__file__).parent.parent
-PAPER = PRESETS["paper"].spec
 
 
 def shown(topic: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -33,19 +31,39 @@ def test_every_component_level_and_source_is_shown(capsys: pytest.CaptureFixture
 
 
 def test_a_level_that_changes_nothing_is_said_aloud(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "one in paper" in shown("components", capsys)
+    text = " ".join(shown("components", capsys).split())
+    assert "one in paper, original_code" in text  # bias_init
+    assert "every level in torchvision, gist" in text  # lrn
 
 
-def test_the_paper_is_shown_with_its_published_size(capsys: pytest.CaptureFixture[str]) -> None:
-    text = shown("presets", capsys)
-    assert "60,965,224 with 1,000 classes" in text
-    assert "724,406,816 multiply-accumulates an image of 224x224 pixels" in text
+def test_the_presets_open_with_a_table_of_their_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {line.split()[0]: line.split() for line in shown("presets", capsys).split("\n\n")[0].splitlines()}
+    assert rows.keys() == {"preset", *PRESETS}
+    assert rows["paper"] == ["paper", "224", "1,000", "60,965,224", "724.4", "M", "sgd_original"]
+
+
+def test_a_preset_is_shown_with_its_published_size_its_layers_and_its_source(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = " ".join(shown("presets", capsys).split())
+    assert "size 60,965,224 parameters, 724,406,816 multiply-accumulates an image" in text
+    assert "layers 96 11x11/4 lrn max3/2; 256 5x5 g2 lrn max3/2; 384 3x3; 384 3x3 g2;" in text
+    assert all(preset.source in text and preset.summary in text for preset in PRESETS.values())
 
 
 def test_a_preset_lists_its_departures_from_the_paper_with_both_values(capsys: pytest.CaptureFixture[str]) -> None:
-    text = shown("presets", capsys)
-    assert "blocks.0.kernel 5 (11)" in text
-    assert "hidden.*.features 512 (4096)" in text  # what all layers share is one line
+    text = " ".join(shown("presets", capsys).split())
+    assert "kernel 5 (11) in conv1" in text and "features 512 (4096) in fc6-7" in text
+
+
+def test_names_choose_cards_and_a_wrong_one_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["presets", "vgg_a", "gist"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("preset ") and "\ngist\n" in text and "\nvgg_a\n" in text and "\npaper\n" not in text
+    assert main(["components", "lrn"]) == 0
+    assert capsys.readouterr().out.startswith("lrn\n  does ")
+    assert main(["components", "lnr"]) == 2
+    assert capsys.readouterr().err.startswith("error: unknown component 'lnr'; did you mean 'lrn'?")
 
 
 def test_every_claim_is_shown_with_its_confounds(capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,9 +85,13 @@ def test_every_data_set_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(name in text and dataset.summary in text for name, dataset in DATASETS.items())
 
 
+@pytest.mark.parametrize("columns", [80, 140])
 @pytest.mark.parametrize("topic", TOPICS)
-def test_lines_fit_a_terminal(topic: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert max(map(len, shown(topic, capsys).splitlines())) <= WIDTH
+def test_lines_fit_a_terminal_and_are_never_too_long_to_read(
+    topic: str, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert max(map(len, shown(topic, capsys).splitlines())) <= min(columns, WIDEST)
 
 
 def test_an_unknown_topic_is_one_sentence_with_the_nearest_and_exit_code_2() -> None:
@@ -83,9 +105,9 @@ def test_an_unknown_topic_is_one_sentence_with_the_nearest_and_exit_code_2() -> 
 
 def test_no_topic_prints_the_usage_and_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
-    assert "{components,grids,presets,datasets,claims}" in capsys.readouterr().err
+    assert "{components,grids,presets,datasets,claims} [NAME ...]" in capsys.readouterr().err
     assert main(["--help"]) == 0
-    assert "{components,grids,presets,datasets,claims}" in capsys.readouterr().out
+    assert "{components,grids,presets,datasets,claims} [NAME ...]" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("topic", TOPICS)
@@ -95,18 +117,3 @@ def test_a_topic_is_shown_at_once_since_it_loads_nothing_heavy(topic: str) -> No
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines()[-1] == "set()"
-
-
-def test_a_difference_is_a_line_a_field_with_both_values() -> None:
-    assert difference(PAPER, PAPER) == []
-    assert difference(replace(PAPER, momentum=0.5, flip=False), PAPER) == ["flip False (True)", "momentum 0.5 (0.9)"]
-    bare = replace(PAPER, blocks=(replace(PAPER.blocks[0], norm=None), *PAPER.blocks[1:]))
-    assert difference(bare, PAPER) == ["blocks.0.norm None (lrn(size=5,alpha=0.0001,k=2))"]
-
-
-def test_a_difference_lists_the_blocks_where_their_numbers_differ() -> None:
-    deeper = replace(PAPER, blocks=(*PAPER.blocks[:2], *PAPER.blocks[2:3] * 4, PAPER.blocks[4]))
-    lines = difference(deeper, PAPER)
-    assert lines[0] == "blocks 7 of them (5):"
-    assert lines[3] == "blocks.2-5 channels=384 kernel=3 pad=1 weight_std=0.01"
-    assert len(lines) == 5

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from ablations import effects as estimating
+from ablations.differences import difference, stack
 from ablations.evidence import Evidence, finished
 from ablations.grids import GRIDS
 from ablations.registry import components as registered
 from ablations.sections.document import MISSING, Block, Section, Table, interval, listed, number
 from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result, Study
 from ablations.words import counted, duration
+from models.presets import PRESETS
 
 INACTIVE = 0.01
 WORDS = {
@@ -88,10 +90,27 @@ def components(evidence: Evidence) -> Section:
     blocks: list[Block] = [
         _recipe(evidence.study),
         Table(caption="What is changed, and from what.", head=head, rows=tuple(rows)),
+        *_reference(evidence),
     ]
     if evidence.study.claims:
         blocks.append(_claims(evidence.study))
     return Section(title="Components", blocks=tuple(blocks))
+
+
+def _reference(evidence: Evidence) -> list[Block]:
+    """The layers of the reference as it was trained, and where it departs from the paper."""
+    study = evidence.study
+    trained = (result.trial.spec for result in evidence.results if not result.trial.variant.departures)
+    known = PRESETS[study.preset].spec if study.preset in PRESETS else None
+    spec = next(trained, known)
+    if spec is None:
+        return []
+    departures = difference(spec, PRESETS["paper"].spec)
+    rows = (("layers", stack(spec)), *((part, "; ".join(lines)) for part, lines in departures.items()))
+    caption = f"The reference, preset {study.preset}" + (
+        ", and where it departs from the preset paper, whose values are in brackets." if departures else "."
+    )
+    return [Table(caption=caption, head=("of", "value"), rows=rows, collapsed=True)]
 
 
 def _recipe(study: Study) -> str:
