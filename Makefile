@@ -5,13 +5,17 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast lint format clean
+.PHONY: help demo bench test fast lint format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## train a small study on the embedded images and write its report
 	$(BIN)/python -m ablations.run --grid one_out --seeds 3 --name demo
+
+bench: $(STAMP) ## time ours beside plain PyTorch, PyTorch Lightning and the machine's limit
+	$(BIN)/python -m pip install -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m ablations.bench
 
 test: lint ## lint, types and every test
 	$(BIN)/python -m pytest -m "not slow"

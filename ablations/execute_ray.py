@@ -13,7 +13,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,10 @@ from ablations.store import read_result, trial_path, write_result
 from ablations.trial import Context, run_job
 from ablations.types import DONE, ERROR, FINAL, Result, Trial
 
+Run = Callable[..., Iterable[Result]]  # as `run_job`
 
-def _run(config: dict[str, Any], *, jobs: Sequence[Job], context: Context, home: str) -> None:
+
+def _run(config: dict[str, Any], *, jobs: Sequence[Job], context: Context, home: str, run: Run) -> None:
     """What a worker does, job after job: a fresh process for each would import torch each time.
 
     Plain values travel: a worker's registry, unlike ours, is empty until the trial fills it.
@@ -53,7 +56,7 @@ def _run(config: dict[str, Any], *, jobs: Sequence[Job], context: Context, home:
     def report(trial: Trial, row: Mapping[str, float]) -> None:
         tune.report({"key": trial.key, "row": dict(row)})
 
-    for result in run_job(jobs[config["job"]], context, report=report):
+    for result in run(jobs[config["job"]], context, report=report):
         kept = predictions_path(context.folder, result.trial.key)
         if _node() != home and result.status == DONE and kept.exists():  # on another machine than the driver's
             tune.report({"key": result.trial.key, "predictions": kept.read_bytes()})
@@ -111,13 +114,14 @@ class RayExecutor:
     cpus_per_trial: int
     gpus_per_trial: float
     address: str | None = None
+    run: Run = run_job  # what a worker does with a job; the benchmark of the overhead puts nothing here
 
     def __call__(self, jobs: Sequence[Job], context: Context, watch: Watch) -> None:
         """Returns when every trial has a result.  Raises InputError when the cluster cannot hold one job."""
         resources = {"cpu": self.cpus_per_trial, "gpu": self.gpus_per_trial}
         with _cluster(self.address), _scratch(context.folder) as scratch:
             self._check_room()
-            runner = tune.with_parameters(_run, jobs=jobs, context=context, home=_node())
+            runner = tune.with_parameters(_run, jobs=jobs, context=context, home=_node(), run=self.run)
             tuner = tune.Tuner(
                 tune.with_resources(runner, resources),
                 param_space={"job": tune.grid_search(list(range(len(jobs))))},
@@ -138,6 +142,27 @@ class RayExecutor:
                 raise InputError(
                     f"--{kind.lower()}s-per-trial {wanted:g} is more than the {has.get(kind, 0):g} that Ray has."
                 )
+
+
+def empty_trials(count: int) -> list[float]:
+    """When each of `count` trials of nothing ended under bare Tune, of which our own overhead is a multiple."""
+    ends: list[float] = []
+
+    class Clock(tune.Callback):
+        def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+            ends.append(time.perf_counter())
+
+    def nothing(config: dict[str, Any]) -> None:
+        tune.report({"done": 1})
+
+    with _cluster(None), tempfile.TemporaryDirectory() as scratch:
+        tune.Tuner(
+            tune.with_resources(nothing, {"cpu": 1}),
+            param_space={"number": tune.grid_search(list(range(count)))},
+            tune_config=tune.TuneConfig(reuse_actors=True),
+            run_config=tune.RunConfig(name="nothing", storage_path=scratch, verbose=0, callbacks=[Clock()]),
+        ).fit()
+    return ends
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PLANNING = [
+    "ablations.bench.__main__",
     "ablations.claims",
     "ablations.grids",
     "ablations.names",

@@ -1,0 +1,237 @@
+"""python -m ablations.bench: ours beside plain PyTorch, PyTorch Lightning and the machine's own limit.
+
+Only light modules are imported at the top, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import math
+import os
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from ablations.allocator import ENVIRONMENT
+from ablations.bench import summary
+from ablations.bench.rounds import Contender, ContenderError, closing, rounds
+from ablations.bench.worker import Task
+from ablations.data.catalogue import cache_folder
+from ablations.names import InputError, unknown
+from ablations.words import duration
+from models.layout import layout
+from models.presets import PRESETS
+
+SCHEMA = 1
+NETS = "cuda_convnet_18pct,cifar,paper@128"
+REAL = "folder:data/cifar10-jpeg"
+CHECK_BATCH = 16  # images a step of the check that all do the same work
+RANDOM_IMAGES = 2_048
+CLASSES = 10  # of random bytes
+IMAGES_A_TRIAL = 5 * 50_000  # five epochs of CIFAR-10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Times trainings of the same networks by several ways, one after another, in alternating rounds."""
+
+    nets: Annotated[str, tyro.conf.arg(help="Presets, each with its image size if that is not the preset's.")] = NETS
+    dataset: str = REAL
+    """A data set or folder:PATH for networks of its image size; random bytes for the others and where it is missing."""
+    rounds: int = 5
+    """Quiet rounds that are wanted; at most three times as many are begun."""
+    seconds: float = 10.0
+    """That each contender trains for in a round."""
+    batch_size: int = 128
+    """Images a step."""
+    others_percent: float = 10.0
+    """Share of the machine that other processes may take in a round before it is dropped."""
+    trials: int = 100
+    """Trials that do nothing, for the overhead of a trial; 0 leaves that out."""
+    results: Path = Path("results/bench")
+    """Where NAME.json and NAME.svg go."""
+    name: str = "latest"
+    """Of the two files."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0 done, 1 a row is void or has no quiet round, 2 bad input, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    config = tyro.cli(Config, args=arguments, prog="python -m ablations.bench")
+    try:
+        nets = check(config)
+        return run(config, nets, command=shlex.join(["python", "-m", "ablations.bench", *arguments]))
+    except (InputError, ContenderError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; what was finished is in the file", file=sys.stderr)
+        return 130
+
+
+def check(config: Config) -> dict[str, int]:
+    """The networks and their image sizes.  Raises InputError on what can be seen to be wrong."""
+    for option in ("rounds", "seconds", "batch_size"):
+        if not getattr(config, option) > 0:
+            raise InputError(f"--{option.replace('_', '-')} is {getattr(config, option)}; it must be above 0.")
+    if config.trials == 1 or config.trials < 0:
+        raise InputError(f"--trials is {config.trials}; it must be 0, or 2 or more.")
+    nets: dict[str, int] = {}
+    for word in config.nets.split(","):
+        name, at, size = word.strip().partition("@")
+        if name not in PRESETS:
+            raise unknown("preset", name, PRESETS)
+        if at and not size.isdigit():
+            raise InputError(f"--nets: {word!r} has no image size in pixels behind its @.")
+        nets[name] = int(size) if at else PRESETS[name].spec.image_size
+    return nets
+
+
+def run(config: Config, nets: Mapping[str, int], *, command: str) -> int:
+    """Runs everything, prints it as it comes, and saves it after each network."""
+    from ablations.provenance import provenance
+
+    cores = len(os.sched_getaffinity(0))
+    record: dict[str, Any] = {
+        "schema": SCHEMA,
+        "provenance": provenance(command=command, threads=cores, device="cpu"),
+        "nets": {},
+    }
+    has_lightning = importlib.util.find_spec("pytorch_lightning") is not None
+    if not has_lightning:
+        print("PyTorch Lightning is not installed (pip install -e '.[bench]'): it is left out")
+    a_net = 7 * (config.rounds + 2) * config.seconds + 120  # and starting, and the check
+    print(f"about {duration(round(len(nets) * a_net + 0.5 * config.trials))} if the machine is quiet", flush=True)
+    for name, size in nets.items():
+        record["nets"][name] = _net(config, name, size, cores, lightning=has_lightning)
+        print(f"\n{summary.table(name, record['nets'][name])}\n", flush=True)
+        _save(config, record)
+    if config.trials:
+        from ablations.bench.overhead import measure
+
+        record["overhead"] = measure(config.trials, workers=cores)
+        print(summary.overhead_lines(record["overhead"]))
+        _save(config, record)
+    print(f"saved: {config.results / config.name}.json")
+    bad = [net for net in record["nets"].values() if summary.void(net) or not summary.kept(net)]
+    return 1 if bad else 0
+
+
+def _net(config: Config, name: str, size: int, cores: int, *, lightning: bool) -> dict[str, Any]:
+    folder, data = _data(config, name, size)
+    print(f"\n{name}: {data}", flush=True)
+    base = Task(
+        contender="check",
+        net=name,
+        image_size=size,
+        batch_size=CHECK_BATCH,
+        folder=folder,
+        images=RANDOM_IMAGES,
+        threads=cores,
+    )
+    began = time.perf_counter()
+    with closing([]) as started:
+        started.append(Contender("check", [base], {}))
+        difference = float(started[0].first[0]["difference"])
+    _say(f"the check that all do the same work took {duration(time.perf_counter() - began)}")
+    task = dataclasses.replace(base, batch_size=config.batch_size)
+    with closing([]) as contenders:
+        plain, workers = _best_loader(task, config.seconds, contenders)
+        contenders[:] = [plain]
+        for other in ("lightning", "tensors", "one", "harness", "floor", "gemm"):
+            if other != "lightning" or lightning:
+                contenders.append(_start(other, task, cores, workers))
+                _say(f"{other} started in {contenders[-1].start_seconds:.1f} s")
+        for contender in contenders:
+            contender.run(config.seconds / 2)  # warm
+        done = rounds(
+            contenders, wanted=config.rounds, seconds=config.seconds, most_percent=config.others_percent, say=_say
+        )
+        facts = {
+            contender.name: {
+                "processes": len(contender.tasks),
+                "threads": contender.tasks[0].threads,
+                "loader_workers": contender.tasks[0].loader_workers,
+                "start_seconds": contender.start_seconds,
+                "peak_memory_mib": contender.peak_memory_mib(),
+            }
+            for contender in contenders
+        }
+    meta = json.loads((Path(folder) / "meta.json").read_text()) if folder else {}
+    classes, channels = len(meta.get("classes", range(CLASSES))), len(meta.get("mean", range(3)))
+    layers = layout(PRESETS[name].spec, num_classes=classes, image_size=size, channels=channels)
+    return {
+        "image_size": size,
+        "batch_size": config.batch_size,
+        "data": data,
+        "seconds": config.seconds,
+        "most_percent": config.others_percent,
+        "images_a_trial": IMAGES_A_TRIAL,
+        "training_operations_per_image": summary.training_operations(layers),
+        "normalises": summary.normalises(PRESETS[name].spec),
+        "difference": difference if math.isfinite(difference) else math.inf,
+        "contenders": facts,
+        "rounds": [dataclasses.asdict(one) for one in done],
+    }
+
+
+def _data(config: Config, name: str, size: int) -> tuple[str, str]:
+    """The prepared folder, or "" for random bytes, and words for it."""
+    from ablations.data.prepare import prepare
+
+    stored = round(size * PRESETS[name].spec.stored_ratio)
+    if size > 32:  # enlarging CIFAR-10 would only take disk: the time does not depend on what the bytes say
+        return "", f"{RANDOM_IMAGES:,} images of random bytes, {stored} px: CIFAR-10 has none of that size"
+    if config.dataset == REAL and not Path(REAL.partition(":")[2]).is_dir():
+        return "", f"{RANDOM_IMAGES:,} images of random bytes: there is no {REAL.partition(':')[2]}"
+    folder = prepare(config.dataset, data_root=None, size=stored, cache=cache_folder())
+    return str(folder), config.dataset
+
+
+def _best_loader(task: Task, seconds: float, contenders: list[Contender]) -> tuple[Contender, int]:
+    """Plain PyTorch with the better of 0 and 2 loader workers, the other one ended, and how many workers it has."""
+    for workers in (0, 2):
+        contenders.append(_start("plain", task, task.threads, workers))
+    rates = [0.0, 0.0]
+    for number in (0, 1, 1, 0):
+        rates[number] += contenders[number].run(seconds / 2)
+    best = int(rates[1] > rates[0])
+    contenders[1 - best].close()
+    _say(f"plain PyTorch: 0 loader workers {rates[0] / 2:.0f}, 2 workers {rates[1] / 2:.0f} images a second")
+    return contenders[best], 2 * best
+
+
+def _start(name: str, task: Task, cores: int, workers: int) -> Contender:
+    """The contender `name`: one process on all cores, or for a study one a core."""
+    loads = workers if name in ("plain", "lightning", "tensors") else 0
+    one = dataclasses.replace(task, contender=name, threads=1 if name == "harness" else cores, loader_workers=loads)
+    if name == "harness":
+        return Contender(name, [one] * cores, ENVIRONMENT)
+    return Contender(name, [one], {})
+
+
+def _save(config: Config, record: Mapping[str, Any]) -> None:
+    from ablations.figures import bench, svg
+
+    config.results.mkdir(parents=True, exist_ok=True)
+    path = config.results / f"{config.name}.json"
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    rows = summary.bars(record)
+    if rows:
+        path.with_suffix(".svg").write_text(svg(bench(rows), "bench"), encoding="utf-8")
+
+
+def _say(line: str) -> None:
+    print(f"  {line}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""Each way to train, as a loop without end that tells a clock what it has done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ablations.allocator import keep_freed_memory
+from ablations.bench import plain
+from ablations.bench.worker import Clock, Task
+from ablations.data.load import Data, Split, load
+from ablations.train import start, train
+from ablations.types import Budget
+from models.presets import PRESETS
+from models.spec import Spec
+
+STEPS = 4  # of ours between two looks at the clock
+SIDE = 2048  # of the multiplied matrices
+CLASSES = 10  # of random bytes
+
+
+def data_of(task: Task) -> Data:
+    """The prepared images, or random bytes of the size that the spec stores; one test image, as none is evaluated."""
+    if task.folder:
+        data = load(Path(task.folder))
+        return replace(data, test=_first(data.test))
+    size = round(task.image_size * _spec(task).stored_ratio)
+    generator = torch.Generator().manual_seed(0)
+    train = Split(
+        images=torch.randint(0, 256, (task.images, size, size, 3), dtype=torch.uint8, generator=generator),
+        labels=torch.randint(0, CLASSES, (task.images,), generator=generator),
+        hashes=torch.arange(task.images),
+    )
+    return Data(
+        name="random bytes",
+        classes=tuple(map(str, range(CLASSES))),
+        train=train,
+        test=_first(train),
+        mean=torch.full((3,), 127.5),
+        std=73.9,  # of whole numbers that are uniform on 0-255
+        mean_image=torch.full((size, size, 3), 127.5),
+        components=torch.eye(3),
+        component_deviations=torch.full((3,), 73.9),
+        fingerprint="random",
+    )
+
+
+def _first(split: Split) -> Split:
+    return Split(images=split.images[:1], labels=split.labels[:1], hashes=split.hashes[:1])
+
+
+def _spec(task: Task) -> Spec:
+    return PRESETS[task.net].spec
+
+
+def ours(task: Task, tick: Clock) -> None:
+    """`ablations.train.train` itself, with a short epoch between two looks at the clock."""
+    keep_freed_memory()
+    torch.set_num_threads(task.threads)
+    data, images = data_of(task), STEPS * task.batch_size
+    budget = Budget(epochs=10**6, train_examples=images, batch_size=task.batch_size, image_size=task.image_size)
+    train(_spec(task), seed=0, budget=budget, data=data, report=lambda row: tick(images))
+
+
+def floor(task: Task, tick: Clock) -> None:
+    """Forward and backward of our network on one batch that never changes: no data, no update, no metrics.
+
+    In channels_last, as `start` leaves it: the faster of the two layouts.
+    """
+    keep_freed_memory()
+    torch.set_num_threads(task.threads)
+    data, spec = data_of(task), _spec(task)
+    budget = Budget(epochs=1, train_examples=1, batch_size=task.batch_size, image_size=task.image_size)
+    network = start(spec, seed=0, budget=budget, data=data, device=torch.device("cpu"))
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(task.batch_size, data.channels, task.image_size, task.image_size, generator=generator)
+    images = images.contiguous(memory_format=torch.channels_last)
+    labels = torch.randint(0, data.num_classes, (task.batch_size,), generator=generator)
+    network.train()
+    while True:
+        loss = F.cross_entropy(network(images), labels)
+        network.zero_grad(set_to_none=True)
+        loss.backward()
+        tick(task.batch_size)
+
+
+def tutorial(task: Task, tick: Clock, *, tensors: bool = False) -> None:
+    """The loop of the tutorials, with the running loss that they print."""
+    torch.set_num_threads(task.threads)
+    data, spec = data_of(task), _spec(task)
+    images = plain.loader(spec, data, task.image_size, task.batch_size, workers=task.loader_workers, tensors=tensors)
+    network = plain.network(spec, data, task.image_size)
+    optimizer = plain.optimizer(network, spec)
+    running = 0.0
+    while True:
+        for inputs, labels in images:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(network(inputs), labels)
+            loss.backward()
+            optimizer.step()
+            running += loss.item()
+            tick(len(labels))
+
+
+def lightning(task: Task, tick: Clock) -> None:
+    """The same under PyTorch Lightning's Trainer, with its logger, checkpoints and bar left out."""
+    import pytorch_lightning
+
+    torch.set_num_threads(task.threads)
+    data, spec = data_of(task), _spec(task)
+
+    class Module(pytorch_lightning.LightningModule):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = plain.network(spec, data, task.image_size)
+
+        def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
+            loss = F.cross_entropy(self.network(batch[0]), batch[1])
+            self.log("loss", loss)
+            return loss
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return plain.optimizer(self.network, spec)
+
+        def on_train_batch_end(self, outputs: Any, batch: tuple[Tensor, Tensor], index: int) -> None:
+            tick(len(batch[1]))
+
+    trainer = pytorch_lightning.Trainer(
+        accelerator="cpu",
+        max_epochs=-1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    workers = task.loader_workers
+    trainer.fit(Module(), plain.loader(spec, data, task.image_size, task.batch_size, workers=workers, tensors=False))
+
+
+def gemm(task: Task, tick: Clock) -> None:
+    """Products of two matrices, in units of a billion operations: the arithmetic limit of this machine."""
+    torch.set_num_threads(task.threads)
+    left, right = (torch.randn(SIDE, SIDE) for _ in range(2))
+    result = torch.empty(SIDE, SIDE)
+    while True:
+        torch.mm(left, right, out=result)
+        tick(2 * SIDE**3 / 1e9)
+
+
+def check(task: Task, tick: Clock) -> None:
+    """Whether ours and the plain loop do the same work: the largest difference of their losses."""
+    torch.set_num_threads(task.threads)
+    found = plain.difference(_spec(task), data_of(task), image_size=task.image_size, batch_size=task.batch_size)
+    tick.answer({"difference": found})
+
+
+CONTENDERS: dict[str, Callable[[Task, Clock], None]] = {
+    "plain": tutorial,
+    "lightning": lightning,
+    "tensors": lambda task, tick: tutorial(task, tick, tensors=True),
+    "one": ours,
+    "harness": ours,
+    "floor": floor,
+    "gemm": gemm,
+    "check": check,
+}

@@ -1,0 +1,89 @@
+"""What a trial costs besides its training: trials that do nothing through our executor, and through bare Ray Tune."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ablations.jobs import Job
+from ablations.store import write_result
+from ablations.trial import Context
+from ablations.types import DONE, Budget, Result, Trial, Variant
+from models.presets import PRESETS
+
+
+def nothing(job: Job, context: Context, *, report: Callable[[Trial, Mapping[str, float]], None]) -> Iterator[Result]:
+    """A result and its record for each trial of `job`, at once."""
+    for trial in job:
+        result = Result(trial=trial, status=DONE, metrics={"test_top1_error_percent": 90.0})
+        write_result(context.folder, result)
+        yield result
+
+
+def measure(count: int, *, workers: int) -> dict[str, Any]:
+    """Seconds a trial costs one worker, ours and bare Tune's, over `count` trials each, and this process's memory.
+
+    From the first end to the last, so without the start of Ray.  Memory in MiB: after the first trial and the last.
+    """
+    from ablations.execute_ray import RayExecutor, empty_trials
+
+    watch = _Watch()
+    with tempfile.TemporaryDirectory() as folder:
+        context = Context(
+            folder=Path(folder) / "study",
+            cache=Path(folder),
+            data_root=None,
+            base=Path(folder),
+            threads=1,
+            gpus=0.0,
+            command="python -m ablations.bench",
+        )
+        RayExecutor(cpus_per_trial=1, gpus_per_trial=0.0, run=nothing)(_jobs(count), context, watch)
+    return {
+        "trials": count,
+        "ours_seconds": workers * _mean_gap(watch.ends),
+        "tune_seconds": workers * _mean_gap(empty_trials(count)),
+        "driver_memory_mib": [watch.memory[0], watch.memory[-1]],
+    }
+
+
+def _jobs(count: int) -> list[Job]:
+    budget = Budget(epochs=1, train_examples=1, batch_size=1, image_size=32)
+    spec = PRESETS["cifar_small"].spec
+    trials = (
+        Trial(
+            variant=Variant(departures=()),
+            seed=seed,
+            budget=budget,
+            dataset="none",
+            fingerprint="none",
+            preset="cifar_small",
+            spec=spec,
+        )
+        for seed in range(count)
+    )
+    return [(trial,) for trial in trials]
+
+
+class _Watch:
+    """When each trial ended, and how much memory this process held then."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+        self.memory: list[float] = []
+
+    def epoch(self, trial: Trial, row: Mapping[str, float]) -> None:
+        """Nothing has epochs."""
+
+    def result(self, result: Result) -> None:
+        """Notes the time and the memory."""
+        self.ends.append(time.perf_counter())
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        self.memory.append(pages * 4096 / 2**20)
+
+
+def _mean_gap(ends: Sequence[float]) -> float:
+    return (ends[-1] - ends[0]) / max(1, len(ends) - 1)

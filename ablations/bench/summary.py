@@ -1,0 +1,169 @@
+"""What the rounds of a benchmark come to: medians, ratios within rounds, shares, and the table that is printed."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from models.layout import Layer
+from models.spec import Spec
+
+WORDS = {
+    "plain": "plain PyTorch",
+    "lightning": "PyTorch Lightning",
+    "tensors": "plain PyTorch, images as tensors",
+    "one": "ours, one trial",
+    "harness": "ours, as studies run",
+    "floor": "floor: one constant batch",
+}
+OURS = ("one", "harness")
+TOLERANCE = 1e-4  # of the loss over 50 steps, beyond which two contenders do not do the same work
+
+
+class Spread(NamedTuple):
+    """The median of a figure over the rounds, with the lowest and the highest."""
+
+    median: float
+    low: float
+    high: float
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Raises StatisticsError when there are none."""
+    return Spread(statistics.median(values), min(values), max(values))
+
+
+def kept(net: Mapping[str, Any]) -> list[Mapping[str, float]]:
+    """What each contender did a second, in the rounds that others did not disturb."""
+    rounds: list[Mapping[str, float]] = [
+        row["done_per_second"] for row in net["rounds"] if row["others_percent"] <= net["most_percent"]
+    ]
+    return rounds
+
+
+def rate(net: Mapping[str, Any], name: str) -> Spread:
+    """Images a second of the contender `name`."""
+    return spread([row[name] for row in kept(net)])
+
+
+def ratio(net: Mapping[str, Any], above: str, below: str) -> Spread:
+    """How many times as many images a second `above` trains as `below`, taken within each round."""
+    return spread([row[above] / row[below] for row in kept(net)])
+
+
+def limit_share(net: Mapping[str, Any], name: str) -> Spread:
+    """The arithmetic of the images that `name` trains over that of plain matrix products, within each round."""
+    operations = net["training_operations_per_image"] / 1e9
+    return spread([row[name] * operations / row["gemm"] for row in kept(net)])
+
+
+def training_operations(layers: Sequence[Layer]) -> int:
+    """Additions and multiplications that training on one image takes: forward, and back to weights and inputs.
+
+    The first layer needs no gradient of its inputs.  Counted layer by layer, groups and all.
+    """
+    return 2 * (3 * sum(layer.macs for layer in layers) - layers[0].macs)
+
+
+def normalises(spec: Spec) -> bool:
+    """Whether some block has a response normalisation."""
+    return any(block.norm for block in spec.blocks)
+
+
+def void(net: Mapping[str, Any]) -> bool:
+    """Whether our rows say nothing, since ours and the plain loop do not train alike."""
+    return not net["difference"] <= TOLERANCE  # nor when it is nan
+
+
+def trials_per_hour(images_per_second: float, *, images: int) -> float:
+    """Trials of so many training images an hour; evaluation and overhead left out."""
+    return 3600 * images_per_second / images
+
+
+def table(name: str, net: Mapping[str, Any]) -> str:
+    """The lines of one network: each contender's figures, medians with the range over the rounds."""
+    count, all_rounds = len(kept(net)), len(net["rounds"])
+    lines = [
+        f"{name}: {net['image_size']} px, batches of {net['batch_size']}, {net['data']}",
+        f"{count} rounds of {net['seconds']:g} s a contender, {all_rounds - count} dropped because others took over "
+        f"{net['most_percent']:g}% of the machine; medians [lowest..highest]",
+    ]
+    if void(net):
+        lines.append(
+            f"VOID: ours and the plain loop differ by {net['difference']:.1e} in the loss over 50 steps "
+            f"({TOLERANCE:g} is allowed): ours does not do the same work"
+        )
+    else:
+        lines.append(
+            f"same work: the losses of ours and of the plain loop differ by {net['difference']:.0e} over 50 steps"
+        )
+    if not count:
+        return "\n".join([*lines, "no quiet round: nothing can be said"])
+    head = ("images/s", "trials/h", "times plain", "floor", "limit", "peak MiB", "start s")
+    lines.append(f"{'':<34}" + "".join(f"{word:>{width}}" for word, width in zip(head, WIDTHS, strict=True)))
+    lines += [_line(net, contender) for contender in WORDS if contender in net["contenders"]]
+    others = [other for other in ("plain", "lightning", "tensors") if other in net["contenders"]]
+    for ours in () if void(net) else OURS:
+        parts = [f"{_times(ratio(net, ours, other))} {WORDS[other]}" for other in others]
+        lines.append(f"{WORDS[ours]}: {'; '.join(parts)}")
+    return "\n".join(lines)
+
+
+WIDTHS = (24, 10, 20, 9, 9, 10, 9)
+
+
+def _line(net: Mapping[str, Any], name: str) -> str:
+    facts, images = net["contenders"][name], rate(net, name)
+    hidden = void(net) and name in OURS
+    cells = (
+        f"{images.median:,.0f} [{images.low:,.0f}..{images.high:,.0f}]",
+        "" if name == "floor" else f"{trials_per_hour(images.median, images=net['images_a_trial']):.1f}",
+        "void" if hidden else _times(ratio(net, name, "plain")),
+        "" if hidden else f"{100 * ratio(net, name, 'floor').median:.0f}%",
+        "" if hidden else f"{100 * limit_share(net, name).median:.0f}%",
+        f"{facts['peak_memory_mib']:,.0f}",
+        f"{facts['start_seconds']:.1f}",
+    )
+    words = WORDS[name] + (f", {facts['loader_workers']} workers" if facts.get("loader_workers") else "")
+    return f"{words:<34}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS, strict=True))
+
+
+def _times(found: Spread) -> str:
+    return f"{found.median:.2f} [{found.low:.2f}..{found.high:.2f}]"
+
+
+def overhead_lines(found: Mapping[str, Any]) -> str:
+    """What a trial costs besides its training."""
+    first, last = found["driver_memory_mib"]
+    return (
+        f"overhead of a trial: {found['ours_seconds']:.2f} s of a worker, bare Ray Tune {found['tune_seconds']:.2f} s "
+        f"({found['trials']} trials that do nothing); the driver held {first:.0f} MiB after the first and {last:.0f} "
+        "after the last"
+    )
+
+
+class Bar(NamedTuple):
+    """One contender of one network in the picture: times plain PyTorch, and the words beside it."""
+
+    net: str
+    contender: str
+    times: Spread
+    images_per_second: float
+    ours: bool
+
+
+def bars(record: Mapping[str, Any]) -> list[Bar]:
+    """What is drawn: every contender that has quiet rounds, ours only where it does the same work."""
+    return [
+        Bar(
+            net=f"{name}, {net['image_size']} px",
+            contender=WORDS[contender],
+            times=ratio(net, contender, "plain"),
+            images_per_second=rate(net, contender).median,
+            ours=contender in OURS,
+        )
+        for name, net in record["nets"].items()
+        for contender in WORDS
+        if contender in net["contenders"] and kept(net) and not (void(net) and contender in OURS)
+    ]

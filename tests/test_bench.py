@@ -1,0 +1,197 @@
+"""The benchmark: that all contenders do the same work, and that its arithmetic and its protocol are right."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from ablations.bench import plain, summary
+from ablations.bench.__main__ import main
+from ablations.bench.contenders import data_of
+from ablations.bench.rounds import Contender, ContenderError, descendants, others_seconds
+from ablations.bench.worker import Clock, Task
+from ablations.data.load import Data
+from ablations.streams import CPU
+from ablations.train import split_examples, start
+from ablations.types import Budget
+from models.layout import layout
+from models.presets import PRESETS
+from models.response_norm import ResponseNorm
+
+TASK = Task(contender="one", net="cifar_small", image_size=32, batch_size=8, folder="", images=40, threads=1)
+
+
+@pytest.mark.parametrize("net", ["cifar_small", "cuda_convnet_18pct", "paper"])
+def test_the_plain_network_computes_what_ours_does_with_torchs_own_parts(net: str) -> None:
+    size = 67 if net == "paper" else 32
+    data = data_of(replace(TASK, net=net, image_size=size))
+    spec = replace(PRESETS[net].spec, dropout_rescale="train")  # as torch's own
+    budget = Budget(epochs=1, train_examples=8, batch_size=4, image_size=size)
+    ours = start(spec, seed=0, budget=budget, data=data, device=CPU).eval()
+    theirs = plain.network(spec, data, size).eval()
+    theirs.load_state_dict(ours.state_dict())
+    images = 50 * torch.randn(4, 3, size, size, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(theirs(images), ours(images), rtol=1e-4, atol=1e-4)
+    assert any(isinstance(layer, ResponseNorm) for layer in ours.modules())
+    assert not any(isinstance(layer, ResponseNorm) for layer in theirs.modules())
+    assert any(isinstance(layer, nn.LocalResponseNorm) for layer in theirs.modules()) == (net != "cuda_convnet_18pct")
+
+
+def test_the_plain_loop_and_ours_follow_the_same_losses(data: Data) -> None:
+    for net in ("cifar_small", "cuda_convnet_18pct"):
+        assert plain.difference(PRESETS[net].spec, data, image_size=16, batch_size=8, steps=10) < summary.TOLERANCE
+
+
+def test_another_recipe_is_not_the_same_work(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = plain.optimizer
+
+    def wrong(*arguments: object) -> torch.optim.Optimizer:
+        made = right(*arguments)  # type: ignore[arg-type]
+        for group in made.param_groups:
+            group["lr"] *= 1.01
+        return made
+
+    monkeypatch.setattr(plain, "optimizer", wrong)
+    spec = PRESETS["cifar_small"].spec
+    assert plain.difference(spec, data, image_size=16, batch_size=8, steps=10) > summary.TOLERANCE
+
+
+@pytest.mark.parametrize("tensors", [False, True])
+def test_the_plain_pipeline_reads_the_same_pixels_as_ours(data: Data, tensors: bool) -> None:
+    spec = replace(PRESETS["cifar"].spec, random_crop=False, flip=False, pca_jitter=0.0, crop_pad=0)
+    budget = Budget(epochs=1, train_examples=90, batch_size=32, image_size=16)
+    training, _ = split_examples(spec, seed=0, budget=budget, data=data, device=CPU)
+    images = plain.Images(data.train, plain.transform(spec, data, 16, tensors=tensors), tensors=tensors)
+    for index in (0, 40):
+        pixels, label = images[index]
+        torch.testing.assert_close(pixels, training.plain(torch.tensor([index]))[0], rtol=1e-4, atol=1e-4)
+        assert label == int(data.train.labels[index])
+
+
+def test_the_arithmetic_of_training_is_counted_by_hand_for_groups_too() -> None:
+    layers = layout(PRESETS["cifar"].spec, num_classes=10, image_size=32)
+    maps = (32 * 32, 16 * 16, 8 * 8, 8 * 8, 8 * 8)
+    weights = (48 * 3 * 25, 128 * 24 * 25, 192 * 128 * 9, 192 * 96 * 9, 128 * 96 * 9)
+    forward = sum(m * w for m, w in zip(maps, weights, strict=True)) + 2048 * 512 + 512 * 512 + 512 * 10
+    assert summary.training_operations(layers) == 2 * (3 * forward - 1024 * weights[0])
+
+
+def record(difference: float = 1e-7) -> dict[str, object]:
+    """Three rounds of one network, of which others disturbed the last."""
+    rates = [{"plain": 100.0, "one": 220.0, "harness": 300.0, "floor": 230.0, "gemm": 50.0}]
+    rates += [{"plain": 50.0, "one": 100.0, "harness": 160.0, "floor": 110.0, "gemm": 25.0}]
+    rates += [dict.fromkeys(rates[0], 1.0)]
+    return {
+        "image_size": 32,
+        "batch_size": 128,
+        "data": "random bytes",
+        "seconds": 1.0,
+        "most_percent": 10.0,
+        "images_a_trial": 250_000,
+        "training_operations_per_image": 10**8,
+        "difference": difference,
+        "contenders": {
+            name: {"peak_memory_mib": 700.0, "start_seconds": 9.0, "loader_workers": 0}
+            for name in ("plain", "one", "harness", "floor")
+        },
+        "rounds": [
+            {"done_per_second": row, "others_percent": others} for row, others in zip(rates, (2, 10, 11), strict=True)
+        ],
+    }
+
+
+def test_ratios_are_taken_within_quiet_rounds() -> None:
+    net = record()
+    assert summary.ratio(net, "one", "plain") == (pytest.approx(2.1), 2.0, 2.2)
+    assert summary.rate(net, "plain") == (75.0, 50.0, 100.0)
+    assert summary.limit_share(net, "harness").low == pytest.approx(300 * 0.1 / 50)
+    assert summary.trials_per_hour(100.0, images=250_000) == pytest.approx(1.44)
+    text = summary.table("cifar", net)
+    assert "2 rounds of 1 s a contender, 1 dropped" in text
+    assert "2.10 [2.00..2.20]" in text
+    # One panel's bars, in the order of the contenders.
+    assert [bar.contender for bar in summary.bars({"nets": {"cifar": net}})] == [
+        "plain PyTorch", "ours, one trial", "ours, as studies run", "floor: one constant batch",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("difference", [2e-4, float("nan"), float("inf")])
+def test_rows_of_ours_are_void_when_it_does_other_work(difference: float) -> None:
+    net = record(difference)
+    text = summary.table("cifar", net)
+    assert "VOID" in text and text.count("void") == 2 and "2.10" not in text
+    assert {bar.ours for bar in summary.bars({"nets": {"cifar": net}})} == {False}
+
+
+def test_without_a_quiet_round_nothing_is_said() -> None:
+    net = {**record(), "most_percent": 1.0}
+    assert "nothing can be said" in summary.table("cifar", net)
+    assert summary.bars({"nets": {"cifar": net}}) == []
+
+
+def test_a_clock_ends_a_slice_at_the_first_step_after_its_time() -> None:
+    answers = io.StringIO()
+    tick = Clock(io.StringIO("0\n1000\n\n"), answers)
+    tick(5)  # the start-up
+    tick(7)
+    for _ in range(3):
+        tick(1)  # within the thousand seconds
+    assert [json.loads(line)["done"] for line in answers.getvalue().splitlines()] == [5, 7]
+    tick.seconds = 0
+    with pytest.raises(SystemExit):
+        tick(1)
+
+
+def test_a_contender_that_ends_says_why() -> None:
+    with pytest.raises(ContenderError, match=r"plain ended: .*nonsense"):
+        Contender("plain", [replace(TASK, contender="nonsense")], {})
+
+
+def test_a_child_of_ours_is_not_counted_among_the_others() -> None:
+    burn = "import time\nwhile time.process_time() < 0.5: pass\ninput()"
+    with subprocess.Popen([sys.executable, "-c", burn], stdin=subprocess.PIPE) as child:
+        assert child.pid in descendants(os.getpid())
+        assert others_seconds() > 0
+        child.communicate(b"\n")
+    assert child.pid not in descendants(os.getpid())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--nets", "cifer"], "did you mean 'cifar'"),
+        (["--nets", "paper@big"], "no image size"),
+        (["--rounds", "0"], "--rounds is 0"),
+        (["--trials", "1"], "--trials is 1"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_two(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_short_benchmark_leaves_its_record_and_its_picture(
+    tmp_path: Path, blobs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ABLATIONS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})  # one thread: other tests may run beside it
+    words = f"""--nets cifar_small@16 --dataset folder:{blobs} --rounds 1 --seconds 0.2 --batch-size 16
+        --others-percent 100 --trials 0 --name short --results {tmp_path}"""
+    assert main(words.split()) == 0
+    net = json.loads((tmp_path / "short.json").read_text())["nets"]["cifar_small"]
+    assert net["difference"] < summary.TOLERANCE
+    assert {"plain", "tensors", "one", "harness", "floor", "gemm"} <= set(net["rounds"][0]["done_per_second"])
+    assert all(done > 0 for done in net["rounds"][0]["done_per_second"].values())
+    assert "ours, one trial" in (tmp_path / "short.svg").read_text()
