@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import torch
 
-from ablations.data.load import Data, image_bytes, memory_bytes, placed
+from ablations import outlook
+from ablations.data.load import Data, evaluated_labels, image_bytes, memory_bytes, placed
 from ablations.estimate import Seconds, seconds_a_trial, seconds_of
 from ablations.jobs import Job, by_training
 from ablations.predictions import MOST_PROBABILITIES
 from ablations.tune import Search, arms
-from ablations.types import Budget, Study, Trial, Variant
+from ablations.types import Budget, Result, Study, Trial, Variant
 from ablations.words import counted, duration
 from models.layout import layout, macs, parameters
 
@@ -38,12 +39,14 @@ def announce(
     gpus: float,
     memory_budget: float | None,
     full: bool,
+    finished: Sequence[Result] = (),
     by_grid: str = "",
     search: Search | None = None,
 ) -> Expected:
     """Prints the study in a few lines, and returns the seconds that its missing jobs, each one training, should take.
 
-    With `full`, every variant and everything left out is printed too.  `by_grid` are the options that the
+    With `full`, every variant, everything left out, and what the seeds can tell of each claim, as far as `finished`
+    trials show, is printed too.  `by_grid` are the options that the
     grid chose, and `search` is how far the tuning of the learning rates is.
     """
     budget = study.budget
@@ -82,6 +85,8 @@ def announce(
     seconds = seconds_a_trial([*trials, *tuned], near, threads=threads, device=device)
     if full:
         _print_variants(study, trials, data, seconds)
+        images = len(evaluated_labels(data, study.budget.evaluate_on))
+        print(*outlook.lines(study, finished, images=images), "", sep="\n")
     at_a_time = max(1, min(workers, len(missing)))
     # Of a search it is not known in advance how many trials of which arm are still to come: their mean will do.
     a_tuning_trial = sum(seconds[trial.variant].whole for trial in tuned) / max(len(tuned), 1)

@@ -95,7 +95,7 @@ class Config:
     """Print the plan and the time it takes, and train nothing."""
 
 
-_DEFAULTS: dict[str, str | int | float] = {"preset": "cifar_small", "seeds": 3, "epochs": 5, "tune": 0}
+_DEFAULTS: dict[str, str | int | float] = {"preset": "cifar_small", "seeds": 10, "epochs": 5, "tune": 0}
 
 
 def resolved(config: Config) -> tuple[Config, dict[str, str | int | float]]:

@@ -17,7 +17,7 @@ from scipy import stats
 
 from ablations import factorial
 from ablations.declaration import MAIN, ONE_IN, ONE_OUT, Rule
-from ablations.statistics import correlation, is_constant, sign_flip_p, t_interval, t_test, welch
+from ablations.statistics import Array, correlation, is_constant, t_interval, t_test, welch
 from ablations.tables import by_seed
 from ablations.types import Effect, Study, Variant
 
@@ -108,6 +108,11 @@ def compare(table: pd.DataFrame, contrast: Contrast, metric: str) -> Effect:
     lost = _broken(table, contrast, len(pairs))
     if lost > BROKEN * (lost + len(pairs)) and (outcomes.count() > 1).all():
         return _unpaired(outcomes, contrast, metric, lost)
+    return paired(contrast, metric, departed, kept)
+
+
+def paired(contrast: Contrast, metric: str, departed: Array, kept: Array) -> Effect:
+    """The effect of one comparison from the outcomes of both arms, seed by seed."""
     change = departed - kept
     error = nan if change.size < 2 else 0.0 if is_constant(change) else float(stats.sem(change))
     return _effect(
@@ -119,7 +124,6 @@ def compare(table: pd.DataFrame, contrast: Contrast, metric: str) -> Effect:
         spread=error * sqrt(change.size),
         n=change.size,
         correlation=correlation(departed, kept),
-        p_flip=sign_flip_p(change),
         method=_paired_words(change.size),
     )
 
@@ -140,7 +144,6 @@ def _unpaired(outcomes: pd.DataFrame, contrast: Contrast, metric: str, lost: int
         spread=sqrt(float(departed.var(ddof=1) + kept.var(ddof=1))),
         n=min(departed.size, kept.size),
         correlation=nan,
-        p_flip=nan,
         method=f"Welch's t, unpaired, as {lost} pairs are broken",
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite, nan
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,9 @@ from ablations.registry import derive
 from ablations.types import DIVERGED, DONE, Effect, Result, Study, Variant
 from models.layout import layout
 from models.spec import Spec
+
+if TYPE_CHECKING:
+    from ablations.verdicts import Verdict
 
 SHOWN = 24  # variants of a study up to which figures show those with two changes
 
@@ -40,6 +44,13 @@ class Evidence:
         """One row a result, with the metrics of early epochs that claims are about."""
         metrics = {metric_of(claim, self.phase) for claim in self.study.claims}
         return tables.with_epochs(store.table(self.study, self.results), self.results, metrics)
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """On every claim of the study."""
+        from ablations.verdicts import judge  # which asks the evidence itself
+
+        return judge(self)
 
     @property
     def phase(self) -> str:

@@ -19,6 +19,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from scipy import stats
 
 from ablations.bench.summary import Bar
 from ablations.effects import differences_of
@@ -201,6 +202,33 @@ def bench(bars: Sequence[Bar]) -> Figure:
         panel.set_xlim(0, 1.9 * max(bar.times.high for bar in bars))  # room for the words
     figure.supxlabel("images a second, times plain PyTorch", fontsize=9)
     return figure
+
+
+@styled
+def half_normal(effects: Sequence[Effect], what: str) -> Figure:
+    """Sizes of effects over half-normal quantiles; those that stand clear of the line through the small ones are named.
+
+    The line's slope is Lenth's pseudo standard error (Technometrics 1989), which large effects do not move.
+    """
+    ranked = sorted(effects, key=lambda effect: abs(effect.estimate))
+    sizes = np.abs([effect.estimate for effect in ranked])
+    quantiles = stats.halfnorm.ppf((np.arange(len(sizes)) + 0.5) / len(sizes))
+    first = 1.5 * np.median(sizes)
+    slope = 1.5 * np.median(sizes[sizes < 2.5 * first]) if first > 0 else 0.0
+    axes = _canvas(3.0)
+    axes.plot([0, quantiles[-1]], [0, slope * quantiles[-1]], color="0.6", linewidth=1)
+    axes.scatter(quantiles, sizes, s=18, color=BLUE, zorder=3)
+    for place, effect in zip(quantiles, ranked, strict=True):
+        size = abs(effect.estimate)
+        if size > 2.5 * slope:
+            offset = (-6, 0)
+            axes.annotate(effect.component, (place, size), offset, textcoords="offset points", ha="right", va="center")
+    axes.set_xlim(0, 1.08 * quantiles[-1])
+    axes.set_ylim(0, None)
+    axes.set_xlabel("half-normal quantile")
+    axes.set_ylabel(what)
+    axes.grid(color="0.93")
+    return _figure(axes)
 
 
 def svg(figure: Figure, name: str) -> str:

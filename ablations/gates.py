@@ -8,9 +8,11 @@ from math import isfinite, nan
 
 import numpy as np
 
+from ablations.claims import compared
 from ablations.declaration import MAIN, Claim, Rule
 from ablations.evidence import Evidence, broken, finished, map_changes, ratio
 from ablations.grids import GRIDS
+from ablations.registry import components
 from ablations.sections.document import change, number, probability, signed
 from ablations.threshold import LOG_STEPS, REACHED
 from ablations.types import Effect, Result
@@ -83,14 +85,13 @@ def chance_error(evidence: Evidence) -> float:
 
 def _classes(result: Result) -> int:
     """How many classes the recorded number of parameters fits, which grows by the same with each; 0 for none."""
+    spec, size = result.trial.spec, result.trial.budget.image_size
     for channels in (1, 3):
-        sizes = [
-            parameters(
-                layout(result.trial.spec, num_classes=n, image_size=result.trial.budget.image_size, channels=channels)
-            )
-            for n in (1, 2)
-        ]
-        more, rest = divmod(result.metrics.get("parameters", 0) - sizes[0], sizes[1] - sizes[0])
+        try:
+            one, two = (parameters(layout(spec, num_classes=n, image_size=size, channels=channels)) for n in (1, 2))
+        except ValueError:
+            return 0  # a record of a network that cannot be built
+        more, rest = divmod(result.metrics.get("parameters", 0) - one, two - one)
         if rest == 0 and more > 0:
             return int(more) + 1
     return 0
@@ -151,9 +152,11 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
         yield PAIRS_MISSING, f"{diverged + other} of {planned} {unit} are missing, {diverged} as training diverged"
     if not effect.error > 0:
         yield NO_SPREAD, "the pairs do not differ from each other, so there is nothing to judge them by"
-    activity, threshold = mean_activity(evidence, claim.component), dict(rule.negligible).get(claim.component, 0.0)
-    if activity < threshold:
-        yield INACTIVE, f"in the trained reference its activity is {number(activity, 4)}, below {threshold:g}"
+    for component, _ in compared(claim):
+        activity, bound = mean_activity(evidence, component), threshold(evidence, component)
+        if activity < bound:
+            words = f"activity in the trained reference is {number(activity, 4)}, below {bound:g}"
+            yield INACTIVE, f"the {component}'s {words}"
     if claim.metric == GAP and not (gap := _mean_gap(evidence, effect)) >= rule.overfitting:
         words = f"between training and {evidence.phase} error is {signed(gap)} on average"
         yield UNDERFITS, f"the arms' gap {words}: nothing overfits here"
@@ -165,10 +168,22 @@ def _never_arrived(evidence: Evidence, effect: Effect) -> int:
     return sum(one.metrics.get(REACHED) == 0 for one in arms)
 
 
+def threshold(evidence: Evidence, component: str) -> float:
+    """The activity below which a component counts as inactive: as declared, or its own where nothing was."""
+    declared = dict(evidence.study.rule.negligible) if evidence.study.rule else {}
+    known = components().get(component)
+    return declared.get(component, known.activity.negligible if known else 0.0)
+
+
 def mean_activity(evidence: Evidence, component: str) -> float:
     """Mean over the trained references of how much the component does in them; nan where none was recorded."""
     found = [one.activity[component] for one in finished(evidence) if component in one.activity]
     return float(np.mean(found)) if found else nan
+
+
+def underfits(evidence: Evidence, rule: Rule) -> bool:
+    """Whether the reference has hardly fitted its training images: their error is about that of the others."""
+    return evidence.mean(GAP, "reference") < rule.overfitting
 
 
 def _mean_gap(evidence: Evidence, effect: Effect) -> float:

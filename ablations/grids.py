@@ -98,7 +98,7 @@ def one_level_each(departures: Sequence[Departure]) -> None:
             raise InputError(f"this grid takes one level a component, and {name} came with {levels}.")
 
 
-@grid("reference", "the reference alone, without controls: does it train?", defaults=())
+@grid("reference", "the reference alone, without controls: does it train?", defaults=(), options={"seeds": 3})
 def reference(departures: Sequence[Departure]) -> Design:
     """1 variant."""
     if departures:

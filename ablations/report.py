@@ -2,13 +2,14 @@
 
     python -m ablations.report STUDY
 
-renders again from the records alone.  This report makes no verdicts.
+renders again from the records alone.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,6 @@ from typing import TYPE_CHECKING
 from ablations.names import InputError, unknown
 
 if TYPE_CHECKING:
-    import pandas as pd
     from markupsafe import Markup
 
     from ablations.evidence import Evidence
@@ -24,35 +24,44 @@ if TYPE_CHECKING:
     from ablations.types import Effect, Result, Study
 
 TEMPLATES = Path(__file__).parent / "templates"
-NO_VERDICTS = "This report makes no verdicts: it shows estimates and how uncertain they are."
 
 
 def build(study: Study, results: Sequence[Result], problems: Sequence[str], *, folder: Path | None = None) -> Report:
-    """The whole report as plain text, tables and SVG; `problems` are sentences on records that cannot be read.
+    """The report of a study; `problems` are sentences on records that cannot be read.
 
     `folder` is the study's, in which trials may have kept their predictions.
     """
     from ablations.evidence import Evidence
-    from ablations.sections import background, comparisons, ensembles, outcomes, speed, tuning
+
+    return compose(Evidence(study=study, results=results, problems=problems, folder=folder))
+
+
+def compose(evidence: Evidence) -> Report:
+    """The whole report as plain text, tables and SVG."""
+    from ablations.sections import background, comparisons, ensembles, factorials, outcomes, speed, tuning, verdicts
     from ablations.sections.document import Report
 
-    evidence = Evidence(study=study, results=results, problems=problems, folder=folder)
+    study = evidence.study
     compares = len(study.variants) > 1
-    before = (background.components,) if compares else ()
-    findings: tuple[Callable[[Evidence], Section | None], ...] = (speed.section, tuning.section)
-    headline = comparisons.headline
-    if study.budget.stop_at_threshold:  # the errors of trials that end at one error compare nothing
-        headline = speed.headline
-    elif compares:
-        findings += (comparisons.effects, comparisons.controls, comparisons.interactions)
-    curves = () if study.budget.stop_at_threshold else (outcomes.curves,)
-    descriptions = (*curves, outcomes.errors, ensembles.section, background.activity, outcomes.cost)
-    after = (background.failures, background.origin, background.trials)
-    made = [make(evidence) for make in (*before, *findings, *descriptions, *after)]
+    race = study.budget.stop_at_threshold  # the errors of trials that end at one error compare nothing
+    judged = (verdicts.headline(evidence), *verdicts.caution(evidence)) if compares else ()
+    headline = speed.headline if race else comparisons.headline
+    sections: list[Callable[[Evidence], Section | None]] = []
+    if compares:
+        sections += [verdicts.verdicts, verdicts.gates, background.components]
+    sections += [speed.section, tuning.section]
+    if compares and not race:
+        sections += [comparisons.effects, comparisons.single_networks, comparisons.controls]
+        sections += [factorials.both_estimands, factorials.interactions, factorials.parts_and_whole]
+    sections += [] if race else [outcomes.curves]
+    sections += [outcomes.errors, ensembles.section, background.activity, outcomes.cost, background.failures]
+    sections += [verdicts.methods] if compares else []
+    sections += [background.origin, background.trials]
+    made = [make(evidence) for make in sections]
     return Report(
         name=study.name,
-        label=background.label(study.seeds),
-        summary=(*background.summary(evidence), headline(evidence), NO_VERDICTS),
+        label=background.label(evidence),
+        summary=(*judged, *background.summary(evidence), headline(evidence)),
         sections=tuple(section for section in made if section),
     )
 
@@ -68,29 +77,29 @@ def write(report: Report, folder: Path) -> tuple[Path, Path]:
     return _render("report.html", report, folder), _render("report.md", report, folder)
 
 
-def terminal_lines(study: Study, results: Sequence[Result]) -> str:
-    """What a run says at its end, in plain ASCII: ratios of steps where trials ended at a threshold, else effects."""
-    from ablations import store
+def terminal_lines(evidence: Evidence) -> str:
+    """What a run says at its end, in plain ASCII: effects, or ratios of steps to a threshold, and verdicts."""
+    from ablations.sections import speed, verdicts
 
-    if not study.budget.stop_at_threshold:
-        return effect_lines(study, store.table(study, results))
-    from ablations.evidence import Evidence
-    from ablations.sections import speed
+    race = evidence.study.budget.stop_at_threshold
+    lines = [speed.lines(evidence) if race else _effect_lines(evidence)]
+    if evidence.verdicts:
+        judged = [(verdict.claim.name, verdict.label) for verdict in evidence.verdicts]
+        said = (verdicts.headline(evidence), *verdicts.caution(evidence))
+        lines += ["", *(line for text in said for line in textwrap.wrap(text, 100)), "", *_columns(judged)]
+    return "\n".join(lines)
 
-    return speed.lines(Evidence(study=study, results=results, problems=()))
 
-
-def effect_lines(study: Study, table: pd.DataFrame) -> str:
-    """The effects as fixed-width text for a terminal, in plain ASCII."""
-    from ablations.effects import effects
-    from ablations.evidence import main_metric
-
+def _effect_lines(evidence: Evidence) -> str:
     head = ("component", "change", "estimand", "effect", "95% interval", "n")
-    rows = [head, *(_effect_line(effect) for effect in effects(study, table, main_metric(study)))]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    lines = ["  ".join(_align(cell, column, widths) for column, cell in enumerate(row)).rstrip() for row in rows]
-    title = f"Change in {study.budget.evaluate_on} top-1 error, percentage points; above zero the change made it worse."
-    return "\n".join([title, "No verdicts are made here.", "", *lines])
+    title = f"Change in {evidence.phase} top-1 error, percentage points; above zero the change made it worse."
+    return "\n".join([title, "", *_columns([head, *map(_effect_line, evidence.effects)])])
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows as lines, each column as wide as its widest cell; the first three to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(_align(cell, column, widths) for column, cell in enumerate(row)).rstrip() for row in rows]
 
 
 def main() -> None:

@@ -85,7 +85,7 @@ def make_plan(config: Config, *, command: str) -> Plan:
     image_size = config.image_size or min(spec.image_size, described.native_size or spec.image_size)
 
     from ablations import store
-    from ablations.data.load import load
+    from ablations.data.load import chance_error_percent, evaluated_labels, load
     from ablations.data.prepare import prepare
 
     usual = stored_size(spec, image_size)
@@ -121,7 +121,7 @@ def make_plan(config: Config, *, command: str) -> Plan:
             fingerprint=data.fingerprint,
             num_classes=data.num_classes,
             channels=data.channels,
-            chance_error_percent=_chance(config, data),
+            chance_error_percent=chance_error_percent(evaluated_labels(data, config.evaluate_on)),
         ),
         seeds=config.seeds,
         budget=budget,
@@ -138,14 +138,6 @@ def make_plan(config: Config, *, command: str) -> Plan:
         begun = tune.start(study, config.tune, available=_available(data, "validation"))
         plan = _after_tuning(config, replace(plan, study=replace(study, tuning=begun)))
     return _with_finished(config, plan)
-
-
-def _chance(config: Config, data: Data) -> float:
-    """Error in percent of always naming the commonest class of the images that are evaluated on."""
-    from ablations.data.load import held_out
-
-    labels = data.train.labels[held_out(data.train)] if config.evaluate_on == "validation" else data.test.labels
-    return 100 * (1 - float(labels.bincount().max()) / len(labels))
 
 
 def _with_finished(config: Config, plan: Plan) -> Plan:
@@ -210,6 +202,7 @@ def _announce(config: Config, plan: Plan, by_grid: str) -> Expected:
         gpus=plan.gpus,
         memory_budget=config.memory_budget,
         full=config.dry_run,
+        finished=plan.finished,
         by_grid=by_grid,
         search=plan.search,
     )
@@ -312,13 +305,15 @@ def _mirror(config: Config, study: Study, finished: Sequence[Result]) -> Guarded
 
 def _finish(config: Config, study: Study, folder: Path, mirror: Guarded | None) -> int:
     from ablations import report, store
+    from ablations.evidence import Evidence
 
     _, results, problems = store.read(folder)
     store.write_table(folder, study, results)
-    html, markdown = report.write(report.build(study, results, problems, folder=folder), config.reports / study.name)
+    evidence = Evidence(study=study, results=results, problems=problems, folder=folder)
+    html, markdown = report.write(report.compose(evidence), config.reports / study.name)
     if mirror:
-        mirror.report(config.reports / study.name)
-    print(f"\n{report.terminal_lines(study, results)}\n")
+        mirror.report(config.reports / study.name, evidence)
+    print(f"\n{report.terminal_lines(evidence)}\n")
     print(f"report: {html}\n        {markdown}\nrecords: {folder}")
     if mirror and mirror.directions:
         print(f"MLflow: {mirror.directions}")

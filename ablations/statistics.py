@@ -78,22 +78,21 @@ def sign_flip_p(differences: Array) -> float:
 
 def holm(values: Sequence[float]) -> list[float]:
     """Holm's adjusted p-values, which hold under any dependence; a nan counts as 1."""
-    return _adjusted([value if isfinite(value) else 1.0 for value in values], "holm")
+    from statsmodels.stats.multitest import multipletests
+
+    known = [value if isfinite(value) else 1.0 for value in values]
+    return [float(p) for p in multipletests(known, method="holm")[1]] if known else []
 
 
 def benjamini_hochberg(values: Sequence[float]) -> list[float]:
     """The q-values of those that are numbers; nan stays nan and counts for nothing."""
     finite = [index for index, value in enumerate(values) if isfinite(value)]
     found = [nan] * len(values)
-    for index, q in zip(finite, _adjusted([values[index] for index in finite], "fdr_bh"), strict=True):
-        found[index] = q
+    if finite:
+        adjusted = stats.false_discovery_control([values[index] for index in finite], method="bh")
+        for index, q in zip(finite, adjusted, strict=True):
+            found[index] = float(q)
     return found
-
-
-def _adjusted(values: list[float], method: str) -> list[float]:
-    from statsmodels.stats.multitest import multipletests
-
-    return [float(p) for p in multipletests(values, method=method)[1]] if values else []
 
 
 def prediction_interval(value: float, error: float, df: float, spread: float, level: float) -> tuple[float, float]:
@@ -105,7 +104,8 @@ def both_samplings(differences: Array) -> tuple[float, float]:
     """Standard error and degrees of freedom of the mean of `differences` (S, E) over new seeds and new images.
 
     A two-way random layout without replication: the variance of the mean is (seeds + images - residual) mean squares
-    over S E, with Satterthwaite's degrees of freedom (Searle, Casella and McCulloch, Variance Components, 1992).
+    over S E (Searle, Casella and McCulloch, Variance Components, 1992).  The degrees of freedom are those of the seeds:
+    Satterthwaite's are more, and would make an interval over both narrower than one over seeds alone.
     """
     seeds, images = differences.shape
     if seeds < 2 or images < 2:
@@ -117,8 +117,7 @@ def both_samplings(differences: Array) -> tuple[float, float]:
     total = max(by_seed + by_image - left, by_seed, by_image)  # a negative component counts as none
     if total <= 0:
         return nan, nan
-    scatter = by_seed**2 / (seeds - 1) + by_image**2 / (images - 1) + left**2 / ((seeds - 1) * (images - 1))
-    return sqrt(total / (seeds * images)), total**2 / scatter
+    return sqrt(total / (seeds * images)), float(seeds - 1)
 
 
 def discordant(one: Array, two: Array) -> tuple[int, int, float]:

@@ -8,11 +8,15 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import math
 import time
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
-from ablations.types import Result, Study
+from ablations.types import Effect, Result, Study
+
+if TYPE_CHECKING:
+    from ablations.verdicts import Verdict
 
 ROLE, STUDY, STUDY_ID, KEY, RECORD, STATUS = (
     f"ablations.{word}" for word in ("role", "study", "study_id", "key", "record", "status")
@@ -78,6 +82,20 @@ def study_tags(study: Study) -> dict[str, str]:
         "A view of the records under `results/`, which are the truth. Group the trials by `variant`.",
         **_common_tags(study),
     }
+
+
+def verdict_tags(verdicts: Iterable[Verdict]) -> dict[str, str]:
+    """A tag a claim, to search and to compare studies by: `verdict.lrn_cifar` is `inconclusive [proxy, draft]`."""
+    return {f"verdict.{verdict.claim.name}": verdict.label for verdict in verdicts}
+
+
+def effect_metrics(effects: Iterable[Effect]) -> dict[str, float]:
+    """Effects on the main outcome: `effect.lrn.off.one_out`, and with `.low` and `.high` its 95% interval."""
+    found: dict[str, float] = {}
+    for effect in effects:
+        name = f"effect.{effect.component}.{effect.level}.{effect.kind.replace(' ', '_')}"
+        found |= {name: effect.estimate, f"{name}.low": effect.low, f"{name}.high": effect.high}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def trial_tags(study: Study, result: Result) -> dict[str, str]:

@@ -32,6 +32,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 
 from ablations import store, track
+from ablations.evidence import Evidence
 from ablations.names import InputError
 from ablations.types import DONE, Result, Study
 
@@ -89,14 +90,14 @@ class Mirror:
         self._client.set_terminated(run, "FINISHED" if result.status == DONE else "FAILED", end)
         self._known[key] = (run, digest)
 
-    def report(self, folder: Path) -> None:
-        """Mirrors what is in `folder` (html, markdown, figures) under `report` and ends the parent run."""
+    def report(self, folder: Path, evidence: Evidence) -> None:
+        """Mirrors what is in `folder` (html, markdown, figures) under `report`, effects and verdicts; ends the run."""
         if folder.is_dir():
             self._client.log_artifacts(self._parent, str(folder), "report")
-        self.end()
+        self.end(evidence)
 
-    def end(self) -> None:
-        """Ends the parent run with a summary of the children that the plan holds."""
+    def end(self, evidence: Evidence) -> None:
+        """Ends the parent run with effects, verdicts and a summary of the children that the plan holds."""
         planned = set(self._study.keys)
         runs = [run for run in self._runs() if run.data.tags.get(track.KEY) in planned]
         done = sum(run.data.tags[track.STATUS] == DONE for run in runs)
@@ -107,9 +108,11 @@ class Mirror:
             "trials_done": done,
             "trials_failed": len(runs) - done,
             "trial_seconds": sum(run.data.metrics.get("seconds", 0.0) for run in runs),
+            **track.effect_metrics(evidence.effects),
         }
         commits = sorted({run.data.tags.get(track.COMMIT, "") for run in runs} - {""})
-        tags = {**track.study_tags(self._study), track.COMMIT: " ".join(commits)}
+        tags = {**track.study_tags(self._study), **track.verdict_tags(evidence.verdicts)}
+        tags[track.COMMIT] = " ".join(commits)
         metrics = [Metric(name, value, end, 0) for name, value in summary.items()]  # written twice is one point
         self._client.log_batch(self._parent, metrics, tags=[RunTag(name, value) for name, value in tags.items()])
         self._client.set_terminated(self._parent, "FINISHED", end)
@@ -181,10 +184,10 @@ class Guarded:
         if mirror := self._mirror:
             self._try(lambda: mirror.trial(result))
 
-    def report(self, folder: Path) -> None:
-        """Mirrors the report and ends the parent run, if MLflow can be reached."""
+    def report(self, folder: Path, evidence: Evidence) -> None:
+        """Mirrors the report, effects and verdicts, and ends the parent run, if MLflow can be reached."""
         if mirror := self._mirror:
-            self._try(lambda: mirror.report(folder))
+            self._try(lambda: mirror.report(folder, evidence))
 
     def _try(self, action: Callable[[], None]) -> None:
         try:
@@ -220,7 +223,7 @@ def rebuild(uri: str, folder: Path, *, report: Path) -> tuple[str, list[str]]:
     mirror = Mirror(uri, study, started=started)
     for result in results:
         mirror.trial(result)
-    mirror.report(report)
+    mirror.report(report, Evidence(study=study, results=results, problems=problems))
     return page(uri, mirror.experiment), problems
 
 

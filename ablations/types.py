@@ -300,6 +300,5 @@ class Effect:
     error: float = math.nan  # standard, of the estimate
     df: float = math.nan  # degrees of freedom of its t
     spread: float = math.nan  # standard deviation of a single paired difference
-    p_flip: float = math.nan  # two-sided, from flipping signs
     departed: tuple[str, ...] = ()  # labels of the variants with the departure
     kept: tuple[str, ...] = ()  # and of those that they are compared with

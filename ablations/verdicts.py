@@ -32,10 +32,11 @@ from ablations.declaration import MAIN, Claim, Rule, digest
 from ablations.declare import judged_on
 from ablations.effects import compare, contrast_of
 from ablations.evidence import Evidence
-from ablations.gates import GATE, NO_ARM, ONE_SEED, Gate, confounds, obstacle, study_gates
+from ablations.gates import GATE, NO_ARM, ONE_SEED, Gate, confounds, obstacle, study_gates, underfits
 from ablations.grids import GRIDS
 from ablations.statistics import holm, prediction_interval, seeds_to_detect, seeds_to_exclude, t_interval
 from ablations.types import Effect, Result, Study, Variant
+from ablations.words import counted
 
 REPRODUCED, DIRECTION_ONLY, CONTRADICTED, NO_EFFECT, INCONCLUSIVE, NOT_TESTED = CALLS = (
     "reproduced",
@@ -68,7 +69,14 @@ class Verdict:
     proxy: tuple[str, ...] = ()  # how the study differs from where the claim was made
     draft: bool = False  # fewer seeds than the rule wants
     confounds: str = ""  # what else differs between the arms
+    underfits: bool = False  # the reference does, and the claim is about the evaluation error
     published_inside: str = ""  # our prediction interval: yes, no, or why that cannot be said
+
+    @property
+    def size_known(self) -> bool:
+        """Whether the effect is known to be larger, or to be smaller, than the smallest of interest."""
+        bound = self.claim.smallest_effect
+        return self.low > bound or self.high < -bound or (-bound < self.inner_low and self.inner_high < bound)
 
     @property
     def scope(self) -> str:
@@ -78,7 +86,8 @@ class Verdict:
     @property
     def label(self) -> str:
         """`reproduced [proxy, draft]`, `not tested (inactive) [proxy]`."""
-        flags = [self.scope, *["draft"] * self.draft, *["confounded"] * bool(self.confounds)]
+        flags = [self.scope, *["draft"] * self.draft, *["underfitting"] * self.underfits]
+        flags += ["confounded"] * bool(self.confounds)
         return f"{self.call}{f' ({self.reason})' if self.reason else ''} [{', '.join(flags)}]"
 
 
@@ -113,7 +122,7 @@ def post_hoc(study: Study, results: Sequence[Result]) -> list[str]:
     if not study.rule or not study.declared:
         return ["No rule was written down before its trials: today's claims and rule are applied to it."]
     found = [
-        f"Declared when {one.records} trials had a record already ({one.at}): {one.what}."
+        f"Declared when {counted(one.records, 'trial')} had a record already ({one.at}): {one.what}."
         for one in study.declared
         if one.records
     ]
@@ -122,7 +131,7 @@ def post_hoc(study: Study, results: Sequence[Result]) -> list[str]:
         found.append("study.json was changed by hand: its claims, rule or seeds are not those that were declared.")
     strange = sum(one.provenance.get("declared", study.declared[0].digest) not in known for one in results)
     if strange:
-        found.append(f"{strange} trials ran under a declaration that study.json does not know.")
+        found.append(f"{counted(strange, 'trial')} ran under a declaration that study.json does not know.")
     if study.rule.version != Rule().version:
         found.append(f"The study was planned with version {study.rule.version} of the rule; this is {Rule().version}.")
     return found
@@ -195,11 +204,11 @@ def seeds_to_settle(claim: Claim, effect: Effect, verdict: str, comparisons: int
     """Pairs that would settle what a verdict leaves open, four times in five, should the scatter stay as it is.
 
     Inconclusive: as many as find an effect of the smallest size of interest, and exclude one of that size where there
-    is none.  Direction only: as many as place the effect that was seen above or below that size.
+    is none.  Where only the direction is known: as many as place the effect that was seen above or below that size.
     """
     level = alpha / comparisons
-    if verdict == DIRECTION_ONLY:
-        distance = claim.direction * effect.estimate - claim.smallest_effect
+    if verdict in (DIRECTION_ONLY, CONTRADICTED):
+        distance = abs(effect.estimate) - claim.smallest_effect
         return seeds_to_detect(abs(distance), effect.spread, level if distance > 0 else 2 * level)
     if verdict != INCONCLUSIVE:
         return None
@@ -249,6 +258,7 @@ def _verdict(
         seeds=seeds_to_settle(claim, effect, found, comparisons, rule.alpha),
         draft=not reason and evidence.study.seeds < rule.seeds,
         confounds=confounds(evidence, effect),
+        underfits=claim.metric.startswith("test_") and underfits(evidence, rule),
         published_inside=_inside(claim, effect, bool(proxy)),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ import tyro
 from ablations import show, store
 from ablations.config import Config, check
 from ablations.effects import effects
+from ablations.evidence import Evidence
+from ablations.verdicts import CONTRADICTED, INCONCLUSIVE, NOT_TESTED, REPRODUCED
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -56,6 +59,14 @@ def test_the_effects_of_the_reference_study_are_those_of_its_records() -> None:
     shown = [[cell.strip() for cell in line.split("|")[2:4]] for line in section.splitlines() if line.startswith("| ")]
     found = effects(study, store.table(study, results), "test_top1_error_percent")
     assert shown[1:] == [[_signed(e.estimate), f"[{_signed(e.low)}, {_signed(e.high)}]"] for e in found]
+
+
+def test_the_verdicts_on_the_reference_study_are_those_of_its_records() -> None:
+    study, results, _ = store.read(ROOT / "results" / "reference" / "cifar10-one-out")
+    counts = Counter(verdict.call for verdict in Evidence(study=study, results=results).verdicts)
+    assert counts == {REPRODUCED: 1, CONTRADICTED: 2, INCONCLUSIVE: 6, NOT_TESTED: 1}
+    sentence = "ten claims, one is reproduced, two are contradicted, six are inconclusive and one is not tested"
+    assert sentence in " ".join(README.split())
 
 
 def _signed(number: float) -> str:

@@ -14,7 +14,11 @@ import numpy as np
 import pytest
 
 from ablations import store
-from ablations.report import build, effect_lines, main, render, write
+from ablations.bits import pack
+from ablations.claims import CLAIMS
+from ablations.declare import declare
+from ablations.evidence import Evidence
+from ablations.report import build, main, render, terminal_lines, write
 from ablations.sections.document import MINUS, Report, Table
 from ablations.types import Result, Study, Trial
 from tests import synthetic
@@ -129,24 +133,23 @@ def test_both_renderings_hold_the_same_numbers_and_those_counted_by_hand(tmp_pat
     assert f"{100 * np.sqrt(0.21 * 0.79 / 10_000):.2f} points over 10,000 images" in html
 
 
-def test_it_says_how_far_its_seeds_reach_and_makes_no_verdicts(tmp_path: Path) -> None:
+def test_it_says_how_far_its_seeds_reach() -> None:
     for seeds, label in ((1, "smoke test (1 seed)"), (5, "draft (5 seeds)"), (10, "enough for verdicts (10 seeds)")):
         study, trials = synthetic.plan("one_out", ["lrn"], seeds=seeds)
-        report = build(study, synthetic.results(trials), [])
-        assert report.label == label
-        assert "This report makes no verdicts" in report.summary[-1]
+        study = declare(study, None, records=0, at="2026-11-23T10:00:00+00:00")
+        assert build(study, synthetic.results(trials), []).label == label
+        assert build(replace(study, rule=None), synthetic.results(trials), []).label == f"post hoc, {label}"
 
 
-def test_controls_are_judged_in_words() -> None:
+def test_gates_hold_or_do_not_in_words() -> None:
     study, trials = synthetic.plan("one_out", ["lrn"], seeds=5)
     results = synthetic.results(trials)
-    controls = table_of(build(study, results, []), "Controls")
-    assert column(controls, "behaved", "placebo=salted").startswith("as expected")
-    assert column(controls, "behaved", "sabotage=half").startswith("as expected")
+    gates = table_of(build(study, results, []), "Gates")
+    assert [column(gates, "holds", row[0]) for row in gates.rows] == ["yes", "yes", "yes"]
     swapped = [_with_error(one, {"placebo=salted": 35.0, "sabotage=half": 21.0}) for one in results]
-    controls = table_of(build(study, swapped, []), "Controls")
-    assert column(controls, "behaved", "placebo=salted").startswith("not as expected")
-    assert column(controls, "behaved", "sabotage=half").startswith("not as expected")
+    gates = table_of(build(study, swapped, []), "Gates")
+    assert column(gates, "holds", "the sabotage is detected") == "no"
+    assert column(gates, "holds", "the placebo is not") == "no"
 
 
 def _with_error(result: Result, errors: dict[str, float]) -> Result:
@@ -167,7 +170,7 @@ def test_a_reference_trained_alone_has_no_comparisons_and_every_activity() -> No
     report = build(study, synthetic.results(trials), [])
     titles = [section.title for section in report.sections]
     assert "Learning curves" in titles
-    assert not {"Components", "Effects", "Controls"} & set(titles)
+    assert not {"Components", "Effects", "Controls", "Gates", "Verdicts", "Methods"} & set(titles)
     activity = table_of(report, "Activity in the trained reference")
     assert [row[0] for row in activity.rows] == sorted(synthetic.results(trials)[0].activity)
 
@@ -182,7 +185,7 @@ def test_a_reference_that_underfits_is_said_to(gap: float, warned: bool) -> None
 def test_a_component_without_activity_is_flagged() -> None:
     study, trials = synthetic.plan("one_out", ["lrn", "dropout"])
     activity = table_of(build(study, synthetic.results(trials), []), "Activity in the trained reference")
-    assert column(activity, "flag", "lrn") == "inactive?"
+    assert column(activity, "flag", "lrn") == "inactive"
     assert column(activity, "flag", "dropout") == "active"
 
 
@@ -198,7 +201,7 @@ def test_broken_pairs_and_failures_are_named(tmp_path: Path) -> None:
     effects = table_of(report, "Effects")
     assert "1 of 3 pairs broken: 1 diverged" in column(effects, "notes", "-lrn")
     assert "1 of 3 pairs broken: 1 without a result" in column(effects, "notes", "-dropout")
-    assert "1 diverged and 1 stopped with an error" in report.summary[1]
+    assert "1 diverged and 1 stopped with an error" in words_of(report)
     assert "record x.json cannot be read" in html
     assert "record x.json cannot be read" in markdown
     assert "<script>" not in html
@@ -269,6 +272,91 @@ def test_a_full_factorial_shows_both_estimands_and_its_interactions(tmp_path: Pa
     assert float(both.replace(MINUS, "-")) == pytest.approx(-0.4, abs=0.03)
 
 
+def test_a_full_factorial_sets_the_parts_against_the_whole_and_names_what_stands_out(tmp_path: Path) -> None:
+    study, trials = synthetic.plan("full", ["activation", "lrn", "dropout"], seeds=2)
+    report, _, _ = rendered(study, synthetic.results(trials, noise=0.01), tmp_path)
+    sums = table_of(report, "The parts and the whole")
+    # 4.0 + 0.3 + 1.2 alone; together 0.8 less.
+    assert float(column(sums, "effect, points", "the single changes, added")) == pytest.approx(5.5, abs=0.05)
+    assert float(column(sums, "effect, points", "all changes at once")) == pytest.approx(4.7, abs=0.05)
+    both = table_of(report, "One out against on average")
+    assert both.head == ("change", "one out, points", "95% interval", "main, points", "95% interval")
+    assert float(column(both, "one out, points", "activation=tanh")) == pytest.approx(4.0, abs=0.05)
+    assert float(column(both, "main, points", "activation=tanh")) == pytest.approx(3.6, abs=0.05)
+    (plot,) = [picture for picture in report.pictures if picture.name == "half-normal"]
+    named = set(re.findall(r">([a-z_]+(?: x [a-z_]+)?)</text>", plot.svg))
+    assert "activation" in named
+
+
+def test_one_seed_compares_single_networks_image_by_image() -> None:
+    study, trials = synthetic.plan("one_out", ["lrn"], seeds=1)
+    outcomes = {"reference": [1] * 90 + [0] * 10, "-lrn": [1] * 84 + [0] * 16}
+    results = [
+        replace(
+            one,
+            metrics={**one.metrics, "evaluated_examples": 100.0},
+            outcomes=pack(np.array(outcomes.get(one.trial.variant.label, outcomes["reference"]), dtype=bool)),
+        )
+        for one in synthetic.results(trials)
+    ]
+    table = table_of(build(study, results, []), "Single networks")
+    assert table.rows[0][:3] == ("-lrn", "0", "6")
+    assert table.rows[0][3] == "0.031"  # 2 / 2^6
+    study, trials = synthetic.plan("one_out", ["lrn"], seeds=2)
+    assert "Single networks" not in [one.title for one in build(study, synthetic.results(trials), []).sections]
+
+
+def test_an_interval_over_images_too_is_wider_than_one_over_seeds() -> None:
+    study, trials = synthetic.plan("one_out", ["lrn"], seeds=4)
+    random = np.random.default_rng(0)
+    results = []
+    for one in synthetic.results(trials):
+        right = random.random(500) > 0.2 + 0.1 * bool(one.trial.variant.departures)
+        error = 100 * (1 - right.mean())
+        metrics = {**one.metrics, "test_top1_error_percent": error, "evaluated_examples": 500.0}
+        results.append(replace(one, metrics=metrics, outcomes=pack(right)))
+    effects = table_of(build(study, results, []), "Effects")
+    narrow, wide = (
+        [
+            float(number.replace(MINUS, "-"))
+            for number in re.findall(rf"[+{MINUS}][\d.]+", column(effects, name, "-lrn"))
+        ]
+        for name in ("95% interval", "95% interval, new images too")
+    )
+    assert wide[1] - wide[0] > narrow[1] - narrow[0]
+    assert sum(wide) == pytest.approx(sum(narrow), abs=0.02)  # around the same effect
+
+
+def test_the_verdicts_of_a_fixed_study_are_those_of_the_golden_file(tmp_path: Path) -> None:
+    study, trials = synthetic.plan("one_out", [*WORDS, "pooling", "crop_flip", "pca_jitter"], seeds=10, name="golden")
+    study = declare(study, None, records=0, at="2026-11-23T10:00:00+00:00")
+    _, _, markdown = rendered(study, synthetic.results(trials, noise=0.25), tmp_path)
+    verdicts = markdown[markdown.index("**Verdicts, one claim") : markdown.index("<details>")]
+    gates = markdown[markdown.index("## Gates") : markdown.index("## Components")]
+    rule = markdown[markdown.index("**The rule:") : markdown.index("**Claims, rule and seeds as")]
+    (tmp_path / "verdicts.md").write_text(verdicts + gates + rule)
+    golden = Path(__file__).parent / "golden" / "verdicts.md"
+    assert verdicts + gates + rule == golden.read_text(), f"if the change is meant: cp {tmp_path}/verdicts.md {golden}"
+
+
+def test_claims_are_shown_in_full_with_the_reason_for_their_margin() -> None:
+    study, trials = synthetic.plan("one_out", ["lrn"], seeds=2)
+    report = build(study, synthetic.results(trials), [])
+    full = table_of(report, "Verdicts", "in full")
+    assert column(full, "smallest effect of interest", "lrn_cifar") == "1 point: half of 2"
+    assert "four-layer network" in column(full, "published", "lrn_cifar")
+    untouched = table_of(report, "Verdicts", "does not touch")
+    assert len(untouched.rows) == len(CLAIMS) - len(full.rows)
+
+
+def test_names_and_claims_of_users_are_escaped(tmp_path: Path) -> None:
+    study, trials = synthetic.plan("one_out", ["lrn"], seeds=2, name="<b>x</b>")
+    hostile = replace(study.claims[0], name="<i>", statement="A <script>alert(1)</script> | `x` *y*.", family="<u>")
+    report, html, _ = rendered(replace(study, claims=(hostile,)), synthetic.results(trials), tmp_path)
+    assert "<script>" not in html and "<b>x" not in html
+    assert "A <script>" in table_of(report, "Verdicts").rows[0][0]
+
+
 def test_a_fraction_prints_its_aliases_and_a_grid_what_it_left_out() -> None:
     study, trials = synthetic.plan("fractional", [*WORDS[:3], "pooling", "crop_flip"], seeds=1)
     assert table_of(build(study, synthetic.results(trials), []), "Failures and gaps in the design", "Aliases").rows
@@ -296,11 +384,13 @@ def test_figures_of_an_earlier_report_are_removed(tmp_path: Path) -> None:
 def test_the_terminal_shows_each_effect_on_one_ascii_line() -> None:
     study, trials = synthetic.plan("one_out", WORDS)
     results = synthetic.results(trials)[:-1]
-    text = effect_lines(study, store.table(study, results))
+    text = terminal_lines(Evidence(study=study, results=results))
     assert text.isascii()
-    assert "No verdicts are made here." in text
+    assert re.search(r"^activation_importance +reproduced \[proxy, draft\]$", text, flags=re.MULTILINE)
+    assert "Of 9 claims: " in text
     assert re.search(r"^lrn +off +one out +\+\d\.\d\d +\[.*\] +3$", text, flags=re.MULTILINE)
-    assert effect_lines(study, store.table(study, [])).count("none") == 2 * len(study.variants[1:])
+    empty = terminal_lines(Evidence(study=study, results=[]))
+    assert empty.partition("Of 9 claims")[0].count("none") == 2 * len(study.variants[1:])
 
 
 def stored(folder: Path) -> Study:

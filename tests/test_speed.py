@@ -246,7 +246,8 @@ def test_the_report_says_the_ratio_beside_the_papers_number_and_shows_every_seed
 
 
 def test_a_terminal_is_told_the_ratios_in_plain_words() -> None:
-    said = terminal_lines(*raced(3.0))
+    study, results = raced(3.0)
+    said = terminal_lines(Evidence(study=study, results=results))
     assert said.isascii()
     assert said.splitlines()[0].startswith("activation=tanh needs 3.0")
 

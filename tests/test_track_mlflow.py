@@ -22,6 +22,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
 from ablations import store, track, track_mlflow
+from ablations.evidence import Evidence
 from ablations.track_mlflow import Mirror, connect, default_uri, main, page, ui_command
 from ablations.types import DIVERGED, DONE, ERROR, Budget, Result, Study, Trial, Variant
 from models.presets import PRESETS
@@ -141,7 +142,7 @@ def mirrored(uri: str, study: Study, records: list[Result], **options: Any) -> M
     mirror = Mirror(uri, study, **options)
     for result in records:
         mirror.trial(result)
-    mirror.end()
+    mirror.end(Evidence(study=study, results=records))
     return mirror
 
 
@@ -404,8 +405,9 @@ def test_the_report_lies_beside_the_database_and_nothing_in_the_working_folder(
     monkeypatch.chdir(here)
     study = plan()
     mirror = mirrored(uri, study, outcomes(study))
-    mirror.report(_report(tmp_path))
-    mirror.report(_report(tmp_path))
+    evidence = Evidence(study=study, results=outcomes(study))
+    mirror.report(_report(tmp_path), evidence)
+    mirror.report(_report(tmp_path), evidence)
 
     client = MlflowClient(tracking_uri=uri)
     parent, _ = parent_and_children(uri)
@@ -413,6 +415,25 @@ def test_the_report_lies_beside_the_database_and_nothing_in_the_working_folder(
     assert listed == {"report/report.html", "report/report.md", "report/figures"}
     assert parent.info.artifact_uri.startswith((tmp_path / "results" / "mlflow").as_uri())
     assert list(here.iterdir()) == []
+
+
+def test_the_studys_run_carries_verdicts_as_tags_and_effects_as_metrics(uri: str) -> None:
+    study = plan()
+    records = [
+        dataclasses.replace(
+            one,
+            metrics={"test_top1_error_percent": 20.0 + 3 * len(one.trial.variant.departures) + one.trial.seed**2},
+        )
+        for one in outcomes(study)
+    ]
+    evidence = Evidence(study=study, results=records)
+    mirrored(uri, study, records)
+    parent, _ = parent_and_children(uri)
+    tags = {name: value for name, value in parent.data.tags.items() if name.startswith("verdict.")}
+    assert tags == {f"verdict.{verdict.claim.name}": verdict.label for verdict in evidence.verdicts}
+    assert "verdict.lrn_cifar" in tags
+    assert parent.data.metrics["effect.lrn.off.one_out"] == pytest.approx(3.0)
+    assert parent.data.metrics["effect.lrn.off.one_out.low"] == pytest.approx(3.0)  # every pair differs by the same
 
 
 def _report(folder: Path) -> Path:
@@ -432,7 +453,7 @@ def test_a_server_that_is_down_costs_one_line_and_a_few_seconds(
     mirror = connect(f"http://user:secret@127.0.0.1:{_free_port()}", study)
     for result in outcomes(study):
         mirror.trial(result)
-    mirror.report(_report(tmp_path))
+    mirror.report(_report(tmp_path), Evidence(study=study, results=outcomes(study)))
 
     out, err = capfd.readouterr()
     assert out == ""
@@ -470,7 +491,7 @@ def test_a_database_that_fails_in_the_middle_stops_the_view_and_not_the_study(
         database.execute("DROP TABLE metrics")
     for result in rest:
         mirror.trial(result)
-    mirror.report(_report(tmp_path))
+    mirror.report(_report(tmp_path), Evidence(study=study, results=outcomes(study)))
 
     _, err = capfd.readouterr()
     assert len(err.splitlines()) == 1
@@ -581,7 +602,7 @@ def test_a_real_server_shows_what_the_database_shows_and_keeps_the_report(
         mirror = connect(server, study)
         for result in records:
             mirror.trial(result)
-        mirror.report(_report(tmp_path))
+        mirror.report(_report(tmp_path), Evidence(study=study, results=records))
         assert mirror.page.startswith(f"{server}/#/experiments/")
     assert capfd.readouterr() == ("", "")
 

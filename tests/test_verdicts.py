@@ -171,7 +171,7 @@ def test_an_inactive_component_is_not_tested() -> None:
     results = [replace(one, activity={"lrn": 0.004} if one.activity else {}) for one in results]
     verdict = judged(study, results)["lrn_cifar"]
     assert (verdict.call, verdict.reason) == (NOT_TESTED, "inactive")
-    assert verdict.because == "in the trained reference its activity is 0.0040, below 0.01"
+    assert verdict.because == "the lrn's activity in the trained reference is 0.0040, below 0.01"
 
 
 def test_a_component_of_unknown_activity_is_tested() -> None:
@@ -349,7 +349,7 @@ def test_trials_that_ran_under_another_declaration_are_counted() -> None:
     stamped = [replace(one, provenance={"declared": study.declared[0].digest}) for one in results]
     assert post_hoc(study, stamped) == []
     other = [replace(stamped[0], provenance={"declared": "0123456789ab"}), *stamped[1:]]
-    assert post_hoc(study, other) == ["1 trials ran under a declaration that study.json does not know."]
+    assert post_hoc(study, other) == ["1 trial ran under a declaration that study.json does not know."]
 
 
 def test_the_committed_studies_are_older_than_the_rule_and_judged_by_todays() -> None:

@@ -137,6 +137,16 @@ def held_out(split: Split, *, share: float = 0.1) -> Tensor:
     return split.hashes < share * 2**32
 
 
+def evaluated_labels(data: Data, evaluate_on: str) -> Tensor:
+    """The labels (E,) of the images that trials evaluate on: test, or the validation split."""
+    return data.train.labels[held_out(data.train)] if evaluate_on == "validation" else data.test.labels
+
+
+def chance_error_percent(labels: Tensor) -> float:
+    """The error of always naming the commonest of these labels (E,)."""
+    return 100 * (1 - float(labels.bincount().max()) / len(labels))
+
+
 def stratified(labels: Tensor, count: int) -> Tensor:
     """Sorted indices (count,) int64 of the first images of each class, in proportion to the classes of `labels` (N,).
 

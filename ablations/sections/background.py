@@ -10,14 +10,15 @@ import numpy as np
 from ablations import effects as estimating
 from ablations.differences import difference, stack
 from ablations.evidence import Evidence, finished
+from ablations.gates import threshold
 from ablations.grids import GRIDS
 from ablations.registry import components as registered
 from ablations.sections.document import MISSING, Block, Section, Table, interval, listed, number
 from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result, Study
+from ablations.verdicts import post_hoc, rule_of
 from ablations.words import counted, duration
 from models.presets import PRESETS
 
-INACTIVE = 0.01
 WORDS = {
     DIVERGED: "diverged",
     OUT_OF_MEMORY: "ran out of memory",
@@ -26,10 +27,12 @@ WORDS = {
 }
 
 
-def label(seeds: int) -> str:
-    """What so many seeds are good for."""
-    grade = "smoke test" if seeds < 5 else "draft" if seeds < 10 else "enough for verdicts"
-    return f"{grade} ({counted(seeds, 'seed')})"
+def label(evidence: Evidence) -> str:
+    """What so many seeds are good for, and whether the verdicts were fixed before the first trial."""
+    seeds = evidence.study.seeds
+    grade = "smoke test" if seeds < 5 else "draft" if seeds < rule_of(evidence.study).seeds else "enough for verdicts"
+    late = "post hoc, " if evidence.verdicts and post_hoc(evidence.study, evidence.results) else ""
+    return f"{late}{grade} ({counted(seeds, 'seed')})"
 
 
 def summary(evidence: Evidence) -> tuple[str, ...]:
@@ -92,8 +95,6 @@ def components(evidence: Evidence) -> Section:
         Table(caption="What is changed, and from what.", head=head, rows=tuple(rows)),
         *_reference(evidence),
     ]
-    if evidence.study.claims:
-        blocks.append(_claims(evidence.study))
     return Section(title="Components", blocks=tuple(blocks))
 
 
@@ -125,26 +126,6 @@ def _recipe(study: Study) -> str:
     )
 
 
-def _claims(study: Study) -> Table:
-    rows = tuple(
-        (
-            claim.component,
-            claim.level,
-            claim.statement,
-            claim.published,
-            f"{'raises' if claim.direction > 0 else 'lowers'} {claim.metric}",
-            number(claim.smallest_effect),
-            claim.confounds or MISSING,
-            claim.source,
-        )
-        for claim in study.claims
-    )
-    judged = ("published", "the change", "smallest effect of interest")
-    head = ("component", "change", "claim", *judged, "confounds", "source")
-    caption = "Published claims, recorded before the first trial. This report does not judge them."
-    return Table(caption=caption, head=head, rows=rows, collapsed=True)
-
-
 def activity(evidence: Evidence) -> Section:
     """How much each component does inside the trained reference."""
     title = "Activity in the trained reference"
@@ -160,12 +141,14 @@ def activity(evidence: Evidence) -> Section:
         values = [one[name] for one in found if name in one]
         mean, low, high = estimating.mean_interval(values)
         unit = known[name].activity.unit if name in known else "unit not known here"
-        flag = "inactive?" if abs(mean) < INACTIVE else "not finite" if not np.isfinite(mean) else "active"
-        rows.append((name, number(mean, 3), interval(low, high, sign=False, digits=3), str(len(values)), unit, flag))
-    head = ("component", "mean", "95% interval", "n", "of what", "flag")
+        bound = threshold(evidence, name)
+        flag = "inactive" if mean < bound else "not finite" if not np.isfinite(mean) else "active"
+        between = interval(low, high, sign=False, digits=3)
+        rows.append((name, number(mean, 3), between, str(len(values)), f"{bound:g}", unit, flag))
+    head = ("component", "mean", "95% interval", "n", "inactive below", "of what", "flag")
     words = (
-        f"A component that changes nothing in the trained reference cannot have an effect. Below {INACTIVE} it is "
-        "flagged: a null effect then says something of this implementation, not of the idea."
+        "A component that changes nothing in the trained reference cannot have an effect. One that is inactive is not "
+        "judged: a null effect would say something of this implementation, not of the idea."
     )
     table = Table(caption="Activity, mean over the reference's seeds.", head=head, rows=tuple(rows))
     return Section(title=title, blocks=(words, table))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from math import nan
+
 import numpy as np
 
-from ablations import factorial
+from ablations.declaration import MAIN
+from ablations.effects import differences_of
 from ablations.evidence import Evidence, broken, ratio
+from ablations.sampling import interval_over_both, single_models
 from ablations.sections.document import (
     MINUS,
     Block,
@@ -20,6 +24,7 @@ from ablations.sections.document import (
 )
 from ablations.sections.notes import label, mean_and_interval, notes, sampling_error
 from ablations.sections.outcomes import picture
+from ablations.statistics import benjamini_hochberg, sign_flip_p
 from ablations.types import Effect
 from ablations.words import counted
 
@@ -28,9 +33,10 @@ KINDS = {
     "one in": ("One change among all", "each row makes its change where all the other changes are made too"),
     "one out": ("One change at a time", "each row makes one change to the otherwise complete reference"),
 }
-HEAD = ("change", "effect, points", "95% interval", "pairs", "correlation", "p, unadjusted")
+BOTH = "95% interval, new images too"
+HEAD = ("change", "effect, points", "95% interval", BOTH, "pairs", "correlation", "p", "q", "p, sign flips")
 COST = ("parameters", "multiply-adds")
-OPTIONAL = ("correlation", "p, unadjusted", "notes")  # columns that are left out where they are empty
+OPTIONAL = (BOTH, "correlation", "p", "q", "p, sign flips", "notes")  # columns that are left out where they are empty
 SMALL_GAP = 1.0  # points between training and test error, below which the reference counts as underfitting
 NOTHING = "No finished pair of trials yet, so nothing can be estimated."
 
@@ -61,47 +67,36 @@ def sampling_words(evidence: Evidence, error_percent: float) -> str:
     """What the choice of test images alone does to an error."""
     return (
         f"The sampling of the {evidence.phase} images adds a standard error of "
-        f"{sampling_error(evidence, error_percent)}; it is common to all variants, no number of seeds removes it, and "
-        "no interval here contains it."
+        f"{sampling_error(evidence, error_percent)}; it is common to all variants, and no number of seeds removes it. "
+        "The effects' table has intervals that contain it."
     )
-
-
-def describe_control(effect: Effect) -> str:
-    """Whether a control did what it must, in words."""
-    if effect.n < 2:
-        return "cannot be told: an interval needs two finished pairs"
-    if effect.component == "placebo":
-        inside = effect.low <= 0 <= effect.high
-        return (
-            "as expected: the interval includes zero"
-            if inside
-            else "not as expected: the interval excludes zero, as chance alone makes it do in one study of twenty"
-        )
-    if effect.component == "sabotage":
-        return (
-            "as expected: the interval lies above zero"
-            if effect.low > 0
-            else "not as expected: the interval does not lie above zero, so the study may be too small to see anything"
-        )
-    return "no expectation declared"
 
 
 def effect_rows(evidence: Evidence, effects: list[Effect]) -> tuple[tuple[str, ...], ...]:
     """The cells of `HEAD` and of what follows it."""
+    adjusted = benjamini_hochberg([effect.p for effect in effects])
     return tuple(
         (
             label(effect),
             signed(effect.estimate),
             interval(effect.low, effect.high),
+            interval(*interval_over_both(evidence, effect)),
             f"{effect.n} of {broken(evidence, effect)[0]}",
             number(effect.correlation),
             probability(effect.p),
+            probability(q),
+            probability(_flipped(evidence, effect)),
             change(ratio(evidence, effect, "parameters")),
             change(ratio(evidence, effect, "macs")),
             notes(evidence, effect),
         )
-        for effect in effects
+        for effect, q in zip(effects, adjusted, strict=True)
     )
+
+
+def _flipped(evidence: Evidence, effect: Effect) -> float:
+    """The exact p of flipping signs, for what is paired."""
+    return nan if effect.kind == MAIN else sign_flip_p(np.array(differences_of(evidence.differences, effect)))
 
 
 def _tally(evidence: Evidence) -> str:
@@ -126,8 +121,10 @@ def effects(evidence: Evidence) -> Section:
     blocks: list[Block] = [
         f"Each effect is the {evidence.phase} top-1 error with the change minus that without it, in percentage points: "
         "above zero, the change made the network worse. Pairs share a seed, hence order of images, crops and initial "
-        f"weights; the interval is the mean difference ± t(0.975, n {MINUS} 1) · s / √n. The correlation is that of "
-        "the two arms over seeds. The p-values are two-sided and not adjusted for their number."
+        f"weights; the interval is the mean difference ± t(0.975, n {MINUS} 1) · s / √n, and the one beside it covers "
+        "the choice of the images as well as that of the seeds (a two-way random layout). The correlation is that of "
+        "the two arms over seeds. This table explores: p is a two-sided t test's and not adjusted, q is Benjamini and "
+        "Hochberg's over the rows, and the last p counts flipped signs. Claims are judged under Verdicts."
     ]
     for kind, (name, meaning) in KINDS.items():
         found = [effect for effect in _studied(evidence) if effect.kind == kind]
@@ -165,49 +162,34 @@ def _forest(evidence: Evidence, kind: str) -> list[Block]:
 
 
 def controls(evidence: Evidence) -> Section:
-    """Whether the placebo did nothing and the sabotage something."""
+    """The placebo and the sabotage, which two of the gates look at."""
     found = [effect for effect in evidence.effects if effect.component in evidence.study.controls]
     if not found:
         words = "This study has no controls. Without a placebo and a sabotage its effects should not be believed."
         return Section(title="Controls", blocks=(words,))
-    rows = tuple(
-        (*row[:-1], describe_control(effect), row[-1])
-        for row, effect in zip(effect_rows(evidence, found), found, strict=True)
-    )
-    table = Table(caption="Controls, against the reference.", head=(*HEAD, *COST, "behaved", "notes"), rows=rows)
     words = (
         "A placebo changes only the random draws and must show no effect. A sabotage shuffles half of the training "
-        "labels and must show a clear rise. A study whose controls fail says nothing about its components."
+        "labels and must show a clear rise. Whether they did stands under Gates."
+    )
+    table = Table(
+        caption="Controls, against the reference.", head=(*HEAD, *COST, "notes"), rows=effect_rows(evidence, found)
     )
     return Section(title="Controls", blocks=(words, without_empty(table, *OPTIONAL)))
 
 
-def interactions(evidence: Evidence) -> Section | None:
-    """Two-way interactions; None where the design has none."""
-    found = factorial.interactions(evidence.study, evidence.table, evidence.metric)
-    main = [effect for effect in evidence.effects if effect.kind == "main"]
-    known = [effect for effect in [*main, *found] if np.isfinite(effect.estimate)]
-    if not found:
+def single_networks(evidence: Evidence) -> Section | None:
+    """Two networks of one seed compared image by image; None where effects have more than one pair."""
+    rows = []
+    for effect in evidence.effects:
+        if (found := single_models(evidence, effect)) is not None:
+            rows.append((label(effect), f"{found[0]:,}", f"{found[1]:,}", probability(found[2])))
+    if not rows:
         return None
-    rows = tuple(
-        (one.component, signed(one.estimate), interval(one.low, one.high), str(one.n), probability(one.p))
-        for one in found
-    )
     words = (
-        "a x b is half the difference between the effect of a where b is changed and where b is kept. Where it is "
-        "large, the main effects of a and b describe no single setting: read the simple effects."
+        "With one seed, each row compares two trained networks on the same images (McNemar's exact test). It says "
+        "whether these two differ, not whether the change matters: two seeds of one variant may differ as much. The "
+        "placebo's row shows how much."
     )
-    blocks: list[Block] = [words]
-    if known:
-        from ablations.figures import interaction_map
-
-        figure = interaction_map(main, found, "points")
-        caption = (
-            "Two-way interactions, coloured, and main effects on the diagonal, in points of top-1 error. "
-            "Bold: the 95% interval excludes zero."
-        )
-        blocks.append(picture("interactions", caption, "Heat map; the numbers are in the table.", figure))
-    head = ("interaction", "effect, points", "95% interval", "trials", "p, unadjusted")
-    caption = f"All {len(found)} two-way interactions."
-    blocks.append(Table(caption=caption, head=head, rows=rows, collapsed=len(found) > 10))
-    return Section(title="Interactions", blocks=tuple(blocks))
+    head = ("change", "only the changed one right", "only the other right", "p, McNemar")
+    table = Table(caption="Images that one of two networks got right.", head=head, rows=tuple(rows))
+    return Section(title="Single networks", blocks=(words, table))

@@ -13,6 +13,7 @@ from ablations.words import NONE
 
 MISSING = NONE
 MINUS = "\N{MINUS SIGN}"
+NUMBER = 24  # characters that the longest number or interval takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +27,12 @@ class Table:
 
     @property
     def numeric(self) -> tuple[bool, ...]:
-        """For each column whether it holds numbers, to be aligned to the right."""
+        """For each column whether it holds numbers, to be aligned to the right; a sentence may open with one."""
         columns = zip(*self.rows, strict=True) if self.rows else [()] * len(self.head)
         start = re.compile(rf"[+{MINUS}\d{MISSING}\[<>]")
-        return tuple(bool(cells) and all(start.match(cell) for cell in cells) for cells in columns)
+        return tuple(
+            bool(cells) and all(start.match(cell) and len(cell) <= NUMBER for cell in cells) for cells in columns
+        )
 
     @property
     def wide(self) -> tuple[bool, ...]:

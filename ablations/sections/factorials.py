@@ -1,0 +1,94 @@
+"""The sections that only a factorial has: both estimands side by side, interactions, the parts against the whole."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ablations import factorial
+from ablations.declaration import MAIN, ONE_OUT
+from ablations.effects import mean_interval
+from ablations.evidence import Evidence
+from ablations.sections.document import Block, Section, Table, interval, probability, signed
+from ablations.sections.notes import label
+from ablations.sections.outcomes import picture
+from ablations.types import Effect
+
+
+def both_estimands(evidence: Evidence) -> Section | None:
+    """The effect in the reference's context beside the average over all contexts; None where a study has but one."""
+    kinds: dict[str, dict[str, Effect]] = {ONE_OUT: {}, MAIN: {}}
+    for effect in evidence.effects:
+        if effect.kind in kinds and effect.component not in evidence.study.controls:
+            kinds[effect.kind][label(effect)] = effect
+    shared = [name for name in kinds[MAIN] if name in kinds[ONE_OUT]]
+    if not shared:
+        return None
+    rows = tuple((name, *(cell for kind in (ONE_OUT, MAIN) for cell in _cells(kinds[kind][name]))) for name in shared)
+    head = ("change", "one out, points", "95% interval", "main, points", "95% interval")
+    words = (
+        "Two questions. One out: what does the change do to the otherwise complete reference? Main: what does it do on "
+        "average over all the settings of the other components? They agree where nothing interacts. The paper asked "
+        "the first."
+    )
+    table = Table(caption="Leave-one-out and main effects on the same outcome.", head=head, rows=rows)
+    return Section(title="One out against on average", blocks=(words, table))
+
+
+def _cells(effect: Effect) -> tuple[str, str]:
+    return signed(effect.estimate), interval(effect.low, effect.high)
+
+
+def interactions(evidence: Evidence) -> Section | None:
+    """Two-way interactions; None where the design has none."""
+    found = factorial.interactions(evidence.study, evidence.table, evidence.metric)
+    main = [effect for effect in evidence.effects if effect.kind == MAIN]
+    known = [effect for effect in [*main, *found] if np.isfinite(effect.estimate)]
+    if not found:
+        return None
+    rows = tuple((one.component, *_cells(one), str(one.n), probability(one.p)) for one in found)
+    blocks: list[Block] = [
+        "a x b is half the difference between the effect of a where b is changed and where b is kept. Where it is "
+        "large, the main effects of a and b describe no single setting: read the simple effects."
+    ]
+    if known:
+        from ablations.figures import half_normal, interaction_map
+
+        caption = (
+            "Two-way interactions, coloured, and main effects on the diagonal, in points of top-1 error. "
+            "Bold: the 95% interval excludes zero."
+        )
+        figure = interaction_map(main, found, "points")
+        blocks.append(picture("interactions", caption, "Heat map; the numbers are in the table.", figure))
+        caption = (
+            "Half-normal plot (Daniel 1959): were nothing going on, all effects would lie on a line through zero. "
+            "What stands clear above the rest is named."
+        )
+        figure = half_normal(known, "size of the effect, points")
+        blocks.append(picture("half-normal", caption, "Half-normal plot of the same effects.", figure))
+    head = ("interaction", "effect, points", "95% interval", "trials", "p, unadjusted")
+    caption = f"All {len(found)} two-way interactions."
+    blocks.append(Table(caption=caption, head=head, rows=rows, collapsed=len(found) > 10))
+    return Section(title="Interactions", blocks=tuple(blocks))
+
+
+def parts_and_whole(evidence: Evidence) -> Section | None:
+    """Whether the effects of single changes add up to that of all of them; None where the study cannot tell."""
+    found = factorial.parts_and_whole(evidence.study, evidence.table, evidence.metric)
+    if found.empty:
+        return None
+    sums = (
+        ("the single changes, added", found["parts"]),
+        ("all changes at once", found["whole"]),
+        ("the difference: all at once less the sum", found["whole"] - found["parts"]),
+    )
+    rows = []
+    for name, values in sums:
+        mean, low, high = mean_interval(values)
+        rows.append((name, signed(mean), interval(low, high), str(len(values))))
+    words = (
+        "Effects of single changes need not add up. Where all changes at once do less than their sum, the components "
+        "stand in for each other; where they do more, they need each other."
+    )
+    head = ("what", "effect, points", "95% interval", "seeds")
+    table = Table(caption="The sum of the parts against all together.", head=head, rows=tuple(rows))
+    return Section(title="The parts and the whole", blocks=(words, table))

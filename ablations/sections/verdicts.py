@@ -1,0 +1,265 @@
+"""The sections that judge: the headline, the verdicts, the claims in full, gates, and the rule as a formula."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import isfinite
+
+from ablations.claims import CLAIMS, METRICS, NATS, label_of
+from ablations.declaration import MAIN, ONE_IN, ONE_OUT, Claim
+from ablations.evidence import Evidence
+from ablations.gates import (
+    CENSORED,
+    GATE,
+    INACTIVE,
+    NO_ARM,
+    NO_PAIR,
+    NO_SPREAD,
+    ONE_SEED,
+    PAIRS_MISSING,
+    UNDERFITS,
+    study_gates,
+)
+from ablations.sections.document import MINUS, MISSING, Block, Section, Table, interval, listed, probability, signed
+from ablations.verdicts import (
+    CALLS,
+    CONTRADICTED,
+    DIRECTION_ONLY,
+    INCONCLUSIVE,
+    NO_EFFECT,
+    NOT_TESTED,
+    REPRODUCED,
+    Verdict,
+    post_hoc,
+    rule_of,
+)
+from ablations.words import counted
+
+ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
+ESTIMANDS = {
+    ONE_OUT: "one change to the otherwise complete reference",
+    ONE_IN: "one change where all the others are made too",
+    MAIN: "one change, averaged over all the settings of the others",
+}
+REMEDIES = {
+    NO_ARM: "A study that makes this change.",
+    NO_PAIR: "Finished trials.",
+    ONE_SEED: "More seeds: --seeds 10.",
+    GATE: "A study that passes its gates.",
+    PAIRS_MISSING: "Its missing trials.",
+    INACTIVE: "A preset or data on which the component does something.",
+    NO_SPREAD: "Outcomes that differ: more evaluation images, or a change that takes effect.",
+    CENSORED: "A longer budget, in which every trial arrives.",
+    UNDERFITS: "A study that overfits: more epochs.",
+}
+
+
+def headline(evidence: Evidence) -> str:
+    """One sentence: how many claims came to which verdict, and at what scale."""
+    verdicts = evidence.verdicts
+    if not verdicts:
+        return "No published claim is about what this study changes, so there is nothing to judge."
+    counts = Counter(verdict.call for verdict in verdicts)
+    parts = [f"{counts[call]} {call}" for call in CALLS if counts[call]]
+    proxies = sum(bool(verdict.proxy) for verdict in verdicts)
+    if proxies == len(verdicts):
+        scale = "All are judged by proxy: this study is smaller than, or differs from, where the claims were made."
+    else:
+        scale = f"Judged under the conditions of the claim: {len(verdicts) - proxies}; by proxy: {proxies}."
+    scale += " A proxy does not refute the paper; it fails to show at its own scale what was claimed." * bool(proxies)
+    draft = f" Fewer than {rule_of(evidence.study).seeds} seeds make a draft." if any(v.draft for v in verdicts) else ""
+    return f"Of {counted(len(verdicts), 'claim')}: {listed(parts)}. {scale}{draft}"
+
+
+def caution(evidence: Evidence) -> tuple[str, ...]:
+    """Why the verdicts were not fixed before the first trial, if they were not."""
+    reasons = post_hoc(evidence.study, evidence.results) if evidence.verdicts else []
+    return (" ".join(["Post hoc, not fixed before the first trial:", *reasons]),) if reasons else ()
+
+
+def verdicts(evidence: Evidence) -> Section:
+    """Claim by claim: the paper's number, ours, the call, and what would change it; then the claims in full."""
+    blocks: list[Block] = []
+    if evidence.verdicts:
+        blocks += [
+            "Effects are the metric with the change minus that without it. The intervals hold all together with "
+            f"probability {1 - rule_of(evidence.study).alpha:.0%}; p is Holm's, over the claims of a family. The rule "
+            "stands under Methods. In brackets: proxy where this study differs from where the claim was made, draft "
+            "where it has too few seeds, underfitting where the reference has hardly fitted its training images, "
+            "confounded where the arms differ much in size.",
+            _table(evidence),
+            _in_full(evidence),
+        ]
+    others = _others(evidence)
+    return Section(title="Verdicts", blocks=(*blocks, *others))
+
+
+def _table(evidence: Evidence) -> Table:
+    rows = tuple(
+        (
+            f"{verdict.claim.statement} ({label_of(verdict.claim)})",
+            _published(verdict.claim),
+            _ours(verdict),
+            probability(verdict.p_holm) if verdict.call != NOT_TESTED else MISSING,
+            verdict.label,
+            changes_it(verdict),
+        )
+        for verdict in evidence.verdicts
+    )
+    head = ("claim (change)", "published", "measured here", "p, Holm", "verdict", "what would change it")
+    return Table(caption="Verdicts, one claim a row.", head=head, rows=rows)
+
+
+def _published(claim: Claim) -> str:
+    if claim.published_effect is None:
+        return claim.published.partition(";")[0]
+    return f"{_size(claim, claim.published_effect)} {METRICS[claim.metric]}"
+
+
+def _ours(verdict: Verdict) -> str:
+    effect, claim = verdict.effect, verdict.claim
+    if effect is None or not isfinite(effect.estimate):
+        return MISSING
+    between = f" {interval(verdict.low, verdict.high, digits=_digits(claim))}" if isfinite(verdict.low) else ""
+    return f"{_size(claim, effect.estimate)}{between} {METRICS[claim.metric]}, n = {effect.n}"
+
+
+def _digits(claim: Claim) -> int:
+    return 3 if METRICS[claim.metric] == NATS else 2
+
+
+def _size(claim: Claim, value: float) -> str:
+    return signed(value, _digits(claim))
+
+
+def _margin(claim: Claim) -> str:
+    """`0.5 points`, `1 point`."""
+    unit = METRICS[claim.metric]
+    return f"{claim.smallest_effect:g} {unit.removesuffix('s') if claim.smallest_effect == 1 else unit}"
+
+
+def changes_it(verdict: Verdict) -> str:
+    """What would bring about another verdict, in a sentence."""
+    claim, margin = verdict.claim, _margin(verdict.claim)
+    seeds = f"About {verdict.seeds:,} seeds" if verdict.seeds else "Over 10,000 seeds"
+    if verdict.call == NOT_TESTED:
+        return f"{REMEDIES.get(verdict.reason, '')} Here {verdict.because}."
+    if verdict.call == INCONCLUSIVE:
+        return f"{seeds} would find an effect of {margin}, or exclude it."
+    if verdict.call == NO_EFFECT:
+        return f"An effect beyond {margin} either way, which these seeds exclude."
+    if verdict.call == DIRECTION_ONLY and verdict.size_known:
+        return f"Nothing by more seeds: it is there, and smaller than {margin}."
+    if not verdict.size_known:
+        return f"{seeds} would tell whether its size reaches {margin}."
+    nearest = min(verdict.low, verdict.high, key=abs)
+    return f"An interval that comes nearer to zero than {margin}; it now ends at {_size(claim, nearest)}."
+
+
+def _in_full(evidence: Evidence) -> Table:
+    rows = tuple(
+        (
+            verdict.claim.name,
+            f"{label_of(verdict.claim)} {_expected(verdict.claim)}",
+            verdict.claim.published,
+            f"{_margin(verdict.claim)}: {verdict.claim.reason or 'no reason recorded'}",
+            verdict.claim.confounds or MISSING,
+            verdict.claim.others or MISSING,
+            ESTIMANDS.get(verdict.claim.estimand, verdict.claim.estimand),
+            "; ".join(verdict.proxy) or "as where the claim was made",
+            verdict.published_inside or MISSING,
+            verdict.confounds or MISSING,
+            verdict.claim.source,
+        )
+        for verdict in evidence.verdicts
+    )
+    head = (
+        "claim",
+        "says that",
+        "published",
+        "smallest effect of interest",
+        "confounds there",
+        "what others found",
+        "judged here on",
+        "scope",
+        "published effect within our 95% prediction interval",
+        "confounds here",
+        "source",
+    )
+    return Table(caption="The claims in full, with the reason for each margin.", head=head, rows=rows, collapsed=True)
+
+
+def _expected(claim: Claim) -> str:
+    early = f" after epoch {claim.epoch}" if claim.epoch else ""
+    return f"{'raises' if claim.direction > 0 else 'lowers'} {claim.metric}{early}"
+
+
+def _others(evidence: Evidence) -> tuple[Table, ...]:
+    """Published claims that this study says nothing of: kept, so that a reader sees what was not asked."""
+    judged = {verdict.claim.name for verdict in evidence.verdicts}
+    rows = tuple(
+        (f"{claim.statement} ({label_of(claim)})", claim.published, f"{NOT_TESTED} ({NO_ARM})")
+        for claim in CLAIMS
+        if claim.name not in judged
+    )
+    caption = f"{counted(len(rows), 'published claim')} that this study does not touch."
+    head = ("claim (change)", "published", "verdict")
+    return (Table(caption=caption, head=head, rows=rows, collapsed=True),) if rows else ()
+
+
+def gates(evidence: Evidence) -> Section:
+    """What has to hold of the study before anything is judged, and whether it did."""
+    found = study_gates(evidence, rule_of(evidence.study))
+    rows = tuple((gate.name, gate.demand, gate.found, gate.answer) for gate in found)
+    caption = "Where one does not hold, the study has no verdicts."
+    table = Table(caption=caption, head=("gate", "it must hold that", "found", "holds"), rows=rows)
+    return Section(title="Gates", blocks=(table,))
+
+
+def methods(evidence: Evidence) -> Section:
+    """The rule as a formula, and what it was applied to."""
+    rule, alpha = rule_of(evidence.study), rule_of(evidence.study).alpha
+    families = {verdict.claim.family: verdict.comparisons for verdict in evidence.verdicts}
+    symbols = (
+        ("s", f"+1 where the change is claimed to raise the metric, {MINUS}1 where to lower it"),
+        (
+            "d, se, f",
+            f"s times the effect, its standard error and its degrees of freedom; n {MINUS} 1 over n paired seeds",
+        ),
+        ("δ", "the claim's smallest effect of interest"),
+        (ALPHA, f"{alpha:g}"),
+        ("m", f"different comparisons that the claims of a family make, tested or not: {_families(families)}"),
+        ("[L, U]", f"d ± t(1 {MINUS} {ALPHA} / 2m, f) · se: simultaneous intervals (Bonferroni)"),
+        ("[l, u]", f"d ± t(1 {MINUS} {ALPHA} / m, f) · se: two one-sided tests at {ALPHA} / m (Schuirmann 1987)"),
+        ("p", "of d = 0, two-sided t, adjusted by Holm over the m comparisons"),
+    )
+    ladder = (
+        (NOT_TESTED, "a gate fails, or the comparison lacks an arm, a second seed, spread, activity, or pairs: "
+         f"over {rule.missing:.0%} of them missing; of overfitting, also where the arms' gap is below "
+         f"{rule.overfitting:g} point on average"),
+        (REPRODUCED, "L > δ"),
+        (DIRECTION_ONLY, f"otherwise d > 0 and p < {ALPHA}"),
+        (CONTRADICTED, f"otherwise U < {MINUS}δ"),
+        (NO_EFFECT, f"otherwise {MINUS}δ < l and u < δ"),
+        (f"{CONTRADICTED}, its size open", f"otherwise d < 0 and p < {ALPHA}"),
+        (INCONCLUSIVE, "otherwise"),
+    )  # fmt: skip
+    declared = evidence.study.declared
+    trace = tuple((one.at, one.digest, str(one.records), one.what) for one in declared)
+    blocks: list[Block] = [
+        "Two kinds of statement are made of each claim, on its direction and on its size; each kind is wrong anywhere "
+        f"in a family with probability {alpha:g} at most. The intervals are over seeds, for these evaluation images; "
+        "the effects' table has those that cover other images too. The seeds that would decide an open claim are those "
+        "at which an effect of δ would be found, and one of zero excluded, four times in five. How often the rule errs "
+        "on made-up studies is in reports/README.md; python -m ablations.calibrate counts it again.",
+        Table(caption="What the symbols mean.", head=("symbol", "meaning"), rows=symbols),
+        Table(caption="The rule: the first line that holds decides.", head=("verdict", "holds when"), rows=ladder),
+    ]
+    if trace:
+        head = ("when", "digest", "records by then", "declared or changed")
+        blocks.append(Table(caption="Claims, rule and seeds as they were declared.", head=head, rows=trace))
+    return Section(title="Methods", blocks=tuple(blocks))
+
+
+def _families(families: dict[str, int]) -> str:
+    return listed([f"{count} for {name or 'unnamed'}" for name, count in families.items()]) if families else "none"
