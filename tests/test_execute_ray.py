@@ -39,7 +39,7 @@ def test_ray_and_serial_give_equal_results(plan: Planner, context: Context, tmp_
         assert without_times(by_key[result.trial.key].to_dict()) == without_times(result.to_dict())
     # Each worker wrote what it ran, and Tune left nothing of its own.
     assert read_results(context.folder, by_key)[1] == []
-    assert sorted(path.name for path in context.folder.iterdir()) == ["trials"]
+    assert sorted(path.name for path in context.folder.iterdir()) == ["predictions", "trials"]
 
 
 COMPONENT = """
