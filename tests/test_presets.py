@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,8 +15,6 @@ from models.layout import Layer, layout
 from models.network import build
 from models.presets import PRESETS
 from models.spec import Spec
-
-MILLION = 1_000_000
 
 every_preset = pytest.mark.parametrize("name", PRESETS)
 
@@ -162,22 +159,3 @@ def test_torchvisions_vgg_weights_give_the_same_logits(name: str, theirs: str) -
 
     # Theirs averages the last map to 7x7, which is the identity at 224 pixels.
     same_logits(replace(PRESETS[name].spec, adaptive_pool=7), getattr(models, theirs)(), size=64)
-
-
-README = (Path(__file__).parent.parent / "models" / "README.md").read_text(encoding="utf-8")
-
-
-def test_the_readme_has_the_layers_of_the_paper_with_their_numbers() -> None:
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in README.splitlines()]
-    table = {row[0]: row for row in rows if len(row) == 9}
-    for layer in of("paper"):
-        _, _, _, _, _, weights, biases, millions, _ = table[layer.name]
-        assert (weights, biases) == (f"{layer.weights:,}", f"{layer.biases:,}")
-        assert millions == f"{layer.macs / MILLION:.1f} M"
-
-
-@every_preset
-def test_the_readme_names_every_preset_with_its_parameters(name: str) -> None:
-    if not name.startswith("cifar"):  # our own, which the root's README presents
-        assert f"`{name}`" in README
-        assert f"{PRESETS[name].parameters:,}" in README
