@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from ablations.differences import difference
 from models.init import INITS
 from models.layout import layout, macs, parameters
 from models.presets import PRESETS
-from models.spec import Conv, Norm, Pool, Spec, described
+from models.spec import Conv, Dense, Norm, Pool, Spec, described
 
 README = (Path(__file__).parent.parent / "models" / "README.md").read_text(encoding="utf-8")
 PAPER = PRESETS["paper"].spec
@@ -121,6 +122,7 @@ def test_every_preset_of_others_is_named_with_its_parameters(name: str) -> None:
 
 
 def test_every_field_that_is_named_exists() -> None:
-    fields = {"Conv": Conv, "Norm": Norm, "Pool": Pool, "Spec": Spec}
-    for record, field in re.findall(r"`(Conv|Norm|Pool|Spec)\.(\w+)`", README):
-        assert field in fields[record].__dataclass_fields__, (record, field)
+    kinds = (Conv, Dense, Norm, Pool, Spec)
+    fields = {f"{kind.__name__}.{field.name}" for kind in kinds for field in dataclasses.fields(kind)}
+    named = set(re.findall(r"`((?:Conv|Dense|Norm|Pool|Spec)\.\w+)`", README))
+    assert len(named) > 10 and named <= fields
