@@ -19,6 +19,7 @@ from ablations.types import Component, Variant
 from models.equivalence import canonical
 from models.spec import Spec, leaves, training_part
 
+SHOWN = 4  # fields that the reason for a conflict names
 _COMPONENTS: dict[str, Component] = {}
 _LOADED: set[Path] = set()
 _HOME = Path(__file__).parent / "components"
@@ -98,8 +99,10 @@ def conflict(spec: Spec, first: tuple[str, str], second: tuple[str, str]) -> str
 
 
 def _shared(spec: Spec, one: Spec, two: Spec) -> str:
-    """The fields in which both `one` and `two` differ from `spec`."""
-    return ", ".join(sorted(_touched(spec, one) & _touched(spec, two)))
+    """The fields in which both `one` and `two` differ from `spec`; the first few of many."""
+    fields = sorted(_touched(spec, one) & _touched(spec, two))
+    more = f" and {len(fields) - SHOWN} more" if len(fields) > SHOWN else ""
+    return ", ".join(fields[:SHOWN]) + more
 
 
 def _touched(spec: Spec, changed: Spec) -> set[str]:
