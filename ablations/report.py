@@ -80,6 +80,7 @@ def write(report: Report, folder: Path) -> tuple[Path, Path]:
 def terminal_lines(evidence: Evidence) -> str:
     """What a run says at its end, in plain ASCII: effects, or ratios of steps to a threshold, and verdicts."""
     from ablations.sections import speed, verdicts
+    from ablations.sections.document import MINUS
 
     race = evidence.study.budget.stop_at_threshold
     lines = [speed.lines(evidence) if race else _effect_lines(evidence)]
@@ -87,7 +88,7 @@ def terminal_lines(evidence: Evidence) -> str:
         judged = [(verdict.claim.name, verdict.label) for verdict in evidence.verdicts]
         said = (verdicts.headline(evidence), *verdicts.caution(evidence))
         lines += ["", *(line for text in said for line in textwrap.wrap(text, 100)), "", *_columns(judged)]
-    return "\n".join(lines)
+    return "\n".join(lines).replace(MINUS, "-")
 
 
 def _effect_lines(evidence: Evidence) -> str:

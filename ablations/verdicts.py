@@ -86,9 +86,10 @@ class Verdict:
     @property
     def label(self) -> str:
         """`reproduced [proxy, draft]`, `not tested (inactive) [proxy]`."""
-        flags = [self.scope, *["draft"] * self.draft, *["underfitting"] * self.underfits]
-        flags += ["confounded"] * bool(self.confounds)
-        return f"{self.call}{f' ({self.reason})' if self.reason else ''} [{', '.join(flags)}]"
+        if self.call == NOT_TESTED:
+            return f"{self.call} ({self.reason}) [{self.scope}]"
+        flags = {"draft": self.draft, "underfitting": self.underfits, "confounded": bool(self.confounds)}
+        return f"{self.call} [{', '.join([self.scope, *(word for word, holds in flags.items() if holds)])}]"
 
 
 def judge(evidence: Evidence) -> list[Verdict]:

@@ -389,6 +389,10 @@ def test_the_terminal_shows_each_effect_on_one_ascii_line() -> None:
     assert re.search(r"^activation_importance +reproduced \[proxy, draft\]$", text, flags=re.MULTILINE)
     assert "Of 9 claims: " in text
     assert re.search(r"^lrn +off +one out +\+\d\.\d\d +\[.*\] +3$", text, flags=re.MULTILINE)
+    spoilt = [_with_error(one, {"sabotage=half": 20.0}) for one in results]
+    text = terminal_lines(Evidence(study=study, results=spoilt))
+    assert "The study fails a gate: the sabotage is detected: no, -" in " ".join(text.split())
+    assert text.isascii()
     empty = terminal_lines(Evidence(study=study, results=[]))
     assert empty.partition("Of 9 claims")[0].count("none") == 2 * len(study.variants[1:])
 

@@ -61,14 +61,18 @@ def headline(evidence: Evidence) -> str:
         return "No published claim is about what this study changes, so there is nothing to judge."
     counts = Counter(verdict.call for verdict in verdicts)
     parts = [f"{counts[call]} {call}" for call in CALLS if counts[call]]
-    proxies = sum(bool(verdict.proxy) for verdict in verdicts)
-    if proxies == len(verdicts):
-        scale = "All are judged by proxy: this study is smaller than, or differs from, where the claims were made."
-    else:
-        scale = f"Judged under the conditions of the claim: {len(verdicts) - proxies}; by proxy: {proxies}."
-    scale += " A proxy does not refute the paper; it fails to show at its own scale what was claimed." * bool(proxies)
-    draft = f" Fewer than {rule_of(evidence.study).seeds} seeds make a draft." if any(v.draft for v in verdicts) else ""
-    return f"Of {counted(len(verdicts), 'claim')}: {listed(parts)}. {scale}{draft}"
+    words = [f"Of {counted(len(verdicts), 'claim')}: {listed(parts)}."]
+    words += [f"The study fails a gate: {why}." for why in {one.because for one in verdicts if one.reason == GATE}]
+    judged = [verdict for verdict in verdicts if verdict.call != NOT_TESTED]
+    if proxies := sum(bool(verdict.proxy) for verdict in judged):
+        all_of_them = "All are judged" if proxies == len(judged) else f"{proxies} of {len(judged)} are judged"
+        words.append(
+            f"{all_of_them} by proxy, as this study is smaller than, or differs from, where the claims were made. "
+            "A proxy does not refute the paper; it can fail to show at its own scale what was claimed."
+        )
+    if any(verdict.draft for verdict in judged):
+        words.append(f"Fewer than {rule_of(evidence.study).seeds} seeds make a draft.")
+    return " ".join(words)
 
 
 def caution(evidence: Evidence) -> tuple[str, ...]:
@@ -98,15 +102,15 @@ def _table(evidence: Evidence) -> Table:
     rows = tuple(
         (
             f"{verdict.claim.statement} ({label_of(verdict.claim)})",
-            _published(verdict.claim),
-            _ours(verdict),
-            probability(verdict.p_holm) if verdict.call != NOT_TESTED else MISSING,
             verdict.label,
+            _ours(verdict),
+            _published(verdict.claim),
+            probability(verdict.p_holm) if verdict.call != NOT_TESTED else MISSING,
             changes_it(verdict),
         )
         for verdict in evidence.verdicts
     )
-    head = ("claim (change)", "published", "measured here", "p, Holm", "verdict", "what would change it")
+    head = ("claim (change)", "verdict", "measured here", "published", "p, Holm", "what would change it")
     return Table(caption="Verdicts, one claim a row.", head=head, rows=rows)
 
 
