@@ -14,6 +14,7 @@ from ablations.estimate import Pace, Seconds, seconds, seconds_a_trial, seconds_
 from ablations.progress import Progress
 from ablations.types import DONE, ERROR, Budget, Result
 from ablations.words import NONE, duration
+from models.spec import Spec
 from tests.conftest import Planner
 
 
@@ -82,16 +83,19 @@ def test_a_variant_of_two_departures_costs_the_product_of_their_ratios(
     plan: Planner, data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, trials = plan(grid="pairs", words=["lrn", "grouping", "weight_decay"])
-    spec = trials[0].spec
-    cost = {spec.blocks: 10.0}
-    cost |= {trial.spec.blocks: 5.0 for trial in trials if trial.variant.label == "-lrn"}
-    cost |= {trial.spec.blocks: 30.0 for trial in trials if trial.variant.label == "grouping=full"}
+
+    def network(spec: Spec) -> object:
+        return [(block.groups, block.norm) for block in spec.blocks]
+
+    cost = {"reference": 10.0, "-lrn": 5.0, "grouping=full": 30.0}
+    labelled = [(network(trial.spec), cost[label]) for trial in trials if (label := trial.variant.label) in cost]
+
+    def pace(spec: Spec, budget: Budget, data: Data, device: torch.device) -> Pace:
+        whole = next(seconds for one, seconds in labelled if one == network(spec))
+        return Pace(step=whole / 12, image=whole / 360, images=60)
+
     # 6 steps and 180 evaluated images a trial, each half of its time.
-    monkeypatch.setattr(
-        estimate,
-        "_time",
-        lambda spec, budget, data, device: Pace(step=cost[spec.blocks] / 12, image=cost[spec.blocks] / 360, images=60),
-    )
+    monkeypatch.setattr(estimate, "_time", pace)
     found = {
         variant.label: expected.whole
         for variant, expected in seconds_a_trial(trials, data, threads=1, device=torch.device("cpu")).items()
