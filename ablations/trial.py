@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
+from ablations import filters
 from ablations.bits import pack
 from ablations.data.load import Data, load, memory_bytes, placed
 from ablations.data.prepare import prepare
@@ -28,6 +30,7 @@ from ablations.registry import components
 from ablations.store import write_result
 from ablations.train import DivergedError, Trained, evaluate_as, train
 from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Result, Trial
+from models.layers import LocalConv2d
 from models.layout import layout, macs, parameters
 from models.response_norm import implementation
 from models.spec import stored_size
@@ -123,7 +126,8 @@ def _evaluated(trial: Trial, trained: Trained, context: Context) -> dict[str, An
     layers = layout(
         trial.spec, num_classes=data.num_classes, image_size=trial.budget.image_size, channels=data.channels
     )
-    activity, problems = _activity(trial, trained) if not trial.variant.departures else ({}, [])
+    reference = not trial.variant.departures
+    activity, problems = _activity(trial, trained) if reference else ({}, [])
     return {
         "status": DONE,
         "metrics": {**metrics, "parameters": parameters(layers), "macs": macs(layers)},
@@ -131,6 +135,7 @@ def _evaluated(trial: Trial, trained: Trained, context: Context) -> dict[str, An
         "looks": trained.looks,
         "outcomes": pack(evaluation.outcomes),
         "activity": activity,
+        "filters": _filters(trained) if reference else "",
         "error": "\n".join([*problems, *_keep(trial, evaluation, context)]),
     }
 
@@ -149,6 +154,13 @@ def _keep(trial: Trial, evaluation: Evaluation, context: Context) -> list[str]:
     except OSError as error:
         return [f"predictions were not kept: {error.strerror or error}"]
     return []
+
+
+def _filters(trained: Trained) -> str:
+    """The first layer's kernels, where every place shares them, for a picture in the report."""
+    first = next((layer for layer in trained.network.features.modules() if isinstance(layer, nn.Conv2d)), None)
+    shared = not any(isinstance(layer, LocalConv2d) for layer in trained.network.features[0].modules())
+    return filters.pack(first.weight.detach().cpu()) if first is not None and shared else ""
 
 
 def open_data(trial: Trial, context: Context, device: torch.device) -> Data:

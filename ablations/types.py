@@ -246,6 +246,7 @@ class Result:
     looks: tuple[tuple[int, float], ...] = ()  # (step, training error in percent), where the budget has a threshold
     outcomes: str = ""  # base64 of packed bits: which evaluation images were right, in stored order
     activity: Mapping[str, float] = field(default_factory=dict)  # component -> number, references only
+    filters: str = ""  # base64 of the first layer's kernels, references only: see ablations.filters
     seconds: float = 0.0  # wall time of the trial; where it shares a training, of its own evaluation alone
     trained_with: str = ""  # the key of the trial whose training it shares, and whose seconds hold that training
     provenance: Mapping[str, Any] = field(default_factory=dict)
