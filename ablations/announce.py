@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import torch
 
-from ablations import outlook
+from ablations import designs, outlook
 from ablations.data.load import Data, evaluated_labels, image_bytes, memory_bytes, placed
-from ablations.estimate import Seconds, seconds_a_trial, seconds_of
+from ablations.estimate import Seconds, expected_seconds, paces_of, seconds_of
 from ablations.jobs import Job, by_training
 from ablations.predictions import MOST_PROBABILITIES
 from ablations.tune import Search, arms
@@ -42,12 +42,13 @@ def announce(
     finished: Sequence[Result] = (),
     by_grid: str = "",
     search: Search | None = None,
+    make: designs.Make | None = None,
 ) -> Expected:
     """Prints the study in a few lines, and returns the seconds that its missing jobs, each one training, should take.
 
     With `full`, every variant, everything left out, and what the seeds can tell of each claim, as far as `finished`
-    trials show, is printed too.  `by_grid` are the options that the
-    grid chose, and `search` is how far the tuning of the learning rates is.
+    trials show, is printed too, with the design of those that `make` makes that decides all claims soonest.
+    `by_grid` are the options that the grid chose, and `search` is how far the tuning of the learning rates is.
     """
     budget = study.budget
     sizes = [counted(len(study.variants), "variant"), counted(study.seeds, "seed")]
@@ -82,11 +83,16 @@ def announce(
         return Expected(0.0, 0.0)
     tuned = arms(study, trials) if tuning else []
     near = placed(data, device, memory_bytes=room)
-    seconds = seconds_a_trial([*trials, *tuned], near, threads=threads, device=device)
+    others = designs.designs(make, budget) if full and make and study.claims and not tuning else []
+    other_trials = [trial for design in others for trial in design.trials]
+    paces = paces_of([*trials, *tuned, *other_trials], near, threads=threads, device=device)
+    seconds = expected_seconds([*trials, *tuned], paces)
     if full:
         _print_variants(study, trials, data, seconds)
         images = len(evaluated_labels(data, study.budget.evaluate_on))
         print(*outlook.lines(study, finished, images=images), "", sep="\n")
+        if told := designs.lines(study, others, paces, finished, images=images, workers=workers):
+            print(*told, "", sep="\n")
     at_a_time = max(1, min(workers, len(missing)))
     # Of a search it is not known in advance how many trials of which arm are still to come: their mean will do.
     a_tuning_trial = sum(seconds[trial.variant].whole for trial in tuned) / max(len(tuned), 1)

@@ -92,7 +92,7 @@ class Config:
     name: Annotated[str | None, _STR] = None
     """Of the study (default: grid, data set and preset)."""
     dry_run: bool = False
-    """Print the plan and the time it takes, and train nothing."""
+    """Print the plan, its time and the cheapest design that decides its claims, and train nothing."""
 
 
 _DEFAULTS: dict[str, str | int | float] = {"preset": "cifar_small", "seeds": 10, "epochs": 5, "tune": 0}

@@ -59,8 +59,25 @@ def seconds_a_trial(
 ) -> dict[Variant, Seconds]:
     """Expected seconds of one trial of each variant.
 
+    Several trials side by side slow each other down, which this leaves out.
+    """
+    return expected_seconds(trials, paces_of(trials, data, threads=threads, device=device))
+
+
+def expected_seconds(trials: Sequence[Trial], paces: Mapping[Variant, Pace]) -> dict[Variant, Seconds]:
+    """Expected seconds of one trial of each variant at these paces, for the budget that it has."""
+    one_each = {trial.variant: trial for trial in trials}
+    return {
+        variant: seconds(trial.budget, paces[variant], views=VIEWS[trial.spec.views])
+        for variant, trial in one_each.items()
+    }
+
+
+def paces_of(trials: Sequence[Trial], data: Data, *, threads: int, device: torch.device) -> dict[Variant, Pace]:
+    """The pace of each variant; it does not depend on epochs or seeds.
+
     The reference and each single departure are timed; a variant of several departures costs the
-    product of their ratios.  Several trials side by side slow each other down, which this leaves out.
+    product of their ratios.
     """
     torch.set_num_threads(threads)
     reference = next(trial for trial in trials if not trial.variant.departures)
@@ -74,14 +91,14 @@ def seconds_a_trial(
             paces[network] = _time(spec, budget, data, device)
         return paces[network]
 
-    def expected(trial: Trial) -> Seconds:
+    def pace(variant: Variant) -> Pace:
         # Singles that the grid does not hold are timed too: a fraction has none.
-        singles = [timed(Variant(departures=(departure,))) for departure in trial.variant.departures]
+        singles = [timed(Variant(departures=(departure,))) for departure in variant.departures]
         step, image = (math.prod([one[part] / alone[part] for one in singles], start=alone[part]) for part in (0, 1))
-        return seconds(budget, Pace(step=step, image=image, images=alone.images), views=VIEWS[trial.spec.views])
+        return Pace(step=step, image=image, images=alone.images)
 
     alone = timed(reference.variant)
-    return {trial.variant: expected(trial) for trial in {trial.variant: trial for trial in trials}.values()}
+    return {variant: pace(variant) for variant in dict.fromkeys(trial.variant for trial in trials)}
 
 
 def _with_plain_weights(spec: Spec) -> Spec:

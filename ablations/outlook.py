@@ -28,11 +28,14 @@ class Outlook:
     seeds: int | None  # that find an effect of interest or exclude it; None: over 10,000, or not known
 
 
-def outlook(study: Study, results: Sequence[Result], *, images: int) -> list[Outlook]:
-    """One row a claim of the study; `results` are its records so far, `images` how many it evaluates on."""
+def outlook(study: Study, results: Sequence[Result], *, images: int, pilot: Evidence | None = None) -> list[Outlook]:
+    """One row a claim of the study; `results` are its records so far, `images` how many it evaluates on.
+
+    The scatter is that of `pilot` where it is given: of a study of another design, say.
+    """
     claims = claims_in_force(study)
     alpha = rule_of(study).alpha
-    evidence = Evidence(study=study, results=results)
+    evidence = pilot or Evidence(study=study, results=results)
     pairs = len(factorial_design(study)) // 2  # that a main effect has for each seed
     rows = []
     for claim, (_, comparisons) in zip(claims, adjust(claims, [None] * len(claims)), strict=True):

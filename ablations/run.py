@@ -6,6 +6,7 @@ Only light modules are imported at the top, so that --help answers at once.
 from __future__ import annotations
 
 import datetime
+import functools
 import shlex
 import sys
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ from models.spec import stored_size
 if TYPE_CHECKING:
     from ablations.announce import Expected
     from ablations.data.load import Data
+    from ablations.designs import Make
     from ablations.execute import Executor
     from ablations.track_mlflow import Guarded
     from ablations.trial import Context
@@ -47,6 +49,7 @@ class Plan:
     data: Data
     gpus: float
     workers: int
+    make: Make  # another design of the same components
     search: tune.Search | None = None  # of the learning rates; None where none are tuned
 
     @property
@@ -111,10 +114,9 @@ def make_plan(config: Config, *, command: str) -> Plan:
     reference(config.preset, source, budget)  # refused before a million images are decoded
     data = load(prepare(config.dataset, data_root=config.data_root, size=size, cache=cache_folder()))
     budget = replace(budget, train_examples=_train_examples(config, data))
-    study, trials = make_study(
+    make = functools.partial(
+        make_study,
         name=config.name or "-".join([config.grid, _slug(config.dataset), config.preset]),
-        grid=config.grid,
-        words=words_of(config),
         preset=config.preset,
         source=replace(
             source,
@@ -123,17 +125,17 @@ def make_plan(config: Config, *, command: str) -> Plan:
             channels=data.channels,
             chance_error_percent=chance_error_percent(evaluated_labels(data, config.evaluate_on)),
         ),
-        seeds=config.seeds,
-        budget=budget,
         command=command,
         claims=with_own(config.claims),
     )
+    study, trials = make(grid=config.grid, words=words_of(config), seeds=config.seeds, budget=budget)
+    make = functools.partial(make, words=["=".join(departure) for departure in study.components])
     before, records = store.so_far(config.results / study.name)
     own = own_among(study.claims, config.claims)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     study = declare(study, before, records=records, at=now, anew=own)
     gpus, workers = resources(config)
-    plan = Plan(study=study, trials=trials, finished=(), data=data, gpus=gpus, workers=workers)
+    plan = Plan(study=study, trials=trials, finished=(), data=data, gpus=gpus, workers=workers, make=make)
     if config.tune:
         begun = tune.start(study, config.tune, available=_available(data, "validation"))
         plan = _after_tuning(config, replace(plan, study=replace(study, tuning=begun)))
@@ -205,6 +207,7 @@ def _announce(config: Config, plan: Plan, by_grid: str) -> Expected:
         finished=plan.finished,
         by_grid=by_grid,
         search=plan.search,
+        make=plan.make,
     )
 
 

@@ -155,6 +155,15 @@ def test_a_dry_run_prints_the_plan_and_trains_nothing(
     assert not list((tmp_path / "results").iterdir())
 
 
+def test_a_dry_run_names_the_cheapest_design_in_options_that_can_be_typed(
+    on_blobs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--grid", "smoke", "--dry-run", *on_blobs]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("cheapest: ")]
+    options = line.split("here: ")[1].split()
+    assert options[:3] == ["--grid", "one_out", "--seeds"] and int(options[3]) > 1
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

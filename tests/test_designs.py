@@ -1,0 +1,106 @@
+"""Which design decides the claims soonest: seeds by the outlook of each, time by the paces of its variants."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from ablations.designs import Design, Make, designs, largest, lines, need
+from ablations.estimate import Pace
+from ablations.evidence import Evidence
+from ablations.outlook import outlook
+from ablations.plan import Source, make_study
+from ablations.types import Study, Variant
+from tests import synthetic
+
+IMAGES = 10_000
+WORDS = ("lrn", "dropout", "pca_jitter", "activation")
+
+
+def maker(*words: str) -> Make:
+    """Studies on `cifar` of these components."""
+    return functools.partial(
+        make_study,
+        name="made_up",
+        words=words,
+        preset="cifar",
+        source=Source(dataset="cifar10", fingerprint="f", num_classes=10, channels=3, chance_error_percent=90.0),
+        command="",
+    )
+
+
+def study_of(make: Make, grid: str = "one_out", seeds: int = 10) -> Study:
+    return make(grid=grid, seeds=seeds, budget=synthetic.BUDGET)[0]
+
+
+def equal_paces(found: Sequence[Design]) -> dict[Variant, Pace]:
+    """One millisecond a step, nothing for evaluation."""
+    return {trial.variant: Pace(step=0.001, image=0.0, images=IMAGES) for one in found for trial in one.trials}
+
+
+def test_a_designs_time_is_that_of_its_trials_spread_over_the_workers() -> None:
+    (design,) = designs(maker(*WORDS), synthetic.BUDGET, ["one_out"])
+    # The reference, four changes and two controls; 391 steps an epoch of a millisecond each.
+    alone = design.seconds(equal_paces([design]), seeds=3, epochs=2, workers=1)
+    assert alone == pytest.approx(7 * 3 * 2 * 391 * 0.001)
+    assert design.seconds(equal_paces([design]), seeds=3, epochs=2, workers=4) == pytest.approx(alone / 4)
+    assert design.seconds(equal_paces([design]), seeds=1, epochs=2, workers=99) == pytest.approx(alone / 3 / 7)
+
+
+def test_a_design_needs_the_seeds_of_its_dearest_claim() -> None:
+    make = maker(*WORDS)
+    study = study_of(make)
+    (design,) = designs(make, synthetic.BUDGET, ["one_out"])
+    needed = need(design, [claim.name for claim in study.claims], images=IMAGES, pilot=None)
+    ranked = sorted((row.seeds or 0, row.claim.name) for row in outlook(study, [], images=IMAGES))
+    assert (needed.seeds, needed.dearest) == ranked[-1]
+    assert needed.otherwise == ranked[-2][0]
+    assert needed.decides
+
+
+def test_the_fraction_is_the_cheapest_where_it_can_ask_everything() -> None:
+    make = maker(*WORDS)
+    found = designs(make, synthetic.BUDGET)
+    told = lines(study_of(make), found, equal_paces(found), [], images=IMAGES, workers=1)
+    seeds = {line.split()[0]: int(line.split()[2]) for line in told[1:4]}
+    assert seeds["fractional"] < seeds["one_out"] == seeds["full"]
+    assert told[4].startswith(f"cheapest: fractional with {seeds['fractional']} seeds, about ")
+    assert told[4].endswith(f"--grid fractional --seeds {seeds['fractional']}")
+    assert max(map(len, told)) <= 130
+
+
+def test_a_claim_that_compares_two_changes_keeps_the_fraction_from_being_the_cheapest() -> None:
+    make = maker("lrn", "pooling", "dropout", "activation")
+    found = designs(make, synthetic.BUDGET)
+    told = lines(study_of(make), found, equal_paces(found), [], images=IMAGES, workers=1)
+    assert "cannot ask order_lrn_pooling" in next(line for line in told if line.startswith("fractional"))
+    assert any(line.startswith("cheapest: one_out") for line in told)
+    assert "All but pooling_error would be decided by" in "\n".join(told)
+
+
+def test_what_cannot_be_had_says_why_and_a_pilots_scatter_is_used_for_every_design() -> None:
+    make = maker("lrn", "dropout")
+    study, trials = synthetic.plan("one_out", ["lrn", "dropout"], seeds=6)
+    found = designs(make, synthetic.BUDGET)
+    told = lines(study, found, equal_paces(found), [], images=IMAGES, workers=1)
+    assert "cannot be had: fractional needs 4 components or more, not 2" in told[2]
+    calm = synthetic.results(trials, noise=0.01)
+    piloted = need(found[2], ["lrn_cifar"], images=IMAGES, pilot=Evidence(study=study, results=calm))
+    assert piloted.seeds == 2 < need(found[2], ["lrn_cifar"], images=IMAGES, pilot=None).seeds
+
+
+def test_a_scatter_that_only_a_pilot_can_tell_is_named_and_a_study_without_claims_says_nothing() -> None:
+    make = maker("bias_init=one", "lrn")
+    found = designs(make, synthetic.BUDGET)
+    told = lines(study_of(make), found, equal_paces(found), [], images=IMAGES, workers=1)
+    assert told[-1] == "Not counted, as only a pilot tells their scatter: bias_init_added."
+    without = replace(study_of(make), claims=())
+    assert lines(without, found, equal_paces(found), [], images=IMAGES, workers=1) == []
+
+
+@pytest.mark.parametrize("limit", [0, 1, 7, 99, 100, 1000])
+def test_the_largest_that_fits(limit: int) -> None:
+    assert largest(lambda n: n <= limit, 100) == min(limit, 100)
