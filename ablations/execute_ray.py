@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -168,7 +169,7 @@ def empty_trials(count: int) -> list[float]:
 @contextlib.contextmanager
 def _cluster(address: str | None) -> Iterator[None]:
     """A Ray of our own, without a dashboard and with a temporary folder that goes with it, or the one at `address`."""
-    temporary = None
+    temporary, on_terminate = None, signal.getsignal(signal.SIGTERM)
     if address:
         environment = {"env_vars": dict(ENVIRONMENT)}
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
@@ -183,6 +184,7 @@ def _cluster(address: str | None) -> Iterator[None]:
             _temp_dir=temporary,
             runtime_env={"env_vars": {**ENVIRONMENT, **_paths()}},
         )
+    signal.signal(signal.SIGTERM, on_terminate)  # Ray's own leaves without a word
     try:
         yield
     finally:

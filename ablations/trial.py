@@ -10,7 +10,7 @@ import math
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -90,6 +90,8 @@ def _run_group(group: Job, context: Context, report: Callable[[Trial, Row], None
             provenance=origin,
             **outcome,
         )
+        if result.status == DONE and not trial.variant.departures and not isinstance(trained, dict):
+            result = _with_activity(result, trained, context)
         write_result(context.folder, result)
         yield result
         origin, began = _origin(context, device), time.perf_counter()
@@ -126,24 +128,21 @@ def _evaluated(trial: Trial, trained: Trained, context: Context) -> dict[str, An
     layers = layout(
         trial.spec, num_classes=data.num_classes, image_size=trial.budget.image_size, channels=data.channels
     )
-    reference = not trial.variant.departures
-    activity, problems = _activity(trial, trained) if reference else ({}, [])
     return {
         "status": DONE,
         "metrics": {**metrics, "parameters": parameters(layers), "macs": macs(layers)},
         "curve": trained.curve,
         "looks": trained.looks,
         "outcomes": pack(evaluation.outcomes),
-        "activity": activity,
-        "filters": _filters(trained) if reference else "",
-        "error": "\n".join([*problems, *_keep(trial, evaluation, context)]),
+        "filters": "" if trial.variant.departures else _filters(trained),
+        "error": _keep(trial, evaluation, context),
     }
 
 
-def _keep(trial: Trial, evaluation: Evaluation, context: Context) -> list[str]:
-    """The evaluation's predictions on disk, or a sentence that says why not: the trial is not lost by it."""
+def _keep(trial: Trial, evaluation: Evaluation, context: Context) -> str:
+    """Leaves the evaluation's predictions on disk; says in a sentence why not: the trial is not lost by it."""
     if not context.predictions:
-        return []
+        return ""
     path = predictions_path(context.folder, trial.key)
     try:
         if evaluation.probabilities is None:  # too many, as the plan said
@@ -152,8 +151,8 @@ def _keep(trial: Trial, evaluation: Evaluation, context: Context) -> list[str]:
             kept = Predictions(probabilities=evaluation.probabilities.numpy(), labels=evaluation.labels.numpy())
             write_predictions(context.folder, trial.key, packed(kept))
     except OSError as error:
-        return [f"predictions were not kept: {error.strerror or error}"]
-    return []
+        return f"predictions were not kept: {error.strerror or error}"
+    return ""
 
 
 def _filters(trained: Trained) -> str:
@@ -182,6 +181,18 @@ def _opened(
 ) -> Data:
     data = load(prepare(name, data_root=data_root, size=size, cache=cache, quiet=True))
     return placed(data, device, memory_bytes=memory_bytes)
+
+
+def _with_activity(result: Result, trained: Trained, context: Context) -> Result:
+    """`result`, which is on disk before the measuring begins: that may take longer than the training did."""
+    unmeasured = "activities were not measured: the process ended before that"
+    write_result(context.folder, replace(result, error=_lines(result.error, unmeasured)))
+    activity, problems = _activity(result.trial, trained)
+    return replace(result, activity=activity, error=_lines(result.error, *problems))
+
+
+def _lines(*sentences: str) -> str:
+    return "\n".join(filter(None, sentences))
 
 
 def _activity(trial: Trial, trained: Trained) -> tuple[dict[str, float], list[str]]:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -214,12 +215,20 @@ def test_another_budget_under_the_same_name_is_refused(on_blobs: list[str], caps
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("executor", ["ray", "serial"])
-def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(executor: str, places: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("executor", "kill", "number"),
+    [
+        ("ray", os.killpg, signal.SIGINT),  # to all of the group, as a terminal does
+        ("serial", os.killpg, signal.SIGINT),
+        ("ray", os.kill, signal.SIGTERM),  # to the one process that was started
+    ],
+)
+def test_a_stopped_study_ends_cleanly_and_the_same_command_goes_on(
+    executor: str, kill: Callable[[int, int], None], number: int, places: list[str], tmp_path: Path
+) -> None:
     command = [*PYTHON, *places, "--name", "s", "--executor", executor, "--no-mlflow"]
     command += ["--train-examples", "1000", "--epochs", "2", "--components", "lrn", "--seeds", "3"]
     trials = tmp_path / "results" / "s" / "trials"
-    # A group of its own, and the signal to all of it, as a terminal does.
     running = subprocess.Popen(
         command,
         start_new_session=True,
@@ -233,7 +242,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(executor: str, places
         if running.poll() is not None or len(list(trials.glob("*.json"))) >= 2:
             break
         time.sleep(0.1)
-    os.killpg(running.pid, signal.SIGINT)
+    kill(running.pid, number)
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 130, errors
     assert "stopped; the same command goes on where it was" in errors

@@ -99,6 +99,23 @@ def test_a_measure_that_fails_costs_its_number_and_not_the_training(
     assert set(result.activity) == set(components()) - {"lrn", "dropout"}
 
 
+def test_the_record_is_on_disk_before_its_activities_are_measured(
+    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(probe: object) -> float:
+        raise KeyboardInterrupt
+
+    killer = replace(registry.component("lrn"), activity=Activity(measure=kill, unit=""))
+    monkeypatch.setattr(registry, "_COMPONENTS", {**registry.components(), "lrn": killer})
+    trial = plan()[1][0]
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(trial, context)
+    result, _ = read_result(trial_path(context.folder, trial.key))
+    assert result and result.status == DONE and "test_top1_error_percent" in result.metrics
+    assert result.activity == {}
+    assert result.error == "activities were not measured: the process ended before that"
+
+
 def test_data_that_changed_since_the_plan_are_refused(plan: Planner, context: Context) -> None:
     _, trials = plan(fingerprint="0" * 16)
     result = run_trial(trials[0], context)

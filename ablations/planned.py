@@ -1,0 +1,165 @@
+"""What a command asks for, ready to run: the study, its data, what is finished, and what is still to do.
+
+Only light modules are imported at the top: data are decoded and torch is imported when a plan is made.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ablations import tune
+from ablations.claims import own_among, with_own
+from ablations.config import Config, words_of
+from ablations.data.catalogue import FOLDER, cache_folder, dataset, note_of
+from ablations.declare import declare
+from ablations.jobs import Job, by_training
+from ablations.names import InputError
+from ablations.plan import Source, make_study, reference
+from ablations.resources import resources
+from ablations.types import FINAL, Budget, Result, Study, Trial
+from models.presets import PRESETS
+from models.spec import stored_size
+
+if TYPE_CHECKING:
+    from ablations.data.load import Data
+    from ablations.designs import Make
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A study ready to run: its trials, those that have a final record, its data, and what a trial may use."""
+
+    study: Study
+    trials: tuple[Trial, ...]
+    finished: tuple[Result, ...]
+    data: Data
+    gpus: float
+    workers: int
+    make: Make  # another design of the same components
+    search: tune.Search | None = None  # of the learning rates; None where none are tuned
+
+    @property
+    def missing(self) -> tuple[Job, ...]:
+        """The trials that are still to run, a job for each training."""
+        done = {result.trial.key for result in self.finished}
+        return by_training(trial for trial in self.trials if trial.key not in done)
+
+
+def make_plan(config: Config, *, command: str) -> Plan:
+    """The plan of `config`; decodes its data where that has not been done yet.
+
+    Raises InputError when the data cannot be had or the plan cannot be run here.
+    """
+    assert config.preset and config.epochs and config.seeds  # `resolved` has filled them in
+    spec = PRESETS[config.preset].spec
+    described = dataset(config.dataset)
+    image_size = config.image_size or min(spec.image_size, described.native_size or spec.image_size)
+
+    from ablations import store
+    from ablations.data.load import chance_error_percent, evaluated_labels, load
+    from ablations.data.prepare import prepare
+
+    usual = stored_size(spec, image_size)
+    size = config.base_size or usual
+    budget = Budget(
+        epochs=config.epochs,
+        train_examples=config.train_examples or 0,
+        batch_size=config.batch_size,
+        image_size=image_size,
+        evaluate_on=config.evaluate_on,
+        threshold_percent=config.threshold,
+        threshold_every=config.threshold_every,
+        stop_at_threshold=config.stop_at_threshold,
+        base_size=size if size != usual else 0,  # the same images have the same keys, whether asked for or not
+    )
+    source = Source(
+        dataset=config.dataset,
+        fingerprint="",
+        num_classes=described.num_classes or 1,
+        channels=described.channels,
+        note=note_of(config.dataset),
+    )
+    reference(config.preset, source, budget)  # refused before a million images are decoded
+    data = load(prepare(config.dataset, data_root=config.data_root, size=size, cache=cache_folder()))
+    budget = replace(budget, train_examples=_train_examples(config, data))
+    make = functools.partial(
+        make_study,
+        name=config.name or "-".join([config.grid, _slug(config.dataset), config.preset]),
+        preset=config.preset,
+        source=replace(
+            source,
+            fingerprint=data.fingerprint,
+            num_classes=data.num_classes,
+            channels=data.channels,
+            chance_error_percent=chance_error_percent(evaluated_labels(data, config.evaluate_on)),
+        ),
+        command=command,
+        claims=with_own(config.claims),
+    )
+    study, trials = make(grid=config.grid, words=words_of(config), seeds=config.seeds, budget=budget)
+    make = functools.partial(make, words=["=".join(departure) for departure in study.components])
+    before, records = store.so_far(config.results / study.name)
+    own = own_among(study.claims, config.claims)
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    study = declare(study, before, records=records, at=now, anew=own)
+    gpus, workers = resources(config)
+    plan = Plan(study=study, trials=trials, finished=(), data=data, gpus=gpus, workers=workers, make=make)
+    if config.tune:
+        begun = tune.start(study, config.tune, available=_available(data, "validation"))
+        plan = after_tuning(config, replace(plan, study=replace(study, tuning=begun)))
+    return with_finished(config, plan)
+
+
+def with_finished(config: Config, plan: Plan) -> Plan:
+    """`plan` with the results that need no further try; a record that cannot be read is named."""
+    from ablations import store
+
+    results, problems = store.read_results(config.results / plan.study.name, plan.study.keys)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return replace(plan, finished=tuple(result for result in results if result.status in FINAL))
+
+
+def after_tuning(config: Config, plan: Plan) -> Plan:
+    """`plan` as far as the records of its tuning bring it: at the chosen rates, or with trials that are missing."""
+    from ablations import store
+
+    begun = plan.study.tuning
+    assert begun
+    records, problems = store.read_all(tuning_folder(config, plan.study))
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    search = tune.advance(plan.study, plan.trials, begun, records)
+    if search.missing:  # what will run is not known before the rates are
+        return replace(plan, study=replace(plan.study, keys=()), search=search)
+    study, trials = tune.apply(plan.study, plan.trials, search.tuning)
+    return replace(plan, study=study, trials=trials, search=search)
+
+
+def tuning_folder(config: Config, study: Study) -> Path:
+    """Where the records of the study's tuning are, apart from those of its own trials."""
+    return (config.results / study.name / "tuning").resolve()
+
+
+def _slug(name: str) -> str:
+    return Path(name.removeprefix(FOLDER)).resolve().name
+
+
+def _available(data: Data, evaluate_on: str) -> int:
+    """Images that can be trained on."""
+    from ablations.data.load import held_out
+
+    return len(data.train.labels) - (int(held_out(data.train).sum()) if evaluate_on == "validation" else 0)
+
+
+def _train_examples(config: Config, data: Data) -> int:
+    available = _available(data, config.evaluate_on)
+    asked = config.train_examples or available
+    if asked > available:
+        raise InputError(f"--train-examples {asked} is more than the {available} training images of {config.dataset}.")
+    return asked
