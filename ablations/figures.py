@@ -24,10 +24,13 @@ from scipy import stats
 from ablations.bench.summary import Bar
 from ablations.effects import differences_of
 from ablations.sections.document import signed
+from ablations.theme import light
 from ablations.types import Effect, Variant
 
 P = ParamSpec("P")
 WIDTH = 4.2  # inches
+PAPER, INK, SOFT, DOTS, LINE, GRID = map(light, ("paper", "ink", "soft", "dots", "line", "grid"))
+BLUE, ORANGE, GREEN = map(light, ("blue", "orange", "green"))
 STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 9,
@@ -37,16 +40,23 @@ STYLE: Any = {
     "legend.fontsize": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.edgecolor": "0.45",
+    "axes.edgecolor": DOTS,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": DOTS,
+    "ytick.color": DOTS,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
     "axes.titlelocation": "left",
     "axes.axisbelow": True,
-    "figure.facecolor": "white",
+    "figure.facecolor": PAPER,
+    "axes.facecolor": PAPER,
+    "legend.facecolor": PAPER,
     "svg.fonttype": "none",
     "svg.hashsalt": "ablations",  # the same figure gives the same bytes
 }
-BLUE, ORANGE, GREEN = sns.color_palette("colorblind")[:3]
 PALE = sns.diverging_palette(245, 40, s=75, l=70, center="light", as_cmap=True)  # black numbers stay readable
-GREY = (0.45, 0.45, 0.45)
+GREY = SOFT
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
@@ -70,17 +80,17 @@ def effect_forest(effects: Sequence[Effect], differences: pd.DataFrame, controls
     parts = [[effect for effect in effects if (effect.component in controls) == flag] for flag in (False, True)]
     rows = [*parts[0], *([None] if all(parts) else []), *parts[1]]
     axes = _canvas(0.9 + 0.32 * len(rows))
-    axes.axvline(0, color="0.2", linewidth=1)
+    axes.axvline(0, color=INK, linewidth=1)
     axes.set_xlim(*_limits(parts[0], parts[1], differences))
     for height, effect in enumerate(rows):
         if effect is None:
-            axes.axhline(height, color="0.8", linewidth=0.8, linestyle=":")
+            axes.axhline(height, color=LINE, linewidth=0.8, linestyle=":")
         else:
             _forest_row(axes, height, effect, differences_of(differences, effect), effect.component in controls)
     words = ["controls" if effect is None else _label(effect) for effect in rows]
     _rows(axes, words)
     axes.set_xlabel(what)
-    axes.grid(axis="x", color="0.92")
+    axes.grid(axis="x", color=GRID)
     return _figure(axes)
 
 
@@ -103,7 +113,7 @@ def learning_curves(
         if variant != reference:
             _curve(panel, curves, variant, BLUE, "variant")
         panel.set_title(_wrapped(variant, 25))
-        panel.grid(color="0.93")
+        panel.grid(color=GRID)
     for panel in panels[len(variants) :]:
         panel.set_axis_off()
     if len(variants) % 2 and count > 1:
@@ -123,12 +133,12 @@ def gap(means: pd.DataFrame, phase: str) -> Figure:
     """
     axes = _canvas(1.15 + 0.27 * len(means))
     heights = np.arange(len(means))
-    axes.hlines(heights, means["train"], means["evaluation"], color="0.75", linewidth=2, zorder=1)
-    axes.scatter(means["train"], heights, s=26, facecolor="white", edgecolor=ORANGE, linewidth=1.5, label="training")
+    axes.hlines(heights, means["train"], means["evaluation"], color=LINE, linewidth=2, zorder=1)
+    axes.scatter(means["train"], heights, s=26, facecolor=PAPER, edgecolor=ORANGE, linewidth=1.5, label="training")
     axes.scatter(means["evaluation"], heights, s=26, color=BLUE, label=phase)
     _rows(axes, list(means.index))
     axes.set_xlabel("top-1 error, percent")
-    axes.grid(axis="x", color="0.92")
+    axes.grid(axis="x", color=GRID)
     _figure(axes).legend(loc="outside upper left", ncols=2, frameon=False)
     return _figure(axes)
 
@@ -146,10 +156,10 @@ def cost(ratios: pd.DataFrame) -> Figure:
     for panel, column, name in zip(
         panels, ("time", "parameters", "macs"), ("time", "parameters", "multiply-adds"), strict=True
     ):
-        panel.axvline(1, color="0.2", linewidth=1)
+        panel.axvline(1, color=INK, linewidth=1)
         panel.scatter(ratios[column], heights, s=22, color=BLUE, zorder=3)
         panel.set_title(name)
-        panel.grid(axis="x", color="0.92")
+        panel.grid(axis="x", color=GRID)
         _pad_around(panel, ratios[[name for name in ratios if str(name).startswith(column)]].to_numpy(dtype=float))
         panel.tick_params(axis="y", length=0)
     _rows(panels[0], list(ratios.index))
@@ -172,7 +182,16 @@ def interaction_map(main: Sequence[Effect], interactions: Sequence[Effect], what
             colours.iloc[row, column] = effect.estimate
         sure = effect.low > 0 or effect.high < 0
         weight = "bold" if sure else "normal"
-        axes.text(column + 0.5, row + 0.5, signed(effect.estimate), ha="center", va="center", fontsize=8, weight=weight)
+        axes.text(
+            column + 0.5,
+            row + 0.5,
+            signed(effect.estimate),
+            ha="center",
+            va="center",
+            fontsize=8,
+            weight=weight,
+            color="black",
+        )
     # Main effects are larger as a rule; a quarter of them keeps mere noise among interactions pale.
     limit = max(np.nanmax(np.abs(colours.to_numpy())), 0.25 * max(abs(effect.estimate) for effect in main))
     bar = {"label": what, "shrink": 0.7}
@@ -193,8 +212,8 @@ def bench(bars: Sequence[Bar]) -> Figure:
     for panel, net in zip(panels, nets, strict=True):
         rows = [bar for bar in bars if bar.net == net]
         for height, bar in enumerate(rows):
-            panel.barh(height, bar.times.median, height=0.7, color=BLUE if bar.ours else "0.75")
-            panel.hlines(height, bar.times.low, bar.times.high, color="0.2", linewidth=1)
+            panel.barh(height, bar.times.median, height=0.7, color=BLUE if bar.ours else LINE)
+            panel.hlines(height, bar.times.low, bar.times.high, color=INK, linewidth=1)
             words = f" {bar.times.median:.2f}   {bar.images_per_second:,.0f} images/s"
             panel.text(bar.times.high, height, words, va="center", fontsize=7)
         _rows(panel, [bar.contender for bar in rows])
@@ -216,7 +235,7 @@ def half_normal(effects: Sequence[Effect], what: str) -> Figure:
     first = 1.5 * np.median(sizes)
     slope = 1.5 * np.median(sizes[sizes < 2.5 * first]) if first > 0 else 0.0
     axes = _canvas(3.0)
-    axes.plot([0, quantiles[-1]], [0, slope * quantiles[-1]], color="0.6", linewidth=1)
+    axes.plot([0, quantiles[-1]], [0, slope * quantiles[-1]], color=DOTS, linewidth=1)
     axes.scatter(quantiles, sizes, s=18, color=BLUE, zorder=3)
     for place, effect in zip(quantiles, ranked, strict=True):
         size = abs(effect.estimate)
@@ -227,7 +246,7 @@ def half_normal(effects: Sequence[Effect], what: str) -> Figure:
     axes.set_ylim(0, None)
     axes.set_xlabel("half-normal quantile")
     axes.set_ylabel(what)
-    axes.grid(color="0.93")
+    axes.grid(color=GRID)
     return _figure(axes)
 
 
@@ -294,7 +313,7 @@ def _forest_row(axes: Axes, height: int, effect: Effect, single: Sequence[float]
     colour = GREEN if control else BLUE
     low, high = axes.get_xlim()
     shown = [value for value in single if low <= value <= high]
-    axes.scatter(shown, [height - 0.26] * len(shown), s=9, color="0.5", linewidth=0, zorder=2)
+    axes.scatter(shown, [height - 0.26] * len(shown), s=9, color=DOTS, linewidth=0, zorder=2)
     if np.isfinite(effect.low) and effect.low < high and effect.high > low:
         axes.hlines(height, max(effect.low, low), min(effect.high, high), color=colour, linewidth=2, zorder=3)
     ends = (effect.low, effect.high) if np.isfinite(effect.low) else (effect.estimate, effect.estimate)
@@ -311,7 +330,7 @@ def _forest_row(axes: Axes, height: int, effect: Effect, single: Sequence[float]
         axes.annotate(word, place, away, textcoords="offset points", ha=side, va="center", fontsize=8)
 
 
-def _curve(axes: Axes, curves: pd.DataFrame, variant: str, colour: tuple[float, float, float], label: str) -> None:
+def _curve(axes: Axes, curves: pd.DataFrame, variant: str, colour: str, label: str) -> None:
     rows = curves[curves["variant"] == variant]
     if rows.empty:
         return

@@ -8,12 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from ablations.figures import BLUE, GREEN, GREY, ORANGE, WIDTH, styled
+from ablations.figures import BLUE, GREEN, GREY, GRID, ORANGE, PAPER, WIDTH, styled
+from ablations.theme import light
 from ablations.threshold import Look
 from ablations.tune import outcome
 from ablations.types import Tuning
 
-COLOURS = (ORANGE, GREEN, (0.5, 0.3, 0.6), (0.6, 0.4, 0.2))
+COLOURS = (ORANGE, GREEN, light("purple"), light("brown"))
 DASHED = (0, (4, 2))
 
 
@@ -41,7 +42,7 @@ def race(
     axes.set_xlim(left=0)
     axes.set_xlabel("optimiser steps")
     axes.set_ylabel("training error, percent")
-    axes.grid(color="0.93")
+    axes.grid(color=GRID)
     axes.legend(frameon=False, loc="upper right")
     return _figure(axes)
 
@@ -59,7 +60,7 @@ def rates(tuning: Tuning, what: str) -> Figure:
         came = [(one.factor, value) for one, value in tried if value is not None]
         lost = [(one.factor, one.steps) for one, value in tried if value is None and one.steps]
         axes.plot(*_columns(came), color=colour, marker="o", markersize=4, linewidth=1.2, label=arm.variant.label)
-        axes.scatter(*_columns(lost), marker="^", s=26, facecolor="white", edgecolor=colour, zorder=3)
+        axes.scatter(*_columns(lost), marker="^", s=26, facecolor=PAPER, edgecolor=colour, zorder=3)
         chosen = [(factor, value) for factor, value in came if factor == arm.factor]
         axes.scatter(*_columns(chosen), s=90, facecolor="none", edgecolor=colour, zorder=4)
     axes.set_xscale("log", base=2)
@@ -71,7 +72,7 @@ def rates(tuning: Tuning, what: str) -> Figure:
         axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("learning rate, times the arm's own")
     axes.set_ylabel(what)
-    axes.grid(color="0.93")
+    axes.grid(color=GRID)
     axes.legend(frameon=False)
     return _figure(axes)
 

@@ -7,6 +7,8 @@ renders again from the records alone.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import sys
 import textwrap
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablations.names import InputError, unknown
+from ablations.theme import COLOURS, themed
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -159,10 +162,24 @@ def _render(name: str, report: Report, folder: Path) -> Path:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"words": _markdown, "breakable": _breakable}
+    environment.filters |= {"words": _markdown, "breakable": _breakable, "themed": _themed, "digest": _digest}
     path = folder / name
-    path.write_text(environment.get_template(f"{name}.j2").render(report=report), encoding="utf-8")
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    page = environment.get_template(f"{name}.j2").render(report=report, script=script, colours=COLOURS)
+    path.write_text(page, encoding="utf-8")
     return path
+
+
+def _themed(svg: str) -> Markup:
+    """A figure that we drew, in the reader's colours."""
+    from markupsafe import Markup
+
+    return Markup(themed(svg))
+
+
+def _digest(script: str) -> str:
+    """The only script that a browser may run, whatever else has slipped into the page: its source as CSP wants it."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 def _markdown(text: str) -> str:

@@ -12,6 +12,7 @@ from ablations.evidence import Evidence, broken, ratio
 from ablations.sampling import interval_over_both, single_models
 from ablations.sections.document import (
     MINUS,
+    MISSING,
     Block,
     Section,
     Table,
@@ -20,6 +21,7 @@ from ablations.sections.document import (
     number,
     probability,
     signed,
+    told,
     without_empty,
 )
 from ablations.sections.notes import label, mean_and_interval, notes, sampling_error
@@ -158,7 +160,9 @@ def _forest(evidence: Evidence, kind: str) -> list[Block]:
         f"{KINDS[kind][0]}. Large marks: estimates; {bars}; grey dots above them: single seeds. Green squares are "
         "controls; a triangle at the edge points to what lies beyond the axis."
     )
-    return [picture(name, caption, f"Forest plot of {len(found)} effects; the numbers are in the tables.", figure)]
+    rows = [f"{label(one)} {signed(one.estimate)} {interval(one.low, one.high)}".rstrip(f" {MISSING}") for one in found]
+    alternative = told("Forest plot of effects in points, with their 95% intervals", rows)
+    return [picture(name, caption, alternative, figure)]
 
 
 def controls(evidence: Evidence) -> Section:

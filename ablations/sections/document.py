@@ -122,6 +122,12 @@ def change(ratio: float) -> str:
     return "0" if abs(ratio - 1) < 5e-4 else f"{signed(100 * (ratio - 1), 1)}%"
 
 
+def told(what: str, parts: list[str]) -> str:
+    """`what` is to be seen, and its parts one by one, for who cannot see a figure: the first 30 of them."""
+    more = f"; and {len(parts) - 30} more" if len(parts) > 30 else ""
+    return f"{what}: {'; '.join(parts[:30])}{more}."
+
+
 def listed(words: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -9,7 +9,7 @@ import pandas as pd
 from ablations.ensembles import Ensemble, ensembles
 from ablations.evidence import Evidence, finished
 from ablations.predictions import MOST_PROBABILITIES, Predictions, read_predictions
-from ablations.sections.document import Block, Section, Table, interval, number, signed
+from ablations.sections.document import Block, Section, Table, interval, number, signed, told
 from ablations.sections.outcomes import picture
 from ablations.words import counted
 
@@ -91,11 +91,15 @@ def _figure(evidence: Evidence, kept: Mapping[str, list[Predictions]], found: Ma
     others = [name for name in dict.fromkeys(curves["variant"]) if name != "reference"]
     what = f"{evidence.phase} top-1 error, percent"
     figure = learning_curves(curves, "reference", others, what, along="networks averaged")
+    ends = [
+        f"{evidence.names[label]} from {number(sizes[-1].single)}% to {number(sizes[-1].error)}% with {sizes[-1].size}"
+        for label, sizes in found.items()
+    ]
     caption = (
         f"The {evidence.phase} error of averages of so many networks: mean over the ensembles of that size, and a band "
         "from the lowest to the highest (a range, no confidence interval). Grey: the reference."
     )
-    return picture("ensembles", caption, "Error against ensemble size; the numbers are in the table.", figure)
+    return picture("ensembles", caption, told("Error falling with the number of networks averaged", ends), figure)
 
 
 def _whole(evidence: Evidence, found: Mapping[str, list[Ensemble]]) -> Table:

@@ -8,7 +8,7 @@ from ablations import factorial
 from ablations.declaration import MAIN, ONE_OUT
 from ablations.effects import mean_interval
 from ablations.evidence import Evidence
-from ablations.sections.document import Block, Section, Table, interval, probability, signed
+from ablations.sections.document import Block, Section, Table, interval, probability, signed, told
 from ablations.sections.notes import label
 from ablations.sections.outcomes import picture
 from ablations.types import Effect
@@ -58,17 +58,26 @@ def interactions(evidence: Evidence) -> Section | None:
             "Bold: the 95% interval excludes zero."
         )
         figure = interaction_map(main, found, "points")
-        blocks.append(picture("interactions", caption, "Heat map; the numbers are in the table.", figure))
+        blocks.append(
+            picture("interactions", caption, _told("Heat map of effects in points, the largest", known), figure)
+        )
         caption = (
             "Half-normal plot (Daniel 1959): were nothing going on, all effects would lie on a line through zero. "
             "What stands clear above the rest is named."
         )
         figure = half_normal(known, "size of the effect, points")
-        blocks.append(picture("half-normal", caption, "Half-normal plot of the same effects.", figure))
+        blocks.append(
+            picture("half-normal", caption, _told("The sizes of all effects in order, the largest", known), figure)
+        )
     head = ("interaction", "effect, points", "95% interval", "trials", "p, unadjusted")
     caption = f"All {len(found)} two-way interactions."
     blocks.append(Table(caption=caption, head=head, rows=rows, collapsed=len(found) > 10))
     return Section(title="Interactions", blocks=tuple(blocks))
+
+
+def _told(what: str, effects: list[Effect]) -> str:
+    largest = sorted(effects, key=lambda one: -abs(one.estimate))[:5]
+    return told(what, [f"{one.component} {signed(one.estimate)}" for one in largest])
 
 
 def parts_and_whole(evidence: Evidence) -> Section | None:

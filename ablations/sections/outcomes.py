@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ablations.evidence import Evidence, finished
-from ablations.sections.document import Block, Picture, Section, Table, change, interval, number, signed
+from ablations.sections.document import Block, Picture, Section, Table, change, interval, number, signed, told
 from ablations.sections.notes import mean_and_interval
 from ablations.words import counted, duration
 
@@ -49,7 +49,9 @@ def curves(evidence: Evidence) -> Section:
         f"The {evidence.phase} error after each epoch: mean over the finished seeds, and a band from the lowest to the "
         "highest seed (a range, no confidence interval). Grey: the reference." + _left_out(evidence)
     )
-    alternative = f"Learning curves of {len(others)} variants, each over the reference."
+    last = table.sort_values("epoch").groupby(["variant", "seed"])["error"].last().groupby("variant").mean()
+    ends = [f"{name} {number(last[name])}%" for name in ["reference", *others] if name in last]
+    alternative = told(f"Falling curves of {evidence.phase} error. They end, on average, at", ends)
     return Section(title="Learning curves", blocks=(picture("curves", caption, alternative, figure),))
 
 
@@ -75,13 +77,18 @@ def errors(evidence: Evidence) -> Section:
         from ablations.figures import gap
 
         caption = f"Training error (hollow) and {phase} error (filled), means over seeds.{_left_out(evidence)}"
-        blocks.append(picture("gap", caption, "Dumbbell plot; the numbers are in the table.", gap(means, phase)))
+        blocks.append(picture("gap", caption, _pairs_told(means, phase), gap(means, phase)))
     measured = (f"{phase} top-1, %", "95% interval", f"{phase} top-5, %", f"{phase} loss")
     head = ("variant", "seeds", *measured, "train top-1, %", "gap, points")
     rows = tuple(_error_row(evidence, one, train) for one in evidence.labels)
     caption = "Errors after the last epoch, means over finished seeds, every variant."
     blocks.append(Table(caption=caption, head=head, rows=rows, collapsed=len(rows) > 24))
     return Section(title="Errors and the train/test gap", blocks=tuple(blocks))
+
+
+def _pairs_told(means: pd.DataFrame, phase: str) -> str:
+    pairs = [f"{name} {number(row['train'])} and {number(row['evaluation'])}" for name, row in means.iterrows()]
+    return told(f"A line for each variant from its training error to its {phase} error, in percent", pairs)
 
 
 def _error_row(evidence: Evidence, variant: str, train: str) -> tuple[str, ...]:
@@ -116,9 +123,17 @@ def cost(evidence: Evidence) -> Section:
         from ablations.figures import cost as draw
 
         caption = f"Cost relative to the reference; bars: lowest to highest seed.{_left_out(evidence)}"
-        blocks.append(picture("cost", caption, "Dot plot; the numbers are in the table.", draw(drawn)))
+        blocks.append(picture("cost", caption, _costs_told(drawn), draw(drawn)))
     blocks.append(Table(caption="Cost of every variant.", head=head, rows=rows, collapsed=len(rows) > 24))
     return Section(title="Cost", blocks=tuple(blocks))
+
+
+def _costs_told(ratios: pd.DataFrame) -> str:
+    words = [
+        f"{name} {', '.join(number(row[column]) for column in ('time', 'parameters', 'macs'))}"
+        for name, row in ratios.iterrows()
+    ]
+    return told("Time an epoch, parameters and multiply-accumulates of each variant, in times the reference's", words)
 
 
 def _ratios(evidence: Evidence, variant: str) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import exp, inf, isfinite
 
 from ablations.evidence import Evidence
-from ablations.sections.document import MISSING, Block, Section, Table, number
+from ablations.sections.document import MISSING, Block, Section, Table, number, told
 from ablations.sections.outcomes import picture
 from ablations.speed import (
     ABOVE,
@@ -131,7 +131,12 @@ def _curves(evidence: Evidence) -> Block:
         "threshold dotted. A cross is where a budget ended first."
     )
     figure = race(looks.get("reference", []), others, threshold)
-    return picture("speed", caption, "Learning curves; the steps to the threshold are in the table.", figure)
+    return picture(
+        "speed",
+        caption,
+        told("Training error falling with steps", [line.rstrip(".") for line in sentences(evidence)]),
+        figure,
+    )
 
 
 def _control_pairs(evidence: Evidence) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ablations.evidence import Evidence
-from ablations.sections.document import MISSING, Section, Table, number
+from ablations.sections.document import MISSING, Section, Table, number, told
 from ablations.sections.outcomes import picture
 from ablations.tune import at_edge, outcome
 from ablations.types import DONE, Attempt, Tuned, Tuning
@@ -23,11 +23,14 @@ def section(evidence: Evidence) -> Section | None:
     caption = f"{what[0].upper()}{what[1:]} against the learning rate, one trial a point. Rings: chosen."
     if tuning.budget.threshold_percent is not None:
         caption += " Triangles: ended there without arriving."
-    drawing = picture("rates", caption, "The numbers are in the table.", rates(tuning, what))
+    chosen = [f"{arm.variant.label} is best at {arm.factor:g} times its own rate" for arm in tuning.arms]
+    drawing = picture(
+        "rates", caption, told("A line an arm, through what each rate came to", chosen), rates(tuning, what)
+    )
     edges = [_edge(arm) for arm in tuning.arms if at_edge(arm)]
     table = Table(
         caption="Every rate that was tried, in the order in which it was.",
-        head=("arm", "times its own rate", what, "", "record"),
+        head=("arm", "times its own rate", what, "outcome", "record"),
         rows=tuple(_row(tuning, arm, one) for arm in tuning.arms for one in arm.attempts),
         collapsed=len(tuning.arms) * tuning.trials > 24,
     )
