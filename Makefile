@@ -3,6 +3,8 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The slow tests start studies of two workers themselves.
+SIDE_BY_SIDE := -n auto --maxprocesses 4
 
 .DEFAULT_GOAL := help
 .PHONY: help demo bench test fast lint format clean
@@ -18,11 +20,11 @@ bench: $(STAMP) ## time ours beside plain PyTorch, PyTorch Lightning and the mac
 	$(BIN)/python -m ablations.bench
 
 test: lint ## lint, types and every test
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
 	$(BIN)/python -m pytest -m slow
 
 fast: $(STAMP) ## the quick tests only
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
 
 lint: $(STAMP) ## ruff and mypy, nothing is changed
 	$(BIN)/ruff check .
