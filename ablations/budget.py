@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from models.spec import Spec, room, stored_size
 
+PRECISIONS = ("float32", "tf32", "bf16")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
@@ -23,6 +25,7 @@ class Budget:
     threshold_every: int = 50  # steps between two looks at that error
     threshold_examples: int = 1000  # training images of a look, the same in all of them
     stop_at_threshold: bool = False  # nothing else is asked of the trial: it ends there, and is evaluated only then
+    precision: str = PRECISIONS[0]  # of products in training steps on a GPU; evaluation is in float32 whatever it is
     base_size: int = 0  # pixels a side of the stored images that crops are taken from; 0: by Spec.stored_ratio
 
     @property

@@ -14,6 +14,7 @@ from typing import Annotated
 import tyro
 
 from ablations import grids
+from ablations.budget import PRECISIONS
 from ablations.claims import with_own
 from ablations.data.catalogue import DATASETS, DEFAULT, dataset
 from ablations.names import InputError, unknown
@@ -79,6 +80,8 @@ class Config:
     """Processor threads a trial; two trials of one thread beat one of two."""
     gpus_per_trial: Annotated[float | None, _FLOAT] = None
     """Share of a GPU a trial holds, 0.25 for four at once (default: 1 where there is one, else 0)."""
+    precision: str = PRECISIONS[0]
+    """Of products in training steps on a GPU: float32, tf32 or bf16; another one is another study."""
     memory_budget: Annotated[float | None, _FLOAT] = None
     """GiB of a GPU's memory for a trial's images; more are read from disk (default: half of the trial's share)."""
     results: Path = Path("results")
@@ -127,6 +130,7 @@ def check(config: Config) -> None:
         ("preset", config.preset or str(_DEFAULTS["preset"]), PRESETS),
         ("executor", config.executor, ("ray", "serial")),
         ("value of --evaluate-on", config.evaluate_on, ("test", "validation")),
+        ("precision", config.precision, PRECISIONS),
     ):
         if value not in allowed:
             raise unknown(kind, value, allowed)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from torch.nn import functional as F
 
 from ablations.data.augment import VIEWS
 from ablations.data.load import Data
 from ablations.evaluate import BATCH, evaluate
+from ablations.examples import split_examples
 from ablations.jobs import Job
-from ablations.optimizers import optimizer_of
+from ablations.optimizers import Rate
 from ablations.registry import derive
-from ablations.train import WATCHED, batches, split_examples, start
+from ablations.step import WARM_UP as BEFORE_CAPTURE
+from ablations.step import Step, cuda_graph
+from ablations.train import WATCHED, start
 from ablations.types import Budget, Trial, Variant
 from models.layout import layout, macs
 from models.spec import Spec
@@ -110,30 +113,38 @@ def _with_plain_weights(spec: Spec) -> Spec:
 
 def _time(spec: Spec, budget: Budget, data: Data, device: torch.device) -> Pace:
     size = _timed_batch(spec, budget, data, device)
-    few = min(budget.train_examples, (WARM_UP + TIMED) * size)
+    warm_up = WARM_UP if device.type == "cpu" else BEFORE_CAPTURE + WARM_UP  # the first replay comes after the capture
+    few = min(budget.train_examples, (warm_up + TIMED) * size)
     training, evaluation = split_examples(
         spec, seed=0, budget=replace(budget, train_examples=few), data=data, device=device
     )
     network = start(spec, seed=0, budget=budget, data=data, device=device)
-    optimizer = optimizer_of(network, spec)
+    timed = replace(budget, train_examples=few, batch_size=size, epochs=1)
+    timed_step = Step(network, spec, training, timed, capture=None if device.type == "cpu" else cuda_graph)
+    timed_step.begin(training, 0, 1, Rate(spec))
     seconds = []
-    began = time.perf_counter()
-    for images, labels in batches(training, 0, 1, size):
-        network.train()
-        optimizer.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(network(images), labels)
-        loss.backward()
-        optimizer.step()
-        float(loss.detach())  # waits for the device
-        seconds.append(time.perf_counter() - began)
-        began = time.perf_counter()
+    with _stream(device):
+        for _ in range(timed.steps_per_epoch):
+            began = time.perf_counter()
+            timed_step()
+            timed_step.means(size)  # waits for the device
+            seconds.append(time.perf_counter() - began)
     # The fastest: the machine may be busy with other things.
-    step = min(seconds[WARM_UP:] or seconds) * min(budget.batch_size, budget.train_examples) / min(size, few)
+    step = min(seconds[warm_up:] or seconds) * min(budget.batch_size, budget.train_examples) / min(size, few)
     evaluated = min(BATCH, evaluation.count, TIMED * size)
     began = time.perf_counter()
     evaluate(network, replace(evaluation, spec=replace(spec, views=WATCHED)), limit=evaluated)
     image = (time.perf_counter() - began) / evaluated
     return Pace(step=step, image=image, images=evaluation.count)
+
+
+def _stream(device: torch.device) -> AbstractContextManager[object]:
+    """A stream of its own on a GPU: nothing can be captured on the default one."""
+    if device.type == "cpu":
+        return nullcontext()
+    stream = torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
+    return torch.cuda.stream(stream)
 
 
 def _timed_batch(spec: Spec, budget: Budget, data: Data, device: torch.device) -> int:

@@ -14,15 +14,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ablations.data.augment import views
+from ablations.precision import FLOAT32, computing
 from ablations.predictions import MOST_PROBABILITIES
 
 if TYPE_CHECKING:
-    from ablations.train import Examples
+    from ablations.examples import Examples
     from models.network import Network
 
 Row = dict[str, float]
 
 BATCH = 500  # images, each in one view at a time: ten views take ten times as long and no more memory
+GPU_FLOATS = 2**23  # inputs of a batch on a GPU, 2,730 images of 32 pixels, where that is more than BATCH images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +46,10 @@ def evaluate(network: Network, examples: Examples, *, limit: int | None = None) 
     network.eval()
     count = min(examples.count, limit or examples.count)
     losses, right, near, kept = [], [], [], []
-    for index in torch.arange(count).split(BATCH):
+    for index in torch.arange(count, device=examples.rows.device).split(_batch(examples)):
         labels = examples.labels[index.to(examples.labels.device)]
-        scores = log_probabilities(network, examples, index)
+        with computing(FLOAT32, labels.device):
+            scores = log_probabilities(network, examples, index)
         best = scores.topk(min(5, scores.shape[1]), dim=1).indices == labels[:, None]
         losses.append(F.nll_loss(scores, labels, reduction="none"))
         right.append(best[:, 0])
@@ -65,6 +68,12 @@ def evaluate(network: Network, examples: Examples, *, limit: int | None = None) 
         probabilities=torch.cat(kept).cpu() if kept else None,
         labels=examples.labels[:count].cpu(),
     )
+
+
+def _batch(examples: Examples) -> int:
+    """Images at a time: BATCH, or more small ones on a GPU, which would wait for their launches."""
+    floats = examples.data.channels * examples.size**2
+    return BATCH if examples.labels.device.type == "cpu" else max(BATCH, GPU_FLOATS // floats)
 
 
 def log_probabilities(network: Network, examples: Examples, index: Tensor) -> Tensor:

@@ -57,17 +57,25 @@ class OriginalSGD(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """One update of every weight that has a gradient."""
         for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    self._move(weight, weight.grad, group)
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            if weights:
+                self._move(weights, group)
 
-    def _move(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[weight]
-        if not state:
-            state["velocity"] = torch.zeros_like(weight)
-        pull = gradient.add(weight, alpha=group["weight_decay"])
-        state["velocity"].mul_(group["momentum"]).add_(pull, alpha=-group["lr"])
-        weight.add_(state["velocity"])
+    def _move(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+        for weight in weights:
+            if not self.state[weight]:
+                self.state[weight]["velocity"] = torch.zeros_like(weight)
+        velocities = [self.state[weight]["velocity"] for weight in weights]
+        # One launch for all weights of a GPU, the same bits as weight by weight.
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        pulls = torch._foreach_add(gradients, weights, alpha=group["weight_decay"])
+        torch._foreach_mul_(velocities, group["momentum"])
+        if isinstance(group["lr"], Tensor):
+            torch._foreach_mul_(pulls, group["lr"])
+            torch._foreach_sub_(velocities, pulls)
+        else:
+            torch._foreach_add_(velocities, pulls, alpha=-group["lr"])
+        torch._foreach_add_(weights, velocities)
 
 
 # Parameter groups, spec -> optimiser.
@@ -135,10 +143,21 @@ class Rate:
             self.reductions, self.waited = self.reductions + 1, 0
 
 
-def set_learning_rates(optimizer: torch.optim.Optimizer, rate: float, *, done: float) -> None:
-    """Sets `rate` in every group of `optimizer` when `done`, a share, of the training is over.
+def learning_rates(optimizer: torch.optim.Optimizer, rate: float, *, done: float) -> list[float]:
+    """The rate of each group of `optimizer`, given that of weights, when `done`, a share, of the training is over.
 
     Biases get the spec's multiple of it, and a layer that is frozen by then zero.
     """
+    return [0.0 if done >= group["frozen_from"] else rate * group["lr_factor"] for group in optimizer.param_groups]
+
+
+def set_learning_rates(optimizer: torch.optim.Optimizer, rate: float, *, done: float) -> None:
+    """Sets the `learning_rates` of `optimizer`."""
+    for group, value in zip(optimizer.param_groups, learning_rates(optimizer, rate, done=done), strict=True):
+        group["lr"] = value
+
+
+def rates_as_tensors(optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+    """Makes the rate of each group a tensor () float32 on `device`: a captured update reads what lies there."""
     for group in optimizer.param_groups:
-        group["lr"] = 0.0 if done >= group["frozen_from"] else rate * group["lr_factor"]
+        group["lr"] = torch.full((), group["lr"], device=device)

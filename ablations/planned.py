@@ -75,6 +75,7 @@ def make_plan(config: Config, *, command: str) -> Plan:
         threshold_percent=config.threshold,
         threshold_every=config.threshold_every,
         stop_at_threshold=config.stop_at_threshold,
+        precision=config.precision,
         base_size=size if size != usual else 0,  # the same images have the same keys, whether asked for or not
     )
     source = Source(

@@ -16,8 +16,9 @@ from torch.nn import functional as F
 
 from ablations.data.load import Data
 from ablations.evaluate import log_probabilities
+from ablations.examples import shuffle_labels, split_examples
 from ablations.optimizers import Rate, optimizer_of, set_learning_rates
-from ablations.train import shuffle_labels, split_examples, start
+from ablations.train import start
 from ablations.types import Budget
 from models.layers import Dropout
 from models.layout import layout, parameters

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import os
 
+from ablations.budget import PRECISIONS
 from ablations.config import Config
 from ablations.names import InputError
 
 
 def resources(config: Config) -> tuple[float, int]:
-    """GPUs a trial, and how many trials run side by side; of another machine's cluster, one is assumed."""
+    """GPUs a trial, and how many trials run side by side; of another machine's cluster, one is assumed.
+
+    Raises InputError where this machine holds less than a trial asks for, or has no GPU for a precision of one.
+    """
+    gpus, workers = _resources(config)
+    if not gpus and config.precision != PRECISIONS[0]:
+        raise InputError(
+            f"--precision {config.precision} is for trials on a GPU, and these hold none: "
+            f"a processor would be no faster, or ten times slower."
+        )
+    return gpus, workers
+
+
+def _resources(config: Config) -> tuple[float, int]:
     import torch
 
     if config.ray_address:

@@ -27,6 +27,7 @@ from ablations.predictions import Predictions, packed, predictions_path, write_p
 from ablations.probe import Probe
 from ablations.provenance import provenance
 from ablations.registry import components
+from ablations.step import EAGER
 from ablations.store import write_result
 from ablations.train import DivergedError, Trained, evaluate_as, train
 from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Result, Trial
@@ -87,7 +88,7 @@ def _run_group(group: Job, context: Context, report: Callable[[Trial, Row], None
             trial=trial,
             seconds=time.perf_counter() - began,
             trained_with="" if trial is first else first.key,
-            provenance=origin,
+            provenance={**origin, "step": trained.step} if isinstance(trained, Trained) else origin,
             **outcome,
         )
         if result.status == DONE and not trial.variant.departures and not isinstance(trained, dict):
@@ -135,8 +136,13 @@ def _evaluated(trial: Trial, trained: Trained, context: Context) -> dict[str, An
         "looks": trained.looks,
         "outcomes": pack(evaluation.outcomes),
         "filters": "" if trial.variant.departures else _filters(trained),
-        "error": _keep(trial, evaluation, context),
+        "error": "\n".join(filter(None, [_keep(trial, evaluation, context), _refused(trained.step)])),
     }
+
+
+def _refused(step: str) -> str:
+    """A sentence where a training step that should have been captured was not: its trial took longer."""
+    return f"the training step was {step}" if step.startswith(f"{EAGER}:") else ""
 
 
 def _keep(trial: Trial, evaluation: Evaluation, context: Context) -> str:

@@ -5,9 +5,11 @@ Shapes: B batch, C channels, H and W map sides.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,8 @@ class ResponseNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` * (k + a * sum)^-beta; the same shape as `x`."""
-        y: Tensor = _Normalise.apply(x, self)
+        with torch.autocast(x.device.type, enabled=False):
+            y: Tensor = _Normalise.apply(x.float(), self)  # in a training of lower precision too
         return y
 
     def denominator(self, x: Tensor) -> Tensor:
@@ -120,7 +123,8 @@ class LocalResponseNorm(ResponseNorm):
         """One 1x1 convolution with a banded matrix, which takes the factor and the constant along."""
         band = factor * _band(values, self.norm.size)
         bias = values.new_full((values.shape[1],), constant)
-        return F.conv2d(values, band.transpose(0, 1) if back else band, bias)
+        with _exact_products():
+            return F.conv2d(values, band.transpose(0, 1) if back else band, bias)
 
     def items(self, x: Tensor) -> tuple[int, int, int, int]:
         """Every pixel by itself."""
@@ -147,6 +151,17 @@ class SameMapNorm(ResponseNorm):
     def items(self, x: Tensor) -> tuple[int, int, int, int]:
         """Every image by itself."""
         return x.shape[0], x.shape[2], x.shape[3], x.shape[1]
+
+
+@contextlib.contextmanager
+def _exact_products() -> Iterator[None]:
+    """Convolutions of float32, where the training's are of TF32: the sum of squares is no product of weights."""
+    conv = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    before, conv.fp32_precision = conv.fp32_precision, "ieee"
+    try:
+        yield
+    finally:
+        conv.fp32_precision = before
 
 
 def _band(x: Tensor, size: int) -> Tensor:

@@ -20,8 +20,9 @@ from ablations.bench.contenders import data_of
 from ablations.bench.rounds import Contender, ContenderError, descendants, others_seconds
 from ablations.bench.worker import Clock, Task
 from ablations.data.load import Data
+from ablations.examples import split_examples
 from ablations.streams import CPU
-from ablations.train import split_examples, start
+from ablations.train import start
 from ablations.types import Budget
 from models.layout import layout
 from models.presets import PRESETS

@@ -16,9 +16,9 @@ from torchvision.transforms import functional as TF
 
 from ablations.data.distort import Distortions, add_noise, distorted, draw_distortions
 from ablations.data.load import Data
+from ablations.examples import Examples, split_examples
 from ablations.registry import component
 from ablations.streams import CPU, streams
-from ablations.train import Examples, split_examples
 from ablations.types import Budget
 from models.presets import PRESETS
 from models.spec import Spec

@@ -26,8 +26,8 @@ from ablations.data.catalogue import CACHE_SCHEMA, DATASETS
 from ablations.data.folders import Files
 from ablations.data.load import Data, held_out, load, placed
 from ablations.data.prepare import prepare
+from ablations.examples import batches, split_examples
 from ablations.streams import CPU
-from ablations.train import batches, split_examples
 from ablations.types import Budget
 from models.spec import Conv, Spec
 from tests.test_data import prepared, write_folder

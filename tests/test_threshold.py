@@ -11,10 +11,11 @@ from torch.nn import functional as F
 
 from ablations.data.load import Data
 from ablations.evaluate import evaluate
+from ablations.examples import batches, split_examples
 from ablations.optimizers import optimizer_of
 from ablations.streams import CPU
 from ablations.threshold import LOG_STEPS, LOOKED, REACHED, STEPS, TRAINED, Stopwatch, crossing
-from ablations.train import batches, split_examples, start, train
+from ablations.train import start, train
 from ablations.types import Budget
 from models.presets import PRESETS
 

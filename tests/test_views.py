@@ -16,13 +16,14 @@ from ablations.data.augment import VIEWS, views
 from ablations.data.load import Data, load
 from ablations.data.prepare import prepare
 from ablations.evaluate import evaluate, log_probabilities
+from ablations.examples import Examples, split_examples
 from ablations.execute import serial
 from ablations.execute_ray import RayExecutor
 from ablations.jobs import by_training
 from ablations.registry import components, derive
 from ablations.store import read_result, trial_path
 from ablations.streams import CPU
-from ablations.train import Examples, evaluate_as, split_examples, start, train
+from ablations.train import evaluate_as, start, train
 from ablations.trial import Context
 from ablations.types import DIVERGED, DONE, OUT_OF_MEMORY, Budget, Trial, Variant
 from models.presets import PRESETS

@@ -17,8 +17,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from ablations.data.augment import PCA_UNITS
 from ablations.data.load import Data, Split
+from ablations.examples import batches, split_examples
 from ablations.optimizers import optimizer_of
-from ablations.train import batches, split_examples, start, train
+from ablations.train import start, train
 from ablations.types import Budget
 from models.layers import Dropout
 from models.network import Network, build

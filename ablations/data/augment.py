@@ -28,13 +28,28 @@ VIEWS = {"centre": 1, "ten": 10}  # how many crops of an image are averaged over
 
 @dataclass(frozen=True)
 class Draws:
-    """One epoch's random choices, by example, on the CPU."""
+    """One epoch's random choices, by example; drawn on the CPU."""
 
     top: Tensor  # (N,) int64, pixels below the top of the bordered image
     left: Tensor  # (N,) int64
     flip: Tensor  # (N,) bool
     alphas: Tensor  # (N, C) float32, unit normal
     distortions: Distortions  # what the paper has not
+
+    def to(self, device: torch.device) -> Draws:
+        """A copy of them on `device`."""
+        top, left, flip, alphas, *rest = (tensor.to(device, copy=True) for tensor in self.tensors)
+        return Draws(top, left, flip, alphas, Distortions(*rest))
+
+    def copy_(self, other: Draws) -> None:
+        """Takes over another epoch's, in the memory of these."""
+        for mine, theirs in zip(self.tensors, other.tensors, strict=True):
+            mine.copy_(theirs)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All of them."""
+        return [self.top, self.left, self.flip, self.alphas, *vars(self.distortions).values()]
 
 
 def draw(count: int, *, slack: int, channels: int, stream: Callable[[str], torch.Generator], epoch: int) -> Draws:
@@ -114,5 +129,5 @@ def to_input(pixels: Tensor, data: Data, spec: Spec, alphas: Tensor | None) -> T
 
 def _central_mean(data: Data, size: int) -> Tensor:
     # Reflected where a crop is larger than the stored image, which a border allows.
-    where = _reflect(torch.arange(size) + (data.size - size) // 2, data.size)
+    where = _reflect(torch.arange(size, device=data.mean_image.device) + (data.size - size) // 2, data.size)
     return data.mean_image[where][:, where]

@@ -21,7 +21,7 @@ from models.spec import Spec
 
 @dataclass(frozen=True)
 class Distortions:
-    """One epoch's random choices, by example, on the CPU; limits are the spec's."""
+    """One epoch's random choices, by example, drawn on the CPU; limits are the spec's."""
 
     upside_down: Tensor  # (N,) bool
     turn: Tensor  # (N,) float32, uniform in -1..1, of the largest angle

@@ -106,15 +106,18 @@ def _mapped(path: Path) -> Tensor:
 
 
 def placed(data: Data, device: torch.device, *, memory_bytes: float) -> Data:
-    """`data` with its images in the memory of `device` where they take up to `memory_bytes`, else as they are.
+    """`data` in the memory of `device` where its images take up to `memory_bytes`, else as it is.
 
-    On the CPU they always stay as they are: mapped, in pages that the system shares between processes
+    On the CPU images always stay as they are: mapped, in pages that the system shares between processes
     and takes back when it needs them.
     """
     if device.type == "cpu" or image_bytes(data) > memory_bytes:
         return data
     train, test = (replace(split, images=split.images.to(device)) for split in (data.train, data.test))
-    return replace(data, train=train, test=test)
+    statistics = {
+        name: getattr(data, name).to(device) for name in ("mean", "mean_image", "components", "component_deviations")
+    }
+    return replace(data, train=train, test=test, **statistics)
 
 
 def memory_bytes(gib: float | None, device: torch.device, *, share: float) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ablations import effects as estimating
+from ablations.budget import PRECISIONS, Budget
 from ablations.differences import difference, stack
 from ablations.evidence import Evidence, finished
 from ablations.gates import threshold
@@ -49,9 +50,13 @@ def _plan(study: Study) -> str:
         f"{counted(len(study.variants), 'variant')} of the preset {study.preset} on {study.dataset}, chosen by the "
         f"grid {study.grid}{what}. Each was trained with {counted(study.seeds, 'seed')} for "
         f"{until}{counted(budget.epochs, 'epoch')} of {budget.train_examples:,} images, {budget.image_size} pixels a "
-        f"side{f' out of {budget.base_size}' if budget.base_size else ''}, in batches of {budget.batch_size}, and "
-        f"evaluated on the {budget.evaluate_on} images {when}."
+        f"side{f' out of {budget.base_size}' if budget.base_size else ''}, in batches of {budget.batch_size}"
+        f"{_precision(budget)}, and evaluated on the {budget.evaluate_on} images {when}."
     )
+
+
+def _precision(budget: Budget) -> str:
+    return "" if budget.precision == PRECISIONS[0] else f", with products of {budget.precision} in its steps"
 
 
 def _views(evidence: Evidence) -> str:

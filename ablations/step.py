@@ -1,0 +1,190 @@
+"""The optimiser step of a training: eager, or captured once as a CUDA graph and replayed.
+
+Shapes: N examples, B batch, T steps an epoch, G groups of parameters, C channels, s side of what the network sees.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ablations.data.augment import Draws
+from ablations.examples import Examples, epoch_order
+from ablations.optimizers import Rate, learning_rates, optimizer_of, rates_as_tensors
+from ablations.precision import computing
+from ablations.types import Budget
+from models.network import Network
+from models.spec import Spec
+
+Body = Callable[[], None]
+# body, the generators that it draws from -> its replay.  Raises RuntimeError where it cannot be captured.
+Capture = Callable[[Body, Sequence[torch.Generator]], Body]
+
+WARM_UP = 3  # steps before the capture, in which libraries and the optimiser make what a capture must not
+EAGER, CAPTURED = "eager", "captured"
+
+
+def cuda_graph(body: Body, generators: Sequence[torch.Generator]) -> Body:
+    """`body`, captured on the current stream, as one launch.  Raises RuntimeError where it cannot be captured."""
+    graph = torch.cuda.CUDAGraph()
+    for generator in generators:
+        graph.register_generator_state(generator)
+    # Other threads of this process, such as those of Ray, may allocate meanwhile.
+    with torch.cuda.graph(graph, stream=torch.cuda.current_stream(), capture_error_mode="thread_local"):
+        body()
+    return graph.replay
+
+
+class Step:
+    """One optimiser step after another, an epoch at a time; all that a step reads or writes lies in buffers that stay.
+
+    The buffers hold the epoch's order and draws, the rates of its steps and its sums, and counters say how far it is,
+    so that a step is the same work every time and asks nothing of the host.  `capture` makes of it, after a few eager
+    steps, what is replayed for every whole batch from then on; without it, or where it fails, all steps are eager.
+    Images that are elsewhere than the network, and noise drawn on the CPU, are brought to it before the captured part.
+    """
+
+    def __init__(
+        self, network: Network, spec: Spec, training: Examples, budget: Budget, *, capture: Capture | None = None
+    ) -> None:
+        self.network, self.training, self.budget, self.capture = network, training, budget, capture
+        self.optimizer = optimizer_of(network, spec)
+        if capture:
+            rates_as_tensors(self.optimizer, training.labels.device)
+        here, device, steps = training.rows.device, training.labels.device, budget.steps_per_epoch
+        self.size = min(budget.batch_size, training.count)
+        self.offsets = torch.arange(self.size, device=here)
+        self.order = torch.empty(training.count, dtype=torch.int64, device=here)
+        self.draws: Draws | None = None
+        self.seen = torch.zeros((), dtype=torch.int64, device=here)  # images of the epoch
+        self.number = torch.zeros(1, dtype=torch.int64, device=device)  # of the next step of the epoch
+        self.rates = torch.zeros(steps, len(self.optimizer.param_groups), device=device)  # (T, G)
+        self.total = torch.zeros(2, device=device)  # loss and wrong answers
+        self.looked_at = torch.zeros(2, pin_memory=device.type == "cuda")
+        self.batch: tuple[Tensor, Tensor] | None = None  # that a captured step reads, where images are brought to it
+        self.replay: Body | None = None
+        self.warm = 0
+        self.how = EAGER  # for the provenance: how most steps ran
+
+    def begin(self, training: Examples, seed: int, epoch: int, rate: Rate) -> None:
+        """Starts an epoch of `training`, always of the same examples, in its own order and with its own draws."""
+        if training.spec != self.training.spec:  # its noise has ended
+            self.training, self.replay = training, None
+        draws = training.draws(seed, epoch)
+        if self.draws is None:
+            self.draws = draws.to(self.order.device)
+        else:
+            self.draws.copy_(draws)
+        self.order.copy_(epoch_order(training, seed, epoch))
+        steps, epochs = self.budget.steps_per_epoch, self.budget.epochs
+        shares = [(epoch - 1 + step / steps) / epochs for step in range(steps)]
+        self.base_rates = [rate.at(done) for done in shares]
+        self.plan = [
+            learning_rates(self.optimizer, base, done=done) for base, done in zip(self.base_rates, shares, strict=True)
+        ]
+        self.rates.copy_(torch.tensor(self.plan))
+        self.taken = 0
+        for counter in (self.seen, self.number, self.total, self.looked_at):
+            counter.zero_()
+
+    @property
+    def last_rate(self) -> float:
+        """The learning rate of weights in the step before."""
+        return self.base_rates[self.taken - 1]
+
+    def __call__(self) -> int:
+        """Takes the next batch, the last of an epoch being what is left; how many images it was."""
+        size = min(self.size, self.training.count - self.taken * self.size)
+        self.network.train()  # an evaluation leaves it evaluating
+        if not self.capture or size < self.size or self.warm < WARM_UP:
+            self._learn(*self._load(size))
+            self.warm += 1
+        else:
+            if not self.training.on_device:
+                self._bring()
+            if not self.replay:
+                self._capture(self.capture)
+            (self.replay or self._whole_batch)()
+        self.taken += 1
+        return size
+
+    def diverged(self) -> bool:
+        """Whether the loss is no longer finite; on a GPU as of the call before, since waiting would leave it idle."""
+        before = float(self.looked_at[0])
+        self.looked_at.copy_(self.total, non_blocking=True)
+        return not math.isfinite(before if self.total.is_cuda else float(self.looked_at[0]))
+
+    def means(self, images: int) -> tuple[float, float]:
+        """The mean loss of the epoch's `images` so far and the share that was wrong; waits for the device."""
+        loss, wrong = (self.total / images).tolist()
+        return loss, wrong
+
+    def _load(self, size: int) -> tuple[Tensor, Tensor]:
+        """Inputs (B, C, s, s) and labels (B,) of the next `size` examples of the order."""
+        assert self.draws
+        index = self.order[self.seen + self.offsets[:size]]
+        self.seen.add_(size)
+        return self.training.augmented(index, self.draws), self.training.labels[index.to(self.training.labels.device)]
+
+    def _learn(self, inputs: Tensor, labels: Tensor) -> None:
+        """Forward, backward, update and sums on one batch."""
+        row = self.rates.index_select(0, self.number)[0] if self.capture else None
+        for group, parameters in enumerate(self.optimizer.param_groups):
+            if row is None:
+                parameters["lr"] = self.plan[self.taken][group]
+            else:
+                parameters["lr"].copy_(row[group])
+        self.number.add_(1)
+        with computing(self.budget.precision, labels.device):
+            logits = self.network(inputs).float()
+            loss = F.cross_entropy(logits, labels)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+        self.optimizer.step()
+        wrong = (logits.detach().argmax(1) != labels).sum()
+        self.total.add_(torch.stack([loss.detach() * len(labels), wrong]))
+
+    def _bring(self) -> None:
+        """Puts the next whole batch where a captured step reads it."""
+        inputs, labels = self._load(self.size)
+        if self.batch is None:
+            self.batch = torch.empty_like(inputs), torch.empty_like(labels)
+        self.batch[0].copy_(inputs)
+        self.batch[1].copy_(labels)
+
+    def _whole_batch(self) -> None:
+        """What is captured."""
+        self._learn(*(self.batch or self._load(self.size)))
+
+    def _capture(self, capture: Capture) -> None:
+        """Captures the step or, where that fails, says so and goes on eagerly."""
+        drawing = _drawing(self.network)
+        states = [generator.get_state() for _, generator in drawing]
+        groups = [group for group in self.optimizer.param_groups if "capturable" in group]
+        for group in groups:  # only meanwhile: torch warns of eager steps with it
+            group["capturable"] = True
+        try:
+            self.replay = capture(self._whole_batch, [generator for _, generator in drawing])
+            self.how = f"{CAPTURED}, from the network's inputs on" if self.batch else CAPTURED
+        except RuntimeError as error:
+            reason = str(error.__context__ or error).strip().splitlines()[0]
+            self.how = f"{EAGER}: it could not be captured ({reason})"
+            logging.getLogger(__name__).warning("The training step is %s.", self.how)
+            self.capture = None
+            for (layer, generator), state in zip(drawing, states, strict=True):
+                fresh = torch.Generator(generator.device)  # the old one is in the capture that was broken off
+                fresh.set_state(state)
+                layer.generator = fresh  # type: ignore[assignment]
+        for group in groups:
+            group["capturable"] = False
+
+
+def _drawing(network: Network) -> list[tuple[nn.Module, torch.Generator]]:
+    """The layers that draw from a stream of their own, and the streams."""
+    found = ((layer, getattr(layer, "generator", None)) for layer in network.modules())
+    return [(layer, generator) for layer, generator in found if isinstance(generator, torch.Generator)]

@@ -1,0 +1,225 @@
+"""The training step: what is captured is the whole of it, and a replay is worth an eager step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
+
+from ablations import train as training_module
+from ablations.config import Config
+from ablations.data.load import Data
+from ablations.evaluate import evaluate
+from ablations.examples import Examples, split_examples
+from ablations.names import InputError
+from ablations.optimizers import Rate
+from ablations.precision import computing
+from ablations.registry import derive
+from ablations.resources import resources
+from ablations.step import CAPTURED, WARM_UP, Body, Step
+from ablations.streams import CPU
+from ablations.train import start, train
+from ablations.types import Budget, Variant
+from models import response_norm
+from models.presets import PRESETS
+from models.spec import Spec, sparse
+
+SPEC = PRESETS["cifar_small"].spec
+BUDGET = Budget(epochs=2, train_examples=90, batch_size=16, image_size=16)  # five whole batches and one of 10
+
+
+class Tape(TorchDispatchMode):
+    """What a CUDA graph is, on the CPU: the tensor operations of a capture, done again on the same memory.
+
+    What Python did besides is not repeated, and the host may not read a tensor.  Unlike that of a CUDA
+    graph, a capture computes: it counts as the first replay.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operations: list[tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any], Any]] = []
+        self.replays = 0
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if "_local_scalar_dense" in str(func):
+            raise RuntimeError("operation not permitted when stream is capturing")
+        out = func(*args, **(kwargs or {}))
+        self.operations.append((func, args, kwargs or {}, out))
+        return out
+
+    @torch.no_grad()
+    def replay(self) -> None:
+        """Does it all again."""
+        self.replays += 1
+        if self.replays == 1:
+            return
+        for func, args, kwargs, out in self.operations:
+            again = func(*args, **kwargs)
+            for old, new in zip(tree_flatten(out)[0], tree_flatten(again)[0], strict=True):
+                if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
+
+
+@pytest.fixture
+def tapes(monkeypatch: pytest.MonkeyPatch) -> list[Tape]:
+    """Makes trainings on the CPU capture their step; those that did."""
+    made: list[Tape] = []
+
+    def capture(body: Body, generators: Sequence[torch.Generator]) -> Body:
+        made.append(tape := Tape())
+        with tape:
+            body()
+        return tape.replay
+
+    def capturing(*arguments: Any, **named: Any) -> Step:
+        return Step(*arguments, **{**named, "capture": capture})
+
+    # Operations of ctypes are on no tape: as on a GPU, torch normalises.
+    monkeypatch.setattr(response_norm, "_library", lambda: None)
+    monkeypatch.setattr(training_module, "Step", capturing)
+    return made
+
+
+def plainly(spec: Spec, data: Data, monkeypatch: pytest.MonkeyPatch, budget: Budget = BUDGET) -> dict[str, Tensor]:
+    with monkeypatch.context() as patch:
+        patch.setattr(training_module, "Step", Step)
+        trained = train(spec, seed=3, budget=budget, data=data)
+    assert trained.step == "eager"
+    return trained.network.state_dict()
+
+
+def distance(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float:
+    return max(float((one[name].float() - other[name].float()).abs().max()) for name in one)
+
+
+EVERYTHING = replace(
+    SPEC, rotation=10.0, translation=0.1, vertical_flip=True, bias_lr_factor=2.0, schedule="cosine", mean_image=True
+)
+
+
+@pytest.mark.parametrize(
+    ("spec", "captures"),
+    [
+        (EVERYTHING, 1),
+        (replace(EVERYTHING, optimizer="sgd_original"), 1),
+        (replace(SPEC, optimizer="adamw", learning_rate=0.003), 1),
+        (derive(SPEC, Variant(departures=(("batch_norm", "without_lrn"),))), 1),
+        (replace(SPEC, pca_until=0.5), 2),  # a step without the noise is another step
+        (replace(SPEC, pixel_noise=0.2), 1),  # drawn by the host, so captured from the inputs on
+    ],
+    ids=["everything", "original", "adamw", "batch_norm", "noise_ends", "host_noise"],
+)
+def test_a_replayed_step_trains_as_an_eager_one_does(
+    spec: Spec, captures: int, data: Data, tapes: list[Tape], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = train(spec, seed=3, budget=BUDGET, data=data)
+    assert trained.step == (CAPTURED if not spec.pixel_noise else "captured, from the network's inputs on")
+    assert len(tapes) == captures
+    # All whole batches but the warm-up's are replays; the last of an epoch is smaller.
+    assert sum(tape.replays for tape in tapes) == 2 * 5 - WARM_UP
+    eager = plainly(spec, data, monkeypatch)
+    # The rates of replays are float32, those of eager steps Python's own.
+    assert distance(trained.network.state_dict(), eager) < 1e-5
+
+
+def test_a_step_that_cannot_be_captured_stays_eager_says_so_and_loses_nothing(
+    data: Data, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries = []
+
+    def refuse(body: Body, generators: Sequence[torch.Generator]) -> Body:
+        tries.append(len(generators))
+        raise RuntimeError("operation not permitted when stream is capturing\nand where")
+
+    def refusing(*arguments: Any, **named: Any) -> Step:
+        return Step(*arguments, **{**named, "capture": refuse})
+
+    eager = plainly(SPEC, data, monkeypatch)
+    monkeypatch.setattr(training_module, "Step", refusing)
+    trained = train(SPEC, seed=3, budget=BUDGET, data=data)
+    assert trained.step == "eager: it could not be captured (operation not permitted when stream is capturing)"
+    assert trained.step in caplog.text
+    assert tries == [2]  # once, with the streams of both dropout layers
+    assert distance(trained.network.state_dict(), eager) < 1e-5
+
+
+def test_a_layer_that_asks_the_host_is_seen_on_the_tape() -> None:
+    with Tape(), pytest.raises(RuntimeError, match="not permitted"):
+        float(torch.ones(3).sum())
+
+
+def test_images_that_lie_elsewhere_are_brought_to_a_captured_step(
+    data: Data, tapes: list[Tape], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eager = plainly(SPEC, data, monkeypatch)
+    monkeypatch.setattr(Examples, "on_device", False)
+    trained = train(SPEC, seed=3, budget=BUDGET, data=data)
+    assert trained.step == "captured, from the network's inputs on"
+    assert distance(trained.network.state_dict(), eager) < 1e-5
+
+
+def test_a_loss_that_is_not_finite_is_seen_without_reading_each_step(data: Data) -> None:
+    budget = replace(BUDGET, epochs=1)
+    training, _ = split_examples(SPEC, seed=0, budget=budget, data=data, device=CPU)
+    network = start(SPEC, seed=0, budget=budget, data=data, device=CPU)
+    step = Step(network, SPEC, training, budget)
+    step.begin(training, 0, 1, Rate(SPEC))
+    assert step() == 16
+    assert not step.diverged()
+    step.total.fill_(float("nan"))
+    assert step.diverged()
+    assert [step() for _ in range(5)] == [16, 16, 16, 16, 10]
+
+
+def test_products_in_bf16_are_near_those_in_float32_and_not_the_same(data: Data) -> None:
+    exact, rough = (
+        train(SPEC, seed=0, budget=replace(BUDGET, epochs=1, precision=precision), data=data)
+        for precision in ("float32", "bf16")
+    )
+    losses = [trained.curve[0]["train_loss"] for trained in (exact, rough)]
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+    # Weights stay float32, and evaluation is in float32 whatever the steps were.
+    assert {value.dtype for value in rough.network.parameters()} == {torch.float32}
+    with torch.inference_mode(), computing("bf16", CPU):
+        index = torch.arange(20)
+        inside = rough.network(rough.evaluation.plain(index))
+    assert inside.dtype == torch.bfloat16
+    assert rough.last.row["loss"] == pytest.approx(evaluate(rough.network, rough.evaluation).row["loss"], rel=1e-6)
+
+
+def test_tf32_is_on_within_and_as_it_was_afterwards() -> None:
+    def now() -> tuple[str, str]:
+        return torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision  # type: ignore[attr-defined]
+
+    before = now()
+    with computing("tf32", CPU):
+        assert now() == ("tf32", "tf32")
+        with response_norm._exact_products():
+            assert now() == ("tf32", "ieee")
+    assert now() == before
+    with computing("float32", CPU):
+        assert now() == ("ieee", "ieee")
+
+
+def test_a_precision_of_a_gpu_is_refused_where_trials_hold_none() -> None:
+    with pytest.raises(InputError, match="--precision bf16 is for trials on a GPU"):
+        resources(Config(precision="bf16", gpus_per_trial=0.0))
+    assert resources(Config(gpus_per_trial=0.0))[0] == 0
+
+
+def test_float32_leaves_the_key_of_a_trial_as_it_was_and_bf16_does_not(plan: Any) -> None:
+    (trial, *_) = plan()[1]
+    assert "precision" not in json.dumps(sparse(trial))  # what the key is made of
+    keys = {replace(trial, budget=replace(trial.budget, precision=word)).key for word in ("float32", "tf32", "bf16")}
+    assert len(keys) == 3
+    assert trial.key in keys
