@@ -22,7 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from ablations.bench.summary import Bar
-from ablations.effects import differences_of
+from ablations.effects import differences_of, mean_interval
 from ablations.sections.document import signed
 from ablations.theme import light
 from ablations.types import Effect, Variant
@@ -96,11 +96,18 @@ def effect_forest(effects: Sequence[Effect], differences: pd.DataFrame, controls
 
 @styled
 def learning_curves(
-    curves: pd.DataFrame, reference: str, variants: Sequence[str], what: str, along: str = "epoch"
+    curves: pd.DataFrame,
+    reference: str,
+    variants: Sequence[str],
+    what: str,
+    along: str = "epoch",
+    *,
+    ranges: bool = False,
 ) -> Figure:
     """Small multiples: each variant's mean over seeds by epoch on top of the reference's.
 
-    `curves` has the columns variant, seed, epoch, error.  Bands run from the lowest to the highest seed.
+    `curves` has the columns variant, seed, epoch, error.  Bands are 95% t intervals over seeds, or where `ranges`,
+    as between ensembles that share networks, run from the lowest to the highest.
     `along` names what the column epoch counts.
     """
     variants = list(variants) or [reference]
@@ -109,15 +116,19 @@ def learning_curves(
     panels: list[Axes] = list(figure.subplots(count, 2, sharex=True, sharey=True, squeeze=False).flat)
     panels[0].xaxis.set_major_locator(MaxNLocator(5, integer=True))
     for panel, variant in zip(panels, variants, strict=False):
-        _curve(panel, curves, reference, GREY, "reference")
+        _curve(panel, curves, reference, GREY, "reference", ranges)
         if variant != reference:
-            _curve(panel, curves, variant, BLUE, "variant")
+            _curve(panel, curves, variant, BLUE, "variant", ranges)
         panel.set_title(_wrapped(variant, 25))
         panel.grid(color=GRID)
     for panel in panels[len(variants) :]:
         panel.set_axis_off()
     if len(variants) % 2 and count > 1:
         panels[-3].tick_params(labelbottom=True)  # the panel above the empty one is a last one too
+    low, high = curves["error"].min(), curves["error"].max()
+    shown = panels[0].get_ylim()  # shared; the band of two seeds may be wider than all that was measured
+    margin = 0.3 * (high - low) or 1.0
+    panels[0].set_ylim(max(shown[0], low - margin), min(shown[1], high + margin))
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=2, frameon=False)
     figure.supxlabel(along, fontsize=9)
@@ -330,15 +341,18 @@ def _forest_row(axes: Axes, height: int, effect: Effect, single: Sequence[float]
         axes.annotate(word, place, away, textcoords="offset points", ha=side, va="center", fontsize=8)
 
 
-def _curve(axes: Axes, curves: pd.DataFrame, variant: str, colour: str, label: str) -> None:
+def _curve(axes: Axes, curves: pd.DataFrame, variant: str, colour: str, label: str, ranges: bool) -> None:
     rows = curves[curves["variant"] == variant]
     if rows.empty:
         return
-    by_epoch = rows.groupby("epoch")["error"].agg(["mean", "min", "max"])
-    axes.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=colour, alpha=0.25, linewidth=0)
-    marker = "o" if len(by_epoch) < 3 else None
+    by_epoch = rows.groupby("epoch")["error"]
+    bands = by_epoch.agg(["mean", "min", "max"])
+    if not ranges:
+        bands[["mean", "min", "max"]] = [mean_interval(errors) for _, errors in by_epoch]
+    axes.fill_between(bands.index, bands["min"], bands["max"], color=colour, alpha=0.25, linewidth=0)
+    marker = "o" if len(bands) < 3 else None
     width = 2.0 if label == "reference" else 1.4
-    axes.plot(by_epoch.index, by_epoch["mean"], color=colour, linewidth=width, marker=marker, markersize=3, label=label)
+    axes.plot(bands.index, bands["mean"], color=colour, linewidth=width, marker=marker, markersize=3, label=label)
 
 
 def _pad_around(axes: Axes, ratios: np.ndarray) -> None:

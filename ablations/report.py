@@ -41,7 +41,17 @@ def build(study: Study, results: Sequence[Result], problems: Sequence[str], *, f
 
 def compose(evidence: Evidence) -> Report:
     """The whole report as plain text, tables and SVG."""
-    from ablations.sections import background, comparisons, ensembles, factorials, outcomes, speed, tuning, verdicts
+    from ablations.sections import (
+        background,
+        cards,
+        comparisons,
+        ensembles,
+        factorials,
+        outcomes,
+        speed,
+        tuning,
+        verdicts,
+    )
     from ablations.sections.document import Report
 
     study = evidence.study
@@ -53,8 +63,10 @@ def compose(evidence: Evidence) -> Report:
     if compares:
         sections += [verdicts.verdicts, verdicts.gates, background.components]
     sections += [speed.section, tuning.section]
+    sections += [comparisons.effects] if compares and not race else []
+    sections += [cards.section] if compares else []
     if compares and not race:
-        sections += [comparisons.effects, comparisons.single_networks, comparisons.controls]
+        sections += [comparisons.single_networks, comparisons.controls]
         sections += [factorials.both_estimands, factorials.interactions, factorials.parts_and_whole]
     sections += [] if race else [outcomes.curves]
     sections += [outcomes.errors, ensembles.section, background.activity, outcomes.cost, background.failures]

@@ -18,8 +18,18 @@ from ablations.claims import CLAIMS
 from ablations.declare import declare
 from ablations.evidence import Evidence
 from ablations.report import build, main, render, terminal_lines, write
-from ablations.sections.document import MINUS, Report, Table
+from ablations.sections.cards import in_words
+from ablations.sections.document import MINUS, Card, Report, Table
 from ablations.types import Result, Study, Trial
+from ablations.verdicts import (
+    CONTRADICTED,
+    DIRECTION_ONLY,
+    INCONCLUSIVE,
+    NO_EFFECT,
+    NOT_TESTED,
+    REPRODUCED,
+    Verdict,
+)
 from tests import synthetic
 from tests.pages import Page
 
@@ -58,6 +68,11 @@ def table_of(report: Report, section: str, caption: str = "") -> Table:
     """The first table of the section of that title whose caption contains `caption`."""
     (found,) = [one for one in report.sections if one.title == section]
     return next(block for block in found.blocks if isinstance(block, Table) and caption in block.caption)
+
+
+def cards_of(report: Report) -> list[Card]:
+    """One for each claim."""
+    return [block for one in report.sections for block in one.blocks if isinstance(block, Card)]
 
 
 def words_of(report: Report) -> str:
@@ -300,11 +315,13 @@ def test_the_verdicts_of_a_fixed_study_are_those_of_the_golden_file(tmp_path: Pa
 def test_claims_are_shown_in_full_with_the_reason_for_their_margin() -> None:
     study, trials = synthetic.plan("one_out", ["lrn"], seeds=2)
     report = build(study, synthetic.results(trials), [])
-    full = table_of(report, "Verdicts", "in full")
-    assert column(full, "smallest effect of interest", "lrn_cifar") == "1 point: half of 2"
-    assert "four-layer network" in column(full, "published", "lrn_cifar")
+    cards = {card.name: card for card in cards_of(report)}
+    facts = dict(cards["lrn_cifar"].facts)
+    assert facts["smallest effect of interest"] == "1 point: half of 2"
+    assert "four-layer network" in facts["published"]
+    assert facts["confounds there"] and "section" in facts["claimed in"]
     untouched = table_of(report, "Verdicts", "does not touch")
-    assert len(untouched.rows) == len(CLAIMS) - len(full.rows)
+    assert len(untouched.rows) == len(CLAIMS) - len(cards)
 
 
 def test_names_and_claims_of_users_are_escaped(tmp_path: Path) -> None:
@@ -402,3 +419,53 @@ def test_a_report_says_what_its_reference_is_and_where_it_departs_from_the_paper
     assert "kernel 5 (11) in conv1" in column(table, "value", "network")
     assert "unit_scale on (off)" in column(table, "value", "data")
     assert "schedule cosine (step)" in column(table, "value", "recipe")
+
+
+def test_a_card_says_in_plain_words_what_its_verdict_means(tmp_path: Path) -> None:
+    study, trials = synthetic.plan("one_out", ["activation", "crop_flip", "pca_jitter"], seeds=4)
+    report, html, markdown = rendered(study, synthetic.results(trials, noise=0.05), tmp_path)
+    cards = {card.name: card for card in cards_of(report)}
+    assert len(cards) == len(Evidence(study=study, results=[]).verdicts)
+    found = cards["activation_importance"]
+    assert found.mood == "yes" and found.badge.startswith("reproduced [proxy")
+    assert re.match(
+        r"With the change \(activation=tanh\) the top-1 error came out [34]\.\d\d points higher on average, as was "
+        r"claimed, and by more than would be too little to matter \(1 point\)\. An interval that comes nearer",
+        found.words,
+    )
+    assert found.picture and f"figures/{found.picture.name}.svg" in markdown
+    outcomes = Evidence(study=study, results=synthetic.results(trials, noise=0.05)).by_seed("test_top1_error_percent")
+    first = outcomes.loc[0]
+    assert f"seed 0 {first['reference']:.2f} and {first['activation=tanh']:.2f}" in found.picture.alternative
+    assert html.count('<article class="card') == len(cards)
+
+
+def test_a_card_without_a_finished_pair_has_no_picture_and_says_why() -> None:
+    study, trials = synthetic.plan("one_out", ["lrn"], seeds=2)
+    (*_, card) = cards_of(build(study, [synthetic.failed(one) for one in synthetic.results(trials)], []))
+    assert card.picture is None and card.mood == "open"
+    assert card.words.startswith("Not judged. A study that passes its gates. Here the reference learns: not known")
+
+
+@pytest.mark.parametrize(
+    ("call", "estimate", "words"),
+    [
+        (
+            REPRODUCED,
+            2.0,
+            "2.00 points higher on average, as was claimed, and by more than would be too little to matter",
+        ),
+        (DIRECTION_ONLY, 0.5, "0.50 points higher on average, which is the claimed direction."),
+        (CONTRADICTED, -2.0, "2.00 points lower on average, where higher was claimed."),
+        (NO_EFFECT, -0.1, "0.10 points lower on average: too little to matter, whichever way (1 point would)."),
+        (INCONCLUSIVE, 0.3, "0.30 points higher on average, where higher was claimed, and that may be chance."),
+        (NOT_TESTED, 0.3, "Not judged."),
+    ],
+)
+def test_every_verdict_has_its_sentence(call: str, estimate: float, words: str) -> None:
+    claim = next(one for one in CLAIMS if one.name == "activation_importance")
+    study, trials = synthetic.plan("one_out", ["activation"], seeds=2)
+    effect = replace(Evidence(study=study, results=synthetic.results(trials)).effects[0], estimate=estimate)
+    said = in_words(Verdict(claim=claim, call=call, effect=effect))
+    start = "" if call == NOT_TESTED else "With the change (activation=tanh) the top-1 error came out "
+    assert said.startswith(start + words)

@@ -50,7 +50,20 @@ class Picture:
     svg: str
 
 
-Block = str | Table | Picture
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One claim: what was said, what was found, and what to think of it."""
+
+    name: str
+    title: str
+    badge: str
+    mood: str  # yes, no, open: what the badge comes to, for its colour
+    words: str
+    facts: tuple[tuple[str, str], ...]
+    picture: Picture | None
+
+
+Block = str | Table | Picture | Card
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +91,9 @@ class Report:
     @property
     def pictures(self) -> tuple[Picture, ...]:
         """Every figure, in order."""
-        return tuple(block for section in self.sections for block in section.blocks if isinstance(block, Picture))
+        blocks = [block for section in self.sections for block in section.blocks]
+        found = [block.picture if isinstance(block, Card) else block for block in blocks]
+        return tuple(block for block in found if isinstance(block, Picture))
 
 
 def without_empty(table: Table, *optional: str) -> Table:

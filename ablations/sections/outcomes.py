@@ -46,8 +46,9 @@ def curves(evidence: Evidence) -> Section:
     others = [name for name in drawn if name in set(table["variant"])]
     figure = learning_curves(table, "reference", others, f"{evidence.phase} top-1 error, percent")
     caption = (
-        f"The {evidence.phase} error after each epoch: mean over the finished seeds, and a band from the lowest to the "
-        "highest seed (a range, no confidence interval). Grey: the reference." + _left_out(evidence)
+        f"The {evidence.phase} error after each epoch: mean over the finished seeds, and its 95% t interval at that "
+        "epoch (not at all of them together). Two bands may overlap where their paired difference is clear: see "
+        "Effects. Grey: the reference." + _left_out(evidence)
     )
     last = table.sort_values("epoch").groupby(["variant", "seed"])["error"].last().groupby("variant").mean()
     ends = [f"{name} {number(last[name])}%" for name in ["reference", *others] if name in last]

@@ -1,4 +1,4 @@
-"""The sections that judge: the headline, the verdicts, the claims in full, gates, and the rule as a formula."""
+"""The sections that judge: the headline, the verdicts, gates, and the rule as a formula."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def caution(evidence: Evidence) -> tuple[str, ...]:
 
 
 def verdicts(evidence: Evidence) -> Section:
-    """Claim by claim: the paper's number, ours, the call, and what would change it; then the claims in full."""
+    """Claim by claim: the paper's number, ours, the call, and what would change it."""
     blocks: list[Block] = []
     if evidence.verdicts:
         blocks += [
@@ -92,7 +92,6 @@ def verdicts(evidence: Evidence) -> Section:
             "where it has too few seeds, underfitting where the reference has hardly fitted its training images, "
             "confounded where the arms differ much in size.",
             _table(evidence),
-            _in_full(evidence),
         ]
     others = _others(evidence)
     return Section(title="Verdicts", blocks=(*blocks, *others))
@@ -103,7 +102,7 @@ def _table(evidence: Evidence) -> Table:
         (
             f"{verdict.claim.statement} ({label_of(verdict.claim)})",
             verdict.label,
-            _ours(verdict),
+            ours(verdict),
             _published(verdict.claim),
             probability(verdict.p_holm) if verdict.call != NOT_TESTED else MISSING,
             changes_it(verdict),
@@ -117,26 +116,29 @@ def _table(evidence: Evidence) -> Table:
 def _published(claim: Claim) -> str:
     if claim.published_effect is None:
         return claim.published.partition(";")[0]
-    return f"{_size(claim, claim.published_effect)} {METRICS[claim.metric]}"
+    return f"{size(claim, claim.published_effect)} {METRICS[claim.metric]}"
 
 
-def _ours(verdict: Verdict) -> str:
+def ours(verdict: Verdict) -> str:
+    """`+0.46 [-12.77, +13.70] points, n = 3`; a dash where nothing was measured."""
     effect, claim = verdict.effect, verdict.claim
     if effect is None or not isfinite(effect.estimate):
         return MISSING
-    between = f" {interval(verdict.low, verdict.high, digits=_digits(claim))}" if isfinite(verdict.low) else ""
-    return f"{_size(claim, effect.estimate)}{between} {METRICS[claim.metric]}, n = {effect.n}"
+    between = f" {interval(verdict.low, verdict.high, digits=digits(claim))}" if isfinite(verdict.low) else ""
+    return f"{size(claim, effect.estimate)}{between} {METRICS[claim.metric]}, n = {effect.n}"
 
 
-def _digits(claim: Claim) -> int:
+def digits(claim: Claim) -> int:
+    """After the point, in the metric's unit."""
     return 3 if METRICS[claim.metric] == NATS else 2
 
 
-def _size(claim: Claim, value: float) -> str:
-    return signed(value, _digits(claim))
+def size(claim: Claim, value: float) -> str:
+    """A signed number of the metric's unit."""
+    return signed(value, digits(claim))
 
 
-def _margin(claim: Claim) -> str:
+def margin(claim: Claim) -> str:
     """`0.5 points`, `1 point`."""
     unit = METRICS[claim.metric]
     return f"{claim.smallest_effect:g} {unit.removesuffix('s') if claim.smallest_effect == 1 else unit}"
@@ -144,56 +146,24 @@ def _margin(claim: Claim) -> str:
 
 def changes_it(verdict: Verdict) -> str:
     """What would bring about another verdict, in a sentence."""
-    claim, margin = verdict.claim, _margin(verdict.claim)
+    claim, least = verdict.claim, margin(verdict.claim)
     seeds = f"About {verdict.seeds:,} seeds" if verdict.seeds else "Over 10,000 seeds"
     if verdict.call == NOT_TESTED:
         return f"{REMEDIES.get(verdict.reason, '')} Here {verdict.because}."
     if verdict.call == INCONCLUSIVE:
-        return f"{seeds} would find an effect of {margin}, or exclude it."
+        return f"{seeds} would find an effect of {least}, or exclude it."
     if verdict.call == NO_EFFECT:
-        return f"An effect beyond {margin} either way, which these seeds exclude."
+        return f"An effect beyond {least} either way, which these seeds exclude."
     if verdict.call == DIRECTION_ONLY and verdict.size_known:
-        return f"Nothing by more seeds: it is there, and smaller than {margin}."
+        return f"Nothing by more seeds: it is there, and smaller than {least}."
     if not verdict.size_known:
-        return f"{seeds} would tell whether its size reaches {margin}."
+        return f"{seeds} would tell whether its size reaches {least}."
     nearest = min(verdict.low, verdict.high, key=abs)
-    return f"An interval that comes nearer to zero than {margin}; it now ends at {_size(claim, nearest)}."
+    return f"An interval that comes nearer to zero than {least}; it now ends at {size(claim, nearest)}."
 
 
-def _in_full(evidence: Evidence) -> Table:
-    rows = tuple(
-        (
-            verdict.claim.name,
-            f"{label_of(verdict.claim)} {_expected(verdict.claim)}",
-            verdict.claim.published,
-            f"{_margin(verdict.claim)}: {verdict.claim.reason or 'no reason recorded'}",
-            verdict.claim.confounds or MISSING,
-            verdict.claim.others or MISSING,
-            ESTIMANDS.get(verdict.claim.estimand, verdict.claim.estimand),
-            "; ".join(verdict.proxy) or "as where the claim was made",
-            verdict.published_inside or MISSING,
-            verdict.confounds or MISSING,
-            verdict.claim.source,
-        )
-        for verdict in evidence.verdicts
-    )
-    head = (
-        "claim",
-        "says that",
-        "published",
-        "smallest effect of interest",
-        "confounds there",
-        "what others found",
-        "judged here on",
-        "scope",
-        "published effect within our 95% prediction interval",
-        "confounds here",
-        "source",
-    )
-    return Table(caption="The claims in full, with the reason for each margin.", head=head, rows=rows, collapsed=True)
-
-
-def _expected(claim: Claim) -> str:
+def expected(claim: Claim) -> str:
+    """`raises train_loss after epoch 1`."""
     early = f" after epoch {claim.epoch}" if claim.epoch else ""
     return f"{'raises' if claim.direction > 0 else 'lowers'} {claim.metric}{early}"
 

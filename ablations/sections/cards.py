@@ -1,0 +1,134 @@
+"""One card a claim: what was said and where, what was found here, seed by seed, and what to think of it."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+import pandas as pd
+
+from ablations.claims import METRICS, label_of
+from ablations.evidence import Evidence
+from ablations.sections.document import MISSING, Card, Picture, Section, interval, number, signed, told
+from ablations.sections.outcomes import picture
+from ablations.sections.verdicts import ESTIMANDS, changes_it, digits, expected, margin, ours, size
+from ablations.verdicts import (
+    CONTRADICTED,
+    DIRECTION_ONLY,
+    INCONCLUSIVE,
+    NO_EFFECT,
+    NOT_TESTED,
+    REPRODUCED,
+    Verdict,
+)
+
+MOODS = {REPRODUCED: "yes", DIRECTION_ONLY: "yes", CONTRADICTED: "no", NO_EFFECT: "no"}
+NAMES = {  # of metrics, in words
+    "test_top1_error_percent": "top-1 error",
+    "test_top5_error_percent": "top-5 error",
+    "test_loss": "loss",
+    "train_loss": "training loss",
+    "train_top1_error_percent": "training error, as training saw it,",
+    "clean_train_top1_error_percent": "training error",
+    "gap_percent": "gap between test and training error",
+    "log_steps_to_threshold": "logarithm of the steps to the threshold",
+}
+
+
+def section(evidence: Evidence) -> Section | None:
+    """A card for each claim that the study is about; None where there is none."""
+    if not evidence.verdicts:
+        return None
+    words = (
+        "What was claimed, by paraphrase, and what these trials say of it. In each picture: left, a line a seed from "
+        "its outcome without the change to that with it; right, the differences as grey dots, their mean with the "
+        "simultaneous interval in blue, the smallest effect of interest as a band around zero, and the published "
+        "effect, where there is one, as a hollow diamond."
+    )
+    return Section(title="Claims, one by one", blocks=(words, *(_card(evidence, one) for one in evidence.verdicts)))
+
+
+def _card(evidence: Evidence, verdict: Verdict) -> Card:
+    claim = verdict.claim
+    facts = (
+        ("claimed in", claim.source),
+        ("claimed that", f"{label_of(claim)} {expected(claim)}"),
+        ("published", claim.published),
+        ("confounds there", claim.confounds),
+        ("what others found", claim.others),
+        ("smallest effect of interest", f"{margin(claim)}: {claim.reason or 'no reason recorded'}"),
+        ("measured here", ours(verdict) + ("" if verdict.effect is None else f"; {verdict.effect.method}")),
+        ("judged here on", ESTIMANDS.get(claim.estimand, claim.estimand)),
+        ("scope", "; ".join(verdict.proxy) or "as where the claim was made"),
+        (
+            "published effect within our 95% prediction interval",
+            verdict.published_inside if claim.published_effect is not None else "",
+        ),
+        ("confounds here", verdict.confounds),
+    )
+    return Card(
+        name=claim.name,
+        title=claim.statement,
+        badge=verdict.label,
+        mood=MOODS.get(verdict.call, "open"),
+        words=f"{in_words(verdict)} {changes_it(verdict)}".strip(),
+        facts=tuple((term, text) for term, text in facts if text and text != MISSING),
+        picture=_pairs(evidence, verdict),
+    )
+
+
+def in_words(verdict: Verdict) -> str:
+    """What was found, for who reads no statistics."""
+    claim, effect = verdict.claim, verdict.effect
+    if verdict.call == NOT_TESTED or effect is None:
+        return "Not judged."
+    way = "higher" if effect.estimate > 0 else "lower"
+    found = (
+        f"With the change ({label_of(claim)}) the {NAMES.get(claim.metric, claim.metric)} came out "
+        f"{number(abs(effect.estimate), digits(claim))} {METRICS[claim.metric]} {way} on average"
+    )
+    asked = "higher" if claim.direction > 0 else "lower"
+    return {
+        REPRODUCED: f"{found}, as was claimed, and by more than would be too little to matter ({margin(claim)}).",
+        DIRECTION_ONLY: f"{found}, which is the claimed direction.",
+        CONTRADICTED: f"{found}, where {asked} was claimed.",
+        NO_EFFECT: f"{found}: too little to matter, whichever way ({margin(claim)} would).",
+        INCONCLUSIVE: f"{found}, where {asked} was claimed, and that may be chance.",
+    }[verdict.call]
+
+
+def _pairs(evidence: Evidence, verdict: Verdict) -> Picture | None:
+    """The picture of a claim's pairs; None where no pair has finished."""
+    effect, claim = verdict.effect, verdict.claim
+    if effect is None or not isfinite(effect.estimate):
+        return None
+    found = evidence.by_seed(effect.metric)
+    sides = {
+        name: found[[label for label in labels if label in found]].mean(axis=1)
+        for name, labels in (("kept", effect.kept), ("departed", effect.departed))
+    }
+    outcomes = pd.DataFrame(sides).dropna(how="all")
+    if outcomes.dropna().empty:
+        return None
+    from ablations.figures_claims import pairs
+
+    unit = METRICS[claim.metric]
+    figure = pairs(
+        outcomes,
+        effect.estimate,
+        verdict.low,
+        verdict.high,
+        claim.smallest_effect,
+        claim.published_effect,
+        unit if unit != "points" else "percent",
+        unit,
+    )
+    each = [f"seed {seed} {number(row['kept'])} and {number(row['departed'])}" for seed, row in outcomes.iterrows()]
+    mean = f"mean difference {size(claim, effect.estimate)} {interval(verdict.low, verdict.high, digits=digits(claim))}"
+    shown = f" Published: {signed(claim.published_effect)}." if claim.published_effect is not None else ""
+    alternative = told(f"Without the change and with it, {mean}", each) + shown
+    return picture(f"claim-{_safe(claim.name)}", f"{label_of(claim)}: {ours(verdict)}.", alternative, figure)
+
+
+def _safe(name: str) -> str:
+    """`name` as part of a file's name and of an id."""
+    return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name)
