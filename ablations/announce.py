@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import torch
 
-from ablations import designs, outlook
-from ablations.data.load import Data, evaluated_labels, image_bytes, memory_bytes, placed
-from ablations.estimate import Seconds, expected_seconds, paces_of, seconds_of
+from ablations import allowance, designs, outlook
+from ablations.data.load import Data, evaluated_labels, image_bytes, memory_bytes
+from ablations.estimate import Pace, Seconds, expected_seconds, paces_here, seconds_of
 from ablations.jobs import Job, by_training
 from ablations.predictions import MOST_PROBABILITIES
 from ablations.tune import Search, arms
@@ -43,12 +43,14 @@ def announce(
     by_grid: str = "",
     search: Search | None = None,
     make: designs.Make | None = None,
+    paces: Mapping[Variant, Pace] | None = None,
 ) -> Expected:
     """Prints the study in a few lines, and returns the seconds that its missing jobs, each one training, should take.
 
     With `full`, every variant, everything left out, and what the seeds can tell of each claim, as far as `finished`
     trials show, is printed too, with the design of those that `make` makes that decides all claims soonest.
-    `by_grid` are the options that the grid chose, and `search` is how far the tuning of the learning rates is.
+    `paces` are those of its variants where they were timed already, `by_grid` the options that the grid chose, and
+    `search` is how far the tuning of the learning rates is.
     """
     budget = study.budget
     sizes = [counted(len(study.variants), "variant"), counted(study.seeds, "seed")]
@@ -72,6 +74,8 @@ def announce(
         print(large)
     if not full:
         _print_skipped(study)
+    if study.allowance:
+        print(*allowance.lines(study.allowance), sep="\n")
     if by_grid:
         print(f"grid      {study.grid} chose {by_grid}")
     if search:
@@ -82,10 +86,11 @@ def announce(
         print("expected  nothing to train: every trial has its record", flush=True)
         return Expected(0.0, 0.0)
     tuned = arms(study, trials) if tuning else []
-    near = placed(data, device, memory_bytes=room)
     others = designs.designs(make, budget) if full and make and study.claims and not tuning else []
     other_trials = [trial for design in others for trial in design.trials]
-    paces = paces_of([*trials, *tuned, *other_trials], near, threads=threads, device=device)
+    timed = [*trials, *tuned, *other_trials]
+    if paces is None or not {trial.variant for trial in timed} <= paces.keys():
+        paces = paces_here(timed, data, threads=threads, gpus=gpus, memory_budget=memory_budget)
     seconds = expected_seconds([*trials, *tuned], paces)
     if full:
         _print_variants(study, trials, data, seconds)

@@ -16,9 +16,10 @@ import tyro
 from ablations import grids
 from ablations.budget import PRECISIONS
 from ablations.claims import with_own
-from ablations.data.catalogue import DATASETS, DEFAULT, dataset
+from ablations.data.catalogue import DATASETS, DEFAULT, FOLDER, dataset
 from ablations.names import InputError, unknown
 from ablations.plan import departures_of
+from ablations.words import seconds_in
 from models.presets import PRESETS
 
 # Optional values: help names the type alone, and the docstring the default.
@@ -31,7 +32,14 @@ _INT, _FLOAT, _STR, _PATH = (
 class Config:
     """Trains variants of AlexNet that differ by one component or several, and reports what each is worth."""
 
-    grid: Annotated[str, tyro.conf.arg(help=f"Which variants: {', '.join(grids.GRIDS)}.")] = "one_out"
+    grid: Annotated[
+        str | None,
+        tyro.conf.arg(
+            metavar="STR",
+            help_behavior_hint="",
+            help=f"Which variants: {', '.join(grids.GRIDS)} (default: one_out, or what --budget picks).",
+        ),
+    ] = None
     components: Annotated[
         str,
         tyro.conf.arg(help="Which components, as lrn,activation=tanh,pooling=all; empty: the grid's own choice."),
@@ -50,9 +58,12 @@ class Config:
         ),
     ] = None
     seeds: Annotated[int | None, _INT] = None
-    """Trainings of each variant (default: 3, or the grid's own)."""
+    """Trainings of each variant (default: 10, or the grid's own, or what --budget picks)."""
     epochs: Annotated[int | None, _INT] = None
-    """Passes over the training images (default: 5, or the grid's own)."""
+    """Passes over the training images (default: 5, or the grid's own, or what --budget picks)."""
+    budget: Annotated[str | None, _STR] = None
+    """Time for the whole study, as 45s, 30m, 2h or 1h30m: grid, seeds and epochs that are not given are picked to
+    fit into it, and what that gives up is said."""
     train_examples: Annotated[int | None, _INT] = None
     """Training images an epoch (default: all)."""
     batch_size: int = 128
@@ -96,9 +107,16 @@ class Config:
     """Of the study (default: grid, data set and preset)."""
     dry_run: bool = False
     """Print the plan, its time and the cheapest design that decides its claims, and train nothing."""
+    left_open: tyro.conf.Suppress[tuple[str, ...]] = ()  # options that were not given, of those that --budget picks
 
 
-_DEFAULTS: dict[str, str | int | float] = {"preset": "cifar_small", "seeds": 10, "epochs": 5, "tune": 0}
+_DEFAULTS: dict[str, str | int | float] = {
+    "grid": "one_out",
+    "preset": "cifar_small",
+    "seeds": 10,
+    "epochs": 5,
+    "tune": 0,
+}
 
 
 def resolved(config: Config) -> tuple[Config, dict[str, str | int | float]]:
@@ -106,12 +124,23 @@ def resolved(config: Config) -> tuple[Config, dict[str, str | int | float]]:
 
     Raises InputError on an unknown grid.
     """
-    chosen = grids.find(config.grid).options
+    left = tuple(name for name in ("grid", "seeds", "epochs") if getattr(config, name) is None)
+    chosen = grids.find(config.grid or str(_DEFAULTS["grid"])).options
     # False is a flag that was not given; 0 was.
     left_open = {name: value for name in chosen if (value := getattr(config, name)) is None or value is False}
     by_grid = {name: chosen[name] for name in left_open}
     values = {**{name: value for name, value in _DEFAULTS.items() if getattr(config, name) is None}, **by_grid}
-    return replace(config, **values), by_grid  # type: ignore[arg-type]
+    return replace(config, left_open=left, **values), by_grid  # type: ignore[arg-type]
+
+
+def default_name(config: Config) -> str:
+    """Of the study: what it is about, so that two commands that ask for different things do not share a folder."""
+    assert config.grid and config.preset
+    data = Path(config.dataset.removeprefix(FOLDER)).resolve().name
+    asked = [config.grid]
+    if config.budget:  # what is picked is not known yet, and may come out otherwise another time
+        asked = ["budget" if "grid" in config.left_open else config.grid, config.budget]
+    return "-".join([*asked, data, config.preset])
 
 
 def as_options(values: Mapping[str, str | int | float]) -> str:
@@ -122,7 +151,7 @@ def as_options(values: Mapping[str, str | int | float]) -> str:
 
 def check(config: Config) -> None:
     """Raises InputError on what can be seen to be wrong before any data are read."""
-    grids.find(config.grid)
+    grids.find(config.grid or str(_DEFAULTS["grid"]))
     departures_of(words_of(config))
     dataset(config.dataset)
     with_own(config.claims)
@@ -157,6 +186,10 @@ def check(config: Config) -> None:
         raise InputError(f"--gpus-per-trial is {config.gpus_per_trial:g}; it must be 0 or more.")
     if config.memory_budget is not None and config.memory_budget < 0:
         raise InputError(f"--memory-budget is {config.memory_budget:g}; it must be 0 GiB or more.")
+    if config.budget:
+        seconds_in(config.budget)
+        if config.tune:
+            raise InputError("--budget cannot tell how long --tune will take; give one of the two.")
     for folder in (config.results, config.reports):
         _writable(folder)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 
 from ablations.data.augment import VIEWS
-from ablations.data.load import Data
+from ablations.data.load import Data, memory_bytes, placed
 from ablations.evaluate import BATCH, evaluate
 from ablations.examples import split_examples
 from ablations.jobs import Job
@@ -74,6 +74,15 @@ def expected_seconds(trials: Sequence[Trial], paces: Mapping[Variant, Pace]) -> 
         variant: seconds(trial.budget, paces[variant], views=VIEWS[trial.spec.views])
         for variant, trial in one_each.items()
     }
+
+
+def paces_here(
+    trials: Sequence[Trial], data: Data, *, threads: int, gpus: float, memory_budget: float | None
+) -> dict[Variant, Pace]:
+    """The pace of each variant on what a trial holds here, with the images where a trial would have them."""
+    device = torch.device("cuda" if gpus else "cpu")
+    near = placed(data, device, memory_bytes=memory_bytes(memory_budget, device, share=gpus))
+    return paces_of(trials, near, threads=threads, device=device)
 
 
 def paces_of(trials: Sequence[Trial], data: Data, *, threads: int, device: torch.device) -> dict[Variant, Pace]:

@@ -8,26 +8,28 @@ from __future__ import annotations
 import datetime
 import functools
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablations import tune
 from ablations.claims import own_among, with_own
-from ablations.config import Config, words_of
-from ablations.data.catalogue import FOLDER, cache_folder, dataset, note_of
+from ablations.config import Config, default_name, words_of
+from ablations.data.catalogue import cache_folder, dataset, note_of
 from ablations.declare import declare
 from ablations.jobs import Job, by_training
 from ablations.names import InputError
 from ablations.plan import Source, make_study, reference
 from ablations.resources import resources
-from ablations.types import FINAL, Budget, Result, Study, Trial
+from ablations.types import FINAL, Budget, Result, Study, Trial, Variant
 from models.presets import PRESETS
 from models.spec import stored_size
 
 if TYPE_CHECKING:
     from ablations.data.load import Data
     from ablations.designs import Make
+    from ablations.estimate import Pace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,7 @@ class Plan:
     gpus: float
     workers: int
     make: Make  # another design of the same components
+    paces: Mapping[Variant, Pace] | None = None  # of its variants, where they have been timed
     search: tune.Search | None = None  # of the learning rates; None where none are tuned
 
     @property
@@ -90,7 +93,7 @@ def make_plan(config: Config, *, command: str) -> Plan:
     budget = replace(budget, train_examples=_train_examples(config, data))
     make = functools.partial(
         make_study,
-        name=config.name or "-".join([config.grid, _slug(config.dataset), config.preset]),
+        name=config.name or default_name(config),
         preset=config.preset,
         source=replace(
             source,
@@ -102,14 +105,22 @@ def make_plan(config: Config, *, command: str) -> Plan:
         command=command,
         claims=with_own(config.claims),
     )
+    before, records = store.so_far(config.results / (config.name or default_name(config)))
+    gpus, workers = resources(config)
+    allowance, paces = before.allowance if before else None, None
+    if config.budget:
+        from ablations.allowance import spend
+
+        config, allowance, paces = spend(config, make, budget, data, before, gpus=gpus, workers=workers)
+        budget = replace(budget, epochs=allowance.epochs)
+    assert config.grid and config.seeds
     study, trials = make(grid=config.grid, words=words_of(config), seeds=config.seeds, budget=budget)
+    study = replace(study, allowance=allowance)
     make = functools.partial(make, words=["=".join(departure) for departure in study.components])
-    before, records = store.so_far(config.results / study.name)
     own = own_among(study.claims, config.claims)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     study = declare(study, before, records=records, at=now, anew=own)
-    gpus, workers = resources(config)
-    plan = Plan(study=study, trials=trials, finished=(), data=data, gpus=gpus, workers=workers, make=make)
+    plan = Plan(study=study, trials=trials, finished=(), data=data, gpus=gpus, workers=workers, make=make, paces=paces)
     if config.tune:
         begun = tune.start(study, config.tune, available=_available(data, "validation"))
         plan = after_tuning(config, replace(plan, study=replace(study, tuning=begun)))
@@ -145,10 +156,6 @@ def after_tuning(config: Config, plan: Plan) -> Plan:
 def tuning_folder(config: Config, study: Study) -> Path:
     """Where the records of the study's tuning are, apart from those of its own trials."""
     return (config.results / study.name / "tuning").resolve()
-
-
-def _slug(name: str) -> str:
-    return Path(name.removeprefix(FOLDER)).resolve().name
 
 
 def _available(data: Data, evaluate_on: str) -> int:

@@ -66,6 +66,7 @@ def _announce(config: Config, plan: Plan, by_grid: str) -> Expected:
         by_grid=by_grid,
         search=plan.search,
         make=plan.make,
+        paces=plan.paces,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ablations.budget import Allowance
 from ablations.budget import Budget as Budget  # noqa: PLC0414  a value like the others
 from ablations.declaration import Claim, Declaration, Rule
 from models.spec import Spec, sparse, spec_from_dict, training_part
@@ -193,6 +194,7 @@ class Study:
     chance_error_percent: float | None = None  # of always naming the commonest class of the evaluation images
     command: str = ""  # that runs it again
     tuning: Tuning | None = None  # None: every arm has the rate of the preset
+    allowance: Allowance | None = None  # None: design, seeds and epochs are the user's own
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values with the schema's version."""
@@ -219,8 +221,13 @@ class Study:
                 "rule": Rule.from_dict(fields["rule"]) if fields.get("rule") else None,
                 "declared": tuple(Declaration(**one) for one in fields.get("declared", ())),
                 "tuning": _tuning_from_dict(fields["tuning"]) if fields.get("tuning") else None,
+                "allowance": _allowance_from_dict(fields["allowance"]) if fields.get("allowance") else None,
             }
         )
+
+
+def _allowance_from_dict(record: Mapping[str, Any]) -> Allowance:
+    return Allowance(**{**record, "given_up": tuple(record["given_up"])})
 
 
 def _tuning_from_dict(record: Mapping[str, Any]) -> Tuning:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
+
+from ablations.names import InputError
 
 NONE = "\N{EN DASH}"
+_UNITS = {"h": 3600, "m": 60, "s": 1}
+_TIME = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 
 
 def duration(seconds: float) -> str:
@@ -20,3 +25,13 @@ def duration(seconds: float) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 seed`, `3 seeds`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def seconds_in(text: str) -> float:
+    """Seconds of `45s`, `30m`, `2h`, `1h30m`.  Raises InputError on anything else."""
+    found = _TIME.fullmatch(text.strip().lower())
+    parts = found.groups() if found else ()
+    total = sum(float(part) * unit for part, unit in zip(parts, _UNITS.values(), strict=False) if part)
+    if not total:
+        raise InputError(f"--budget is {text!r}; it must be a time such as 45s, 30m, 2h or 1h30m.")
+    return total

@@ -269,3 +269,20 @@ def test_the_full_grid_runs_64_variants_through_ray_without_a_failure(
     assert {result.status for result in results} == {"done"}
     assert (tmp_path / "reports" / "full" / "report.html").stat().st_size < 5e6
     assert (tmp_path / "results" / "mlflow.db").exists()
+
+
+def test_a_time_budget_is_spent_once_and_the_same_command_goes_on_with_the_same_choice(
+    on_blobs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["--budget", "45s", "--seeds", "2", "--components", "lrn", *on_blobs]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "budget    45s: one_out, 2 seeds, 1 epoch; about " in printed and "given up  " in printed
+    (folder,) = (path for path in (tmp_path / "results").iterdir() if path.name.startswith("budget-45s-"))
+    chosen = read(folder)[0].allowance
+    assert chosen and chosen.seconds < 45 and chosen.epochs == read(folder)[0].budget.epochs
+    next((folder / "trials").iterdir()).unlink()
+    monkeypatch.setattr("ablations.allowance.choose", None)  # asked again, it could choose otherwise
+    assert main(command) == 0
+    assert capsys.readouterr().out.count("% test error in") == 1
+    assert read(folder)[0].allowance == chosen
