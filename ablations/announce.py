@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from ablations import allowance, designs, outlook
+from ablations import allowance, designs, outlook, sequential
 from ablations.data.load import Data, evaluated_labels, image_bytes, memory_bytes
 from ablations.estimate import Pace, Seconds, expected_seconds, paces_here, seconds_of
 from ablations.jobs import Job, by_training
@@ -53,19 +53,8 @@ def announce(
     `search` is how far the tuning of the learning rates is.
     """
     budget = study.budget
-    sizes = [counted(len(study.variants), "variant"), counted(study.seeds, "seed")]
-    trainings = len(by_training(trials))
-    shared = f", {counted(trainings, 'training')}" if trainings < len(trials) else ""
-    print(f"study     {study.name}: {' x '.join(sizes)} = {counted(len(trials), 'trial')}{shared}")
-    print(
-        f"data      {study.dataset}: {len(data.train.labels):,} training and {len(data.test.labels):,} test images, "
-        f"{len(data.classes)} classes{f'; {study.data_note}' if study.data_note else ''}"
-    )
     at_most = "at most " if budget.stop_at_threshold else ""
-    print(
-        f"trial     {study.preset} at {budget.image_size} px{_out_of(budget, data)}, {at_most}{budget.epochs} epochs "
-        f"of {budget.train_examples:,} images in batches of {budget.batch_size}{_threshold(budget)}"
-    )
+    shared = _print_study(study, trials, data)
     device = torch.device("cuda" if gpus else "cpu")
     room = memory_bytes(memory_budget, device, share=gpus)
     if place := _place(data, device, room, asked=memory_budget is not None):
@@ -74,6 +63,8 @@ def announce(
         print(large)
     if not full:
         _print_skipped(study)
+    if looks := sequential.plan_line(study):
+        print(looks)
     if study.allowance:
         print(*allowance.lines(study.allowance), sep="\n")
     if by_grid:
@@ -116,6 +107,27 @@ def announce(
         flush=True,
     )
     return expected
+
+
+def _print_study(study: Study, trials: Sequence[Trial], data: Data) -> str:
+    """Prints what is trained on what and for how long; returns how many trainings there are, where they are fewer."""
+    budget = study.budget
+    sizes = [counted(len(study.variants), "variant"), counted(study.seeds, "seed")]
+    trainings = len(by_training(trials))
+    shared = f", {counted(trainings, 'training')}" if trainings < len(trials) else ""
+    now = f"{counted(len(trials), 'trial')}{' by the next look' if sequential.plan_line(study) else ''}"
+    equals = ": now" if sequential.plan_line(study) else " ="
+    print(f"study     {study.name}: {' x '.join(sizes)}{equals} {now}{shared}")
+    print(
+        f"data      {study.dataset}: {len(data.train.labels):,} training and {len(data.test.labels):,} test images, "
+        f"{len(data.classes)} classes{f'; {study.data_note}' if study.data_note else ''}"
+    )
+    at_most = "at most " if budget.stop_at_threshold else ""
+    print(
+        f"trial     {study.preset} at {budget.image_size} px{_out_of(budget, data)}, {at_most}{budget.epochs} epochs "
+        f"of {budget.train_examples:,} images in batches of {budget.batch_size}{_threshold(budget)}"
+    )
+    return shared
 
 
 def _too_many_predictions(study: Study, data: Data) -> str:

@@ -5,6 +5,7 @@ Light: --help imports nothing heavier than this.
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -83,6 +84,10 @@ class Config:
     """Steps between two looks at that error."""
     stop_at_threshold: bool = False
     """End a trial when it is at the threshold, and evaluate it only then."""
+    sequential: bool = False
+    """Train the seeds in looks: claims whose size a look tells get no more, and the levels keep the error rate."""
+    looks: Annotated[str | None, _STR] = None
+    """Seeds at which --sequential looks, as 4,7,10 (default: after 40%, 70% and all of --seeds)."""
     executor: str = "ray"
     """ray, or serial: one trial after another in this process."""
     ray_address: Annotated[str | None, _STR] = None
@@ -186,12 +191,23 @@ def check(config: Config) -> None:
         raise InputError(f"--gpus-per-trial is {config.gpus_per_trial:g}; it must be 0 or more.")
     if config.memory_budget is not None and config.memory_budget < 0:
         raise InputError(f"--memory-budget is {config.memory_budget:g}; it must be 0 GiB or more.")
+    _check_choices(config)
+    for folder in (config.results, config.reports):
+        _writable(folder)
+
+
+def _check_choices(config: Config) -> None:
+    """What cannot be had together, or not so."""
     if config.budget:
         seconds_in(config.budget)
         if config.tune:
             raise InputError("--budget cannot tell how long --tune will take; give one of the two.")
-    for folder in (config.results, config.reports):
-        _writable(folder)
+    if config.looks and not config.sequential:
+        raise InputError("--looks says when --sequential looks; give both.")
+    if config.sequential and (config.tune or config.stop_at_threshold):
+        raise InputError("--sequential goes neither with --tune nor with --stop-at-threshold.")
+    if config.sequential and not config.budget:
+        looks_of(config)
 
 
 def _writable(folder: Path) -> None:
@@ -206,3 +222,27 @@ def _writable(folder: Path) -> None:
 def words_of(config: Config) -> list[str]:
     """The words of --components."""
     return [word for word in config.components.replace(",", " ").split() if word]
+
+
+def looks_of(config: Config) -> tuple[int, ...]:
+    """The seeds after which a sequential study looks; empty for another.
+
+    Raises InputError on what is no rising list that ends at --seeds, and on too few seeds for two looks.
+    """
+    seeds = config.seeds
+    assert seeds
+    if not config.sequential:
+        return ()
+    if seeds < 4:
+        raise InputError(f"--sequential needs 4 seeds or more, not {seeds}.")
+    if not config.looks:
+        return tuple(dict.fromkeys((max(3, -(-2 * seeds // 5)), -(-7 * seeds // 10), seeds)))
+    words = [word for word in config.looks.replace(",", " ").split() if word]
+    looks = tuple(int(word) for word in words if word.isdecimal())
+    rising = all(one < two for one, two in itertools.pairwise(looks))
+    if len(looks) < max(2, len(words)) or not rising or looks[0] < 2 or looks[-1] != seeds:
+        raise InputError(
+            f"--looks is {config.looks!r}; it must be two or more rising numbers of seeds, from 2 on, and "
+            f"the last is that of --seeds, {seeds}."
+        )
+    return looks

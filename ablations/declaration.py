@@ -80,12 +80,14 @@ class Rule:
     missing: float = 0.20  # share of pairs from which on a comparison is not judged
     confounded: float = 0.05  # relative change of size from which on a comparison is labelled
     overfitting: float = 1.0  # points of gap that the arms must reach on average before overfitting is judged
+    looks: tuple[int, ...] = ()  # seeds at which a sequential study is judged; empty: once, at its end
     negligible: tuple[tuple[str, float], ...] = ()  # component -> activity below which it counts as inactive
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Rule:
         """The Rule of a record.  Raises TypeError when a field is missing or unknown."""
-        return cls(**{**record, "negligible": tuple((name, value) for name, value in record["negligible"])})
+        negligible = tuple((name, value) for name, value in record["negligible"])
+        return cls(**{**record, "looks": tuple(record.get("looks", ())), "negligible": negligible})
 
 
 @dataclass(frozen=True, kw_only=True)

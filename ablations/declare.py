@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from ablations.claims import compared
-from ablations.declaration import ONE_OUT, Claim, Declaration, changes, digest
+from ablations.declaration import ONE_OUT, Claim, Declaration, Rule, changes, digest
+from ablations.names import InputError
 from ablations.types import Study
+from ablations.words import listed
 
 
 def judged_on(estimand: str, claims: Iterable[Claim]) -> tuple[Claim, ...]:
@@ -20,10 +22,12 @@ def declare(study: Study, before: Study | None, *, records: int, at: str, anew: 
 
     What was declared of a departure stays as it was, whatever a later version of the harness says of it, but for the
     claims named `anew`.  `records` is the number of trials that have one by now, and `at` the time in ISO 8601.
+    Raises InputError where the looks of a sequential study would change.
     """
     kept, trace = study, tuple[Declaration, ...]()
     assert study.rule
     if before and before.rule:
+        _same_looks(study.name, before.rule, study.rule)
         negligible = {**dict(study.rule.negligible), **dict(before.rule.negligible)}
         rule = replace(before.rule, negligible=tuple(sorted(negligible.items())))
         kept = replace(study, claims=_carried(study, before, anew), rule=rule)
@@ -36,6 +40,12 @@ def declare(study: Study, before: Study | None, *, records: int, at: str, anew: 
     if before and before.rule:
         what = changes((before.claims, before.rule, before.seeds), (kept.claims, kept.rule, kept.seeds)) or what
     return replace(kept, declared=(*trace, Declaration(digest=now, at=at, records=records, what=what)))
+
+
+def _same_looks(name: str, before: Rule, now: Rule) -> None:
+    had, asked = (f"looks after {listed(one.looks)} seeds" if one.looks else "no looks" for one in (before, now))
+    if had != asked:
+        raise InputError(f"study {name!r} was declared with {had}, and this run asks for {asked}: take another --name.")
 
 
 def _carried(study: Study, before: Study, anew: Collection[str]) -> tuple[Claim, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite, nan
@@ -146,10 +146,18 @@ def ratio(evidence: Evidence, effect: Effect, metric: str) -> float:
 def broken(evidence: Evidence, effect: Effect) -> tuple[int, int, int]:
     """Of the pairs (of the trials, for a main effect): planned, left out as diverged, left out for another reason."""
     labels = {*effect.departed, *effect.kept}
-    planned = evidence.study.seeds * (len(labels) if effect.kind == MAIN else 1)
+    planned = _planned_seeds(evidence, labels) * (len(labels) if effect.kind == MAIN else 1)
     diverged = [one for one in evidence.results if one.status == DIVERGED and one.trial.variant.label in labels]
     lost = len(diverged) if effect.kind == MAIN else len({one.trial.seed for one in diverged})
     return planned, lost, max(planned - effect.n - lost, 0)
+
+
+def _planned_seeds(evidence: Evidence, labels: Collection[str]) -> int:
+    """That all these variants were to have: in a sequential study those that its looks have given them so far."""
+    if not (evidence.study.rule and evidence.study.rule.looks):
+        return evidence.study.seeds
+    run = [{one.trial.seed for one in evidence.results if one.trial.variant.label == label} for label in labels]
+    return len(set.intersection(*run))
 
 
 def map_changes(evidence: Evidence, effect: Effect) -> str:

@@ -85,10 +85,12 @@ def make_study(
     budget: Budget,
     command: str,
     claims: Sequence[Claim] = CLAIMS,
+    looks: tuple[int, ...] = (),
 ) -> tuple[Study, tuple[Trial, ...]]:
     """The study and its trials, seed by seed, so that an interrupted study holds complete pairs.
 
-    It holds those of `claims` that are about its departures, and the rule that will judge them.
+    It holds those of `claims` that are about its departures, and the rule that will judge them, once or after each
+    of so many seeds as `looks` says.
 
     What the grid chose by itself, or `=all` brought along, is left out with the reason where it changes
     nothing in this preset.  Raises InputError when a level that was asked for by itself changes nothing,
@@ -129,7 +131,10 @@ def make_study(
         skipped=(*no_ops, *skipped),
         aliases=design.aliases,
         claims=judged_on(grids.find(grid).estimand, claims_of(chosen, budget, claims)),
-        rule=Rule(negligible=tuple(sorted({name: component(name).activity.negligible for name, _ in chosen}.items()))),
+        rule=Rule(
+            looks=looks,
+            negligible=tuple(sorted({name: component(name).activity.negligible for name, _ in chosen}.items())),
+        ),
         chance_error_percent=source.chance_error_percent,
         command=command,
     )

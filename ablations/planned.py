@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ablations import tune
 from ablations.claims import own_among, with_own
-from ablations.config import Config, default_name, words_of
+from ablations.config import Config, default_name, looks_of, words_of
 from ablations.data.catalogue import cache_folder, dataset, note_of
 from ablations.declare import declare
 from ablations.jobs import Job, by_training
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ablations.data.load import Data
     from ablations.designs import Make
     from ablations.estimate import Pace
+    from ablations.sequential import Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,14 @@ class Plan:
     workers: int
     make: Make  # another design of the same components
     paces: Mapping[Variant, Pace] | None = None  # of its variants, where they have been timed
+    every: tuple[Trial, ...] = ()  # in a sequential study, also those that later looks may ask for
+    stage: Stage | None = None  # of its looks
     search: tune.Search | None = None  # of the learning rates; None where none are tuned
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Seeds at which the study is judged, where it is sequential."""
+        return self.study.rule.looks if self.study.rule else ()
 
     @property
     def missing(self) -> tuple[Job, ...]:
@@ -114,7 +122,10 @@ def make_plan(config: Config, *, command: str) -> Plan:
         config, allowance, paces = spend(config, make, budget, data, before, gpus=gpus, workers=workers)
         budget = replace(budget, epochs=allowance.epochs)
     assert config.grid and config.seeds
-    study, trials = make(grid=config.grid, words=words_of(config), seeds=config.seeds, budget=budget)
+    words, looks = words_of(config), looks_of(config)
+    study, trials = make(grid=config.grid, words=words, seeds=config.seeds, budget=budget, looks=looks)
+    if looks and not study.claims:
+        raise InputError("--sequential stops what claims have settled, and no claim is about what this study changes.")
     study = replace(study, allowance=allowance)
     make = functools.partial(make, words=["=".join(departure) for departure in study.components])
     own = own_among(study.claims, config.claims)
@@ -131,10 +142,37 @@ def with_finished(config: Config, plan: Plan) -> Plan:
     """`plan` with the results that need no further try; a record that cannot be read is named."""
     from ablations import store
 
-    results, problems = store.read_results(config.results / plan.study.name, plan.study.keys)
+    every = plan.every or plan.trials
+    results, problems = store.read_results(
+        config.results / plan.study.name, [trial.key for trial in every] if plan.looks else plan.study.keys
+    )
     for problem in problems:
         print(problem, file=sys.stderr)
+    if plan.looks:
+        from ablations.evidence import Evidence
+        from ablations.sequential import stage
+
+        reached = stage(Evidence(study=plan.study, results=results))
+        trials = tuple(trial for trial in every if trial.seed < reached.seeds.get(trial.variant.label, 0))
+        keys = tuple(trial.key for trial in trials)
+        results = [result for result in results if result.trial.key in set(keys)]
+        plan = replace(plan, study=replace(plan.study, keys=keys), trials=trials, every=every, stage=reached)
     return replace(plan, finished=tuple(result for result in results if result.status in FINAL))
+
+
+def next_look(config: Config, plan: Plan) -> Plan | None:
+    """`plan` with the trials of the next look of a sequential study; None where there is none.
+
+    Says what is settled.
+    """
+    if not plan.looks:
+        return None
+    from ablations.sequential import said
+
+    later = with_finished(config, plan)
+    assert later.stage
+    print(*said(later.study, later.stage), sep="\n", flush=True)
+    return later if later.trials != plan.trials else None
 
 
 def after_tuning(config: Config, plan: Plan) -> Plan:

@@ -20,7 +20,7 @@ from ablations.config import Config, as_options, check, resolved
 from ablations.data.catalogue import cache_folder
 from ablations.jobs import by_training
 from ablations.names import InputError
-from ablations.planned import Plan, after_tuning, make_plan, tuning_folder, with_finished
+from ablations.planned import Plan, after_tuning, make_plan, next_look, tuning_folder, with_finished
 from ablations.types import FINAL, Result, Study
 from ablations.words import counted
 
@@ -83,17 +83,23 @@ def run(config: Config, plan: Plan, expected: Expected) -> int:
             return 1
         store.write_study(folder, plan.study)
     mirror = _mirror(config, plan.study, plan.finished)
-    with Progress(
-        len(plan.trials),
-        already=len(plan.finished),
-        trainings=len(plan.missing),
-        epochs=plan.study.budget.epochs,
-        evaluate_on=plan.study.budget.evaluate_on,
-        expected=expected.study,
-        then=mirror.trial if mirror else lambda result: None,
-    ) as progress:
-        if plan.missing:
-            _executor(config, plan)(plan.missing, _context(config, plan, folder), progress)
+    a_job = expected.study / max(len(plan.missing), 1)
+    later: Plan | None = plan
+    while later:
+        plan = later
+        with Progress(
+            len(plan.trials),
+            already=len(plan.finished),
+            trainings=len(plan.missing),
+            epochs=plan.study.budget.epochs,
+            evaluate_on=plan.study.budget.evaluate_on,
+            expected=a_job * len(plan.missing),
+            then=mirror.trial if mirror else lambda result: None,
+        ) as progress:
+            if plan.missing:
+                _executor(config, plan)(plan.missing, _context(config, plan, folder), progress)
+        if later := next_look(config, plan):
+            store.write_study(folder, later.study)
     return _finish(config, plan.study, folder, mirror)
 
 

@@ -98,7 +98,7 @@ class Mirror:
 
     def end(self, evidence: Evidence) -> None:
         """Ends the parent run with effects, verdicts and a summary of the children that the plan holds."""
-        planned = set(self._study.keys)
+        planned = set(evidence.study.keys)
         runs = [run for run in self._runs() if run.data.tags.get(track.KEY) in planned]
         done = sum(run.data.tags[track.STATUS] == DONE for run in runs)
         begin = self._client.get_run(self._parent).info.start_time

@@ -18,6 +18,9 @@ For a claim that the change moves a metric in direction s, with a smallest effec
 Two kinds of statement, on the direction and on the size, each wrong anywhere in the family with probability
 alpha at most.  Holm's procedure tells directions only: the intervals that would go with it say no more of a rejected
 claim than its direction (Strassburger and Bretz 2008), so sizes are judged on simultaneous intervals.
+
+A sequential study replaces each level by that of the look at which a claim stands, and each p by the repeated one
+(`ablations/boundaries.py`), so that neither kind of error grows with the looks.
 """
 
 from __future__ import annotations
@@ -27,13 +30,15 @@ from dataclasses import dataclass, replace
 from math import isfinite, nan
 
 from ablations import factorial
+from ablations.boundaries import Look
 from ablations.claims import claims_of, compared, metric_of
 from ablations.declaration import MAIN, Claim, Rule, digest
 from ablations.declare import judged_on
 from ablations.effects import compare, contrast_of
 from ablations.evidence import Evidence
-from ablations.gates import GATE, NO_ARM, ONE_SEED, Gate, confounds, obstacle, study_gates, underfits
+from ablations.gates import GATE, NO_ARM, NO_PAIR, ONE_SEED, Gate, confounds, obstacle, study_gates, underfits
 from ablations.grids import GRIDS
+from ablations.sequential import stage, until
 from ablations.statistics import holm, prediction_interval, seeds_to_detect, seeds_to_exclude, t_interval
 from ablations.types import Effect, Result, Study, Variant
 from ablations.words import counted
@@ -65,6 +70,7 @@ class Verdict:
     high: float = nan
     inner_low: float = nan  # of the two one-sided tests
     inner_high: float = nan
+    look: Look | None = None  # at which it stands, in a sequential study
     seeds: int | None = None  # that would settle what is open; None where nothing is, or too many
     proxy: tuple[str, ...] = ()  # how the study differs from where the claim was made
     draft: bool = False  # fewer seeds than the rule wants
@@ -93,18 +99,59 @@ class Verdict:
 
 
 def judge(evidence: Evidence) -> list[Verdict]:
-    """A verdict on every claim of the study, in its order."""
+    """A verdict on every claim of the study, in its order; in a sequential study as of the look at which it stands."""
     rule = rule_of(evidence.study)
     claims = claims_in_force(evidence.study)
     gates = study_gates(evidence, rule)
-    effects = [effect_on(evidence, claim) for claim in claims]
-    obstacles = [_obstacle(evidence, claim, effect, rule, gates) for claim, effect in zip(claims, effects, strict=True)]
-    tested = [None if reason else effect for (reason, _), effect in zip(obstacles, effects, strict=True)]
+    stands = _standing(evidence, claims, rule)
+    effects = [effect_on(then, claim) for claim, (then, _) in zip(claims, stands, strict=True)]
+    obstacles = [
+        _obstacle(then, claim, effect, rule, gates)
+        for claim, effect, (then, _) in zip(claims, effects, stands, strict=True)
+    ]
+    tested = [
+        None if reason or effect is None else replace(effect, p=look.p(effect.p)) if look else effect
+        for (reason, _), effect, (_, look) in zip(obstacles, effects, stands, strict=True)
+    ]
     adjusted = adjust(claims, tested)
     return [
-        _verdict(evidence, rule, claim, effect, obstacle, p, m)
-        for claim, effect, obstacle, (p, m) in zip(claims, effects, obstacles, adjusted, strict=True)
+        _verdict(evidence, rule, claim, effect, obstacle, p, m, look)
+        for claim, effect, obstacle, (p, m), (_, look) in zip(claims, effects, obstacles, adjusted, stands, strict=True)
     ]
+
+
+def _standing(evidence: Evidence, claims: Sequence[Claim], rule: Rule) -> list[tuple[Evidence, Look | None]]:
+    """For each claim the evidence that its verdict stands on, and the look at which it does."""
+    if not rule.looks:
+        return [(evidence, None)] * len(claims)
+    reached = stage(evidence)
+    after: dict[int, tuple[Evidence, Look | None]] = {0: (until(evidence, 0), None)}
+    for number, seeds in enumerate(rule.looks[: reached.taken], start=1):
+        after[number] = until(evidence, seeds), Look(number=number, seeds=rule.looks)
+    return [after[reached.stands_at(claim)] for claim in claims]
+
+
+def settled(then: Evidence, claim: Claim, look: Look) -> bool:
+    """Whether a look tells the size of a claim's effect: larger than the smallest of interest, or smaller."""
+    rule = rule_of(then.study)
+    effect = effect_on(then, claim)
+    reason, _ = _obstacle(then, claim, effect, rule, study_gates(then, rule))
+    if reason or effect is None:
+        return False
+    comparisons = len({one.asks for one in claims_in_force(then.study) if one.family == claim.family})
+    (low, high), inner = _intervals(effect, rule.alpha, comparisons, look)
+    return Verdict(
+        claim=claim, call=INCONCLUSIVE, low=low, high=high, inner_low=inner[0], inner_high=inner[1]
+    ).size_known
+
+
+def _intervals(
+    effect: Effect, alpha: float, comparisons: int, look: Look | None
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The simultaneous interval of an effect, and that of the two one-sided tests."""
+    levels = [look.level(level) if look else level for level in (alpha / comparisons, 2 * alpha / comparisons)]
+    one, two = (t_interval(effect.estimate, effect.error, effect.df, 1 - level) for level in levels)
+    return one, two
 
 
 def rule_of(study: Study) -> Rule:
@@ -166,11 +213,10 @@ def adjust(claims: Sequence[Claim], effects: Sequence[Effect | None]) -> list[tu
     return [adjusted[claim.family, claim.asks] for claim in claims]
 
 
-def call(claim: Claim, effect: Effect, p_holm: float, comparisons: int, alpha: float) -> str:
+def call(claim: Claim, effect: Effect, p_holm: float, comparisons: int, alpha: float, look: Look | None = None) -> str:
     """The rule itself: one of CALLS but NOT_TESTED."""
     d, margin = claim.direction * effect.estimate, claim.smallest_effect
-    low, high = t_interval(d, effect.error, effect.df, 1 - alpha / comparisons)
-    inner_low, inner_high = t_interval(d, effect.error, effect.df, 1 - 2 * alpha / comparisons)
+    (low, high), (inner_low, inner_high) = _intervals(replace(effect, estimate=d), alpha, comparisons, look)
     found = p_holm < alpha
     if low > margin:
         return REPRODUCED
@@ -222,6 +268,8 @@ def _obstacle(
     evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule, gates: Sequence[Gate]
 ) -> tuple[str, str]:
     """What the comparison itself lacks, unless the whole study fails a gate."""
+    if rule.looks and not evidence.study.seeds:
+        return NO_PAIR, f"the first look, after {rule.looks[0]} seeds, is not complete"
     own = obstacle(evidence, claim, effect, rule)
     failed = [gate for gate in gates if not gate.passed]
     if own[0] in (NO_ARM, ONE_SEED) or not failed:
@@ -237,16 +285,23 @@ def _verdict(
     obstacle: tuple[str, str],
     p_holm: float,
     comparisons: int,
+    look: Look | None,
 ) -> Verdict:
     reason, because = obstacle
     proxy = proxy_reasons(claim, evidence.study)
-    common = Verdict(claim=claim, call=NOT_TESTED, reason=reason, because=because, proxy=proxy, comparisons=comparisons)
+    common = Verdict(
+        claim=claim,
+        call=NOT_TESTED,
+        reason=reason,
+        because=because,
+        proxy=proxy,
+        comparisons=comparisons,
+        look=look,
+    )
     if effect is None:
         return common
-    level = rule.alpha / comparisons
-    low, high = t_interval(effect.estimate, effect.error, effect.df, 1 - level)
-    inner = t_interval(effect.estimate, effect.error, effect.df, 1 - 2 * level)
-    found = NOT_TESTED if reason else call(claim, effect, p_holm, comparisons, rule.alpha)
+    (low, high), inner = _intervals(effect, rule.alpha, comparisons, look)
+    found = NOT_TESTED if reason else call(claim, effect, p_holm, comparisons, rule.alpha, look)
     return replace(
         common,
         call=found,

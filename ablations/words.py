@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from ablations.names import InputError
 
@@ -35,3 +36,9 @@ def seconds_in(text: str) -> float:
     if not total:
         raise InputError(f"--budget is {text!r}; it must be a time such as 45s, 30m, 2h or 1h30m.")
     return total
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """`4`, `4 and 7`, `4, 7 and 10`."""
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} and {last}" if first else last
