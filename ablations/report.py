@@ -48,6 +48,7 @@ def compose(evidence: Evidence) -> Report:
         ensembles,
         factorials,
         outcomes,
+        planning,
         speed,
         tuning,
         verdicts,
@@ -70,7 +71,7 @@ def compose(evidence: Evidence) -> Report:
         sections += [factorials.both_estimands, factorials.interactions, factorials.parts_and_whole]
     sections += [] if race else [outcomes.curves]
     sections += [outcomes.errors, ensembles.section, background.activity, outcomes.cost, background.failures]
-    sections += [verdicts.methods] if compares else []
+    sections += [verdicts.methods, planning.section] if compares else []
     sections += [background.origin, background.trials]
     made = [make(evidence) for make in sections]
     return Report(

@@ -286,3 +286,22 @@ def test_a_time_budget_is_spent_once_and_the_same_command_goes_on_with_the_same_
     assert main(command) == 0
     assert capsys.readouterr().out.count("% test error in") == 1
     assert read(folder)[0].allowance == chosen
+
+
+def test_a_sequential_study_goes_from_look_to_look_and_says_what_each_settled(
+    on_blobs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looks = ["--seeds", "4", "--sequential", "--looks", "2,4", "--components", "lrn", "--name", "s"]
+    assert main([*looks, *on_blobs]) == 0
+    printed = capsys.readouterr().out
+    assert "study     s: 4 variants x 4 seeds: now 8 trials by the next look" in printed
+    assert (
+        "[8/8]" in printed
+        and "look 1 of 2, after 2 seeds: nothing is settled by it; 2 claims open; on to 4 s" in printed
+    )
+    assert "[16/16]" in printed and "look 2 of 2, after 4 seeds: " in printed
+    study, results, _ = read(tmp_path / "results" / "s")
+    assert study.rule and study.rule.looks == (2, 4) and len(results) == len(study.keys) == 16
+    assert "How the seeds were planned" in (tmp_path / "reports" / "s" / "report.md").read_text()
+    assert main([*looks[:2], *looks[5:], *on_blobs]) == 2
+    assert "was declared with looks after 2 and 4 seeds" in capsys.readouterr().err

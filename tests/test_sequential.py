@@ -181,3 +181,18 @@ def test_the_rule_errs_at_most_as_often_as_it_says_in_studies_that_stop_at_looks
         wrong += found in (REPRODUCED, NO_EFFECT) if true else found in (REPRODUCED, DIRECTION_ONLY)
     limit = alpha if true == 0 else 2 * alpha  # at the margin either of two statements on the size would be wrong
     assert wrong / studies < limit + 3 * np.sqrt(limit / studies)
+
+
+def test_a_report_holds_the_looks_their_levels_and_what_each_settled() -> None:
+    from ablations.report import compose
+    from ablations.sections.document import Table
+
+    study, trials = planned()
+    report = compose(Evidence(study=study, results=played(study, trials)))
+    (section,) = [one for one in report.sections if one.title == "How the seeds were planned"]
+    (table,) = [block for block in section.blocks if isinstance(block, Table)]
+    assert [row[:2] for row in table.rows] == [("1", "4"), ("2", "7"), ("3", "10")]
+    assert table.rows[0][-1] == "dropout_overfitting" and table.rows[2][-1] == "nothing"
+    plain, _ = planned(())
+    titles = [one.title for one in compose(Evidence(study=plain, results=synthetic.results(trials))).sections]
+    assert "How the seeds were planned" not in titles

@@ -11,7 +11,7 @@ from ablations.words import counted, duration, listed
 
 
 def section(evidence: Evidence) -> Section | None:
-    """The looks of a sequential study with their levels, and what a time budget gave up; None where there is neither."""
+    """The looks of a sequential study with their levels, and what a time budget gave up; None for neither."""
     blocks = [*_looks(evidence), *_allowance(evidence)]
     return Section(title="How the seeds were planned", blocks=tuple(blocks)) if blocks else None
 
@@ -26,14 +26,14 @@ def _looks(evidence: Evidence) -> list[Block]:
     rows = tuple(_row(look, rule.alpha, most, reached) for look in looks)
     head = ("look", "seeds", f"level for {rule.alpha:g}", f"level for {rule.alpha:g} / {most}", "settled by it")
     return [
-        f"The study is sequential: it was judged after {listed(rule.looks)} seeds, as declared before its first trial. A "
-        "claim whose size a look told (beyond the smallest effect of interest, or within it) was settled: its verdict "
-        "stands on the seeds of that look, and changes that only settled claims are about got no more. Wherever the rule "
-        "under Methods has a level, that of the look takes its place, and each p is the repeated p-value (Jennison and "
-        "Turnbull 2000, section 9.5), so that all looks together err as often as one would. The levels spend the error "
-        "rate as O'Brien and Fleming's boundary does, in the form of Lan and DeMets (1983), two-sided and symmetrical, "
-        f"on {FEW_SEEDS:.0%} of it, as a t with few degrees of freedom crosses a little more often than a normal. "
-        "Effects in other tables are of all the seeds that there are.",
+        f"The study is sequential: it was judged after {listed(rule.looks)} seeds, as declared before its first trial. "
+        "A claim whose size a look told (beyond the smallest effect of interest, or within it) was settled: its "
+        "verdict stands on the seeds of that look, and changes that only settled claims are about got no more. "
+        "Wherever the rule under Methods has a level, that of the look takes its place, and each p is the repeated "
+        "p-value (Jennison and Turnbull 2000, section 9.5), so that all looks together err as often as one would. The "
+        "levels spend the error rate as O'Brien and Fleming's boundary does, in the form of Lan and DeMets (1983), "
+        f"two-sided and symmetrical, on {FEW_SEEDS:.0%} of it, as a t with few degrees of freedom crosses a little "
+        "more often than a normal. Effects in other tables are of all the seeds that there are.",
         Table(caption="Looks at the seeds.", head=head, rows=rows),
     ]
 
