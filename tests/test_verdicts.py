@@ -8,6 +8,7 @@ from math import nan, sqrt
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -17,6 +18,8 @@ from ablations.claims import CLAIMS
 from ablations.declaration import ONE_OUT, Claim, Conditions, Rule
 from ablations.declare import declare
 from ablations.evidence import Evidence
+from ablations.sections.cards import in_words
+from ablations.sections.verdicts import changes_it, ours, published
 from ablations.types import Effect, Result, Study
 from ablations.verdicts import (
     CALLS,
@@ -302,8 +305,8 @@ def test_scope_is_computed_from_where_the_claim_was_made() -> None:
 
 def test_the_published_effect_is_held_against_the_prediction_interval_where_the_study_is_faithful() -> None:
     study, results = planned(["lrn"])
-    for published, inside in ((0.4, "yes"), (5.0, "no"), (None, "no number published")):
-        claim = replace(CLAIM, conditions=Conditions(), published_effect=published)
+    for effect_published, inside in ((0.4, "yes"), (5.0, "no"), (None, "no number published")):
+        claim = replace(CLAIM, conditions=Conditions(), published_effect=effect_published)
         verdict = judged(replace(study, claims=(claim,)), results)["lrn_cifar"]
         assert (verdict.scope, verdict.published_inside) == ("faithful", inside)
     assert judged(study, results)["lrn_cifar"].published_inside == "not comparable (proxy)"
@@ -380,3 +383,21 @@ def test_a_claim_of_the_users_own_is_judged_in_a_family_of_its_own() -> None:
     )  # fmt: skip
     verdict = judged(replace(study, claims=(*study.claims, mine)), results)["mine"]
     assert (verdict.comparisons, verdict.scope) == (1, "faithful")
+
+
+def test_a_claim_on_steps_is_told_as_a_ratio() -> None:
+    study, results, problems = store.read(ROOT / "results/reference/figure1")
+    (verdict,) = Evidence(study=study, results=results, problems=problems).verdicts
+    steps = pd.read_csv(ROOT / "results/reference/figure1/table.csv").pivot(
+        index="seed", columns="variant", values="steps_to_threshold"
+    )
+    ratios = np.log(steps["activation=tanh"] / steps["reference"])
+    low, high = stats.ttest_1samp(ratios, 0).confidence_interval(0.95)
+    middle = f"{np.exp(ratios.mean()):.2f} [{np.exp(low):.2f}, {np.exp(high):.2f}] times, n = 10"
+    assert ours(verdict) == middle == "1.64 [1.53, 1.76] times, n = 10"
+    assert published(verdict.claim) == "6 times"  # the paper's words under figure 1
+    assert changes_it(verdict) == "Nothing by more seeds: it is there, and smaller than a factor of 2."
+    assert in_words(verdict) == (
+        "With the change (activation=tanh) the steps to the threshold came out 1.64 times those without it on average, "
+        "which is the claimed direction."
+    )

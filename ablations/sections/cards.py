@@ -8,9 +8,20 @@ import pandas as pd
 
 from ablations.claims import METRICS, label_of
 from ablations.evidence import Evidence
-from ablations.sections.document import MISSING, Card, Picture, Section, interval, number, signed, told
+from ablations.sections.document import MISSING, Card, Picture, Section, number, told
 from ablations.sections.outcomes import picture
-from ablations.sections.verdicts import ESTIMANDS, changes_it, digits, expected, margin, ours, size
+from ablations.sections.verdicts import (
+    ESTIMANDS,
+    bounds,
+    changes_it,
+    digits,
+    expected,
+    is_ratio,
+    margin,
+    ours,
+    published,
+    size,
+)
 from ablations.verdicts import (
     CONTRADICTED,
     DIRECTION_ONLY,
@@ -30,7 +41,7 @@ NAMES = {  # of metrics, in words
     "train_top1_error_percent": "training error, as training saw it,",
     "clean_train_top1_error_percent": "training error",
     "gap_percent": "gap between test and training error",
-    "log_steps_to_threshold": "logarithm of the steps to the threshold",
+    "log_steps_to_threshold": "steps to the threshold",
 }
 
 
@@ -82,10 +93,12 @@ def in_words(verdict: Verdict) -> str:
     if verdict.call == NOT_TESTED or effect is None:
         return "Not judged."
     way = "higher" if effect.estimate > 0 else "lower"
-    found = (
-        f"With the change ({label_of(claim)}) the {NAMES.get(claim.metric, claim.metric)} came out "
-        f"{number(abs(effect.estimate), digits(claim))} {METRICS[claim.metric]} {way} on average"
+    by = (
+        f"{size(claim, effect.estimate)} times those without it"
+        if is_ratio(claim)
+        else f"{number(abs(effect.estimate), digits(claim))} {METRICS[claim.metric]} {way}"
     )
+    found = f"With the change ({label_of(claim)}) the {NAMES.get(claim.metric, claim.metric)} came out {by} on average"
     asked = "higher" if claim.direction > 0 else "lower"
     return {
         REPRODUCED: f"{found}, as was claimed, and by more than would be too little to matter ({margin(claim)}).",
@@ -123,8 +136,9 @@ def _pairs(evidence: Evidence, verdict: Verdict) -> Picture | None:
         unit,
     )
     each = [f"seed {seed} {number(row['kept'])} and {number(row['departed'])}" for seed, row in outcomes.iterrows()]
-    mean = f"mean difference {size(claim, effect.estimate)} {interval(verdict.low, verdict.high, digits=digits(claim))}"
-    shown = f" Published: {signed(claim.published_effect)}." if claim.published_effect is not None else ""
+    kind = "ratio" if is_ratio(claim) else "difference"
+    mean = f"mean {kind} {size(claim, effect.estimate)} {bounds(verdict)}"
+    shown = f" Published: {published(claim)}." if claim.published_effect is not None else ""
     alternative = told(f"Without the change and with it, {mean}", each) + shown
     return picture(f"claim-{_safe(claim.name)}", f"{label_of(claim)}: {ours(verdict)}.", alternative, figure)
 

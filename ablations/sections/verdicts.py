@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from math import isfinite
+from math import exp, isfinite
 
-from ablations.claims import CLAIMS, METRICS, NATS, label_of
+from ablations.claims import CLAIMS, LOGS, METRICS, NATS, label_of
 from ablations.declaration import MAIN, ONE_IN, ONE_OUT, Claim
 from ablations.evidence import Evidence
 from ablations.gates import (
@@ -103,7 +103,7 @@ def _table(evidence: Evidence) -> Table:
             f"{verdict.claim.statement} ({label_of(verdict.claim)})",
             verdict.label,
             ours(verdict),
-            _published(verdict.claim),
+            published(verdict.claim),
             probability(verdict.p_holm) if verdict.call != NOT_TESTED else MISSING,
             changes_it(verdict),
         )
@@ -113,19 +113,35 @@ def _table(evidence: Evidence) -> Table:
     return Table(caption="Verdicts, one claim a row.", head=head, rows=rows)
 
 
-def _published(claim: Claim) -> str:
+def published(claim: Claim) -> str:
+    """`+1.40 points`, `6 times`; what was published in words where no effect can be had from it."""
     if claim.published_effect is None:
         return claim.published.partition(";")[0]
+    if is_ratio(claim):
+        return f"{exp(claim.published_effect):.2g} times"
     return f"{size(claim, claim.published_effect)} {METRICS[claim.metric]}"
 
 
 def ours(verdict: Verdict) -> str:
-    """`+0.46 [-12.77, +13.70] points, n = 3`; a dash where nothing was measured."""
+    """`+0.46 [-12.77, +13.70] points, n = 3`, `1.64 [1.53, 1.76] times, n = 10`; a dash where nothing was measured."""
     effect, claim = verdict.effect, verdict.claim
     if effect is None or not isfinite(effect.estimate):
         return MISSING
-    between = f" {interval(verdict.low, verdict.high, digits=digits(claim))}" if isfinite(verdict.low) else ""
-    return f"{size(claim, effect.estimate)}{between} {METRICS[claim.metric]}, n = {effect.n}"
+    between = f" {bounds(verdict)}" if isfinite(verdict.low) else ""
+    unit = "times" if is_ratio(claim) else METRICS[claim.metric]
+    return f"{size(claim, effect.estimate)}{between} {unit}, n = {effect.n}"
+
+
+def bounds(verdict: Verdict) -> str:
+    """`[-12.77, +13.70]`, `[1.53, 1.76]`: what holds together with the bounds of the family's other claims."""
+    if is_ratio(verdict.claim):
+        return interval(exp(verdict.low), exp(verdict.high), sign=False)
+    return interval(verdict.low, verdict.high, digits=digits(verdict.claim))
+
+
+def is_ratio(claim: Claim) -> bool:
+    """Whether the claim's effect is the logarithm of a ratio, which a reader is told as the ratio."""
+    return METRICS[claim.metric] == LOGS
 
 
 def digits(claim: Claim) -> int:
@@ -134,12 +150,14 @@ def digits(claim: Claim) -> int:
 
 
 def size(claim: Claim, value: float) -> str:
-    """A signed number of the metric's unit."""
-    return signed(value, digits(claim))
+    """A signed number of the metric's unit, or a ratio."""
+    return f"{exp(value):.2f}" if is_ratio(claim) else signed(value, digits(claim))
 
 
 def margin(claim: Claim) -> str:
-    """`0.5 points`, `1 point`."""
+    """`0.5 points`, `1 point`, `a factor of 2`."""
+    if is_ratio(claim):
+        return f"a factor of {exp(claim.smallest_effect):.2g}"
     unit = METRICS[claim.metric]
     return f"{claim.smallest_effect:g} {unit.removesuffix('s') if claim.smallest_effect == 1 else unit}"
 
@@ -159,7 +177,8 @@ def changes_it(verdict: Verdict) -> str:
     if not verdict.size_known:
         return f"{seeds} would tell whether its size reaches {least}."
     nearest = min(verdict.low, verdict.high, key=abs)
-    return f"An interval that comes nearer to zero than {least}; it now ends at {size(claim, nearest)}."
+    none = "1" if is_ratio(claim) else "zero"
+    return f"An interval that comes nearer to {none} than {least}; it now ends at {size(claim, nearest)}."
 
 
 def expected(claim: Claim) -> str:
