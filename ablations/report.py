@@ -109,6 +109,12 @@ def terminal_lines(evidence: Evidence) -> str:
 
 def _effect_lines(evidence: Evidence) -> str:
     head = ("component", "change", "estimand", "effect", "95% interval", "n")
+    if not evidence.effects:
+        errors = evidence.values(f"{evidence.phase}_top1_error_percent", evidence.study.variants[0].label)
+        found = (
+            f"{errors.mean():.1f}% {evidence.phase} top-1 error, n = {len(errors)}" if len(errors) else "not finished"
+        )
+        return f"reference: {found}; the grid {evidence.study.grid} compares it with nothing."
     title = f"Change in {evidence.phase} top-1 error, percentage points; above zero the change made it worse."
     return "\n".join([title, "", *_columns([head, *map(_effect_line, evidence.effects)])])
 

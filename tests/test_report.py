@@ -372,6 +372,14 @@ def test_the_terminal_shows_each_effect_on_one_ascii_line() -> None:
     assert empty.partition("Of 9 claims")[0].count("none") == 2 * len(study.variants[1:])
 
 
+def test_the_terminal_shows_the_error_of_a_reference_that_is_compared_with_nothing() -> None:
+    study, trials = synthetic.plan("reference")
+    results = [_with_error(one, {"reference": 20.0}) for one in synthetic.results(trials)]
+    said = "reference: 20.1% test top-1 error, n = 3; the grid reference compares it with nothing."
+    assert terminal_lines(Evidence(study=study, results=results)).startswith(said)
+    assert terminal_lines(Evidence(study=study, results=[])).startswith("reference: not finished;")
+
+
 def stored(folder: Path) -> Study:
     """A study on disk."""
     study, trials = synthetic.plan("one_out", ["lrn"], seeds=1)
