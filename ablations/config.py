@@ -14,7 +14,7 @@ from typing import Annotated
 
 import tyro
 
-from ablations import grids
+from ablations import grids, report
 from ablations.budget import PRECISIONS
 from ablations.claims import with_own
 from ablations.data.catalogue import DATASETS, DEFAULT, FOLDER, dataset
@@ -104,6 +104,8 @@ class Config:
     """Where records go."""
     reports: Path = Path("reports")
     """Where reports go."""
+    format: str = report.USUAL
+    """Of the report: html, md, csv (tidy tables of effects and verdicts) and latex (the same for booktabs)."""
     mlflow_uri: Annotated[str | None, _STR] = None
     """Tracking server or database (default: an SQLite file under --results)."""
     no_mlflow: bool = False
@@ -160,6 +162,7 @@ def check(config: Config) -> None:
     departures_of(words_of(config))
     dataset(config.dataset)
     with_own(config.claims)
+    report.formats_of(config.format)
     for kind, value, allowed in (
         ("preset", config.preset or str(_DEFAULTS["preset"]), PRESETS),
         ("executor", config.executor, ("ray", "serial")),

@@ -88,7 +88,7 @@ def effect_forest(effects: Sequence[Effect], differences: pd.DataFrame, controls
         else:
             _forest_row(axes, height, effect, differences_of(differences, effect), effect.component in controls)
     words = ["controls" if effect is None else _label(effect) for effect in rows]
-    _rows(axes, words)
+    rows_named(axes, words)
     axes.set_xlabel(what)
     axes.grid(axis="x", color=GRID)
     return _figure(axes)
@@ -147,35 +147,11 @@ def gap(means: pd.DataFrame, phase: str) -> Figure:
     axes.hlines(heights, means["train"], means["evaluation"], color=LINE, linewidth=2, zorder=1)
     axes.scatter(means["train"], heights, s=26, facecolor=PAPER, edgecolor=ORANGE, linewidth=1.5, label="training")
     axes.scatter(means["evaluation"], heights, s=26, color=BLUE, label=phase)
-    _rows(axes, list(means.index))
+    rows_named(axes, list(means.index))
     axes.set_xlabel("top-1 error, percent")
     axes.grid(axis="x", color=GRID)
     _figure(axes).legend(loc="outside upper left", ncols=2, frameon=False)
     return _figure(axes)
-
-
-@styled
-def cost(ratios: pd.DataFrame) -> Figure:
-    """Each variant relative to the reference: time an epoch, parameters, multiply-accumulates.
-
-    `ratios` is indexed by the variant's label; columns time, time_low, time_high, parameters, macs.
-    """
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.27 * len(ratios)), layout="constrained")
-    panels: list[Axes] = list(figure.subplots(1, 3, sharey=True).flat)
-    heights = np.arange(len(ratios))
-    panels[0].hlines(heights, ratios["time_low"], ratios["time_high"], color=BLUE, alpha=0.4, linewidth=2)
-    for panel, column, name in zip(
-        panels, ("time", "parameters", "macs"), ("time", "parameters", "multiply-adds"), strict=True
-    ):
-        panel.axvline(1, color=INK, linewidth=1)
-        panel.scatter(ratios[column], heights, s=22, color=BLUE, zorder=3)
-        panel.set_title(name)
-        panel.grid(axis="x", color=GRID)
-        _pad_around(panel, ratios[[name for name in ratios if str(name).startswith(column)]].to_numpy(dtype=float))
-        panel.tick_params(axis="y", length=0)
-    _rows(panels[0], list(ratios.index))
-    figure.supxlabel("times the reference", fontsize=9)
-    return figure
 
 
 @styled
@@ -227,7 +203,7 @@ def bench(bars: Sequence[Bar]) -> Figure:
             panel.hlines(height, bar.times.low, bar.times.high, color=INK, linewidth=1)
             words = f" {bar.times.median:.2f}   {bar.images_per_second:,.0f} images/s"
             panel.text(bar.times.high, height, words, va="center", fontsize=7)
-        _rows(panel, [bar.contender for bar in rows])
+        rows_named(panel, [bar.contender for bar in rows])
         panel.set_title(net)
         panel.set_xlim(0, 1.9 * max(bar.times.high for bar in bars))  # room for the words
     figure.supxlabel("images a second, times plain PyTorch", fontsize=9)
@@ -295,7 +271,7 @@ def _figure(axes: Axes) -> Figure:
     return figure
 
 
-def _rows(axes: Axes, words: Sequence[str]) -> None:
+def rows_named(axes: Axes, words: Sequence[str]) -> None:
     """Names on the left, the first one on top."""
     axes.set_yticks(range(len(words)), [_wrapped(word, 21) for word in words])
     axes.set_ylim(len(words) - 0.4, -0.6)
@@ -353,11 +329,3 @@ def _curve(axes: Axes, curves: pd.DataFrame, variant: str, colour: str, label: s
     marker = "o" if len(bands) < 3 else None
     width = 2.0 if label == "reference" else 1.4
     axes.plot(bands.index, bands["mean"], color=colour, linewidth=width, marker=marker, markersize=3, label=label)
-
-
-def _pad_around(axes: Axes, ratios: np.ndarray) -> None:
-    """Limits around the ratios and 1, never so narrow that noise looks like a finding."""
-    finite = ratios[np.isfinite(ratios)]
-    low, high = min([0.9, *finite]), max([1.1, *finite])
-    margin = 0.12 * (high - low)
-    axes.set_xlim(low - margin, high + margin)

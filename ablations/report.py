@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ablations.types import Effect, Result, Study
 
 TEMPLATES = Path(__file__).parent / "templates"
+FORMATS = ("html", "md", "csv", "latex")
+USUAL = "html,md"
 
 
 def build(study: Study, results: Sequence[Result], problems: Sequence[str], *, folder: Path | None = None) -> Report:
@@ -47,6 +49,7 @@ def compose(evidence: Evidence) -> Report:
         comparisons,
         ensembles,
         factorials,
+        filters,
         outcomes,
         planning,
         speed,
@@ -70,7 +73,14 @@ def compose(evidence: Evidence) -> Report:
         sections += [comparisons.single_networks, comparisons.controls]
         sections += [factorials.both_estimands, factorials.interactions, factorials.parts_and_whole]
     sections += [] if race else [outcomes.curves]
-    sections += [outcomes.errors, ensembles.section, background.activity, outcomes.cost, background.failures]
+    sections += [
+        outcomes.errors,
+        ensembles.section,
+        filters.section,
+        background.activity,
+        outcomes.cost,
+        background.failures,
+    ]
     sections += [verdicts.methods, planning.section] if compares else []
     sections += [background.origin, background.trials]
     made = [make(evidence) for make in sections]
@@ -82,15 +92,45 @@ def compose(evidence: Evidence) -> Report:
     )
 
 
+def formats_of(words: str) -> tuple[str, ...]:
+    """Those of FORMATS that `html,csv` names, in their order.  Raises InputError on another one, or on none."""
+    asked = words.replace(",", " ").split()
+    for word in asked:
+        if word not in FORMATS:
+            raise unknown("format", word, FORMATS)
+    if not asked:
+        raise InputError(f"no format is named. Allowed: {', '.join(FORMATS)}.")
+    return tuple(name for name in FORMATS if name in asked)
+
+
+def write_as(formats: Sequence[str], evidence: Evidence, folder: Path) -> tuple[Path, ...]:
+    """The paths of the report in each of `formats`: pages, tidy tables for a program, or tables for LaTeX."""
+    from ablations import exports
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths: list[Path] = []
+    if {"html", "md"} & set(formats):
+        report = compose(evidence)
+        _write_figures(report, folder)
+        paths += [_render(f"report.{name}", report, folder) for name in ("html", "md") if name in formats]
+    paths += exports.write_csv(evidence, folder) if "csv" in formats else []
+    paths += exports.write_latex(evidence, folder) if "latex" in formats else []
+    return tuple(paths)
+
+
 def write(report: Report, folder: Path) -> tuple[Path, Path]:
     """The paths of report.html, one file that needs nothing else, and of report.md beside its figures/."""
+    _write_figures(report, folder)
+    return _render("report.html", report, folder), _render("report.md", report, folder)
+
+
+def _write_figures(report: Report, folder: Path) -> None:
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     for stale in figures.glob("*.svg"):
         stale.unlink()
     for picture in report.pictures:
         (figures / f"{picture.name}.svg").write_text(picture.svg, encoding="utf-8")
-    return _render("report.html", report, folder), _render("report.md", report, folder)
 
 
 def terminal_lines(evidence: Evidence) -> str:
@@ -126,38 +166,46 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def main() -> None:
-    """The command line: two paths on standard output, or one sentence on standard error and exit code 2."""
+    """The command line: the paths on standard output, or one sentence on standard error and exit code 2."""
     import tyro
 
-    study, results, reports = tyro.cli(_arguments, prog="python -m ablations.report")
+    study, results, reports, words = tyro.cli(_arguments, prog="python -m ablations.report")
     try:
-        paths = render(study, Path(results), Path(reports))
+        paths = render(study, Path(results), Path(reports), formats_of(words))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     print(*paths, sep="\n")
 
 
-def render(study: str, results: Path, reports: Path) -> tuple[Path, Path]:
-    """The paths of both reports of a study, given by its name under `results` or by its folder.
+def render(
+    study: str, results: Path, reports: Path, formats: Sequence[str] = tuple(USUAL.split(","))
+) -> tuple[Path, ...]:
+    """The paths of the report of a study, given by its name under `results` or by its folder.
 
     Raises InputError when there is no such study.
     """
     folder = _find(study, results)
     from ablations import store
+    from ablations.evidence import Evidence
 
-    return write(build(*store.read(folder), folder=folder), reports / folder.resolve().name)
+    plan, found, problems = store.read(folder)
+    evidence = Evidence(study=plan, results=found, problems=problems, folder=folder)
+    return write_as(formats, evidence, reports / folder.resolve().name)
 
 
-def _arguments(study: str, /, results: str = "results", reports: str = "reports") -> tuple[str, str, str]:
+def _arguments(
+    study: str, /, results: str = "results", reports: str = "reports", format: str = USUAL
+) -> tuple[str, str, str, str]:
     """Render the report of a study again, from its records alone.
 
     Args:
         study: its name, or the path of its folder
         results: the folder that holds the studies' records
         reports: the folder that the reports go to
+        format: html, md, csv (tidy tables of effects and verdicts) and latex (the same for booktabs), or some of them
     """
-    return study, results, reports
+    return study, results, reports, format
 
 
 def _find(study: str, results: Path) -> Path:

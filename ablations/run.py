@@ -178,11 +178,11 @@ def _finish(config: Config, study: Study, folder: Path, mirror: Guarded | None) 
     _, results, problems = store.read(folder)
     store.write_table(folder, study, results)
     evidence = Evidence(study=study, results=results, problems=problems, folder=folder)
-    html, markdown = report.write(report.compose(evidence), config.reports / study.name)
+    paths = report.write_as(report.formats_of(config.format), evidence, config.reports / study.name)
     if mirror:
         mirror.report(config.reports / study.name, evidence)
     print(f"\n{report.terminal_lines(evidence)}\n")
-    print(f"report: {html}\n        {markdown}\nrecords: {folder}")
+    print("report: " + "\n        ".join(map(str, paths)) + f"\nrecords: {folder}")
     if mirror and mirror.directions:
         print(f"MLflow: {mirror.directions}")
     failed = [result for result in results if result.status not in FINAL]

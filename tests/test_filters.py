@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import base64
 import io
+import re
+from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from ablations import filters
+from ablations.evidence import Evidence
+from ablations.sections.document import Picture, Table
+from ablations.sections.filters import section, share, split_p
 from ablations.store import read_result, trial_path
 from ablations.train import train
 from ablations.trial import Context, open_data, run_trial
+from tests import synthetic
 from tests.conftest import Planner
 
 
@@ -53,3 +60,51 @@ def test_what_cannot_be_read_is_none_and_nothing_is_unpickled() -> None:
     ):
         assert filters.unpack(text) is None
     assert filters.unpack(whole) is not None
+
+
+def half_grey(noise: float, seed: int) -> np.ndarray:
+    """(48, 3, 5, 5): 24 kernels of brightness and 24 of colour alone, and noise over all."""
+    random = np.random.default_rng(seed)
+    kernels = random.normal(size=(48, 3, 5, 5))
+    kernels[:24] = kernels[:24].mean(axis=1, keepdims=True)
+    kernels[24:] -= kernels[24:].mean(axis=1, keepdims=True)
+    return kernels + noise * random.normal(size=kernels.shape)
+
+
+def test_the_share_of_colour_is_zero_of_brightness_one_of_opponents_and_two_thirds_of_noise() -> None:
+    grey, colour = half_grey(0, 0)[:24], half_grey(0, 0)[24:]
+    assert share(grey) == pytest.approx(np.zeros(24), abs=1e-12)
+    assert share(colour) == pytest.approx(np.ones(24))
+    assert share(np.random.default_rng(0).normal(size=(4000, 3, 5, 5))).mean() == pytest.approx(2 / 3, abs=0.005)
+    assert share(np.zeros((1, 3, 2, 2))) == 0
+
+
+def test_a_split_by_colour_is_found_and_one_by_lot_is_not() -> None:
+    kernels = share(half_grey(0.3, 0))
+    assert split_p(kernels[:24], kernels[24:]) < 0.001
+    assert split_p(kernels[::2], kernels[1::2]) > 0.2
+
+
+def test_the_report_draws_the_filters_by_the_groups_of_the_next_layer() -> None:
+    study, trials = synthetic.plan("one_out", ["lrn"], seeds=2)
+    assert trials[0].spec.blocks[1].groups == 2
+    results = [
+        one if one.trial.variant.departures else replace(one, filters=filters.pack(half_grey(0.1, one.trial.seed)))
+        for one in synthetic.results(trials)
+    ]
+    found = section(Evidence(study=study, results=results))
+    assert found is not None
+    (picture,) = [block for block in found.blocks if isinstance(block, Picture)]
+    assert re.search(r"group 1: 24 filters, \d% colour; group 2: 24 filters, 9\d% colour", picture.alternative)
+    assert picture.svg.count("data:image/png;base64") == 2
+    (table,) = [block for block in found.blocks if isinstance(block, Table)]
+    assert [row[0] for row in table.rows] == ["0", "1"] and all(row[4] == "<0.001" for row in table.rows)
+    assert "at p below 0.05 in 2 of 2" in str(found.blocks[-1])
+    assert section(Evidence(study=study, results=synthetic.results(trials))) is None  # of records without kernels
+
+
+def test_grey_images_have_a_picture_and_no_statistic_of_colour() -> None:
+    study, trials = synthetic.plan("one_out", ["lrn"], seeds=1)
+    kernels = filters.pack(half_grey(1, 0)[:, :1])
+    found = section(Evidence(study=study, results=[replace(synthetic.results(trials)[0], filters=kernels)]))
+    assert found is not None and [type(block) for block in found.blocks] == [Picture]

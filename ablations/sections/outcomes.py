@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import nan
+from math import inf, nan
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -121,12 +121,49 @@ def cost(evidence: Evidence) -> Section:
         pd.DataFrame(ratios).T.drop(index="reference", errors="ignore").dropna(how="all").rename(index=evidence.names)
     )
     if len(drawn):
-        from ablations.figures import cost as draw
+        from ablations.figures_cost import cost as draw
 
         caption = f"Cost relative to the reference; bars: lowest to highest seed.{_left_out(evidence)}"
         blocks.append(picture("cost", caption, _costs_told(drawn), draw(drawn)))
+    blocks += _pareto(evidence)
     blocks.append(Table(caption="Cost of every variant.", head=head, rows=rows, collapsed=len(rows) > 24))
     return Section(title="Cost", blocks=tuple(blocks))
+
+
+def _pareto(evidence: Evidence) -> list[Block]:
+    """Error against what it costs, the front of variants that no other beats in both marked."""
+    names = {"error": evidence.metric, "macs": "macs", "seconds": "seconds_per_epoch"}
+    controls = set(evidence.study.controls)
+    rows = {
+        evidence.names[one.label]: {key: evidence.mean(name, one.label) for key, name in names.items()}
+        for one in evidence.study.variants
+        if one.label in evidence.shown and not controls & {name for name, _ in one.departures}
+    }
+    points = pd.DataFrame(rows).T.dropna()
+    if len(points) < 3:
+        return []
+    from ablations.figures_cost import pareto
+
+    fronts = {cost: front(points, cost) for cost in ("macs", "seconds")}
+    caption = (
+        "Error against cost, mean over seeds, one point a variant; those on the joined line are beaten by no other in "
+        f"both. Where the intervals of errors overlap, so may the places.{_left_out(evidence)}"
+    )
+    words = {"macs": "multiply-accumulates", "seconds": "time"}
+    said = [f"by {words[cost]}: {', '.join(names)}" for cost, names in fronts.items()]
+    figure = pareto(points, fronts, f"{evidence.phase} top-1 error, percent")
+    return [picture("pareto", caption, told("The variants that no other beats in both error and cost", said), figure)]
+
+
+def front(points: pd.DataFrame, cost: str) -> list[str]:
+    """The rows that no other row beats, in `error` and in `cost`, from the cheapest to the dearest."""
+    kept: list[str] = []
+    least = inf
+    for name, row in points.sort_values([cost, "error"]).iterrows():
+        if row["error"] < least:
+            kept.append(str(name))
+            least = float(row["error"])
+    return kept
 
 
 def _costs_told(ratios: pd.DataFrame) -> str:

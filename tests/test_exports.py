@@ -1,0 +1,74 @@
+"""The report's numbers for other programs: CSV that pandas reads back, LaTeX that keeps names as they are, formats."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ablations.evidence import Evidence
+from ablations.exports import write_csv, write_latex
+from ablations.names import InputError
+from ablations.report import formats_of, render, write_as
+from ablations.sections.outcomes import front
+from tests import synthetic
+from tests.test_report import stored
+
+
+def made(seeds: int = 3) -> Evidence:
+    """A small study."""
+    study, trials = synthetic.plan("one_out", ["lrn", "pooling"], seeds=seeds)
+    return Evidence(study=study, results=synthetic.results(trials))
+
+
+def test_csv_holds_every_effect_and_verdict_in_full_precision(tmp_path: Path) -> None:
+    evidence = made()
+    effects, verdicts = (pd.read_csv(path) for path in write_csv(evidence, tmp_path))
+    assert list(effects["estimate"]) == [one.estimate for one in evidence.effects]
+    assert list(effects["component"]) == ["lrn", "pooling", "placebo", "sabotage"]
+    assert list(verdicts["claim"]) == [one.claim.name for one in evidence.verdicts]
+    assert list(verdicts["verdict"]) == [one.call for one in evidence.verdicts]
+    assert list(verdicts["low"]) == [one.low for one in evidence.verdicts]
+
+
+def test_latex_is_a_booktabs_table_in_which_names_of_users_are_words(tmp_path: Path) -> None:
+    evidence = made()
+    hostile = replace(evidence.study.claims[0], statement=r"[50% of $x_1$ & \input{a} #1")
+    evidence = replace(evidence, study=replace(evidence.study, claims=(hostile,)))
+    effects, verdicts = (path.read_text() for path in write_latex(evidence, tmp_path))
+    assert all(rule in effects for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
+    assert r"pooling=non\_overlapping & one out & +" in effects
+    assert r"{}[50\% of \$x\_1\$ \& \textbackslash input\{a\} \#1 & -lrn" in verdicts
+    assert (effects + verdicts).isascii()
+
+
+def test_a_study_without_results_gives_empty_tables(tmp_path: Path) -> None:
+    evidence = replace(made(), results=[])
+    effects, _ = (pd.read_csv(path) for path in write_csv(evidence, tmp_path))
+    assert effects["estimate"].isna().all()
+    assert all(r"\bottomrule" in path.read_text() for path in write_latex(evidence, tmp_path))
+
+
+def test_the_formats_that_are_asked_for_are_written_and_no_other(tmp_path: Path) -> None:
+    stored(tmp_path / "made_up")
+    paths = render("made_up", tmp_path, tmp_path / "reports", formats_of("latex,csv"))
+    assert {path.name for path in (tmp_path / "reports" / "made_up").iterdir()} == {path.name for path in paths}
+    assert [path.name for path in paths] == ["effects.csv", "verdicts.csv", "effects.tex", "verdicts.tex"]
+    assert [path.name for path in write_as(("md",), made(2), tmp_path / "md")] == ["report.md"]
+
+
+def test_an_unknown_format_costs_one_sentence() -> None:
+    with pytest.raises(InputError, match=r"unknown format 'htm'; did you mean 'html'\? Allowed: csv, html, latex, md"):
+        formats_of("csv,htm")
+    with pytest.raises(InputError, match="no format is named"):
+        formats_of("")
+
+
+def test_the_front_holds_what_no_other_variant_beats_in_both() -> None:
+    points = pd.DataFrame(
+        {"macs": [1.0, 2.0, 2.0, 3.0, 4.0], "error": [30.0, 25.0, 20.0, 22.0, 19.0]},
+        index=["small", "worse", "good", "dear", "best"],
+    )
+    assert front(points, "macs") == ["small", "good", "best"]
