@@ -119,7 +119,7 @@ def learning_curves(
         _curve(panel, curves, reference, GREY, "reference", ranges)
         if variant != reference:
             _curve(panel, curves, variant, BLUE, "variant", ranges)
-        panel.set_title(_wrapped(variant, 25))
+        panel.set_title(wrapped(variant, 25))
         panel.grid(color=GRID)
     for panel in panels[len(variants) :]:
         panel.set_axis_off()
@@ -251,7 +251,7 @@ def _label(effect: Effect) -> str:
     return Variant(departures=((effect.component, effect.level),)).label
 
 
-def _wrapped(words: str, width: int) -> str:
+def wrapped(words: str, width: int) -> str:
     """`words` in lines of at most `width` characters where a blank, = or _ allows it."""
     lines = [""]
     for piece in re.split(r"(?<=[=_ ])", words):
@@ -273,7 +273,7 @@ def _figure(axes: Axes) -> Figure:
 
 def rows_named(axes: Axes, words: Sequence[str]) -> None:
     """Names on the left, the first one on top."""
-    axes.set_yticks(range(len(words)), [_wrapped(word, 21) for word in words])
+    axes.set_yticks(range(len(words)), [wrapped(word, 21) for word in words])
     axes.set_ylim(len(words) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
 

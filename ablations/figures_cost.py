@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ablations.figures import BLUE, DOTS, GRID, INK, ORANGE, PAPER, WIDTH, rows_named, styled
+from ablations.figures import BLUE, DOTS, GRID, INK, ORANGE, PAPER, WIDTH, rows_named, styled, wrapped
 
 
 @styled
@@ -38,11 +38,11 @@ def cost(ratios: pd.DataFrame) -> Figure:
 
 @styled
 def pareto(points: pd.DataFrame, fronts: Mapping[str, Sequence[str]], what: str) -> Figure:
-    """Error against multiply-accumulates, and against time: a point a variant, the front joined and named.
+    """Error against multiply-accumulates, and against time: a point a variant, the front joined and numbered.
 
     `points` is indexed by the variant's label, with the columns error (percent), macs and seconds.
     """
-    figure = Figure(figsize=(WIDTH, 5.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 5.4), layout="constrained")
     panels = figure.subplots(2, 1)
     axes_of = {"macs": "multiply-accumulates of one image, millions", "seconds": "seconds an epoch"}
     for panel, (cost, name) in zip(panels, axes_of.items(), strict=True):
@@ -51,11 +51,12 @@ def pareto(points: pd.DataFrame, fronts: Mapping[str, Sequence[str]], what: str)
         panel.scatter(along, points["error"], s=22, facecolor=PAPER, edgecolor=DOTS)
         panel.plot(along[best], points["error"][best], color=ORANGE, linewidth=1.2, drawstyle="steps-post", zorder=1)
         panel.scatter(along[best], points["error"][best], s=28, color=ORANGE, zorder=3)
-        for label in dict.fromkeys([*best, *(["reference"] if "reference" in points.index else [])]):
-            left = along[label] > (along.min() + along.max()) / 2
-            place, away = (along[label], points["error"][label]), (-6 if left else 6, 5)
-            align = "right" if left else "left"
-            panel.annotate(label, place, away, textcoords="offset points", fontsize=8, ha=align)
+        marks = {label: str(place) for place, label in enumerate(best, 1)}
+        for label, word in ({"reference": "reference"} | marks).items():
+            if label in points.index:
+                place = (along[label], points["error"][label])
+                panel.annotate(word, place, (5, 4), textcoords="offset points", fontsize=8)
+        panel.set_title(wrapped("front: " + ", ".join(f"{word} {label}" for label, word in marks.items()), 58))
         panel.margins(x=0.12, y=0.12)
         panel.set_xlabel(name)
         panel.grid(color=GRID)
