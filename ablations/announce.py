@@ -11,7 +11,7 @@ import torch
 from ablations import allowance, designs, outlook, sequential
 from ablations.data.load import Data, evaluated_labels, image_bytes, memory_bytes
 from ablations.estimate import Pace, Seconds, expected_seconds, paces_here, seconds_of
-from ablations.jobs import Job, by_training
+from ablations.jobs import UNPACKED, Job, Packing, by_training
 from ablations.predictions import MOST_PROBABILITIES
 from ablations.tune import Search, arms
 from ablations.types import Budget, Result, Study, Trial, Variant
@@ -42,6 +42,7 @@ def announce(
     finished: Sequence[Result] = (),
     by_grid: str = "",
     search: Search | None = None,
+    packing: Packing = UNPACKED,
     make: designs.Make | None = None,
     paces: Mapping[Variant, Pace] | None = None,
 ) -> Expected:
@@ -61,6 +62,8 @@ def announce(
         print(f"memory    {place}")
     if large := _too_many_predictions(study, data):
         print(large)
+    if packing.words:
+        print(f"pack      {packing.words}")
     if not full:
         _print_skipped(study)
     if looks := sequential.plan_line(study):
@@ -93,13 +96,14 @@ def announce(
     # Of a search it is not known in advance how many trials of which arm are still to come: their mean will do.
     a_tuning_trial = sum(seconds[trial.variant].whole for trial in tuned) / max(len(tuned), 1)
     expected = Expected(
-        tuning=tuning * a_tuning_trial / max(1, min(workers, 2 * len(tuned))),
-        study=sum(seconds_of(job, seconds) for job in missing) / at_a_time,
+        tuning=tuning * a_tuning_trial / max(1, min(workers, 2 * len(tuned))) / packing.gain,
+        study=sum(seconds_of(job, seconds) for job in missing) / at_a_time / packing.gain,
     )
     lacking = sum(map(len, missing))
     have = f", {len(trials) - lacking} of {len(trials)} trials have their records" if lacking < len(trials) else ""
     have += f", {counted(len(missing), 'training')} for the others" if have and shared else ""
-    where = f"{at_a_time} at a time on {'GPUs' if gpus else 'processor cores'}"
+    side_by_side = max(1, min(workers * packing.at_once, len(missing)))
+    where = f"{side_by_side} at a time on {'GPUs' if gpus else 'processor cores'}"
     parts = f" ({duration(round(expected.tuning))} of it for tuning)" if tuning else ""
     print(
         f"expected  {at_most or 'about '}{duration(round(sum(expected)))}{parts}, {where}, "

@@ -96,6 +96,8 @@ class Config:
     """Processor threads a trial; two trials of one thread beat one of two."""
     gpus_per_trial: Annotated[float | None, _FLOAT] = None
     """Share of a GPU a trial holds, 0.25 for four at once (default: 1 where there is one, else 0)."""
+    pack: str = "1"
+    """Trials that take turns where one would run, a number or auto: on a GPU, steps of one fill the gaps of others."""
     precision: str = PRECISIONS[0]
     """Of products in training steps on a GPU: float32, tf32 or bf16; another one is another study."""
     memory_budget: Annotated[float | None, _FLOAT] = None
@@ -190,6 +192,8 @@ def check(config: Config) -> None:
         raise InputError(f"--threshold is {config.threshold:g}; it is a percentage of 0 or more and below 100.")
     if config.stop_at_threshold and config.threshold is None:
         raise InputError("--stop-at-threshold needs a --threshold, such as 25.")
+    if config.pack != "auto" and not (config.pack.isdecimal() and int(config.pack) >= 1):
+        raise InputError(f"--pack is {config.pack!r}; it is auto, or a number of trials of 1 or more.")
     if config.gpus_per_trial is not None and config.gpus_per_trial < 0:
         raise InputError(f"--gpus-per-trial is {config.gpus_per_trial:g}; it must be 0 or more.")
     if config.memory_budget is not None and config.memory_budget < 0:

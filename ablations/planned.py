@@ -18,10 +18,10 @@ from ablations.claims import own_among, with_own
 from ablations.config import Config, default_name, looks_of, words_of
 from ablations.data.catalogue import cache_folder, dataset, note_of
 from ablations.declare import declare
-from ablations.jobs import Job, by_training
+from ablations.jobs import UNPACKED, Job, Packing, by_training
 from ablations.names import InputError
 from ablations.plan import Source, make_study, reference
-from ablations.resources import resources
+from ablations.resources import packing, resources
 from ablations.types import FINAL, Budget, Result, Study, Trial, Variant
 from models.presets import PRESETS
 from models.spec import stored_size
@@ -43,6 +43,7 @@ class Plan:
     data: Data
     gpus: float
     workers: int
+    packing: Packing = UNPACKED
     make: Make  # another design of the same components
     paces: Mapping[Variant, Pace] | None = None  # of its variants, where they have been timed
     every: tuple[Trial, ...] = ()  # in a sequential study, also those that later looks may ask for
@@ -135,7 +136,8 @@ def make_plan(config: Config, *, command: str) -> Plan:
     if config.tune:
         begun = tune.start(study, config.tune, available=_available(data, "validation"))
         plan = after_tuning(config, replace(plan, study=replace(study, tuning=begun)))
-    return with_finished(config, plan)
+    plan = with_finished(config, plan)
+    return replace(plan, packing=packing(config, plan.trials, plan.data, gpus=gpus, any_missing=bool(plan.missing)))
 
 
 def with_finished(config: Config, plan: Plan) -> Plan:

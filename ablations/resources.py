@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from ablations.budget import PRECISIONS
 from ablations.config import Config
+from ablations.jobs import UNPACKED, Packing
 from ablations.names import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ablations.data.load import Data
+    from ablations.types import Trial
 
 
 def resources(config: Config) -> tuple[float, int]:
@@ -37,3 +45,34 @@ def _resources(config: Config) -> tuple[float, int]:
     if config.executor == "serial":
         return gpus, 1
     return gpus, min(cpus // config.cpus_per_trial, int(devices / gpus) if gpus else cpus)
+
+
+def packing(config: Config, trials: Sequence[Trial], data: Data, *, gpus: float, any_missing: bool) -> Packing:
+    """How many trials take turns in one job; "auto" times steps of the first of `trials` on a GPU of this machine.
+
+    Raises InputError where that cannot be timed here.
+    """
+    if config.pack != "auto":
+        count = int(config.pack)
+        if count == 1:
+            return UNPACKED
+        if not gpus:
+            return Packing(count, 1.0, f"{count} trials take turns on a core, which finishes no more of them an hour")
+        return Packing(count, 1.0, f"{count} trials take turns on each GPU")
+    if not gpus:
+        return Packing(1, 1.0, "1: one trial fills a core, and as many run side by side as there are cores")
+    if config.ray_address:
+        raise InputError("--pack auto times steps on a GPU of this machine; for a cluster give a number, such as 8.")
+    if not any_missing:
+        return UNPACKED
+    import torch
+
+    from ablations.data.load import memory_bytes, placed
+    from ablations.packing import chosen
+
+    device = torch.device("cuda")
+    near = placed(data, device, memory_bytes=memory_bytes(config.memory_budget, device, share=gpus))
+    count, gain = chosen(trials[0], near, device=device, share=gpus)
+    return Packing(
+        count, gain, f"{count} trials take turns on each GPU: {gain:.1f} times the steps an hour of one, by timing some"
+    )

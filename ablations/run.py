@@ -18,7 +18,7 @@ import tyro
 from ablations import tune
 from ablations.config import Config, as_options, check, resolved
 from ablations.data.catalogue import cache_folder
-from ablations.jobs import by_training
+from ablations.jobs import Job, by_training, packed
 from ablations.names import InputError
 from ablations.planned import Plan, after_tuning, make_plan, next_look, tuning_folder, with_finished
 from ablations.types import FINAL, Result, Study
@@ -67,6 +67,7 @@ def _announce(config: Config, plan: Plan, by_grid: str) -> Expected:
         search=plan.search,
         make=plan.make,
         paces=plan.paces,
+        packing=plan.packing,
     )
 
 
@@ -97,7 +98,7 @@ def run(config: Config, plan: Plan, expected: Expected) -> int:
             then=mirror.trial if mirror else lambda result: None,
         ) as progress:
             if plan.missing:
-                _executor(config, plan)(plan.missing, _context(config, plan, folder), progress)
+                _executor(config, plan)(_packed(plan.missing, plan), _context(config, plan, folder), progress)
         if later := next_look(config, plan):
             store.write_study(folder, later.study)
     return _finish(config, plan.study, folder, mirror)
@@ -121,7 +122,7 @@ def _tune(config: Config, plan: Plan, search: tune.Search, seconds: float) -> tu
         while search.missing:
             asked = search.missing
             context = replace(_context(config, plan, folder), predictions=False)  # nobody asks for them
-            _executor(config, plan)(by_training(asked), context, progress)
+            _executor(config, plan)(_packed(by_training(asked), plan), context, progress)
             plan = after_tuning(config, plan)
             assert plan.search
             search = plan.search
@@ -130,6 +131,10 @@ def _tune(config: Config, plan: Plan, search: tune.Search, seconds: float) -> tu
                 return plan, failed
     print("\n".join(tune.said(search.tuning)), flush=True)
     return with_finished(config, plan), 0
+
+
+def _packed(jobs: Sequence[Job], plan: Plan) -> tuple[Job, ...]:
+    return packed(jobs, at_once=plan.packing.at_once, workers=plan.workers)
 
 
 def _context(config: Config, plan: Plan, folder: Path) -> Context:
@@ -142,6 +147,7 @@ def _context(config: Config, plan: Plan, folder: Path) -> Context:
         base=Path.cwd(),
         threads=config.cpus_per_trial,
         gpus=plan.gpus,
+        pack=plan.packing.at_once,
         memory_budget=config.memory_budget,
         command=plan.study.command,
         declared=plan.study.declared[-1].digest,

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,21 +22,19 @@ from ablations.bits import pack
 from ablations.data.load import Data, load, memory_bytes, placed
 from ablations.data.prepare import prepare
 from ablations.evaluate import Evaluation, Row
-from ablations.jobs import Job, by_training
+from ablations.jobs import Job, by_training, in_turns
 from ablations.predictions import Predictions, packed, predictions_path, write_predictions
 from ablations.probe import Probe
 from ablations.provenance import provenance
 from ablations.registry import components
 from ablations.step import EAGER
 from ablations.store import write_result
-from ablations.train import DivergedError, Trained, evaluate_as, train
+from ablations.train import DivergedError, Trained, Turns, evaluate_as, training
 from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Result, Trial
 from models.layers import LocalConv2d
 from models.layout import layout, macs, parameters
 from models.response_norm import implementation
 from models.spec import stored_size
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +47,7 @@ class Context:
     base: Path  # what a relative folder:PATH is relative to: a worker may stand elsewhere
     threads: int  # processor threads a trial
     gpus: float  # of a GPU that a trial holds; 0 trains on the CPU
+    pack: int = 1  # trainings of a job that take turns
     memory_budget: float | None = None  # GiB of a GPU that the images of a trial may take; None: half of its share
     command: str  # for the provenance
     predictions: bool = True  # whether a trial keeps them beside its record
@@ -60,13 +59,13 @@ def run_job(
 ) -> Iterator[Result]:
     """What came of each trial of `job`, as it ends; its record is on disk by then.
 
-    Trials that share a training are trained once, and `report` gets each epoch's row of that under the
-    first of them.  No failure of a training or an evaluation escapes; that of a training is the result of each.
+    `context.pack` trainings take turns, a step each, and no failure of one is that of another.  Trials that share
+    a training are trained once, and `report` gets each epoch's row of that under the first of them.  No failure of
+    a training or an evaluation escapes; that of a training is the result of each.
     """
     torch.set_num_threads(context.threads)
     torch.backends.cudnn.deterministic = True  # kernels picked by timing differ from run to run
-    for group in by_training(job):
-        yield from _run_group(group, context, report)
+    yield from in_turns((_run_group(group, context, report) for group in by_training(job)), at_once=context.pack)
 
 
 def run_trial(trial: Trial, context: Context, *, report: Callable[[Row], None] = lambda row: None) -> Result:
@@ -75,15 +74,14 @@ def run_trial(trial: Trial, context: Context, *, report: Callable[[Row], None] =
     return result
 
 
-def _run_group(group: Job, context: Context, report: Callable[[Trial, Row], None]) -> Iterator[Result]:
+def _run_group(group: Job, context: Context, report: Callable[[Trial, Row], None]) -> Iterator[Result | None]:
+    """The results of the trials of one training, and None after each of its steps."""
     first = group[0]
     device = torch.device("cuda" if context.gpus > 0 else "cpu")
     origin, began = _origin(context, device), time.perf_counter()
-    trained = _caught(functools.partial(_train, first, context, device, functools.partial(report, first)))
+    trained = yield from _trained(first, context, device, functools.partial(report, first))
     for trial in group:
-        outcome = (
-            trained if isinstance(trained, dict) else _caught(functools.partial(_evaluated, trial, trained, context))
-        )
+        outcome = trained if isinstance(trained, dict) else _evaluated(trial, trained, context)
         result = Result(
             trial=trial,
             seconds=time.perf_counter() - began,
@@ -101,29 +99,45 @@ def _run_group(group: Job, context: Context, report: Callable[[Trial, Row], None
 def _origin(context: Context, device: torch.device) -> dict[str, Any]:
     origin = provenance(command=context.command, threads=context.threads, device=str(device))
     declared = {"declared": context.declared} if context.declared else {}
-    return {**origin, "response_norm": implementation(device), **declared}
+    pack = {"pack": context.pack} if context.pack > 1 else {}
+    return {**origin, "response_norm": implementation(device), **declared, **pack}
 
 
-def _caught(action: Callable[[], T]) -> T | dict[str, Any]:
-    """What `action` returns or, where it fails, the fields of a result that says so."""
-    try:
-        return action()
-    except DivergedError as error:
+def _failure(error: Exception) -> dict[str, Any]:
+    """The fields of a result that says what came of a trial instead."""
+    if isinstance(error, DivergedError):
         return {"status": DIVERGED, "curve": error.curve, "error": str(error)}
-    except (MemoryError, torch.OutOfMemoryError) as error:
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return {"status": OUT_OF_MEMORY, "error": str(error) or "out of memory"}
-    except Exception:
-        return {"status": ERROR, "error": traceback.format_exc(limit=-8)}
+    return {"status": ERROR, "error": "".join(traceback.format_exception(error, limit=-8))}
 
 
-def _train(trial: Trial, context: Context, device: torch.device, report: Callable[[Row], None]) -> Trained:
-    data = open_data(trial, context, device)
-    if data.fingerprint != trial.fingerprint:
-        raise ValueError(f"the data of {trial.dataset} have changed since the study was planned")
-    return train(trial.spec, seed=trial.seed, budget=trial.budget, data=data, device=device, report=report)
+def _trained(
+    trial: Trial, context: Context, device: torch.device, report: Callable[[Row], None]
+) -> Turns[Trained | dict[str, Any]]:
+    """The trained network or, where that fails, the fields of a result that says so."""
+    try:
+        data = open_data(trial, context, device)
+        if data.fingerprint != trial.fingerprint:
+            raise ValueError(f"the data of {trial.dataset} have changed since the study was planned")
+        return (
+            yield from training(
+                trial.spec, seed=trial.seed, budget=trial.budget, data=data, device=device, report=report
+            )
+        )
+    except Exception as error:
+        return _failure(error)
 
 
 def _evaluated(trial: Trial, trained: Trained, context: Context) -> dict[str, Any]:
+    """The fields of a result of `trial`, whatever its evaluation comes to."""
+    try:
+        return _measured(trial, trained, context)
+    except Exception as error:
+        return _failure(error)
+
+
+def _measured(trial: Trial, trained: Trained, context: Context) -> dict[str, Any]:
     data = trained.training.data
     metrics, evaluation = evaluate_as(trial.spec, trained, trial.budget.evaluate_on)
     layers = layout(
@@ -136,7 +150,7 @@ def _evaluated(trial: Trial, trained: Trained, context: Context) -> dict[str, An
         "looks": trained.looks,
         "outcomes": pack(evaluation.outcomes),
         "filters": "" if trial.variant.departures else _filters(trained),
-        "error": "\n".join(filter(None, [_keep(trial, evaluation, context), _refused(trained.step)])),
+        "error": _lines(_keep(trial, evaluation, context), _refused(trained.step)),
     }
 
 

@@ -14,7 +14,7 @@ from ablations import registry
 from ablations.allocator import ENVIRONMENT
 from ablations.execute import serial
 from ablations.execute_ray import RayExecutor, _cluster
-from ablations.jobs import by_training
+from ablations.jobs import by_training, packed
 from ablations.run import main
 from ablations.store import read, read_results
 from ablations.trial import Context
@@ -98,6 +98,23 @@ def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(
     lost = next(result for result in watch.results if result.status == ERROR)
     assert "the worker was lost" in lost.error
     assert len(read_results(context.folder, [trial.key for trial in trials])[0]) == 4
+
+
+def test_a_pack_that_is_killed_costs_the_trials_that_had_not_ended_and_no_other(
+    extra: Path, plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KILL", "1")
+    _, (reference, *others) = plan()
+    # The placebo's epochs are not over when the reference, whose turns come first, measures and dies of it.
+    longer = replace(others[1], budget=replace(others[1].budget, epochs=9))
+    later = replace(reference, budget=replace(reference.budget, epochs=3))
+    trials = (later, others[0], longer, others[2])
+    watch = Collect()
+    ONE_CPU(packed(by_training(trials), at_once=4, workers=1), replace(context, pack=4), watch)
+    assert len(watch.results) == 4
+    by_key = {result.trial.key: result for result in watch.results}
+    assert [by_key[trial.key].status for trial in (others[0], others[2], longer)] == [DONE, DONE, ERROR]
+    assert "the worker was lost" in by_key[longer.key].error
 
 
 def test_more_processors_than_ray_has_are_refused_in_one_sentence(plan: Planner, context: Context) -> None:

@@ -65,6 +65,21 @@ def test_a_study_leaves_its_plan_its_records_a_table_and_two_reports(
     assert "[5/5]" in printed
 
 
+def test_a_packed_study_has_the_results_of_one_that_is_not(
+    on_blobs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--grid", "one_out", "--components", "lrn", "--seeds", "1", *on_blobs]
+    assert main(["--name", "packed", "--pack", "4", *asked]) == 0
+    assert "pack      4 trials take turns on a core, which finishes no more of them an hour" in capsys.readouterr().out
+    assert main(["--name", "plain", *asked]) == 0
+    assert "pack " not in capsys.readouterr().out
+    (_, packed, _), (_, plain, _) = (read(tmp_path / "results" / name) for name in ("packed", "plain"))
+    assert len(packed) == 4
+    assert {result.trial.key: result.outcomes for result in packed} == {
+        result.trial.key: result.outcomes for result in plain
+    }
+
+
 def test_the_same_command_again_runs_only_what_is_missing(
     on_blobs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

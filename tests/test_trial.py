@@ -18,7 +18,7 @@ from ablations.execute import serial
 from ablations.jobs import by_training
 from ablations.registry import components
 from ablations.store import read_result, trial_path
-from ablations.train import train
+from ablations.train import training
 from ablations.trial import Context, run_trial
 from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Activity
 from tests.conftest import Collect, Planner, without_times
@@ -78,7 +78,7 @@ def test_a_failure_is_a_result_with_a_word_and_a_reason(
     def fail(*arguments: object, **named: object) -> None:
         raise raised
 
-    monkeypatch.setattr(module, "train", fail)
+    monkeypatch.setattr(module, "training", fail)
     result = run_trial(plan()[1][0], context)
     assert result.status == status
     assert str(raised) in result.error
@@ -132,9 +132,9 @@ def test_a_failing_trial_does_not_stop_the_ones_after_it(
         calls.append(1)
         if len(calls) == 1:
             raise RuntimeError("boom")
-        return train(*arguments, **named)  # type: ignore[arg-type]
+        return training(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "train", fail_once)
+    monkeypatch.setattr(module, "training", fail_once)
     watch = Collect()
     serial(by_training(plan()[1][:2]), context, watch)
     assert [result.status for result in watch.results] == [ERROR, DONE]

@@ -23,7 +23,7 @@ from ablations.jobs import by_training
 from ablations.registry import components, derive
 from ablations.store import read_result, trial_path
 from ablations.streams import CPU
-from ablations.train import evaluate_as, start, train
+from ablations.train import evaluate_as, start, train, training
 from ablations.trial import Context
 from ablations.types import DIVERGED, DONE, OUT_OF_MEMORY, Budget, Trial, Variant
 from models.presets import PRESETS
@@ -174,9 +174,9 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[Spec]:
 
     def counted(spec: Spec, **named: object) -> object:
         started.append(spec)
-        return train(spec, **named)  # type: ignore[arg-type]
+        return training(spec, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "train", counted)
+    monkeypatch.setattr(module, "training", counted)
     return started
 
 
