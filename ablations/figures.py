@@ -112,8 +112,10 @@ def learning_curves(
     """
     variants = list(variants) or [reference]
     count = -(-len(variants) // 2)
-    figure = Figure(figsize=(WIDTH, 0.65 + 1.25 * count), layout="constrained")
-    panels: list[Axes] = list(figure.subplots(count, 2, sharex=True, sharey=True, squeeze=False).flat)
+    alone = len(variants) == 1
+    figure = Figure(figsize=(WIDTH, 2.4 if alone else 0.65 + 1.25 * count), layout="constrained")
+    grid = figure.subplots(count, 1 if alone else 2, sharex=True, sharey=True, squeeze=False)
+    panels: list[Axes] = list(grid.flat)
     panels[0].xaxis.set_major_locator(MaxNLocator(5, integer=True))
     for panel, variant in zip(panels, variants, strict=False):
         _curve(panel, curves, reference, GREY, "reference", ranges)

@@ -55,10 +55,11 @@ def study_gates(evidence: Evidence, rule: Rule) -> list[Gate]:
     grid = GRIDS.get(evidence.study.grid)
     wanted = (SABOTAGE, PLACEBO) if grid is None or grid.controls is None else grid.controls
     gates = {SABOTAGE: _sabotage, PLACEBO: _placebo}
-    return [_learns(evidence, rule), *(gate(evidence, rule) for name, gate in gates.items() if name in wanted)]
+    return [learns(evidence, rule), *(gate(evidence, rule) for name, gate in gates.items() if name in wanted)]
 
 
-def _learns(evidence: Evidence, rule: Rule) -> Gate:
+def learns(evidence: Evidence, rule: Rule) -> Gate:
+    """Whether the reference beats guessing by the rule's margin."""
     chance = chance_error(evidence)
     bound = chance * (1 - rule.beats_chance_by)
     error = evidence.mean(evidence.metric, "reference")

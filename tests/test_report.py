@@ -380,6 +380,14 @@ def test_the_terminal_shows_the_error_of_a_reference_that_is_compared_with_nothi
     assert terminal_lines(Evidence(study=study, results=[])).startswith("reference: not finished;")
 
 
+@pytest.mark.parametrize(("error", "warned"), [(50.0, True), (49.5, False)])  # of three classes guessing errs in 66.7%
+def test_a_reference_that_hardly_beats_guessing_is_said_to(error: float, warned: bool) -> None:
+    study, trials = synthetic.plan("reference", seeds=1)
+    study = replace(study, chance_error_percent=200 / 3)
+    report = build(study, [_with_error(one, {"reference": error}) for one in synthetic.results(trials)], [])
+    assert ("Guessing gives 66.67%: it has learned little or nothing" in words_of(report)) is warned
+
+
 def stored(folder: Path) -> Study:
     """A study on disk."""
     study, trials = synthetic.plan("one_out", ["lrn"], seeds=1)

@@ -9,6 +9,7 @@ import numpy as np
 from ablations.declaration import MAIN
 from ablations.effects import differences_of
 from ablations.evidence import Evidence, broken, ratio
+from ablations.gates import chance_error, learns
 from ablations.sampling import interval_over_both, single_models
 from ablations.sections.document import (
     MINUS,
@@ -28,6 +29,7 @@ from ablations.sections.notes import label, mean_and_interval, notes, sampling_e
 from ablations.sections.outcomes import picture
 from ablations.statistics import benjamini_hochberg, sign_flip_p
 from ablations.types import Effect
+from ablations.verdicts import rule_of
 from ablations.words import counted
 
 KINDS = {
@@ -51,7 +53,15 @@ def headline(evidence: Evidence) -> str:
     sampling = sampling_words(evidence, mean)
     spread = f" (95% interval over {counted(n, 'seed')} {interval(low, high, sign=False)})" if n > 1 else " (one seed)"
     error = f"The reference has a {evidence.phase} top-1 error of {number(mean)}%{spread}."
-    return " ".join(filter(None, (error, underfitting(evidence), sampling, _tally(evidence))))
+    return " ".join(filter(None, (error, guessing(evidence), underfitting(evidence), sampling, _tally(evidence))))
+
+
+def guessing(evidence: Evidence) -> str:
+    """A caution where the reference has hardly learned, as the first gate has it, or an empty string."""
+    if learns(evidence, rule_of(evidence.study)).passed is not False:
+        return ""
+    chance = number(chance_error(evidence))
+    return f"Guessing gives {chance}%: it has learned little or nothing, and effects here say nothing of its parts."
 
 
 def underfitting(evidence: Evidence) -> str:
