@@ -14,7 +14,7 @@ from ablations.claims import METRICS, label_of
 from ablations.evidence import Evidence
 from ablations.sections.document import MINUS, MISSING, interval, probability, signed
 from ablations.sections.notes import label
-from ablations.sections.verdicts import digits, size
+from ablations.sections.verdicts import bounds, is_ratio, size
 from ablations.verdicts import NOT_TESTED, Verdict
 
 
@@ -101,8 +101,8 @@ def _measured(verdict: Verdict) -> tuple[str, str, str]:
     if effect is None or not isfinite(effect.estimate):
         return MISSING, MISSING, MISSING
     p = MISSING if verdict.call == NOT_TESTED else probability(verdict.p_holm)
-    unit = METRICS[claim.metric]
-    return f"{size(claim, effect.estimate)} {unit}", interval(verdict.low, verdict.high, digits=digits(claim)), p
+    unit = "times" if is_ratio(claim) else METRICS[claim.metric]
+    return f"{size(claim, effect.estimate)} {unit}", bounds(verdict), p
 
 
 def _latex(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], columns: str, caption: str, name: str) -> str:
@@ -110,4 +110,7 @@ def _latex(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], columns: str,
     style = table.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
     text = style.to_latex(hrules=True, column_format=columns, caption=caption, label=f"tab:{name}", position="t")
     text = text.replace("\n[", "\n{}[")  # after a line's end LaTeX would take a bracket for an option of it
-    return text.replace(MINUS, "$-$").replace(MISSING, "--")
+    # In text of LaTeX's old encoding < and > print as Spanish punctuation.
+    for letter, words in ((MINUS, "$-$"), (MISSING, "--"), ("<", "$<$"), (">", "$>$")):
+        text = text.replace(letter, words)
+    return text

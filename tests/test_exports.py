@@ -42,6 +42,7 @@ def test_latex_is_a_booktabs_table_in_which_names_of_users_are_words(tmp_path: P
     assert r"pooling=non\_overlapping & one out & +" in effects
     assert r"{}[50\% of \$x\_1\$ \& \textbackslash input\{a\} \#1 & -lrn" in verdicts
     assert (effects + verdicts).isascii()
+    assert "& $<$0.001" in effects and "& <" not in effects
 
 
 def test_a_study_without_results_gives_empty_tables(tmp_path: Path) -> None:
