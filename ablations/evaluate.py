@@ -48,7 +48,7 @@ def evaluate(network: Network, examples: Examples, *, limit: int | None = None) 
     losses, right, near, kept = [], [], [], []
     for index in torch.arange(count, device=examples.rows.device).split(_batch(examples)):
         labels = examples.labels[index.to(examples.labels.device)]
-        with computing(FLOAT32, labels.device):
+        with computing(FLOAT32):
             scores = log_probabilities(network, examples, index)
         best = scores.topk(min(5, scores.shape[1]), dim=1).indices == labels[:, None]
         losses.append(F.nll_loss(scores, labels, reduction="none"))

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from ablations.data.augment import Draws
 from ablations.examples import Examples, epoch_order
 from ablations.optimizers import Rate, learning_rates, optimizer_of, rates_as_tensors
-from ablations.precision import computing
+from ablations.precision import casting, computing
 from ablations.types import Budget
 from models.network import Network
 from models.spec import Spec
@@ -140,8 +140,10 @@ class Step:
             else:
                 parameters["lr"].copy_(row[group])
         self.number.add_(1)
-        with computing(self.budget.precision, labels.device):
-            logits = self.network(inputs).float()
+        with computing(self.budget.precision):
+            with casting(self.budget.precision, labels.device):
+                logits = self.network(inputs)
+            logits = logits.float()
             loss = F.cross_entropy(logits, labels)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()

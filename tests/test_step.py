@@ -20,7 +20,7 @@ from ablations.evaluate import evaluate
 from ablations.examples import Examples, split_examples
 from ablations.names import InputError
 from ablations.optimizers import Rate
-from ablations.precision import computing
+from ablations.precision import casting, computing
 from ablations.registry import derive
 from ablations.resources import resources
 from ablations.step import CAPTURED, WARM_UP, Body, Step
@@ -190,11 +190,42 @@ def test_products_in_bf16_are_near_those_in_float32_and_not_the_same(data: Data)
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
     # Weights stay float32, and evaluation is in float32 whatever the steps were.
     assert {value.dtype for value in rough.network.parameters()} == {torch.float32}
-    with torch.inference_mode(), computing("bf16", CPU):
+    with torch.inference_mode(), casting("bf16", CPU):
         index = torch.arange(20)
         inside = rough.network(rough.evaluation.plain(index))
     assert inside.dtype == torch.bfloat16
     assert rough.last.row["loss"] == pytest.approx(evaluate(rough.network, rough.evaluation).row["loss"], rel=1e-6)
+
+
+def test_response_normalisation_stays_float32_in_a_pass_of_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(response_norm, "_library", lambda: None)  # as on a GPU
+    norm = SPEC.blocks[0].norm
+    assert norm
+    layer = response_norm.LocalResponseNorm(norm)
+    weight = torch.full((8, 8, 1, 1), 0.3, requires_grad=True)
+    x = torch.linspace(-3, 3, 8 * 5 * 5).view(1, 8, 5, 5)
+
+    def gradient(precision: str) -> Tensor:
+        with casting(precision, CPU):
+            y = layer(weight.view(1, 8, 8, 1).mean(2, keepdim=True) * x)
+        (found,) = torch.autograd.grad(y.square().sum(), weight)
+        return found
+
+    # Nothing else here is a product of matrices, so the precision changes no bit.
+    assert torch.equal(gradient("bf16"), gradient("float32"))
+
+
+def test_the_way_back_of_a_bf16_step_is_not_cast_again(data: Data) -> None:
+    budget = replace(BUDGET, precision="bf16")
+    training, _ = split_examples(SPEC, seed=0, budget=budget, data=data, device=CPU)
+    network = start(SPEC, seed=0, budget=budget, data=data, device=CPU)
+    forward, back = [], []
+    network.register_forward_hook(lambda *_: forward.append(torch.is_autocast_enabled("cpu")))
+    network.classifier.register_full_backward_hook(lambda *_: back.append(torch.is_autocast_enabled("cpu")))
+    step = Step(network, SPEC, training, budget)
+    step.begin(training, 0, 1, Rate(SPEC))
+    step()
+    assert (forward, back) == ([True], [False])
 
 
 def test_tf32_is_on_within_and_as_it_was_afterwards() -> None:
@@ -202,12 +233,12 @@ def test_tf32_is_on_within_and_as_it_was_afterwards() -> None:
         return torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision  # type: ignore[attr-defined]
 
     before = now()
-    with computing("tf32", CPU):
+    with computing("tf32"):
         assert now() == ("tf32", "tf32")
         with response_norm._exact_products():
             assert now() == ("tf32", "ieee")
     assert now() == before
-    with computing("float32", CPU):
+    with computing("float32"):
         assert now() == ("ieee", "ieee")
 
 
