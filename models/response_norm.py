@@ -65,9 +65,10 @@ class ResponseNorm(nn.Module):
         self.a = norm.alpha / neighbours if norm.alpha_over_size else norm.alpha
 
     def forward(self, x: Tensor) -> Tensor:
-        """`x` * (k + a * sum)^-beta; the same shape as `x`."""
-        with torch.autocast(x.device.type, enabled=False):
-            y: Tensor = _Normalise.apply(x.float(), self)  # in a training of lower precision too
+        """`x` * (k + a * sum)^-beta; the same shape as `x`, in float32 where a training's precision is lower."""
+        lowered = not x.is_meta and torch.is_autocast_enabled(x.device.type)
+        with torch.autocast(x.device.type, enabled=False) if lowered else contextlib.nullcontext():
+            y: Tensor = _Normalise.apply(x.to(torch.promote_types(x.dtype, torch.float32)), self)
         return y
 
     def denominator(self, x: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ablations.budget import Allowance
 from ablations.claims import CLAIMS
 from ablations.declaration import Claim, Conditions, Declaration, Rule
 from ablations.types import (
@@ -96,6 +97,9 @@ def study() -> Study:
                     factor=1.0,
                 ),
             ),
+        ),
+        "allowance": Allowance(
+            asked="30m", grid="one_out", seeds=5, epochs=3, seconds=1700.0, given_up=("ten seeds", "five epochs")
         ),
     }
     for field in dataclasses.fields(Study):
