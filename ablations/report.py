@@ -169,9 +169,13 @@ def main() -> None:
     """The command line: the paths on standard output, or one sentence on standard error and exit code 2."""
     import tyro
 
-    study, results, reports, words = tyro.cli(_arguments, prog="python -m ablations.report")
+    study, other, results, reports, words = tyro.cli(_arguments, prog="python -m ablations.report")
     try:
-        paths = render(study, Path(results), Path(reports), formats_of(words))
+        formats = formats_of(words)
+        if other and words != USUAL:
+            raise InputError("two studies are compared in html and md; leave --format out.")
+        places = Path(results), Path(reports)
+        paths = render_two(study, other, *places) if other else render(study, *places, formats)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
@@ -194,18 +198,37 @@ def render(
     return write_as(formats, evidence, reports / folder.resolve().name)
 
 
+def render_two(study: str, other: str, results: Path, reports: Path) -> tuple[Path, Path]:
+    """The paths of both reports that compare two studies, given as in `render`.
+
+    Raises InputError when one is missing, or when they share nothing that can be compared.
+    """
+    from ablations import store
+    from ablations.evidence import Evidence
+    from ablations.sections import side_by_side
+
+    folders = [_find(name, results) for name in (study, other)]
+    read = [(folder, *store.read(folder)) for folder in folders]
+    first, second = (
+        Evidence(study=plan, results=found, problems=problems, folder=folder) for folder, plan, found, problems in read
+    )
+    names = "-and-".join(folder.resolve().name for folder in folders)
+    return write(side_by_side.compose(first, second), reports / names)
+
+
 def _arguments(
-    study: str, /, results: str = "results", reports: str = "reports", format: str = USUAL
-) -> tuple[str, str, str, str]:
-    """Render the report of a study again, from its records alone.
+    study: str, other: str = "", /, results: str = "results", reports: str = "reports", format: str = USUAL
+) -> tuple[str, str, str, str, str]:
+    """Render the report of a study again, from its records alone, or one that compares two studies.
 
     Args:
         study: its name, or the path of its folder
+        other: a second study, to be compared with the first
         results: the folder that holds the studies' records
         reports: the folder that the reports go to
         format: html, md, csv (tidy tables of effects and verdicts) and latex (the same for booktabs), or some of them
     """
-    return study, results, reports, format
+    return study, other, results, reports, format
 
 
 def _find(study: str, results: Path) -> Path:

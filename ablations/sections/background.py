@@ -71,7 +71,8 @@ def _views(evidence: Evidence) -> str:
 
 
 def _outcome(evidence: Evidence) -> str:
-    planned = len(evidence.study.variants) * evidence.study.seeds
+    study = evidence.study
+    planned = len(study.keys) if study.rule and study.rule.looks else len(study.variants) * study.seeds
     counts = {status: evidence.count(status) for status in STATUSES}
     failed = [f"{count} {WORDS[status]}" for status, count in counts.items() if count and status != DONE]
     missing = planned - len(evidence.results)
