@@ -92,3 +92,11 @@ def test_the_command_writes_both_renderings(tmp_path: Path) -> None:
     assert (html.parent / "figures" / "differences.svg").exists()
     with pytest.raises(InputError, match="unknown study 'thrid'"):
         render_two("first", "thrid", tmp_path, tmp_path / "reports")
+
+
+def test_a_race_to_a_threshold_is_not_compared_by_its_errors() -> None:
+    root = Path(__file__).parent.parent / "results" / "reference"
+    studies = (store.read(root / name) for name in ("figure1", "cifar10-one-out"))
+    race, other = (Evidence(study=study, results=results) for study, results, _ in studies)
+    with pytest.raises(InputError, match="study 'figure1' ends its trials at a threshold"):
+        compose(other, race)

@@ -26,6 +26,7 @@ from ablations.sections.document import (
     listed,
     probability,
     signed,
+    told,
 )
 from ablations.statistics import benjamini_hochberg, t_interval, t_test
 from ablations.types import Effect
@@ -44,8 +45,17 @@ class Difference:
 
 
 def compose(first: Evidence, second: Evidence) -> Report:
-    """The report that compares two studies.  Raises InputError when they share no component."""
+    """The report that compares two studies.
+
+    Raises InputError when they share no component, or one of them is a race to a threshold.
+    """
     one, two = first.study, second.study
+    for study in (one, two):
+        if study.budget.stop_at_threshold:
+            raise InputError(
+                f"study {study.name!r} ends its trials at a threshold, so its errors are of unequal trainings "
+                "and cannot be compared with another study's."
+            )
     shared = [pair for pair in one.components if pair in two.components]
     if not shared:
         has, have = (", ".join("=".join(pair) for pair in study.components) or "nothing" for study in (one, two))
@@ -178,7 +188,7 @@ def _label(effect: Effect) -> str:
 
 
 def _picture(first: Evidence, second: Evidence, found: list[Difference]) -> Picture:
-    what = f"difference between the effects, {second.study.name} {MINUS} {first.study.name}, percentage points"
+    what = "difference between the effects, percentage points"
     shown = [one.difference for one in found]
     single = pd.DataFrame(
         [
@@ -189,12 +199,17 @@ def _picture(first: Evidence, second: Evidence, found: list[Difference]) -> Pict
         ],
         columns=["component", "level", "kind", "seed", "difference"],
     )
+    which = f"{second.study.name} {MINUS} {first.study.name}"
+    singles = "" if single.empty else "; dots are single seeds"
     assert all(np.isfinite(differences_of(single, one)).all() for one in shown)
     controls = frozenset({*first.study.controls, *second.study.controls})
     return Picture(
         name="differences",
-        caption="Differences between the two studies' effects with 95% intervals; dots are single seeds.",
-        alternative=f"A point and an interval for each effect that both studies have: {what}.",
+        caption=f"Differences between the two studies' effects, {which}, with 95% intervals{singles}.",
+        alternative=told(
+            f"A point and an interval for each effect that both studies have: {what}",
+            [f"{_label(one)} {signed(one.estimate)} {interval(one.low, one.high)}" for one in shown],
+        ),
         svg=figures.svg(figures.effect_forest(shown, single, controls, what), "differences"),
     )
 
