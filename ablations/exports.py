@@ -1,4 +1,7 @@
-"""Effects and verdicts as files for other programs: tidy CSV in full precision, and LaTeX tables."""
+"""Effects, ratios of steps and verdicts as files for other programs: tidy CSV in full precision, and LaTeX tables.
+
+What a report leaves out because it compares nothing is left out here too.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ from ablations.claims import METRICS, label_of
 from ablations.evidence import Evidence
 from ablations.sections.document import MINUS, MISSING, interval, probability, signed
 from ablations.sections.notes import label
+from ablations.sections.speed import METHODS, ratio_words
 from ablations.sections.verdicts import bounds, is_ratio, size
+from ablations.speed import speeds
+from ablations.types import Variant
 from ablations.verdicts import NOT_TESTED, Verdict
 
 
@@ -25,6 +31,25 @@ def effects_table(evidence: Evidence) -> pd.DataFrame:
     rows = [dataclasses.asdict(effect) for effect in evidence.effects]
     table = pd.DataFrame(rows, columns=None if rows else names)
     return table.drop(columns=[name for name in left_out if name in table])
+
+
+def speeds_table(evidence: Evidence) -> pd.DataFrame:
+    """One row a change: how many times the reference's steps to the training error it needs, with the interval."""
+    rows = [
+        {
+            "component": one.component,
+            "level": one.level,
+            "ratio": one.ratio,
+            "low": one.interval[0],
+            "high": one.interval[1],
+            "confidence": one.estimate.level,
+            "n": len(one.pairs),
+            "censored": one.censored,
+            "method": METHODS[one.estimate.method],
+        }
+        for one in speeds(evidence.study, evidence.results)
+    ]
+    return pd.DataFrame(rows, columns=None if rows else ["component", "level", "ratio", "low", "high", "n"])
 
 
 def verdicts_table(evidence: Evidence) -> pd.DataFrame:
@@ -61,39 +86,66 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def _kinds(evidence: Evidence) -> tuple[str, ...]:
+    """Which tables the study has: errors of trials that end at one error compare nothing, steps need a threshold."""
+    budget = evidence.study.budget
+    effects = () if budget.stop_at_threshold else ("effects",)
+    return (*effects, *(() if budget.threshold_percent is None else ("speed",)), "verdicts")
+
+
 def write_csv(evidence: Evidence, folder: Path) -> list[Path]:
-    """effects.csv and verdicts.csv."""
-    tables = {"effects.csv": effects_table(evidence), "verdicts.csv": verdicts_table(evidence)}
-    for name, table in tables.items():
-        table.to_csv(folder / name, index=False)
-    return [folder / name for name in tables]
+    """verdicts.csv, and where the study has them effects.csv and speed.csv."""
+    make = {"effects": effects_table, "speed": speeds_table, "verdicts": verdicts_table}
+    paths = {name: folder / f"{name}.csv" for name in _kinds(evidence)}
+    for name, path in paths.items():
+        make[name](evidence).to_csv(path, index=False)
+    return list(paths.values())
 
 
 def write_latex(evidence: Evidence, folder: Path) -> list[Path]:
-    """effects.tex and verdicts.tex, which want the package booktabs; every name in them is escaped."""
-    effects = [
+    """verdicts.tex, and where the study has them effects.tex and speed.tex.
+
+    They want the package booktabs; every name in them is escaped.
+    """
+    make = {"effects": _effects_latex, "speed": _speed_latex, "verdicts": _verdicts_latex}
+    paths = {name: folder / f"{name}.tex" for name in _kinds(evidence)}
+    for name, path in paths.items():
+        path.write_text(make[name](evidence), encoding="utf-8")
+    return list(paths.values())
+
+
+def _effects_latex(evidence: Evidence) -> str:
+    rows = [
         (label(one), one.kind, signed(one.estimate), interval(one.low, one.high), str(one.n), probability(one.p))
         for one in evidence.effects
     ]
-    verdicts = [(one.claim.statement, label_of(one.claim), *_measured(one), one.label) for one in evidence.verdicts]
-    phase = evidence.phase
-    tables = {
-        "effects.tex": (
-            ("change", "estimand", "effect", "95% interval", "n", "p"),
-            effects,
-            "llrrrr",
-            f"Change in {phase} top-1 error, percentage points, paired by seed.",
-        ),
-        "verdicts.tex": (
-            ("claim", "change", "effect", "interval", "p, Holm", "verdict"),
-            verdicts,
-            "p{5cm}lrrrp{3.5cm}",
-            "Verdicts on published claims; the intervals hold all together.",
-        ),
-    }
-    for name, (head, rows, columns, caption) in tables.items():
-        (folder / name).write_text(_latex(head, rows, columns, caption, name.removesuffix(".tex")), encoding="utf-8")
-    return [folder / name for name in tables]
+    head = ("change", "estimand", "effect", "95% interval", "n", "p")
+    caption = f"Change in {evidence.phase} top-1 error, percentage points, paired by seed."
+    return _latex(head, rows, "llrrrr", caption, "effects")
+
+
+def _speed_latex(evidence: Evidence) -> str:
+    rows = [
+        (
+            Variant(departures=((one.component, one.level),)).label,
+            *ratio_words(one),
+            f"{100 * one.estimate.level:.3g}%",
+            str(len(one.pairs)),
+            str(one.censored),
+        )
+        for one in speeds(evidence.study, evidence.results)
+    ]
+    head = ("change", "times the steps", "interval", "confidence", "n", "censored")
+    threshold = rf"{evidence.study.budget.threshold_percent:g}\% training error"
+    caption = f"Steps to {threshold} over the reference's, paired by seed."
+    return _latex(head, rows, "lrrrrr", caption, "speed")
+
+
+def _verdicts_latex(evidence: Evidence) -> str:
+    rows = [(one.claim.statement, label_of(one.claim), *_measured(one), one.label) for one in evidence.verdicts]
+    head = ("claim", "change", "effect", "interval", "p, Holm", "verdict")
+    caption = "Verdicts on published claims; the intervals hold all together."
+    return _latex(head, rows, "p{5cm}lrrrp{3.5cm}", caption, "verdicts")
 
 
 def _measured(verdict: Verdict) -> tuple[str, str, str]:

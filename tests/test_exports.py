@@ -15,6 +15,7 @@ from ablations.report import formats_of, render, write_as
 from ablations.sections.outcomes import front
 from tests import synthetic
 from tests.test_report import stored
+from tests.test_speed import raced
 
 
 def made(seeds: int = 3) -> Evidence:
@@ -50,6 +51,23 @@ def test_a_study_without_results_gives_empty_tables(tmp_path: Path) -> None:
     effects, _ = (pd.read_csv(path) for path in write_csv(evidence, tmp_path))
     assert effects["estimate"].isna().all()
     assert all(r"\bottomrule" in path.read_text() for path in write_latex(evidence, tmp_path))
+
+
+def test_a_race_gives_its_ratios_of_steps_and_no_errors_of_trials_that_ended_at_one_error(tmp_path: Path) -> None:
+    study, results = raced(3.0)
+    evidence = Evidence(study=study, results=results)
+    csv, tex = write_csv(evidence, tmp_path), write_latex(evidence, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"speed.csv", "verdicts.csv", "speed.tex", "verdicts.tex"}
+    table = pd.read_csv(csv[0])
+    tanh = table[table["component"] == "activation"].iloc[0]
+    assert tanh["ratio"] == pytest.approx(3.0, rel=0.2) and tanh["low"] < tanh["ratio"] < tanh["high"]
+    assert tanh["n"] == study.seeds
+    latex = tex[0].read_text()
+    assert "activation=tanh & 3" in latex
+    assert r"Steps to 25\% training error" in latex  # a bare per cent sign would comment the rest of the line out
+    # A study with a threshold at which no trial ends has both.
+    goes_on = replace(evidence, study=replace(study, budget=replace(study.budget, stop_at_threshold=False)))
+    assert [path.name for path in write_csv(goes_on, tmp_path)] == ["effects.csv", "speed.csv", "verdicts.csv"]
 
 
 def test_the_formats_that_are_asked_for_are_written_and_no_other(tmp_path: Path) -> None:
