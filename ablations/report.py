@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from ablations.names import InputError, unknown
 from ablations.theme import COLOURS, themed
@@ -89,6 +91,7 @@ def compose(evidence: Evidence) -> Report:
         label=background.label(evidence),
         summary=(*judged, *background.summary(evidence), headline(evidence)),
         sections=tuple(section for section in made if section),
+        folder=evidence.folder,
     )
 
 
@@ -255,7 +258,10 @@ def _render(name: str, report: Report, folder: Path) -> Path:
     environment.filters |= {"words": _markdown, "breakable": _breakable, "themed": _themed, "digest": _digest}
     path = folder / name
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
-    page = environment.get_template(f"{name}.j2").render(report=report, script=script, colours=COLOURS)
+    records = Path(os.path.relpath(report.folder.resolve(), folder.resolve())).as_posix() if report.folder else ""
+    page = environment.get_template(f"{name}.j2").render(
+        report=report, script=script, colours=COLOURS, records=quote(records)
+    )
     path.write_text(page, encoding="utf-8")
     return path
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from ablations.bits import pack
 from ablations.claims import CLAIMS
 from ablations.declare import declare
 from ablations.evidence import Evidence
-from ablations.report import build, main, render, terminal_lines, write
+from ablations.report import build, compose, main, render, terminal_lines, write
 from ablations.sections.cards import in_words
 from ablations.sections.document import MINUS, Card, Report, Table
 from ablations.types import Result, Study, Trial
@@ -485,3 +486,16 @@ def test_every_verdict_has_its_sentence(call: str, estimate: float, words: str) 
     said = in_words(Verdict(claim=claim, call=call, effect=effect))
     start = "" if call == NOT_TESTED else "With the change (activation=tanh) the top-1 error came out "
     assert said.startswith(start + words)
+
+
+def test_every_trial_leads_to_its_record(tmp_path: Path) -> None:
+    results, reports = tmp_path / "some results", tmp_path / "reports" / "deep" / "study"
+    folder = results / "study"
+    stored(folder)
+    study, found, _ = store.read(folder)
+    html, markdown = write(compose(Evidence(study=study, results=found, folder=folder)), reports)
+    for page, link in ((html, r'href="([^"#][^"]*)"'), (markdown, r"\]\(([^)]*json)\)")):
+        links = re.findall(link, page.read_text(encoding="utf-8"))
+        assert links
+        records = [(reports / unquote(one)).resolve() for one in links]
+        assert sorted(records) == sorted((folder / "trials").glob("*.json"))

@@ -235,7 +235,13 @@ def trials(evidence: Evidence) -> Section:
     head = ("variant", "seed", "status", f"{evidence.phase} top-1, %", "time", "record")
     if not rows:
         return Section(title="All trials", blocks=("No trial has been run yet.",))
-    table = Table(caption=f"All {counted(len(rows), 'trial')}.", head=head, rows=rows, collapsed=True)
+    table = Table(
+        caption=f"All {counted(len(rows), 'trial')}, each with its record.",
+        head=head,
+        rows=rows,
+        collapsed=True,
+        files=tuple(f"trials/{result.trial.key}.json" for result in evidence.results),
+    )
     return Section(title="All trials", blocks=(table,))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from math import isfinite
+from pathlib import Path
 
 from ablations.words import NONE
 
@@ -24,6 +25,7 @@ class Table:
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     collapsed: bool = False
+    files: tuple[str, ...] = ()  # for each row the file that its last cell leads to, seen from the study's folder
 
     @property
     def numeric(self) -> tuple[bool, ...]:
@@ -87,6 +89,7 @@ class Report:
     label: str  # what so many seeds are good for
     summary: tuple[str, ...]
     sections: tuple[Section, ...]
+    folder: Path | None = None  # of the study's records, to which tables lead
 
     @property
     def pictures(self) -> tuple[Picture, ...]:

@@ -33,6 +33,7 @@ def section(evidence: Evidence) -> Section | None:
         head=("arm", "times its own rate", what, "outcome", "record"),
         rows=tuple(_row(tuning, arm, one) for arm in tuning.arms for one in arm.attempts),
         collapsed=len(tuning.arms) * tuning.trials > 24,
+        files=tuple(f"tuning/trials/{one.key}.json" for arm in tuning.arms for one in arm.attempts),
     )
     return Section(title="Learning rates", blocks=(_words(evidence, tuning), *edges, drawing, table))
 
