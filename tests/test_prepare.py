@@ -159,7 +159,14 @@ def test_ctrl_c_while_decoding_stops_at_once_and_the_next_call_goes_on(
     options += ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
     command = [sys.executable, "-c", SLOW, *options]
     environment = {**os.environ, "ABLATIONS_CACHE": str(tmp_path / "cache")}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        # A shell starts background jobs, this test run perhaps, with the signal ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert any(count > 20 for count in marks(tmp_path / "cache"))
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
