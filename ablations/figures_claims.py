@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from math import isfinite, nan
+from math import exp, isfinite, log, nan
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from ablations.figures import BLUE, DOTS, INK, LINE, ORANGE, PAPER, WIDTH, styled
 
@@ -22,11 +22,14 @@ def pairs(
     published: float | None,
     what: str,
     unit: str,
+    *,
+    ratios: bool = False,
 ) -> Figure:
     """Left, a line a seed from its outcome without the change to that with it; right, the differences.
 
     `outcomes` has the columns kept and departed, by seed; `margin` is the smallest effect of interest, shown
-    as a band around zero.  Without constrained layout, whose cost a report of twenty claims would feel.
+    as a band around zero.  Where `ratios`, all are logarithms, and the axes are labelled with what they are of.
+    Without constrained layout, whose cost a report of twenty claims would feel.
     """
     figure = Figure(figsize=(WIDTH, 1.9))
     slopes, change = figure.add_axes((0.15, 0.25, 0.27, 0.68)), figure.add_axes((0.53, 0.25, 0.44, 0.68))
@@ -52,7 +55,13 @@ def pairs(
     change.set_yticks([])
     change.spines["left"].set_visible(False)
     change.xaxis.set_major_locator(MaxNLocator(5))
-    change.set_xlabel(f"difference, {unit}", fontsize=8)
+    change.set_xlabel(f"{'ratio' if ratios else 'difference'}, {unit}", fontsize=8)
+    if ratios:
+        round_ones = [one for one in MaxNLocator(4).tick_values(*np.exp(slopes.get_ylim())) if one > 0]
+        slopes.set_yticks(np.log(round_ones), [f"{one:,.0f}" for one in round_ones])
+        slopes.set_ylim(np.nanmin(outcomes) - 0.05, np.nanmax(outcomes) + 0.05)
+        change.xaxis.set_major_locator(MultipleLocator(log(2)))
+        change.xaxis.set_major_formatter(lambda value, position: f"{exp(value):.2g}")
     for axes in (slopes, change):
         axes.grid(axis="y" if axes is slopes else "x", color=LINE, linewidth=0.4)
     return figure

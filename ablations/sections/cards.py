@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import exp, isfinite
 
 import pandas as pd
 
@@ -124,7 +124,8 @@ def _pairs(evidence: Evidence, verdict: Verdict) -> Picture | None:
         return None
     from ablations.figures_claims import pairs
 
-    unit = METRICS[claim.metric]
+    ratio = is_ratio(claim)
+    unit = "times" if ratio else METRICS[claim.metric]
     figure = pairs(
         outcomes,
         effect.estimate,
@@ -132,11 +133,13 @@ def _pairs(evidence: Evidence, verdict: Verdict) -> Picture | None:
         verdict.high,
         claim.smallest_effect,
         claim.published_effect,
-        unit if unit != "points" else "percent",
+        {"points": "percent", "times": "steps"}.get(unit, unit),
         unit,
+        ratios=ratio,
     )
-    each = [f"seed {seed} {number(row['kept'])} and {number(row['departed'])}" for seed, row in outcomes.iterrows()]
-    kind = "ratio" if is_ratio(claim) else "difference"
+    told_of = outcomes.map(exp) if ratio else outcomes
+    each = [f"seed {seed} {number(row['kept'])} and {number(row['departed'])}" for seed, row in told_of.iterrows()]
+    kind = "ratio" if ratio else "difference"
     mean = f"mean {kind} {size(claim, effect.estimate)} {bounds(verdict)}"
     shown = f" Published: {published(claim)}." if claim.published_effect is not None else ""
     alternative = told(f"Without the change and with it, {mean}", each) + shown
