@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -10,9 +9,11 @@ import torch
 
 from ablations import allowance, designs, outlook, sequential
 from ablations.data.load import Data, evaluated_labels, image_bytes, memory_bytes
+from ablations.data.reading import block_of
 from ablations.estimate import Pace, Seconds, expected_seconds, paces_here, seconds_of
 from ablations.jobs import UNPACKED, Job, Packing, by_training
 from ablations.predictions import MOST_PROBABILITIES
+from ablations.resources import memory_here
 from ablations.tune import Search, arms
 from ablations.types import Budget, Result, Study, Trial, Variant
 from ablations.words import counted, duration
@@ -131,6 +132,8 @@ def _print_study(study: Study, trials: Sequence[Trial], data: Data) -> str:
         f"trial     {study.preset} at {budget.image_size} px{_out_of(budget, data)}, {at_most}{budget.epochs} epochs "
         f"of {budget.train_examples:,} images in batches of {budget.batch_size}{_threshold(budget)}"
     )
+    if budget.read_window:
+        print(f"order     {_order(budget)}")
     return shared
 
 
@@ -184,11 +187,21 @@ def _place(data: Data, device: torch.device, room: float, *, asked: bool) -> str
     if device.type != "cpu":
         held = f"{size} of images at {data.size} px are held on the GPU, within the budget of {budget} a trial"
         return held if image_bytes(data) <= room else f"{mapped}: more than the budget of {budget} a trial"
-    if image_bytes(data) > (here := os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")):
+    if image_bytes(data) > (here := memory_here()):
         return (
             f"{mapped}, more than the {here / 2**30:.1f} GiB of this machine: an epoch takes as long as the disk does"
         )
     return f"{mapped}; --memory-budget has no effect without a GPU" if asked else ""
+
+
+def _order(budget: Budget) -> str:
+    """How epochs are read where it is not in any order."""
+    neighbours = block_of(budget.read_window)
+    blocks = f"blocks of {counted(neighbours, 'neighbour')}" if neighbours > 1 else "images"
+    return (
+        f"epochs take {blocks} from everywhere, and shuffle them {budget.read_window:,} images at a time, so that the "
+        f"disk reads in long runs; part of the trials' keys, and --read-window 0 is the usual full shuffle"
+    )
 
 
 def _print_variants(study: Study, trials: Sequence[Trial], data: Data, seconds: Mapping[Variant, Seconds]) -> None:

@@ -27,6 +27,7 @@ class Budget:
     stop_at_threshold: bool = False  # nothing else is asked of the trial: it ends there, and is evaluated only then
     precision: str = PRECISIONS[0]  # of products in training steps on a GPU; evaluation is in float32 whatever it is
     base_size: int = 0  # pixels a side of the stored images that crops are taken from; 0: by Spec.stored_ratio
+    read_window: int = 0  # images within which an epoch's order is free, for a set larger than memory; 0: all of them
 
     @property
     def steps_per_epoch(self) -> int:

@@ -102,6 +102,9 @@ class Config:
     """Of products in training steps on a GPU: float32, tf32 or bf16; another one is another study."""
     memory_budget: Annotated[float | None, _FLOAT] = None
     """GiB of a GPU's memory for a trial's images; more are read from disk (default: half of the trial's share)."""
+    read_window: Annotated[int | None, _INT] = None
+    """Images within which an epoch's order is free, so that a disk reads neighbours together; 0: all of them; part of
+    a trial's key (default: 0, or about 3 GiB of images where they are more than memory holds)."""
     results: Path = Path("results")
     """Where records go."""
     reports: Path = Path("reports")
@@ -198,6 +201,8 @@ def check(config: Config) -> None:
         raise InputError(f"--gpus-per-trial is {config.gpus_per_trial:g}; it must be 0 or more.")
     if config.memory_budget is not None and config.memory_budget < 0:
         raise InputError(f"--memory-budget is {config.memory_budget:g}; it must be 0 GiB or more.")
+    if config.read_window is not None and config.read_window < 0:
+        raise InputError(f"--read-window is {config.read_window}; it must be 0 or more.")
     _check_choices(config)
     for folder in (config.results, config.reports):
         _writable(folder)

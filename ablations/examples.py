@@ -14,6 +14,7 @@ from torch import Tensor
 from ablations.data.augment import Draws, crop, draw, to_input
 from ablations.data.distort import add_noise, distorted
 from ablations.data.load import Data, held_out, stratified
+from ablations.data.reading import ReadAhead, shuffled
 from ablations.streams import streams
 from ablations.types import Budget
 from models.spec import Spec
@@ -34,6 +35,7 @@ class Examples:
     images: Tensor
     rows: Tensor
     labels: Tensor
+    read_window: int = 0  # as in the budget
 
     @property
     def count(self) -> int:
@@ -120,6 +122,7 @@ def split_examples(
             images=images,
             rows=rows.to(images.device),
             labels=targets.to(device),
+            read_window=budget.read_window,
         )
         for images, rows, targets in parts
     )
@@ -138,8 +141,25 @@ def shuffle_labels(labels: Tensor, spec: Spec, seed: int) -> Tensor:
 
 def epoch_order(training: Examples, seed: int, epoch: int) -> Tensor:
     """The order (N,) int64 in which an epoch takes the examples: that of (seed, epoch)."""
-    stream = streams(seed, salt=training.spec.stream_salt)
-    return torch.randperm(training.count, generator=stream(f"order/{epoch}"))
+    generator = streams(seed, salt=training.spec.stream_salt)(f"order/{epoch}")
+    if training.read_window:
+        return shuffled(training.count, training.read_window, generator)
+    return torch.randperm(training.count, generator=generator)
+
+
+def read_ahead(training: Examples, order: Tensor) -> ReadAhead | None:
+    """What asks for the images of an epoch in this order before they are used; None where they are read as they are."""
+    pages, images = training.data.train.pages, training.data.train.images
+    if not training.read_window or pages is None:
+        return None
+    return ReadAhead(
+        pages,
+        start=len(pages) - images.numel(),
+        image_bytes=images[0].numel(),
+        rows=training.rows,
+        order=order,
+        window=training.read_window,
+    )
 
 
 def batches(training: Examples, seed: int, epoch: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -21,7 +21,7 @@ from ablations.declare import declare
 from ablations.jobs import UNPACKED, Job, Packing, by_training
 from ablations.names import InputError
 from ablations.plan import Source, make_study, reference
-from ablations.resources import packing, resources
+from ablations.resources import packing, read_window, resources
 from ablations.types import FINAL, Budget, Result, Study, Trial, Variant
 from models.presets import PRESETS
 from models.spec import stored_size
@@ -116,6 +116,8 @@ def make_plan(config: Config, *, command: str) -> Plan:
     )
     before, records = store.so_far(config.results / (config.name or default_name(config)))
     gpus, workers = resources(config)
+    window = read_window(config, data, budget, before, gpus=gpus, workers=workers)
+    budget = replace(budget, read_window=window if window < budget.train_examples else 0)
     allowance, paces = before.allowance if before else None, None
     if config.budget:
         from ablations.allowance import spend

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ablations.data.load import Data
-    from ablations.types import Trial
+    from ablations.types import Budget, Study, Trial
+
+HELD = 0.75  # share of a machine's memory that the system can keep images in, beside the trials
 
 
 def resources(config: Config) -> tuple[float, int]:
@@ -76,3 +78,32 @@ def packing(config: Config, trials: Sequence[Trial], data: Data, *, gpus: float,
     return Packing(
         count, gain, f"{count} trials take turns on each GPU: {gain:.1f} times the steps an hour of one, by timing some"
     )
+
+
+def read_window(config: Config, data: Data, budget: Budget, before: Study | None, *, gpus: float, workers: int) -> int:
+    """`Budget.read_window` of a study: as asked, as it has begun, or chosen by the memory of this machine.
+
+    0, any order, where a GPU holds the images or this machine does.
+    """
+    if config.read_window is not None:
+        return config.read_window
+    images = budget.train_examples
+    if before and (before.fingerprint, before.budget.train_examples) == (data.fingerprint, images):
+        return before.budget.read_window
+    import torch
+
+    from ablations.data.load import image_bytes, memory_bytes
+    from ablations.data.reading import window_of
+
+    device = torch.device("cuda" if gpus else "cpu")
+    if gpus and image_bytes(data) <= memory_bytes(config.memory_budget, device, share=gpus):
+        return 0
+    each, here = data.train.images[0].numel(), memory_here()
+    if images * each <= HELD * here:
+        return 0
+    return window_of(each, here / (4 * workers))  # each trial's window and its next one, in half of the memory
+
+
+def memory_here() -> int:
+    """Bytes of memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ablations.data.augment import Draws
-from ablations.examples import Examples, epoch_order
+from ablations.data.reading import ReadAhead
+from ablations.examples import Examples, epoch_order, read_ahead
 from ablations.optimizers import Rate, learning_rates, optimizer_of, rates_as_tensors
 from ablations.precision import casting, computing
 from ablations.types import Budget
@@ -60,6 +61,7 @@ class Step:
         self.size = min(budget.batch_size, training.count)
         self.offsets = torch.arange(self.size, device=here)
         self.order = torch.empty(training.count, dtype=torch.int64, device=here)
+        self.ahead: ReadAhead | None = None
         self.draws: Draws | None = None
         self.seen = torch.zeros((), dtype=torch.int64, device=here)  # images of the epoch
         self.number = torch.zeros(1, dtype=torch.int64, device=device)  # of the next step of the epoch
@@ -80,7 +82,9 @@ class Step:
             self.draws = draws.to(self.order.device)
         else:
             self.draws.copy_(draws)
-        self.order.copy_(epoch_order(training, seed, epoch))
+        order = epoch_order(training, seed, epoch)
+        self.order.copy_(order)
+        self.ahead = read_ahead(training, order)
         steps, epochs = self.budget.steps_per_epoch, self.budget.epochs
         shares = [(epoch - 1 + step / steps) / epochs for step in range(steps)]
         self.base_rates = [rate.at(done) for done in shares]
@@ -127,6 +131,8 @@ class Step:
     def _load(self, size: int) -> tuple[Tensor, Tensor]:
         """Inputs (B, C, s, s) and labels (B,) of the next `size` examples of the order."""
         assert self.draws
+        if self.ahead:
+            self.ahead.at(self.taken * self.size)
         index = self.order[self.seen + self.offsets[:size]]
         self.seen.add_(size)
         return self.training.augmented(index, self.draws), self.training.labels[index.to(self.training.labels.device)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +13,14 @@ import ray
 
 from ablations import registry
 from ablations.allocator import ENVIRONMENT
+from ablations.evaluate import Row
 from ablations.execute import serial
 from ablations.execute_ray import RayExecutor, _cluster
-from ablations.jobs import by_training, packed
+from ablations.jobs import Job, by_training, packed
 from ablations.run import main
 from ablations.store import read, read_results
-from ablations.trial import Context
-from ablations.types import DONE, ERROR
+from ablations.trial import Context, run_job
+from ablations.types import DONE, ERROR, Result, Trial
 from tests.conftest import Collect, Planner, without_times
 
 pytestmark = pytest.mark.slow
@@ -90,13 +92,25 @@ def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(
     extra: Path, plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KILL", "1")  # references measure activity, and die of it
+
+    def dying(job: Job, context: Context, *, report: Callable[[Trial, Row], None]) -> Iterator[Result]:
+        def last(trial: Trial, row: Row) -> None:
+            if trial.variant.label == "-lrn":  # dies in its training
+                os.kill(os.getpid(), signal.SIGKILL)
+            report(trial, row)
+
+        return run_job(job, context, report=last)
+
     _, trials = plan()
     watch = Collect()
-    ONE_CPU(by_training(trials), context, watch)
-    statuses = {result.trial.variant.label: result.status for result in watch.results}
-    assert statuses == {"reference": ERROR, "-lrn": DONE, "placebo=salted": DONE, "sabotage=half": DONE}
-    lost = next(result for result in watch.results if result.status == ERROR)
-    assert "the worker was lost" in lost.error
+    replace(ONE_CPU, run=dying)(by_training(trials), context, watch)
+    found = {result.trial.variant.label: result for result in watch.results}
+    statuses = {label: result.status for label, result in found.items()}
+    assert statuses == {"reference": DONE, "-lrn": ERROR, "placebo=salted": DONE, "sabotage=half": DONE}
+    assert "the worker was lost" in found["-lrn"].error
+    # Trained and evaluated before it was killed: that is on disk by then, and kept.
+    assert found["reference"].error == "activities were not measured: the process ended before that"
+    assert found["reference"].metrics and not found["reference"].activity
     assert len(read_results(context.folder, [trial.key for trial in trials])[0]) == 4
 
 

@@ -156,6 +156,11 @@ def test_data_larger_than_the_memory_are_announced(
     assert "of images at 20 px are read from disk through a memory map, more than the" in printed
 
 
+def test_an_order_for_the_disk_is_announced(on_blobs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--dry-run", "--grid", "reference", "--read-window", "32", *on_blobs]) == 0
+    assert "epochs take images from everywhere, and shuffle them 32 images at a time" in capsys.readouterr().out
+
+
 def test_a_dry_run_prints_the_plan_and_trains_nothing(
     on_blobs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,6 +27,7 @@ class Split:
     images: Tensor
     labels: Tensor
     hashes: Tensor
+    pages: mmap.mmap | None = None  # the map that images lie in, at its end; None where they lie in memory
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,12 @@ def load(folder: Path) -> Data:
 
 def _split(folder: Path, name: str) -> Split:
     labels, hashes = (np.load(folder / f"{name}_{what}.npy").astype(np.int64) for what in ("labels", "hashes"))
-    return Split(
-        images=_mapped(folder / f"{name}_images.npy"), labels=torch.from_numpy(labels), hashes=torch.from_numpy(hashes)
-    )
+    images, pages = _mapped(folder / f"{name}_images.npy")
+    return Split(images=images, labels=torch.from_numpy(labels), hashes=torch.from_numpy(hashes), pages=pages)
 
 
-def _mapped(path: Path) -> Tensor:
-    """The array of bytes in `path`, read from disk as it is used."""
+def _mapped(path: Path) -> tuple[Tensor, mmap.mmap]:
+    """The array of bytes in `path`, read from disk as it is used, and its map."""
     with path.open("rb") as file:
         np.lib.format.read_magic(file)
         shape, _, _ = np.lib.format.read_array_header_1_0(file)
@@ -102,7 +102,7 @@ def _mapped(path: Path) -> Tensor:
         # as it does to np.load(mmap_mode="c").
         flags, access = mmap.MAP_PRIVATE | NO_RESERVE, mmap.PROT_READ | mmap.PROT_WRITE
         pages = mmap.mmap(file.fileno(), 0, flags=flags, prot=access)
-        return torch.frombuffer(pages, dtype=torch.uint8, offset=file.tell()).view(shape)
+        return torch.frombuffer(pages, dtype=torch.uint8, offset=file.tell()).view(shape), pages
 
 
 def placed(data: Data, device: torch.device, *, memory_bytes: float) -> Data:
@@ -113,7 +113,7 @@ def placed(data: Data, device: torch.device, *, memory_bytes: float) -> Data:
     """
     if device.type == "cpu" or image_bytes(data) > memory_bytes:
         return data
-    train, test = (replace(split, images=split.images.to(device)) for split in (data.train, data.test))
+    train, test = (replace(split, images=split.images.to(device), pages=None) for split in (data.train, data.test))
     statistics = {
         name: getattr(data, name).to(device) for name in ("mean", "mean_image", "components", "component_deviations")
     }

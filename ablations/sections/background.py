@@ -51,8 +51,12 @@ def _plan(study: Study) -> str:
         f"grid {study.grid}{what}. Each was trained with {counted(study.seeds, 'seed')} for "
         f"{until}{counted(budget.epochs, 'epoch')} of {budget.train_examples:,} images, {budget.image_size} pixels a "
         f"side{f' out of {budget.base_size}' if budget.base_size else ''}, in batches of {budget.batch_size}"
-        f"{_precision(budget)}, and evaluated on the {budget.evaluate_on} images {when}."
+        f"{_order(budget)}{_precision(budget)}, and evaluated on the {budget.evaluate_on} images {when}."
     )
+
+
+def _order(budget: Budget) -> str:
+    return f", shuffled {budget.read_window:,} at a time out of blocks from everywhere" if budget.read_window else ""
 
 
 def _precision(budget: Budget) -> str:

@@ -243,6 +243,7 @@ def _facts(evidence: Evidence) -> Mapping[str, str]:
         "training images": f"{budget.train_examples:,}",
         "batch size": str(budget.batch_size),
         "image size": str(budget.image_size),
+        "order of an epoch": f"free within {budget.read_window:,} images" if budget.read_window else "free",
         "evaluated on": budget.evaluate_on,
         "learning rates": f"{study.tuning.trials} tuning trials an arm" if study.tuning else "the preset's",
         "ended at a threshold": "yes" if budget.stop_at_threshold else "no",
