@@ -192,8 +192,9 @@ def render(
 
     Raises InputError when there is no such study.
     """
-    folder = _find(study, results)
     from ablations import store
+
+    folder = store.find(study, results)
     from ablations.evidence import Evidence
 
     plan, found, problems = store.read(folder)
@@ -210,7 +211,7 @@ def render_two(study: str, other: str, results: Path, reports: Path) -> tuple[Pa
     from ablations.evidence import Evidence
     from ablations.sections import side_by_side
 
-    folders = [_find(name, results) for name in (study, other)]
+    folders = [store.find(name, results) for name in (study, other)]
     read = [(folder, *store.read(folder)) for folder in folders]
     first, second = (
         Evidence(study=plan, results=found, problems=problems, folder=folder) for folder, plan, found, problems in read
@@ -232,16 +233,6 @@ def _arguments(
         format: html, md, csv (tidy tables of effects and verdicts) and latex (the same for booktabs), or some of them
     """
     return study, other, results, reports, format
-
-
-def _find(study: str, results: Path) -> Path:
-    for folder in (results / study, Path(study)):
-        if (folder / "study.json").is_file():
-            return folder
-    known = sorted(path.parent.name for path in results.glob("*/study.json"))
-    if not known:
-        raise InputError(f"unknown study {study!r}: there is no study in {str(results)!r}.")
-    raise unknown("study", study, known)
 
 
 def _render(name: str, report: Report, folder: Path) -> Path:

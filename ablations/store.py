@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ablations.names import InputError
+from ablations.names import InputError, unknown
 from ablations.types import Result, Study
 
 if TYPE_CHECKING:
@@ -80,6 +80,25 @@ def read_result(path: Path) -> tuple[Result | None, str]:
     if path.stem != result.trial.key:
         return None, f"record {path} holds the trial {result.trial.key}; its trial counts as not run"
     return result, ""
+
+
+def find(study: str, results: Path) -> Path:
+    """The folder of a study, given by its name under `results` or by its folder.
+
+    Raises InputError when there is none, with the nearest.
+    """
+    for folder in (results / study, Path(study)):
+        if (folder / "study.json").is_file():
+            return folder
+    known = names(results)
+    if not known:
+        raise InputError(f"unknown study {study!r}: there is no study in {str(results)!r}.")
+    raise unknown("study", study, known)
+
+
+def names(results: Path) -> list[str]:
+    """Of the studies under `results`, in alphabetical order."""
+    return sorted(path.parent.name for path in results.glob("*/study.json"))
 
 
 def write_study(folder: Path, study: Study) -> None:

@@ -11,15 +11,17 @@ import json
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
+from ablations.data.catalogue import DATASETS, FOLDER
 from ablations.types import Effect, Result, Study
 
 if TYPE_CHECKING:
     from ablations.verdicts import Verdict
 
-ROLE, STUDY, STUDY_ID, KEY, RECORD, STATUS = (
-    f"ablations.{word}" for word in ("role", "study", "study_id", "key", "record", "status")
+ROLE, STUDY, STUDY_ID, KEY, RECORD, STATUS, COMMAND = (
+    f"ablations.{word}" for word in ("role", "study", "study_id", "key", "record", "status", "command")
 )
 NOTE, COMMIT, DIRTY, SOURCE = (
     f"mlflow.{word}" for word in ("note.content", "source.git.commit", "source.git.dirty", "source.name")
@@ -35,6 +37,32 @@ class Point(NamedTuple):
     value: float
     at: int
     step: int  # the epoch
+
+
+class Data(NamedTuple):
+    """The images of a study.  MLflow keeps one entry for a name and digest, so the rest must follow from these two."""
+
+    name: str  # with the number of images that trials train on
+    digest: str  # the fingerprint of the whole set
+    source: str  # what was typed after --dataset
+    counts: dict[str, int]
+
+
+def data(study: Study) -> Data:
+    """What the trials of a study train on."""
+    words, used = data_words(study), study.budget.train_examples
+    counts = {"train_examples": used}
+    if known := DATASETS.get(study.dataset):
+        whole = {"classes": known.num_classes, "train_images": known.train_images, "test_images": known.test_images}
+        counts |= {name: count for name, count in whole.items() if count is not None}
+    name = PurePath(words.removeprefix(FOLDER)).name or words
+    return Data(f"{name[:400]}, {used} images", study.fingerprint, words[:_LONGEST], counts)
+
+
+def data_words(study: Study) -> str:
+    """What was typed after --dataset; of an absolute path only its end, which says something on other machines too."""
+    path = PurePath(study.dataset.removeprefix(FOLDER))
+    return f"{FOLDER}{path.name}" if study.dataset.startswith(FOLDER) and path.is_absolute() else study.dataset
 
 
 def study_params(study: Study) -> dict[str, str]:
@@ -64,7 +92,7 @@ def _budget_params(study: Study) -> dict[str, str]:
     budget = study.budget
     return {
         "preset": study.preset,
-        "dataset": study.dataset,
+        "dataset": data_words(study),
         "epochs": str(budget.epochs),
         "train_examples": str(budget.train_examples),
         "batch_size": str(budget.batch_size),
@@ -77,8 +105,8 @@ def study_tags(study: Study) -> dict[str, str]:
     """What a study's run is found by, and where it came from."""
     return {
         ROLE: "study",
-        SOURCE: study.command[:_LONGEST] or "ablations",
-        NOTE: f"Study **{study.name}**: {len(study.variants)} variants x {study.seeds} seeds on {study.dataset}. "
+        **_command_tags(study.command),
+        NOTE: f"Study **{study.name}**: {len(study.variants)} variants x {study.seeds} seeds on {data_words(study)}. "
         "A view of the records under `results/`, which are the truth. Group the trials by `variant`.",
         **_common_tags(study),
     }
@@ -107,7 +135,7 @@ def trial_tags(study: Study, result: Result) -> dict[str, str]:
         KEY: result.trial.key,
         RECORD: digest(result),
         STATUS: result.status,
-        SOURCE: str(origin.get("command", ""))[:_LONGEST] or "ablations",
+        **_command_tags(str(origin.get("command", ""))),
         COMMIT: str(origin.get("commit", "")),
         DIRTY: "" if origin.get("dirty") is None else str(origin["dirty"]).lower(),
         NOTE: f"**{result.status}**\n```\n{error}\n```" if error else "",
@@ -116,11 +144,16 @@ def trial_tags(study: Study, result: Result) -> dict[str, str]:
     return {name: value for name, value in tags.items() if value}
 
 
+def _command_tags(command: str) -> dict[str, str]:
+    """The whole command, and the program alone: of a source MLflow's table shows only what follows the last slash."""
+    return {SOURCE: " ".join(command.split()[:3]) or "ablations", COMMAND: command[:_LONGEST]}
+
+
 def _common_tags(study: Study) -> dict[str, str]:
     return {
         STUDY: study.name,
         STUDY_ID: study_id(study),
-        "ablations.dataset": study.dataset,
+        "ablations.dataset": data_words(study),
         "ablations.fingerprint": study.fingerprint,
         "ablations.preset": study.preset,
     }

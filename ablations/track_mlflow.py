@@ -1,12 +1,13 @@
 """Records -> MLflow, as a view: one parent run a study, one child run a trial.  The only file that imports mlflow.
 
 Runs are found by the tags `ablations.study_id` and `ablations.key` and written through explicit run ids,
-so mirroring a record twice changes nothing.  `python -m ablations.track_mlflow STUDY` makes the view
-from the records at any time; nothing is ever read from it.
+so mirroring a record twice changes nothing.  `python -m ablations.sync` makes the view from the
+records at any time; nothing is ever read from it.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
@@ -29,11 +30,10 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 
-from ablations import store, track
+from ablations import track
 from ablations.evidence import Evidence
-from ablations.names import InputError
 from ablations.types import DONE, Result, Study
 
 EXPERIMENT = "ablations"
@@ -49,13 +49,13 @@ def default_uri(results: Path) -> str:
 def ui_command(uri: str) -> str:
     """What shows the view: a command for a database, the address itself for a server."""
     if _is_server(uri):
-        return _without_password(uri)
+        return without_password(uri)
     return f"mlflow ui --workers 1 --backend-store-uri {shlex.quote(uri)}"
 
 
 def page(uri: str, experiment: str) -> str:
     """The address of the study's runs; the experiment's bare address opens an empty page for language models."""
-    server = _without_password(uri).rstrip("/") if _is_server(uri) else "http://127.0.0.1:5000"
+    server = without_password(uri).rstrip("/") if _is_server(uri) else "http://127.0.0.1:5000"
     return f"{server}/#/experiments/{experiment}/runs?workflowType=machine_learning"
 
 
@@ -87,6 +87,7 @@ class Mirror:
         run = self._client.create_run(self.experiment, begin, tags, track.trial_name(result)).info.run_id
         for metrics, params in _batches(track.points(result), track.trial_params(self._study, result)):
             self._client.log_batch(run, metrics=metrics, params=params)
+        self._client.log_inputs(run, [_data(self._study)])
         self._client.set_terminated(run, "FINISHED" if result.status == DONE else "FAILED", end)
         self._known[key] = (run, digest)
 
@@ -132,6 +133,7 @@ class Mirror:
         tags, begin = track.study_tags(self._study), track.milliseconds(started)
         run = self._client.create_run(self.experiment, begin, tags, self._study.name)
         self._client.log_batch(run.info.run_id, params=[Param(name, value) for name, value in params.items()])
+        self._client.log_inputs(run.info.run_id, [_data(self._study)])
         return str(run.info.run_id)
 
     def _take_over(self, runs: list[Run]) -> dict[str, tuple[str, str]]:
@@ -195,36 +197,21 @@ class Guarded:
         except Exception as error:  # whatever a view does wrong, the study goes on
             self._mirror = None
             print(
-                f"MLflow at {_without_password(self._uri)} cannot be reached ({_reason(error)}); the records under "
+                f"MLflow at {without_password(self._uri)} cannot be reached ({reason(error)}); the records under "
                 f"{self._results} are complete, and `{self._later()}` mirrors them later.",
                 file=sys.stderr,
             )
 
     def _later(self) -> str:
-        words = ["python", "-m", "ablations.track_mlflow", self._study.name]
+        words = ["python", "-m", "ablations.sync", self._study.name]
         words += [] if self._results == Path("results") else ["--results", str(self._results)]
-        words += [] if self._uri == default_uri(self._results) else ["--mlflow-uri", _without_password(self._uri)]
+        words += [] if self._uri == default_uri(self._results) else ["--mlflow-uri", without_password(self._uri)]
         return shlex.join(words)
 
 
 def connect(uri: str, study: Study, *, artifacts: Path | None = None, results: Path = Path("results")) -> Guarded:
     """The study's mirror, in which any failure costs one line and never an exception."""
     return Guarded(uri, study, artifacts=artifacts, results=results)
-
-
-def rebuild(uri: str, folder: Path, *, report: Path) -> tuple[str, list[str]]:
-    """The page that shows the study, and a sentence per record that cannot be read.
-
-    Mirrors every record of the study in `folder`, and its report if there is one.  Raises ValueError
-    when there is no study, and what mlflow raises.
-    """
-    study, results, problems = store.read(folder)
-    started = min((str(result.provenance.get("started", "")) for result in results), default="")
-    mirror = Mirror(uri, study, started=started)
-    for result in results:
-        mirror.trial(result)
-    mirror.report(report, Evidence(study=study, results=results, problems=problems))
-    return page(uri, mirror.experiment), problems
 
 
 def _experiment(client: MlflowClient, uri: str, artifacts: Path | None) -> str:
@@ -239,6 +226,15 @@ def _experiment(client: MlflowClient, uri: str, artifacts: Path | None) -> str:
         place = (artifacts or beside).resolve().as_uri()
     # The kind opens the pages for training rather than those for language models.
     return str(client.create_experiment(EXPERIMENT, place, {"mlflow.experimentKind": "custom_model_development"}))
+
+
+def _data(study: Study) -> DatasetInput:
+    """The study's data as mlflow knows data sets; a source of the kind "local" is one whose `uri` its pages print."""
+    data = track.data(study)
+    dataset = Dataset(
+        data.name, data.digest, "local", json.dumps({"uri": data.source}), profile=json.dumps(data.counts)
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
 
 
 def _batches(points: Iterable[track.Point], params: dict[str, str]) -> Iterator[tuple[list[Metric], list[Param]]]:
@@ -260,11 +256,12 @@ def _is_server(uri: str) -> bool:
     return uri.startswith(("http://", "https://"))
 
 
-def _without_password(uri: str) -> str:
+def without_password(uri: str) -> str:
+    """The address as it may be shown."""
     return re.sub(r"//[^@/]*@", "//", uri)
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """The first line of what lies at the bottom: "connection refused" rather than four layers of wrapping."""
     while cause := error.__cause__ or error.__context__:
         error = cause
@@ -272,36 +269,7 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
 
 
-def main(study: str, results: Path = Path("results"), reports: Path = Path("reports"), mlflow_uri: str = "") -> int:
-    """Make the MLflow view of a study from its records.  What is mirrored already is left alone.
-
-    Args:
-        study: the study's name: a folder under the results.
-        results: the folder of all studies' records.
-        reports: the folder of all studies' reports.
-        mlflow_uri: a database or a server; without it, mlflow.db beside the records.
-    """
-    uri = mlflow_uri or default_uri(results)
-    try:
-        address, problems = rebuild(uri, results / study, report=reports / study)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except Exception as error:
-        print(f"MLflow at {_without_password(uri)} refused ({_reason(error)}).", file=sys.stderr)
-        return 2
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    print(f"{ui_command(uri)}\n{address}")
-    return 0
-
-
 # A database's first lines, and the pages of traceback before an error that our own line reports.
 if "MLFLOW_LOGGING_LEVEL" not in os.environ:
     for _name in ("mlflow", "alembic", "urllib3.connectionpool"):
         logging.getLogger(_name).setLevel(logging.CRITICAL)
-
-if __name__ == "__main__":
-    import tyro
-
-    sys.exit(tyro.cli(main, config=(tyro.conf.PositionalRequiredArgs,)))

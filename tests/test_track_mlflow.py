@@ -23,7 +23,7 @@ from mlflow.entities import Run, ViewType
 
 from ablations import store, track, track_mlflow
 from ablations.evidence import Evidence
-from ablations.track_mlflow import Mirror, connect, default_uri, main, page, ui_command
+from ablations.track_mlflow import Mirror, connect, default_uri, ui_command
 from ablations.types import DIVERGED, DONE, ERROR, Budget, Result, Study, Trial, Variant
 from models.presets import PRESETS
 
@@ -214,7 +214,10 @@ def test_a_child_holds_its_levels_its_budget_its_origin_and_its_real_times(uri: 
     assert child.data.tags["ablations.status"] == "done"
     assert child.data.tags["ablations.fingerprint"] == "f00d"
     assert child.data.tags["mlflow.source.git.commit"] == "a" * 40
-    assert child.data.tags["mlflow.source.name"] == "by hand"
+    assert child.data.tags["ablations.command"] == "by hand"
+    parent = parent_and_children(uri)[0]
+    assert parent.data.tags["ablations.command"] == "python -m ablations.run --name quick"
+    assert parent.data.tags["mlflow.source.name"] == "python -m ablations.run"
     assert child.info.start_time == 1767323045000  # date -u -d 2026-01-02T03:04:05 +%s
     assert child.info.end_time == child.info.start_time + 4500
 
@@ -366,37 +369,6 @@ def test_studies_whose_names_hold_quotes_do_not_mix(uri: str) -> None:
     assert all(parents[run.data.tags["mlflow.parentRunId"]] == run.data.tags[track.STUDY] for run in children)
 
 
-def test_a_database_made_anew_from_the_records_shows_the_same(
-    uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    study = plan()
-    records = outcomes(study)
-    records[1] = outcome(records[1].trial, DIVERGED)
-    write(tmp_path / "results", study, records)
-    mirrored(uri, study, records, started=records[0].provenance["started"])
-    before = content(uri)
-
-    other = f"sqlite:///{tmp_path}/elsewhere/new.db"
-    assert main("quick", tmp_path / "results", tmp_path / "reports", other) == 0
-    assert content(other) == before
-    assert capsys.readouterr().out.splitlines() == [
-        f"mlflow ui --workers 1 --backend-store-uri {other}",
-        "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning",
-    ]
-
-
-def test_a_corrupt_record_is_named_and_the_others_are_mirrored(
-    uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    study = plan()
-    folder = write(tmp_path / "results", study, outcomes(study))
-    store.trial_path(folder, study.keys[0]).write_text("{")
-
-    assert main("quick", tmp_path / "results", tmp_path / "reports") == 0
-    assert study.keys[0] in capsys.readouterr().err
-    assert set(parent_and_children(uri)[1]) == set(study.keys[1:])
-
-
 def test_the_report_lies_beside_the_database_and_nothing_in_the_working_folder(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -460,7 +432,7 @@ def test_a_server_that_is_down_costs_one_line_and_a_few_seconds(
     assert len(err.splitlines()) == 1
     assert "Connection refused" in err
     assert "the records under results are complete" in err
-    assert "`python -m ablations.track_mlflow quick --mlflow-uri http://127.0.0.1" in err
+    assert "`python -m ablations.sync quick --mlflow-uri http://127.0.0.1" in err
     assert "secret" not in err
     assert mirror.page == ""
     assert time.monotonic() - began < 10
@@ -496,41 +468,13 @@ def test_a_database_that_fails_in_the_middle_stops_the_view_and_not_the_study(
     _, err = capfd.readouterr()
     assert len(err.splitlines()) == 1
     assert "no such table: metrics" in err
-    assert f"`python -m ablations.track_mlflow quick --results {tmp_path / 'results'}`" in err
+    assert f"`python -m ablations.sync quick --results {tmp_path / 'results'}`" in err
 
 
 @pytest.mark.parametrize("address", ["./mlruns", "ftp://example.org/x", "file:///tmp/mlruns"])
 def test_an_address_that_mlflow_does_not_take_costs_one_line(address: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert connect(address, plan()).page == ""
     assert len(capfd.readouterr().err.splitlines()) == 1
-
-
-def test_the_command_says_in_one_sentence_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main("quick", tmp_path) == 2
-    assert "study.json is missing" in capsys.readouterr().err
-    study = plan()
-    write(tmp_path, study, outcomes(study))
-    assert main("quick", tmp_path, mlflow_uri=f"http://127.0.0.1:{_free_port()}") == 2
-    assert "Connection refused" in capsys.readouterr().err
-
-
-def test_the_command_makes_a_database_without_a_word_of_mlflows_own(tmp_path: Path) -> None:
-    study = plan()
-    write(tmp_path / "results", study, outcomes(study))
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
-    done = subprocess.run(
-        [sys.executable, "-m", "ablations.track_mlflow", "quick", "--results", str(tmp_path / "results")],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**environment, "PYTHONPATH": str(ROOT)},
-    )
-    uri = default_uri(tmp_path / "results")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [ui_command(uri), page(uri, "1")]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["results"]
-    assert set(parent_and_children(uri)[1]) == set(study.keys)
 
 
 def test_the_ui_command_can_be_pasted_into_a_shell() -> None:

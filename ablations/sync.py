@@ -1,0 +1,109 @@
+"""python -m ablations.sync [STUDY ...]: the MLflow view of studies, made from their records alone.
+
+Only light modules are imported at the top, so that --help and a misspelled name are answered at once.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import tyro
+from tqdm import tqdm
+
+from ablations import store
+from ablations.names import InputError
+from ablations.types import Result
+from ablations.words import counted, duration
+
+QUIET = 10.0  # seconds between two lines where there is no terminal for a bar
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0 done, 2 bad input or no MLflow there, 130 interrupted."""
+    studies, results, reports, uri = tyro.cli(_arguments, args=arguments, prog="python -m ablations.sync")
+    try:
+        folders = [store.find(name, results) for name in studies or store.names(results)]
+        if not folders:
+            raise InputError(f"there is no study in {str(results)!r}.")
+        return _sync(folders, reports, uri, results)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on where it was", file=sys.stderr)
+        return 130
+
+
+def _arguments(
+    studies: tyro.conf.Positional[tuple[str, ...]] = (),
+    /,
+    results: Path = Path("results"),
+    reports: Path = Path("reports"),
+    mlflow_uri: str = "",
+) -> tuple[tuple[str, ...], Path, Path, str]:
+    """Make the MLflow view of studies from their records.  What is in it already is left alone.
+
+    Args:
+        studies: their names, or the paths of their folders; without any, all that there are
+        results: the folder that holds the studies' records
+        reports: the folder that holds their reports; a study without one gets one
+        mlflow_uri: a tracking server or a database; without it, mlflow.db beside the records
+    """
+    return studies, results, reports, mlflow_uri
+
+
+def _sync(folders: Sequence[Path], reports: Path, uri: str, results: Path) -> int:
+    from ablations.track_mlflow import default_uri, ui_command
+
+    uri = uri or default_uri(results)
+    page = [mirror(uri, folder, reports / folder.resolve().name) for folder in folders][-1]
+    print(f"{ui_command(uri)}\n{page}")
+    return 0
+
+
+def mirror(uri: str, folder: Path, report: Path) -> str:
+    """The address of the page that shows the study in `folder`, when its records and its report are mirrored.
+
+    A report is made where there is none.  What cannot be read is named on standard error.
+    Raises InputError when study.json cannot be read, or MLflow not be written.
+    """
+    from ablations.evidence import Evidence
+    from ablations.report import USUAL, formats_of, write_as
+    from ablations.track_mlflow import Mirror, page, reason, without_password
+
+    study, results, problems = store.read(folder)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    evidence = Evidence(study=study, results=results, problems=problems, folder=folder)
+    if not report.is_dir():
+        write_as(formats_of(USUAL), evidence, report)
+    started = min((str(result.provenance.get("started", "")) for result in results), default="")
+    try:
+        view = Mirror(uri, study, started=started)
+        for result in _told(results, study.name):
+            view.trial(result)
+        view.report(report, evidence)
+    except Exception as error:  # whatever mlflow, a database or a network may raise
+        raise InputError(f"MLflow at {without_password(uri)} refused ({reason(error)}).") from error
+    return page(uri, view.experiment)
+
+
+def _told(results: Sequence[Result], name: str) -> Iterator[Result]:
+    """`results`, with the time left: a bar on a terminal, now and then a line elsewhere; on standard error."""
+    if sys.stderr.isatty():
+        yield from tqdm(results, name, unit="trial", leave=False)
+        return
+    began = spoke = time.monotonic()
+    for done, result in enumerate(results):
+        if (now := time.monotonic()) - spoke > QUIET:
+            left = duration((now - began) / done * (len(results) - done))
+            print(f"{name}: {done} of {counted(len(results), 'trial')}, {left} left", file=sys.stderr, flush=True)
+            spoke = now
+        yield result
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""python -m ablations.sync: the MLflow view of any studies, from their records alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from ablations import store, sync, track
+from ablations.sync import main
+from ablations.track_mlflow import default_uri, page, ui_command
+from ablations.types import Study
+from tests import test_track_mlflow as view
+from tests.test_track_mlflow import outcome, outcomes, parent_and_children, plan, runs, trials, write
+
+pytestmark = view.pytestmark
+empty_database, uri = view.empty_database, view.uri  # fixtures
+ROOT = Path(__file__).parent.parent
+
+
+def synced(folder: Path, *words: str) -> int:
+    """The exit code of the command on `folder`, where each study has the report that nothing is drawn for."""
+    for path in (folder / "results").glob("*/study.json"):
+        (folder / "reports" / path.parent.name).mkdir(parents=True, exist_ok=True)
+    return main([*words, "--results", str(folder / "results"), "--reports", str(folder / "reports")])
+
+
+def test_a_database_made_anew_from_the_records_shows_the_same(
+    uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = plan()
+    records = outcomes(study)
+    records[1] = outcome(records[1].trial, "diverged")
+    write(tmp_path / "results", study, records)
+    view.mirrored(uri, study, records, started=records[0].provenance["started"])
+    before = view.content(uri)
+
+    other = f"sqlite:///{tmp_path}/elsewhere/new.db"
+    assert synced(tmp_path, "quick", "--mlflow-uri", other) == 0
+    assert view.content(other) == before
+    assert capsys.readouterr().out.splitlines() == [
+        f"mlflow ui --workers 1 --backend-store-uri {other}",
+        "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning",
+    ]
+
+
+def test_several_studies_are_mirrored_and_without_a_name_all_of_them(uri: str, tmp_path: Path) -> None:
+    studies = [plan(name=name, seeds=1) for name in ("a", "b", "c")]
+    for study in studies:
+        write(tmp_path / "results", study, outcomes(study))
+
+    def shown() -> set[str]:
+        return {run.info.run_name for run in runs(uri) if run.data.tags[track.ROLE] == "study"}
+
+    assert synced(tmp_path, "a", "b") == 0
+    assert shown() == {"a", "b"}
+    assert synced(tmp_path) == 0
+    assert shown() == {"a", "b", "c"}
+    assert len(runs(uri)) == 3 * (1 + 3)
+
+
+def test_a_study_without_a_report_gets_one_and_it_becomes_an_artifact(uri: str, tmp_path: Path) -> None:
+    study = plan(names=("lrn",))
+    write(tmp_path / "results", study, outcomes(study))
+    assert main(["quick", "--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]) == 0
+    parent, _ = parent_and_children(uri)
+    listed = {item.path for item in MlflowClient(tracking_uri=uri).list_artifacts(parent.info.run_id, "report")}
+    assert listed >= {"report/report.html", "report/report.md", "report/figures"}
+
+
+def test_a_corrupt_record_is_named_and_the_others_are_mirrored(
+    uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = plan()
+    folder = write(tmp_path / "results", study, outcomes(study))
+    store.trial_path(folder, study.keys[0]).write_text("{")
+
+    assert synced(tmp_path, "quick") == 0
+    assert study.keys[0] in capsys.readouterr().err
+    assert set(parent_and_children(uri)[1]) == set(study.keys[1:])
+
+
+def test_the_command_says_in_one_sentence_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def said(*words: str) -> str:
+        assert synced(tmp_path, *words) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        return err
+
+    assert said("quick") == f"error: unknown study 'quick': there is no study in '{tmp_path / 'results'}'.\n"
+    assert said() == f"error: there is no study in '{tmp_path / 'results'}'.\n"
+    study = plan()
+    write(tmp_path / "results", study, outcomes(study))
+    assert said("quick", "quikc") == "error: unknown study 'quikc'; did you mean 'quick'? Allowed: quick.\n"
+    assert not (tmp_path / "results" / "mlflow.db").exists()
+    refused = said("quick", "--mlflow-uri", f"http://me:secret@127.0.0.1:{view._free_port()}")
+    assert "Connection refused" in refused
+    assert "secret" not in refused
+
+
+def test_help_and_a_misspelled_name_are_answered_without_mlflow_or_pandas(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom ablations.sync import main\n"
+        f"assert main(['x', '--results', {str(tmp_path)!r}]) == 2\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('torch', 'mlflow', 'pandas', 'numpy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_command_makes_a_database_without_a_word_of_mlflows_own(tmp_path: Path) -> None:
+    study = plan()
+    write(tmp_path / "results", study, outcomes(study))
+    (tmp_path / "reports" / "quick").mkdir(parents=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
+    done = subprocess.run(
+        [sys.executable, "-m", "ablations.sync", "quick", "--results", str(tmp_path / "results")],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+    )
+    uri = default_uri(tmp_path / "results")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [ui_command(uri), page(uri, "1")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["reports", "results"]
+    assert set(parent_and_children(uri)[1]) == set(study.keys)
+
+
+def test_a_long_sync_off_a_terminal_says_now_and_then_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moments = iter(range(0, 1000, 4))  # seconds: a trial takes four
+    monkeypatch.setattr("ablations.sync.time.monotonic", lambda: next(moments))
+    records = outcomes(plan())
+    assert list(sync._told(records, "quick")) == records
+    assert capsys.readouterr().err == "quick: 2 of 6 trials, 24 s left\nquick: 5 of 6 trials, 4.8 s left\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "source"),
+    [
+        ("folder:data/cifar10-jpeg", "cifar10-jpeg, 512 images", "folder:data/cifar10-jpeg"),
+        ("folder:/home/me/data/cifar10-jpeg", "cifar10-jpeg, 512 images", "folder:cifar10-jpeg"),
+        ("fashion-mnist-small", "fashion-mnist-small, 512 images", "fashion-mnist-small"),
+    ],
+)
+def test_every_run_has_its_data_set_and_no_path_of_this_machine(uri: str, typed: str, name: str, source: str) -> None:
+    study = _on(typed)
+    for _ in range(2):
+        view.mirrored(uri, study, outcomes(study))
+    found = runs(uri)
+    assert len(found) == 7
+    for run in found:
+        assert run.inputs is not None
+        (used,) = run.inputs.dataset_inputs
+        assert (used.dataset.name, used.dataset.digest) == (name, "f00d")
+        assert (used.dataset.source_type, used.dataset.source) == ("local", f'{{"uri": "{source}"}}')
+        assert [(tag.key, tag.value) for tag in used.tags] == [("mlflow.data.context", "training")]
+        assert "/home/me" not in str([run.data.params, run.data.tags])
+
+
+def test_a_named_data_sets_profile_holds_its_counts_and_a_folders_what_is_trained_on() -> None:
+    assert track.data(_on("cifar10")).counts == {
+        "train_examples": 512,
+        "classes": 10,
+        "train_images": 50_000,  # Krizhevsky 2009
+        "test_images": 10_000,
+    }
+    assert track.data(_on("folder:x")).counts == {"train_examples": 512}
+
+
+def _on(dataset: str) -> Study:
+    study = dataclasses.replace(plan(), dataset=dataset)
+    return dataclasses.replace(study, keys=tuple(trial.key for trial in trials(study)))
