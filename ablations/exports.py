@@ -16,7 +16,6 @@ import pandas as pd
 from ablations.claims import METRICS, label_of
 from ablations.evidence import Evidence
 from ablations.sections.document import MINUS, MISSING, interval, probability, signed
-from ablations.sections.notes import label
 from ablations.sections.speed import METHODS, ratio_words
 from ablations.sections.verdicts import bounds, is_ratio, size
 from ablations.speed import speeds
@@ -116,7 +115,7 @@ def write_latex(evidence: Evidence, folder: Path) -> list[Path]:
 
 def _effects_latex(evidence: Evidence) -> str:
     rows = [
-        (label(one), one.kind, signed(one.estimate), interval(one.low, one.high), str(one.n), probability(one.p))
+        (one.label, one.kind, signed(one.estimate), interval(one.low, one.high), str(one.n), probability(one.p))
         for one in evidence.effects
     ]
     head = ("change", "estimand", "effect", "95% interval", "n", "p")

@@ -25,7 +25,7 @@ from ablations.bench.summary import Bar
 from ablations.effects import differences_of, mean_interval
 from ablations.sections.document import signed
 from ablations.theme import light
-from ablations.types import Effect, Variant
+from ablations.types import Effect
 
 P = ParamSpec("P")
 WIDTH = 4.2  # inches
@@ -87,7 +87,7 @@ def effect_forest(effects: Sequence[Effect], differences: pd.DataFrame, controls
             axes.axhline(height, color=LINE, linewidth=0.8, linestyle=":")
         else:
             _forest_row(axes, height, effect, differences_of(differences, effect), effect.component in controls)
-    words = ["controls" if effect is None else _label(effect) for effect in rows]
+    words = ["controls" if effect is None else effect.label for effect in rows]
     rows_named(axes, words)
     axes.set_xlabel(what)
     axes.grid(axis="x", color=GRID)
@@ -247,10 +247,6 @@ def svg(figure: Figure, name: str) -> str:
     text = buffer.getvalue()
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
-
-
-def _label(effect: Effect) -> str:
-    return Variant(departures=((effect.component, effect.level),)).label
 
 
 def wrapped(words: str, width: int) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 
 
 class InputError(ValueError):
@@ -16,3 +17,15 @@ def unknown(kind: str, name: str, allowed: Iterable[str]) -> InputError:
     near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ";"
     return InputError(f"unknown {kind} {name!r}{hint} Allowed: {', '.join(allowed)}.")
+
+
+def answered(command: Callable[[], int]) -> int:
+    """The exit code of `command`, or 2 on bad input, told in a sentence, and 130 where it was interrupted."""
+    try:
+        return command()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on where it was", file=sys.stderr)
+        return 130

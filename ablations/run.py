@@ -19,7 +19,7 @@ from ablations import tune
 from ablations.config import Config, as_options, check, resolved
 from ablations.data.catalogue import cache_folder
 from ablations.jobs import Job, by_training, packed
-from ablations.names import InputError
+from ablations.names import answered
 from ablations.planned import Plan, after_tuning, make_plan, next_look, tuning_folder, with_finished
 from ablations.types import FINAL, Result, Study
 from ablations.words import counted
@@ -35,18 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 1 a trial failed, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     asked = tyro.cli(Config, args=arguments, prog="python -m ablations.run", config=(tyro.conf.FlagCreatePairsOff,))
-    try:
-        config, by_grid = resolved(asked)
-        check(config)
-        plan = make_plan(config, command=shlex.join(["python", "-m", "ablations.run", *arguments]))
-        expected = _announce(config, plan, as_options(by_grid))
-        return 0 if config.dry_run else run(config, plan, expected)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on where it was", file=sys.stderr)
-        return 130
+    return answered(lambda: _run(asked, shlex.join(["python", "-m", "ablations.run", *arguments])))
+
+
+def _run(asked: Config, command: str) -> int:
+    config, by_grid = resolved(asked)
+    check(config)
+    plan = make_plan(config, command=command)
+    expected = _announce(config, plan, as_options(by_grid))
+    return 0 if config.dry_run else run(config, plan, expected)
 
 
 def _announce(config: Config, plan: Plan, by_grid: str) -> Expected:

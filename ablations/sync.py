@@ -14,7 +14,7 @@ import tyro
 from tqdm import tqdm
 
 from ablations import store
-from ablations.names import InputError
+from ablations.names import InputError, answered
 from ablations.types import Result
 from ablations.words import counted, duration
 
@@ -24,17 +24,7 @@ QUIET = 10.0  # seconds between two lines where there is no terminal for a bar
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 2 bad input or no MLflow there, 130 interrupted."""
     studies, results, reports, uri = tyro.cli(_arguments, args=arguments, prog="python -m ablations.sync")
-    try:
-        folders = [store.find(name, results) for name in studies or store.names(results)]
-        if not folders:
-            raise InputError(f"there is no study in {str(results)!r}.")
-        return _sync(folders, reports, uri, results)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on where it was", file=sys.stderr)
-        return 130
+    return answered(lambda: _sync(studies, reports, uri, results))
 
 
 def _arguments(
@@ -55,7 +45,10 @@ def _arguments(
     return studies, results, reports, mlflow_uri
 
 
-def _sync(folders: Sequence[Path], reports: Path, uri: str, results: Path) -> int:
+def _sync(studies: Sequence[str], reports: Path, uri: str, results: Path) -> int:
+    folders = [store.find(name, results) for name in studies or store.names(results)]
+    if not folders:
+        raise InputError(f"there is no study in {str(results)!r}.")
     from ablations.track_mlflow import default_uri, ui_command
 
     uri = uri or default_uri(results)

@@ -310,3 +310,8 @@ class Effect:
     spread: float = math.nan  # standard deviation of a single paired difference
     departed: tuple[str, ...] = ()  # labels of the variants with the departure
     kept: tuple[str, ...] = ()  # and of those that they are compared with
+
+    @property
+    def label(self) -> str:
+        """`-lrn` or `activation=tanh`, as variants are named."""
+        return Variant(departures=((self.component, self.level),)).label

@@ -25,7 +25,7 @@ from ablations.sections.document import (
     told,
     without_empty,
 )
-from ablations.sections.notes import label, mean_and_interval, notes, sampling_error
+from ablations.sections.notes import mean_and_interval, notes, sampling_error
 from ablations.sections.outcomes import picture
 from ablations.statistics import benjamini_hochberg, sign_flip_p
 from ablations.types import Effect
@@ -89,7 +89,7 @@ def effect_rows(evidence: Evidence, effects: list[Effect]) -> tuple[tuple[str, .
     adjusted = benjamini_hochberg([effect.p for effect in effects])
     return tuple(
         (
-            label(effect),
+            effect.label,
             signed(effect.estimate),
             interval(effect.low, effect.high),
             interval(*interval_over_both(evidence, effect)),
@@ -170,7 +170,7 @@ def _forest(evidence: Evidence, kind: str) -> list[Block]:
         f"{KINDS[kind][0]}. Large marks: estimates; {bars}; grey dots above them: single seeds. Green squares are "
         "controls; a triangle at the edge points to what lies beyond the axis."
     )
-    rows = [f"{label(one)} {signed(one.estimate)} {interval(one.low, one.high)}".rstrip(f" {MISSING}") for one in found]
+    rows = [f"{one.label} {signed(one.estimate)} {interval(one.low, one.high)}".rstrip(f" {MISSING}") for one in found]
     alternative = told("Forest plot of effects in points, with their 95% intervals", rows)
     return [picture(name, caption, alternative, figure)]
 
@@ -196,7 +196,7 @@ def single_networks(evidence: Evidence) -> Section | None:
     rows = []
     for effect in evidence.effects:
         if (found := single_models(evidence, effect)) is not None:
-            rows.append((label(effect), f"{found[0]:,}", f"{found[1]:,}", probability(found[2])))
+            rows.append((effect.label, f"{found[0]:,}", f"{found[1]:,}", probability(found[2])))
     if not rows:
         return None
     words = (

@@ -9,7 +9,6 @@ from ablations.declaration import MAIN, ONE_OUT
 from ablations.effects import mean_interval
 from ablations.evidence import Evidence
 from ablations.sections.document import Block, Section, Table, interval, probability, signed, told
-from ablations.sections.notes import label
 from ablations.sections.outcomes import picture
 from ablations.types import Effect
 
@@ -19,7 +18,7 @@ def both_estimands(evidence: Evidence) -> Section | None:
     kinds: dict[str, dict[str, Effect]] = {ONE_OUT: {}, MAIN: {}}
     for effect in evidence.effects:
         if effect.kind in kinds and effect.component not in evidence.study.controls:
-            kinds[effect.kind][label(effect)] = effect
+            kinds[effect.kind][effect.label] = effect
     shared = [name for name in kinds[MAIN] if name in kinds[ONE_OUT]]
     if not shared:
         return None

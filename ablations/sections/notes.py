@@ -9,12 +9,7 @@ from ablations.declaration import MAIN
 from ablations.evidence import Evidence, broken
 from ablations.gates import confounds
 from ablations.sections.document import number
-from ablations.types import Effect, Variant
-
-
-def label(effect: Effect) -> str:
-    """`-lrn` or `activation=tanh`, as variants are named."""
-    return Variant(departures=((effect.component, effect.level),)).label
+from ablations.types import Effect
 
 
 def notes(evidence: Evidence, effect: Effect) -> str:
