@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -141,6 +141,14 @@ class Rate:
         self.best = min(self.best, error)
         if self.waited >= PATIENCE and self.reductions < REDUCTIONS:
             self.reductions, self.waited = self.reductions + 1, 0
+
+    def state(self) -> tuple[int, int, float]:
+        """What `restore` takes: the divisions so far, epochs since the best one, and its error."""
+        return self.reductions, self.waited, self.best
+
+    def restore(self, state: Sequence[float]) -> None:
+        """Goes on from `state`."""
+        self.reductions, self.waited, self.best = int(state[0]), int(state[1]), state[2]
 
 
 def learning_rates(optimizer: torch.optim.Optimizer, rate: float, *, done: float) -> list[float]:

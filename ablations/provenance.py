@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -52,6 +53,16 @@ def source(package: Path) -> tuple[str, bool | None, str]:
         return "", None, f"{why or 'the package is no part of a git checkout'}; version {__version__}"
     changed, why = _git(package.parent, "status", "--porcelain", "--", package.name, "models")
     return head, None if why else bool(changed), why
+
+
+@functools.cache
+def code(device: object) -> str:
+    """Sixteen hex digits of what decides how a training on `device` goes: our sources, torch's version, the device."""
+    digest = hashlib.sha256(f"{importlib.metadata.version('torch')}/{device}".encode())
+    for folder in (_PACKAGE, _PACKAGE.parent / "models"):
+        for path in sorted((*folder.rglob("*.py"), *folder.rglob("*.c"))):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _git(folder: Path, *arguments: str) -> tuple[str, str]:

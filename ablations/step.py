@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -127,6 +127,39 @@ class Step:
         """The mean loss of the epoch's `images` so far and the share that was wrong; waits for the device."""
         loss, wrong = (self.total / images).tolist()
         return loss, wrong
+
+    def state(self) -> dict[str, Tensor]:
+        """All that the steps so far have changed: weights, what the optimiser keeps of each, streams of layers."""
+        streams = {f"draws/{number}": stream.get_state() for number, (_, stream) in enumerate(_drawing(self.network))}
+        return (
+            {f"network/{name}": value for name, value in self.network.state_dict().items()}
+            | streams
+            | {
+                f"optimizer/{number}/{name}": value
+                for number, weight in enumerate(self._weights())
+                for name, value in self.optimizer.state[weight].items()
+                if value is not None
+            }
+        )
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Goes on from `state`; before the first step."""
+        own = {name: value for name, value in state.items() if name.startswith("network/")}
+        self.network.load_state_dict({name.removeprefix("network/"): value for name, value in own.items()})
+        for number, (_, stream) in enumerate(_drawing(self.network)):
+            stream.set_state(state[f"draws/{number}"])
+        weights = self._weights()
+        for path, value in state.items():
+            kind, _, name = path.partition("/")
+            if kind == "optimizer":
+                number, _, name = name.partition("/")
+                weight = weights[int(number)]
+                # In the weight's own layout, which a file does not tell.
+                kept = torch.empty_like(weight) if value.shape == weight.shape else value.to(weight.device)
+                self.optimizer.state[weight][name] = kept.copy_(value)
+
+    def _weights(self) -> list[Tensor]:
+        return [weight for group in self.optimizer.param_groups for weight in group["params"]]
 
     def _load(self, size: int) -> tuple[Tensor, Tensor]:
         """Inputs (B, C, s, s) and labels (B,) of the next `size` examples of the order."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
+from ablations.checkpoint import Checkpoint, Kept
 from ablations.data.load import Data
 from ablations.evaluate import Evaluation, Row, evaluate
 from ablations.examples import Examples, split_examples
@@ -103,12 +104,14 @@ def training(
     data: Data,
     device: torch.device = CPU,
     report: Callable[[Row], None] = lambda row: None,
+    checkpoint: Checkpoint | None = None,
 ) -> Turns[Trained]:
     """`train`, a step at a time: several may take turns in one process, and none moves another's draws.
 
     On a GPU each works on a stream of its own, so that the device takes up the next one's steps before this one's end.
+    With a `checkpoint` it begins after the last epoch that is kept there, and `report` gets the rows from then on.
     """
-    turns = _training(spec, seed, budget, data, device, report)
+    turns = _training(spec, seed, budget, data, device, report, checkpoint)
     stream = torch.cuda.Stream(device) if device.type == "cuda" else None
     while True:
         with torch.cuda.stream(stream) if stream else contextlib.nullcontext():
@@ -123,7 +126,13 @@ def training(
 
 
 def _training(
-    spec: Spec, seed: int, budget: Budget, data: Data, device: torch.device, report: Callable[[Row], None]
+    spec: Spec,
+    seed: int,
+    budget: Budget,
+    data: Data,
+    device: torch.device,
+    report: Callable[[Row], None],
+    checkpoint: Checkpoint | None,
 ) -> Turns[Trained]:
     budget.check(spec)
     examples, evaluation = split_examples(spec, seed=seed, budget=budget, data=data, device=device)
@@ -135,17 +144,21 @@ def _training(
     looked_at = replace(examples.part(budget.threshold_examples), spec=by_centre)
     watch = Stopwatch(budget, lambda: evaluate(network, looked_at).row["top1_error_percent"])
     curve: list[Row] = []
-    for epoch in count(1):
-        began = time.perf_counter()
+    over = False
+    last: Evaluation | None = None
+    if checkpoint and (kept := checkpoint.read()):
+        curve, over = _go_on(kept, step, rate, watch)
+    while not over:
+        began, epoch = time.perf_counter(), len(curve) + 1
         noisy = (epoch - 1) / budget.epochs < spec.pca_until
         step.begin(examples if noisy else _without_noise(examples), seed, epoch, rate)
         begun = time.perf_counter() - began
         passed = yield from _train_epoch(step, watch)
         if not math.isfinite(passed.loss):
             raise DivergedError(epoch, tuple(curve))
-        seconds = begun + passed.seconds
+        seconds, over = begun + passed.seconds, passed.over
         evaluated: Row = {}
-        if passed.over or not budget.stop_at_threshold or spec.schedule == "plateau":
+        if over or not budget.stop_at_threshold or spec.schedule == "plateau":
             last = evaluate(network, watched)
             evaluated = last.row
             rate.observe(evaluated["top1_error_percent"])
@@ -158,22 +171,35 @@ def _training(
                 "learning_rate": step.last_rate,
                 "images_per_second": passed.images / seconds,
                 "seconds_per_epoch": seconds * examples.count / passed.images,
+                **(watch.metrics() if over else {}),
             }
         )
-        if passed.over:
-            break
         report(curve[-1])
-    curve[-1].update(watch.metrics())
-    report(curve[-1])
+        if checkpoint:
+            checkpoint.write(epoch, functools.partial(_kept, step, rate, watch, curve, over))
     return Trained(
         network=network,
         curve=tuple(curve),
         training=examples,
         evaluation=evaluation,
-        last=last,
+        last=last or evaluate(network, watched),  # where this process trained no epoch
         looks=tuple(watch.looks),
         step=step.how,
     )
+
+
+def _kept(step: Step, rate: Rate, watch: Stopwatch, curve: Sequence[Row], over: bool) -> Kept:
+    """What a training needs to go on after an epoch; `over` where there is nothing left to train."""
+    values = {"curve": curve, "over": over, "rate": rate.state(), "steps": watch.steps, "looks": watch.looks}
+    return Kept(tensors=step.state(), values=values)
+
+
+def _go_on(kept: Kept, step: Step, rate: Rate, watch: Stopwatch) -> tuple[list[Row], bool]:
+    """Puts `kept` where it came from; the rows so far, and whether there is nothing left to train."""
+    step.restore(kept.tensors)
+    rate.restore(kept.values["rate"])
+    watch.steps, watch.looks = kept.values["steps"], [(at, error) for at, error in kept.values["looks"]]
+    return list(kept.values["curve"]), kept.values["over"]
 
 
 def _without_noise(training: Examples) -> Examples:

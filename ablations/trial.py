@@ -19,18 +19,19 @@ from torch import nn
 
 from ablations import filters
 from ablations.bits import pack
+from ablations.checkpoint import Checkpoint, unfinished_path
 from ablations.data.load import Data, load, memory_bytes, placed
 from ablations.data.prepare import prepare
 from ablations.evaluate import Evaluation, Row
 from ablations.jobs import Job, by_training, in_turns
 from ablations.predictions import Predictions, packed, predictions_path, write_predictions
 from ablations.probe import Probe
-from ablations.provenance import provenance
+from ablations.provenance import code, provenance
 from ablations.registry import components
 from ablations.step import EAGER
 from ablations.store import write_result
 from ablations.train import DivergedError, Trained, Turns, evaluate_as, training
-from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Result, Trial
+from ablations.types import DIVERGED, DONE, ERROR, FINAL, OUT_OF_MEMORY, Result, Trial
 from models.layers import LocalConv2d
 from models.layout import layout, macs, parameters
 from models.response_norm import implementation
@@ -78,8 +79,13 @@ def _run_group(group: Job, context: Context, report: Callable[[Trial, Row], None
     """The results of the trials of one training, and None after each of its steps."""
     first = group[0]
     device = torch.device("cuda" if context.gpus > 0 else "cpu")
+    checkpoint = Checkpoint(unfinished_path(context.folder, first.training.key), code=code(device))
     origin, began = _origin(context, device), time.perf_counter()
-    trained = yield from _trained(first, context, device, functools.partial(report, first))
+    trained = yield from _trained(first, context, device, functools.partial(report, first), checkpoint)
+    began -= checkpoint.seconds
+    again = False  # whether the next run has to do with this training
+    if checkpoint.stops:
+        origin["went_on_after_epochs"] = checkpoint.stops
     for trial in group:
         outcome = trained if isinstance(trained, dict) else _evaluated(trial, trained, context)
         result = Result(
@@ -92,6 +98,9 @@ def _run_group(group: Job, context: Context, report: Callable[[Trial, Row], None
         if result.status == DONE and not trial.variant.departures and not isinstance(trained, dict):
             result = _with_activity(result, trained, context)
         write_result(context.folder, result)
+        again |= result.status not in FINAL
+        if trial is group[-1] and not again:
+            checkpoint.remove()
         yield result
         origin, began = _origin(context, device), time.perf_counter()
 
@@ -113,7 +122,7 @@ def _failure(error: Exception) -> dict[str, Any]:
 
 
 def _trained(
-    trial: Trial, context: Context, device: torch.device, report: Callable[[Row], None]
+    trial: Trial, context: Context, device: torch.device, report: Callable[[Row], None], checkpoint: Checkpoint
 ) -> Turns[Trained | dict[str, Any]]:
     """The trained network or, where that fails, the fields of a result that says so."""
     try:
@@ -122,7 +131,13 @@ def _trained(
             raise ValueError(f"the data of {trial.dataset} have changed since the study was planned")
         return (
             yield from training(
-                trial.spec, seed=trial.seed, budget=trial.budget, data=data, device=device, report=report
+                trial.spec,
+                seed=trial.seed,
+                budget=trial.budget,
+                data=data,
+                device=device,
+                report=report,
+                checkpoint=checkpoint,
             )
         )
     except Exception as error:

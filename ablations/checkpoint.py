@@ -1,0 +1,97 @@
+"""An unfinished training on disk, where the same command goes on: results/<study>/unfinished/<key>.npz.
+
+Written at the end of an epoch once a minute has passed since the last time, so that short trainings never write one;
+removed when the record is there.  What goes on is bit for bit what would have been (on a CPU): weights, the optimiser's
+state and the streams of dropout are kept, and every other draw depends on the seed and the epoch alone.
+Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import time
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ablations.store import replaced
+
+EVERY_SECONDS = 60.0
+WRITING_SHARE = 0.05  # of the time, at most: the next one waits longer where the disk is slow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """How far a training is: named tensors, and values that JSON holds."""
+
+    tensors: Mapping[str, Tensor]
+    values: Mapping[str, Any]
+
+
+def unfinished_path(folder: Path, key: str) -> Path:
+    """Where a training that is under way is kept in the study's folder; `key` is of what its trials share."""
+    return folder / "unfinished" / f"{key}.npz"
+
+
+class Checkpoint:
+    """The file of one training.  Another `code` than that which wrote it does not read it.
+
+    `seconds` is what the training took in the processes before this one, and `stops` the epochs that each of them left.
+    """
+
+    def __init__(self, path: Path, *, code: str) -> None:
+        self.path, self.code = path, code
+        self.began = time.monotonic()
+        self.due = self.began + EVERY_SECONDS
+        self.seconds = 0.0
+        self.stops: list[int] = []
+
+    def read(self) -> Kept | None:
+        """What is kept; None where there is nothing, or nothing that this code can go on with."""
+        try:
+            # numpy leaves a file open that it cannot read.
+            with self.path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                values = json.loads(bytes(file["values"]))
+                if values["code"] != self.code:
+                    return None
+                tensors = {name: torch.from_numpy(file[name]) for name in file.files if name != "values"}
+                self.seconds, self.stops = values["seconds"], [*values["stops"], values["epochs"]]
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+            return None
+        return Kept(tensors=tensors, values=values["training"])
+
+    def write(self, epochs: int, kept: Callable[[], Kept]) -> None:
+        """Keeps what `kept` gives after `epochs` epochs, if it is time for that.  A full disk costs no training."""
+        began = time.monotonic()
+        if began < self.due:
+            return
+        found = kept()
+        values = {
+            "code": self.code,
+            "epochs": epochs,
+            "seconds": self.seconds + began - self.began,
+            "stops": self.stops,
+            "training": found.values,
+        }
+        arrays = {name: tensor.detach().cpu().numpy() for name, tensor in found.tensors.items()}
+        try:
+            with replaced(self.path) as file:
+                np.savez(file, values=np.frombuffer(json.dumps(values).encode(), np.uint8), **arrays)
+        except OSError as error:
+            logging.getLogger(__name__).warning("An unfinished training was not kept: %s.", error.strerror or error)
+        now = time.monotonic()
+        self.due = now + max(EVERY_SECONDS, (now - began) / WRITING_SHARE)
+
+    def remove(self) -> None:
+        """Takes the file away, and its folder with the last one."""
+        self.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.path.parent.rmdir()

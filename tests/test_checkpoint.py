@@ -1,0 +1,223 @@
+"""A training that is stopped goes on at its last epoch, and comes to what it would have come to."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ablations import checkpoint as module
+from ablations import trial as trial_module
+from ablations.checkpoint import Checkpoint, Kept, unfinished_path
+from ablations.data.load import Data
+from ablations.execute import serial
+from ablations.provenance import code
+from ablations.store import trial_path
+from ablations.train import Trained, training
+from ablations.trial import Context, run_job, run_trial
+from ablations.types import DIVERGED, DONE, ERROR, Budget, Trial
+from models.presets import PRESETS
+from tests.conftest import Collect, Planner, without_times
+
+FOUR = Budget(epochs=4, train_examples=90, batch_size=32, image_size=16)
+CIFAR = PRESETS["cifar_small"].spec  # with dropout, whose streams go on too
+
+
+class Killed(BaseException):
+    """What ends a process."""
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps every epoch."""
+    monkeypatch.setattr(module, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(module, "WRITING_SHARE", 1e9)
+
+
+def killing(after: int) -> Callable[[Trial, object], None]:
+    """A `report` that ends the process in the epoch behind `after`."""
+    rows = itertools.count(1)
+
+    def report(trial: Trial, row: object) -> None:
+        if next(rows) > after:
+            raise Killed
+
+    return report
+
+
+def trained(path: Path, data: Data, budget: Budget, *, kill: int | None = None, **changes: object) -> Trained | None:
+    """The training that is kept at `path`; None where it was killed in the epoch behind `kill`."""
+    report = killing(kill) if kill is not None else lambda trial, row: None
+    turns = training(
+        replace(CIFAR, **changes),  # type: ignore[arg-type]
+        seed=0,
+        budget=budget,
+        data=data,
+        report=lambda row: report(None, row),  # type: ignore[arg-type]
+        checkpoint=Checkpoint(path, code="same"),
+    )
+    try:
+        while True:
+            next(turns)
+    except Killed:
+        return None
+    except StopIteration as ended:
+        found: Trained = ended.value
+        return found
+
+
+@pytest.mark.parametrize(
+    ("changes", "budget"),
+    [
+        ({}, FOUR),
+        (
+            {"optimizer": "sgd_original", "schedule": "plateau"},
+            replace(FOUR, train_examples=60, evaluate_on="validation"),
+        ),
+        ({"optimizer": "adam", "learning_rate": 1e-3}, FOUR),
+        ({"pca_until": 0.5}, FOUR),
+        ({}, replace(FOUR, threshold_percent=1.0, threshold_every=2, threshold_examples=30)),
+    ],
+    ids=["sgd", "plateau", "adam", "noise that ends", "looks"],
+)
+def test_a_training_that_is_killed_twice_ends_as_one_that_is_not(
+    changes: dict[str, object], budget: Budget, data: Data, tmp_path: Path
+) -> None:
+    expected = trained(tmp_path / "whole", data, budget, **changes)
+    path = tmp_path / "part"
+    assert trained(path, data, budget, kill=1, **changes) is None
+    assert trained(path, data, budget, kill=1, **changes) is None  # in the third epoch
+    found = trained(path, data, budget, kill=2, **changes)  # of which two were left
+    assert expected and found
+    weights = found.network.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in expected.network.state_dict().items())
+    assert [row["epoch"] for row in found.curve] == [1, 2, 3, 4]
+    assert found.looks == expected.looks and len(found.looks) == (6 if budget.threshold_percent else 0)
+    rows = [
+        [{name: value for name, value in row.items() if "second" not in name} for row in one.curve]
+        for one in (found, expected)
+    ]
+    assert rows[0] == rows[1]
+
+
+def test_a_trial_that_is_killed_goes_on_and_its_record_says_so(plan: Planner, context: Context, tmp_path: Path) -> None:
+    trial = replace(plan()[1][0], budget=FOUR)
+    with pytest.raises(Killed):
+        list(run_job((trial,), context, report=killing(after=2)))
+    kept = unfinished_path(context.folder, trial.training.key)
+    assert kept.exists() and not trial_path(context.folder, trial.key).exists()
+    watch = Collect()
+    serial([(trial,)], context, watch)
+    assert watch.epochs == [(trial.key, 3), (trial.key, 4)]
+    (result,) = watch.results
+    assert result.provenance["went_on_after_epochs"] == [2]
+    assert not kept.parent.exists()
+    whole = run_trial(trial, replace(context, folder=tmp_path / "whole"))
+    assert "went_on_after_epochs" not in whole.provenance
+    assert without_times(result.to_dict()) == without_times(whole.to_dict())
+
+
+def test_a_kill_in_the_last_evaluation_costs_no_training(
+    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = plan()[1][0]
+
+    def kill(*arguments: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(trial_module, "evaluate_as", kill)
+        run_trial(trial, context)
+    watch = Collect()
+    serial([(trial,)], context, watch)
+    assert watch.epochs == []
+    assert watch.results[0].status == DONE and len(watch.results[0].curve) == 2
+
+
+def test_the_time_before_the_kill_counts(plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = replace(plan()[1][0], budget=FOUR)
+    clock = itertools.count(0, 1000)
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(module.time, "monotonic", lambda: float(next(clock)))
+        list(run_job((trial,), context, report=killing(after=1)))
+    # The clock was read when it began and as the first epoch ended.
+    assert 1000 <= run_trial(trial, context).seconds < 1000 + 300
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half a file", None])
+def test_what_cannot_be_read_is_trained_anew(content: bytes | None, data: Data, tmp_path: Path) -> None:
+    path = tmp_path / "kept.npz"
+    assert trained(path, data, FOUR, kill=2) is None
+    path.write_bytes(path.read_bytes()[:-100] if content is None else content)
+    assert Checkpoint(path, code="same").read() is None
+    found = trained(path, data, FOUR)
+    assert found and len(found.curve) == 4
+
+
+def test_other_code_trains_anew(data: Data, tmp_path: Path) -> None:
+    path = tmp_path / "kept.npz"
+    assert trained(path, data, FOUR, kill=2) is None
+    other, same = Checkpoint(path, code="other"), Checkpoint(path, code="same")
+    assert other.read() is None and (other.seconds, other.stops) == (0.0, [])
+    assert same.read() and same.stops == [2]
+    assert code(torch.device("cpu")) != code(torch.device("cuda"))
+
+
+def test_a_training_that_failed_is_kept_and_one_that_diverged_is_not(
+    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = plan()[1][0]
+    kept = unfinished_path(context.folder, trial.training.key)
+
+    def fail(*arguments: object) -> None:
+        raise OSError("the disk of the data is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trial_module, "evaluate_as", fail)
+        assert run_trial(trial, context).status == ERROR
+    assert kept.exists()
+    hot = replace(trial, spec=replace(trial.spec, learning_rate=1e12))
+    assert run_trial(hot, context).status == DIVERGED
+    assert not unfinished_path(context.folder, hot.training.key).exists()
+    assert run_trial(trial, context).status == DONE
+    assert not kept.exists()
+
+
+def test_a_full_disk_is_told_and_costs_no_training(
+    data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*arguments: object, **arrays: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    found = trained(tmp_path / "kept.npz", data, replace(FOUR, epochs=1))
+    assert found and len(found.curve) == 1
+    assert caplog.messages == ["An unfinished training was not kept: No space left on device."]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_written_once_a_minute_and_less_often_to_a_slow_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "EVERY_SECONDS", 60.0)
+    monkeypatch.setattr(module, "WRITING_SHARE", 0.05)
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    checkpoint = Checkpoint(tmp_path / "kept.npz", code="same")
+    written: list[float] = []
+
+    def keep() -> Kept:
+        written.append(now[0])
+        now[0] += 10 if len(written) == 2 else 0  # the second one takes so long
+        return Kept(tensors={"weight": torch.ones(2)}, values={})
+
+    for epoch, second in enumerate((59.0, 60.0, 119.0, 120.0, 329.0, 330.0), start=1):
+        now[0] = second
+        checkpoint.write(epoch, keep)
+    assert written == [60.0, 120.0, 330.0]
