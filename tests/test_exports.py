@@ -68,6 +68,8 @@ def test_a_race_gives_its_ratios_of_steps_and_no_errors_of_trials_that_ended_at_
     # A study with a threshold at which no trial ends has both.
     goes_on = replace(evidence, study=replace(study, budget=replace(study.budget, stop_at_threshold=False)))
     assert [path.name for path in write_csv(goes_on, tmp_path)] == ["effects.csv", "speed.csv", "verdicts.csv"]
+    write_csv(evidence, tmp_path)
+    assert not (tmp_path / "effects.csv").exists()  # of a report before, which this study does not have
 
 
 def test_the_formats_that_are_asked_for_are_written_and_no_other(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from ablations.evidence import Evidence
 from ablations.report import build, compose, main, render, terminal_lines, write
 from ablations.sections.cards import in_words
 from ablations.sections.document import MINUS, Card, Report, Table
+from ablations.sections.verdicts import stricter
 from ablations.types import Result, Study, Trial
 from ablations.verdicts import (
     CONTRADICTED,
@@ -486,6 +488,21 @@ def test_every_verdict_has_its_sentence(call: str, estimate: float, words: str) 
     said = in_words(Verdict(claim=claim, call=call, effect=effect))
     start = "" if call == NOT_TESTED else "With the change (activation=tanh) the top-1 error came out "
     assert said.startswith(start + words)
+
+
+@pytest.mark.parametrize(
+    ("call", "low", "high", "told"),
+    [
+        (DIRECTION_ONLY, -0.1, 2.0, True),
+        (CONTRADICTED, -2.0, 0.1, True),
+        (DIRECTION_ONLY, 0.1, 2.0, False),
+        (INCONCLUSIVE, -0.1, 2.0, False),
+        (NOT_TESTED, math.nan, math.nan, False),
+    ],
+)
+def test_a_direction_whose_interval_holds_zero_is_explained(call: str, low: float, high: float, told: bool) -> None:
+    verdict = Verdict(claim=CLAIMS[0], call=call, low=low, high=high)
+    assert any("may hold zero where p is under 0.05" in words for words in stricter([verdict])) == told
 
 
 def test_every_trial_leads_to_its_record(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def _cells(effect: Effect) -> tuple[str, str, str]:
 
 
 def _label(effect: Effect) -> str:
-    return f"{effect.component}={effect.level}" + ("" if effect.kind == "one out" else f" ({effect.kind})")
+    return effect.label + ("" if effect.kind == "one out" else f" ({effect.kind})")
 
 
 def _picture(first: Evidence, second: Evidence, found: list[Difference]) -> Picture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from math import exp, isfinite
 
 from ablations.claims import CLAIMS, LOGS, METRICS, NATS, label_of
@@ -36,6 +37,7 @@ from ablations.verdicts import (
 from ablations.words import counted
 
 ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
+DIRECTIONS = (DIRECTION_ONLY, CONTRADICTED)
 ESTIMANDS = {
     ONE_OUT: "one change to the otherwise complete reference",
     ONE_IN: "one change where all the others are made too",
@@ -91,10 +93,22 @@ def verdicts(evidence: Evidence) -> Section:
             "stands under Methods. In brackets: proxy where this study differs from where the claim was made, draft "
             "where it has too few seeds, underfitting where the reference has hardly fitted its training images, "
             "confounded where the arms differ much in size.",
+            *stricter(evidence.verdicts),
             _table(evidence),
         ]
     others = _others(evidence)
     return Section(title="Verdicts", blocks=(*blocks, *others))
+
+
+def stricter(judged: Sequence[Verdict]) -> list[str]:
+    """A sentence on verdicts of a direction whose interval holds zero, at which a reader would stumble."""
+    if not any(one.call in DIRECTIONS and one.low <= 0 <= one.high for one in judged):
+        return []
+    return [
+        "An interval below may hold zero where p is under 0.05, and both are right: p asks for the direction alone, "
+        "and Holm's steps ask less of each comparison than intervals that tell all the sizes at once. The direction is "
+        "then shown, and how large the effect is stays open."
+    ]
 
 
 def _table(evidence: Evidence) -> Table:
