@@ -27,6 +27,7 @@ class Budget:
     stop_at_threshold: bool = False  # nothing else is asked of the trial: it ends there, and is evaluated only then
     precision: str = PRECISIONS[0]  # of products in training steps on a GPU; evaluation is in float32 whatever it is
     base_size: int = 0  # pixels a side of the stored images that crops are taken from; 0: by Spec.stored_ratio
+    evaluate_every: int = 1  # epochs from one evaluation to the next; the last epoch ends with one in any case
     read_window: int = 0  # images within which an epoch's order is free, for a set larger than memory; 0: all of them
 
     @property
@@ -38,6 +39,15 @@ class Budget:
     def steps(self) -> int:
         """Optimiser steps of a whole trial that nothing stops."""
         return min(self.epochs * self.steps_per_epoch, self.max_steps or sys.maxsize)
+
+    @property
+    def evaluations(self) -> int:
+        """Of a whole trial, after epochs."""
+        return 1 if self.stop_at_threshold else -(-self.epochs // self.evaluate_every)
+
+    def evaluates(self, epoch: int) -> bool:
+        """Whether a trial that goes on after `epoch`, which counts from one, is evaluated then."""
+        return not self.stop_at_threshold and epoch % self.evaluate_every == 0
 
     def sized(self, spec: Spec) -> Spec:
         """`spec` with its crops taken out of images of `base_size`, where there is one."""

@@ -177,11 +177,18 @@ def own_among(judged: Sequence[Claim], path: Path | None) -> set[str]:
 def claims_of(departures: Iterable[Departure], budget: Budget, claims: Sequence[Claim] = CLAIMS) -> tuple[Claim, ...]:
     """Those of `claims` that only these (component, level) pairs and trials of `budget` are needed for, in their order.
 
-    Steps to a threshold need one, and trials that end there have no error after equal epochs.
+    Steps to a threshold need one, trials that end there have no error after equal epochs, and an evaluated metric
+    of an early epoch needs an evaluation then.
     """
     wanted = set(departures)
-    measured = {True: budget.threshold_percent is not None, False: not budget.stop_at_threshold}
-    return tuple(claim for claim in claims if set(compared(claim)) <= wanted and measured[claim.metric == LOG_STEPS])
+
+    def measured(claim: Claim) -> bool:
+        if claim.metric == LOG_STEPS:
+            return budget.threshold_percent is not None
+        early = claim.epoch and claim.metric.startswith("test_")
+        return not budget.stop_at_threshold and (not early or budget.evaluates(claim.epoch or 0))
+
+    return tuple(claim for claim in claims if set(compared(claim)) <= wanted and measured(claim))
 
 
 def compared(claim: Claim) -> tuple[Departure, ...]:

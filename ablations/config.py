@@ -75,6 +75,8 @@ class Config:
     """Pixels a side of the stored images, of which crops are taken (default: the preset's ratio, 256 for 224)."""
     evaluate_on: str = "test"
     """test, or validation: a tenth held out of training, for anything that is chosen."""
+    evaluate_every: int = 1
+    """Epochs from one evaluation to the next; the last epoch ends with one in any case."""
     tune: Annotated[int | None, _INT] = None
     """Trials to find each variant's learning rate with, on validation images; 0: all have the preset's own (default:
     0, or the grid's own)."""
@@ -185,6 +187,7 @@ def check(config: Config) -> None:
         "base_size",
         "cpus_per_trial",
         "threshold_every",
+        "evaluate_every",
     ):
         value = getattr(config, option)
         if value is not None and value < 1:

@@ -166,11 +166,10 @@ def _timed_batch(spec: Spec, budget: Budget, data: Data, device: torch.device) -
 def seconds(budget: Budget, pace: Pace, *, views: int) -> Seconds:
     """Seconds of a whole trial that nothing stops early and that is evaluated on so many views.
 
-    Every epoch ends with an evaluation on one view, unless the trial runs to a threshold, and the last serves
-    a trial of one view at the end too; after it, as many training images are evaluated as well.
+    Epochs end with an evaluation on one view, as the budget says, and the last serves a trial of one view at
+    the end too; after it, as many training images are evaluated as well.
     """
-    evaluations = 1 if budget.stop_at_threshold else budget.epochs
     looks = 0 if budget.threshold_percent is None else budget.steps // budget.threshold_every
-    along = evaluations * pace.images + looks * min(budget.threshold_examples, budget.train_examples)
+    along = budget.evaluations * pace.images + looks * min(budget.threshold_examples, budget.train_examples)
     last = (views > 1) * pace.images + min(pace.images, budget.train_examples)
     return Seconds(training=budget.steps * pace.step + along * pace.image, evaluation=views * last * pace.image)

@@ -84,6 +84,7 @@ def make_plan(config: Config, *, command: str) -> Plan:
         batch_size=config.batch_size,
         image_size=image_size,
         evaluate_on=config.evaluate_on,
+        evaluate_every=config.evaluate_every,
         threshold_percent=config.threshold,
         threshold_every=config.threshold_every,
         stop_at_threshold=config.stop_at_threshold,

@@ -158,7 +158,7 @@ def _training(
             raise DivergedError(epoch, tuple(curve))
         seconds, over = begun + passed.seconds, passed.over
         evaluated: Row = {}
-        if over or not budget.stop_at_threshold or spec.schedule == "plateau":
+        if over or budget.evaluates(epoch) or spec.schedule == "plateau":
             last = evaluate(network, watched)
             evaluated = last.row
             rate.observe(evaluated["top1_error_percent"])

@@ -232,3 +232,12 @@ def test_steps_are_claimed_of_trials_that_count_them_and_errors_of_trials_that_a
     assert names(BUDGET) == ["activation_speed", "activation_importance"]
     assert names(timed) == ["activation_speed", "activation_steps", "activation_importance"]
     assert names(replace(timed, stop_at_threshold=True)) == ["activation_steps"]
+
+
+def test_an_early_error_is_claimed_of_trials_that_are_evaluated_then_and_an_early_loss_of_all() -> None:
+    early = tuple(
+        replace(CLAIMS[0], component="lrn", level="off", against="", metric=metric, epoch=2)
+        for metric in ("test_top1_error_percent", "train_loss")
+    )
+    for every, kept in ((1, early), (2, early), (3, early[1:])):
+        assert claims_of([("lrn", "off")], replace(BUDGET, evaluate_every=every), early) == kept

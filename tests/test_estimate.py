@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ablations import estimate
 from ablations.data.load import Data
 from ablations.streams import CPU
+from ablations.types import Budget
 from models.spec import Spec
 from tests.conftest import Planner
 
@@ -26,3 +29,20 @@ def test_initial_weights_are_not_timed_so_that_lsuv_costs_a_plan_nothing(
     assert len(timed) == 2  # the reference and the full convolutions
     assert all(spec.weight_init == "kaiming" for spec in timed)
     assert expected.keys() == set(study.variants)
+
+
+@pytest.mark.parametrize(
+    ("changes", "evaluated"),
+    [
+        ({}, 5 * 20),
+        ({"evaluate_every": 2}, 3 * 20),  # after epochs 2, 4 and 5
+        ({"evaluate_every": 9}, 20),
+        ({"stop_at_threshold": True, "threshold_percent": 25.0, "threshold_every": 3}, 20 + 5 * 60),
+    ],
+)
+def test_a_trial_takes_its_steps_and_what_it_evaluates(changes: dict[str, Any], evaluated: int) -> None:
+    budget = Budget(epochs=5, train_examples=60, batch_size=20, image_size=16, **changes)
+    pace = estimate.Pace(step=100.0, image=1.0, images=20)
+    # Fifteen steps; at the end as many training images as there are evaluation images, and by ten views both again.
+    assert estimate.seconds(budget, pace, views=1) == (1500 + evaluated, 20)
+    assert estimate.seconds(budget, pace, views=10) == (1500 + evaluated, 400)

@@ -141,6 +141,19 @@ def test_the_curve_has_a_row_an_epoch_with_finite_numbers(data: Data, budget: Bu
     assert rows == list(trained.curve)
 
 
+def test_evaluating_seldom_changes_nothing_but_what_is_known_along_the_way(data: Data, budget: Budget) -> None:
+    often, seldom = (
+        train(SPEC, seed=0, budget=replace(budget, epochs=5, evaluate_every=every), data=data) for every in (1, 2)
+    )
+    errors = [
+        {row["epoch"]: row["test_top1_error_percent"] for row in one.curve if "test_top1_error_percent" in row}
+        for one in (often, seldom)
+    ]
+    assert list(errors[0]) == [1, 2, 3, 4, 5]
+    assert errors[1] == {epoch: errors[0][epoch] for epoch in (2, 4, 5)}
+    assert (often.last.outcomes == seldom.last.outcomes).all()
+
+
 def test_a_learning_rate_that_is_far_too_high_ends_as_diverged(data: Data, budget: Budget) -> None:
     with pytest.raises(DivergedError, match="epoch 1"):
         train(replace(SPEC, learning_rate=1e12), seed=0, budget=budget, data=data)

@@ -45,8 +45,10 @@ def curves(evidence: Evidence) -> Section:
     drawn = [evidence.names[one] for one in evidence.shown if one != "reference"]
     others = [name for name in drawn if name in set(table["variant"])]
     figure = learning_curves(table, "reference", others, f"{evidence.phase} top-1 error, percent")
+    every = evidence.study.budget.evaluate_every
+    when = "each epoch" if every == 1 else f"every {every} epochs"
     caption = (
-        f"The {evidence.phase} error after each epoch: mean over the finished seeds, and its 95% t interval at that "
+        f"The {evidence.phase} error after {when}: mean over the finished seeds, and its 95% t interval at that "
         "epoch (not at all of them together). Two bands may overlap where their paired difference is clear: see "
         "Effects. Grey: the reference." + _left_out(evidence)
     )
