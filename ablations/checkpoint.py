@@ -81,7 +81,7 @@ class Checkpoint:
             "stops": self.stops,
             "training": found.values,
         }
-        arrays = {name: tensor.detach().cpu().numpy() for name, tensor in found.tensors.items()}
+        arrays: dict[str, Any] = {name: tensor.detach().cpu().numpy() for name, tensor in found.tensors.items()}
         try:
             with replaced(self.path) as file:
                 np.savez(file, values=np.frombuffer(json.dumps(values).encode(), np.uint8), **arrays)

@@ -150,10 +150,9 @@ class Step:
             stream.set_state(state[f"draws/{number}"])
         weights = self._weights()
         for path, value in state.items():
-            kind, _, name = path.partition("/")
-            if kind == "optimizer":
-                number, _, name = name.partition("/")
-                weight = weights[int(number)]
+            if path.startswith("optimizer/"):
+                _, place, name = path.split("/")
+                weight = weights[int(place)]
                 # In the weight's own layout, which a file does not tell.
                 kept = torch.empty_like(weight) if value.shape == weight.shape else value.to(weight.device)
                 self.optimizer.state[weight][name] = kept.copy_(value)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import itertools
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,7 +89,7 @@ def trained(path: Path, data: Data, budget: Budget, *, kill: int | None = None, 
     ids=["sgd", "plateau", "adam", "noise that ends", "looks"],
 )
 def test_a_training_that_is_killed_twice_ends_as_one_that_is_not(
-    changes: dict[str, object], budget: Budget, data: Data, tmp_path: Path
+    changes: dict[str, Any], budget: Budget, data: Data, tmp_path: Path
 ) -> None:
     expected = trained(tmp_path / "whole", data, budget, **changes)
     path = tmp_path / "part"
@@ -144,7 +146,7 @@ def test_the_time_before_the_kill_counts(plan: Planner, context: Context, monkey
     trial = replace(plan()[1][0], budget=FOUR)
     clock = itertools.count(0, 1000)
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(module.time, "monotonic", lambda: float(next(clock)))
+        patched.setattr(time, "monotonic", lambda: float(next(clock)))
         list(run_job((trial,), context, report=killing(after=1)))
     # The clock was read when it began and as the first epoch ended.
     assert 1000 <= run_trial(trial, context).seconds < 1000 + 300
@@ -208,7 +210,7 @@ def test_a_file_is_written_once_a_minute_and_less_often_to_a_slow_disk(
     monkeypatch.setattr(module, "EVERY_SECONDS", 60.0)
     monkeypatch.setattr(module, "WRITING_SHARE", 0.05)
     now = [0.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     checkpoint = Checkpoint(tmp_path / "kept.npz", code="same")
     written: list[float] = []
 

@@ -15,11 +15,12 @@ from ablations import registry
 from ablations.allocator import ENVIRONMENT
 from ablations.evaluate import Row
 from ablations.execute import serial
-from ablations.execute_ray import RayExecutor, _cluster
+from ablations.execute_ray import RayExecutor, _cluster, _Deliver
 from ablations.jobs import Job, by_training, packed
+from ablations.predictions import predictions_path
 from ablations.run import main
 from ablations.store import read, read_results
-from ablations.trial import Context, run_job
+from ablations.trial import Context, run_job, run_trial
 from ablations.types import DONE, ERROR, Result, Trial
 from tests.conftest import Collect, Planner, without_times
 
@@ -42,6 +43,23 @@ def test_ray_and_serial_give_equal_results(plan: Planner, context: Context, tmp_
     # Each worker wrote what it ran, and Tune left nothing of its own.
     assert read_results(context.folder, by_key)[1] == []
     assert sorted(path.name for path in context.folder.iterdir()) == ["predictions", "trials"]
+
+
+def test_tune_keeps_nothing_of_what_a_trial_reports(plan: Planner, context: Context) -> None:
+    _, trials = plan()
+    watch = Collect()
+    deliver = _Deliver(by_training(trials), context, watch)
+    result = run_trial(trials[0], context)
+    reports = [
+        {"key": trials[0].key, "row": {"epoch": 1.0}, "done": False},
+        {"key": trials[0].key, "predictions": b"some", "done": False},
+        {"key": trials[0].key, "record": result.to_dict(), "done": False},
+    ]
+    for report in reports:
+        deliver.on_trial_result(0, [], None, report)
+        assert report == {"key": trials[0].key, "done": False}
+    assert watch.epochs == [(trials[0].key, 1.0)] and watch.results == [result]
+    assert predictions_path(context.folder, trials[0].key).read_bytes() == b"some"
 
 
 COMPONENT = """

@@ -115,7 +115,7 @@ def lightning(task: Task, tick: Clock) -> None:
     torch.set_num_threads(task.threads)
     data, spec = data_of(task), _spec(task)
 
-    class Module(pytorch_lightning.LightningModule):  # type: ignore[misc]
+    class Module(pytorch_lightning.LightningModule):  # type: ignore[misc, unused-ignore]
         def __init__(self) -> None:
             super().__init__()
             self.network = plain.network(spec, data, task.image_size)

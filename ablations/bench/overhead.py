@@ -30,7 +30,7 @@ def measure(count: int, *, workers: int) -> dict[str, Any]:
     """
     from ablations.execute_ray import RayExecutor, empty_trials
 
-    watch = _Watch()
+    watch, bare = _Watch(), _Watch()
     with tempfile.TemporaryDirectory() as folder:
         context = Context(
             folder=Path(folder) / "study",
@@ -42,11 +42,13 @@ def measure(count: int, *, workers: int) -> dict[str, Any]:
             command="python -m ablations.bench",
         )
         RayExecutor(cpus_per_trial=1, gpus_per_trial=0.0, run=nothing)(_jobs(count), context, watch)
+    empty_trials(count, bare.ended)
     return {
         "trials": count,
         "ours_seconds": workers * _mean_gap(watch.ends),
-        "tune_seconds": workers * _mean_gap(empty_trials(count)),
+        "tune_seconds": workers * _mean_gap(bare.ends),
         "driver_memory_mib": [watch.memory[0], watch.memory[-1]],
+        "tune_memory_mib": [bare.memory[0], bare.memory[-1]],  # on top of what ours left
     }
 
 
@@ -79,6 +81,10 @@ class _Watch:
         """Nothing has epochs."""
 
     def result(self, result: Result) -> None:
+        """A trial has ended."""
+        self.ended()
+
+    def ended(self) -> None:
         """Notes the time and the memory."""
         self.ends.append(time.perf_counter())
         pages = int(Path("/proc/self/statm").read_text().split()[1])
