@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.optim.sgd import sgd
 
 from ablations.names import unknown
 from models.network import Network
@@ -43,31 +45,82 @@ PATIENCE = 5  # epochs without a new best before "plateau" divides; ours, the pa
 REDUCTIONS = 3  # at most (5)
 
 
-class OriginalSGD(torch.optim.Optimizer):
+class Optimizer(Protocol):
+    """What a training step needs of an optimiser: ours, and every one of torch's."""
+
+    param_groups: Groups
+    state: defaultdict[Tensor, Any]
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forgets the gradients."""
+
+    def step(self) -> None:
+        """One update of every weight that has a gradient."""
+
+
+class _Momentum:
+    """Plain and original momentum.  Not a `torch.optim.Optimizer`, whose constructor imports torch's compiler.
+
+    That is 888 modules and 1.6 s of processor time in every process that trains (`engine.md`).
+    """
+
+    def __init__(self, groups: Groups, *, lr: float, momentum: float) -> None:
+        self.param_groups: Groups = [{"weight_decay": 0.0, **group, "lr": lr, "momentum": momentum} for group in groups]
+        self.state: defaultdict[Tensor, Any] = defaultdict(dict)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forgets the gradients; to zero them takes longer, so `set_to_none` must be true."""
+        assert set_to_none
+        for group in self.param_groups:
+            for weight in group["params"]:
+                weight.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """One update of every weight that has a gradient."""
+        for group in self.param_groups:
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            if weights:
+                self._move(weights, [weight.grad for weight in weights], group)
+
+    def _move(self, weights: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+
+class SGD(_Momentum):
+    """torch.optim.SGD(fused=True), by the function that torch itself calls."""
+
+    def _move(self, weights: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> None:
+        buffers = [self.state[weight].get("momentum_buffer") for weight in weights]
+        sgd(
+            weights,
+            gradients,
+            buffers,
+            fused=True,
+            weight_decay=group["weight_decay"],
+            momentum=group["momentum"],
+            lr=group["lr"],
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+        )
+        for weight, buffer in zip(weights, buffers, strict=True):
+            self.state[weight]["momentum_buffer"] = buffer
+
+
+class OriginalSGD(_Momentum):
     """Momentum with the learning rate inside the velocity: v = m v - lr (g + decay w); w = w + v.
 
     Section 5 and the code.  torch's form, v = m v + g; w = w - lr v, is the same while the rate
     stays and differs for some ten steps after it drops.
     """
 
-    def __init__(self, groups: Groups, *, lr: float, momentum: float) -> None:
-        super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": 0.0})
-
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One update of every weight that has a gradient."""
-        for group in self.param_groups:
-            weights = [weight for weight in group["params"] if weight.grad is not None]
-            if weights:
-                self._move(weights, group)
-
-    def _move(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+    def _move(self, weights: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> None:
         for weight in weights:
             if not self.state[weight]:
                 self.state[weight]["velocity"] = torch.zeros_like(weight)
         velocities = [self.state[weight]["velocity"] for weight in weights]
         # One launch for all weights of a GPU, the same bits as weight by weight.
-        gradients = [weight.grad for weight in weights if weight.grad is not None]
         pulls = torch._foreach_add(gradients, weights, alpha=group["weight_decay"])
         torch._foreach_mul_(velocities, group["momentum"])
         if isinstance(group["lr"], Tensor):
@@ -79,8 +132,8 @@ class OriginalSGD(torch.optim.Optimizer):
 
 
 # Parameter groups, spec -> optimiser.
-OPTIMIZERS: dict[str, Callable[[Groups, Spec], torch.optim.Optimizer]] = {
-    "sgd": lambda groups, spec: torch.optim.SGD(groups, lr=spec.learning_rate, momentum=spec.momentum, fused=True),
+OPTIMIZERS: dict[str, Callable[[Groups, Spec], Optimizer]] = {
+    "sgd": lambda groups, spec: SGD(groups, lr=spec.learning_rate, momentum=spec.momentum),
     "sgd_original": lambda groups, spec: OriginalSGD(groups, lr=spec.learning_rate, momentum=spec.momentum),
     # Kingma and Ba 2015, arXiv 1412.6980: decay joins the gradient.
     "adam": lambda groups, spec: torch.optim.Adam(
@@ -93,7 +146,7 @@ OPTIMIZERS: dict[str, Callable[[Groups, Spec], torch.optim.Optimizer]] = {
 }
 
 
-def optimizer_of(network: Network, spec: Spec) -> torch.optim.Optimizer:
+def optimizer_of(network: Network, spec: Spec) -> Optimizer:
     """The optimiser of `spec` over `network`: decay on weights only, as in the code, unless the spec decays biases.
 
     Raises ValueError on an unknown optimiser or schedule.
@@ -151,7 +204,7 @@ class Rate:
         self.reductions, self.waited, self.best = int(state[0]), int(state[1]), state[2]
 
 
-def learning_rates(optimizer: torch.optim.Optimizer, rate: float, *, done: float) -> list[float]:
+def learning_rates(optimizer: Optimizer, rate: float, *, done: float) -> list[float]:
     """The rate of each group of `optimizer`, given that of weights, when `done`, a share, of the training is over.
 
     Biases get the spec's multiple of it, and a layer that is frozen by then zero.
@@ -159,13 +212,13 @@ def learning_rates(optimizer: torch.optim.Optimizer, rate: float, *, done: float
     return [0.0 if done >= group["frozen_from"] else rate * group["lr_factor"] for group in optimizer.param_groups]
 
 
-def set_learning_rates(optimizer: torch.optim.Optimizer, rate: float, *, done: float) -> None:
+def set_learning_rates(optimizer: Optimizer, rate: float, *, done: float) -> None:
     """Sets the `learning_rates` of `optimizer`."""
     for group, value in zip(optimizer.param_groups, learning_rates(optimizer, rate, done=done), strict=True):
         group["lr"] = value
 
 
-def rates_as_tensors(optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+def rates_as_tensors(optimizer: Optimizer, device: torch.device) -> None:
     """Makes the rate of each group a tensor () float32 on `device`: a captured update reads what lies there."""
     for group in optimizer.param_groups:
         group["lr"] = torch.full((), group["lr"], device=device)

@@ -31,6 +31,9 @@ MODELS = sorted(
 )
 
 
+COMPILER = {"sympy", "torch._dynamo", "torch._inductor"}  # of torch, which `import torch` leaves out
+
+
 @cache
 def loaded_after(code: str) -> frozenset[str]:
     """The top-level names and the modules of ours that a fresh interpreter has loaded after `code`."""
@@ -64,10 +67,27 @@ def test_loading_every_component_imports_no_torch() -> None:
 @pytest.mark.parametrize("module", ["ablations.train", "ablations.trial", "ablations.probe", "ablations.execute"])
 def test_training_needs_torch_and_numpy_only(module: str) -> None:
     others = {"ray", "mlflow", "seaborn", "matplotlib", "pandas", "torchvision", "scipy", "statsmodels", "tyro"}
-    others |= {"sympy", "torch._dynamo", "torch._inductor"}  # the compiler, which `import torch` leaves out
+    others |= COMPILER
     loaded = loaded_after(f"import {module}")
     assert "torch" in loaded
     assert not loaded & others
+
+
+STEP = """
+import torch
+from ablations.optimizers import optimizer_of
+from models.network import build
+from models.presets import PRESETS
+spec = PRESETS[{preset!r}].spec
+network = build(spec, num_classes=3, image_size=32)
+network.eval()(torch.zeros(2, 3, 32, 32)).sum().backward()
+optimizer_of(network, spec).step()
+"""
+
+
+@pytest.mark.parametrize("preset", ["cifar_small", "cuda_convnet_18pct"])
+def test_a_training_step_imports_no_compiler(preset: str) -> None:
+    assert not loaded_after(STEP.format(preset=preset)) & COMPILER
 
 
 def imports_of(path: Path) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from ablations.optimizers import (
     OPTIMIZERS,
     PATIENCE,
     SCHEDULES,
+    SGD,
     OriginalSGD,
     Rate,
     optimizer_of,
@@ -65,6 +67,34 @@ def test_the_two_forms_of_momentum_agree_until_the_rate_drops() -> None:
     ours, torchs = (steps(name, SMALL, GRADIENTS, RATES) for name in ("sgd_original", "sgd"))
     assert ours[:2] == pytest.approx(torchs[:2])
     assert abs(ours[2] - torchs[2]) > 0.01  # the velocity still holds the old rate
+
+
+@pytest.mark.parametrize("momentum", [0.9, 0.0])
+def test_plain_momentum_is_torchs_own_to_the_bit(momentum: float) -> None:
+    random = torch.Generator().manual_seed(0)
+    start = [torch.randn(shape, generator=random) for shape in ((5, 3, 2, 2), (5,), (4, 5))]
+    start[0] = start[0].contiguous(memory_format=torch.channels_last)
+    ours, torchs = ([torch.nn.Parameter(weight.clone()) for weight in start] for _ in range(2))
+    optimizers = []
+    for kind, weights in ((SGD, ours), (torch.optim.SGD, torchs)):
+        groups: list[dict[str, Any]] = [
+            {"params": [weights[0], weights[2]], "weight_decay": 0.1},
+            {"params": [weights[1]]},
+        ]
+        options: dict[str, Any] = {} if kind is SGD else {"fused": True}
+        optimizers.append(kind(groups, lr=0.1, momentum=momentum, **options))
+    for step in range(5):
+        gradients = [torch.randn(weight.shape, generator=random) for weight in start]
+        for optimizer, weights in zip(optimizers, (ours, torchs), strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = 0.1 / (step + 1)
+            optimizer.zero_grad()
+            assert all(weight.grad is None for weight in weights)
+            for weight, gradient in zip(weights, gradients, strict=True):
+                weight.grad = gradient.clone()
+            optimizer.step()
+        assert all(torch.equal(one, other) for one, other in zip(ours, torchs, strict=True))
+    assert not torch.equal(ours[1], start[1])
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
