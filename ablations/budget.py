@@ -65,6 +65,8 @@ class Budget:
             raise ValueError(
                 "the schedule 'plateau' lowers the rate by the validation error, so it needs --evaluate-on validation"
             )
+        if spec.schedule == "plateau" and self.evaluate_every > 1:
+            raise ValueError("the schedule 'plateau' reads the error after each epoch, so it needs --evaluate-every 1")
         if spec.views == "ten" and room(spec, self.image_size) <= 0:
             raise ValueError("ten views need stored images, or a border, larger than the crops: here they are all one")
 

@@ -1,9 +1,9 @@
 """An unfinished training on disk, where the same command goes on: results/<study>/unfinished/<key>.npz.
 
 Written at the end of an epoch once a minute has passed since the last time, so that short trainings never write one;
-removed when the record is there.  What goes on is bit for bit what would have been (on a CPU): weights, the optimiser's
-state and the streams of dropout are kept, and every other draw depends on the seed and the epoch alone.
-Nothing is unpickled.
+removed when the records of its trials are there, at the latest when the study ends.  What goes on is bit for bit what
+would have been (on a CPU): weights, the optimiser's state and the streams of dropout are kept, and every other draw
+depends on the seed and the epoch alone.  Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import logging
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,13 +42,14 @@ def unfinished_path(folder: Path, key: str) -> Path:
 
 
 class Checkpoint:
-    """The file of one training.  Another `code` than that which wrote it does not read it.
+    """The file of one training, which only the same `code` goes on with.
 
-    `seconds` is what the training took in the processes before this one, and `stops` the epochs that each of them left.
+    `seconds` is what the training took in the processes before this one, `stops` the epochs after which each of those
+    that kept any left it, and `started` when the first of them began.  `turns` trainings share the time for writing.
     """
 
-    def __init__(self, path: Path, *, code: str) -> None:
-        self.path, self.code = path, code
+    def __init__(self, path: Path, *, code: str, started: str = "", turns: int = 1) -> None:
+        self.path, self.code, self.started, self.turns = path, code, started, turns
         self.began = time.monotonic()
         self.due = self.began + EVERY_SECONDS
         self.seconds = 0.0
@@ -61,12 +62,15 @@ class Checkpoint:
             with self.path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 values = json.loads(bytes(file["values"]))
                 if values["code"] != self.code:
+                    logging.getLogger(__name__).warning("A training that other code had begun starts anew.")
                     return None
                 tensors = {name: torch.from_numpy(file[name]) for name in file.files if name != "values"}
-                self.seconds, self.stops = values["seconds"], [*values["stops"], values["epochs"]]
+                kept = Kept(tensors=tensors, values=values["training"])
+                self.started, self.seconds = values["started"], values["seconds"]
+                self.stops = [*values["stops"], values["epochs"]]
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
             return None
-        return Kept(tensors=tensors, values=values["training"])
+        return kept
 
     def write(self, epochs: int, kept: Callable[[], Kept]) -> None:
         """Keeps what `kept` gives after `epochs` epochs, if it is time for that.  A full disk costs no training."""
@@ -77,6 +81,7 @@ class Checkpoint:
         values = {
             "code": self.code,
             "epochs": epochs,
+            "started": self.started,
             "seconds": self.seconds + began - self.began,
             "stops": self.stops,
             "training": found.values,
@@ -88,10 +93,18 @@ class Checkpoint:
         except OSError as error:
             logging.getLogger(__name__).warning("An unfinished training was not kept: %s.", error.strerror or error)
         now = time.monotonic()
-        self.due = now + max(EVERY_SECONDS, (now - began) / WRITING_SHARE)
+        self.due = now + max(EVERY_SECONDS, self.turns * (now - began) / WRITING_SHARE)
 
     def remove(self) -> None:
-        """Takes the file away, and its folder with the last one."""
+        """Takes the file away."""
         self.path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self.path.parent.rmdir()
+
+
+def sweep(folder: Path, wanted: Collection[str]) -> None:
+    """Takes away what killed processes have left in the study's folder, but for the trainings of these keys."""
+    left = unfinished_path(folder, "").parent
+    for path in left.glob("*") if left.is_dir() else ():
+        if path.stem not in wanted:
+            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        left.rmdir()

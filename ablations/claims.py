@@ -170,7 +170,7 @@ def own_among(judged: Sequence[Claim], path: Path | None) -> set[str]:
     if own and not names:
         raise InputError(f"no claim in {str(path)!r} is about a change that this study makes: {left}.")
     if left:
-        print(f"not judged, as this study does not make the change: {left}", file=sys.stderr)
+        print(f"not judged, as this study does not make the change, or measure it then: {left}", file=sys.stderr)
     return names
 
 
@@ -185,8 +185,9 @@ def claims_of(departures: Iterable[Departure], budget: Budget, claims: Sequence[
     def measured(claim: Claim) -> bool:
         if claim.metric == LOG_STEPS:
             return budget.threshold_percent is not None
-        early = claim.epoch and claim.metric.startswith("test_")
-        return not budget.stop_at_threshold and (not early or budget.evaluates(claim.epoch or 0))
+        if claim.epoch and claim.epoch != budget.epochs and claim.metric.startswith("test_"):
+            return budget.evaluates(claim.epoch)
+        return not budget.stop_at_threshold
 
     return tuple(claim for claim in claims if set(compared(claim)) <= wanted and measured(claim))
 

@@ -76,7 +76,7 @@ class _Deliver(tune.Callback):
         self.missing = {trial.key: trial for job in jobs for trial in job}
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
-        # Popped: what stays, Tune keeps for each trial, with a history of every number in it (150 kB a trial).
+        # Popped: what stays, Tune keeps for each trial, with a history of every number in it (100 kB a trial).
         if "row" in result:
             self.watch.epoch(self.missing[result["key"]], result.pop("row"))
         elif "predictions" in result:

@@ -92,18 +92,18 @@ def _kinds(evidence: Evidence) -> tuple[str, ...]:
     return (*effects, *(() if budget.threshold_percent is None else ("speed",)), "verdicts")
 
 
-def _paths(evidence: Evidence, folder: Path, ending: str) -> dict[str, Path]:
-    """Where each table goes; one that an earlier report left and this study does not have is taken away."""
-    kinds = _kinds(evidence)
-    for name in {"effects", "speed", "verdicts"} - set(kinds):
-        (folder / f"{name}.{ending}").unlink(missing_ok=True)
-    return {name: folder / f"{name}.{ending}" for name in kinds}
+def _clear(evidence: Evidence, paths: Sequence[Path]) -> None:
+    """Takes away the tables that an earlier report left and this study does not have."""
+    for path in paths:
+        if path.stem not in _kinds(evidence):
+            path.unlink(missing_ok=True)
 
 
 def write_csv(evidence: Evidence, folder: Path) -> list[Path]:
     """verdicts.csv, and where the study has them effects.csv and speed.csv."""
     make = {"effects": effects_table, "speed": speeds_table, "verdicts": verdicts_table}
-    paths = _paths(evidence, folder, "csv")
+    _clear(evidence, [folder / f"{name}.csv" for name in make])
+    paths = {name: folder / f"{name}.csv" for name in _kinds(evidence)}
     for name, path in paths.items():
         make[name](evidence).to_csv(path, index=False)
     return list(paths.values())
@@ -115,7 +115,8 @@ def write_latex(evidence: Evidence, folder: Path) -> list[Path]:
     They want the package booktabs; every name in them is escaped.
     """
     make = {"effects": _effects_latex, "speed": _speed_latex, "verdicts": _verdicts_latex}
-    paths = _paths(evidence, folder, "tex")
+    _clear(evidence, [folder / f"{name}.tex" for name in make])
+    paths = {name: folder / f"{name}.tex" for name in _kinds(evidence)}
     for name, path in paths.items():
         path.write_text(make[name](evidence), encoding="utf-8")
     return list(paths.values())

@@ -51,7 +51,7 @@ class Optimizer(Protocol):
     param_groups: Groups
     state: defaultdict[Tensor, Any]
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
+    def zero_grad(self) -> None:
         """Forgets the gradients."""
 
     def step(self) -> None:
@@ -61,16 +61,15 @@ class Optimizer(Protocol):
 class _Momentum:
     """Plain and original momentum.  Not a `torch.optim.Optimizer`, whose constructor imports torch's compiler.
 
-    That is 888 modules and 1.6 s of processor time in every process that trains (`engine.md`).
+    That is 888 modules and 1.6 s of processor time in every process that trains by it (`engine.md`).
     """
 
     def __init__(self, groups: Groups, *, lr: float, momentum: float) -> None:
-        self.param_groups: Groups = [{"weight_decay": 0.0, **group, "lr": lr, "momentum": momentum} for group in groups]
+        self.param_groups: Groups = [{"weight_decay": 0.0, "lr": lr, "momentum": momentum, **group} for group in groups]
         self.state: defaultdict[Tensor, Any] = defaultdict(dict)
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forgets the gradients; to zero them takes longer, so `set_to_none` must be true."""
-        assert set_to_none
+    def zero_grad(self) -> None:
+        """Forgets the gradients."""
         for group in self.param_groups:
             for weight in group["params"]:
                 weight.grad = None
@@ -105,7 +104,8 @@ class SGD(_Momentum):
             maximize=False,
         )
         for weight, buffer in zip(weights, buffers, strict=True):
-            self.state[weight]["momentum_buffer"] = buffer
+            if buffer is not None:  # as without momentum
+                self.state[weight]["momentum_buffer"] = buffer
 
 
 class OriginalSGD(_Momentum):

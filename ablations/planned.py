@@ -84,7 +84,8 @@ def make_plan(config: Config, *, command: str) -> Plan:
         batch_size=config.batch_size,
         image_size=image_size,
         evaluate_on=config.evaluate_on,
-        evaluate_every=config.evaluate_every,
+        # The same evaluations have the same keys, however they were asked for.
+        evaluate_every=1 if config.stop_at_threshold else min(config.evaluate_every, config.epochs),
         threshold_percent=config.threshold,
         threshold_every=config.threshold_every,
         stop_at_threshold=config.stop_at_threshold,

@@ -158,7 +158,7 @@ class Probe:
         optimizer, rate = optimizer_of(network, spec), Rate(spec)
         for step in range(STEPS):
             set_learning_rates(optimizer, rate.at(step / STEPS), done=step / STEPS)
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             F.cross_entropy(network(inputs), labels).backward()
             optimizer.step()
         moved = zip(network.parameters(), self.network.parameters(), strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from types import TracebackType
 
@@ -35,8 +36,9 @@ class Progress:
         self.total, self.done, self.already = total, already, already
         self.epochs, self.evaluate_on, self.then = epochs, evaluate_on, then
         self.owed = trainings * epochs  # epochs that are missing: trials may share a training
-        self.expected = expected  # seconds for all that is missing
+        self.expected = expected / max(self.owed, 1)  # seconds an epoch
         self.passed = 0  # epochs, over all trainings
+        self.seen: Counter[str] = Counter()  # epochs of trainings that are under way
         self.failed = 0
         self.began = self.spoke = time.monotonic()
         self.bar = tqdm(total=total, initial=already, unit="trial", disable=not sys.stderr.isatty(), leave=False)
@@ -52,6 +54,7 @@ class Progress:
     def epoch(self, trial: Trial, row: Mapping[str, float]) -> None:
         """Prints an epoch of `trial` when nothing else was printed for a while."""
         self.passed += 1
+        self.seen[trial.key] += 1
         if time.monotonic() - self.spoke > QUIET:
             kind = self.evaluate_on if f"{self.evaluate_on}_top1_error_percent" in row else "train"
             error = row[f"{kind}_top1_error_percent"]
@@ -62,7 +65,8 @@ class Progress:
         self.done += 1
         self.failed += result.status != DONE
         if not result.trained_with:
-            self.passed += self.epochs - len(result.curve)  # a failed training owes no more epochs
+            # Epochs that never came: of a training that failed, that ended early, or that went on where it was.
+            self.owed -= self.epochs - self.seen.pop(result.trial.key, 0)
         self.bar.update()
         self._say(f"{_name(result.trial)}: {self._outcome(result)}{f', {self.failed} failed' if self.failed else ''}")
         self.then(result)
@@ -89,7 +93,7 @@ class Progress:
         pace = (time.monotonic() - self.began) / max(self.passed, 1)
         # Early on the start-up weighs too much, and trials side by side end their epochs together.
         trust = min(1.0, self.passed / TRUSTED)
-        seconds = (1 - trust) * self.expected * left / self.owed + trust * pace * left
+        seconds = ((1 - trust) * self.expected + trust * pace) * left
         return f", about {duration(round(seconds))} left"
 
 

@@ -56,12 +56,16 @@ def source(package: Path) -> tuple[str, bool | None, str]:
 
 
 @functools.cache
-def code(device: object) -> str:
-    """Sixteen hex digits of what decides how a training on `device` goes: our sources, torch's version, the device."""
-    digest = hashlib.sha256(f"{importlib.metadata.version('torch')}/{device}".encode())
+def code(*settings: object) -> str:
+    """Sixteen hex digits of what decides how a training goes: `settings`, torch's version, and our sources.
+
+    Those of reports and of the benchmark decide nothing.
+    """
+    digest = hashlib.sha256(repr((importlib.metadata.version("torch"), *settings)).encode())
     for folder in (_PACKAGE, _PACKAGE.parent / "models"):
         for path in sorted((*folder.rglob("*.py"), *folder.rglob("*.c"))):
-            digest.update(path.read_bytes())
+            if path.parent.name not in ("sections", "bench"):
+                digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -103,6 +103,7 @@ def run(config: Config, plan: Plan, expected: Expected) -> int:
 
 def _tune(config: Config, plan: Plan, search: tune.Search, seconds: float) -> tuple[Plan, int]:
     """The plan at the rates that its tuning chose, and how many tuning trials failed: then none was chosen."""
+    from ablations.checkpoint import sweep
     from ablations.progress import Progress
 
     folder, budget = tuning_folder(config, plan.study), search.tuning.budget
@@ -126,6 +127,7 @@ def _tune(config: Config, plan: Plan, search: tune.Search, seconds: float) -> tu
             if failed := len({*asked} & {*search.missing}):
                 print(f"{counted(failed, 'tuning trial')} failed; the same command tries again", file=sys.stderr)
                 return plan, failed
+    sweep(folder, ())
     print("\n".join(tune.said(search.tuning)), flush=True)
     return with_finished(config, plan), 0
 
@@ -176,6 +178,7 @@ def _mirror(config: Config, study: Study, finished: Sequence[Result]) -> Guarded
 
 def _finish(config: Config, study: Study, folder: Path, mirror: Guarded | None) -> int:
     from ablations import report, store
+    from ablations.checkpoint import sweep
     from ablations.evidence import Evidence
 
     _, results, problems = store.read(folder)
@@ -189,6 +192,7 @@ def _finish(config: Config, study: Study, folder: Path, mirror: Guarded | None) 
     if mirror and mirror.directions:
         print(f"MLflow: {mirror.directions}")
     failed = [result for result in results if result.status not in FINAL]
+    sweep(folder, {result.trial.training.key for result in failed})
     if failed:
         print(f"{len(failed)} trials failed; the same command tries them again", file=sys.stderr)
     return 1 if failed else 0

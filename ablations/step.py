@@ -144,8 +144,8 @@ class Step:
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Goes on from `state`; before the first step."""
-        own = {name: value for name, value in state.items() if name.startswith("network/")}
-        self.network.load_state_dict({name.removeprefix("network/"): value for name, value in own.items()})
+        own = {path.removeprefix("network/"): value for path, value in state.items() if path.startswith("network/")}
+        self.network.load_state_dict(own)
         for number, (_, stream) in enumerate(_drawing(self.network)):
             stream.set_state(state[f"draws/{number}"])
         weights = self._weights()
@@ -154,8 +154,9 @@ class Step:
                 _, place, name = path.split("/")
                 weight = weights[int(place)]
                 # In the weight's own layout, which a file does not tell.
-                kept = torch.empty_like(weight) if value.shape == weight.shape else value.to(weight.device)
-                self.optimizer.state[weight][name] = kept.copy_(value)
+                alike = value.shape == weight.shape
+                kept = torch.empty_like(weight).copy_(value) if alike else value.to(weight.device)
+                self.optimizer.state[weight][name] = kept
 
     def _weights(self) -> list[Tensor]:
         return [weight for group in self.optimizer.param_groups for weight in group["params"]]
@@ -183,7 +184,7 @@ class Step:
                 logits = self.network(inputs)
             logits = logits.float()
             loss = F.cross_entropy(logits, labels)
-            self.optimizer.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad()
             loss.backward()
         self.optimizer.step()
         wrong = (logits.detach().argmax(1) != labels).sum()

@@ -46,8 +46,8 @@ class DivergedError(Exception):
 class Trained:
     """A trained network, one row of numbers an epoch, and what is needed to evaluate it.
 
-    The rows' evaluation is by the centre crop, and `last` is that after the last epoch.  `looks` are the
-    errors between epochs that a budget with a threshold asks for.
+    The rows' evaluation, which not every epoch has, is by the centre crop, and `last` is that after the last epoch.
+    `looks` are the errors between epochs that a budget with a threshold asks for.
     """
 
     network: Network
@@ -146,8 +146,8 @@ def _training(
     curve: list[Row] = []
     over = False
     last: Evaluation | None = None
-    if checkpoint and (kept := checkpoint.read()):
-        curve, over = _go_on(kept, step, rate, watch)
+    if checkpoint:
+        curve, over = _go_on(checkpoint, step, rate, watch)
     while not over:
         began, epoch = time.perf_counter(), len(curve) + 1
         noisy = (epoch - 1) / budget.epochs < spec.pca_until
@@ -190,13 +190,24 @@ def _training(
 
 def _kept(step: Step, rate: Rate, watch: Stopwatch, curve: Sequence[Row], over: bool) -> Kept:
     """What a training needs to go on after an epoch; `over` where there is nothing left to train."""
-    values = {"curve": curve, "over": over, "rate": rate.state(), "steps": watch.steps, "looks": watch.looks}
+    values = {
+        "curve": curve,
+        "over": over,
+        "rate": rate.state(),
+        "steps": watch.steps,
+        "looks": watch.looks,
+        "step": step.how,
+    }
     return Kept(tensors=step.state(), values=values)
 
 
-def _go_on(kept: Kept, step: Step, rate: Rate, watch: Stopwatch) -> tuple[list[Row], bool]:
-    """Puts `kept` where it came from; the rows so far, and whether there is nothing left to train."""
+def _go_on(checkpoint: Checkpoint, step: Step, rate: Rate, watch: Stopwatch) -> tuple[list[Row], bool]:
+    """Puts what is kept where it came from; the rows so far, and whether there is nothing left to train."""
+    kept = checkpoint.read()
+    if not kept:
+        return [], False
     step.restore(kept.tensors)
+    step.how = kept.values["step"]
     rate.restore(kept.values["rate"])
     watch.steps, watch.looks = kept.values["steps"], [(at, error) for at, error in kept.values["looks"]]
     return list(kept.values["curve"]), kept.values["over"]

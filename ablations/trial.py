@@ -79,13 +79,18 @@ def _run_group(group: Job, context: Context, report: Callable[[Trial, Row], None
     """The results of the trials of one training, and None after each of its steps."""
     first = group[0]
     device = torch.device("cuda" if context.gpus > 0 else "cpu")
-    checkpoint = Checkpoint(unfinished_path(context.folder, first.training.key), code=code(device))
     origin, began = _origin(context, device), time.perf_counter()
+    checkpoint = Checkpoint(
+        unfinished_path(context.folder, first.training.key),
+        code=code(device, context.threads, origin["response_norm"]),
+        started=origin["started"],
+        turns=context.pack,
+    )
     trained = yield from _trained(first, context, device, functools.partial(report, first), checkpoint)
     began -= checkpoint.seconds
-    again = False  # whether the next run has to do with this training
     if checkpoint.stops:
-        origin["went_on_after_epochs"] = checkpoint.stops
+        origin |= {"started": checkpoint.started, "went_on_after_epochs": checkpoint.stops}
+    statuses = []
     for trial in group:
         outcome = trained if isinstance(trained, dict) else _evaluated(trial, trained, context)
         result = Result(
@@ -98,8 +103,8 @@ def _run_group(group: Job, context: Context, report: Callable[[Trial, Row], None
         if result.status == DONE and not trial.variant.departures and not isinstance(trained, dict):
             result = _with_activity(result, trained, context)
         write_result(context.folder, result)
-        again |= result.status not in FINAL
-        if trial is group[-1] and not again:
+        statuses.append(result.status)
+        if len(statuses) == len(group) and FINAL.issuperset(statuses):
             checkpoint.remove()
         yield result
         origin, began = _origin(context, device), time.perf_counter()

@@ -73,21 +73,21 @@ def test_training_needs_torch_and_numpy_only(module: str) -> None:
     assert not loaded & others
 
 
-STEP = """
-import torch
-from ablations.optimizers import optimizer_of
-from models.network import build
+TRAINING = """
+from ablations.bench.contenders import data_of
+from ablations.bench.worker import Task
+from ablations.train import train
+from ablations.types import Budget
 from models.presets import PRESETS
-spec = PRESETS[{preset!r}].spec
-network = build(spec, num_classes=3, image_size=32)
-network.eval()(torch.zeros(2, 3, 32, 32)).sum().backward()
-optimizer_of(network, spec).step()
+task = Task(contender="one", net={preset!r}, image_size=32, batch_size=4, folder="", images=8, threads=1)
+budget = Budget(epochs=2, train_examples=8, batch_size=4, image_size=32)
+train(PRESETS[{preset!r}].spec, seed=0, budget=budget, data=data_of(task))
 """
 
 
 @pytest.mark.parametrize("preset", ["cifar_small", "cuda_convnet_18pct"])
-def test_a_training_step_imports_no_compiler(preset: str) -> None:
-    assert not loaded_after(STEP.format(preset=preset)) & COMPILER
+def test_a_training_imports_no_compiler(preset: str) -> None:
+    assert not loaded_after(TRAINING.format(preset=preset)) & COMPILER
 
 
 def imports_of(path: Path) -> set[str]:

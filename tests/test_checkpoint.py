@@ -15,13 +15,15 @@ import pytest
 import torch
 
 from ablations import checkpoint as module
+from ablations import optimizers
 from ablations import trial as trial_module
-from ablations.checkpoint import Checkpoint, Kept, unfinished_path
+from ablations.checkpoint import Checkpoint, Kept, sweep, unfinished_path
 from ablations.data.load import Data
 from ablations.execute import serial
+from ablations.jobs import by_training
 from ablations.provenance import code
 from ablations.store import trial_path
-from ablations.train import Trained, training
+from ablations.train import Trained, evaluate_as, training
 from ablations.trial import Context, run_job, run_trial
 from ablations.types import DIVERGED, DONE, ERROR, Budget, Trial
 from models.presets import PRESETS
@@ -85,18 +87,24 @@ def trained(path: Path, data: Data, budget: Budget, *, kill: int | None = None, 
         ({"optimizer": "adam", "learning_rate": 1e-3}, FOUR),
         ({"pca_until": 0.5}, FOUR),
         ({}, replace(FOUR, threshold_percent=1.0, threshold_every=2, threshold_examples=30)),
+        (
+            {},
+            replace(FOUR, threshold_percent=1.0, threshold_every=2, threshold_examples=30, stop_at_threshold=True),
+        ),
     ],
-    ids=["sgd", "plateau", "adam", "noise that ends", "looks"],
+    ids=["sgd", "plateau", "adam", "noise that ends", "looks", "a race"],
 )
 def test_a_training_that_is_killed_twice_ends_as_one_that_is_not(
-    changes: dict[str, Any], budget: Budget, data: Data, tmp_path: Path
+    changes: dict[str, Any], budget: Budget, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(optimizers, "PATIENCE", 1)  # "plateau" divides within four epochs
     expected = trained(tmp_path / "whole", data, budget, **changes)
     path = tmp_path / "part"
     assert trained(path, data, budget, kill=1, **changes) is None
     assert trained(path, data, budget, kill=1, **changes) is None  # in the third epoch
     found = trained(path, data, budget, kill=2, **changes)  # of which two were left
     assert expected and found
+    assert found.curve[-1]["learning_rate"] < found.curve[0]["learning_rate"]
     weights = found.network.state_dict()
     assert all(torch.equal(weights[name], value) for name, value in expected.network.state_dict().items())
     assert [row["epoch"] for row in found.curve] == [1, 2, 3, 4]
@@ -119,14 +127,14 @@ def test_a_trial_that_is_killed_goes_on_and_its_record_says_so(plan: Planner, co
     assert watch.epochs == [(trial.key, 3), (trial.key, 4)]
     (result,) = watch.results
     assert result.provenance["went_on_after_epochs"] == [2]
-    assert not kept.parent.exists()
+    assert not kept.exists()
     whole = run_trial(trial, replace(context, folder=tmp_path / "whole"))
     assert "went_on_after_epochs" not in whole.provenance
     assert without_times(result.to_dict()) == without_times(whole.to_dict())
 
 
 def test_a_kill_in_the_last_evaluation_costs_no_training(
-    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     trial = plan()[1][0]
 
@@ -139,7 +147,9 @@ def test_a_kill_in_the_last_evaluation_costs_no_training(
     watch = Collect()
     serial([(trial,)], context, watch)
     assert watch.epochs == []
-    assert watch.results[0].status == DONE and len(watch.results[0].curve) == 2
+    whole = run_trial(trial, replace(context, folder=tmp_path / "whole"))
+    assert whole.status == DONE
+    assert without_times(watch.results[0].to_dict()) == without_times(whole.to_dict())
 
 
 def test_the_time_before_the_kill_counts(plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,13 +172,14 @@ def test_what_cannot_be_read_is_trained_anew(content: bytes | None, data: Data, 
     assert found and len(found.curve) == 4
 
 
-def test_other_code_trains_anew(data: Data, tmp_path: Path) -> None:
+def test_other_code_trains_anew(data: Data, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "kept.npz"
     assert trained(path, data, FOUR, kill=2) is None
     other, same = Checkpoint(path, code="other"), Checkpoint(path, code="same")
     assert other.read() is None and (other.seconds, other.stops) == (0.0, [])
+    assert caplog.messages == ["A training that other code had begun starts anew."]
     assert same.read() and same.stops == [2]
-    assert code(torch.device("cpu")) != code(torch.device("cuda"))
+    assert len({code(torch.device("cpu"), 1), code(torch.device("cuda"), 1), code(torch.device("cpu"), 2)}) == 3
 
 
 def test_a_training_that_failed_is_kept_and_one_that_diverged_is_not(
@@ -185,8 +196,10 @@ def test_a_training_that_failed_is_kept_and_one_that_diverged_is_not(
         assert run_trial(trial, context).status == ERROR
     assert kept.exists()
     hot = replace(trial, spec=replace(trial.spec, learning_rate=1e12))
+    begun = unfinished_path(context.folder, hot.training.key)
+    begun.write_bytes(b"of an epoch before")
     assert run_trial(hot, context).status == DIVERGED
-    assert not unfinished_path(context.folder, hot.training.key).exists()
+    assert not begun.exists()
     assert run_trial(trial, context).status == DONE
     assert not kept.exists()
 
@@ -223,3 +236,37 @@ def test_a_file_is_written_once_a_minute_and_less_often_to_a_slow_disk(
         now[0] = second
         checkpoint.write(epoch, keep)
     assert written == [60.0, 120.0, 330.0]
+
+
+def test_trials_that_share_a_training_keep_it_until_the_last_has_its_record(
+    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, trials = plan(words=["ten_view"])
+    group = next(job for job in by_training(trials) if len(job) > 1)
+    evaluated = iter([evaluate_as])
+
+    def once(*arguments: Any) -> Any:
+        if (evaluate := next(evaluated, None)) is None:
+            raise Killed
+        return evaluate(*arguments)
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(trial_module, "evaluate_as", once)
+        list(run_job(group, context))
+    assert [trial_path(context.folder, trial.key).exists() for trial in group] == [True, False]
+    watch = Collect()
+    serial([group[1:]], context, watch)
+    assert watch.epochs == [] and watch.results[0].status == DONE
+    assert not unfinished_path(context.folder, group[1].training.key).exists()
+
+
+def test_what_a_kill_left_behind_is_swept_away_but_for_what_goes_on(tmp_path: Path) -> None:
+    sweep(tmp_path, ())  # where nothing is
+    left = [unfinished_path(tmp_path, key) for key in ("goes_on", "has_its_record")]
+    left[0].parent.mkdir()
+    for path in (*left, left[0].with_name(".goes_on.npz.h4lf")):
+        path.write_bytes(b"")
+    sweep(tmp_path, {"goes_on"})
+    assert list(left[0].parent.iterdir()) == [left[0]]
+    sweep(tmp_path, ())
+    assert list(tmp_path.iterdir()) == []

@@ -218,7 +218,7 @@ def test_claims_that_the_study_cannot_judge_are_named_and_none_at_all_is_refused
     path.write_text(OWN)
     judged = claims_of([("lrn", "batch_norm")], BUDGET, with_own(path))
     assert own_among(judged, path) == {"norm_helps"}
-    assert capsys.readouterr().err == "not judged, as this study does not make the change: early\n"
+    assert capsys.readouterr().err == "not judged, as this study does not make the change, or measure it then: early\n"
     with pytest.raises(ValueError, match="is about a change that this study makes: norm_helps, early"):
         own_among(claims_of([("lrn", "off")], BUDGET, with_own(path)), path)
     assert own_among(judged, None) == set()
@@ -239,5 +239,6 @@ def test_an_early_error_is_claimed_of_trials_that_are_evaluated_then_and_an_earl
         replace(CLAIMS[0], component="lrn", level="off", against="", metric=metric, epoch=2)
         for metric in ("test_top1_error_percent", "train_loss")
     )
-    for every, kept in ((1, early), (2, early), (3, early[1:])):
-        assert claims_of([("lrn", "off")], replace(BUDGET, evaluate_every=every), early) == kept
+    for every, epochs, kept in ((1, 5, early), (2, 5, early), (3, 5, early[1:]), (3, 2, early)):
+        budget = replace(BUDGET, evaluate_every=every, epochs=epochs)
+        assert claims_of([("lrn", "off")], budget, early) == kept

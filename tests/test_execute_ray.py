@@ -7,20 +7,20 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
 
-from ablations import registry
+from ablations import execute_ray, registry
 from ablations.allocator import ENVIRONMENT
 from ablations.evaluate import Row
 from ablations.execute import serial
 from ablations.execute_ray import RayExecutor, _cluster, _Deliver
 from ablations.jobs import Job, by_training, packed
-from ablations.predictions import predictions_path
 from ablations.run import main
 from ablations.store import read, read_results
-from ablations.trial import Context, run_job, run_trial
+from ablations.trial import Context, run_job
 from ablations.types import DONE, ERROR, Result, Trial
 from tests.conftest import Collect, Planner, without_times
 
@@ -45,21 +45,22 @@ def test_ray_and_serial_give_equal_results(plan: Planner, context: Context, tmp_
     assert sorted(path.name for path in context.folder.iterdir()) == ["predictions", "trials"]
 
 
-def test_tune_keeps_nothing_of_what_a_trial_reports(plan: Planner, context: Context) -> None:
+def test_tune_keeps_nothing_of_what_a_trial_reports(
+    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[dict[str, object]] = []
+
+    class Deliver(_Deliver):
+        def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+            kept.append(trial.last_result)
+
+    monkeypatch.setattr(execute_ray, "_Deliver", Deliver)
     _, trials = plan()
     watch = Collect()
-    deliver = _Deliver(by_training(trials), context, watch)
-    result = run_trial(trials[0], context)
-    reports = [
-        {"key": trials[0].key, "row": {"epoch": 1.0}, "done": False},
-        {"key": trials[0].key, "predictions": b"some", "done": False},
-        {"key": trials[0].key, "record": result.to_dict(), "done": False},
-    ]
-    for report in reports:
-        deliver.on_trial_result(0, [], None, report)
-        assert report == {"key": trials[0].key, "done": False}
-    assert watch.epochs == [(trials[0].key, 1.0)] and watch.results == [result]
-    assert predictions_path(context.folder, trials[0].key).read_bytes() == b"some"
+    ONE_CPU(by_training(trials), context, watch)
+    assert len(kept) == len(watch.results) == len(trials)
+    # A number in what is left would get a history for each trial.
+    assert all("key" in one and not {"row", "record", "predictions"} & set(one) for one in kept)
 
 
 COMPONENT = """

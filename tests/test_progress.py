@@ -65,6 +65,23 @@ def test_every_result_gets_a_line_with_its_error_the_failures_and_the_time_left(
     assert handed_on == [done, failed]
 
 
+def test_epochs_of_a_training_that_went_on_where_it_was_are_owed_no_more(
+    plan: Planner, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, trials = plan()
+    rows = tuple({"epoch": epoch, "test_top1_error_percent": 50.0} for epoch in range(1, 11))
+    with Progress(
+        2, already=0, trainings=2, epochs=10, evaluate_on="test", expected=100, then=lambda result: None
+    ) as watch:
+        for trial, epochs in ((trials[0], rows[8:]), (trials[1], rows)):  # the first eight were there
+            for row in epochs:
+                clock.now += 5.0
+                watch.epoch(trial, row)
+            watch.result(Result(trial=trial, status=DONE, metrics=rows[-1], curve=rows, seconds=30))
+    first, last = [line for line in capsys.readouterr().out.splitlines() if "error in" in line]
+    assert first.endswith("about 50 s left") and "left" not in last
+
+
 def test_a_long_trial_says_now_and_then_how_far_it_is(
     plan: Planner, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:

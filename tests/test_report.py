@@ -22,7 +22,7 @@ from ablations.evidence import Evidence
 from ablations.report import build, compose, main, render, terminal_lines, write
 from ablations.sections.cards import in_words
 from ablations.sections.document import MINUS, Card, Report, Table
-from ablations.sections.verdicts import stricter
+from ablations.sections.verdicts import zero_inside
 from ablations.types import Result, Study, Trial
 from ablations.verdicts import (
     CONTRADICTED,
@@ -502,7 +502,7 @@ def test_every_verdict_has_its_sentence(call: str, estimate: float, words: str) 
 )
 def test_a_direction_whose_interval_holds_zero_is_explained(call: str, low: float, high: float, told: bool) -> None:
     verdict = Verdict(claim=CLAIMS[0], call=call, low=low, high=high)
-    assert any("may hold zero where p is under 0.05" in words for words in stricter([verdict])) == told
+    assert any("may hold zero where p is under 0.05" in words for words in zero_inside([verdict], 0.05)) == told
 
 
 def test_every_trial_leads_to_its_record(tmp_path: Path) -> None:

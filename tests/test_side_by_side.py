@@ -101,7 +101,7 @@ def test_the_command_writes_both_renderings(tmp_path: Path) -> None:
 
 def test_a_race_to_a_threshold_is_not_compared_by_its_errors() -> None:
     root = Path(__file__).parent.parent / "results" / "reference"
-    studies = (store.read(root / name) for name in ("figure1", "cifar10-one-out"))
+    studies = (store.read(root / name) for name in ("figure1", "cifar10-six"))
     race, other = (Evidence(study=study, results=results) for study, results, _ in studies)
     with pytest.raises(InputError, match="study 'figure1' ends its trials at a threshold"):
         compose(other, race)

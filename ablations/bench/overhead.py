@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +30,9 @@ def measure(count: int, *, workers: int) -> dict[str, Any]:
 
     From the first end to the last, so without the start of Ray.  Memory in MiB: after the first trial and the last.
     """
-    from ablations.execute_ray import RayExecutor, empty_trials
+    from ablations.execute_ray import RayExecutor
 
-    watch, bare = _Watch(), _Watch()
+    watch = _Watch()
     with tempfile.TemporaryDirectory() as folder:
         context = Context(
             folder=Path(folder) / "study",
@@ -42,14 +44,25 @@ def measure(count: int, *, workers: int) -> dict[str, Any]:
             command="python -m ablations.bench",
         )
         RayExecutor(cpus_per_trial=1, gpus_per_trial=0.0, run=nothing)(_jobs(count), context, watch)
-    empty_trials(count, bare.ended)
+    # In a process of its own, whose memory holds nothing of ours.
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as other:
+        bare_ends, bare_memory = other.submit(_bare, count).result()
     return {
         "trials": count,
         "ours_seconds": workers * _mean_gap(watch.ends),
-        "tune_seconds": workers * _mean_gap(bare.ends),
+        "tune_seconds": workers * _mean_gap(bare_ends),
         "driver_memory_mib": [watch.memory[0], watch.memory[-1]],
-        "tune_memory_mib": [bare.memory[0], bare.memory[-1]],  # on top of what ours left
+        "tune_memory_mib": [bare_memory[0], bare_memory[-1]],
     }
+
+
+def _bare(count: int) -> tuple[list[float], list[float]]:
+    """When each of `count` trials of bare Tune ended, and what this process held then."""
+    from ablations.execute_ray import empty_trials
+
+    watch = _Watch()
+    empty_trials(count, watch.ended)
+    return watch.ends, watch.memory
 
 
 def _jobs(count: int) -> list[Job]:

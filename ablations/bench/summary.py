@@ -135,11 +135,13 @@ def _times(found: Spread) -> str:
 
 def overhead_lines(found: Mapping[str, Any]) -> str:
     """What a trial costs besides its training."""
-    (first, last), (bare_first, bare_last) = found["driver_memory_mib"], found["tune_memory_mib"]
+    held, bare = (
+        f"{found[name][0]:.0f} MiB after the first and {found[name][1]:.0f} after the last"
+        for name in ("driver_memory_mib", "tune_memory_mib")
+    )
     return (
         f"overhead of a trial: {found['ours_seconds']:.2f} s of a worker, bare Ray Tune {found['tune_seconds']:.2f} s "
-        f"({found['trials']} trials that do nothing); the driver held {first:.0f} MiB after the first and {last:.0f} "
-        f"after the last, and under bare Ray Tune {bare_last - bare_first:.0f} MiB more at its end"
+        f"({found['trials']} trials that do nothing); the driver held {held}, that of bare Ray Tune {bare}"
     )
 
 

@@ -46,7 +46,7 @@ def curves(evidence: Evidence) -> Section:
     others = [name for name in drawn if name in set(table["variant"])]
     figure = learning_curves(table, "reference", others, f"{evidence.phase} top-1 error, percent")
     every = evidence.study.budget.evaluate_every
-    when = "each epoch" if every == 1 else f"every {every} epochs"
+    when = "each epoch" if every == 1 else f"every {every} epochs and the last"
     caption = (
         f"The {evidence.phase} error after {when}: mean over the finished seeds, and its 95% t interval at that "
         "epoch (not at all of them together). Two bands may overlap where their paired difference is clear: see "

@@ -93,21 +93,21 @@ def verdicts(evidence: Evidence) -> Section:
             "stands under Methods. In brackets: proxy where this study differs from where the claim was made, draft "
             "where it has too few seeds, underfitting where the reference has hardly fitted its training images, "
             "confounded where the arms differ much in size.",
-            *stricter(evidence.verdicts),
+            *zero_inside(evidence.verdicts, rule_of(evidence.study).alpha),
             _table(evidence),
         ]
     others = _others(evidence)
     return Section(title="Verdicts", blocks=(*blocks, *others))
 
 
-def stricter(judged: Sequence[Verdict]) -> list[str]:
+def zero_inside(judged: Sequence[Verdict], alpha: float) -> list[str]:
     """A sentence on verdicts of a direction whose interval holds zero, at which a reader would stumble."""
     if not any(one.call in DIRECTIONS and one.low <= 0 <= one.high for one in judged):
         return []
     return [
-        "An interval below may hold zero where p is under 0.05, and both are right: p asks for the direction alone, "
-        "and Holm's steps ask less of each comparison than intervals that tell all the sizes at once. The direction is "
-        "then shown, and how large the effect is stays open."
+        f"An interval below may hold zero where p is under {alpha:g}, and both are right: p asks for the direction "
+        "alone, and Holm's steps ask less of each comparison than intervals that tell all the sizes at once. The "
+        "direction is then shown, and how large the effect is stays open."
     ]
 
 
