@@ -140,7 +140,7 @@ def _net(config: Config, name: str, size: int, cores: int, *, lightning: bool) -
     began = time.perf_counter()
     with closing([]) as started:
         started.append(Contender("check", [base], {}))
-        difference = float(started[0].first[0]["difference"])
+        difference, of_a_wrong_rate = (float(started[0].first[0][name]) for name in ("difference", "of_a_wrong_rate"))
     _say(f"the check that all do the same work took {duration(time.perf_counter() - began)}")
     task = dataclasses.replace(base, batch_size=config.batch_size)
     with closing([]) as contenders:
@@ -178,6 +178,7 @@ def _net(config: Config, name: str, size: int, cores: int, *, lightning: bool) -
         "training_operations_per_image": summary.training_operations(layers),
         "normalises": summary.normalises(PRESETS[name].spec),
         "difference": difference if math.isfinite(difference) else math.inf,
+        "of_a_wrong_rate": of_a_wrong_rate,
         "contenders": facts,
         "rounds": [dataclasses.asdict(one) for one in done],
     }
