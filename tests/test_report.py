@@ -505,6 +505,18 @@ def test_a_direction_whose_interval_holds_zero_is_explained(call: str, low: floa
     assert any("may hold zero where p is under 0.05" in words for words in zero_inside([verdict], 0.05)) == told
 
 
+def test_trials_that_learnt_nothing_are_named(tmp_path: Path) -> None:
+    study, trials = synthetic.plan("one_out", ["lrn"], seeds=3)
+    results = [
+        synthetic.done(one.trial, 89.7) if one.trial.variant.label == "-lrn" and one.trial.seed else one
+        for one in synthetic.results(trials)
+    ]
+    sentence = "No better than guessing (90%) at their end: -lrn (seed 1 and 2). They count in full"
+    # Of 10,000 images guessing is wrong for 90 +- 0.3%.
+    assert sentence in words_of(build(study, results, []))
+    assert "guessing" not in words_of(build(study, [synthetic.done(one.trial, 89.3) for one in results], []))
+
+
 def test_every_trial_leads_to_its_record(tmp_path: Path) -> None:
     results, reports = tmp_path / "some results", tmp_path / "reports" / "deep" / "study"
     folder = results / "study"

@@ -357,14 +357,23 @@ def test_trials_that_ran_under_another_declaration_are_counted() -> None:
     assert post_hoc(study, other) == ["1 trial ran under a declaration that study.json does not know."]
 
 
-def test_the_committed_studies_are_older_than_the_rule_and_judged_by_todays() -> None:
-    study, results, _ = store.read(ROOT / "results" / "reference" / "cifar10-one-out")
-    assert post_hoc(study, results)[0].startswith("No rule was written down before its trials")
+def test_a_study_older_than_the_rule_is_judged_by_todays_and_says_so() -> None:
+    study, results, _ = store.read(ROOT / "results" / "reference" / "cifar10-six")
+    assert post_hoc(study, results) == []
+    old = replace(study, rule=None, declared=())
+    assert post_hoc(old, results)[0].startswith("No rule was written down before its trials")
+    assert {name: one.call for name, one in judged(old, results).items()} == {
+        name: one.call for name, one in judged(study, results).items()
+    }
+
+
+def test_the_committed_study_is_judged_with_scope_and_fit_in_the_words() -> None:
+    study, results, _ = store.read(ROOT / "results" / "reference" / "cifar10-six")
     found = judged(study, results)
-    assert found["dropout_convergence"].label == "reproduced [proxy, draft]"
+    assert found["dropout_convergence"].label == "reproduced [proxy]"
+    assert found["activation_importance"].label == "contradicted [proxy, underfitting]"
     assert found["pooling_overfitting"].reason == "underfits"
     assert found["lrn_imagenet"].call == INCONCLUSIVE
-    assert found["activation_importance"].call in (CONTRADICTED, INCONCLUSIVE)
 
 
 def test_an_unknown_rule_of_another_version_is_said() -> None:

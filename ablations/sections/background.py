@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import nan, sqrt
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from ablations import effects as estimating
 from ablations.budget import PRECISIONS, Budget
 from ablations.differences import difference, stack
 from ablations.evidence import Evidence, finished
-from ablations.gates import threshold
+from ablations.gates import chance_error, threshold
 from ablations.grids import GRIDS
 from ablations.registry import components as registered
 from ablations.sections.document import MISSING, Block, Section, Table, interval, listed, number
@@ -84,7 +85,25 @@ def _outcome(evidence: Evidence) -> str:
     seconds = sum(result.seconds for result in evidence.results)
     return (
         f"Of {counted(planned, 'trial')}, {listed(parts)}. They took {duration(seconds)} in total, added over trials "
-        "that may have run side by side."
+        "that may have run side by side." + _guessing(evidence)
+    )
+
+
+def _guessing(evidence: Evidence) -> str:
+    """A sentence on trials that finished and learnt nothing: they are not failures, and move a mean by much."""
+    chance = chance_error(evidence)
+    seeds: dict[str, list[int]] = {}
+    for result in finished(evidence):
+        count = result.metrics.get("evaluated_examples", nan)
+        scatter = sqrt(chance * (100 - chance) / count)  # standard error of guessing, in percent
+        if result.metrics.get(evidence.metric, nan) > chance - 2 * scatter:
+            seeds.setdefault(result.trial.variant.label, []).append(result.trial.seed)
+    if not seeds:
+        return ""
+    which = listed([f"{name} (seed {listed([str(seed) for seed in found])})" for name, found in seeds.items()])
+    return (
+        f" No better than guessing ({chance:.0f}%) at their end: {which}. They count in full, as training that fails "
+        "now and then is an effect too, and widen the intervals."
     )
 
 
