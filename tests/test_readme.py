@@ -67,10 +67,8 @@ def test_the_verdicts_on_the_reference_study_are_those_of_its_records() -> None:
     study, results, _ = store.read(ROOT / "results" / "reference" / "cifar10-six")
     counts = Counter(verdict.call for verdict in Evidence(study=study, results=results).verdicts)
     assert counts == {REPRODUCED: 2, CONTRADICTED: 3, INCONCLUSIVE: 4, NOT_TESTED: 1}
-    text = " ".join(README.split())
-    assert re.search(
-        r"ten claims, two are reproduced \(.*?\), three are contradicted, four are inconclusive and one is", text
-    )
+    text = re.sub(r" \(.*?\)", "", " ".join(README.split()))
+    assert "ten claims, two are reproduced, three are contradicted, four are inconclusive and one is not tested" in text
 
 
 def _signed(number: float) -> str:
