@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any, NamedTuple
 
 from models.layout import Layer
@@ -73,7 +74,8 @@ def normalises(spec: Spec) -> bool:
 
 def void(net: Mapping[str, Any]) -> bool:
     """Whether our rows say nothing, since ours and the plain loop do not train alike, or the check could not tell."""
-    return not net["difference"] <= TOLERANCE < net["of_a_wrong_rate"]  # nor when it is nan
+    told = net.get("of_a_wrong_rate", inf)  # the first records did not ask
+    return not net["difference"] <= TOLERANCE < told  # nor when it is nan
 
 
 def trials_per_hour(images_per_second: float, *, images: int) -> float:
