@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,9 @@ from ablations.predictions import predictions_path, write_predictions
 from ablations.store import read_result, trial_path, write_result
 from ablations.trial import Context, run_job
 from ablations.types import DONE, ERROR, FINAL, Result, Trial
+from ablations.words import duration
+
+SILENT = 120.0  # seconds without a worker after which that is said
 
 Run = Callable[..., Iterable[Result]]  # as `run_job`
 
@@ -74,6 +78,21 @@ class _Deliver(tune.Callback):
     def __init__(self, jobs: Sequence[Job], context: Context, watch: Watch) -> None:
         self.jobs, self.context, self.watch = jobs, context, watch
         self.missing = {trial.key: trial for job in jobs for trial in job}
+        self.waits_since: float | None = time.monotonic()  # for a first worker
+
+    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        self.waits_since = None
+
+    def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
+        # Ray starts a worker that dies on its imports anew, without end and without a word.
+        if self.waits_since is not None and time.monotonic() - self.waits_since > SILENT:
+            self.waits_since = None
+            print(
+                f"no worker has come up in {duration(SILENT)}: the machines are busy, or a worker cannot import what "
+                "it needs; Ctrl-C and --executor serial show which",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
         # Popped: what stays, Tune keeps for each trial, with a history of every number in it (100 kB a trial).

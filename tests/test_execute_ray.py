@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +62,20 @@ def test_tune_keeps_nothing_of_what_a_trial_reports(
     assert len(kept) == len(watch.results) == len(trials)
     # A number in what is left would get a history for each trial.
     assert all("key" in one and not {"row", "record", "predictions"} & set(one) for one in kept)
+
+
+def test_a_study_that_no_worker_comes_up_for_says_so_once(
+    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    waits, works = (_Deliver(by_training(plan()[1]), context, Collect()) for _ in range(2))
+    works.on_trial_start(0, [], None)
+    for now[0] in (0.1, execute_ray.SILENT - 1, execute_ray.SILENT + 1, execute_ray.SILENT + 2):
+        waits.on_step_end(0, [])
+        works.on_step_end(0, [])
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in said] == ["no worker has come up in 2 min"]
 
 
 COMPONENT = """
