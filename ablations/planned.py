@@ -84,8 +84,7 @@ def make_plan(config: Config, *, command: str) -> Plan:
         batch_size=config.batch_size,
         image_size=image_size,
         evaluate_on=config.evaluate_on,
-        # The same evaluations have the same keys, however they were asked for.
-        evaluate_every=1 if config.stop_at_threshold else min(config.evaluate_every, config.epochs),
+        evaluate_every=config.evaluate_every,
         threshold_percent=config.threshold,
         threshold_every=config.threshold_every,
         stop_at_threshold=config.stop_at_threshold,
@@ -126,6 +125,9 @@ def make_plan(config: Config, *, command: str) -> Plan:
 
         config, allowance, paces = spend(config, make, budget, data, before, gpus=gpus, workers=workers)
         budget = replace(budget, epochs=allowance.epochs)
+    # The same evaluations have the same keys, however they were asked for.
+    every = 1 if budget.stop_at_threshold else min(budget.evaluate_every, budget.epochs)
+    budget = replace(budget, evaluate_every=every)
     assert config.grid and config.seeds
     words, looks = words_of(config), looks_of(config)
     study, trials = make(grid=config.grid, words=words, seeds=config.seeds, budget=budget, looks=looks)

@@ -12,7 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tyro
 
+from ablations import allowance
+from ablations.budget import Allowance
+from ablations.config import Config, resolved
+from ablations.planned import make_plan
 from ablations.run import main
 from ablations.store import read
 
@@ -139,6 +144,31 @@ def test_the_base_size_that_a_preset_has_anyway_changes_no_key(on_blobs: list[st
         assert main(["--grid", "reference", "--seeds", "1", "--name", name, *words, *on_blobs]) == 0
     studies = [read(tmp_path / "results" / name)[0] for name in ("usual", "asked")]
     assert studies[0].keys == studies[1].keys
+
+
+@pytest.mark.parametrize(
+    ("words", "epochs", "every"),
+    [
+        (["--epochs", "3", "--evaluate-every", "2"], 3, 2),
+        (["--epochs", "3", "--evaluate-every", "9"], 3, 3),
+        (["--epochs", "3", "--evaluate-every", "2", "--threshold", "25", "--stop-at-threshold"], 3, 1),
+        (["--budget", "1h", "--evaluate-every", "9"], 40, 9),  # of the epochs that are picked, not of the usual five
+    ],
+)
+def test_equal_evaluations_have_equal_keys_however_they_were_asked_for(
+    words: list[str],
+    epochs: int,
+    every: int,
+    blobs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    picked = Allowance(asked="1h", grid="smoke", seeds=1, epochs=40, seconds=1.0)
+    monkeypatch.setattr(allowance, "spend", lambda config, *rest, **named: (config, picked, None))
+    common = ["--grid", "smoke", "--seeds", "1", "--dataset", f"folder:{blobs}", "--image-size", "16"]
+    asked = tyro.cli(Config, args=[*words, *common, "--results", str(tmp_path)], config=(tyro.conf.FlagCreatePairsOff,))
+    budget = make_plan(resolved(asked)[0], command="").study.budget
+    assert (budget.epochs, budget.evaluate_every) == (epochs, every)
 
 
 def test_a_memory_budget_that_does_nothing_says_so(on_blobs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
