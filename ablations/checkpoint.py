@@ -12,7 +12,6 @@ import contextlib
 import json
 import logging
 import time
-import zipfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ablations.store import replaced
+from ablations.store import UNREADABLE, arrays, replaced
 
 EVERY_SECONDS = 60.0
 WRITING_SHARE = 0.05  # of the time, at most: the next one waits longer where the disk is slow
@@ -58,8 +57,7 @@ class Checkpoint:
     def read(self) -> Kept | None:
         """What is kept; None where there is nothing, or nothing that this code can go on with."""
         try:
-            # numpy leaves a file open that it cannot read.
-            with self.path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            with arrays(self.path) as file:
                 values = json.loads(bytes(file["values"]))
                 if values["code"] != self.code:
                     logging.getLogger(__name__).warning("A training that other code had begun starts anew.")
@@ -68,7 +66,7 @@ class Checkpoint:
                 kept = Kept(tensors=tensors, values=values["training"])
                 self.started, self.seconds = values["started"], values["seconds"]
                 self.stops = [*values["stops"], values["epochs"]]
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        except UNREADABLE:
             return None
         return kept
 
@@ -86,10 +84,10 @@ class Checkpoint:
             "stops": self.stops,
             "training": found.values,
         }
-        arrays: dict[str, Any] = {name: tensor.detach().cpu().numpy() for name, tensor in found.tensors.items()}
+        named: dict[str, Any] = {name: tensor.detach().cpu().numpy() for name, tensor in found.tensors.items()}
         try:
             with replaced(self.path) as file:
-                np.savez(file, values=np.frombuffer(json.dumps(values).encode(), np.uint8), **arrays)
+                np.savez(file, values=np.frombuffer(json.dumps(values).encode(), np.uint8), **named)
         except OSError as error:
             logging.getLogger(__name__).warning("An unfinished training was not kept: %s.", error.strerror or error)
         now = time.monotonic()

@@ -6,10 +6,10 @@ What a report leaves out because it compares nothing is left out here too.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -21,6 +21,8 @@ from ablations.sections.verdicts import bounds, is_ratio, size
 from ablations.speed import speeds
 from ablations.types import Variant
 from ablations.verdicts import NOT_TESTED, Verdict
+
+T = TypeVar("T")
 
 
 def effects_table(evidence: Evidence) -> pd.DataFrame:
@@ -92,21 +94,10 @@ def _kinds(evidence: Evidence) -> tuple[str, ...]:
     return (*effects, *(() if budget.threshold_percent is None else ("speed",)), "verdicts")
 
 
-def _clear(evidence: Evidence, paths: Sequence[Path]) -> None:
-    """Takes away the tables that an earlier report left and this study does not have."""
-    for path in paths:
-        if path.stem not in _kinds(evidence):
-            path.unlink(missing_ok=True)
-
-
 def write_csv(evidence: Evidence, folder: Path) -> list[Path]:
     """verdicts.csv, and where the study has them effects.csv and speed.csv."""
-    make = {"effects": effects_table, "speed": speeds_table, "verdicts": verdicts_table}
-    _clear(evidence, [folder / f"{name}.csv" for name in make])
-    paths = {name: folder / f"{name}.csv" for name in _kinds(evidence)}
-    for name, path in paths.items():
-        make[name](evidence).to_csv(path, index=False)
-    return list(paths.values())
+    tables = {"effects": effects_table, "speed": speeds_table, "verdicts": verdicts_table}
+    return _write(evidence, folder, "csv", tables, lambda table: table.to_csv(index=False))
 
 
 def write_latex(evidence: Evidence, folder: Path) -> list[Path]:
@@ -114,12 +105,22 @@ def write_latex(evidence: Evidence, folder: Path) -> list[Path]:
 
     They want the package booktabs; every name in them is escaped.
     """
-    make = {"effects": _effects_latex, "speed": _speed_latex, "verdicts": _verdicts_latex}
-    _clear(evidence, [folder / f"{name}.tex" for name in make])
-    paths = {name: folder / f"{name}.tex" for name in _kinds(evidence)}
+    texts = {"effects": _effects_latex, "speed": _speed_latex, "verdicts": _verdicts_latex}
+    return _write(evidence, folder, "tex", texts, str)
+
+
+def _write(
+    evidence: Evidence, folder: Path, ending: str, make: Mapping[str, Callable[[Evidence], T]], text: Callable[[T], str]
+) -> list[Path]:
+    """The files of the tables that the study has; any other that an earlier report left is taken away."""
+    kinds = _kinds(evidence)
+    paths = {name: folder / f"{name}.{ending}" for name in make}
     for name, path in paths.items():
-        path.write_text(make[name](evidence), encoding="utf-8")
-    return list(paths.values())
+        if name in kinds:
+            path.write_text(text(make[name](evidence)), encoding="utf-8")
+        else:
+            path.unlink(missing_ok=True)
+    return [paths[name] for name in kinds]
 
 
 def _effects_latex(evidence: Evidence) -> str:

@@ -8,14 +8,13 @@ Shapes: N images, K classes.
 from __future__ import annotations
 
 import io
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ablations.store import replaced
+from ablations.store import UNREADABLE, arrays, replaced
 
 MOST_PROBABILITIES = 20_000_000  # numbers, N x K, that a trial keeps: 40 MB as float16
 
@@ -57,10 +56,9 @@ def write_predictions(folder: Path, key: str, content: bytes) -> Path:
 def read_predictions(folder: Path, key: str) -> Predictions | None:
     """What is kept of a trial; None where there is none, or none that can be read.  Nothing is unpickled."""
     try:
-        # numpy leaves a file open that it cannot read.
-        with predictions_path(folder, key).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with arrays(predictions_path(folder, key)) as file:
             found = Predictions(probabilities=file["probabilities"], labels=file["labels"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+    except UNREADABLE:
         return None
     fits = found.probabilities.ndim == 2 and found.labels.shape == found.probabilities.shape[:1]
     return found if fits else None

@@ -138,7 +138,6 @@ class Step:
                 f"optimizer/{number}/{name}": value
                 for number, weight in enumerate(self._weights())
                 for name, value in self.optimizer.state[weight].items()
-                if value is not None
             }
         )
 

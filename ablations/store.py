@@ -10,6 +10,7 @@ import json
 import math
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,6 +20,7 @@ from ablations.types import Result, Study
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.lib.npyio import NpzFile
 
 
 @contextlib.contextmanager
@@ -39,6 +41,23 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+# What a file of arrays raises that is damaged, or is not what was looked for.
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
+
+
+@contextlib.contextmanager
+def arrays(path: Path) -> Iterator[NpzFile]:
+    """The arrays of an .npz file by their names, each read when it is asked for and none unpickled.
+
+    Raises what `UNREADABLE` lists.
+    """
+    import numpy as np
+
+    # numpy leaves a file open that it cannot read.
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        yield file
 
 
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
