@@ -25,7 +25,7 @@ from ablations.types import Budget, Trial, Variant
 from models.layout import layout, macs
 from models.spec import Spec
 
-WARM_UP, TIMED = 1, 3  # steps
+WARM_UP, TIMED = 1, 2  # steps
 # Multiply-accumulates of a timed forward pass on a CPU, whose time grows with the batch: 36 images of
 # `cifar` take a quarter of a whole batch's time, and all variants of a study are timed before it starts.
 ENOUGH = 2e9
@@ -140,7 +140,7 @@ def _time(spec: Spec, budget: Budget, data: Data, device: torch.device) -> Pace:
             seconds.append(time.perf_counter() - began)
     # The fastest: the machine may be busy with other things.
     step = min(seconds[warm_up:] or seconds) * min(budget.batch_size, budget.train_examples) / min(size, few)
-    evaluated = min(BATCH, evaluation.count, TIMED * size)
+    evaluated = min(BATCH, evaluation.count, size)
     began = time.perf_counter()
     evaluate(network, replace(evaluation, spec=replace(spec, views=WATCHED)), limit=evaluated)
     image = (time.perf_counter() - began) / evaluated

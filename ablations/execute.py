@@ -14,6 +14,9 @@ from ablations.types import Result, Trial
 class Watch(Protocol):
     """Whoever follows a study; called in the process that asked for it, one call at a time."""
 
+    def begin(self) -> None:
+        """A first worker is ready to train: what would only have kept it waiting can be done now."""
+
     def epoch(self, trial: Trial, row: Mapping[str, float]) -> None:
         """An epoch of `trial`, and of what shares its training, has ended with these numbers."""
 
@@ -31,6 +34,7 @@ class Executor(Protocol):
 def serial(jobs: Sequence[Job], context: Context, watch: Watch) -> None:
     """One job after another, in this process: no ray needed."""
     keep_freed_memory()
+    watch.begin()
     for job in jobs:
         for result in run_job(job, context, report=watch.epoch):
             watch.result(result)

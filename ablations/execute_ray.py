@@ -8,6 +8,7 @@ trial of its own, which reports several results.  What is run is decided by our 
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import shutil
@@ -27,6 +28,7 @@ for _name, _value in {
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_prestart_worker_first_driver": "0",  # those are never used: Tune asks for an environment of its own
     "RAY_worker_register_timeout_seconds": "600",  # importing torch on a busy machine took more than Ray's 60
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -61,11 +63,18 @@ def _run(config: dict[str, Any], *, jobs: Sequence[Job], context: Context, home:
     def report(trial: Trial, row: Mapping[str, float]) -> None:
         tune.report({"key": trial.key, "row": dict(row)})
 
+    _tell_ready()
     for result in run(jobs[config["job"]], context, report=report):
         kept = predictions_path(context.folder, result.trial.key)
         if _node() != home and result.status == DONE and kept.exists():  # on another machine than the driver's
             tune.report({"key": result.trial.key, "predictions": kept.read_bytes()})
         tune.report({"key": result.trial.key, "record": result.to_dict()})
+
+
+@functools.cache
+def _tell_ready() -> None:
+    """Once a process: what takes it seconds, torch for one, has been imported with this module."""
+    tune.report({"ready": True})
 
 
 def _node() -> str:
@@ -79,9 +88,7 @@ class _Deliver(tune.Callback):
         self.jobs, self.context, self.watch = jobs, context, watch
         self.missing = {trial.key: trial for job in jobs for trial in job}
         self.waits_since: float | None = time.monotonic()  # for a first worker
-
-    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        self.waits_since = None
+        self.begun = False
 
     def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
         # Ray starts a worker that dies on its imports anew, without end and without a word.
@@ -96,12 +103,20 @@ class _Deliver(tune.Callback):
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
         # Popped: what stays, Tune keeps for each trial, with a history of every number in it (100 kB a trial).
-        if "row" in result:
+        if result.pop("ready", False):
+            self._ready()
+        elif "row" in result:
             self.watch.epoch(self.missing[result["key"]], result.pop("row"))
         elif "predictions" in result:
             write_predictions(self.context.folder, result["key"], result.pop("predictions"))
         else:
             self._finished(Result.from_dict(result.pop("record")))
+
+    def _ready(self) -> None:
+        self.waits_since = None
+        if not self.begun:
+            self.begun = True
+            self.watch.begin()
 
     def _finished(self, result: Result) -> None:
         del self.missing[result.trial.key]

@@ -31,10 +31,11 @@ class Progress:
         epochs: int,
         evaluate_on: str,
         expected: float,
-        then: Callable[[Result], None],
+        first: Callable[[], None] | None = None,
+        then: Callable[[Result], None] | None = None,
     ) -> None:
         self.total, self.done, self.already = total, already, already
-        self.epochs, self.evaluate_on, self.then = epochs, evaluate_on, then
+        self.epochs, self.evaluate_on, self.first, self.then = epochs, evaluate_on, first, then
         self.owed = trainings * epochs  # epochs that are missing: trials may share a training
         self.expected = expected / max(self.owed, 1)  # seconds an epoch
         self.passed = 0  # epochs, over all trainings
@@ -50,6 +51,11 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.bar.close()
+
+    def begin(self) -> None:
+        """Calls `first`."""
+        if self.first:
+            self.first()
 
     def epoch(self, trial: Trial, row: Mapping[str, float]) -> None:
         """Prints an epoch of `trial` when nothing else was printed for a while."""
@@ -69,7 +75,8 @@ class Progress:
             self.owed -= self.epochs - self.seen.pop(result.trial.key, 0)
         self.bar.update()
         self._say(f"{_name(result.trial)}: {self._outcome(result)}{f', {self.failed} failed' if self.failed else ''}")
-        self.then(result)
+        if self.then:
+            self.then(result)
 
     def _say(self, text: str) -> None:
         line = f"[{self.done}/{self.total}] {text}{self._left()}"

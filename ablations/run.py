@@ -27,7 +27,7 @@ from ablations.words import counted
 if TYPE_CHECKING:
     from ablations.announce import Expected
     from ablations.execute import Executor
-    from ablations.track_mlflow import Guarded
+    from ablations.mirror import View
     from ablations.trial import Context
 
 
@@ -92,7 +92,8 @@ def run(config: Config, plan: Plan, expected: Expected) -> int:
             epochs=plan.study.budget.epochs,
             evaluate_on=plan.study.budget.evaluate_on,
             expected=a_job * len(plan.missing),
-            then=mirror.trial if mirror else lambda result: None,
+            first=mirror.open if mirror else None,
+            then=mirror.trial if mirror else None,
         ) as progress:
             if plan.missing:
                 _executor(config, plan)(_packed(plan.missing, plan), _context(config, plan, folder), progress)
@@ -115,7 +116,6 @@ def _tune(config: Config, plan: Plan, search: tune.Search, seconds: float) -> tu
         epochs=budget.epochs,
         evaluate_on=budget.evaluate_on,
         expected=seconds,
-        then=lambda result: None,
     ) as progress:
         while search.missing:
             asked = search.missing
@@ -163,20 +163,16 @@ def _executor(config: Config, plan: Plan) -> Executor:
     return RayExecutor(cpus_per_trial=config.cpus_per_trial, gpus_per_trial=plan.gpus, address=config.ray_address)
 
 
-def _mirror(config: Config, study: Study, finished: Sequence[Result]) -> Guarded | None:
-    """The MLflow view, with what was finished before already in it; None with --no-mlflow."""
+def _mirror(config: Config, study: Study, finished: Sequence[Result]) -> View | None:
+    """The MLflow view, not opened yet; None with --no-mlflow."""
     if config.no_mlflow:
         return None
-    from ablations.track_mlflow import connect, default_uri
+    from ablations.mirror import View
 
-    uri = config.mlflow_uri or default_uri(config.results)
-    mirror = connect(uri, study, artifacts=(config.results / "mlflow").resolve(), results=config.results)
-    for result in finished:
-        mirror.trial(result)
-    return mirror
+    return View(config.mlflow_uri or "", study, results=config.results, finished=finished)
 
 
-def _finish(config: Config, study: Study, folder: Path, mirror: Guarded | None) -> int:
+def _finish(config: Config, study: Study, folder: Path, mirror: View | None) -> int:
     from ablations import report, store
     from ablations.checkpoint import sweep
     from ablations.evidence import Evidence

@@ -13,8 +13,7 @@ import math
 import os
 import re
 import shlex
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 # Read by mlflow when it is imported or when it calls: no telemetry, no chatter on the user's
@@ -48,19 +47,19 @@ def default_uri(results: Path) -> str:
 
 def ui_command(uri: str) -> str:
     """What shows the view: a command for a database, the address itself for a server."""
-    if _is_server(uri):
+    if is_server(uri):
         return without_password(uri)
     return f"mlflow ui --workers 1 --backend-store-uri {shlex.quote(uri)}"
 
 
 def page(uri: str, experiment: str) -> str:
     """The address of the study's runs; the experiment's bare address opens an empty page for language models."""
-    server = without_password(uri).rstrip("/") if _is_server(uri) else "http://127.0.0.1:5000"
+    server = without_password(uri).rstrip("/") if is_server(uri) else "http://127.0.0.1:5000"
     return f"{server}/#/experiments/{experiment}/runs?workflowType=machine_learning"
 
 
 class Mirror:
-    """A study's runs in MLflow.  Every method may raise what mlflow raises; `connect` gives one that does not.
+    """A study's runs in MLflow.  Every method may raise what mlflow raises; `mirror.View` does not.
 
     `artifacts` is the folder for reports, by default `mlflow` beside a database; a server keeps
     its own.  `started` is the study's beginning in ISO 8601, by default now.
@@ -163,57 +162,6 @@ class Mirror:
                 return runs
 
 
-class Guarded:
-    """A Mirror that costs at most one line on standard error; after a failure its methods do nothing."""
-
-    def __init__(self, uri: str, study: Study, *, artifacts: Path | None, results: Path) -> None:
-        self._uri, self._study, self._results = uri, study, results
-        self._mirror: Mirror | None = None
-        self._try(lambda: setattr(self, "_mirror", Mirror(uri, study, artifacts=artifacts)))
-
-    @property
-    def page(self) -> str:
-        """The address of the study's runs, or "" where not everything has been mirrored."""
-        return page(self._uri, self._mirror.experiment) if self._mirror else ""
-
-    @property
-    def directions(self) -> str:
-        """How to see the study: what to start, if it is a database, and the address to open."""
-        return self.page if _is_server(self._uri) or not self.page else f"{ui_command(self._uri)}\n        {self.page}"
-
-    def trial(self, result: Result) -> None:
-        """Mirrors a record, if MLflow can be reached."""
-        if mirror := self._mirror:
-            self._try(lambda: mirror.trial(result))
-
-    def report(self, folder: Path, evidence: Evidence) -> None:
-        """Mirrors the report, effects and verdicts, and ends the parent run, if MLflow can be reached."""
-        if mirror := self._mirror:
-            self._try(lambda: mirror.report(folder, evidence))
-
-    def _try(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except Exception as error:  # whatever a view does wrong, the study goes on
-            self._mirror = None
-            print(
-                f"MLflow at {without_password(self._uri)} cannot be reached ({reason(error)}); the records under "
-                f"{self._results} are complete, and `{self._later()}` mirrors them later.",
-                file=sys.stderr,
-            )
-
-    def _later(self) -> str:
-        words = ["python", "-m", "ablations.sync", self._study.name]
-        words += [] if self._results == Path("results") else ["--results", str(self._results)]
-        words += [] if self._uri == default_uri(self._results) else ["--mlflow-uri", without_password(self._uri)]
-        return shlex.join(words)
-
-
-def connect(uri: str, study: Study, *, artifacts: Path | None = None, results: Path = Path("results")) -> Guarded:
-    """The study's mirror, in which any failure costs one line and never an exception."""
-    return Guarded(uri, study, artifacts=artifacts, results=results)
-
-
 def _experiment(client: MlflowClient, uri: str, artifacts: Path | None) -> str:
     """The id of the experiment, created or brought back from the trash where it must be."""
     if found := client.get_experiment_by_name(EXPERIMENT):
@@ -221,7 +169,7 @@ def _experiment(client: MlflowClient, uri: str, artifacts: Path | None) -> str:
             client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
     place = None
-    if not _is_server(uri):  # left to itself mlflow would use ./mlruns of whatever folder we are in
+    if not is_server(uri):  # left to itself mlflow would use ./mlruns of whatever folder we are in
         beside = Path(uri.removeprefix("sqlite:///")).parent / "mlflow"
         place = (artifacts or beside).resolve().as_uri()
     # The kind opens the pages for training rather than those for language models.
@@ -252,7 +200,8 @@ def _metric(point: track.Point) -> Metric:
     return Metric(point.name, value, point.at, point.step)
 
 
-def _is_server(uri: str) -> bool:
+def is_server(uri: str) -> bool:
+    """Whether the address is a tracking server's, not a database's."""
     return uri.startswith(("http://", "https://"))
 
 

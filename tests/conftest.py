@@ -99,8 +99,13 @@ class Collect:
     """A `Watch` that keeps what it is told."""
 
     def __init__(self) -> None:
+        self.begun = 0
         self.epochs: list[tuple[str, float]] = []
         self.results: list[Result] = []
+
+    def begin(self) -> None:
+        assert not self.epochs and not self.results
+        self.begun += 1
 
     def epoch(self, trial: Trial, row: Mapping[str, float]) -> None:
         self.epochs.append((trial.key, row["epoch"]))

@@ -73,6 +73,10 @@ def test_training_needs_torch_and_numpy_only(module: str) -> None:
     assert not loaded & others
 
 
+def test_a_view_that_waits_for_its_opening_imports_no_mlflow() -> None:
+    assert "mlflow" not in loaded_after("from ablations.mirror import View")
+
+
 TRAINING = """
 from ablations.bench.contenders import data_of
 from ablations.bench.worker import Task

@@ -37,6 +37,7 @@ def test_ray_and_serial_give_equal_results(plan: Planner, context: Context, tmp_
     serial(by_training(trials), replace(context, folder=tmp_path / "serial"), one_by_one)
     by_key = {result.trial.key: result for result in on_ray.results}
     assert len(by_key) == len(trials) == 10
+    assert on_ray.begun == one_by_one.begun == 1  # once, however many workers there are
     assert sorted(on_ray.epochs) == sorted(one_by_one.epochs)
     for result in one_by_one.results:
         assert result.status == DONE, result.error
@@ -70,7 +71,7 @@ def test_a_study_that_no_worker_comes_up_for_says_so_once(
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     waits, works = (_Deliver(by_training(plan()[1]), context, Collect()) for _ in range(2))
-    works.on_trial_start(0, [], None)
+    works.on_trial_result(0, [], None, {"ready": True})
     for now[0] in (0.1, execute_ray.SILENT - 1, execute_ray.SILENT + 1, execute_ray.SILENT + 2):
         waits.on_step_end(0, [])
         works.on_step_end(0, [])

@@ -23,7 +23,8 @@ from mlflow.entities import Run, ViewType
 
 from ablations import store, track, track_mlflow
 from ablations.evidence import Evidence
-from ablations.track_mlflow import Mirror, connect, default_uri, ui_command
+from ablations.mirror import View
+from ablations.track_mlflow import Mirror, default_uri, ui_command
 from ablations.types import DIVERGED, DONE, ERROR, Budget, Result, Study, Trial, Variant
 from models.presets import PRESETS
 
@@ -422,7 +423,7 @@ def test_a_server_that_is_down_costs_one_line_and_a_few_seconds(
 ) -> None:
     study = plan()
     began = time.monotonic()
-    mirror = connect(f"http://user:secret@127.0.0.1:{_free_port()}", study)
+    mirror = View(f"http://user:secret@127.0.0.1:{_free_port()}", study, results=Path("results"))
     for result in outcomes(study):
         mirror.trial(result)
     mirror.report(_report(tmp_path), Evidence(study=study, results=outcomes(study)))
@@ -439,17 +440,30 @@ def test_a_server_that_is_down_costs_one_line_and_a_few_seconds(
 
 
 def test_a_server_that_accepts_and_never_answers_is_given_up(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")  # seconds, in place of the 10 that we set
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()
         began = time.monotonic()
-        mirror = connect(f"http://127.0.0.1:{deaf.getsockname()[1]}", plan())
+        mirror = View(f"http://127.0.0.1:{deaf.getsockname()[1]}", plan(), results=tmp_path)
+        mirror.open()
     assert mirror.page == ""
     assert time.monotonic() - began < 10
     assert len(capfd.readouterr().err.splitlines()) == 1
+
+
+def test_a_view_is_opened_once_with_what_was_finished_before(uri: str, tmp_path: Path) -> None:
+    study = plan()
+    *before, last = outcomes(study)
+    view = View("", study, results=tmp_path / "results", finished=before)
+    assert view.page == "" and MlflowClient(tracking_uri=uri).get_experiment_by_name("ablations") is None
+    for _ in range(2):
+        view.open()
+        assert len(parent_and_children(uri)[1]) == len(before)
+    view.trial(last)
+    assert set(parent_and_children(uri)[1]) == set(study.keys)
 
 
 def test_a_database_that_fails_in_the_middle_stops_the_view_and_not_the_study(
@@ -457,7 +471,7 @@ def test_a_database_that_fails_in_the_middle_stops_the_view_and_not_the_study(
 ) -> None:
     study = plan()
     first, *rest = outcomes(study)
-    mirror = connect(uri, study, results=tmp_path / "results")
+    mirror = View("", study, results=tmp_path / "results")
     mirror.trial(first)
     with sqlite3.connect(tmp_path / "results" / "mlflow.db") as database:
         database.execute("DROP TABLE metrics")
@@ -472,8 +486,12 @@ def test_a_database_that_fails_in_the_middle_stops_the_view_and_not_the_study(
 
 
 @pytest.mark.parametrize("address", ["./mlruns", "ftp://example.org/x", "file:///tmp/mlruns"])
-def test_an_address_that_mlflow_does_not_take_costs_one_line(address: str, capfd: pytest.CaptureFixture[str]) -> None:
-    assert connect(address, plan()).page == ""
+def test_an_address_that_mlflow_does_not_take_costs_one_line(
+    address: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    view = View(address, plan(), results=tmp_path)
+    view.open()
+    assert view.page == ""
     assert len(capfd.readouterr().err.splitlines()) == 1
 
 
@@ -543,7 +561,7 @@ def test_a_real_server_shows_what_the_database_shows_and_keeps_the_report(
     records[1] = outcome(records[1].trial, DIVERGED, epochs=700)
     records[1] = dataclasses.replace(records[1], curve=(*records[1].curve, {"epoch": 701, "train_loss": math.nan}))
     for _ in range(2):
-        mirror = connect(server, study)
+        mirror = View(server, study, results=tmp_path)
         for result in records:
             mirror.trial(result)
         mirror.report(_report(tmp_path), Evidence(study=study, results=records))

@@ -90,6 +90,9 @@ class _Watch:
         self.ends: list[float] = []
         self.memory: list[float] = []
 
+    def begin(self) -> None:
+        """Nothing waits."""
+
     def epoch(self, trial: Trial, row: Mapping[str, float]) -> None:
         """Nothing has epochs."""
 
