@@ -144,11 +144,10 @@ def _training(
     looked_at = replace(examples.part(budget.threshold_examples), spec=by_centre)
     watch = Stopwatch(budget, lambda: evaluate(network, looked_at).row["top1_error_percent"])
     curve: list[Row] = []
-    over = False
     last: Evaluation | None = None
     if checkpoint:
-        curve, over = _go_on(checkpoint, step, rate, watch)
-    while not over:
+        curve = _go_on(checkpoint, step, rate, watch)
+    while not watch.over:
         began, epoch = time.perf_counter(), len(curve) + 1
         noisy = (epoch - 1) / budget.epochs < spec.pca_until
         step.begin(examples if noisy else _without_noise(examples), seed, epoch, rate)
@@ -156,9 +155,9 @@ def _training(
         passed = yield from _train_epoch(step, watch)
         if not math.isfinite(passed.loss):
             raise DivergedError(epoch, tuple(curve))
-        seconds, over = begun + passed.seconds, passed.over
+        seconds = begun + passed.seconds
         evaluated: Row = {}
-        if over or budget.evaluates(epoch) or spec.schedule == "plateau":
+        if watch.over or budget.evaluates(epoch) or spec.schedule == "plateau":
             last = evaluate(network, watched)
             evaluated = last.row
             rate.observe(evaluated["top1_error_percent"])
@@ -171,12 +170,12 @@ def _training(
                 "learning_rate": step.last_rate,
                 "images_per_second": passed.images / seconds,
                 "seconds_per_epoch": seconds * examples.count / passed.images,
-                **(watch.metrics() if over else {}),
+                **(watch.metrics() if watch.over else {}),
             }
         )
         report(curve[-1])
         if checkpoint:
-            checkpoint.write(epoch, functools.partial(_kept, step, rate, watch, curve, over))
+            checkpoint.write(epoch, functools.partial(_kept, step, rate, watch, curve))
     return Trained(
         network=network,
         curve=tuple(curve),
@@ -188,29 +187,22 @@ def _training(
     )
 
 
-def _kept(step: Step, rate: Rate, watch: Stopwatch, curve: Sequence[Row], over: bool) -> Kept:
-    """What a training needs to go on after an epoch; `over` where there is nothing left to train."""
-    values = {
-        "curve": curve,
-        "over": over,
-        "rate": rate.state(),
-        "steps": watch.steps,
-        "looks": watch.looks,
-        "step": step.how,
-    }
+def _kept(step: Step, rate: Rate, watch: Stopwatch, curve: Sequence[Row]) -> Kept:
+    """What a training needs to go on after an epoch."""
+    values = {"curve": curve, "rate": rate.state(), "watch": watch.state(), "step": step.how}
     return Kept(tensors=step.state(), values=values)
 
 
-def _go_on(checkpoint: Checkpoint, step: Step, rate: Rate, watch: Stopwatch) -> tuple[list[Row], bool]:
-    """Puts what is kept where it came from; the rows so far, and whether there is nothing left to train."""
+def _go_on(checkpoint: Checkpoint, step: Step, rate: Rate, watch: Stopwatch) -> list[Row]:
+    """Puts what is kept where it came from; the rows so far."""
     kept = checkpoint.read()
     if not kept:
-        return [], False
+        return []
     step.restore(kept.tensors)
     step.how = kept.values["step"]
     rate.restore(kept.values["rate"])
-    watch.steps, watch.looks = kept.values["steps"], [(at, error) for at, error in kept.values["looks"]]
-    return list(kept.values["curve"]), kept.values["over"]
+    watch.restore(kept.values["watch"])
+    return list(kept.values["curve"])
 
 
 def _without_noise(training: Examples) -> Examples:
@@ -243,19 +235,18 @@ class _Pass(NamedTuple):
     error_percent: float
     images: int
     seconds: float  # of this training's own turns; on a GPU, from its first step to its last
-    over: bool
 
 
 def _train_epoch(step: Step, watch: Stopwatch) -> Turns[_Pass]:
-    images, seconds, over, wall = 0, 0.0, False, time.perf_counter()
+    images, seconds, wall = 0, 0.0, time.perf_counter()
     for number in range(watch.budget.steps_per_epoch):
         began = time.perf_counter()
         images += step()
         if number % CHECK_EVERY == 0 and step.diverged():
-            return _Pass(math.nan, math.nan, images, math.nan, over=True)
-        over = watch.step()
+            return _Pass(math.nan, math.nan, images, math.nan)
+        watch.step()
         seconds += time.perf_counter() - began
-        if over:
+        if watch.over:
             break
         yield
     began = time.perf_counter()
@@ -263,4 +254,4 @@ def _train_epoch(step: Step, watch: Stopwatch) -> Turns[_Pass]:
     seconds += time.perf_counter() - began
     if step.total.is_cuda:  # its work is done in the turns of others too
         seconds = time.perf_counter() - wall
-    return _Pass(loss, 100 * wrong, images, seconds, over)
+    return _Pass(loss, 100 * wrong, images, seconds)
