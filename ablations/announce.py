@@ -12,8 +12,8 @@ from ablations.data.load import Data, evaluated_labels, image_bytes, memory_byte
 from ablations.data.reading import block_of
 from ablations.estimate import Pace, Seconds, expected_seconds, paces_here, seconds_of
 from ablations.jobs import UNPACKED, Job, Packing, by_training
+from ablations.machine import memory_here
 from ablations.predictions import MOST_PROBABILITIES
-from ablations.resources import memory_here
 from ablations.tune import Search, arms
 from ablations.types import Budget, Result, Study, Trial, Variant
 from ablations.words import counted, duration

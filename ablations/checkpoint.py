@@ -1,9 +1,9 @@
 """An unfinished training on disk, where the same command goes on: results/<study>/unfinished/<key>.npz.
 
-Written at the end of an epoch once a minute has passed since the last time, so that short trainings never write one;
-removed when the records of its trials are there, at the latest when the study ends.  What goes on is bit for bit what
-would have been (on a CPU): weights, the optimiser's state and the streams of dropout are kept, and every other draw
-depends on the seed and the epoch alone.  Nothing is unpickled.
+Written after a step once a minute has passed since the last time, so that short trainings never write one; removed
+when the records of its trials are there, at the latest when the study ends.  What goes on is bit for bit what would
+have been (on a CPU): weights, the optimiser's state, the streams of dropout and the sums of the epoch are kept, and
+every other draw depends on the seed, the epoch and the image alone.  Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from torch import Tensor
 from ablations.store import UNREADABLE, arrays, replaced
 
 EVERY_SECONDS = 60.0
-WRITING_SHARE = 0.05  # of the time, at most: the next one waits longer where the disk is slow
+WRITING_SHARE = 0.02  # of the time, at most: the next one waits longer where the disk is slow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +43,14 @@ def unfinished_path(folder: Path, key: str) -> Path:
 class Checkpoint:
     """The file of one training, which only the same `code` goes on with.
 
-    `seconds` is what the training took in the processes before this one, `stops` the epochs after which each of those
+    `seconds` is what the training took in the processes before this one, `stops` the steps after which each of those
     that kept any left it, and `started` when the first of them began.  `turns` trainings share the time for writing.
     """
 
     def __init__(self, path: Path, *, code: str, started: str = "", turns: int = 1) -> None:
         self.path, self.code, self.started, self.turns = path, code, started, turns
         self.began = time.monotonic()
-        self.due = self.began + EVERY_SECONDS
+        self.next = self.began + EVERY_SECONDS
         self.seconds = 0.0
         self.stops: list[int] = []
 
@@ -65,33 +65,34 @@ class Checkpoint:
                 tensors = {name: torch.from_numpy(file[name]) for name in file.files if name != "values"}
                 kept = Kept(tensors=tensors, values=values["training"])
                 self.started, self.seconds = values["started"], values["seconds"]
-                self.stops = [*values["stops"], values["epochs"]]
+                self.stops = [*values["stops"], values["steps"]]
         except UNREADABLE:
             return None
         return kept
 
-    def write(self, epochs: int, kept: Callable[[], Kept]) -> None:
-        """Keeps what `kept` gives after `epochs` epochs, if it is time for that.  A full disk costs no training."""
+    def due(self) -> bool:
+        """Whether it is time to write again.  Asked after each step, on a GPU too: it waits for nothing."""
+        return time.monotonic() >= self.next
+
+    def write(self, steps: int, kept: Kept) -> None:
+        """Keeps what there is after `steps` steps.  A full disk costs no training."""
         began = time.monotonic()
-        if began < self.due:
-            return
-        found = kept()
         values = {
             "code": self.code,
-            "epochs": epochs,
+            "steps": steps,
             "started": self.started,
             "seconds": self.seconds + began - self.began,
             "stops": self.stops,
-            "training": found.values,
+            "training": kept.values,
         }
-        named: dict[str, Any] = {name: tensor.detach().cpu().numpy() for name, tensor in found.tensors.items()}
+        named: dict[str, Any] = {name: tensor.detach().cpu().numpy() for name, tensor in kept.tensors.items()}
         try:
             with replaced(self.path) as file:
                 np.savez(file, values=np.frombuffer(json.dumps(values).encode(), np.uint8), **named)
         except OSError as error:
             logging.getLogger(__name__).warning("An unfinished training was not kept: %s.", error.strerror or error)
         now = time.monotonic()
-        self.due = now + max(EVERY_SECONDS, self.turns * (now - began) / WRITING_SHARE)
+        self.next = now + max(EVERY_SECONDS, self.turns * (now - began) / WRITING_SHARE)
 
     def remove(self) -> None:
         """Takes the file away."""

@@ -136,7 +136,7 @@ def _time(spec: Spec, budget: Budget, data: Data, device: torch.device) -> Pace:
         for _ in range(timed.steps_per_epoch):
             began = time.perf_counter()
             timed_step()
-            timed_step.means(size)  # waits for the device
+            timed_step.means()  # waits for the device
             seconds.append(time.perf_counter() - began)
     # The fastest: the machine may be busy with other things.
     step = min(seconds[warm_up:] or seconds) * min(budget.batch_size, budget.train_examples) / min(size, few)

@@ -42,6 +42,7 @@ from ray import tune
 from ablations.allocator import ENVIRONMENT
 from ablations.execute import Watch
 from ablations.jobs import Job, by_training
+from ablations.machine import cores_here
 from ablations.names import InputError
 from ablations.predictions import predictions_path, write_predictions
 from ablations.store import read_result, trial_path, write_result
@@ -211,6 +212,7 @@ def _cluster(address: str | None) -> Iterator[None]:
         # Ray never cleans its own folder, and its socket paths must be short.
         temporary = tempfile.mkdtemp(prefix="ray-")
         ray.init(
+            num_cpus=cores_here(),
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from types import TracebackType
 
@@ -39,7 +38,7 @@ class Progress:
         self.owed = trainings * epochs  # epochs that are missing: trials may share a training
         self.expected = expected / max(self.owed, 1)  # seconds an epoch
         self.passed = 0  # epochs, over all trainings
-        self.seen: Counter[str] = Counter()  # epochs of trainings that are under way
+        self.last: dict[str, int] = {}  # epoch that a training under way has ended
         self.failed = 0
         self.began = self.spoke = time.monotonic()
         self.bar = tqdm(total=total, initial=already, unit="trial", disable=not sys.stderr.isatty(), leave=False)
@@ -59,20 +58,22 @@ class Progress:
 
     def epoch(self, trial: Trial, row: Mapping[str, float]) -> None:
         """Prints an epoch of `trial` when nothing else was printed for a while."""
+        epoch = int(row["epoch"])
         self.passed += 1
-        self.seen[trial.key] += 1
+        self.owed -= epoch - 1 - self.last.get(trial.key, 0)  # those that a training had before it went on
+        self.last[trial.key] = epoch
         if time.monotonic() - self.spoke > QUIET:
             kind = self.evaluate_on if f"{self.evaluate_on}_top1_error_percent" in row else "train"
             error = row[f"{kind}_top1_error_percent"]
-            self._say(f"{_name(trial)}: epoch {row['epoch']:.0f}/{self.epochs}, {error:.1f}% {kind} error")
+            self._say(f"{_name(trial)}: epoch {epoch}/{self.epochs}, {error:.1f}% {kind} error")
 
     def result(self, result: Result) -> None:
         """Prints the line of `result` and hands it on."""
         self.done += 1
         self.failed += result.status != DONE
         if not result.trained_with:
-            # Epochs that never came: of a training that failed, that ended early, or that went on where it was.
-            self.owed -= self.epochs - self.seen.pop(result.trial.key, 0)
+            # Those that never come: of a training that failed or ended early.
+            self.owed -= self.epochs - self.last.pop(result.trial.key, 0)
         self.bar.update()
         self._say(f"{_name(result.trial)}: {self._outcome(result)}{f', {self.failed} failed' if self.failed else ''}")
         if self.then:

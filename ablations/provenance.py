@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ablations import __version__
+from ablations.machine import cores_here, memory_here
 
 _PACKAGE = Path(__file__).resolve().parent
 _PACKAGES = ("torch", "numpy", "pandas", "scipy", "statsmodels", "ray", "mlflow")  # that can move a number
@@ -101,7 +102,7 @@ def _versions() -> tuple[tuple[str, str], ...]:
 
 @functools.cache
 def _machine() -> dict[str, Any]:
-    return {"cpu": _cpu_model(), "cores": _cores(), "memory_gib": _memory_gib()}
+    return {"cpu": _cpu_model(), "cores": cores_here(), "memory_gib": _memory_gib()}
 
 
 def _cpu_model() -> str:
@@ -115,16 +116,9 @@ def _cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def _cores() -> int:
-    """The cores that this process may use, which in a container or under Slurm are fewer than there are."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _memory_gib() -> float | None:
     try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+        return round(memory_here() / 2**30, 1)
     except (AttributeError, OSError, ValueError):
         return None
 

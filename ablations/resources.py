@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from ablations.budget import PRECISIONS
 from ablations.config import Config
 from ablations.jobs import UNPACKED, Packing
+from ablations.machine import cores_here, memory_here
 from ablations.names import InputError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _resources(config: Config) -> tuple[float, int]:
 
     if config.ray_address:
         return config.gpus_per_trial or 0.0, 1
-    cpus, devices = len(os.sched_getaffinity(0)), torch.cuda.device_count()
+    cpus, devices = cores_here(), torch.cuda.device_count()
     gpus = min(1.0, devices) if config.gpus_per_trial is None else config.gpus_per_trial
     if gpus > devices:
         raise InputError(f"--gpus-per-trial {gpus:g} is more than the {devices} GPUs of this machine.")
@@ -102,8 +102,3 @@ def read_window(config: Config, data: Data, budget: Budget, before: Study | None
     if images * each <= HELD * here:
         return 0
     return window_of(each, here / (4 * workers))  # each trial's window and its next one, in half of the memory
-
-
-def memory_here() -> int:
-    """Bytes of memory of this machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

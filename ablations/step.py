@@ -93,7 +93,7 @@ class Step:
         ]
         self.rates.copy_(torch.tensor(self.plan))
         self.taken = 0
-        for counter in (self.seen, self.number, self.total, self.looked_at):
+        for counter in (*self._counters.values(), self.looked_at):
             counter.zero_()
 
     @property
@@ -101,9 +101,14 @@ class Step:
         """The learning rate of weights in the step before."""
         return self.base_rates[self.taken - 1]
 
-    def __call__(self) -> int:
-        """Takes the next batch, the last of an epoch being what is left; how many images it was."""
-        size = min(self.size, self.training.count - self.taken * self.size)
+    @property
+    def images(self) -> int:
+        """How many images of the epoch were taken."""
+        return min(self.taken * self.size, self.training.count)
+
+    def __call__(self) -> None:
+        """Takes the next batch, the last of an epoch being what is left."""
+        size = min(self.size, self.training.count - self.images)
         self.network.train()  # an evaluation leaves it evaluating
         if not self.capture or size < self.size or self.warm < WARM_UP:
             self._learn(*self._load(size))
@@ -115,7 +120,6 @@ class Step:
                 self._capture(self.capture)
             (self.replay or self._whole_batch)()
         self.taken += 1
-        return size
 
     def diverged(self) -> bool:
         """Whether the loss is no longer finite; on a GPU as of the call before, since waiting would leave it idle."""
@@ -123,17 +127,18 @@ class Step:
         self.looked_at.copy_(self.total, non_blocking=True)
         return not math.isfinite(before if self.total.is_cuda else float(self.looked_at[0]))
 
-    def means(self, images: int) -> tuple[float, float]:
-        """The mean loss of the epoch's `images` so far and the share that was wrong; waits for the device."""
-        loss, wrong = (self.total / images).tolist()
+    def means(self) -> tuple[float, float]:
+        """The mean loss of the epoch's images so far and the share that was wrong; waits for the device."""
+        loss, wrong = (self.total / self.images).tolist()
         return loss, wrong
 
     def state(self) -> dict[str, Tensor]:
-        """All that the steps so far have changed: weights, what the optimiser keeps of each, streams of layers."""
+        """All that steps change: weights, what the optimiser keeps of each, streams of layers, the epoch's sums."""
         streams = {f"draws/{number}": stream.get_state() for number, (_, stream) in enumerate(_drawing(self.network))}
         return (
             {f"network/{name}": value for name, value in self.network.state_dict().items()}
             | streams
+            | self._counters
             | {
                 f"optimizer/{number}/{name}": value
                 for number, weight in enumerate(self._weights())
@@ -142,7 +147,10 @@ class Step:
         )
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Goes on from `state`; before the first step."""
+        """Goes on from `state` within its epoch, which has begun; before the first step."""
+        for name, counter in self._counters.items():
+            counter.copy_(state[name])
+        self.taken = int(self.number)
         own = {path.removeprefix("network/"): value for path, value in state.items() if path.startswith("network/")}
         self.network.load_state_dict(own)
         for number, (_, stream) in enumerate(_drawing(self.network)):
@@ -157,6 +165,11 @@ class Step:
                 kept = torch.empty_like(weight).copy_(value) if alike else value.to(weight.device)
                 self.optimizer.state[weight][name] = kept
 
+    @property
+    def _counters(self) -> dict[str, Tensor]:
+        """What says how far the epoch is, and its sums."""
+        return {"epoch/seen": self.seen, "epoch/number": self.number, "epoch/total": self.total}
+
     def _weights(self) -> list[Tensor]:
         return [weight for group in self.optimizer.param_groups for weight in group["params"]]
 
@@ -164,7 +177,7 @@ class Step:
         """Inputs (B, C, s, s) and labels (B,) of the next `size` examples of the order."""
         assert self.draws
         if self.ahead:
-            self.ahead.at(self.taken * self.size)
+            self.ahead.at(self.images)
         index = self.order[self.seen + self.offsets[:size]]
         self.seen.add_(size)
         return self.training.augmented(index, self.draws), self.training.labels[index.to(self.training.labels.device)]

@@ -21,21 +21,29 @@ Look = tuple[int, float]  # (step, error in percent)
 
 
 class Stopwatch:
-    """Counts the steps of one training, looks at its error every so many, and says when it is over."""
+    """Counts the steps of one training, looks at its error every so many, and says when it is `over`."""
 
     def __init__(self, budget: Budget, look: Callable[[], float]) -> None:
         self.budget, self._look = budget, look
-        self.steps = 0
+        self.steps, self.over = 0, False
         self.looks: list[Look] = []
 
-    def step(self) -> bool:
-        """Takes note of an optimiser step; whether training must end after it."""
+    def step(self) -> None:
+        """Takes note of an optimiser step."""
         self.steps += 1
-        last = self.steps >= self.budget.steps
-        if self.budget.threshold_percent is not None and (last or self.steps % self.budget.threshold_every == 0):
+        self.over = self.steps >= self.budget.steps
+        if self.budget.threshold_percent is not None and (self.over or self.steps % self.budget.threshold_every == 0):
             self.looks.append((self.steps, self._look()))
-            last |= self.budget.stop_at_threshold and self.looks[-1][1] <= self.budget.threshold_percent
-        return last
+            self.over |= self.budget.stop_at_threshold and self.looks[-1][1] <= self.budget.threshold_percent
+
+    def state(self) -> tuple[int, bool, Sequence[Look]]:
+        """What `restore` takes: the steps, whether they were all, and the looks so far."""
+        return self.steps, self.over, self.looks
+
+    def restore(self, state: tuple[int, bool, Sequence[Look]]) -> None:
+        """Goes on from `state`."""
+        self.steps, self.over, looks = state
+        self.looks = [(step, error) for step, error in looks]  # JSON made lists of them
 
     def metrics(self) -> dict[str, float]:
         """What a result says of the threshold; empty where none was asked for."""

@@ -109,7 +109,7 @@ def training(
     """`train`, a step at a time: several may take turns in one process, and none moves another's draws.
 
     On a GPU each works on a stream of its own, so that the device takes up the next one's steps before this one's end.
-    With a `checkpoint` it begins after the last epoch that is kept there, and `report` gets the rows from then on.
+    With a `checkpoint` it begins after the last step that is kept there, and `report` gets the rows from then on.
     """
     turns = _training(spec, seed, budget, data, device, report, checkpoint)
     stream = torch.cuda.Stream(device) if device.type == "cuda" else None
@@ -144,21 +144,25 @@ def _training(
     looked_at = replace(examples.part(budget.threshold_examples), spec=by_centre)
     watch = Stopwatch(budget, lambda: evaluate(network, looked_at).row["top1_error_percent"])
     curve: list[Row] = []
-    over = False
-    last: Evaluation | None = None
-    if checkpoint:
-        curve, over = _go_on(checkpoint, step, rate, watch)
-    while not over:
-        began, epoch = time.perf_counter(), len(curve) + 1
+    seconds = 0.0  # that the epoch under way has taken in the process before
+    kept = checkpoint.read() if checkpoint else None
+    if kept:
+        curve, seconds, step.how = (kept.values[name] for name in ("curve", "seconds", "step"))
+        rate.restore(kept.values["rate"])
+        watch.restore(kept.values["watch"])
+    keep = functools.partial(_keep, checkpoint, step, rate, watch, curve)
+    while True:
+        began, epoch = time.perf_counter() - seconds, len(curve) + 1
         noisy = (epoch - 1) / budget.epochs < spec.pca_until
         step.begin(examples if noisy else _without_noise(examples), seed, epoch, rate)
-        begun = time.perf_counter() - began
-        passed = yield from _train_epoch(step, watch)
+        if kept:
+            step.restore(kept.tensors)
+            kept, seconds = None, 0.0
+        passed = yield from _train_epoch(step, watch, began, keep)
         if not math.isfinite(passed.loss):
             raise DivergedError(epoch, tuple(curve))
-        seconds, over = begun + passed.seconds, passed.over
         evaluated: Row = {}
-        if over or budget.evaluates(epoch) or spec.schedule == "plateau":
+        if watch.over or budget.evaluates(epoch) or spec.schedule == "plateau":
             last = evaluate(network, watched)
             evaluated = last.row
             rate.observe(evaluated["top1_error_percent"])
@@ -169,48 +173,31 @@ def _training(
                 "train_top1_error_percent": passed.error_percent,
                 **{f"{budget.evaluate_on}_{name}": value for name, value in evaluated.items()},
                 "learning_rate": step.last_rate,
-                "images_per_second": passed.images / seconds,
-                "seconds_per_epoch": seconds * examples.count / passed.images,
-                **(watch.metrics() if over else {}),
+                "images_per_second": step.images / passed.seconds,
+                "seconds_per_epoch": passed.seconds * examples.count / step.images,
+                **(watch.metrics() if watch.over else {}),
             }
         )
         report(curve[-1])
-        if checkpoint:
-            checkpoint.write(epoch, functools.partial(_kept, step, rate, watch, curve, over))
-    return Trained(
-        network=network,
-        curve=tuple(curve),
-        training=examples,
-        evaluation=evaluation,
-        last=last or evaluate(network, watched),  # where this process trained no epoch
-        looks=tuple(watch.looks),
-        step=step.how,
-    )
+        if watch.over:
+            return Trained(
+                network=network,
+                curve=tuple(curve),
+                training=examples,
+                evaluation=evaluation,
+                last=last,
+                looks=tuple(watch.looks),
+                step=step.how,
+            )
 
 
-def _kept(step: Step, rate: Rate, watch: Stopwatch, curve: Sequence[Row], over: bool) -> Kept:
-    """What a training needs to go on after an epoch; `over` where there is nothing left to train."""
-    values = {
-        "curve": curve,
-        "over": over,
-        "rate": rate.state(),
-        "steps": watch.steps,
-        "looks": watch.looks,
-        "step": step.how,
-    }
-    return Kept(tensors=step.state(), values=values)
-
-
-def _go_on(checkpoint: Checkpoint, step: Step, rate: Rate, watch: Stopwatch) -> tuple[list[Row], bool]:
-    """Puts what is kept where it came from; the rows so far, and whether there is nothing left to train."""
-    kept = checkpoint.read()
-    if not kept:
-        return [], False
-    step.restore(kept.tensors)
-    step.how = kept.values["step"]
-    rate.restore(kept.values["rate"])
-    watch.steps, watch.looks = kept.values["steps"], [(at, error) for at, error in kept.values["looks"]]
-    return list(kept.values["curve"]), kept.values["over"]
+def _keep(
+    checkpoint: Checkpoint | None, step: Step, rate: Rate, watch: Stopwatch, curve: Sequence[Row], seconds: float
+) -> None:
+    """Keeps a training as it is after a step, if it is time for that; its epoch has taken so many seconds."""
+    if checkpoint and checkpoint.due():
+        so_far = {"curve": curve, "seconds": seconds, "step": step.how, "rate": rate.state(), "watch": watch.state()}
+        checkpoint.write(watch.steps, Kept(tensors=step.state(), values=so_far))
 
 
 def _without_noise(training: Examples) -> Examples:
@@ -239,28 +226,22 @@ def evaluate_as(spec: Spec, trained: Trained, evaluate_on: str) -> tuple[Row, Ev
 class _Pass(NamedTuple):
     """Means over an epoch, as training saw it, or over the part of it after which training was over."""
 
-    loss: float  # nan at the first sign of divergence
+    loss: float  # not finite where it diverged
     error_percent: float
-    images: int
     seconds: float  # of this training's own turns; on a GPU, from its first step to its last
-    over: bool
 
 
-def _train_epoch(step: Step, watch: Stopwatch) -> Turns[_Pass]:
-    images, seconds, over, wall = 0, 0.0, False, time.perf_counter()
-    for number in range(watch.budget.steps_per_epoch):
-        began = time.perf_counter()
-        images += step()
-        if number % CHECK_EVERY == 0 and step.diverged():
-            return _Pass(math.nan, math.nan, images, math.nan, over=True)
-        over = watch.step()
-        seconds += time.perf_counter() - began
-        if over:
+def _train_epoch(step: Step, watch: Stopwatch, began: float, keep: Callable[[float], None]) -> Turns[_Pass]:
+    """What is left of an epoch, which `began` at that time; `keep` is told after each step how long ago that was."""
+    while step.taken < watch.budget.steps_per_epoch and not watch.over:
+        step()
+        if step.taken % CHECK_EVERY == 1 and step.diverged():
             break
+        watch.step()
+        left = time.perf_counter()
+        keep(left - began)
         yield
-    began = time.perf_counter()
-    loss, wrong = step.means(images)
-    seconds += time.perf_counter() - began
-    if step.total.is_cuda:  # its work is done in the turns of others too
-        seconds = time.perf_counter() - wall
-    return _Pass(loss, 100 * wrong, images, seconds, over)
+        if not step.total.is_cuda:  # there its work is done in the turns of others too
+            began += time.perf_counter() - left
+    loss, wrong = step.means()
+    return _Pass(loss, 100 * wrong, time.perf_counter() - began)

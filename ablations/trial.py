@@ -89,7 +89,7 @@ def _run_group(group: Job, context: Context, report: Callable[[Trial, Row], None
     trained = yield from _trained(first, context, device, functools.partial(report, first), checkpoint)
     began -= checkpoint.seconds
     if checkpoint.stops:
-        origin |= {"started": checkpoint.started, "went_on_after_epochs": checkpoint.stops}
+        origin |= {"started": checkpoint.started, "went_on_after_steps": checkpoint.stops}
     statuses = []
     for trial in group:
         outcome = trained if isinstance(trained, dict) else _evaluated(trial, trained, context)

@@ -1,18 +1,19 @@
-"""A training that is stopped goes on at its last epoch, and comes to what it would have come to."""
+"""A training that is stopped goes on at its last step, and comes to what it would have come to."""
 
 from __future__ import annotations
 
 import errno
 import itertools
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from ablations import checkpoint as module
 from ablations import optimizers
@@ -20,12 +21,13 @@ from ablations import trial as trial_module
 from ablations.checkpoint import Checkpoint, Kept, sweep, unfinished_path
 from ablations.data.load import Data
 from ablations.execute import serial
-from ablations.jobs import by_training
+from ablations.jobs import by_training, packed
 from ablations.provenance import code
+from ablations.step import Step
 from ablations.store import trial_path
-from ablations.train import Trained, evaluate_as, training
+from ablations.train import Trained, Turns, evaluate_as, training
 from ablations.trial import Context, run_job, run_trial
-from ablations.types import DIVERGED, DONE, ERROR, Budget, Trial
+from ablations.types import DIVERGED, DONE, ERROR, Budget
 from models.presets import PRESETS
 from tests.conftest import Collect, Planner, without_times
 
@@ -39,41 +41,49 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keeps every epoch."""
+    """Keeps every step."""
     monkeypatch.setattr(module, "EVERY_SECONDS", 0.0)
     monkeypatch.setattr(module, "WRITING_SHARE", 1e9)
 
 
-def killing(after: int) -> Callable[[Trial, object], None]:
-    """A `report` that ends the process in the epoch behind `after`."""
-    rows = itertools.count(1)
+def killing(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """Ends the process in the step behind `after` of them, whichever trainings they are of."""
+    whole, steps = Step.__call__, itertools.count()
 
-    def report(trial: Trial, row: object) -> None:
-        if next(rows) > after:
+    def step(self: Step) -> None:
+        if next(steps) == after:
             raise Killed
+        whole(self)
 
-    return report
+    monkeypatch.setattr(Step, "__call__", step)
 
 
-def trained(path: Path, data: Data, budget: Budget, *, kill: int | None = None, **changes: object) -> Trained | None:
-    """The training that is kept at `path`; None where it was killed in the epoch behind `kill`."""
-    report = killing(kill) if kill is not None else lambda trial, row: None
-    turns = training(
+def steps_of(path: Path, data: Data, budget: Budget, **changes: object) -> Turns[Trained]:
+    """The training that is kept at `path`."""
+    return training(
         replace(CIFAR, **changes),  # type: ignore[arg-type]
         seed=0,
         budget=budget,
         data=data,
-        report=lambda row: report(None, row),  # type: ignore[arg-type]
         checkpoint=Checkpoint(path, code="same"),
     )
-    try:
-        while True:
+
+
+def killed(path: Path, data: Data, budget: Budget, *, after: int, **changes: object) -> None:
+    """Leaves a training at `path` that was killed after so many steps of its process."""
+    for _ in itertools.islice(steps_of(path, data, budget, **changes), after):
+        pass
+
+
+def ended(path: Path, data: Data, budget: Budget, **changes: object) -> tuple[int, Trained]:
+    """The steps of a process that comes to the end of the training at `path`, and what it comes to."""
+    turns, count = steps_of(path, data, budget, **changes), 0
+    while True:
+        try:
             next(turns)
-    except Killed:
-        return None
-    except StopIteration as ended:
-        found: Trained = ended.value
-        return found
+        except StopIteration as end:
+            return count, end.value
+        count += 1
 
 
 @pytest.mark.parametrize(
@@ -98,12 +108,13 @@ def test_a_training_that_is_killed_twice_ends_as_one_that_is_not(
     changes: dict[str, Any], budget: Budget, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(optimizers, "PATIENCE", 1)  # "plateau" divides within four epochs
-    expected = trained(tmp_path / "whole", data, budget, **changes)
+    steps, expected = ended(tmp_path / "whole", data, budget, **changes)
+    assert steps == budget.steps
     path = tmp_path / "part"
-    assert trained(path, data, budget, kill=1, **changes) is None
-    assert trained(path, data, budget, kill=1, **changes) is None  # in the third epoch
-    found = trained(path, data, budget, kill=2, **changes)  # of which two were left
-    assert expected and found
+    killed(path, data, budget, after=4, **changes)  # within the second of the epochs of three steps
+    killed(path, data, budget, after=3, **changes)
+    steps, found = ended(path, data, budget, **changes)
+    assert steps == budget.steps - 7
     assert found.curve[-1]["learning_rate"] < found.curve[0]["learning_rate"]
     weights = found.network.state_dict()
     assert all(torch.equal(weights[name], value) for name, value in expected.network.state_dict().items())
@@ -116,24 +127,66 @@ def test_a_training_that_is_killed_twice_ends_as_one_that_is_not(
     assert rows[0] == rows[1]
 
 
-def test_a_trial_that_is_killed_goes_on_and_its_record_says_so(plan: Planner, context: Context, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", range(13))
+def test_wherever_a_training_is_killed_it_goes_on_at_that_step(stop: int, data: Data, tmp_path: Path) -> None:
+    killed(tmp_path / "kept.npz", data, FOUR, after=stop)
+    steps, found = ended(tmp_path / "kept.npz", data, FOUR)
+    assert steps == 12 - stop
+    assert len(found.curve) == 4
+
+
+def test_an_epoch_that_was_gone_on_with_has_taken_the_time_of_both_processes(
+    data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))  # a second each time that it is asked
+    _, whole = ended(tmp_path / "whole", data, FOUR)
+    killed(tmp_path / "kept.npz", data, FOUR, after=4)
+    _, found = ended(tmp_path / "kept.npz", data, FOUR)
+    seconds = [[row["seconds_per_epoch"] for row in one.curve] for one in (whole, found)]
+    assert seconds[0] == [4.0] * 4  # as its first step, its steps and its means end
+    assert seconds[1] == [4.0, 4.0, 4.0, 4.0]
+    assert [row["images_per_second"] for row in found.curve] == [90 / 4] * 4
+
+
+def test_a_trial_that_is_killed_goes_on_and_its_record_says_so(
+    plan: Planner, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trial = replace(plan()[1][0], budget=FOUR)
-    with pytest.raises(Killed):
-        list(run_job((trial,), context, report=killing(after=2)))
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        killing(patched, after=7)
+        run_trial(trial, context)
     kept = unfinished_path(context.folder, trial.training.key)
     assert kept.exists() and not trial_path(context.folder, trial.key).exists()
     watch = Collect()
     serial([(trial,)], context, watch)
     assert watch.epochs == [(trial.key, 3), (trial.key, 4)]
     (result,) = watch.results
-    assert result.provenance["went_on_after_epochs"] == [2]
+    assert result.provenance["went_on_after_steps"] == [7]
     assert not kept.exists()
     whole = run_trial(trial, replace(context, folder=tmp_path / "whole"))
-    assert "went_on_after_epochs" not in whole.provenance
+    assert "went_on_after_steps" not in whole.provenance
     assert without_times(result.to_dict()) == without_times(whole.to_dict())
 
 
-def test_a_kill_in_the_last_evaluation_costs_no_training(
+def test_trials_that_took_turns_go_on_each_at_its_step(
+    plan: Planner, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, trials = plan(words=["lrn", "dropout"])
+    jobs = packed(by_training(trials[:3]), at_once=3, workers=1)
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        killing(patched, after=5)  # two of the first and of the second, one of the third
+        serial(jobs, replace(context, pack=3), Collect())
+    watch = Collect()
+    serial(jobs, replace(context, pack=3), watch)
+    assert len(watch.results) == 3
+    for result in watch.results:
+        assert result.provenance["went_on_after_steps"] == [1 if result.trial == trials[2] else 2]
+        alone = run_trial(result.trial, replace(context, folder=tmp_path / "alone"))
+        assert without_times(result.to_dict()) == without_times(alone.to_dict())
+
+
+def test_a_kill_in_the_last_evaluation_costs_no_step(
     plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     trial = plan()[1][0]
@@ -145,8 +198,10 @@ def test_a_kill_in_the_last_evaluation_costs_no_training(
         patched.setattr(trial_module, "evaluate_as", kill)
         run_trial(trial, context)
     watch = Collect()
-    serial([(trial,)], context, watch)
-    assert watch.epochs == []
+    with monkeypatch.context() as patched:
+        killing(patched, after=0)
+        serial([(trial,)], context, watch)
+    assert watch.epochs == [(trial.key, 2)]  # whose evaluation is made again
     whole = run_trial(trial, replace(context, folder=tmp_path / "whole"))
     assert whole.status == DONE
     assert without_times(watch.results[0].to_dict()) == without_times(whole.to_dict())
@@ -154,31 +209,31 @@ def test_a_kill_in_the_last_evaluation_costs_no_training(
 
 def test_the_time_before_the_kill_counts(plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     trial = replace(plan()[1][0], budget=FOUR)
-    clock = itertools.count(0, 1000)
+    hours = itertools.count(0, 1000)
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(time, "monotonic", lambda: float(next(clock)))
-        list(run_job((trial,), context, report=killing(after=1)))
-    # The clock was read when it began and as the first epoch ended.
-    assert 1000 <= run_trial(trial, context).seconds < 1000 + 300
+        patched.setattr(module, "time", SimpleNamespace(monotonic=lambda: float(next(hours))))
+        killing(patched, after=1)
+        run_trial(trial, context)
+    # The clock was read as it began, as the step ended and as writing began.
+    assert 2000 <= run_trial(trial, context).seconds < 2000 + 300
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half a file", None])
 def test_what_cannot_be_read_is_trained_anew(content: bytes | None, data: Data, tmp_path: Path) -> None:
     path = tmp_path / "kept.npz"
-    assert trained(path, data, FOUR, kill=2) is None
+    killed(path, data, FOUR, after=7)
     path.write_bytes(path.read_bytes()[:-100] if content is None else content)
     assert Checkpoint(path, code="same").read() is None
-    found = trained(path, data, FOUR)
-    assert found and len(found.curve) == 4
+    assert ended(path, data, FOUR)[0] == 12
 
 
 def test_other_code_trains_anew(data: Data, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "kept.npz"
-    assert trained(path, data, FOUR, kill=2) is None
+    killed(path, data, FOUR, after=7)
     other, same = Checkpoint(path, code="other"), Checkpoint(path, code="same")
     assert other.read() is None and (other.seconds, other.stops) == (0.0, [])
     assert caplog.messages == ["A training that other code had begun starts anew."]
-    assert same.read() and same.stops == [2]
+    assert same.read() and same.stops == [7]
     assert len({code(torch.device("cpu"), 1), code(torch.device("cuda"), 1), code(torch.device("cpu"), 2)}) == 3
 
 
@@ -211,9 +266,9 @@ def test_a_full_disk_is_told_and_costs_no_training(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    found = trained(tmp_path / "kept.npz", data, replace(FOUR, epochs=1))
-    assert found and len(found.curve) == 1
-    assert caplog.messages == ["An unfinished training was not kept: No space left on device."]
+    steps, found = ended(tmp_path / "kept.npz", data, replace(FOUR, epochs=1))
+    assert steps == 3 and len(found.curve) == 1
+    assert caplog.messages == ["An unfinished training was not kept: No space left on device."] * 3
     assert list(tmp_path.iterdir()) == []
 
 
@@ -227,15 +282,28 @@ def test_a_file_is_written_once_a_minute_and_less_often_to_a_slow_disk(
     checkpoint = Checkpoint(tmp_path / "kept.npz", code="same")
     written: list[float] = []
 
-    def keep() -> Kept:
+    def save(*arguments: object, **arrays: object) -> None:
         written.append(now[0])
         now[0] += 10 if len(written) == 2 else 0  # the second one takes so long
-        return Kept(tensors={"weight": torch.ones(2)}, values={})
 
-    for epoch, second in enumerate((59.0, 60.0, 119.0, 120.0, 329.0, 330.0), start=1):
+    monkeypatch.setattr(np, "savez", save)
+    for step, second in enumerate((59.0, 60.0, 119.0, 120.0, 329.0, 330.0), start=1):
         now[0] = second
-        checkpoint.write(epoch, keep)
+        if checkpoint.due():
+            checkpoint.write(step, Kept(tensors={"weight": torch.ones(2)}, values={}))
     assert written == [60.0, 120.0, 330.0]
+
+
+def test_nothing_of_a_training_is_looked_at_before_it_is_time(
+    data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def state(self: Step) -> dict[str, Tensor]:
+        raise AssertionError("on a GPU, this waits for the device")
+
+    monkeypatch.setattr(module, "EVERY_SECONDS", 60.0)
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(Step, "state", state)
+    assert ended(tmp_path / "kept.npz", data, FOUR)[0] == 12
 
 
 def test_trials_that_share_a_training_keep_it_until_the_last_has_its_record(
@@ -255,8 +323,10 @@ def test_trials_that_share_a_training_keep_it_until_the_last_has_its_record(
         list(run_job(group, context))
     assert [trial_path(context.folder, trial.key).exists() for trial in group] == [True, False]
     watch = Collect()
-    serial([group[1:]], context, watch)
-    assert watch.epochs == [] and watch.results[0].status == DONE
+    with monkeypatch.context() as patched:
+        killing(patched, after=0)
+        serial([group[1:]], context, watch)
+    assert watch.results[0].status == DONE
     assert not unfinished_path(context.folder, group[1].training.key).exists()
 
 

@@ -206,8 +206,12 @@ def test_a_tuned_race_runs_through_ray(
     assert {result.status for result in results} == {"done"}
 
 
-def test_a_worker_starts_with_the_settings_of_the_allocator() -> None:
+def test_a_ray_of_our_own_has_the_cores_that_we_count_and_its_workers_the_settings_of_the_allocator(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     # glibc reads them when a process starts: setting them in a running worker would do nothing.
+    monkeypatch.setattr(execute_ray, "cores_here", lambda: 3)
     with _cluster(None):
+        assert ray.cluster_resources()["CPU"] == 3
         found = ray.get(ray.remote(lambda: Path("/proc/self/environ").read_text()).remote())
     assert {f"{name}={value}" for name, value in ENVIRONMENT.items()} <= set(found.split("\0"))

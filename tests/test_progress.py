@@ -82,6 +82,26 @@ def test_epochs_of_a_training_that_went_on_where_it_was_are_owed_no_more(
     assert first.endswith("about 50 s left") and "left" not in last
 
 
+def test_the_first_epoch_of_a_training_that_goes_on_says_how_many_are_left(
+    plan: Planner, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, trials = plan()
+    with Progress(
+        2, already=0, trainings=2, epochs=100, evaluate_on="test", expected=2000, then=lambda result: None
+    ) as watch:
+        clock.now = 60.0
+        watch.epoch(trials[0], {"epoch": 91, "test_top1_error_percent": 50.0})
+        for epoch in range(92, 101):
+            watch.epoch(trials[0], {"epoch": epoch, "test_top1_error_percent": 50.0})
+        clock.now = 100.0
+        watch.epoch(trials[1], {"epoch": 1, "test_top1_error_percent": 50.0})
+    first, second = capsys.readouterr().out.splitlines()
+    # 9 and 100 are left: of 10 s each by the estimate, to one part in twenty at the pace of 60.
+    assert "epoch 91/100" in first and first.endswith(f"about {duration(109 * (0.95 * 10 + 0.05 * 60))} left")
+    assert "epoch 1/100" in second
+    assert second.endswith(f"about {duration(99 * (9 / 20 * 10 + 11 / 20 * 100 / 11))} left")
+
+
 def test_a_long_trial_says_now_and_then_how_far_it_is(
     plan: Planner, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -144,6 +144,16 @@ def test_the_blocks_of_a_window_are_asked_for_one_window_before_they_are_used() 
 
 
 @pytest.mark.usefixtures("small")
+def test_an_epoch_that_is_gone_on_with_asks_for_nothing_that_is_used_up() -> None:
+    pages, order, page = Pages(), order_of(24, 8), mmap.PAGESIZE
+    ahead = ReadAhead(pages, start=0, image_bytes=page, rows=torch.arange(24), order=order, window=8)  # type: ignore[arg-type]
+    ahead.at(12)  # in the middle of the second window
+    held = {image for low, high in pages.asked for image in range(low // page, high // page)}
+    assert held >= {*order[8:16].tolist()} and not held & {*order[:8].tolist()}
+    assert len(pages.asked) == 3  # and a block of the next window
+
+
+@pytest.mark.usefixtures("small")
 def test_neighbours_of_a_part_that_lie_far_apart_are_not_asked_for() -> None:
     pages = Pages()
     rows = torch.tensor([0, 1, 2, 3, 4, 6, 8, 10, 12, 13, 5000, 5001])  # the third block spans 4,990 images
@@ -155,6 +165,7 @@ def test_neighbours_of_a_part_that_lie_far_apart_are_not_asked_for() -> None:
         order=order_of(12, 8),
         window=8,
     )
+    ahead.at(0)
     ahead.at(12)
     found = sorted((low // mmap.PAGESIZE, high // mmap.PAGESIZE) for low, high in pages.asked if high > low)
     assert found == [(0, 4), (4, 11)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
+from ablations import checkpoint as checkpoint_module
 from ablations import train as training_module
+from ablations.checkpoint import Checkpoint
 from ablations.config import Config
 from ablations.data.load import Data
 from ablations.evaluate import evaluate
@@ -25,7 +29,7 @@ from ablations.registry import derive
 from ablations.resources import resources
 from ablations.step import CAPTURED, WARM_UP, Body, Step
 from ablations.streams import CPU
-from ablations.train import start, train
+from ablations.train import Trained, Turns, start, train, training
 from ablations.types import Budget, Variant
 from models import response_norm
 from models.presets import PRESETS
@@ -167,17 +171,45 @@ def test_images_that_lie_elsewhere_are_brought_to_a_captured_step(
     assert distance(trained.network.state_dict(), eager) < 1e-5
 
 
+def test_a_training_whose_step_is_captured_goes_on_within_an_epoch(
+    data: Data, tapes: list[Tape], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint_module, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint_module, "WRITING_SHARE", 1e9)
+
+    def steps() -> Turns[Trained]:
+        kept = Checkpoint(tmp_path / "kept.npz", code="same")
+        return training(SPEC, seed=3, budget=BUDGET, data=data, checkpoint=kept)
+
+    for _ in islice(steps(), 5):  # two replays
+        pass
+    turns = steps()
+    for _ in range(7):
+        next(turns)
+    with pytest.raises(StopIteration) as end:
+        next(turns)
+    trained = end.value.value
+    assert [tape.replays for tape in tapes] == [2, 3]  # after three eager steps, the first of which ends an epoch
+    assert trained.step == CAPTURED
+    eager = plainly(SPEC, data, monkeypatch)
+    assert distance(trained.network.state_dict(), eager) < 1e-5
+
+
 def test_a_loss_that_is_not_finite_is_seen_without_reading_each_step(data: Data) -> None:
     budget = replace(BUDGET, epochs=1)
     training, _ = split_examples(SPEC, seed=0, budget=budget, data=data, device=CPU)
     network = start(SPEC, seed=0, budget=budget, data=data, device=CPU)
     step = Step(network, SPEC, training, budget)
     step.begin(training, 0, 1, Rate(SPEC))
-    assert step() == 16
+    step()
     assert not step.diverged()
     step.total.fill_(float("nan"))
     assert step.diverged()
-    assert [step() for _ in range(5)] == [16, 16, 16, 16, 10]
+    images = [step.images]
+    for _ in range(5):
+        step()
+        images.append(step.images)
+    assert images == [16, 32, 48, 64, 80, 90]
 
 
 def test_products_in_bf16_are_near_those_in_float32_and_not_the_same(data: Data) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 
@@ -138,5 +139,25 @@ def test_a_stopwatch_without_a_threshold_never_looks() -> None:
 
     budget = replace(TIMED, threshold_percent=None, epochs=2)
     watch = Stopwatch(budget, look)
-    assert [watch.step() for _ in range(12)] == [False] * 11 + [True]
+    over = []
+    for _ in range(12):
+        watch.step()
+        over.append(watch.over)
+    assert over == [False] * 11 + [True]
     assert watch.metrics() == {}
+
+
+def test_a_stopwatch_goes_on_from_what_json_kept_of_another() -> None:
+    errors = iter([80.0, 60.0, 40.0, 20.0, 10.0])
+    first = Stopwatch(TIMED, lambda: next(errors))
+    for _ in range(10):
+        first.step()
+    second = Stopwatch(TIMED, lambda: next(errors))
+    second.restore(json.loads(json.dumps(first.state())))
+    assert (second.steps, second.looks, second.over) == (10, [(4, 80.0), (8, 60.0)], False)
+    while not second.over:
+        second.step()
+    assert second.looks[2:] == [(12, 40.0), (16, 20.0)]  # where a race to 30% ends
+    third = Stopwatch(TIMED, lambda: next(errors))
+    third.restore(second.state())
+    assert third.over and third.metrics() == second.metrics()

@@ -5,7 +5,6 @@ Shapes: N images, B images a chunk, S pixels a side, C channels.
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -20,6 +19,7 @@ from PIL import Image
 
 from ablations.data.folders import Files
 from ablations.data.statistics import Pixels, Sums, sums_of
+from ablations.machine import cores_here
 from ablations.names import InputError
 
 Images = Files | Pixels  # files, or (N, H, W, C)
@@ -74,7 +74,7 @@ def _in_order(tasks: Iterable[Callable[[], Chunk]]) -> Generator[Chunk]:
     # Threads, because Pillow lets go of the interpreter while it decodes and scales, and because
     # processes would start again from the user's script.  60,000 JPEGs of 32 pixels take 6 s on
     # two cores; processes would save 3 s there, and lose a little on photographs.
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = cores_here()
     pool = ThreadPoolExecutor(workers)
     waiting: deque[Future[Chunk]] = deque()
     try:

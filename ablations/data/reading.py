@@ -64,7 +64,8 @@ class ReadAhead:
     def at(self, taken: int) -> None:
         """Asks for what has to be under way when so many images of the epoch have been taken."""
         until = min(len(self.spans), (taken + self.window) // self.block)
-        for begin, end in self.spans[self.asked : until].tolist():
+        used = taken // self.window * (self.window // self.block)  # windows before, where an epoch is gone on with
+        for begin, end in self.spans[max(self.asked, used) : until].tolist():
             page = begin - begin % mmap.PAGESIZE
             with contextlib.suppress(OSError):  # a hint: without it, pages are read as they are used
                 self.pages.madvise(mmap.MADV_WILLNEED, page, end - page)
