@@ -156,7 +156,7 @@ class RayExecutor:
     def __call__(self, jobs: Sequence[Job], context: Context, watch: Watch) -> None:
         """Returns when every trial has a result.  Raises InputError when the cluster cannot hold one job."""
         resources = {"cpu": self.cpus_per_trial, "gpu": self.gpus_per_trial}
-        with _cluster(self.address), _scratch(context.folder) as scratch:
+        with cluster(self.address), _scratch(context.folder) as scratch:
             self._check_room()
             runner = tune.with_parameters(_run, jobs=jobs, context=context, home=_node(), run=self.run)
             tuner = tune.Tuner(
@@ -191,7 +191,7 @@ def empty_trials(count: int, ended: Callable[[], None]) -> None:
     def nothing(config: dict[str, Any]) -> None:
         tune.report({"done": 1})
 
-    with _cluster(None), tempfile.TemporaryDirectory() as scratch:
+    with cluster(None), tempfile.TemporaryDirectory() as scratch:
         tune.Tuner(
             tune.with_resources(nothing, {"cpu": 1}),
             param_space={"number": tune.grid_search(list(range(count)))},
@@ -201,8 +201,14 @@ def empty_trials(count: int, ended: Callable[[], None]) -> None:
 
 
 @contextlib.contextmanager
-def _cluster(address: str | None) -> Iterator[None]:
-    """A Ray of our own, without a dashboard and with a temporary folder that goes with it, or the one at `address`."""
+def cluster(address: str | None) -> Iterator[None]:
+    """A Ray of our own, without a dashboard and with a temporary folder that goes with it, or the one at `address`.
+
+    Within another one it is that one: a study keeps its Ray over all rounds of tuning and all looks.
+    """
+    if ray.is_initialized():
+        yield
+        return
     temporary, on_terminate = None, signal.getsignal(signal.SIGTERM)
     if address:
         environment = {"env_vars": dict(ENVIRONMENT)}

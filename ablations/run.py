@@ -5,6 +5,7 @@ Only light modules are imported at the top, so that --help answers at once.
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import signal
 import sys
@@ -43,7 +44,10 @@ def _run(asked: Config, command: str) -> int:
     check(config)
     plan = make_plan(config, command=command)
     expected = _announce(config, plan, as_options(by_grid))
-    return 0 if config.dry_run else run(config, plan, expected)
+    if config.dry_run:
+        return 0
+    with _workers(config, plan):
+        return run(config, plan, expected)
 
 
 def _announce(config: Config, plan: Plan, by_grid: str) -> Expected:
@@ -66,6 +70,15 @@ def _announce(config: Config, plan: Plan, by_grid: str) -> Expected:
         paces=plan.paces,
         packing=plan.packing,
     )
+
+
+def _workers(config: Config, plan: Plan) -> contextlib.AbstractContextManager[None]:
+    """One Ray for all rounds of tuning and all looks, where there is something to train: each start takes seconds."""
+    if config.executor == "serial" or not (plan.missing or (plan.search and plan.search.missing)):
+        return contextlib.nullcontext()
+    from ablations.execute_ray import cluster
+
+    return cluster(config.ray_address)
 
 
 def run(config: Config, plan: Plan, expected: Expected) -> int:

@@ -17,7 +17,7 @@ from ablations import execute_ray, registry
 from ablations.allocator import ENVIRONMENT
 from ablations.evaluate import Row
 from ablations.execute import serial
-from ablations.execute_ray import RayExecutor, _cluster, _Deliver
+from ablations.execute_ray import RayExecutor, _Deliver, cluster
 from ablations.jobs import Job, by_training, packed
 from ablations.run import main
 from ablations.store import read, read_results
@@ -180,7 +180,7 @@ def test_signals_are_left_as_they_were(plan: Planner, context: Context) -> None:
     assert "RAY_ADDRESS" not in os.environ
 
 
-def test_a_tuned_race_runs_through_ray(
+def test_a_tuned_race_runs_all_its_rounds_through_one_ray(
     blobs: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ABLATIONS_CACHE", str(cache))
@@ -199,7 +199,11 @@ def test_a_tuned_race_runs_through_ray(
     ]
     race = ["--grid", "figure1", "--name", "race", "--dataset", f"folder:{blobs}", "--tune", "3", "--seeds", "1"]
     race += ["--threshold-every", "3"]
+    starts: list[object] = []
+    start = ray.init
+    monkeypatch.setattr(ray, "init", lambda **options: starts.append(start(**options)))
     assert main([*race, *budget, *places]) == 0
+    assert len(starts) == 1 and not ray.is_initialized()
     study, results, _ = read(tmp_path / "results" / "race")
     assert study.tuning is not None
     assert [len(arm.attempts) for arm in study.tuning.arms] == [3, 3]
@@ -211,7 +215,7 @@ def test_a_ray_of_our_own_has_the_cores_that_we_count_and_its_workers_the_settin
 ) -> None:
     # glibc reads them when a process starts: setting them in a running worker would do nothing.
     monkeypatch.setattr(execute_ray, "cores_here", lambda: 3)
-    with _cluster(None):
+    with cluster(None):
         assert ray.cluster_resources()["CPU"] == 3
         found = ray.get(ray.remote(lambda: Path("/proc/self/environ").read_text()).remote())
     assert {f"{name}={value}" for name, value in ENVIRONMENT.items()} <= set(found.split("\0"))
