@@ -20,7 +20,6 @@ from ablations.types import Budget
 from models.presets import PRESETS
 from models.spec import Spec
 
-STEPS = 4  # of ours between two looks at the clock
 SIDE = 2048  # of the multiplied matrices
 CLASSES = 10  # of random bytes
 
@@ -63,7 +62,7 @@ def ours(task: Task, tick: Clock) -> None:
     """`ablations.train.train` itself, with a short epoch between two looks at the clock."""
     keep_freed_memory()
     torch.set_num_threads(task.threads)
-    data, images = data_of(task), STEPS * task.batch_size
+    data, images = data_of(task), task.steps * task.batch_size
     budget = Budget(epochs=10**6, train_examples=images, batch_size=task.batch_size, image_size=task.image_size)
     train(_spec(task), seed=0, budget=budget, data=data, report=lambda row: tick(images))
 

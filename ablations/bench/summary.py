@@ -161,10 +161,16 @@ def overhead_lines(found: Mapping[str, Any]) -> str:
         f"{found[name][0]:.0f} MiB after the first and {found[name][1]:.0f} after the last"
         for name in ("driver_memory_mib", "tune_memory_mib")
     )
-    return (
+    lines = [
         f"overhead of a trial: {found['ours_seconds']:.2f} s of a worker, bare Ray Tune {found['tune_seconds']:.2f} s "
         f"({found['trials']} trials that do nothing); the driver held {held}, that of bare Ray Tune {bare}"
-    )
+    ]
+    for row in found.get("growth", ()):  # the first records have none
+        lines.append(
+            f"  up to trial {row['trials']:>5}: {row['ours_seconds']:.2f} s each, bare {row['tune_seconds']:.2f} s; "
+            f"{row['driver_memory_mib']:.0f} MiB, bare {row['tune_memory_mib']:.0f} MiB"
+        )
+    return "\n".join(lines)
 
 
 class Bar(NamedTuple):
