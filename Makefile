@@ -15,7 +15,7 @@ help: ## this list
 demo: $(STAMP) ## train a small study on the embedded images and write its report
 	$(BIN)/python -m ablations.run --grid one_out --seeds 3 --name demo
 
-bench: $(STAMP) ## time ours beside plain PyTorch, PyTorch Lightning and the machine's limit
+bench: $(STAMP) ## time ours beside plain PyTorch, PyTorch Lightning, JAX and the machine's limit
 	$(BIN)/python -m pip install -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m ablations.bench
 

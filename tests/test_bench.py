@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import subprocess
 import sys
@@ -14,9 +15,10 @@ import pytest
 import torch
 from torch import nn
 
-from ablations.bench import plain, summary
+from ablations.bench import growth, plain, same_work, summary
 from ablations.bench.__main__ import main
-from ablations.bench.contenders import WRONG, data_of
+from ablations.bench.contenders import data_of
+from ablations.bench.overhead import marks
 from ablations.bench.rounds import Contender, ContenderError, descendants, others_seconds
 from ablations.bench.worker import Clock, Task
 from ablations.data.load import Data
@@ -47,15 +49,18 @@ def test_the_plain_network_computes_what_ours_does_with_torchs_own_parts(net: st
     assert any(isinstance(layer, nn.LocalResponseNorm) for layer in theirs.modules()) == (net != "cuda_convnet_18pct")
 
 
-def test_the_plain_loop_and_ours_follow_the_same_losses(data: Data) -> None:
-    for net in ("cifar_small", "cuda_convnet_18pct"):
-        assert plain.difference(PRESETS[net].spec, data, image_size=16, batch_size=8, steps=10) < summary.TOLERANCE
+@pytest.mark.parametrize("net", ["cifar_small", "cuda_convnet_18pct"])
+def test_all_loops_follow_the_same_losses_and_another_rate_does_not(data: Data, net: str) -> None:
+    found = same_work.differences(PRESETS[net].spec, data, image_size=16, batch_size=8, steps=20)
+    assert found.keys() >= {"difference", "of_a_wrong_rate"}  # and JAX's, where it is installed
+    for name, difference in found.items():
+        assert isinstance(difference, float)
+        assert (difference > summary.TOLERANCE) == (name == "of_a_wrong_rate" and net == "cifar_small"), name
 
 
-def test_another_rate_is_not_the_same_work(data: Data) -> None:
-    spec = PRESETS["cifar_small"].spec
-    found = plain.difference(spec, data, image_size=16, batch_size=8, steps=20, rate=WRONG)
-    assert found > summary.TOLERANCE
+def test_losses_that_are_no_numbers_are_apart() -> None:
+    assert math.isnan(same_work.apart([1.0, math.nan, 1.0], [1.0, 1.0, 1.0]))
+    assert same_work.apart([1.0, 4.2], [0.9, 4.0]) == pytest.approx(0.1)  # relative above 1
 
 
 @pytest.mark.parametrize("tensors", [False, True])
@@ -78,10 +83,10 @@ def test_the_arithmetic_of_training_is_counted_by_hand_for_groups_too() -> None:
     assert summary.training_operations(layers) == 2 * (3 * forward - 1024 * weights[0])
 
 
-def record(difference: float = 1e-7, of_a_wrong_rate: float = 1e-2) -> dict[str, object]:
+def record(difference: float = 1e-7, of_a_wrong_rate: float = 1e-2, jax: float = 1e-7) -> dict[str, object]:
     """Three rounds of one network, of which others disturbed the last."""
-    rates = [{"plain": 100.0, "one": 220.0, "harness": 300.0, "floor": 230.0, "gemm": 50.0}]
-    rates += [{"plain": 50.0, "one": 100.0, "harness": 160.0, "floor": 110.0, "gemm": 25.0}]
+    rates = [{"plain": 100.0, "jax": 110.0, "one": 220.0, "harness": 300.0, "floor": 230.0, "gemm": 50.0}]
+    rates += [{"plain": 50.0, "jax": 50.0, "one": 100.0, "harness": 160.0, "floor": 110.0, "gemm": 25.0}]
     rates += [dict.fromkeys(rates[0], 1.0)]
     return {
         "image_size": 32,
@@ -93,9 +98,10 @@ def record(difference: float = 1e-7, of_a_wrong_rate: float = 1e-2) -> dict[str,
         "training_operations_per_image": 10**8,
         "difference": difference,
         "of_a_wrong_rate": of_a_wrong_rate,
+        "jax_difference": jax,
         "contenders": {
             name: {"peak_memory_mib": 700.0, "start_seconds": 9.0, "loader_workers": 0}
-            for name in ("plain", "one", "harness", "floor")
+            for name in ("plain", "jax", "one", "harness", "floor")
         },
         "rounds": [
             {"done_per_second": row, "others_percent": others} for row, others in zip(rates, (2, 10, 11), strict=True)
@@ -112,9 +118,10 @@ def test_ratios_are_taken_within_quiet_rounds() -> None:
     text = summary.table("cifar", net)
     assert "2 rounds of 1 s a contender, 1 dropped" in text
     assert "2.10 [2.00..2.20]" in text
+    assert "ours, one trial: 2.10 [2.00..2.20] plain PyTorch; 2.00 [2.00..2.00] JAX" in text
     # One panel's bars, in the order of the contenders.
     assert [bar.contender for bar in summary.bars({"nets": {"cifar": net}})] == [
-        "plain PyTorch", "ours, one trial", "ours, as studies run", "floor: one constant batch",
+        "plain PyTorch", "JAX", "ours, one trial", "ours, as studies run", "floor: one constant batch",
     ]  # fmt: skip
 
 
@@ -127,8 +134,48 @@ def test_rows_of_ours_are_void_when_it_does_other_work_or_nobody_can_tell(
 ) -> None:
     net = record(difference, of_a_wrong_rate)
     text = summary.table("cifar", net)
-    assert "VOID" in text and text.count("void") == 2 and "2.10" not in text
+    told = of_a_wrong_rate > summary.TOLERANCE
+    assert "VOID: ours" in text and ("VOID: JAX" in text) == (not told)
+    assert text.count("void") == (2 if told else 3) and "2.10" not in text
     assert {bar.ours for bar in summary.bars({"nets": {"cifar": net}})} == {False}
+
+
+def test_a_void_row_of_jax_leaves_ours_as_it_is() -> None:
+    net = record(jax=2e-4)
+    text = summary.table("cifar", net)
+    assert "VOID: JAX" in text and "VOID: ours" not in text and text.count("void") == 1
+    assert "2.10 [2.00..2.20] plain PyTorch\n" in text
+    assert "JAX" not in {bar.contender for bar in summary.bars({"nets": {"cifar": net}})}
+    assert summary.voids(net) == ["jax"]
+
+
+@pytest.mark.parametrize("path", sorted(Path("results/bench").glob("reference*.json")), ids=lambda path: path.stem)
+def test_every_record_that_was_kept_can_be_drawn(path: Path) -> None:
+    kept = json.loads(path.read_text())
+    assert {bar.contender for bar in summary.bars(kept)} >= {"plain PyTorch", "ours, as studies run"}
+
+
+def test_growth_is_looked_at_after_powers_of_ten_and_the_last_trial() -> None:
+    assert marks(2) == [2] and marks(100) == [10, 100] and marks(2000) == [10, 100, 1000, 2000]
+
+
+@pytest.mark.slow
+def test_a_study_of_more_seeds_is_read_and_reported_from_made_up_records() -> None:
+    (row,) = growth.of_seeds([3])
+    assert row["trials"] % 3 == 0 and row["trials"] > 20
+    assert min(row[f"{part}_seconds"] for part in ("plan", "write", "read", "report")) > 0
+    assert "report s" in growth.seed_lines([row])
+
+
+@pytest.mark.slow
+def test_the_speed_at_each_image_size_is_a_share_of_the_limit() -> None:
+    found = growth.of_sizes(
+        (16, 32), net="cifar_small", batch_size=8, threads=1, wanted=1, seconds=0.1, most_percent=100, say=print
+    )
+    lines = growth.size_lines(found).splitlines()
+    assert [line.split()[0] for line in lines[2:]] == ["16", "32"]
+    assert all(0 < float(line.split()[-1].rstrip("%")) < 100 for line in lines[2:])
+    assert "nothing can be said" in growth.size_lines({**found, "most_percent": -1})
 
 
 def test_without_a_quiet_round_nothing_is_said() -> None:
@@ -187,7 +234,7 @@ def test_a_short_benchmark_leaves_its_record_and_its_picture(
     monkeypatch.setenv("ABLATIONS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})  # one thread: other tests may run beside it
     words = f"""--nets cifar_small@16 --dataset folder:{blobs} --rounds 1 --seconds 0.2 --batch-size 16
-        --others-percent 100 --trials 0 --name short --results {tmp_path}"""
+        --others-percent 100 --trials 0 --no-growth --name short --results {tmp_path}"""
     assert main(words.split()) == 0
     net = json.loads((tmp_path / "short.json").read_text())["nets"]["cifar_small"]
     assert net["difference"] < summary.TOLERANCE

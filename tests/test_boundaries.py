@@ -111,6 +111,7 @@ def imports_of(path: Path) -> set[str]:
         ("ray", "ablations/execute_ray.py"),
         ("mlflow", "ablations/track_mlflow.py"),
         ("seaborn", "ablations/figures.py"),
+        ("jax", "ablations/bench/jax_loop.py"),
     ],
 )
 def test_a_large_library_has_one_owner(library: str, owner: str) -> None:

@@ -1,4 +1,4 @@
-"""python -m ablations.bench: ours beside plain PyTorch, PyTorch Lightning and the machine's own limit.
+"""python -m ablations.bench: ours beside plain PyTorch, PyTorch Lightning, JAX and the machine's own limit.
 
 Only light modules are imported at the top, so that --help answers at once.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
-import math
 import os
 import shlex
 import sys
@@ -36,6 +35,8 @@ REAL = "folder:data/cifar10-jpeg"
 CHECK_BATCH = 16  # images a step of the check that all do the same work
 RANDOM_IMAGES = 2_048
 CLASSES = 10  # of random bytes
+MODULES = {"lightning": "pytorch_lightning", "jax": "jax"}  # contenders that are left out where they are not installed
+GROWTH_SECONDS = 120
 IMAGES_A_TRIAL = 5 * 50_000  # five epochs of CIFAR-10
 
 
@@ -56,6 +57,8 @@ class Config:
     """Share of the machine that other processes may take in a round before it is dropped."""
     trials: int = 100
     """Trials that do nothing, for the overhead of a trial; 0 leaves that out."""
+    growth: bool = True
+    """Measure how a study's overhead grows with its seeds, and training with the image size: two minutes."""
     results: Path = Path("results/bench")
     """Where NAME.json and NAME.svg go."""
     name: str = "latest"
@@ -105,13 +108,14 @@ def run(config: Config, nets: Mapping[str, int], *, command: str) -> int:
         "provenance": provenance(command=command, threads=cores, device="cpu"),
         "nets": {},
     }
-    has_lightning = importlib.util.find_spec("pytorch_lightning") is not None
-    if not has_lightning:
-        print("PyTorch Lightning is not installed (pip install -e '.[bench]'): it is left out")
-    a_net = 7 * (config.rounds + 2) * config.seconds + 120  # and starting, and the check
-    print(f"about {duration(round(len(nets) * a_net + 0.5 * config.trials))} if the machine is quiet", flush=True)
+    optional = {name for name, module in MODULES.items() if importlib.util.find_spec(module)}
+    for name in (name for name in MODULES if name not in optional):
+        print(f"{summary.WORDS[name]} is not installed (pip install -e '.[bench]'): it is left out")
+    a_net = 8 * (config.rounds + 2) * config.seconds + 120  # and starting, and the check
+    about = len(nets) * a_net + 0.5 * config.trials + GROWTH_SECONDS * config.growth
+    print(f"about {duration(round(about))} if the machine is quiet", flush=True)
     for name, size in nets.items():
-        record["nets"][name] = _net(config, name, size, cores, lightning=has_lightning)
+        record["nets"][name] = _net(config, name, size, cores, optional)
         print(f"\n{summary.table(name, record['nets'][name])}\n", flush=True)
         _save(config, record)
     if config.trials:
@@ -120,12 +124,26 @@ def run(config: Config, nets: Mapping[str, int], *, command: str) -> int:
         record["overhead"] = measure(config.trials, workers=cores)
         print(summary.overhead_lines(record["overhead"]))
         _save(config, record)
+    if config.growth:
+        record["growth"] = _growth(config, cores)
+        _save(config, record)
     print(f"saved: {config.results / config.name}.json")
-    bad = [net for net in record["nets"].values() if summary.void(net) or not summary.kept(net)]
+    bad = [net for net in record["nets"].values() if not summary.kept(net) or summary.voids(net)]
     return 1 if bad else 0
 
 
-def _net(config: Config, name: str, size: int, cores: int, *, lightning: bool) -> dict[str, Any]:
+def _growth(config: Config, cores: int) -> dict[str, Any]:
+    from ablations.bench import growth
+
+    print("\ngrowth", flush=True)
+    seeds = growth.of_seeds()
+    print(growth.seed_lines(seeds), flush=True)
+    sizes = growth.of_sizes(batch_size=config.batch_size, threads=cores, most_percent=config.others_percent, say=_say)
+    print(growth.size_lines(sizes), flush=True)
+    return {"seeds": seeds, "sizes": sizes}
+
+
+def _net(config: Config, name: str, size: int, cores: int, optional: set[str]) -> dict[str, Any]:
     folder, data = _data(config, name, size)
     print(f"\n{name}: {data}", flush=True)
     base = Task(
@@ -140,14 +158,17 @@ def _net(config: Config, name: str, size: int, cores: int, *, lightning: bool) -
     began = time.perf_counter()
     with closing([]) as started:
         started.append(Contender("check", [base], {}))
-        difference, of_a_wrong_rate = (float(started[0].first[0][name]) for name in ("difference", "of_a_wrong_rate"))
+        found: dict[str, Any] = started[0].first[0]
     _say(f"the check that all do the same work took {duration(time.perf_counter() - began)}")
+    if lacks := found.pop("jax_lacks", ""):
+        optional = optional - {"jax"}
+        _say(f"JAX is left out: {lacks}")
     task = dataclasses.replace(base, batch_size=config.batch_size)
     with closing([]) as contenders:
         plain, workers = _best_loader(task, config.seconds, contenders)
         contenders[:] = [plain]
-        for other in ("lightning", "tensors", "one", "harness", "floor", "gemm"):
-            if other != "lightning" or lightning:
+        for other in ("lightning", "tensors", "jax", "one", "harness", "floor", "gemm"):
+            if other not in MODULES or other in optional:
                 contenders.append(_start(other, task, cores, workers))
                 _say(f"{other} started in {contenders[-1].start_seconds:.1f} s")
         for contender in contenders:
@@ -177,8 +198,7 @@ def _net(config: Config, name: str, size: int, cores: int, *, lightning: bool) -
         "images_a_trial": IMAGES_A_TRIAL,
         "training_operations_per_image": summary.training_operations(layers),
         "normalises": summary.normalises(PRESETS[name].spec),
-        "difference": difference if math.isfinite(difference) else math.inf,
-        "of_a_wrong_rate": of_a_wrong_rate,
+        **found,
         "contenders": facts,
         "rounds": [dataclasses.asdict(one) for one in done],
     }

@@ -20,10 +20,8 @@ from ablations.types import Budget
 from models.presets import PRESETS
 from models.spec import Spec
 
-STEPS = 4  # of ours between two looks at the clock
 SIDE = 2048  # of the multiplied matrices
 CLASSES = 10  # of random bytes
-WRONG = 1.01  # times the learning rate: what the check of the same work must be able to see
 
 
 def data_of(task: Task) -> Data:
@@ -64,7 +62,7 @@ def ours(task: Task, tick: Clock) -> None:
     """`ablations.train.train` itself, with a short epoch between two looks at the clock."""
     keep_freed_memory()
     torch.set_num_threads(task.threads)
-    data, images = data_of(task), STEPS * task.batch_size
+    data, images = data_of(task), task.steps * task.batch_size
     budget = Budget(epochs=10**6, train_examples=images, batch_size=task.batch_size, image_size=task.image_size)
     train(_spec(task), seed=0, budget=budget, data=data, report=lambda row: tick(images))
 
@@ -144,6 +142,14 @@ def lightning(task: Task, tick: Clock) -> None:
     trainer.fit(Module(), plain.loader(spec, data, task.image_size, task.batch_size, workers=workers, tensors=False))
 
 
+def in_jax(task: Task, tick: Clock) -> None:
+    """The same in JAX.  It takes as many threads as it may use cores."""
+    from ablations.bench import jax_loop
+
+    torch.set_num_threads(1)  # which only reads the data and draws the first weights
+    jax_loop.train(_spec(task), data_of(task), image_size=task.image_size, batch_size=task.batch_size, tick=tick)
+
+
 def gemm(task: Task, tick: Clock) -> None:
     """Products of two matrices, in units of a billion operations: the arithmetic limit of this machine."""
     torch.set_num_threads(task.threads)
@@ -155,20 +161,18 @@ def gemm(task: Task, tick: Clock) -> None:
 
 
 def check(task: Task, tick: Clock) -> None:
-    """Whether ours and the plain loop do the same work: how far their losses are apart, and are at a wrong rate."""
+    """Whether ours and JAX do what the plain loop does: how far their losses are apart, and are at a wrong rate."""
+    from ablations.bench import same_work
+
     torch.set_num_threads(task.threads)
-    found = {
-        name: plain.difference(
-            _spec(task), data_of(task), image_size=task.image_size, batch_size=task.batch_size, rate=rate
-        )
-        for name, rate in (("difference", 1.0), ("of_a_wrong_rate", WRONG))
-    }
-    tick.answer(found)
+    size, batch = task.image_size, task.batch_size
+    tick.answer(same_work.differences(_spec(task), data_of(task), image_size=size, batch_size=batch))
 
 
 CONTENDERS: dict[str, Callable[[Task, Clock], None]] = {
     "plain": tutorial,
     "lightning": lightning,
+    "jax": in_jax,
     "tensors": lambda task, tick: tutorial(task, tick, tensors=True),
     "one": ours,
     "harness": ours,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import tempfile
 import time
@@ -29,6 +30,7 @@ def measure(count: int, *, workers: int) -> dict[str, Any]:
     """Seconds a trial costs one worker, ours and bare Tune's, over `count` trials each, and this process's memory.
 
     From the first end to the last, so without the start of Ray.  Memory in MiB: after the first trial and the last.
+    `growth` has the same at the `marks`: memory then, and seconds a trial since the mark before.
     """
     from ablations.execute_ray import RayExecutor
 
@@ -53,7 +55,22 @@ def measure(count: int, *, workers: int) -> dict[str, Any]:
         "tune_seconds": workers * _mean_gap(bare_ends),
         "driver_memory_mib": [watch.memory[0], watch.memory[-1]],
         "tune_memory_mib": [bare_memory[0], bare_memory[-1]],
+        "growth": [
+            {
+                "trials": last,
+                "ours_seconds": workers * _mean_gap(watch.ends[first - 1 : last]),
+                "tune_seconds": workers * _mean_gap(bare_ends[first - 1 : last]),
+                "driver_memory_mib": watch.memory[last - 1],
+                "tune_memory_mib": bare_memory[last - 1],
+            }
+            for first, last in itertools.pairwise([1, *marks(count)])
+        ],
     }
+
+
+def marks(count: int) -> list[int]:
+    """10, 100, 1000, .. below `count`, and `count`: the trials after which growth is looked at."""
+    return [10**power for power in range(1, len(str(count))) if 10**power < count] + [count]
 
 
 def _bare(count: int) -> tuple[list[float], list[float]]:

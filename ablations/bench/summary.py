@@ -14,11 +14,14 @@ WORDS = {
     "plain": "plain PyTorch",
     "lightning": "PyTorch Lightning",
     "tensors": "plain PyTorch, images as tensors",
+    "jax": "JAX",
     "one": "ours, one trial",
     "harness": "ours, as studies run",
     "floor": "floor: one constant batch",
 }
 OURS = ("one", "harness")
+OTHERS = ("plain", "lightning", "tensors", "jax")
+CHECKED = {"one": "difference", "harness": "difference", "jax": "jax_difference"}  # name -> field of its own loop's
 TOLERANCE = 1e-4  # of the loss over 50 steps, beyond which two contenders do not do the same work
 
 
@@ -72,10 +75,18 @@ def normalises(spec: Spec) -> bool:
     return any(block.norm for block in spec.blocks)
 
 
-def void(net: Mapping[str, Any]) -> bool:
-    """Whether our rows say nothing, since ours and the plain loop do not train alike, or the check could not tell."""
+def void(net: Mapping[str, Any], name: str) -> bool:
+    """Whether the row of `name` says nothing, since it and the plain loop train otherwise, or the check could not tell.
+
+    One is not void by another's difference; the others are the plain loop's own network and optimiser.
+    """
     told = net.get("of_a_wrong_rate", inf)  # the first records did not ask
-    return not net["difference"] <= TOLERANCE < told  # nor when it is nan
+    return name in CHECKED and not net[CHECKED[name]] <= TOLERANCE < told  # nor when it is nan
+
+
+def voids(net: Mapping[str, Any]) -> list[str]:
+    """The contenders whose rows say nothing."""
+    return [name for name in net["contenders"] if void(net, name)]
 
 
 def trials_per_hour(images_per_second: float, *, images: int) -> float:
@@ -91,27 +102,34 @@ def table(name: str, net: Mapping[str, Any]) -> str:
         f"{count} rounds of {net['seconds']:g} s a contender, {all_rounds - count} dropped because others took over "
         f"{net['most_percent']:g}% of the machine; medians [lowest..highest]",
     ]
-    if void(net):
-        lines.append(
-            f"VOID: ours and the plain loop differ by {net['difference']:.1e} in the loss over 50 steps "
-            f"({TOLERANCE:g} is allowed, and a rate that is 1% too high gives {net['of_a_wrong_rate']:.1e}): "
-            "ours is not known to do the same work"
-        )
-    else:
-        lines.append(
-            f"same work: the losses of ours and of the plain loop differ by {net['difference']:.0e} over 50 steps, "
-            f"and by {net['of_a_wrong_rate']:.0e} if the rate is 1% too high"
-        )
+    lines += [
+        _same_work(net, name, who) for name, who in (("one", "ours"), ("jax", "JAX")) if name in net["contenders"]
+    ]
     if not count:
         return "\n".join([*lines, "no quiet round: nothing can be said"])
     head = ("images/s", "trials/h", "times plain", "floor", "limit", "peak MiB", "start s")
     lines.append(f"{'':<34}" + "".join(f"{word:>{width}}" for word, width in zip(head, WIDTHS, strict=True)))
     lines += [_line(net, contender) for contender in WORDS if contender in net["contenders"]]
-    others = [other for other in ("plain", "lightning", "tensors") if other in net["contenders"]]
-    for ours in () if void(net) else OURS:
+    others = [other for other in OTHERS if other in net["contenders"] and not void(net, other)]
+    for ours in (one for one in OURS if not void(net, one)):
         parts = [f"{_times(ratio(net, ours, other))} {WORDS[other]}" for other in others]
         lines.append(f"{WORDS[ours]}: {'; '.join(parts)}")
     return "\n".join(lines)
+
+
+def _same_work(net: Mapping[str, Any], name: str, who: str) -> str:
+    """What the check of the same work found of `who`."""
+    difference, wrong = net[CHECKED[name]], net["of_a_wrong_rate"]
+    if void(net, name):
+        return (
+            f"VOID: {who} and the plain loop differ by {difference:.1e} in the loss over 50 steps "
+            f"({TOLERANCE:g} is allowed, and a rate that is 1% too high gives {wrong:.1e}): "
+            f"{who} is not known to do the same work"
+        )
+    return (
+        f"same work: the losses of {who} and of the plain loop differ by {difference:.0e} over 50 steps, "
+        f"and by {wrong:.0e} if the rate is 1% too high"
+    )
 
 
 WIDTHS = (24, 10, 20, 9, 9, 10, 9)
@@ -119,7 +137,7 @@ WIDTHS = (24, 10, 20, 9, 9, 10, 9)
 
 def _line(net: Mapping[str, Any], name: str) -> str:
     facts, images = net["contenders"][name], rate(net, name)
-    hidden = void(net) and name in OURS
+    hidden = void(net, name)
     cells = (
         f"{images.median:,.0f} [{images.low:,.0f}..{images.high:,.0f}]",
         "" if name == "floor" else f"{trials_per_hour(images.median, images=net['images_a_trial']):.1f}",
@@ -143,10 +161,16 @@ def overhead_lines(found: Mapping[str, Any]) -> str:
         f"{found[name][0]:.0f} MiB after the first and {found[name][1]:.0f} after the last"
         for name in ("driver_memory_mib", "tune_memory_mib")
     )
-    return (
+    lines = [
         f"overhead of a trial: {found['ours_seconds']:.2f} s of a worker, bare Ray Tune {found['tune_seconds']:.2f} s "
         f"({found['trials']} trials that do nothing); the driver held {held}, that of bare Ray Tune {bare}"
-    )
+    ]
+    for row in found.get("growth", ()):  # the first records have none
+        lines.append(
+            f"  up to trial {row['trials']:>5}: {row['ours_seconds']:.2f} s each, bare {row['tune_seconds']:.2f} s; "
+            f"{row['driver_memory_mib']:.0f} MiB, bare {row['tune_memory_mib']:.0f} MiB"
+        )
+    return "\n".join(lines)
 
 
 class Bar(NamedTuple):
@@ -160,7 +184,7 @@ class Bar(NamedTuple):
 
 
 def bars(record: Mapping[str, Any]) -> list[Bar]:
-    """What is drawn: every contender that has quiet rounds, ours only where it does the same work."""
+    """What is drawn: every contender that has quiet rounds, and is not known to do other work."""
     return [
         Bar(
             net=f"{name}, {net['image_size']} px",
@@ -171,5 +195,5 @@ def bars(record: Mapping[str, Any]) -> list[Bar]:
         )
         for name, net in record["nets"].items()
         for contender in WORDS
-        if contender in net["contenders"] and kept(net) and not (void(net) and contender in OURS)
+        if contender in net["contenders"] and kept(net) and not void(net, contender)
     ]

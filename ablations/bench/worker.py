@@ -30,6 +30,7 @@ class Task:
     images: int  # of those
     threads: int
     loader_workers: int = 0
+    steps: int = 4  # of ours between two looks at the clock
 
 
 class Clock:
