@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
-import os
 import shlex
 import sys
 import time
@@ -24,6 +23,7 @@ from ablations.bench import summary
 from ablations.bench.rounds import Contender, ContenderError, closing, rounds
 from ablations.bench.worker import Task
 from ablations.data.catalogue import cache_folder
+from ablations.machine import cores_here
 from ablations.names import InputError, unknown
 from ablations.words import duration
 from models.layout import layout
@@ -102,7 +102,7 @@ def run(config: Config, nets: Mapping[str, int], *, command: str) -> int:
     """Runs everything, prints it as it comes, and saves it after each network."""
     from ablations.provenance import provenance
 
-    cores = len(os.sched_getaffinity(0))
+    cores = cores_here()
     record: dict[str, Any] = {
         "schema": SCHEMA,
         "provenance": provenance(command=command, threads=cores, device="cpu"),
