@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ablations import registry
 from ablations.data.load import Data, load
 from ablations.data.prepare import prepare
 from ablations.registry import changes, components, conflict, derive
@@ -116,8 +117,21 @@ def test_any_level_builds_the_network_that_the_layout_counts(preset: str) -> Non
         assert sum(weight.numel() for weight in network.parameters()) == counted, departure
 
 
+@pytest.fixture
+def remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`derive` and `canonical`, which are pure, compute once what all pairs of levels ask for."""
+    for name in ("derive", "canonical"):
+        monkeypatch.setattr(registry, name, functools.cache(getattr(registry, name)))
+
+
+@pytest.mark.usefixtures("remembered")
 @slow_if({name: name not in SMALL for name in PRESETS})
 def test_any_two_components_commute_or_are_computed_as_a_conflict(preset: str) -> None:
+    canonical = registry.canonical
+
+    def under(spec: Spec, departure: tuple[str, str]) -> Spec:
+        return registry.derive(spec, alone(departure))
+
     spec = PRESETS[preset].spec
     derived = {departure: under(spec, departure) for departure in EVERY_LEVEL if changes(spec, alone(departure))}
     forms = {departure: canonical(one) for departure, one in derived.items()}
