@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from ablations import registry
 from ablations.data.load import Data, load
 from ablations.data.prepare import prepare
-from ablations.registry import changes, components, conflict, derive
+from ablations.registry import changes, components, conflict
 from ablations.train import train
 from ablations.types import Budget, Trial, Variant
-from models.equivalence import canonical
+from models import equivalence
 from models.layout import layout, parameters
 from models.network import build
 from models.presets import PRESETS
@@ -39,7 +40,7 @@ def slow_if(slow: dict[str, bool]) -> pytest.MarkDecorator:
 
 
 def under(spec: Spec, departure: tuple[str, str]) -> Spec:
-    return derive(spec, alone(departure))
+    return registry.derive(spec, alone(departure))
 
 
 def alone(departure: tuple[str, str]) -> Variant:
@@ -116,8 +117,19 @@ def test_any_level_builds_the_network_that_the_layout_counts(preset: str) -> Non
         assert sum(weight.numel() for weight in network.parameters()) == counted, departure
 
 
+@pytest.fixture(name="canonical")
+def remembered(monkeypatch: pytest.MonkeyPatch) -> Callable[[Spec], Spec]:
+    """`canonical`, which like `derive` is pure: both compute once what all pairs of levels ask for."""
+    canonical = functools.cache(equivalence.canonical)
+    monkeypatch.setattr(registry, "canonical", canonical)
+    monkeypatch.setattr(registry, "derive", functools.cache(registry.derive))
+    return canonical
+
+
 @slow_if({name: name not in SMALL for name in PRESETS})
-def test_any_two_components_commute_or_are_computed_as_a_conflict(preset: str) -> None:
+def test_any_two_components_commute_or_are_computed_as_a_conflict(
+    preset: str, canonical: Callable[[Spec], Spec]
+) -> None:
     spec = PRESETS[preset].spec
     derived = {departure: under(spec, departure) for departure in EVERY_LEVEL if changes(spec, alone(departure))}
     forms = {departure: canonical(one) for departure, one in derived.items()}

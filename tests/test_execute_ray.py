@@ -6,12 +6,11 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 
 from ablations import execute_ray, registry
 from ablations.allocator import ENVIRONMENT
@@ -30,39 +29,77 @@ pytestmark = pytest.mark.slow
 ONE_CPU = RayExecutor(cpus_per_trial=1, gpus_per_trial=0)
 
 
-def test_ray_and_serial_give_equal_results(plan: Planner, context: Context, tmp_path: Path) -> None:
-    _, trials = plan(words=["lrn", "dropout"], seeds=2)
-    on_ray, one_by_one = Collect(), Collect()
-    ONE_CPU(by_training(trials), context, on_ray)
-    serial(by_training(trials), replace(context, folder=tmp_path / "serial"), one_by_one)
-    by_key = {result.trial.key: result for result in on_ray.results}
-    assert len(by_key) == len(trials) == 10
-    assert on_ray.begun == one_by_one.begun == 1  # once, however many workers there are
-    assert sorted(on_ray.epochs) == sorted(one_by_one.epochs)
-    for result in one_by_one.results:
-        assert result.status == DONE, result.error
-        assert without_times(by_key[result.trial.key].to_dict()) == without_times(result.to_dict())
-    # Each worker wrote what it ran, and Tune left nothing of its own.
-    assert read_results(context.folder, by_key)[1] == []
-    assert sorted(path.name for path in context.folder.iterdir()) == ["predictions", "trials"]
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """A study that Ray ran, and what was seen of it."""
+
+    trials: tuple[Trial, ...]
+    folder: Path
+    watch: Collect
+    alone: Collect  # the same trials, each trained by itself without Ray
+    kept: list[dict[str, object]]  # by Tune, of each of its trials
+    handlers: tuple[Any, Any]  # of SIGINT, before and after
+    environments: list[str]  # of the worker that took a job, when it started
 
 
-def test_tune_keeps_nothing_of_what_a_trial_reports(
-    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(scope="module")
+def ran(plan: Planner, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    """Run once, with a component that only its workers import: a Ray takes ten seconds to start."""
+    folder, environments = (tmp_path_factory.mktemp(name) for name in ("ran", "environments"))
     kept: list[dict[str, object]] = []
 
     class Deliver(_Deliver):
         def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
             kept.append(trial.last_result)
 
-    monkeypatch.setattr(execute_ray, "_Deliver", Deliver)
-    _, trials = plan()
-    watch = Collect()
-    ONE_CPU(by_training(trials), context, watch)
-    assert len(kept) == len(watch.results) == len(trials)
+    def run(job: Job, context: Context, *, report: Callable[[Trial, Row], None]) -> Iterator[Result]:
+        (environments / job[0].key).write_text(Path("/proc/self/environ").read_text())
+        return run_job(job, context, report=report)
+
+    _, trials = plan(words=["ten_view", "lrn"], grid="pairs", seeds=2)
+    watch, alone = Collect(), Collect()
+    context = Context(
+        folder=folder / "ray", cache=cache, data_root=None, base=Path.cwd(), threads=1, gpus=0, command="a test"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        extra_component(folder, patch)
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(execute_ray, "_Deliver", Deliver)
+            before = signal.getsignal(signal.SIGINT)
+            replace(ONE_CPU, run=run)(by_training(trials), context, watch)
+            after = signal.getsignal(signal.SIGINT)
+        serial([(trial,) for trial in trials], replace(context, folder=folder / "serial"), alone)
+    yield Ran(
+        trials=trials,
+        folder=context.folder,
+        watch=watch,
+        alone=alone,
+        kept=kept,
+        handlers=(before, after),
+        environments=[path.read_text() for path in environments.iterdir()],
+    )
+
+
+def test_trainings_that_are_shared_on_ray_give_the_results_of_separate_serial_ones(ran: Ran) -> None:
+    by_key = {result.trial.key: result for result in ran.watch.results}
+    assert len(by_key) == len(ran.trials) == 12
+    assert ran.watch.begun == ran.alone.begun == 1  # once, however many workers there are
+    # Each of the eight trainings reported its two epochs once.
+    assert len(ran.watch.epochs) == len(set(ran.watch.epochs)) == 8 * 2
+    assert set(ran.watch.epochs) < set(ran.alone.epochs)
+    for result in ran.alone.results:
+        assert result.status == DONE, result.error
+        found = without_times(by_key[result.trial.key].to_dict())
+        assert {**found, "trained_with": ""} == without_times(result.to_dict())
+    # Each worker wrote what it ran, and Tune left nothing of its own.
+    assert read_results(ran.folder, by_key)[1] == []
+    assert sorted(path.name for path in ran.folder.iterdir()) == ["predictions", "trials"]
+
+
+def test_tune_keeps_nothing_of_what_a_trial_reports(ran: Ran) -> None:
+    assert len(ran.kept) == len(by_training(ran.trials)) == 8
     # A number in what is left would get a history for each trial.
-    assert all("key" in one and not {"row", "record", "predictions"} & set(one) for one in kept)
+    assert all("key" in one and not {"row", "record", "predictions"} & set(one) for one in ran.kept)
 
 
 def test_a_study_that_no_worker_comes_up_for_says_so_once(
@@ -101,30 +138,29 @@ register(Component(
 """
 
 
-@pytest.fixture
-def extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def extra_component(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """A component in a folder of its own, which the environment names."""
     # What it adds to the registry of this process goes with the test.
-    monkeypatch.setattr(registry, "_COMPONENTS", dict(registry.components()))
-    monkeypatch.setattr(registry, "_LOADED", set(registry._LOADED))
-    folder = tmp_path / "components"
-    folder.mkdir()
-    (folder / "extra.py").write_text(COMPONENT)
-    monkeypatch.setenv("ABLATIONS_COMPONENTS", str(folder))
-    return folder
+    patch.setattr(registry, "_COMPONENTS", dict(registry.components()))
+    patch.setattr(registry, "_LOADED", set(registry._LOADED))
+    (folder / "components").mkdir()
+    (folder / "components" / "extra.py").write_text(COMPONENT)
+    patch.setenv("ABLATIONS_COMPONENTS", str(folder / "components"))
 
 
-def test_a_worker_finds_the_components_of_a_folder_that_the_driver_never_imported(
-    extra: Path, plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, trials = plan()
-    watch = Collect()
-    ONE_CPU(by_training(trials[:1]), context, watch)
-    assert watch.results[0].activity["extra"] == 42.0
+@pytest.fixture
+def extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The component, for a test."""
+    extra_component(tmp_path, monkeypatch)
+
+
+def test_a_worker_finds_the_components_of_a_folder_that_the_driver_never_imported(ran: Ran) -> None:
+    references = [result for result in ran.watch.results if not result.trial.variant.departures]
+    assert [result.activity["extra"] for result in references] == [42.0, 42.0]
 
 
 def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(
-    extra: Path, plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+    extra: None, plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KILL", "1")  # references measure activity, and die of it
 
@@ -150,7 +186,7 @@ def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(
 
 
 def test_a_pack_that_is_killed_costs_the_trials_that_had_not_ended_and_no_other(
-    extra: Path, plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+    extra: None, plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KILL", "1")
     _, (reference, *others) = plan()
@@ -166,17 +202,18 @@ def test_a_pack_that_is_killed_costs_the_trials_that_had_not_ended_and_no_other(
     assert "the worker was lost" in by_key[longer.key].error
 
 
-def test_more_processors_than_ray_has_are_refused_in_one_sentence(plan: Planner, context: Context) -> None:
+def test_more_processors_than_we_count_are_refused_in_one_sentence(
+    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execute_ray, "cores_here", lambda: 3)
     _, trials = plan()
-    with pytest.raises(ValueError, match="--cpus-per-trial 1000 is more than"):
-        RayExecutor(cpus_per_trial=1000, gpus_per_trial=0)(by_training(trials), context, Collect())
+    with pytest.raises(ValueError, match=r"--cpus-per-trial 4 is more than the 3 that Ray has\."):
+        RayExecutor(cpus_per_trial=4, gpus_per_trial=0)(by_training(trials), context, Collect())
 
 
-def test_signals_are_left_as_they_were(plan: Planner, context: Context) -> None:
-    before = signal.getsignal(signal.SIGINT)
-    _, trials = plan()
-    ONE_CPU(by_training(trials[:1]), context, Collect())
-    assert signal.getsignal(signal.SIGINT) == before
+def test_signals_are_left_as_they_were(ran: Ran) -> None:
+    before, after = ran.handlers
+    assert after == before
     assert "RAY_ADDRESS" not in os.environ
 
 
@@ -210,12 +247,8 @@ def test_a_tuned_race_runs_all_its_rounds_through_one_ray(
     assert {result.status for result in results} == {"done"}
 
 
-def test_a_ray_of_our_own_has_the_cores_that_we_count_and_its_workers_the_settings_of_the_allocator(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_worker_starts_with_the_settings_of_the_allocator(ran: Ran) -> None:
     # glibc reads them when a process starts: setting them in a running worker would do nothing.
-    monkeypatch.setattr(execute_ray, "cores_here", lambda: 3)
-    with cluster(None):
-        assert ray.cluster_resources()["CPU"] == 3
-        found = ray.get(ray.remote(lambda: Path("/proc/self/environ").read_text()).remote())
-    assert {f"{name}={value}" for name, value in ENVIRONMENT.items()} <= set(found.split("\0"))
+    assert len(ran.environments) == 8
+    for found in ran.environments:
+        assert {f"{name}={value}" for name, value in ENVIRONMENT.items()} <= set(found.split("\0"))

@@ -107,6 +107,7 @@ def test_both_renderings_hold_the_same_numbers_and_those_counted_by_hand(tmp_pat
     assert f"{100 * np.sqrt(0.21 * 0.79 / 10_000):.2f} points over 10,000 images" in html
 
 
+@pytest.mark.usefixtures("sketches")
 def test_it_says_how_far_its_seeds_reach() -> None:
     for seeds, label in ((1, "smoke test (1 seed)"), (5, "draft (5 seeds)"), (10, "enough for verdicts (10 seeds)")):
         study, trials = synthetic.plan("one_out", ["lrn"], seeds=seeds)
@@ -115,6 +116,7 @@ def test_it_says_how_far_its_seeds_reach() -> None:
         assert build(replace(study, rule=None), synthetic.results(trials), []).label == f"post hoc, {label}"
 
 
+@pytest.mark.usefixtures("sketches")
 def test_gates_hold_or_do_not_in_words() -> None:
     study, trials = synthetic.plan("one_out", ["lrn"], seeds=5)
     results = synthetic.results(trials)
@@ -131,6 +133,7 @@ def _with_error(result: Result, errors: dict[str, float]) -> Result:
     return synthetic.done(result.trial, error + 0.1 * result.trial.seed) if error else result
 
 
+@pytest.mark.usefixtures("sketches")
 def test_a_change_of_size_is_labelled_confounded() -> None:
     study, trials = synthetic.plan("one_out", ["width", "lrn", "pooling=non_overlapping_naive"])
     effects = table_of(build(study, synthetic.results(trials), []), "Effects")
@@ -139,6 +142,7 @@ def test_a_change_of_size_is_labelled_confounded() -> None:
     assert "map sizes conv2 16 to 17" in column(effects, "notes", "pooling=non_overlapping_naive")
 
 
+@pytest.mark.usefixtures("sketches")
 def test_a_reference_trained_alone_has_no_comparisons_and_every_activity() -> None:
     study, trials = synthetic.plan("reference")
     report = build(study, synthetic.results(trials), [])
@@ -150,12 +154,14 @@ def test_a_reference_trained_alone_has_no_comparisons_and_every_activity() -> No
 
 
 @pytest.mark.parametrize(("gap", "warned"), [(0.4, True), (1.5, False)])
+@pytest.mark.usefixtures("sketches")
 def test_a_reference_that_underfits_is_said_to(gap: float, warned: bool) -> None:
     study, trials = synthetic.plan("one_out", ["lrn"])
     results = [replace(result, metrics={**result.metrics, "gap_percent": gap}) for result in synthetic.results(trials)]
     assert ("it underfits at this budget" in " ".join(build(study, results, []).summary)) == warned
 
 
+@pytest.mark.usefixtures("sketches")
 def test_a_component_without_activity_is_flagged() -> None:
     study, trials = synthetic.plan("one_out", ["lrn", "dropout"])
     activity = table_of(build(study, synthetic.results(trials), []), "Activity in the trained reference")
@@ -236,6 +242,7 @@ def test_it_survives_a_broken_study(grid: str, broken: Callable[[list[Trial]], l
         assert report.pictures == ()
 
 
+@pytest.mark.usefixtures("sketches")
 def test_a_full_factorial_shows_both_estimands_and_its_interactions(tmp_path: Path) -> None:
     study, trials = synthetic.plan("full", ["activation", "lrn", "dropout"], seeds=2)
     report, _, _ = rendered(study, synthetic.results(trials, noise=0.01), tmp_path)
@@ -264,6 +271,7 @@ def test_a_full_factorial_sets_the_parts_against_the_whole_and_names_what_stands
     assert "activation" in named
 
 
+@pytest.mark.usefixtures("sketches")
 def test_one_seed_compares_single_networks_image_by_image() -> None:
     study, trials = synthetic.plan("one_out", ["lrn"], seeds=1)
     outcomes = {"reference": [1] * 90 + [0] * 10, "-lrn": [1] * 84 + [0] * 16}
@@ -282,6 +290,7 @@ def test_one_seed_compares_single_networks_image_by_image() -> None:
     assert "Single networks" not in [one.title for one in build(study, synthetic.results(trials), []).sections]
 
 
+@pytest.mark.usefixtures("sketches")
 def test_an_interval_over_images_too_is_wider_than_one_over_seeds() -> None:
     study, trials = synthetic.plan("one_out", ["lrn"], seeds=4)
     random = np.random.default_rng(0)
@@ -303,6 +312,7 @@ def test_an_interval_over_images_too_is_wider_than_one_over_seeds() -> None:
     assert sum(wide) == pytest.approx(sum(narrow), abs=0.02)  # around the same effect
 
 
+@pytest.mark.usefixtures("sketches")
 def test_the_verdicts_of_a_fixed_study_are_those_of_the_golden_file(tmp_path: Path) -> None:
     study, trials = synthetic.plan("one_out", [*WORDS, "pooling", "crop_flip", "pca_jitter"], seeds=10, name="golden")
     study = declare(study, None, records=0, at="2026-11-23T10:00:00+00:00")
@@ -315,6 +325,7 @@ def test_the_verdicts_of_a_fixed_study_are_those_of_the_golden_file(tmp_path: Pa
     assert verdicts + gates + rule == golden.read_text(), f"if the change is meant: cp {tmp_path}/verdicts.md {golden}"
 
 
+@pytest.mark.usefixtures("sketches")
 def test_claims_are_shown_in_full_with_the_reason_for_their_margin() -> None:
     study, trials = synthetic.plan("one_out", ["lrn"], seeds=2)
     report = build(study, synthetic.results(trials), [])
@@ -335,6 +346,7 @@ def test_names_and_claims_of_users_are_escaped(tmp_path: Path) -> None:
     assert "A <script>" in table_of(report, "Verdicts").rows[0][0]
 
 
+@pytest.mark.usefixtures("sketches")
 def test_a_fraction_prints_its_aliases_and_a_grid_what_it_left_out() -> None:
     study, trials = synthetic.plan("fractional", [*WORDS[:3], "pooling", "crop_flip"], seeds=1)
     assert table_of(build(study, synthetic.results(trials), []), "Failures and gaps in the design", "Aliases").rows
@@ -352,6 +364,7 @@ def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
     assert texts[0] == texts[1]
 
 
+@pytest.mark.usefixtures("sketches")
 def test_figures_of_an_earlier_report_are_removed(tmp_path: Path) -> None:
     study, trials = synthetic.plan("one_out", ["lrn"])
     write(build(study, synthetic.results(trials), []), tmp_path)
@@ -384,6 +397,7 @@ def test_the_terminal_shows_the_error_of_a_reference_that_is_compared_with_nothi
 
 
 @pytest.mark.parametrize(("error", "warned"), [(50.0, True), (49.5, False)])  # of three classes guessing errs in 66.7%
+@pytest.mark.usefixtures("sketches")
 def test_a_reference_that_hardly_beats_guessing_is_said_to(error: float, warned: bool) -> None:
     study, trials = synthetic.plan("reference", seeds=1)
     study = replace(study, chance_error_percent=200 / 3)
@@ -430,6 +444,7 @@ def test_help_needs_neither_matplotlib_nor_pandas() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.usefixtures("sketches")
 def test_a_report_says_what_its_reference_is_and_where_it_departs_from_the_paper(tmp_path: Path) -> None:
     study, trials = synthetic.plan("one_out", WORDS)
     report, *_ = rendered(study, synthetic.results(trials), tmp_path)
@@ -440,6 +455,7 @@ def test_a_report_says_what_its_reference_is_and_where_it_departs_from_the_paper
     assert "schedule cosine (step)" in column(table, "value", "recipe")
 
 
+@pytest.mark.usefixtures("sketches")
 def test_a_card_says_in_plain_words_what_its_verdict_means(tmp_path: Path) -> None:
     study, trials = synthetic.plan("one_out", ["activation", "crop_flip", "pca_jitter"], seeds=4)
     report, html, markdown = rendered(study, synthetic.results(trials, noise=0.05), tmp_path)
@@ -459,6 +475,7 @@ def test_a_card_says_in_plain_words_what_its_verdict_means(tmp_path: Path) -> No
     assert html.count('<article class="card') == len(cards)
 
 
+@pytest.mark.usefixtures("sketches")
 def test_a_card_without_a_finished_pair_has_no_picture_and_says_why() -> None:
     study, trials = synthetic.plan("one_out", ["lrn"], seeds=2)
     (*_, card) = cards_of(build(study, [synthetic.failed(one) for one in synthetic.results(trials)], []))
@@ -505,6 +522,7 @@ def test_a_direction_whose_interval_holds_zero_is_explained(call: str, low: floa
     assert any("may hold zero where p is under 0.05" in words for words in zero_inside([verdict], 0.05)) == told
 
 
+@pytest.mark.usefixtures("sketches")
 def test_trials_that_learnt_nothing_are_named(tmp_path: Path) -> None:
     study, trials = synthetic.plan("one_out", ["lrn"], seeds=3)
     results = [
@@ -517,6 +535,7 @@ def test_trials_that_learnt_nothing_are_named(tmp_path: Path) -> None:
     assert "guessing" not in words_of(build(study, [synthetic.done(one.trial, 89.3) for one in results], []))
 
 
+@pytest.mark.usefixtures("sketches")
 def test_every_trial_leads_to_its_record(tmp_path: Path) -> None:
     results, reports = tmp_path / "some results", tmp_path / "reports" / "deep" / "study"
     folder = results / "study"

@@ -18,7 +18,6 @@ from ablations.data.prepare import prepare
 from ablations.evaluate import evaluate, log_probabilities
 from ablations.examples import Examples, split_examples
 from ablations.execute import serial
-from ablations.execute_ray import RayExecutor
 from ablations.jobs import by_training
 from ablations.registry import components, derive
 from ablations.store import read_result, trial_path
@@ -212,19 +211,6 @@ def test_a_shared_training_runs_once_and_gives_the_records_of_separate_ones_bit_
     assert ten.metrics["test_loss"] != ten.curve[-1]["test_loss"]
     for result in shared.results:
         assert read_result(trial_path(context.folder, result.trial.key)) == (result, "")
-
-
-@pytest.mark.slow
-def test_a_shared_training_through_ray_equals_separate_serial_ones(
-    plan: Planner, context: Context, tmp_path: Path
-) -> None:
-    _, trials = plan(words=["ten_view", "lrn"], grid="pairs")
-    on_ray = Collect()
-    RayExecutor(cpus_per_trial=1, gpus_per_trial=0)(by_training(trials), context, on_ray)
-    # Each of the four trainings reported its two epochs once.
-    assert len(trials) == 6
-    assert len(on_ray.epochs) == len(set(on_ray.epochs)) == 4 * 2
-    assert comparable(on_ray) == comparable(alone(trials, replace(context, folder=tmp_path / "alone")))
 
 
 def test_only_the_missing_one_of_two_is_evaluated_again_and_comes_out_the_same(
