@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 
 from ablations import execute_ray, registry
 from ablations.allocator import ENVIRONMENT
 from ablations.evaluate import Row
 from ablations.execute import serial
-from ablations.execute_ray import RayExecutor, _Deliver, cluster
+from ablations.execute_ray import RayExecutor, _Deliver
 from ablations.jobs import Job, by_training, packed
 from ablations.run import main
 from ablations.store import read, read_results
