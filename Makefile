@@ -3,8 +3,8 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# The slow tests start studies of two workers themselves.
-SIDE_BY_SIDE := -n auto --maxprocesses 4
+# A file's tests share what is made once. The slow ones start studies of two workers themselves, and wait for them.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo bench test fast lint format clean
@@ -20,8 +20,7 @@ bench: $(STAMP) ## time ours beside plain PyTorch, PyTorch Lightning, JAX and th
 	$(BIN)/python -m ablations.bench
 
 test: lint ## lint, types and every test
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 fast: $(STAMP) ## the quick tests only
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"

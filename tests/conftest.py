@@ -98,7 +98,7 @@ def context(tmp_path: Path, cache: Path) -> Context:
 @pytest.fixture
 def sketches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are drawn and not written out, which takes most of a report's time: for tests of its words and tables."""
-    monkeypatch.setattr("ablations.figures.svg", lambda figure, name: f'<svg id="{name}"></svg>')
+    monkeypatch.setattr("ablations.figures.svg", lambda figure, name: f'<svg id="{name}-1"></svg>')
 
 
 class Collect:
