@@ -44,10 +44,7 @@ def _run(asked: Config, command: str) -> int:
     check(config)
     plan = make_plan(config, command=command)
     expected = _announce(config, plan, as_options(by_grid))
-    if config.dry_run:
-        return 0
-    with _workers(config, plan):
-        return run(config, plan, expected)
+    return 0 if config.dry_run else run(config, plan, expected)
 
 
 def _announce(config: Config, plan: Plan, by_grid: str) -> Expected:
@@ -72,6 +69,23 @@ def _announce(config: Config, plan: Plan, by_grid: str) -> Expected:
     )
 
 
+def run(config: Config, plan: Plan, expected: Expected) -> int:
+    """Trains what has no record yet, mirrors it to MLflow, writes the report; 1 when a trial failed."""
+    from ablations import store
+
+    folder = (config.results / plan.study.name).resolve()
+    store.write_study(folder, plan.study)
+    with _workers(config, plan):
+        if plan.search and plan.search.missing:
+            plan, failed = _tune(config, plan, plan.search, expected.tuning)
+            if failed:
+                return 1
+            store.write_study(folder, plan.study)
+        mirror = _mirror(config, plan.study, plan.finished)
+        plan = _train(config, plan, folder, mirror, expected.study)
+    return _finish(config, plan.study, folder, mirror)
+
+
 def _workers(config: Config, plan: Plan) -> contextlib.AbstractContextManager[None]:
     """One Ray for all rounds of tuning and all looks, where there is something to train: each start takes seconds."""
     if config.executor == "serial" or not (plan.missing or (plan.search and plan.search.missing)):
@@ -81,20 +95,12 @@ def _workers(config: Config, plan: Plan) -> contextlib.AbstractContextManager[No
     return cluster(config.ray_address)
 
 
-def run(config: Config, plan: Plan, expected: Expected) -> int:
-    """Trains what has no record yet, mirrors it to MLflow, writes the report; 1 when a trial failed."""
+def _train(config: Config, plan: Plan, folder: Path, mirror: View | None, seconds: float) -> Plan:
+    """The plan of the last look, when all that the looks asked for has been trained; the usual study has one."""
     from ablations import store
     from ablations.progress import Progress
 
-    folder = (config.results / plan.study.name).resolve()
-    store.write_study(folder, plan.study)
-    if plan.search and plan.search.missing:
-        plan, failed = _tune(config, plan, plan.search, expected.tuning)
-        if failed:
-            return 1
-        store.write_study(folder, plan.study)
-    mirror = _mirror(config, plan.study, plan.finished)
-    a_job = expected.study / max(len(plan.missing), 1)
+    a_job = seconds / max(len(plan.missing), 1)
     later: Plan | None = plan
     while later:
         plan = later
@@ -112,7 +118,7 @@ def run(config: Config, plan: Plan, expected: Expected) -> int:
                 _executor(config, plan)(_packed(plan.missing, plan), _context(config, plan, folder), progress)
         if later := next_look(config, plan):
             store.write_study(folder, later.study)
-    return _finish(config, plan.study, folder, mirror)
+    return plan
 
 
 def _tune(config: Config, plan: Plan, search: tune.Search, seconds: float) -> tuple[Plan, int]:

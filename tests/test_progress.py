@@ -70,9 +70,7 @@ def test_epochs_of_a_training_that_went_on_where_it_was_are_owed_no_more(
 ) -> None:
     _, trials = plan()
     rows = tuple({"epoch": epoch, "test_top1_error_percent": 50.0} for epoch in range(1, 11))
-    with Progress(
-        2, already=0, trainings=2, epochs=10, evaluate_on="test", expected=100, then=lambda result: None
-    ) as watch:
+    with Progress(2, already=0, trainings=2, epochs=10, evaluate_on="test", expected=100) as watch:
         for trial, epochs in ((trials[0], rows[8:]), (trials[1], rows)):  # the first eight were there
             for row in epochs:
                 clock.now += 5.0
@@ -86,9 +84,7 @@ def test_the_first_epoch_of_a_training_that_goes_on_says_how_many_are_left(
     plan: Planner, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, trials = plan()
-    with Progress(
-        2, already=0, trainings=2, epochs=100, evaluate_on="test", expected=2000, then=lambda result: None
-    ) as watch:
+    with Progress(2, already=0, trainings=2, epochs=100, evaluate_on="test", expected=2000) as watch:
         clock.now = 60.0
         watch.epoch(trials[0], {"epoch": 91, "test_top1_error_percent": 50.0})
         for epoch in range(92, 101):
@@ -106,9 +102,7 @@ def test_a_long_trial_says_now_and_then_how_far_it_is(
     plan: Planner, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, trials = plan()
-    with Progress(
-        1, already=0, trainings=1, epochs=9, evaluate_on="test", expected=90, then=lambda result: None
-    ) as watch:
+    with Progress(1, already=0, trainings=1, epochs=9, evaluate_on="test", expected=90) as watch:
         for epoch in range(1, 10):
             clock.now = 10.0 * epoch
             watch.epoch(trials[0], {"epoch": epoch, "test_top1_error_percent": 50.0})
