@@ -1,19 +1,20 @@
-"""JAX's contender: that its parts are those of the torch network and of our augmentation.  Skipped where JAX is not."""
+"""JAX's contender: that its parts are those of the torch network and of our augmentation.
+
+Not collected with the others: JAX in a process makes each later fork in it a warning.  `test_bench.py` runs this file
+in a process of its own, where JAX is installed.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-import torch
-
-pytest.importorskip("jax")  # of the extra `bench`, 380 MB
-
 import jax
 import numpy as np
+import pytest
+import torch
 from torch.nn import functional as F
 
-from ablations.bench import jax_loop
+from ablations.bench import jax_loop, same_work, summary
 from ablations.bench.contenders import data_of
 from ablations.bench.worker import Task
 from ablations.data.load import Data
@@ -28,11 +29,18 @@ TASK = Task(contender="jax", net="cifar_small", image_size=32, batch_size=8, fol
 KEY = jax.random.key(0)
 
 
+@pytest.mark.parametrize("net", ["cifar_small", "cuda_convnet_18pct"])
+def test_its_loop_follows_the_plain_loops_losses(data: Data, net: str) -> None:
+    found = same_work.differences(PRESETS[net].spec, data, image_size=16, batch_size=8, steps=20)
+    difference, wrong = found["jax_difference"], found["of_a_wrong_rate"]
+    assert isinstance(difference, float) and isinstance(wrong, float)
+    assert difference <= summary.TOLERANCE and summary.SEEN * difference <= wrong
+
+
 def undropped(spec: Spec) -> Spec:
     return replace(spec, hidden=tuple(replace(layer, dropout=0.0) for layer in spec.hidden))
 
 
-@pytest.mark.slow  # to compile
 @pytest.mark.parametrize(
     ("net", "size"),
     [("cifar_small", 32), ("cuda_convnet_18pct", 32), ("cuda_convnet_80sec", 30), ("original_code", 67)],
@@ -93,7 +101,6 @@ def test_layers_that_are_not_there_are_named(data: Data) -> None:
         jax_loop.network(PRESETS["cuda_convnet_11pct"].spec, data, 24)
 
 
-@pytest.mark.slow
 def test_training_takes_whole_batches_epoch_after_epoch(data: Data) -> None:
     class Enough(Exception):  # noqa: N818 - not an error
         pass
