@@ -1,13 +1,15 @@
-"""What a study says before it starts: what will run, on which data and for how long."""
+"""What a study says before it starts: what will run, on which data and for how long.
+
+What only some studies say imports scipy, which takes a second in which the others could train.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from ablations import allowance, designs, outlook, sequential
 from ablations.data.load import Data, evaluated_labels, image_bytes, memory_bytes
 from ablations.data.reading import block_of
 from ablations.estimate import Pace, Seconds, expected_seconds, paces_here, seconds_of
@@ -18,6 +20,9 @@ from ablations.tune import Search, arms
 from ablations.types import Budget, Result, Study, Trial, Variant
 from ablations.words import counted, duration
 from models.layout import layout, macs, parameters
+
+if TYPE_CHECKING:
+    from ablations.designs import Design, Make
 
 REASONS = 4  # that are spelled out for what a grid left out
 
@@ -32,31 +37,20 @@ class Expected(NamedTuple):
 def announce(
     study: Study,
     trials: Sequence[Trial],
-    missing: Sequence[Job],
     data: Data,
     *,
-    workers: int,
-    threads: int,
     gpus: float,
     memory_budget: float | None,
     full: bool,
-    finished: Sequence[Result] = (),
     by_grid: str = "",
     search: Search | None = None,
     packing: Packing = UNPACKED,
-    make: designs.Make | None = None,
-    paces: Mapping[Variant, Pace] | None = None,
-) -> Expected:
-    """Prints the study in a few lines, and returns the seconds that its missing jobs, each one training, should take.
+) -> None:
+    """Prints the study in a few lines; what it leaves out comes with the variants where they are listed in `full`.
 
-    With `full`, every variant, everything left out, and what the seeds can tell of each claim, as far as `finished`
-    trials show, is printed too, with the design of those that `make` makes that decides all claims soonest.
-    `paces` are those of its variants where they were timed already, `by_grid` the options that the grid chose, and
-    `search` is how far the tuning of the learning rates is.
+    `by_grid` are the options that the grid chose, and `search` is how far the tuning of the learning rates is.
     """
-    budget = study.budget
-    at_most = "at most " if budget.stop_at_threshold else ""
-    shared = _print_study(study, trials, data)
+    _print_study(study, trials, data)
     device = torch.device("cuda" if gpus else "cpu")
     room = memory_bytes(memory_budget, device, share=gpus)
     if place := _place(data, device, room, asked=memory_budget is not None):
@@ -67,27 +61,49 @@ def announce(
         print(f"pack      {packing.words}")
     if not full:
         _print_skipped(study)
-    if looks := sequential.plan_line(study):
-        print(looks)
-    if study.allowance:
-        print(*allowance.lines(study.allowance), sep="\n")
-    if by_grid:
-        print(f"grid      {study.grid} chose {by_grid}")
+    _print_chosen(study, by_grid)
     if search:
         print(_tuning(study, trials, search))
     print("more      --dataset cifar10 or folder:PATH, --preset, --epochs, --seeds, --components", flush=True)
+
+
+def expect(
+    study: Study,
+    trials: Sequence[Trial],
+    missing: Sequence[Job],
+    data: Data,
+    *,
+    workers: int,
+    threads: int,
+    gpus: float,
+    memory_budget: float | None,
+    full: bool,
+    finished: Sequence[Result] = (),
+    search: Search | None = None,
+    packing: Packing = UNPACKED,
+    make: Make | None = None,
+    paces: Mapping[Variant, Pace] | None = None,
+) -> Expected:
+    """Times what is to be trained, prints how long it will take, and returns that.
+
+    `missing` are jobs, each one training; `paces` are those of the variants where they were timed already.  With
+    `full`, every variant, everything left out, and what the seeds can tell of each claim, as far as `finished` trials
+    show, is printed too, with the design of those that `make` makes that decides all claims soonest.
+    """
     tuning = search.left if search else 0
     if not missing and not tuning and not full:
         print("expected  nothing to train: every trial has its record", flush=True)
         return Expected(0.0, 0.0)
     tuned = arms(study, trials) if tuning else []
-    others = designs.designs(make, budget) if full and make and study.claims and not tuning else []
+    others = _designs(make, study.budget) if full and make and study.claims and not tuning else []
     other_trials = [trial for design in others for trial in design.trials]
     timed = [*trials, *tuned, *other_trials]
     if paces is None or not {trial.variant for trial in timed} <= paces.keys():
         paces = paces_here(timed, data, threads=threads, gpus=gpus, memory_budget=memory_budget)
     seconds = expected_seconds([*trials, *tuned], paces)
     if full:
+        from ablations import designs, outlook
+
         _print_variants(study, trials, data, seconds)
         images = len(evaluated_labels(data, study.budget.evaluate_on))
         print(*outlook.lines(study, finished, images=images), "", sep="\n")
@@ -102,9 +118,10 @@ def announce(
     )
     lacking = sum(map(len, missing))
     have = f", {len(trials) - lacking} of {len(trials)} trials have their records" if lacking < len(trials) else ""
-    have += f", {counted(len(missing), 'training')} for the others" if have and shared else ""
+    have += f", {counted(len(missing), 'training')} for the others" if have and _shared(trials) else ""
     side_by_side = max(1, min(workers * packing.at_once, len(missing)))
     where = f"{side_by_side} at a time on {'GPUs' if gpus else 'processor cores'}"
+    at_most = "at most " if study.budget.stop_at_threshold else ""
     parts = f" ({duration(round(expected.tuning))} of it for tuning)" if tuning else ""
     print(
         f"expected  {at_most or 'about '}{duration(round(sum(expected)))}{parts}, {where}, "
@@ -114,15 +131,14 @@ def announce(
     return expected
 
 
-def _print_study(study: Study, trials: Sequence[Trial], data: Data) -> str:
-    """Prints what is trained on what and for how long; returns how many trainings there are, where they are fewer."""
+def _print_study(study: Study, trials: Sequence[Trial], data: Data) -> None:
+    """What is trained on what and for how long."""
     budget = study.budget
     sizes = [counted(len(study.variants), "variant"), counted(study.seeds, "seed")]
-    trainings = len(by_training(trials))
-    shared = f", {counted(trainings, 'training')}" if trainings < len(trials) else ""
-    now = f"{counted(len(trials), 'trial')}{' by the next look' if sequential.plan_line(study) else ''}"
-    equals = ": now" if sequential.plan_line(study) else " ="
-    print(f"study     {study.name}: {' x '.join(sizes)}{equals} {now}{shared}")
+    equals, by_look = (": now", " by the next look") if _has_looks(study) else (" =", "")
+    print(
+        f"study     {study.name}: {' x '.join(sizes)}{equals} {counted(len(trials), 'trial')}{by_look}{_shared(trials)}"
+    )
     print(
         f"data      {study.dataset}: {len(data.train.labels):,} training and {len(data.test.labels):,} test images, "
         f"{len(data.classes)} classes{f'; {study.data_note}' if study.data_note else ''}"
@@ -134,7 +150,36 @@ def _print_study(study: Study, trials: Sequence[Trial], data: Data) -> str:
     )
     if budget.read_window:
         print(f"order     {_order(budget)}")
-    return shared
+
+
+def _shared(trials: Sequence[Trial]) -> str:
+    """How many trainings there are, where they are fewer than trials."""
+    trainings = len(by_training(trials))
+    return f", {counted(trainings, 'training')}" if trainings < len(trials) else ""
+
+
+def _print_chosen(study: Study, by_grid: str) -> None:
+    """What was chosen for the user, and when the study is judged before its end."""
+    if _has_looks(study):
+        from ablations.sequential import plan_line
+
+        print(plan_line(study))
+    if study.allowance:
+        from ablations.allowance import lines
+
+        print(*lines(study.allowance), sep="\n")
+    if by_grid:
+        print(f"grid      {study.grid} chose {by_grid}")
+
+
+def _has_looks(study: Study) -> bool:
+    return bool(study.rule and study.rule.looks)
+
+
+def _designs(make: Make, budget: Budget) -> list[Design]:
+    from ablations.designs import designs
+
+    return designs(make, budget)
 
 
 def _too_many_predictions(study: Study, data: Data) -> str:

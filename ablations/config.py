@@ -6,6 +6,7 @@ Light: --help imports nothing heavier than this.
 from __future__ import annotations
 
 import itertools
+import socket
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from ablations.names import InputError, unknown
 from ablations.plan import departures_of
 from ablations.words import seconds_in
 from models.presets import PRESETS
+
+ANSWERS = 10.0  # seconds that a machine has to answer
 
 # Optional values: help names the type alone, and the docstring the default.
 _INT, _FLOAT, _STR, _PATH = (
@@ -93,7 +96,7 @@ class Config:
     executor: str = "ray"
     """ray, or serial: one trial after another in this process."""
     ray_address: Annotated[str | None, _STR] = None
-    """A running Ray cluster (default: one is started here)."""
+    """A running Ray cluster: HOST:PORT of its head, or auto on one of its machines (default: one is started here)."""
     cpus_per_trial: int = 1
     """Processor threads a trial; two trials of one thread beat one of two."""
     gpus_per_trial: Annotated[float | None, _FLOAT] = None
@@ -198,15 +201,8 @@ def check(config: Config) -> None:
         raise InputError(f"--threshold is {config.threshold:g}; it is a percentage of 0 or more and below 100.")
     if config.stop_at_threshold and config.threshold is None:
         raise InputError("--stop-at-threshold needs a --threshold, such as 25.")
-    if config.pack != "auto" and not (config.pack.isdecimal() and int(config.pack) >= 1):
-        raise InputError(f"--pack is {config.pack!r}; it is auto, or a number of trials of 1 or more.")
-    if config.gpus_per_trial is not None and config.gpus_per_trial < 0:
-        raise InputError(f"--gpus-per-trial is {config.gpus_per_trial:g}; it must be 0 or more.")
-    if config.memory_budget is not None and config.memory_budget < 0:
-        raise InputError(f"--memory-budget is {config.memory_budget:g}; it must be 0 GiB or more.")
-    if config.read_window is not None and config.read_window < 0:
-        raise InputError(f"--read-window is {config.read_window}; it must be 0 or more.")
     _check_choices(config)
+    _check_machines(config)
     for folder in (config.results, config.reports):
         _writable(folder)
 
@@ -223,6 +219,34 @@ def _check_choices(config: Config) -> None:
         raise InputError("--sequential goes neither with --tune nor with --stop-at-threshold.")
     if config.sequential and not config.budget:
         looks_of(config)
+
+
+def _check_machines(config: Config) -> None:
+    """What is asked of the machines, and whether a cluster is there."""
+    if config.pack != "auto" and not (config.pack.isdecimal() and int(config.pack) >= 1):
+        raise InputError(f"--pack is {config.pack!r}; it is auto, or a number of trials of 1 or more.")
+    if config.gpus_per_trial is not None and config.gpus_per_trial < 0:
+        raise InputError(f"--gpus-per-trial is {config.gpus_per_trial:g}; it must be 0 or more.")
+    if config.memory_budget is not None and config.memory_budget < 0:
+        raise InputError(f"--memory-budget is {config.memory_budget:g}; it must be 0 GiB or more.")
+    if config.read_window is not None and config.read_window < 0:
+        raise InputError(f"--read-window is {config.read_window}; it must be 0 or more.")
+    if config.ray_address and config.executor == "ray":
+        _check_answers(config.ray_address)
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself tries for a quarter of an hour where nothing answers."""
+    if address == "auto":  # Ray looks for one on this machine
+        return
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal() or int(port) >= 2**16:
+        raise InputError(f"--ray-address is {address!r}; it is HOST:PORT of a cluster's head, or auto.")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS).close()
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"nothing answers at --ray-address {address}: {reason}.") from None
 
 
 def _writable(folder: Path) -> None:

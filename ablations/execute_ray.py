@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ for _name, _value in {
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # a dump of the stack at SIGTERM
+    "RAY_NUM_REDIS_GET_RETRIES": "3",  # of a cluster that does not answer: each try takes 40 s
     "RAY_prestart_worker_first_driver": "0",  # those are never used: Tune asks for an environment of its own
     "RAY_worker_register_timeout_seconds": "600",  # importing torch on a busy machine took more than Ray's 60
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -91,6 +94,10 @@ class _Deliver(tune.Callback):
         self.waits_since: float | None = time.monotonic()  # for a first worker
         self.begun = False
 
+    def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
+        """Nothing of it: Tune writes callbacks down, to restore from what we never restore from."""
+        return tune.Callback, ()
+
     def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
         # Ray starts a worker that dies on its imports anew, without end and without a word.
         if self.waits_since is not None and time.monotonic() - self.waits_since > SILENT:
@@ -146,18 +153,17 @@ class _Deliver(tune.Callback):
 
 @dataclass(frozen=True, kw_only=True)
 class RayExecutor:
-    """An `Executor` on a Ray that it starts and stops itself, or on the cluster at `address`."""
+    """An `Executor` on the Ray that is up, or on one that it starts and stops itself."""
 
     cpus_per_trial: int
     gpus_per_trial: float
-    address: str | None = None
     run: Run = run_job  # what a worker does with a job; the benchmark of the overhead puts nothing here
 
     def __call__(self, jobs: Sequence[Job], context: Context, watch: Watch) -> None:
-        """Returns when every trial has a result.  Raises InputError when the cluster cannot hold one job."""
+        """Returns when every trial has a result."""
         resources = {"cpu": self.cpus_per_trial, "gpu": self.gpus_per_trial}
-        with cluster(self.address), _scratch(context.folder) as scratch:
-            self._check_room()
+        with started() as ready, _scratch(context.folder) as scratch:
+            ready()
             runner = tune.with_parameters(_run, jobs=jobs, context=context, home=_node(), run=self.run)
             tuner = tune.Tuner(
                 tune.with_resources(runner, resources),
@@ -172,14 +178,6 @@ class RayExecutor:
             )
             tuner.fit()
 
-    def _check_room(self) -> None:
-        has = ray.cluster_resources()
-        for kind, wanted in (("CPU", self.cpus_per_trial), ("GPU", self.gpus_per_trial)):
-            if wanted > has.get(kind, 0):
-                raise InputError(
-                    f"--{kind.lower()}s-per-trial {wanted:g} is more than the {has.get(kind, 0):g} that Ray has."
-                )
-
 
 def empty_trials(count: int, ended: Callable[[], None]) -> None:
     """`count` trials of nothing under bare Tune, of which our own overhead is a multiple; `ended` after each."""
@@ -191,7 +189,8 @@ def empty_trials(count: int, ended: Callable[[], None]) -> None:
     def nothing(config: dict[str, Any]) -> None:
         tune.report({"done": 1})
 
-    with cluster(None), tempfile.TemporaryDirectory() as scratch:
+    with started() as ready, tempfile.TemporaryDirectory() as scratch:
+        ready()
         tune.Tuner(
             tune.with_resources(nothing, {"cpu": 1}),
             param_space={"number": tune.grid_search(list(range(count)))},
@@ -201,37 +200,59 @@ def empty_trials(count: int, ended: Callable[[], None]) -> None:
 
 
 @contextlib.contextmanager
-def cluster(address: str | None) -> Iterator[None]:
-    """A Ray of our own, without a dashboard and with a temporary folder that goes with it, or the one at `address`.
+def joined(address: str) -> Iterator[list[dict[str, float]]]:
+    """The Ray cluster at `address`, as what each of its machines has of "CPU" and "GPU".
 
-    Within another one it is that one: a study keeps its Ray over all rounds of tuning and all looks.
+    Raises InputError where it cannot be joined.
+    """
+    on_terminate = signal.getsignal(signal.SIGTERM)
+    try:
+        _init(address=address, runtime_env={"env_vars": dict(ENVIRONMENT)})
+    except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
+        said = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+        hint = "" if "RAY_AUTH_MODE" in os.environ else "; one that asks for a token needs RAY_AUTH_MODE=token here too"
+        raise InputError(f"no Ray cluster can be joined at --ray-address {address} ({said}){hint}.") from error
+    signal.signal(signal.SIGTERM, on_terminate)  # Ray's own leaves without a word
+    try:
+        yield [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    finally:
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def started() -> Iterator[Callable[[], object]]:
+    """A Ray of our own, without a dashboard and with a temporary folder that goes with it.
+
+    It starts in a thread, as it mostly waits for its processes; what is yielded waits for it, or raises what kept it
+    from starting.  Where a Ray is up already it is that one: a study keeps its Ray over all rounds of tuning and all
+    looks.
     """
     if ray.is_initialized():
-        yield
+        yield lambda: None
         return
-    temporary, on_terminate = None, signal.getsignal(signal.SIGTERM)
-    if address:
-        environment = {"env_vars": dict(ENVIRONMENT)}
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
-    else:
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # it listens on this machine only
-        # Ray never cleans its own folder, and its socket paths must be short.
-        temporary = tempfile.mkdtemp(prefix="ray-")
-        ray.init(
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # it listens on this machine only
+    temporary = tempfile.mkdtemp(prefix="ray-")  # which Ray never cleans; its socket paths must be short
+    # The thread lives as long as Ray does: Linux ends what a thread has started with that thread (PR_SET_PDEATHSIG).
+    with ThreadPoolExecutor(1, "ray") as thread:
+        start = thread.submit(
+            _init,
             num_cpus=cores_here(),
             include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
             _temp_dir=temporary,
             runtime_env={"env_vars": {**ENVIRONMENT, **_paths()}},
         )
-    signal.signal(signal.SIGTERM, on_terminate)  # Ray's own leaves without a word
-    try:
-        yield
-    finally:
-        ray.shutdown()
-        if temporary:
-            shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            yield start.result
+        finally:
+            try:
+                wait([start])
+            finally:
+                ray.shutdown()
+                shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _init(**options: Any) -> None:
+    ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
 
 
 def _paths() -> dict[str, str]:

@@ -1,91 +1,142 @@
-"""A study's view in MLflow as a run keeps it: opened when trainings are under way, and never in their way.
+"""A study's view in MLflow as a run keeps it, never in the way of the trainings, and the addresses that it has.
 
-mlflow is imported when the view is opened: that and a new database take seconds, in which workers could train.
+What is asked of it is done in a thread, one after the other: a worker waits until what it reports has been taken, and
+importing mlflow, a new database, and a server far away take seconds.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ablations.evidence import Evidence
-from ablations.types import Result, Study
+from tqdm import tqdm
 
 if TYPE_CHECKING:
+    from ablations.evidence import Evidence
     from ablations.track_mlflow import Mirror
+    from ablations.types import Result, Study
 
 
 class View:
     """A study's `Mirror`, of which any failure costs one line on standard error; after it the methods do nothing.
 
-    `uri` is a server's or a database's, by default that of the database beside the records in `results`; `finished`
-    are results that are mirrored when the view is opened, which what is asked first does.
+    `open` and `trial` return at once; what waits for them says so.  `uri` is a server's or a database's, by default
+    that of the database beside the records in `results`; `finished` are results that are mirrored when the view is
+    opened, which what is asked first does.  A context manager: an error that leaves it drops what is not mirrored yet.
     """
 
     def __init__(self, uri: str, study: Study, *, results: Path, finished: Sequence[Result] = ()) -> None:
         self._uri, self._study, self._results, self._finished = uri, study, results, finished
         self._mirror: Mirror | None = None
-        self._broken = False
+        self._broken = self._opened = False
+        self._thread = ThreadPoolExecutor(1, "mlflow")
+
+    def __enter__(self) -> View:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind:  # the process ends with what is under way, and `sync` or the same command mirrors the rest
+            self._thread.shutdown(wait=False, cancel_futures=True)
 
     def open(self) -> None:
         """Connects and mirrors what was finished before, if that has not been done yet."""
-        self._try(lambda mirror: None)
+        self._later(lambda mirror: None)
 
     def trial(self, result: Result) -> None:
         """Mirrors a record."""
-        self._try(lambda mirror: mirror.trial(result))
+        self._later(lambda mirror: mirror.trial(result))
 
     def report(self, folder: Path, evidence: Evidence) -> None:
-        """Mirrors the report, effects and verdicts, and ends the parent run."""
-        self._try(lambda mirror: mirror.report(folder, evidence))
+        """Mirrors the report, effects and verdicts, and ends the parent run; returns when all has been mirrored."""
+        self._later(lambda mirror: mirror.report(folder, evidence)).result()
 
     @property
     def page(self) -> str:
-        """The address of the study's runs, or "" where not everything has been mirrored."""
-        from ablations.track_mlflow import page
-
-        return page(self._address(), self._mirror.experiment) if self._mirror else ""
+        """The address of the study's runs, or "" where not everything has been mirrored; waits for what was asked."""
+        self._thread.submit(lambda: None).result()
+        return page(self._address, self._mirror.experiment) if self._mirror else ""
 
     @property
     def directions(self) -> str:
         """How to see the study: what to start, if it is a database, and the address to open."""
-        from ablations.track_mlflow import is_server, ui_command
+        shown = self.page
+        return shown if is_server(self._address) or not shown else f"{ui_command(self._address)}\n        {shown}"
 
-        uri = self._address()
-        return self.page if is_server(uri) or not self.page else f"{ui_command(uri)}\n        {self.page}"
+    def _later(self, action: Callable[[Mirror], None]) -> Future[None]:
+        if not self._opened:
+            self._opened = True
+            for result in self._finished:
+                self.trial(result)
+        return self._thread.submit(self._try, action)
 
     def _try(self, action: Callable[[Mirror], None]) -> None:
-        from ablations.track_mlflow import Mirror, reason, without_password
-
         if self._broken:
             return
         try:
             if self._mirror is None:
+                from ablations.track_mlflow import Mirror
+
                 artifacts = (self._results / "mlflow").resolve()
-                self._mirror = Mirror(self._address(), self._study, artifacts=artifacts)
-                for result in self._finished:
-                    self._mirror.trial(result)
+                self._mirror = Mirror(self._address, self._study, artifacts=artifacts)
             action(self._mirror)
         except Exception as error:  # whatever a view does wrong, the study goes on
             self._mirror, self._broken = None, True
-            print(
-                f"MLflow at {without_password(self._address())} cannot be reached ({reason(error)}); the records under "
-                f"{self._results} are complete, and `{self._later()}` mirrors them later.",
+            tqdm.write(  # around the bar of the trials
+                f"MLflow at {without_password(self._address)} cannot be reached ({reason(error)}); the records under "
+                f"{self._results} are complete, and `{self._sync()}` mirrors them later.",
                 file=sys.stderr,
             )
 
+    @property
     def _address(self) -> str:
-        from ablations.track_mlflow import default_uri
-
         return self._uri or default_uri(self._results)
 
-    def _later(self) -> str:
-        from ablations.track_mlflow import default_uri, without_password
-
+    def _sync(self) -> str:
         words = ["python", "-m", "ablations.sync", self._study.name]
         words += [] if self._results == Path("results") else ["--results", str(self._results)]
-        words += [] if self._address() == default_uri(self._results) else ["--mlflow-uri", without_password(self._uri)]
+        words += [] if self._address == default_uri(self._results) else ["--mlflow-uri", without_password(self._uri)]
         return shlex.join(words)
+
+
+def default_uri(results: Path) -> str:
+    """The database beside the records: `sqlite:////.../results/mlflow.db`."""
+    return f"sqlite:///{results.resolve()}/mlflow.db"
+
+
+def ui_command(uri: str) -> str:
+    """What shows the view: a command for a database, the address itself for a server."""
+    if is_server(uri):
+        return without_password(uri)
+    return f"mlflow ui --workers 1 --backend-store-uri {shlex.quote(uri)}"
+
+
+def page(uri: str, experiment: str) -> str:
+    """The address of the study's runs; the experiment's bare address opens an empty page for language models."""
+    server = without_password(uri).rstrip("/") if is_server(uri) else "http://127.0.0.1:5000"
+    return f"{server}/#/experiments/{experiment}/runs?workflowType=machine_learning"
+
+
+def is_server(uri: str) -> bool:
+    """Whether the address is a tracking server's, not a database's."""
+    return uri.startswith(("http://", "https://"))
+
+
+def without_password(uri: str) -> str:
+    """The address as it may be shown."""
+    return re.sub(r"//[^@/]*@", "//", uri)
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what lies at the bottom: "connection refused" rather than four layers of wrapping."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import functools
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,8 +62,8 @@ class Plan:
         return by_training(trial for trial in self.trials if trial.key not in done)
 
 
-def make_plan(config: Config, *, command: str) -> Plan:
-    """The plan of `config`; decodes its data where that has not been done yet.
+def make_plan(config: Config, *, command: str, machines: Sequence[Mapping[str, float]] = ()) -> Plan:
+    """The plan of `config`, for a cluster of `machines` if any; decodes its data where that has not been done yet.
 
     Raises InputError when the data cannot be had or the plan cannot be run here.
     """
@@ -116,8 +116,9 @@ def make_plan(config: Config, *, command: str) -> Plan:
         claims=with_own(config.claims),
     )
     before, records = store.so_far(config.results / (config.name or default_name(config)))
-    gpus, workers = resources(config)
-    window = read_window(config, data, budget, before, gpus=gpus, workers=workers)
+    gpus, workers = resources(config, machines)
+    a_machine = -(-workers // max(1, len(machines)))
+    window = read_window(config, data, budget, before, gpus=gpus, workers=a_machine)
     budget = replace(budget, read_window=window if window < budget.train_examples else 0)
     allowance, paces = before.allowance if before else None, None
     if config.budget:

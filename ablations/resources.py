@@ -11,7 +11,7 @@ from ablations.machine import cores_here, memory_here
 from ablations.names import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ablations.data.load import Data
     from ablations.types import Budget, Study, Trial
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 HELD = 0.75  # share of a machine's memory that the system can keep images in, beside the trials
 
 
-def resources(config: Config) -> tuple[float, int]:
-    """GPUs a trial, and how many trials run side by side; of another machine's cluster, one is assumed.
+def resources(config: Config, machines: Sequence[Mapping[str, float]] = ()) -> tuple[float, int]:
+    """GPUs a trial, and how many trials run side by side.
 
-    Raises InputError where this machine holds less than a trial asks for, or has no GPU for a precision of one.
+    `machines` are those of a cluster, each as what it has of "CPU" and "GPU"; without any it is this machine.
+    Raises InputError where no machine holds what a trial asks for, or has no GPU for a precision of one, and where a
+    step on a GPU could not be timed here.
     """
-    gpus, workers = _resources(config)
+    gpus, workers = _resources(config, machines)
     if not gpus and config.precision != PRECISIONS[0]:
         raise InputError(
             f"--precision {config.precision} is for trials on a GPU, and these hold none: "
@@ -33,20 +35,35 @@ def resources(config: Config) -> tuple[float, int]:
     return gpus, workers
 
 
-def _resources(config: Config) -> tuple[float, int]:
+def _resources(config: Config, machines: Sequence[Mapping[str, float]]) -> tuple[float, int]:
     import torch
 
-    if config.ray_address:
-        return config.gpus_per_trial or 0.0, 1
-    cpus, devices = cores_here(), torch.cuda.device_count()
+    here = {"CPU": cores_here(), "GPU": torch.cuda.device_count()}
+    where = "any machine of the cluster" if machines else "this machine"
+    has = machines or [here]
+    cpus, devices = (max(machine.get(kind, 0) for machine in has) for kind in ("CPU", "GPU"))
     gpus = min(1.0, devices) if config.gpus_per_trial is None else config.gpus_per_trial
     if gpus > devices:
-        raise InputError(f"--gpus-per-trial {gpus:g} is more than the {devices} GPUs of this machine.")
+        raise InputError(f"--gpus-per-trial {gpus:g} is more than the {devices:g} GPUs of {where}.")
     if config.cpus_per_trial > cpus:
-        raise InputError(f"--cpus-per-trial {config.cpus_per_trial} is more than the {cpus} of this machine.")
+        raise InputError(f"--cpus-per-trial {config.cpus_per_trial} is more than the {cpus:g} of {where}.")
+    if gpus and not here["GPU"]:
+        raise InputError(
+            "steps are timed on a GPU where the command runs, and this machine has none: start it on one of the "
+            "cluster's that has, or give --gpus-per-trial 0."
+        )
     if config.executor == "serial":
         return gpus, 1
-    return gpus, min(cpus // config.cpus_per_trial, int(devices / gpus) if gpus else cpus)
+    workers = sum(_room(machine, config.cpus_per_trial, gpus) for machine in has)
+    if not workers:
+        raise InputError(f"no machine of the cluster has {config.cpus_per_trial} processors beside {gpus:g} GPUs.")
+    return gpus, workers
+
+
+def _room(machine: Mapping[str, float], cpus: int, gpus: float) -> int:
+    """How many trials with so much each a machine holds."""
+    most = [machine.get("CPU", 0) / cpus, *([machine.get("GPU", 0) / gpus] if gpus else [])]
+    return int(min(most))
 
 
 def packing(config: Config, trials: Sequence[Trial], data: Data, *, gpus: float, any_missing: bool) -> Packing:

@@ -9,7 +9,7 @@ import contextlib
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,15 +42,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(asked: Config, command: str) -> int:
     config, by_grid = resolved(asked)
     check(config)
-    plan = make_plan(config, command=command)
-    expected = _announce(config, plan, as_options(by_grid))
-    return 0 if config.dry_run else run(config, plan, expected)
+    with _cluster(config) as machines:
+        plan = make_plan(config, command=command, machines=machines)
+        _announce(config, plan, as_options(by_grid))
+        if config.dry_run:
+            _expect(config, plan)
+            return 0
+        return run(config, plan)
 
 
-def _announce(config: Config, plan: Plan, by_grid: str) -> Expected:
+def _cluster(config: Config) -> contextlib.AbstractContextManager[list[dict[str, float]]]:
+    """The machines of the cluster that was asked for; none where it is this one."""
+    if config.executor == "serial" or not config.ray_address:
+        return contextlib.nullcontext([])
+    from ablations.execute_ray import joined
+
+    return joined(config.ray_address)
+
+
+def _announce(config: Config, plan: Plan, by_grid: str) -> None:
     from ablations.announce import announce
 
-    return announce(
+    announce(
+        plan.study,
+        plan.trials,
+        plan.data,
+        gpus=plan.gpus,
+        memory_budget=config.memory_budget,
+        full=config.dry_run,
+        by_grid=by_grid,
+        search=plan.search,
+        packing=plan.packing,
+    )
+
+
+def _expect(config: Config, plan: Plan) -> Expected:
+    from ablations.announce import expect
+
+    return expect(
         plan.study,
         plan.trials,
         plan.missing,
@@ -61,7 +90,6 @@ def _announce(config: Config, plan: Plan, by_grid: str) -> Expected:
         memory_budget=config.memory_budget,
         full=config.dry_run,
         finished=plan.finished,
-        by_grid=by_grid,
         search=plan.search,
         make=plan.make,
         paces=plan.paces,
@@ -69,30 +97,38 @@ def _announce(config: Config, plan: Plan, by_grid: str) -> Expected:
     )
 
 
-def run(config: Config, plan: Plan, expected: Expected) -> int:
+def run(config: Config, plan: Plan) -> int:
     """Trains what has no record yet, mirrors it to MLflow, writes the report; 1 when a trial failed."""
     from ablations import store
 
     folder = (config.results / plan.study.name).resolve()
-    store.write_study(folder, plan.study)
-    with _workers(config, plan):
-        if plan.search and plan.search.missing:
-            plan, failed = _tune(config, plan, plan.search, expected.tuning)
-            if failed:
-                return 1
+    with contextlib.ExitStack() as until_the_end:
+        with _workers(config, plan) as ready:
+            expected = _expect(config, plan)
             store.write_study(folder, plan.study)
-        mirror = _mirror(config, plan.study, plan.finished)
-        plan = _train(config, plan, folder, mirror, expected.study)
-    return _finish(config, plan.study, folder, mirror)
+            ready()
+            if plan.search and plan.search.missing:
+                plan, failed = _tune(config, plan, plan.search, expected.tuning)
+                if failed:
+                    return 1
+                store.write_study(folder, plan.study)
+            mirror = _mirror(config, plan.study, plan.finished)
+            if mirror:
+                until_the_end.enter_context(mirror)
+            plan = _train(config, plan, folder, mirror, expected.study)
+        return _finish(config, plan.study, folder, mirror)
 
 
-def _workers(config: Config, plan: Plan) -> contextlib.AbstractContextManager[None]:
-    """One Ray for all rounds of tuning and all looks, where there is something to train: each start takes seconds."""
+def _workers(config: Config, plan: Plan) -> contextlib.AbstractContextManager[Callable[[], object]]:
+    """One Ray for all rounds of tuning and all looks, where there is something to train: each start takes seconds.
+
+    It starts while the variants are timed; what is yielded waits for it.
+    """
     if config.executor == "serial" or not (plan.missing or (plan.search and plan.search.missing)):
-        return contextlib.nullcontext()
-    from ablations.execute_ray import cluster
+        return contextlib.nullcontext(lambda: None)
+    from ablations.execute_ray import started
 
-    return cluster(config.ray_address)
+    return started()
 
 
 def _train(config: Config, plan: Plan, folder: Path, mirror: View | None, seconds: float) -> Plan:
@@ -179,7 +215,7 @@ def _executor(config: Config, plan: Plan) -> Executor:
         return serial
     from ablations.execute_ray import RayExecutor
 
-    return RayExecutor(cpus_per_trial=config.cpus_per_trial, gpus_per_trial=plan.gpus, address=config.ray_address)
+    return RayExecutor(cpus_per_trial=config.cpus_per_trial, gpus_per_trial=plan.gpus)
 
 
 def _mirror(config: Config, study: Study, finished: Sequence[Result]) -> View | None:

@@ -14,6 +14,7 @@ import tyro
 from tqdm import tqdm
 
 from ablations import store
+from ablations.mirror import default_uri, page, reason, ui_command, without_password
 from ablations.names import InputError, answered
 from ablations.types import Result
 from ablations.words import counted, duration
@@ -49,8 +50,6 @@ def _sync(studies: Sequence[str], reports: Path, uri: str, results: Path) -> int
     folders = [store.find(name, results) for name in studies or store.names(results)]
     if not folders:
         raise InputError(f"there is no study in {str(results)!r}.")
-    from ablations.track_mlflow import default_uri, ui_command
-
     uri = uri or default_uri(results)
     page = [mirror(uri, folder, reports / folder.resolve().name) for folder in folders][-1]
     print(f"{ui_command(uri)}\n{page}")
@@ -65,7 +64,7 @@ def mirror(uri: str, folder: Path, report: Path) -> str:
     """
     from ablations.evidence import Evidence
     from ablations.report import USUAL, formats_of, write_as
-    from ablations.track_mlflow import Mirror, page, reason, without_password
+    from ablations.track_mlflow import Mirror
 
     study, results, problems = store.read(folder)
     for problem in problems:

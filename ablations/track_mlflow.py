@@ -11,8 +11,6 @@ import json
 import logging
 import math
 import os
-import re
-import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -33,29 +31,12 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 
 from ablations import track
 from ablations.evidence import Evidence
+from ablations.mirror import is_server
 from ablations.types import DONE, Result, Study
 
 EXPERIMENT = "ablations"
 PARENT = "mlflow.parentRunId"
 _METRICS, _PARAMS = 800, 100  # a batch; mlflow takes 1000 and 100, and 1000 of both together
-
-
-def default_uri(results: Path) -> str:
-    """The database beside the records: `sqlite:////.../results/mlflow.db`."""
-    return f"sqlite:///{results.resolve()}/mlflow.db"
-
-
-def ui_command(uri: str) -> str:
-    """What shows the view: a command for a database, the address itself for a server."""
-    if is_server(uri):
-        return without_password(uri)
-    return f"mlflow ui --workers 1 --backend-store-uri {shlex.quote(uri)}"
-
-
-def page(uri: str, experiment: str) -> str:
-    """The address of the study's runs; the experiment's bare address opens an empty page for language models."""
-    server = without_password(uri).rstrip("/") if is_server(uri) else "http://127.0.0.1:5000"
-    return f"{server}/#/experiments/{experiment}/runs?workflowType=machine_learning"
 
 
 class Mirror:
@@ -198,24 +179,6 @@ def _metric(point: track.Point) -> Metric:
     # mlflow would turn an infinity into 1.8e308, which flattens every chart that it is in.
     value = math.nan if math.isinf(point.value) else float(point.value)
     return Metric(point.name, value, point.at, point.step)
-
-
-def is_server(uri: str) -> bool:
-    """Whether the address is a tracking server's, not a database's."""
-    return uri.startswith(("http://", "https://"))
-
-
-def without_password(uri: str) -> str:
-    """The address as it may be shown."""
-    return re.sub(r"//[^@/]*@", "//", uri)
-
-
-def reason(error: BaseException) -> str:
-    """The first line of what lies at the bottom: "connection refused" rather than four layers of wrapping."""
-    while cause := error.__cause__ or error.__context__:
-        error = cause
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
 
 
 # A database's first lines, and the pages of traceback before an error that our own line reports.

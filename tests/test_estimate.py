@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
+import torch
 
 from ablations import estimate
 from ablations.data.load import Data
@@ -29,6 +31,26 @@ def test_initial_weights_are_not_timed_so_that_lsuv_costs_a_plan_nothing(
     assert len(timed) == 2  # the reference and the full convolutions
     assert all(spec.weight_init == "kaiming" for spec in timed)
     assert expected.keys() == set(study.variants)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_thread_is_timed_by_its_processor_time(
+    threads: int, plan: Planner, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = plan()[1][0]
+    before = torch.get_num_threads()
+    counted: list[int] = []
+
+    def waits(network: object, evaluation: object, *, limit: int) -> None:
+        counted.append(limit)
+        time.sleep(0.3)  # as if other processes had the processor
+
+    monkeypatch.setattr(estimate, "evaluate", waits)
+    try:
+        (pace,) = estimate.paces_of([trial], data, threads=threads, device=CPU).values()
+    finally:
+        torch.set_num_threads(before)
+    assert (pace.image * counted[0] >= 0.3) is (threads == 2)
 
 
 @pytest.mark.parametrize(

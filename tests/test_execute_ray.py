@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +25,7 @@ from ablations.evaluate import Row
 from ablations.execute import serial
 from ablations.execute_ray import RayExecutor, _Deliver
 from ablations.jobs import Job, by_training, packed
+from ablations.names import InputError
 from ablations.run import main
 from ablations.store import read, read_results
 from ablations.trial import Context, run_job
@@ -203,13 +210,100 @@ def test_a_pack_that_is_killed_costs_the_trials_that_had_not_ended_and_no_other(
     assert "the worker was lost" in by_key[longer.key].error
 
 
-def test_more_processors_than_we_count_are_refused_in_one_sentence(
-    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+@contextlib.contextmanager
+def nodes(folder: Path, port: int) -> Iterator[None]:
+    """A running cluster of two machines with a processor each, both of them this one, under 127.0.0.1:`port`."""
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    common = [str(Path(sys.executable).parent / "ray"), "start", "--num-cpus", "1", "--block"]
+    head = ["--head", "--port", str(port), "--include-dashboard", "false", "--temp-dir", str(folder)]
+    started = []
+    try:
+        for more in (head, ["--address", f"127.0.0.1:{port}"]):
+            with (folder / "log").open("a") as log:
+                started.append(
+                    subprocess.Popen([*common, *more], env=environment, stdout=log, stderr=log, start_new_session=True)
+                )
+            deadline = time.monotonic() + 120
+            while (folder / "log").read_text().count("Ray runtime started") < len(started):
+                assert time.monotonic() < deadline and started[-1].poll() is None, (folder / "log").read_text()
+                time.sleep(0.2)
+        yield
+    finally:
+        for process in started:
+            os.killpg(process.pid, signal.SIGTERM)
+        for process in started:
+            process.wait(60)
+
+
+def test_a_study_runs_on_both_machines_of_a_cluster_and_leaves_it_running(
+    blobs: Path,
+    cache: Path,
+    tmp_path: Path,
+    plan: Planner,
+    context: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(execute_ray, "cores_here", lambda: 3)
-    _, trials = plan()
-    with pytest.raises(ValueError, match=r"--cpus-per-trial 4 is more than the 3 that Ray has\."):
-        RayExecutor(cpus_per_trial=4, gpus_per_trial=0)(by_training(trials), context, Collect())
+    monkeypatch.setenv("ABLATIONS_CACHE", str(cache))
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))  # as if installed on the machines
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    command = ["--name", "far", "--grid", "smoke", "--dataset", f"folder:{blobs}", "--image-size", "16", "--seeds", "2"]
+    command += ["--epochs", "1", "--train-examples", "64", "--batch-size", "32", "--no-mlflow"]
+    command += ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
+    seen = tmp_path / "seen"
+    seen.mkdir()
+
+    def both(job: Job, context: Context, *, report: Callable[[Trial, Row], None]) -> Iterator[Result]:
+        (seen / ray.get_runtime_context().get_node_id()).touch()
+        deadline = time.monotonic() + 120
+        while len(list(seen.iterdir())) < 2:  # until the other machine has a job too
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        return run_job(job, context, report=report)
+
+    with tempfile.TemporaryDirectory(prefix="ray-") as folder, nodes(Path(folder), int(address.rpartition(":")[2])):
+        assert main([*command, "--ray-address", address]) == 0
+        watch, before = Collect(), signal.getsignal(signal.SIGTERM)
+        with execute_ray.joined(address) as machines:
+            assert [machine["CPU"] for machine in machines] == [1, 1]
+            assert signal.getsignal(signal.SIGTERM) == before
+            replace(ONE_CPU, run=both)(by_training(plan()[1]), context, watch)
+    assert "2 at a time on processor cores" in capsys.readouterr().out
+    study, results, problems = read(tmp_path / "results" / "far")
+    assert not problems and len(results) == len(study.keys) and {one.status for one in results} == {DONE}
+    assert {one.status for one in watch.results} == {DONE}
+
+
+def test_a_ray_that_cannot_be_started_or_joined_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(**options: object) -> None:
+        raise ConnectionError("nobody there.\nat all")
+
+    monkeypatch.setattr(ray, "init", fails)
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    with pytest.raises(InputError, match=r"at --ray-address auto \(nobody there\); one that asks"):
+        execute_ray.joined("auto").__enter__()
+    with execute_ray.started() as ready, pytest.raises(ConnectionError, match="at all"):
+        ready()
+
+
+def test_a_ray_that_is_still_starting_when_the_study_ends_is_stopped_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    starting, ends, events = threading.Event(), threading.Event(), []
+
+    def slowly(**options: object) -> None:
+        starting.set()
+        assert ends.wait(60)
+        events.append("started")
+
+    monkeypatch.setattr(ray, "init", slowly)
+    monkeypatch.setattr(ray, "shutdown", lambda: events.append("stopped"))
+    with pytest.raises(KeyboardInterrupt), execute_ray.started():
+        assert starting.wait(60)
+        threading.Timer(0.2, ends.set).start()
+        raise KeyboardInterrupt
+    assert events == ["started", "stopped"]
 
 
 def test_signals_are_left_as_they_were(ran: Ran) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import torch
 
 from ablations import machine as module
 from ablations import provenance as provenance_module
@@ -122,3 +123,20 @@ def test_workers_and_records_count_the_same_cores(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InputError, match="--cpus-per-trial 4 is more than the 3 of this machine"):
         resources(Config(gpus_per_trial=0.0, cpus_per_trial=4))
     assert provenance_module._machine.__wrapped__()["cores"] == 3
+
+
+def test_a_cluster_holds_what_each_of_its_machines_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    machines = [{"CPU": 3.0}, {"CPU": 1.0}, {"CPU": 16.0, "GPU": 2.0}]
+    assert resources(Config(gpus_per_trial=0.0, cpus_per_trial=2), machines) == (0, 1 + 0 + 8)
+    with pytest.raises(InputError, match="--cpus-per-trial 17 is more than the 16 of any machine of the cluster"):
+        resources(Config(gpus_per_trial=0.0, cpus_per_trial=17), machines)
+    with pytest.raises(InputError, match=r"--gpus-per-trial 3 is more than the 2 GPUs of any machine of the cluster"):
+        resources(Config(gpus_per_trial=3.0), machines)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(InputError, match="this machine has none: start it on one of the cluster's that has"):
+        resources(Config(), machines)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert resources(Config(), machines) == (1, 2)
+    with pytest.raises(InputError, match="no machine of the cluster has 1 processors beside 1 GPUs"):
+        resources(Config(), [{"CPU": 1.0}, {"GPU": 1.0}])
+    assert resources(Config(gpus_per_trial=0.25, cpus_per_trial=4), machines) == (0.25, 4)

@@ -54,6 +54,33 @@ def test_help_answers_without_torch_ray_mlflow_or_pandas() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize(
+    ("prepared", "heavy"),
+    [
+        ("", ("pandas", "scipy", "mlflow", "ray")),
+        (  # as if Ray had started: it imports pandas itself
+            "from ablations import execute_ray\n"
+            "import contextlib; run._workers = lambda *anything: contextlib.nullcontext(lambda: None)\n",
+            ("scipy", "mlflow"),
+        ),
+    ],
+)
+def test_a_study_is_announced_without_what_only_reports_need(
+    prepared: str, heavy: tuple[str, ...], on_blobs: list[str]
+) -> None:
+    code = (
+        f"import sys; from ablations import run\n{prepared}"
+        "class Announced(Exception): pass\n"
+        "def stop(*anything): raise Announced\n"
+        "run._train = stop\n"
+        f"try: run.main({['--grid', 'one_out', *on_blobs][:-1]!r})\n"
+        f"except Announced: print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-2].startswith("expected ")
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_a_study_leaves_its_plan_its_records_a_table_and_two_reports(
     on_blobs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -242,6 +269,11 @@ def test_a_dry_run_names_the_cheapest_design_in_options_that_can_be_typed(
             "crops of 40 pixels do not fit into images of 31 with a border of 4",
         ),
         (["--base-size", "0"], "--base-size is 0; it must be 1 or more."),
+        (["--ray-address", "localhost"], "--ray-address is 'localhost'; it is HOST:PORT of a cluster's head, or auto."),
+        (["--ray-address", "127.0.0.1:1"], "nothing answers at --ray-address 127.0.0.1:1: Connection refused."),
+        (["--ray-address", "host:65536"], "--ray-address is 'host:65536'"),
+        (["--ray-address", "ray://127.0.0.1:1"], "--ray-address is 'ray://127.0.0.1:1'"),
+        (["--ray-address", "a..b:1"], "nothing answers at --ray-address a..b:1"),
         (["--memory-budget", "-1"], "--memory-budget is -1; it must be 0 GiB or more."),
         (["--dataset", "folder:/nowhere"], "/nowhere"),
         (["--grid", "full", "--components", "lrn=all"], "one level a component, and lrn came with off, paper_formula"),

@@ -12,8 +12,8 @@ import pytest
 from mlflow import MlflowClient
 
 from ablations import store, sync, track
+from ablations.mirror import default_uri, page, ui_command
 from ablations.sync import main
-from ablations.track_mlflow import default_uri, page, ui_command
 from ablations.types import Study
 from tests import test_track_mlflow as view
 from tests.test_track_mlflow import outcome, outcomes, parent_and_children, plan, runs, trials, write

@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -23,8 +24,8 @@ from mlflow.entities import Run, ViewType
 
 from ablations import store, track, track_mlflow
 from ablations.evidence import Evidence
-from ablations.mirror import View
-from ablations.track_mlflow import Mirror, default_uri, ui_command
+from ablations.mirror import View, default_uri, ui_command
+from ablations.track_mlflow import Mirror
 from ablations.types import DIVERGED, DONE, ERROR, Budget, Result, Study, Trial, Variant
 from models.presets import PRESETS
 
@@ -461,9 +462,79 @@ def test_a_view_is_opened_once_with_what_was_finished_before(uri: str, tmp_path:
     assert view.page == "" and MlflowClient(tracking_uri=uri).get_experiment_by_name("ablations") is None
     for _ in range(2):
         view.open()
-        assert len(parent_and_children(uri)[1]) == len(before)
+        assert view.page and len(parent_and_children(uri)[1]) == len(before)
     view.trial(last)
-    assert set(parent_and_children(uri)[1]) == set(study.keys)
+    assert view.page and set(parent_and_children(uri)[1]) == set(study.keys)
+
+
+def test_a_view_that_takes_its_time_keeps_nobody_waiting_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answers = threading.Event(), threading.Event()
+    mirrored: list[Result | Evidence] = []
+
+    class Slow:
+        experiment = "1"
+
+        def __init__(self, *arguments: object, **options: object) -> None:
+            asked.set()
+            assert answers.wait(60)
+
+        def trial(self, result: Result) -> None:
+            mirrored.append(result)
+
+        def report(self, folder: Path, evidence: Evidence) -> None:
+            mirrored.append(evidence)
+
+    monkeypatch.setattr(track_mlflow, "Mirror", Slow)
+    study = plan()
+    results = outcomes(study)
+    view, evidence = View("", study, results=tmp_path), Evidence(study=study, results=results)
+    view.open()
+    assert asked.wait(60)
+    for result in results:
+        view.trial(result)
+    assert mirrored == []  # and yet we are here
+    answers.set()
+    view.report(tmp_path, evidence)
+    assert mirrored == [*results, evidence]
+
+
+def test_a_study_that_is_stopped_does_not_wait_for_what_is_not_mirrored_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answers, mirrored = threading.Event(), threading.Event(), []
+
+    class Slow:
+        def __init__(self, *arguments: object, **options: object) -> None:
+            """Connected."""
+
+        def trial(self, result: Result) -> None:
+            mirrored.append(result)
+            asked.set()
+            assert answers.wait(60)
+
+    monkeypatch.setattr(track_mlflow, "Mirror", Slow)
+    study = plan()
+    first, second, *rest = outcomes(study)
+    with pytest.raises(KeyboardInterrupt), View("", study, results=tmp_path, finished=[first, second]) as view:
+        for result in rest:
+            view.trial(result)
+        assert asked.wait(60)
+        raise KeyboardInterrupt
+    answers.set()
+    view._thread.shutdown()  # waits, as the end of the process does
+    assert mirrored == [first]
+
+
+def test_a_view_that_cannot_import_mlflow_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ablations.track_mlflow", None)
+    view = View("", plan(), results=tmp_path)
+    view.open()
+    assert view.page == ""
+    assert "import of ablations.track_mlflow halted" in capfd.readouterr().err
 
 
 def test_a_database_that_fails_in_the_middle_stops_the_view_and_not_the_study(
@@ -473,6 +544,7 @@ def test_a_database_that_fails_in_the_middle_stops_the_view_and_not_the_study(
     first, *rest = outcomes(study)
     mirror = View("", study, results=tmp_path / "results")
     mirror.trial(first)
+    assert mirror.page
     with sqlite3.connect(tmp_path / "results" / "mlflow.db") as database:
         database.execute("DROP TABLE metrics")
     for result in rest:
