@@ -6,6 +6,7 @@ Light: --help imports nothing heavier than this.
 from __future__ import annotations
 
 import itertools
+import os
 import socket
 import tempfile
 from collections.abc import Mapping
@@ -96,7 +97,7 @@ class Config:
     executor: str = "ray"
     """ray, or serial: one trial after another in this process."""
     ray_address: Annotated[str | None, _STR] = None
-    """A running Ray cluster: HOST:PORT of its head, or auto on one of its machines (default: one is started here)."""
+    """A running Ray cluster of which this machine is one: HOST:PORT of its head, or auto (default: one of our own)."""
     cpus_per_trial: int = 1
     """Processor threads a trial; two trials of one thread beat one of two."""
     gpus_per_trial: Annotated[float | None, _FLOAT] = None
@@ -147,7 +148,10 @@ def resolved(config: Config) -> tuple[Config, dict[str, str | int | float]]:
     left_open = {name: value for name in chosen if (value := getattr(config, name)) is None or value is False}
     by_grid = {name: chosen[name] for name in left_open}
     values = {**{name: value for name, value in _DEFAULTS.items() if getattr(config, name) is None}, **by_grid}
-    return replace(config, left_open=left, **values), by_grid  # type: ignore[arg-type]
+    address = config.ray_address if config.executor == "ray" else None
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS", address)  # as Ray would take it
+    return replace(config, left_open=left, ray_address=address, **values), by_grid  # type: ignore[arg-type]
 
 
 def default_name(config: Config) -> str:
@@ -231,7 +235,7 @@ def _check_machines(config: Config) -> None:
         raise InputError(f"--memory-budget is {config.memory_budget:g}; it must be 0 GiB or more.")
     if config.read_window is not None and config.read_window < 0:
         raise InputError(f"--read-window is {config.read_window}; it must be 0 or more.")
-    if config.ray_address and config.executor == "ray":
+    if config.ray_address:
         _check_answers(config.ray_address)
 
 
@@ -241,7 +245,9 @@ def _check_answers(address: str) -> None:
         return
     host, _, port = address.rpartition(":")
     if not host or "/" in host or not port.isdecimal() or int(port) >= 2**16:
-        raise InputError(f"--ray-address is {address!r}; it is HOST:PORT of a cluster's head, or auto.")
+        raise InputError(
+            f"--ray-address is {address!r}; it is HOST:PORT of a cluster's head, or auto, on one of its machines."
+        )
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS).close()
     except (OSError, UnicodeError) as error:

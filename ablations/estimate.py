@@ -16,7 +16,7 @@ from ablations.data.load import Data, image_bytes, memory_bytes, placed
 from ablations.evaluate import BATCH, evaluate
 from ablations.examples import split_examples
 from ablations.jobs import Job
-from ablations.machine import memory_here
+from ablations.machine import HELD, memory_here
 from ablations.optimizers import Rate
 from ablations.registry import derive
 from ablations.step import WARM_UP as BEFORE_CAPTURE
@@ -151,9 +151,9 @@ def _time(spec: Spec, budget: Budget, data: Data, device: torch.device) -> Pace:
 def _clock(data: Data, device: torch.device) -> Callable[[], float]:
     """Of a single thread the processor time, in which nothing else counts that runs here: Ray starts meanwhile.
 
-    Nor does waiting for a disk, so not where the images are more than memory holds.
+    Nor does waiting for a disk, so not where the images are more than memory keeps.
     """
-    alone = device.type == "cpu" and torch.get_num_threads() == 1 and image_bytes(data) <= memory_here()
+    alone = device.type == "cpu" and torch.get_num_threads() == 1 and image_bytes(data) <= HELD * memory_here()
     return time.thread_time if alone else time.perf_counter
 
 

@@ -15,7 +15,7 @@ class Watch(Protocol):
     """Whoever follows a study; called in the process that asked for it, one call at a time."""
 
     def begin(self) -> None:
-        """A first worker is ready to train: what would only have kept it waiting can be done now."""
+        """A first worker is ready to train, and waits until this returns."""
 
     def epoch(self, trial: Trial, row: Mapping[str, float]) -> None:
         """An epoch of `trial`, and of what shares its training, has ended with these numbers."""

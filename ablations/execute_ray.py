@@ -46,6 +46,7 @@ from ablations.allocator import ENVIRONMENT
 from ablations.execute import Watch
 from ablations.jobs import Job, by_training
 from ablations.machine import cores_here
+from ablations.mirror import reason
 from ablations.names import InputError
 from ablations.predictions import predictions_path, write_predictions
 from ablations.store import read_result, trial_path, write_result
@@ -160,10 +161,11 @@ class RayExecutor:
     run: Run = run_job  # what a worker does with a job; the benchmark of the overhead puts nothing here
 
     def __call__(self, jobs: Sequence[Job], context: Context, watch: Watch) -> None:
-        """Returns when every trial has a result."""
+        """Returns when every trial has a result.  Raises InputError when Ray cannot hold one job."""
         resources = {"cpu": self.cpus_per_trial, "gpu": self.gpus_per_trial}
         with started() as ready, _scratch(context.folder) as scratch:
             ready()
+            self._check_room()
             runner = tune.with_parameters(_run, jobs=jobs, context=context, home=_node(), run=self.run)
             tuner = tune.Tuner(
                 tune.with_resources(runner, resources),
@@ -177,6 +179,14 @@ class RayExecutor:
                 ),
             )
             tuner.fit()
+
+    def _check_room(self) -> None:
+        has = ray.cluster_resources()
+        for kind, wanted in (("CPU", self.cpus_per_trial), ("GPU", self.gpus_per_trial)):
+            if wanted > has.get(kind, 0):
+                raise InputError(
+                    f"--{kind.lower()}s-per-trial {wanted:g} is more than the {has.get(kind, 0):g} that Ray has."
+                )
 
 
 def empty_trials(count: int, ended: Callable[[], None]) -> None:
@@ -209,7 +219,7 @@ def joined(address: str) -> Iterator[list[dict[str, float]]]:
     try:
         _init(address=address, runtime_env={"env_vars": dict(ENVIRONMENT)})
     except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
-        said = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+        said = reason(error).rstrip(".")
         hint = "" if "RAY_AUTH_MODE" in os.environ else "; one that asks for a token needs RAY_AUTH_MODE=token here too"
         raise InputError(f"no Ray cluster can be joined at --ray-address {address} ({said}){hint}.") from error
     signal.signal(signal.SIGTERM, on_terminate)  # Ray's own leaves without a word
@@ -236,6 +246,7 @@ def started() -> Iterator[Callable[[], object]]:
     with ThreadPoolExecutor(1, "ray") as thread:
         start = thread.submit(
             _init,
+            address="local",  # whatever RAY_ADDRESS says
             num_cpus=cores_here(),
             include_dashboard=False,
             _temp_dir=temporary,

@@ -13,6 +13,7 @@ ROOT = Path("/")
 # Quota and period of processor time, in microseconds, and bytes; by version 2 and by version 1.
 CPU = ("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")
 MEMORY = ("memory.max",), ("memory.limit_in_bytes",)
+HELD = 0.75  # share of a machine's memory that the system can keep images in, beside the trials
 
 
 def cores_here(root: Path = ROOT) -> int:

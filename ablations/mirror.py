@@ -10,17 +10,22 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from ablations.words import counted
+
 if TYPE_CHECKING:
     from ablations.evidence import Evidence
     from ablations.track_mlflow import Mirror
     from ablations.types import Result, Study
+
+MANY = 50  # records whose mirroring takes seconds, as a server is slow
 
 
 class View:
@@ -28,14 +33,15 @@ class View:
 
     `open` and `trial` return at once; what waits for them says so.  `uri` is a server's or a database's, by default
     that of the database beside the records in `results`; `finished` are results that are mirrored when the view is
-    opened, which what is asked first does.  A context manager: an error that leaves it drops what is not mirrored yet.
+    opened, which what is asked first does.  A context manager: an error that leaves it drops what is not mirrored yet,
+    and the process need not wait for it.
     """
 
     def __init__(self, uri: str, study: Study, *, results: Path, finished: Sequence[Result] = ()) -> None:
         self._uri, self._study, self._results, self._finished = uri, study, results, finished
         self._mirror: Mirror | None = None
-        self._broken = self._opened = False
-        self._thread = ThreadPoolExecutor(1, "mlflow")
+        self._opened = self._broken = self._stopped = False
+        self._asked: Queue[Callable[[Mirror], None]] = Queue()
 
     def __enter__(self) -> View:
         return self
@@ -43,25 +49,27 @@ class View:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind:  # the process ends with what is under way, and `sync` or the same command mirrors the rest
-            self._thread.shutdown(wait=False, cancel_futures=True)
+        self._stopped = self._stopped or kind is not None  # `sync` or the same command mirrors the rest
 
     def open(self) -> None:
         """Connects and mirrors what was finished before, if that has not been done yet."""
-        self._later(lambda mirror: None)
+        self._ask(lambda mirror: None)
 
     def trial(self, result: Result) -> None:
         """Mirrors a record."""
-        self._later(lambda mirror: mirror.trial(result))
+        self._ask(lambda mirror: mirror.trial(result))
 
     def report(self, folder: Path, evidence: Evidence) -> None:
         """Mirrors the report, effects and verdicts, and ends the parent run; returns when all has been mirrored."""
-        self._later(lambda mirror: mirror.report(folder, evidence)).result()
+        if (waiting := self._asked.unfinished_tasks) > MANY:
+            print(f"MLflow: {counted(waiting, 'record')} to be mirrored yet", flush=True)
+        self._ask(lambda mirror: mirror.report(folder, evidence))
+        self._asked.join()
 
     @property
     def page(self) -> str:
         """The address of the study's runs, or "" where not everything has been mirrored; waits for what was asked."""
-        self._thread.submit(lambda: None).result()
+        self._asked.join()
         return page(self._address, self._mirror.experiment) if self._mirror else ""
 
     @property
@@ -70,15 +78,21 @@ class View:
         shown = self.page
         return shown if is_server(self._address) or not shown else f"{ui_command(self._address)}\n        {shown}"
 
-    def _later(self, action: Callable[[Mirror], None]) -> Future[None]:
+    def _ask(self, action: Callable[[Mirror], None]) -> None:
         if not self._opened:
             self._opened = True
+            Thread(target=self._work, name="mlflow", daemon=True).start()  # the process does not wait for its end
             for result in self._finished:
                 self.trial(result)
-        return self._thread.submit(self._try, action)
+        self._asked.put(action)
+
+    def _work(self) -> None:
+        while True:
+            self._try(self._asked.get())
+            self._asked.task_done()
 
     def _try(self, action: Callable[[Mirror], None]) -> None:
-        if self._broken:
+        if self._broken or self._stopped:
             return
         try:
             if self._mirror is None:
@@ -89,6 +103,8 @@ class View:
             action(self._mirror)
         except Exception as error:  # whatever a view does wrong, the study goes on
             self._mirror, self._broken = None, True
+            if self._stopped:
+                return
             tqdm.write(  # around the bar of the trials
                 f"MLflow at {without_password(self._address)} cannot be reached ({reason(error)}); the records under "
                 f"{self._results} are complete, and `{self._sync()}` mirrors them later.",

@@ -21,7 +21,7 @@ from ablations.declare import declare
 from ablations.jobs import UNPACKED, Job, Packing, by_training
 from ablations.names import InputError
 from ablations.plan import Source, make_study, reference
-from ablations.resources import packing, read_window, resources
+from ablations.resources import packing, read_window, resources, room
 from ablations.types import FINAL, Budget, Result, Study, Trial, Variant
 from models.presets import PRESETS
 from models.spec import stored_size
@@ -117,8 +117,8 @@ def make_plan(config: Config, *, command: str, machines: Sequence[Mapping[str, f
     )
     before, records = store.so_far(config.results / (config.name or default_name(config)))
     gpus, workers = resources(config, machines)
-    a_machine = -(-workers // max(1, len(machines)))
-    window = read_window(config, data, budget, before, gpus=gpus, workers=a_machine)
+    beside = max((room(machine, config.cpus_per_trial, gpus) for machine in machines), default=workers)
+    window = read_window(config, data, budget, before, gpus=gpus, workers=beside)
     budget = replace(budget, read_window=window if window < budget.train_examples else 0)
     allowance, paces = before.allowance if before else None, None
     if config.budget:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ablations.budget import PRECISIONS
 from ablations.config import Config
 from ablations.jobs import UNPACKED, Packing
-from ablations.machine import cores_here, memory_here
+from ablations.machine import HELD, cores_here, memory_here
 from ablations.names import InputError
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from ablations.data.load import Data
     from ablations.types import Budget, Study, Trial
-
-HELD = 0.75  # share of a machine's memory that the system can keep images in, beside the trials
 
 
 def resources(config: Config, machines: Sequence[Mapping[str, float]] = ()) -> tuple[float, int]:
@@ -54,13 +52,16 @@ def _resources(config: Config, machines: Sequence[Mapping[str, float]]) -> tuple
         )
     if config.executor == "serial":
         return gpus, 1
-    workers = sum(_room(machine, config.cpus_per_trial, gpus) for machine in has)
+    workers = sum(room(machine, config.cpus_per_trial, gpus) for machine in has)
     if not workers:
-        raise InputError(f"no machine of the cluster has {config.cpus_per_trial} processors beside {gpus:g} GPUs.")
+        raise InputError(
+            f"no machine of the cluster has both what --cpus-per-trial {config.cpus_per_trial} asks for and "
+            f"--gpus-per-trial {gpus:g}."
+        )
     return gpus, workers
 
 
-def _room(machine: Mapping[str, float], cpus: int, gpus: float) -> int:
+def room(machine: Mapping[str, float], cpus: int, gpus: float) -> int:
     """How many trials with so much each a machine holds."""
     most = [machine.get("CPU", 0) / cpus, *([machine.get("GPU", 0) / gpus] if gpus else [])]
     return int(min(most))

@@ -53,7 +53,7 @@ def _run(asked: Config, command: str) -> int:
 
 def _cluster(config: Config) -> contextlib.AbstractContextManager[list[dict[str, float]]]:
     """The machines of the cluster that was asked for; none where it is this one."""
-    if config.executor == "serial" or not config.ray_address:
+    if not config.ray_address:
         return contextlib.nullcontext([])
     from ablations.execute_ray import joined
 
@@ -236,14 +236,14 @@ def _finish(config: Config, study: Study, folder: Path, mirror: View | None) -> 
     store.write_table(folder, study, results)
     evidence = Evidence(study=study, results=results, problems=problems, folder=folder)
     paths = report.write_as(report.formats_of(config.format), evidence, config.reports / study.name)
-    if mirror:
-        mirror.report(config.reports / study.name, evidence)
     print(f"\n{report.terminal_lines(evidence)}\n")
-    print("report: " + "\n        ".join(map(str, paths)) + f"\nrecords: {folder}")
-    if mirror and mirror.directions:
-        print(f"MLflow: {mirror.directions}")
+    print("report: " + "\n        ".join(map(str, paths)) + f"\nrecords: {folder}", flush=True)
     failed = [result for result in results if result.status not in FINAL]
     sweep(folder, {result.trial.training.key for result in failed})
+    if mirror:
+        mirror.report(config.reports / study.name, evidence)
+        if mirror.directions:
+            print(f"MLflow: {mirror.directions}")
     if failed:
         print(f"{len(failed)} trials failed; the same command tries them again", file=sys.stderr)
     return 1 if failed else 0

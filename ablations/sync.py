@@ -51,8 +51,8 @@ def _sync(studies: Sequence[str], reports: Path, uri: str, results: Path) -> int
     if not folders:
         raise InputError(f"there is no study in {str(results)!r}.")
     uri = uri or default_uri(results)
-    page = [mirror(uri, folder, reports / folder.resolve().name) for folder in folders][-1]
-    print(f"{ui_command(uri)}\n{page}")
+    pages = [mirror(uri, folder, reports / folder.resolve().name) for folder in folders]
+    print(f"{ui_command(uri)}\n{pages[-1]}")
     return 0
 
 

@@ -210,6 +210,16 @@ def test_a_pack_that_is_killed_costs_the_trials_that_had_not_ended_and_no_other(
     assert "the worker was lost" in by_key[longer.key].error
 
 
+def test_more_processors_than_we_count_are_refused_in_one_sentence(
+    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execute_ray, "cores_here", lambda: 3)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # of a cluster that was not asked for
+    _, trials = plan()
+    with pytest.raises(ValueError, match=r"--cpus-per-trial 4 is more than the 3 that Ray has\."):
+        RayExecutor(cpus_per_trial=4, gpus_per_trial=0)(by_training(trials), context, Collect())
+
+
 @contextlib.contextmanager
 def nodes(folder: Path, port: int) -> Iterator[None]:
     """A running cluster of two machines with a processor each, both of them this one, under 127.0.0.1:`port`."""
@@ -283,7 +293,7 @@ def test_a_ray_that_cannot_be_started_or_joined_says_why(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(ray, "init", fails)
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
-    with pytest.raises(InputError, match=r"at --ray-address auto \(nobody there\); one that asks"):
+    with pytest.raises(InputError, match=r"at --ray-address auto \(ConnectionError: nobody there\); one"):
         execute_ray.joined("auto").__enter__()
     with execute_ray.started() as ready, pytest.raises(ConnectionError, match="at all"):
         ready()

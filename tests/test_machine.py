@@ -137,6 +137,6 @@ def test_a_cluster_holds_what_each_of_its_machines_does(monkeypatch: pytest.Monk
         resources(Config(), machines)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert resources(Config(), machines) == (1, 2)
-    with pytest.raises(InputError, match="no machine of the cluster has 1 processors beside 1 GPUs"):
+    with pytest.raises(InputError, match="has both what --cpus-per-trial 1 asks for and --gpus-per-trial 1"):
         resources(Config(), [{"CPU": 1.0}, {"GPU": 1.0}])
     assert resources(Config(gpus_per_trial=0.25, cpus_per_trial=4), machines) == (0.25, 4)

@@ -500,31 +500,41 @@ def test_a_view_that_takes_its_time_keeps_nobody_waiting_and_loses_nothing(
     assert mirrored == [*results, evidence]
 
 
-def test_a_study_that_is_stopped_does_not_wait_for_what_is_not_mirrored_yet(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked, answers, mirrored = threading.Event(), threading.Event(), []
+SLOW = """
+import sys, threading
+from pathlib import Path
+from types import SimpleNamespace
+from ablations import mirror, track_mlflow
 
-    class Slow:
-        def __init__(self, *arguments: object, **options: object) -> None:
-            """Connected."""
+class Slow:
+    def __init__(self, *arguments, **options):
+        "Connected."
+    def trial(self, result):
+        print("mirrors", result, flush=True)
+        asked.set()
+        assert goes_on.wait(600)
+        raise OSError("no longer there")
 
-        def trial(self, result: Result) -> None:
-            mirrored.append(result)
-            asked.set()
-            assert answers.wait(60)
-
-    monkeypatch.setattr(track_mlflow, "Mirror", Slow)
-    study = plan()
-    first, second, *rest = outcomes(study)
-    with pytest.raises(KeyboardInterrupt), View("", study, results=tmp_path, finished=[first, second]) as view:
-        for result in rest:
-            view.trial(result)
-        assert asked.wait(60)
+asked, goes_on = threading.Event(), threading.Event()
+track_mlflow.Mirror = Slow
+with mirror.View("sqlite:///x", SimpleNamespace(name="s"), results=Path("results"), finished=[1, 2]) as view:
+    view.trial(3)
+    assert asked.wait(60)
+    if sys.argv[1:] == ["stopped"]:
         raise KeyboardInterrupt
-    answers.set()
-    view._thread.shutdown()  # waits, as the end of the process does
-    assert mirrored == [first]
+    goes_on.set()
+    print(repr(view.page))
+"""
+
+
+def test_a_stopped_process_does_not_wait_for_what_is_not_mirrored_yet() -> None:
+    command = [sys.executable, "-W", "ignore", "-c", SLOW]
+    stopped = subprocess.run([*command, "stopped"], capture_output=True, text=True, timeout=300, check=False)
+    assert stopped.stdout == "mirrors 1\n"
+    assert stopped.stderr.splitlines()[-1] == "KeyboardInterrupt"
+    went_on = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    assert went_on.stdout == "mirrors 1\n''\n"
+    assert "OSError: no longer there" in went_on.stderr
 
 
 def test_a_view_that_cannot_import_mlflow_says_so(
