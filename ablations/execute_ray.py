@@ -46,7 +46,6 @@ from ablations.allocator import ENVIRONMENT
 from ablations.execute import Watch
 from ablations.jobs import Job, by_training
 from ablations.machine import cores_here
-from ablations.mirror import reason
 from ablations.names import InputError
 from ablations.predictions import predictions_path, write_predictions
 from ablations.store import read_result, trial_path, write_result
@@ -219,7 +218,8 @@ def joined(address: str) -> Iterator[list[dict[str, float]]]:
     try:
         _init(address=address, runtime_env={"env_vars": dict(ENVIRONMENT)})
     except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
-        said = reason(error).rstrip(".")
+        lines = str(error.__cause__ or error).strip().splitlines()  # a traceback in words, whose last line tells why
+        said = lines[-1][:200].rstrip(".") if lines else type(error).__name__
         hint = "" if "RAY_AUTH_MODE" in os.environ else "; one that asks for a token needs RAY_AUTH_MODE=token here too"
         raise InputError(f"no Ray cluster can be joined at --ray-address {address} ({said}){hint}.") from error
     signal.signal(signal.SIGTERM, on_terminate)  # Ray's own leaves without a word
