@@ -135,7 +135,7 @@ def _print_study(study: Study, trials: Sequence[Trial], data: Data) -> None:
     """What is trained on what and for how long."""
     budget = study.budget
     sizes = [counted(len(study.variants), "variant"), counted(study.seeds, "seed")]
-    equals, by_look = (": now", " by the next look") if _has_looks(study) else (" =", "")
+    equals, by_look = (": now", " by the next look") if study.looks else (" =", "")
     print(
         f"study     {study.name}: {' x '.join(sizes)}{equals} {counted(len(trials), 'trial')}{by_look}{_shared(trials)}"
     )
@@ -160,7 +160,7 @@ def _shared(trials: Sequence[Trial]) -> str:
 
 def _print_chosen(study: Study, by_grid: str) -> None:
     """What was chosen for the user, and when the study is judged before its end."""
-    if _has_looks(study):
+    if study.looks:
         from ablations.sequential import plan_line
 
         print(plan_line(study))
@@ -170,10 +170,6 @@ def _print_chosen(study: Study, by_grid: str) -> None:
         print(*lines(study.allowance), sep="\n")
     if by_grid:
         print(f"grid      {study.grid} chose {by_grid}")
-
-
-def _has_looks(study: Study) -> bool:
-    return bool(study.rule and study.rule.looks)
 
 
 def _designs(make: Make, budget: Budget) -> list[Design]:

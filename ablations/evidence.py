@@ -154,7 +154,7 @@ def broken(evidence: Evidence, effect: Effect) -> tuple[int, int, int]:
 
 def _planned_seeds(evidence: Evidence, labels: Collection[str]) -> int:
     """That all these variants were to have: in a sequential study those that its looks have given them so far."""
-    if not (evidence.study.rule and evidence.study.rule.looks):
+    if not evidence.study.looks:
         return evidence.study.seeds
     run = [{one.trial.seed for one in evidence.results if one.trial.variant.label == label} for label in labels]
     return len(set.intersection(*run))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ablations.track_mlflow import Mirror
     from ablations.types import Result, Study
 
-MANY = 50  # records whose mirroring takes seconds, as a server is slow
+MANY = 50  # records that are not mirrored yet, so that it is said that they are waited for
 
 
 class View:

@@ -51,11 +51,6 @@ class Plan:
     search: tune.Search | None = None  # of the learning rates; None where none are tuned
 
     @property
-    def looks(self) -> tuple[int, ...]:
-        """Seeds at which the study is judged, where it is sequential."""
-        return self.study.rule.looks if self.study.rule else ()
-
-    @property
     def missing(self) -> tuple[Job, ...]:
         """The trials that are still to run, a job for each training."""
         done = {result.trial.key for result in self.finished}
@@ -153,11 +148,11 @@ def with_finished(config: Config, plan: Plan) -> Plan:
 
     every = plan.every or plan.trials
     results, problems = store.read_results(
-        config.results / plan.study.name, [trial.key for trial in every] if plan.looks else plan.study.keys
+        config.results / plan.study.name, [trial.key for trial in every] if plan.study.looks else plan.study.keys
     )
     for problem in problems:
         print(problem, file=sys.stderr)
-    if plan.looks:
+    if plan.study.looks:
         from ablations.evidence import Evidence
         from ablations.sequential import stage
 
@@ -174,7 +169,7 @@ def next_look(config: Config, plan: Plan) -> Plan | None:
 
     Says what is settled.
     """
-    if not plan.looks:
+    if not plan.study.looks:
         return None
     from ablations.sequential import said
 

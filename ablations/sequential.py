@@ -81,7 +81,7 @@ def _arms(study: Study, claim: Claim) -> set[str]:
 
 def said(study: Study, reached: Stage) -> list[str]:
     """What the latest complete look has settled, and what goes on; empty before the first."""
-    looks = study.rule.looks if study.rule else ()
+    looks = study.looks
     if not reached.taken:
         return []
     now = [name for name, look in reached.settled.items() if look == reached.taken]
@@ -94,7 +94,7 @@ def said(study: Study, reached: Stage) -> list[str]:
 
 def plan_line(study: Study) -> str:
     """What a sequential study says of its looks before it starts; empty for another."""
-    looks = study.rule.looks if study.rule else ()
+    looks = study.looks
     if not looks:
         return ""
     most = len(study.variants) * study.seeds

@@ -196,6 +196,11 @@ class Study:
     tuning: Tuning | None = None  # None: every arm has the rate of the preset
     allowance: Allowance | None = None  # None: design, seeds and epochs are the user's own
 
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Seeds at which it is judged, where it is sequential."""
+        return self.rule.looks if self.rule else ()
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values with the schema's version."""
         return {"schema": SCHEMA, **dataclasses.asdict(self)}

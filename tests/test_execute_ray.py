@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -30,7 +29,7 @@ from ablations.run import main
 from ablations.store import read, read_results
 from ablations.trial import Context, run_job
 from ablations.types import DONE, ERROR, Result, Trial
-from tests.conftest import Collect, Planner, without_times
+from tests.conftest import Collect, Planner, free_port, without_times
 
 pytestmark = pytest.mark.slow
 
@@ -257,9 +256,7 @@ def test_a_study_runs_on_both_machines_of_a_cluster_and_leaves_it_running(
     monkeypatch.setenv("ABLATIONS_CACHE", str(cache))
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))  # as if installed on the machines
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{(port := free_port())}"
     command = ["--name", "far", "--grid", "smoke", "--dataset", f"folder:{blobs}", "--image-size", "16", "--seeds", "2"]
     command += ["--epochs", "1", "--train-examples", "64", "--batch-size", "32", "--no-mlflow"]
     command += ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
@@ -274,7 +271,7 @@ def test_a_study_runs_on_both_machines_of_a_cluster_and_leaves_it_running(
             time.sleep(0.1)
         return run_job(job, context, report=report)
 
-    with tempfile.TemporaryDirectory(prefix="ray-") as folder, nodes(Path(folder), int(address.rpartition(":")[2])):
+    with tempfile.TemporaryDirectory(prefix="ray-") as folder, nodes(Path(folder), port):
         assert main([*command, "--ray-address", address]) == 0
         watch, before = Collect(), signal.getsignal(signal.SIGTERM)
         with execute_ray.joined(address) as machines:

@@ -16,6 +16,7 @@ from ablations.mirror import default_uri, page, ui_command
 from ablations.sync import main
 from ablations.types import Study
 from tests import test_track_mlflow as view
+from tests.conftest import free_port
 from tests.test_track_mlflow import outcome, outcomes, parent_and_children, plan, runs, trials, write
 
 pytestmark = view.pytestmark
@@ -98,7 +99,7 @@ def test_the_command_says_in_one_sentence_what_is_wrong(tmp_path: Path, capsys: 
     write(tmp_path / "results", study, outcomes(study))
     assert said("quick", "quikc") == "error: unknown study 'quikc'; did you mean 'quick'? Allowed: quick.\n"
     assert not (tmp_path / "results" / "mlflow.db").exists()
-    refused = said("quick", "--mlflow-uri", f"http://me:secret@127.0.0.1:{view._free_port()}")
+    refused = said("quick", "--mlflow-uri", f"http://me:secret@127.0.0.1:{free_port()}")
     assert "Connection refused" in refused
     assert "secret" not in refused
 

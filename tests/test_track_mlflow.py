@@ -28,6 +28,7 @@ from ablations.mirror import View, default_uri, ui_command
 from ablations.track_mlflow import Mirror
 from ablations.types import DIVERGED, DONE, ERROR, Budget, Result, Study, Trial, Variant
 from models.presets import PRESETS
+from tests.conftest import free_port
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The ``noload`` loader strategy:DeprecationWarning:mlflow.store.tracking.sqlalchemy_store"
@@ -424,7 +425,7 @@ def test_a_server_that_is_down_costs_one_line_and_a_few_seconds(
 ) -> None:
     study = plan()
     began = time.monotonic()
-    mirror = View(f"http://user:secret@127.0.0.1:{_free_port()}", study, results=Path("results"))
+    mirror = View(f"http://user:secret@127.0.0.1:{free_port()}", study, results=Path("results"))
     for result in outcomes(study):
         mirror.trial(result)
     mirror.report(_report(tmp_path), Evidence(study=study, results=outcomes(study)))
@@ -590,17 +591,11 @@ def test_points_come_in_the_time_of_the_trial() -> None:
     assert end - begin == 4500
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real tracking server, ended with everything that it started."""
     folder = tmp_path_factory.mktemp("server")
-    address = f"http://127.0.0.1:{(port := _free_port())}"
+    address = f"http://127.0.0.1:{(port := free_port())}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += [
         "--backend-store-uri",

@@ -77,7 +77,7 @@ def _views(evidence: Evidence) -> str:
 
 def _outcome(evidence: Evidence) -> str:
     study = evidence.study
-    planned = len(study.keys) if study.rule and study.rule.looks else len(study.variants) * study.seeds
+    planned = len(study.keys) if study.looks else len(study.variants) * study.seeds
     counts = {status: evidence.count(status) for status in STATUSES}
     failed = [f"{count} {WORDS[status]}" for status, count in counts.items() if count and status != DONE]
     missing = planned - len(evidence.results)

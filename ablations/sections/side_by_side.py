@@ -248,7 +248,7 @@ def _facts(evidence: Evidence) -> Mapping[str, str]:
         "evaluated every": f"{budget.evaluate_every} epochs" if budget.evaluate_every > 1 else "epoch",
         "learning rates": f"{study.tuning.trials} tuning trials an arm" if study.tuning else "the preset's",
         "ended at a threshold": "yes" if budget.stop_at_threshold else "no",
-        "looks": ", ".join(map(str, study.rule.looks)) if study.rule and study.rule.looks else "none",
+        "looks": ", ".join(map(str, study.looks)) or "none",
         "commit": said([str(one.get("commit", ""))[:12] for one in origins]),
         "device": said([one.get("device") for one in origins]),
         "processor": said([one.get("cpu") for one in hardware]),
