@@ -41,6 +41,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
     "exponential_4": lambda done: 250 ** -(min(math.floor(4 * done), 3) / 3),
     "plateau": lambda done: 1.0,  # times what `Rate` makes of the validation error
 }
+WARM_UP_FROM = 0.1  # of the rate: from zero, the first step of a training would teach nothing
 PATIENCE = 5  # epochs without a new best before "plateau" divides; ours, the paper gives no number
 REDUCTIONS = 3  # at most (5)
 
@@ -184,7 +185,9 @@ class Rate:
 
     def at(self, done: float) -> float:
         """The rate when `done`, a share, of the training is over."""
-        return self.spec.learning_rate * SCHEDULES[self.spec.schedule](done) * 0.1**self.reductions
+        risen = min(done / self.spec.warm_up, 1.0) if self.spec.warm_up else 1.0
+        warmth = WARM_UP_FROM + (1 - WARM_UP_FROM) * risen
+        return self.spec.learning_rate * SCHEDULES[self.spec.schedule](done) * warmth * 0.1**self.reductions
 
     def observe(self, error: float) -> None:
         """Takes note of an epoch's validation error, in any unit."""
