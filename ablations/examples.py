@@ -15,7 +15,7 @@ from ablations.data.augment import Draws, crop, draw, to_input
 from ablations.data.distort import add_noise, distorted
 from ablations.data.load import Data, held_out, stratified
 from ablations.data.reading import ReadAhead, shuffled
-from ablations.streams import streams
+from ablations.streams import stream, streams
 from ablations.types import Budget
 from models.spec import Spec
 
@@ -100,15 +100,17 @@ def split_examples(
 ) -> tuple[Examples, Examples]:
     """What is trained on and what is evaluated on, for a network on `device`; images stay where they are.
 
-    With `evaluate_on` "validation", a tenth of the training images, chosen by their content, is
-    evaluated on and left out of training.  Raises ValueError when fewer images are there than asked.
+    Each seed draws its own training images where the budget asks for fewer than there are, so that intervals over
+    seeds hold for other images too; its variants share them, the placebo included.  With `evaluate_on` "validation",
+    a tenth of the training images, chosen by their content, is evaluated on and left out of training.
+    Raises ValueError when fewer images are there than asked.
     """
     everything = torch.arange(len(data.train.labels))
     training, evaluation, evaluated = everything, torch.arange(len(data.test.labels)), data.test
     if budget.evaluate_on == "validation":
         held = held_out(data.train)
         training, evaluation, evaluated = everything[~held], everything[held], data.train
-    training = training[stratified(data.train.labels[training], budget.train_examples)]
+    training = training[stratified(data.train.labels[training], budget.train_examples, stream(seed, "subset"))]
     labels = shuffle_labels(data.train.labels[training], spec, seed)
     parts = (
         (data.train.images, training, labels),

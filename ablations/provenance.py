@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ablations import __version__
+from ablations.lineage import training_digest
 from ablations.machine import cores_here, memory_here
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -58,16 +59,9 @@ def source(package: Path) -> tuple[str, bool | None, str]:
 
 @functools.cache
 def code(*settings: object) -> str:
-    """Sixteen hex digits of what decides how a training goes: `settings`, torch's version, and our sources.
-
-    Those of reports and of the benchmark decide nothing.
-    """
-    digest = hashlib.sha256(repr((importlib.metadata.version("torch"), *settings)).encode())
-    for folder in (_PACKAGE, _PACKAGE.parent / "models"):
-        for path in sorted((*folder.rglob("*.py"), *folder.rglob("*.c"))):
-            if path.parent.name not in ("sections", "bench"):
-                digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    """Sixteen hex digits of what decides how a training goes: `settings`, torch's version, and the sources it reads."""
+    decides = (importlib.metadata.version("torch"), training_digest(), *settings)
+    return hashlib.sha256(repr(decides).encode()).hexdigest()[:16]
 
 
 def _git(folder: Path, *arguments: str) -> tuple[str, str]:

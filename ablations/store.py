@@ -6,6 +6,7 @@ The records are the truth: what is run is decided by them, and every view is mad
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ablations.names import InputError, unknown
 from ablations.types import Result, Study
+from ablations.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,30 +77,60 @@ def _strict(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def checksum(record: Mapping[str, Any]) -> str:
+    """Sixteen hex digits of the sha256 of a record's content, whatever the order of its fields."""
+    text = json.dumps(_strict(record), sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def trial_path(folder: Path, key: str) -> Path:
     """Where the record of a trial lies in the study's folder."""
     return folder / "trials" / f"{key}.json"
 
 
 def write_result(folder: Path, result: Result) -> Path:
-    """The record of `result`, written.  A corrupt record in its place is kept beside it as `.corrupt`."""
+    """The record of `result`, written, with a checksum over its content.
+
+    A record in its place that cannot be read is kept beside it as `.corrupt`, and one that another version of the
+    training code made as `.version-1`.
+    """
     path = trial_path(folder, result.trial.key)
-    if path.exists() and read_result(path)[0] is None:
-        path.replace(path.with_suffix(".json.corrupt"))
-    write_json(path, result.to_dict())
+    if path.exists():
+        before, _ = read_result(path)
+        if before is None:
+            path.replace(path.with_suffix(".json.corrupt"))
+        elif before.training_version != result.training_version:
+            path.replace(path.with_suffix(f".json.version-{before.training_version}"))
+    record = result.to_dict()
+    write_json(path, {**record, "checksum": checksum(record)})
     return path
 
 
 def read_result(path: Path) -> tuple[Result | None, str]:
     """The result in `path`, or None and one sentence that says why it cannot be read."""
     try:
-        result = Result.from_dict(json.loads(path.read_text()))
+        record = json.loads(path.read_text(), parse_constant=_refuse)
+        _check_sum(record)
+        result = Result.from_dict(record)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
         return None, f"record {path} cannot be read ({reason}); its trial counts as not run"
     if path.stem != result.trial.key:
         return None, f"record {path} holds the trial {result.trial.key}; its trial counts as not run"
     return result, ""
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"it holds {constant}, which is no number")
+
+
+def _check_sum(record: dict[str, Any]) -> None:
+    """Takes the checksum out of a record.  Raises ValueError where it is missing or does not fit the content."""
+    found = record.pop("checksum", None)
+    if found is None and not record.get("training_digest"):
+        return  # older than checksums
+    if found != checksum(record):
+        raise ValueError("it was changed after it was written: its checksum does not fit its content")
 
 
 def find(study: str, results: Path) -> Path:
@@ -159,13 +191,21 @@ def read_study(folder: Path) -> Study:
 
 
 def read(folder: Path) -> tuple[Study, list[Result], list[str]]:
-    """The plan, the results of its trials in the plan's order, and one sentence per corrupt record.
+    """The plan, the results of its trials in the plan's order, and one sentence per record that is left out.
 
+    Left out is what cannot be read, and what was trained by an older version of the training code than others.
     Records of other plans in the same folder (fewer seeds now, say) are left alone.
     """
     study = read_study(folder)
     found, problems = read_results(folder, study.keys)
-    return study, found, problems
+    newest = max((result.training_version for result in found), default=0)
+    old = sum(result.training_version != newest for result in found)
+    if old:
+        problems.append(
+            f"{counted(old, 'record')} of an older version of the training code left out: trials of two versions are "
+            f"never paired, and the others are of version {newest}"
+        )
+    return study, [result for result in found if result.training_version == newest], problems
 
 
 def read_results(folder: Path, keys: Iterable[str]) -> tuple[list[Result], list[str]]:

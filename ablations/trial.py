@@ -24,6 +24,7 @@ from ablations.data.load import Data, load, memory_bytes, placed
 from ablations.data.prepare import prepare
 from ablations.evaluate import Evaluation, Row
 from ablations.jobs import Job, by_training, in_turns
+from ablations.lineage import TRAINING_VERSION, training_digest
 from ablations.predictions import Predictions, packed, predictions_path, write_predictions
 from ablations.probe import Probe
 from ablations.provenance import code, provenance
@@ -98,6 +99,8 @@ def _run_group(group: Job, context: Context, report: Callable[[Trial, Row], None
             seconds=time.perf_counter() - began,
             trained_with="" if trial is first else first.key,
             provenance={**origin, "step": trained.step} if isinstance(trained, Trained) else origin,
+            training_version=TRAINING_VERSION,
+            training_digest=training_digest(),
             **outcome,
         )
         if result.status == DONE and not trial.variant.departures and not isinstance(trained, dict):

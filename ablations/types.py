@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ablations.budget import Allowance
 from ablations.budget import Budget as Budget  # noqa: PLC0414  a value like the others
 from ablations.declaration import Claim, Declaration, Rule
+from ablations.lineage import FIRST_VERSION
 from models.spec import Spec, sparse, spec_from_dict, training_part
 
 if TYPE_CHECKING:
@@ -263,6 +264,8 @@ class Result:
     trained_with: str = ""  # the key of the trial whose training it shares, and whose seconds hold that training
     provenance: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
+    training_version: int = FIRST_VERSION  # of the training code: see ablations.lineage
+    training_digest: str = ""  # of that code's sources; empty in records older than the digest
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values with the schema's version and the trial's key."""
@@ -284,7 +287,18 @@ class Result:
             raise ValueError(f"unknown status {result.status!r}")
         if result.trial.key != key:
             raise ValueError(f"the key {key!r} does not fit the trial, whose key is {result.trial.key!r}")
+        if result.status == DONE:
+            _check_metrics(result.metrics)
         return result
+
+
+def _check_metrics(metrics: Mapping[str, Any]) -> None:
+    """Raises ValueError unless a finished trial has metrics, all of them finite numbers."""
+    if not metrics:
+        raise ValueError("it is done and holds no metrics")
+    for name, value in metrics.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError(f"it is done and its metric {name} is {value!r}, which is no finite number")
 
 
 def _current(record: Mapping[str, Any]) -> dict[str, Any]:

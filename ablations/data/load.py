@@ -150,16 +150,17 @@ def chance_error_percent(labels: Tensor) -> float:
     return 100 * (1 - float(labels.bincount().max()) / len(labels))
 
 
-def stratified(labels: Tensor, count: int) -> Tensor:
-    """Sorted indices (count,) int64 of the first images of each class, in proportion to the classes of `labels` (N,).
+def stratified(labels: Tensor, count: int, generator: torch.Generator | None = None) -> Tensor:
+    """Sorted indices (count,) int64 of images of each class, in proportion to the classes of `labels` (N,).
 
-    Shares are rounded by largest remainder, ties to the first classes.
-    Raises ValueError when `count` is below 1 or above N.
+    Those that `generator` draws, or the first of each class.  Shares are rounded by largest remainder, ties to the
+    first classes.  Raises ValueError when `count` is below 1 or above N.
     """
     if not 1 <= count <= len(labels):
         raise ValueError(f"{count} examples cannot be taken out of {len(labels)}.")
     sizes = torch.bincount(labels)
     shares, remainders = sizes * count // len(labels), sizes * count % len(labels)
     shares[remainders.argsort(descending=True, stable=True)[: count - int(shares.sum())]] += 1
-    by_class = torch.split(labels.argsort(stable=True), sizes.tolist())
+    order = torch.arange(len(labels)) if generator is None else torch.randperm(len(labels), generator=generator)
+    by_class = torch.split(order[labels[order].argsort(stable=True)], sizes.tolist())
     return torch.cat([members[:share] for members, share in zip(by_class, shares.tolist(), strict=True)]).sort().values
