@@ -123,6 +123,8 @@ class Config:
     """Leave MLflow out."""
     name: Annotated[str | None, _STR] = None
     """Of the study (default: grid, data set and preset)."""
+    retrain: bool = False
+    """Train again what another version of the training code trained; the old records are kept beside the new ones."""
     dry_run: bool = False
     """Print the plan, its time and the cheapest design that decides its claims, and train nothing."""
     left_open: tyro.conf.Suppress[tuple[str, ...]] = ()  # options that were not given, of those that --budget picks

@@ -19,10 +19,12 @@ from ablations.config import Config, default_name, looks_of, words_of
 from ablations.data.catalogue import cache_folder, dataset, note_of
 from ablations.declare import declare
 from ablations.jobs import UNPACKED, Job, Packing, by_training
+from ablations.lineage import TRAINING_VERSION, training_digest
 from ablations.names import InputError
 from ablations.plan import Source, make_study, reference
 from ablations.resources import packing, read_window, resources, room
 from ablations.types import FINAL, Budget, Result, Study, Trial, Variant
+from ablations.words import counted, listed
 from models.presets import PRESETS
 from models.spec import stored_size
 
@@ -152,6 +154,9 @@ def with_finished(config: Config, plan: Plan) -> Plan:
     )
     for problem in problems:
         print(problem, file=sys.stderr)
+    known = {result.trial.key for result in results if result.status in FINAL}
+    missing = any(trial.key not in known for trial in plan.trials)
+    results = _by_this_code(config, plan.study, results, missing=missing)
     if plan.study.looks:
         from ablations.evidence import Evidence
         from ablations.sequential import stage
@@ -189,10 +194,48 @@ def after_tuning(config: Config, plan: Plan) -> Plan:
     for problem in problems:
         print(problem, file=sys.stderr)
     search = tune.advance(plan.study, plan.trials, begun, records)
+    study, trials = plan.study, plan.trials
+    if not search.missing:
+        study, trials = tune.apply(study, trials, search.tuning)
+    untrained = any(not store.trial_path(config.results / study.name, trial.key).exists() for trial in trials)
+    kept = _by_this_code(config, study, list(records.values()), missing=untrained)
+    if len(kept) < len(records):
+        search = tune.advance(plan.study, plan.trials, begun, {result.trial.key: result for result in kept})
     if search.missing:  # what will run is not known before the rates are
         return replace(plan, study=replace(plan.study, keys=()), search=search)
-    study, trials = tune.apply(plan.study, plan.trials, search.tuning)
     return replace(plan, study=study, trials=trials, search=search)
+
+
+def _by_this_code(config: Config, study: Study, results: Sequence[Result], *, missing: bool) -> list[Result]:
+    """Those of `results` that need not be trained again; `missing` says whether other trials are to be trained.
+
+    Raises InputError where trials of two versions of the training code would stand in one study.
+    """
+    current = [result for result in results if result.training_version == TRAINING_VERSION]
+    others = {result.training_version for result in results} - {TRAINING_VERSION}
+    if config.retrain or not others:
+        return current
+    if missing or current or len(others) > 1:
+        raise InputError(
+            f"study {study.name!r} holds {counted(len(results) - len(current), 'trial')} that version "
+            f"{listed(sorted(map(str, others)))} of the training code trained, and this is version {TRAINING_VERSION}: "
+            "trials of two versions are never paired. Take another --name, or train the old ones again with --retrain."
+        )
+    return list(results)
+
+
+def code_lines(plan: Plan) -> list[str]:
+    """A sentence where trials are to be trained by other sources than those that are finished; else nothing."""
+    now = training_digest()
+    others = [result for result in plan.finished if result.training_digest != now]
+    if not others or not plan.missing:
+        return []
+    before = listed(sorted({result.training_digest or "not recorded" for result in others}))
+    return [
+        f"other code: {counted(len(others), 'finished trial')} came from other sources ({before}; now {now}) of the same "
+        f"training version, {TRAINING_VERSION}. Equal trials should come out alike; the report marks each effect that "
+        "compares the two."
+    ]
 
 
 def tuning_folder(config: Config, study: Study) -> Path:

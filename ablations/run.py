@@ -21,7 +21,7 @@ from ablations.config import Config, as_options, check, resolved
 from ablations.data.catalogue import cache_folder
 from ablations.jobs import Job, by_training, packed
 from ablations.names import answered
-from ablations.planned import Plan, after_tuning, make_plan, next_look, tuning_folder, with_finished
+from ablations.planned import Plan, after_tuning, code_lines, make_plan, next_look, tuning_folder, with_finished
 from ablations.types import FINAL, Result, Study
 from ablations.words import counted
 
@@ -45,6 +45,8 @@ def _run(asked: Config, command: str) -> int:
     with _cluster(config) as machines:
         plan = make_plan(config, command=command, machines=machines)
         _announce(config, plan, as_options(by_grid))
+        for line in code_lines(plan):
+            print(line, flush=True)
         if config.dry_run:
             _expect(config, plan)
             return 0

@@ -38,7 +38,7 @@ def seconds_in(text: str) -> float:
     return total
 
 
-def listed(numbers: Sequence[int]) -> str:
+def listed(items: Sequence[object]) -> str:
     """`4`, `4 and 7`, `4, 7 and 10`."""
-    *first, last = map(str, numbers)
+    *first, last = map(str, items)
     return f"{', '.join(first)} and {last}" if first else last

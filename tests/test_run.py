@@ -18,6 +18,7 @@ from ablations import allowance
 from ablations.budget import Allowance
 from ablations.config import Config, resolved
 from ablations.planned import make_plan
+from ablations.lineage import TRAINING_VERSION
 from ablations.run import main
 from ablations.store import read
 
@@ -407,3 +408,46 @@ def test_a_sequential_study_goes_from_look_to_look_and_says_what_each_settled(
     assert "How the seeds were planned" in (tmp_path / "reports" / "s" / "report.md").read_text()
     assert main([*looks[:2], *looks[5:], *on_blobs]) == 2
     assert "was declared with looks after 2 and 4 seeds" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("sketches")
+def test_a_study_of_an_older_training_version_is_not_extended_but_trained_again(
+    on_blobs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["--grid", "smoke", "--name", "s", *on_blobs]
+    with monkeypatch.context() as older:
+        older.setattr("ablations.trial.TRAINING_VERSION", TRAINING_VERSION - 1)
+        assert main(command) == 0
+    capsys.readouterr()
+    assert main(command) == 0  # there is nothing to train: the report may be written again
+    trials = tmp_path / "results" / "s" / "trials"
+    before = {path: path.read_bytes() for path in trials.iterdir()}
+    capsys.readouterr()
+    assert main([*command, "--seeds", "2"]) == 2
+    refused = capsys.readouterr()
+    assert "5 trials that version 1" in refused.err and "--retrain" in refused.err and "--name" in refused.err
+    assert {path: path.read_bytes() for path in trials.iterdir()} == before
+
+    assert main([*command, "--seeds", "2", "--retrain"]) == 0
+    assert capsys.readouterr().out.count("% test error in") == 10
+    assert {result.training_version for result in read(tmp_path / "results" / "s")[1]} == {TRAINING_VERSION}
+    for path, content in before.items():
+        assert path.with_suffix(f".json.version-{TRAINING_VERSION - 1}").read_bytes() == content
+    assert main([*command, "--seeds", "3", "--retrain"]) == 0  # what this version trained stays
+    assert capsys.readouterr().out.count("% test error in") == 5
+
+
+@pytest.mark.usefixtures("sketches")
+def test_other_sources_of_the_same_training_version_are_said_before_training_and_in_the_report(
+    on_blobs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["--grid", "smoke", "--name", "s", *on_blobs]
+    with monkeypatch.context() as other:
+        other.setattr("ablations.trial.training_digest", lambda: "0123456789abcdef")
+        assert main(command) == 0
+    capsys.readouterr()
+    assert main([*command, "--seeds", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.index("other code: 5 finished trials") < printed.index("% test error in")
+    report = (tmp_path / "reports" / "s" / "report.md").read_text()
+    assert "0123456789abcdef" in report

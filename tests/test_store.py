@@ -104,3 +104,69 @@ def test_the_table_has_a_row_a_result_and_a_column_a_component(plan: Planner) ->
 def test_the_table_of_no_results_still_has_its_columns(plan: Planner) -> None:
     study, _ = plan()
     assert list(store.table(study, []))[:5] == ["key", "variant", "seed", "status", "seconds"]
+
+
+def altered(path: Path, **fields: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+@pytest.mark.parametrize("digest", ["", "0123456789abcdef"])
+def test_a_number_that_was_edited_by_hand_is_named_and_not_used(digest: str, plan: Planner, tmp_path: Path) -> None:
+    study, trials = plan()
+    store.write_study(tmp_path, study)
+    path = store.write_result(tmp_path, replace(result_of(trials[0]), training_digest=digest))
+    altered(path, metrics={"test_top1_error_percent": 5.0})
+    _, results, (problem,) = store.read(tmp_path)
+    assert results == []
+    assert str(path) in problem and "checksum" in problem
+
+
+def test_a_record_without_its_checksum_is_read_only_where_it_is_older_than_checksums(
+    plan: Planner, tmp_path: Path
+) -> None:
+    study, trials = plan()
+    store.write_study(tmp_path, study)
+    for digest, read in (("", 1), ("0123456789abcdef", 0)):
+        path = store.write_result(tmp_path, replace(result_of(trials[0]), training_digest=digest))
+        record = json.loads(path.read_text())
+        del record["checksum"]
+        path.write_text(json.dumps(record))
+        assert len(store.read(tmp_path)[1]) == read
+
+
+@pytest.mark.parametrize(
+    ("metrics", "named"),
+    [("{}", "no metrics"), ('{"loss": NaN}', "NaN"), ('{"loss": null}', "loss is None"), ('{"loss": "1"}', "'1'")],
+)
+def test_a_finished_trial_without_finite_metrics_is_named_and_not_used(
+    metrics: str, named: str, plan: Planner, tmp_path: Path
+) -> None:
+    study, trials = plan()
+    store.write_study(tmp_path, study)
+    path = store.write_result(tmp_path, result_of(trials[0]))
+    record = json.loads(path.read_text())
+    del record["checksum"]  # as older records are
+    path.write_text(json.dumps({**record, "metrics": "here"}).replace('"here"', metrics))
+    _, results, (problem,) = store.read(tmp_path)
+    assert results == []
+    assert named in problem
+
+
+def test_trials_of_two_versions_of_the_training_code_are_never_read_together(plan: Planner, tmp_path: Path) -> None:
+    study, trials = plan(seeds=2)
+    store.write_study(tmp_path, study)
+    for trial in trials:
+        store.write_result(tmp_path, replace(result_of(trial), training_version=2 if trial.seed else 1))
+    _, results, (problem,) = store.read(tmp_path)
+    assert [result.trial.seed for result in results] == [1] * (len(trials) // 2)
+    assert f"{len(trials) // 2} records of an older version" in problem
+
+
+def test_a_record_of_another_version_is_kept_beside_the_one_that_takes_its_place(
+    plan: Planner, tmp_path: Path
+) -> None:
+    _, trials = plan()
+    path = store.write_result(tmp_path, result_of(trials[0]))
+    before = path.read_text()
+    store.write_result(tmp_path, replace(result_of(trials[0]), training_version=2))
+    assert path.with_suffix(".json.version-1").read_text() == before
