@@ -190,9 +190,7 @@ class _WithoutWords(ast.NodeTransformer):
         super().generic_visit(node)
         body = getattr(node, "body", None)
         if isinstance(body, list):
-            kept = [
-                one for one in body if not _is_docstring(one) and not isinstance(one, ast.Import | ast.ImportFrom)
-            ]
+            kept = [one for one in body if not _is_docstring(one) and not isinstance(one, ast.Import | ast.ImportFrom)]
             node.body = kept or [ast.Pass()]  # type: ignore[attr-defined]
         return node
 

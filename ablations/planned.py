@@ -232,8 +232,8 @@ def code_lines(plan: Plan) -> list[str]:
         return []
     before = listed(sorted({result.training_digest or "not recorded" for result in others}))
     return [
-        f"other code: {counted(len(others), 'finished trial')} came from other sources ({before}; now {now}) of the same "
-        f"training version, {TRAINING_VERSION}. Equal trials should come out alike; the report marks each effect that "
+        f"other code: {counted(len(others), 'finished trial')} came from other sources ({before}; now {now}) of the "
+        f"same training version, {TRAINING_VERSION}. Equal trials should come out alike; the report marks each effect that "
         "compares the two."
     ]
 

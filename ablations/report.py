@@ -89,7 +89,7 @@ def compose(evidence: Evidence) -> Report:
     return Report(
         name=study.name,
         label=background.label(evidence),
-        summary=(*judged, *background.summary(evidence), headline(evidence)),
+        summary=(*judged, *background.sources(evidence), *background.summary(evidence), headline(evidence)),
         sections=tuple(section for section in made if section),
         folder=evidence.folder,
     )

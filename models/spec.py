@@ -123,7 +123,9 @@ class Spec:
     weight_decay: float = 5e-4  # 5; on weights only, as in the code, unless decay_biases
     decay_biases: bool = False  # torch does
     schedule: str = "cosine"  # a key of ablations.optimizers.SCHEDULES
-    warm_up: float = 0.0  # share of the training in which the rate rises, linearly, from a tenth of the schedule's to it
+    warm_up: float = (
+        0.0  # share of the training in which the rate rises, linearly, from a tenth of the schedule's to it
+    )
     shuffled_labels: float = 0.0  # share of training labels permuted among themselves
     stream_salt: str = ""  # salts every random stream: same distributions, new draws
 

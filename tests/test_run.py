@@ -17,8 +17,8 @@ import tyro
 from ablations import allowance
 from ablations.budget import Allowance
 from ablations.config import Config, resolved
-from ablations.planned import make_plan
 from ablations.lineage import TRAINING_VERSION
+from ablations.planned import make_plan
 from ablations.run import main
 from ablations.store import read
 

@@ -162,9 +162,7 @@ def test_trials_of_two_versions_of_the_training_code_are_never_read_together(pla
     assert f"{len(trials) // 2} records of an older version" in problem
 
 
-def test_a_record_of_another_version_is_kept_beside_the_one_that_takes_its_place(
-    plan: Planner, tmp_path: Path
-) -> None:
+def test_a_record_of_another_version_is_kept_beside_the_one_that_takes_its_place(plan: Planner, tmp_path: Path) -> None:
     _, trials = plan()
     path = store.write_result(tmp_path, result_of(trials[0]))
     before = path.read_text()

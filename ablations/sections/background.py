@@ -107,6 +107,18 @@ def _guessing(evidence: Evidence) -> str:
     )
 
 
+def sources(evidence: Evidence) -> list[str]:
+    """A sentence where the trials were trained by more than one state of the training sources; else nothing."""
+    digests = sorted({result.training_digest or "not recorded" for result in evidence.results})
+    if len(digests) < 2:
+        return []
+    version = evidence.results[0].training_version
+    return [
+        f"Its trials were trained by {len(digests)} states of the sources ({', '.join(digests)}) of one training "
+        f"version, {version}: equal trials should come out alike. Effects that compare them say so in their notes."
+    ]
+
+
 def components(evidence: Evidence) -> Section:
     """What each component is, and what was published of it."""
     known = registered()

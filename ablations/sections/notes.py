@@ -21,6 +21,11 @@ def notes(evidence: Evidence, effect: Effect) -> str:
     if diverged or other:
         reasons = [f"{diverged} diverged"] * bool(diverged) + [f"{other} without a result"] * bool(other)
         words.append(f"{diverged + other} of {planned} {unit} broken: {', '.join(reasons)}")
+    digests = {
+        one.training_digest for one in evidence.results if one.trial.variant.label in effect.departed + effect.kept
+    }
+    if len(digests) > 1:
+        words.append(f"its trials were trained by {len(digests)} states of the sources")
     single = estimating.differences_of(evidence.differences, effect)
     if len(single) > 1 and not any(single):
         words.append("every pair identical: a toggle without effect?")
