@@ -233,8 +233,8 @@ def code_lines(plan: Plan) -> list[str]:
     before = listed(sorted({result.training_digest or "not recorded" for result in others}))
     return [
         f"other code: {counted(len(others), 'finished trial')} came from other sources ({before}; now {now}) of the "
-        f"same training version, {TRAINING_VERSION}. Equal trials should come out alike; the report marks each effect that "
-        "compares the two."
+        f"same training version, {TRAINING_VERSION}. Equal trials should come out alike; the report marks each effect "
+        "that compares the two."
     ]
 
 
