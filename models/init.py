@@ -32,6 +32,8 @@ INITS: dict[str, Callable[[Tensor, int, int], Tensor]] = {
     "kaiming": lambda draw, fan_in, fan_out: draw * (2 / fan_in) ** 0.5,
     # Glorot and Bengio 2010, equation 16; Keras' default.
     "glorot": lambda draw, fan_in, fan_out: _uniform(draw) * (6 / (fan_in + fan_out)) ** 0.5,
+    # The same times the gain of 2^.5 that torch.nn.init.calculate_gain gives a rectifier.
+    "glorot_relu": lambda draw, fan_in, fan_out: _uniform(draw) * (12 / (fan_in + fan_out)) ** 0.5,
     # What nn.Conv2d and nn.Linear draw for themselves: uniform within 1 / sqrt(fan-in), biases too.
     "torch_default": lambda draw, fan_in, fan_out: _uniform(draw) * fan_in**-0.5,
     # Mishkin and Matas 2016, arXiv 1511.06422, before `_scale_to_unit_variance`.

@@ -62,7 +62,7 @@ def _convolution(name: str, block: Conv, channels: int, size: int, image_size: i
         if channels % block.groups or block.channels % block.groups:
             raise ValueError(f"{name}: {block.groups} groups do not divide {channels} -> {block.channels} channels")
         outputs = block.channels
-        map_size = _windows(size, block.kernel, block.stride, block.pad, ceil=block.ceil)
+        map_size = _windows(size + block.pad_before, block.kernel, block.stride, block.pad, ceil=block.ceil)
         weights = outputs * channels // block.groups * block.kernel**2  # of one position
         # Weights that are not shared are there once a position.
         positions = map_size**2 if block.local else 1
@@ -123,7 +123,8 @@ def pooled_size(size: int, pool: Pool) -> int:
 
 def border_behind(layer: Layer, block: Conv) -> int:
     """Pixels of zeros to the right and below that rounding the map size up reads, beyond the padding."""
-    return max(0, (layer.map_size - 1) * block.stride + block.kernel - layer.input_size - 2 * block.pad)
+    there = layer.input_size + block.pad_before + 2 * block.pad
+    return max(0, (layer.map_size - 1) * block.stride + block.kernel - there)
 
 
 def _windows(size: int, kernel: int, stride: int, pad: int, *, ceil: bool) -> int:

@@ -77,9 +77,10 @@ def _block(block: Conv, layer: Layer) -> nn.Sequential:
     if sorted(block.order) != sorted(SLOTS):
         raise ValueError(f"order is {block.order!r}; it must hold each of {', '.join(SLOTS)} once")
     parts: OrderedDict[str, nn.Module] = OrderedDict()
-    if not block.removed and (behind := border_behind(layer, block)):
-        parts["border"] = nn.ZeroPad2d((0, behind, 0, behind))
     if not block.removed:
+        before, behind = block.pad_before, border_behind(layer, block)
+        if before or behind:
+            parts["border"] = nn.ZeroPad2d((before, behind, before, behind))  # left, right, above, below
         parts["conv"] = _convolution(block, layer)
         if block.batch_norm:
             parts["batch_norm"] = nn.BatchNorm2d(block.channels)

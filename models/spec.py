@@ -61,6 +61,7 @@ class Conv:
     frozen_from: float = 1.0  # share of the training from which its learning rate is zero; the code: 72/91 for conv1
     removed: bool = False  # left out but for its pooling; the other layers keep their names (7, Zeiler and Fergus 2014)
     batch_norm: bool = False  # directly after the convolution, whatever `order` says (Ioffe and Szegedy 2015)
+    pad_before: int = 0  # pixels of zeros above and to the left only, besides `pad` (Keras' ZeroPadding2D)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,9 +124,7 @@ class Spec:
     weight_decay: float = 5e-4  # 5; on weights only, as in the code, unless decay_biases
     decay_biases: bool = False  # torch does
     schedule: str = "cosine"  # a key of ablations.optimizers.SCHEDULES
-    warm_up: float = (
-        0.0  # share of the training in which the rate rises, linearly, from a tenth of the schedule's to it
-    )
+    warm_up: float = 0.0  # share of the training in which the rate rises linearly from a tenth of the schedule's
     shuffled_labels: float = 0.0  # share of training labels permuted among themselves
     stream_salt: str = ""  # salts every random stream: same distributions, new draws
 

@@ -43,7 +43,13 @@ def undropped(spec: Spec) -> Spec:
 
 @pytest.mark.parametrize(
     ("net", "size"),
-    [("cifar_small", 32), ("cuda_convnet_18pct", 32), ("cuda_convnet_80sec", 30), ("original_code", 67)],
+    [
+        ("cifar_small", 32),
+        ("cuda_convnet_18pct", 32),
+        ("cuda_convnet_80sec", 30),
+        ("original_code", 67),
+        ("keras_zero_based", 67),
+    ],
 )
 def test_logits_and_every_gradient_are_those_of_the_torch_network(net: str, size: int) -> None:
     data, spec = data_of(replace(TASK, net=net, image_size=size)), undropped(PRESETS[net].spec)

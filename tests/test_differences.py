@@ -75,7 +75,7 @@ def test_with_other_numbers_of_layers_they_are_described_instead() -> None:
     ("name", "expected"),
     [
         ("original_code", "96 11x11/4 lrn max3/2 relu; 256 5x5 g2 lrn same_map max3/2; 384 3x3; 384 3x3 g2; "),
-        ("keras_zero_based", "96 11x11/4 lrn relu max2/2; 256 5x5 lrn relu max2/2; 2 x 384 3x3; 256 3x3 max2/2; "),
+        ("keras_zero_based", "96 11x11/4 lrn relu max2/2; 256 5x5 lrn relu max2/2; 2 x 384 3x3 none; 256 3x3 max2/2; "),
         ("cuda_convnet_11pct", "64 5x5 max3/2 lrn; 64 5x5 lrn max3/2; 64 local 3x3; 32 local 3x3"),
         ("vgg16", "64 3x3; 64 3x3 max2/2; 128 3x3; 128 3x3 max2/2; 2 x 256 3x3; 256 3x3 max2/2; "),
     ],

@@ -108,6 +108,20 @@ def test_glorots_scheme_is_uniform_with_the_variance_of_equation_16() -> None:
         assert layer.bias is not None and not layer.bias.any()
 
 
+def test_glorots_scheme_for_rectifiers_is_torchs_with_its_gain() -> None:
+    plain, scaled = in_scheme("glorot"), in_scheme("glorot_relu")
+    for name, layer in scaled.items():
+        torch.testing.assert_close(layer.weight, plain[name].weight * nn.init.calculate_gain("relu"))
+    conv = scaled["features.conv3.conv"]  # not grouped: torch's fan-out of a grouped layer is another one
+    theirs = nn.init.xavier_uniform_(
+        torch.empty(conv.weight.shape), nn.init.calculate_gain("relu"), generator=torch.Generator().manual_seed(0)
+    )
+    assert has_std(conv.weight, theirs.std().item()) and not has_std(
+        plain["features.conv3.conv"].weight, theirs.std().item()
+    )
+    assert conv.weight.abs().max().item() == pytest.approx(theirs.abs().max().item(), rel=1e-2)
+
+
 def test_every_scheme_starts_from_the_same_draws() -> None:
     normal, uniform = in_scheme("kaiming"), in_scheme("torch_default")
     for name in normal:

@@ -15,6 +15,7 @@ from models.presets import PRESETS
 from models.spec import Conv, Dense, Norm, Pool, Spec, described
 
 README = (Path(__file__).parent.parent / "models" / "README.md").read_text(encoding="utf-8")
+WORDS = " ".join(README.split())  # whatever lines it stands on
 PAPER = PRESETS["paper"].spec
 MILLION = 1_000_000
 
@@ -86,6 +87,8 @@ def test_a_row_of_the_copies_is_what_its_preset_has(row: dict[str, str]) -> None
     cells = {**row, "dropout": row["dropout"].split()[0]}
     if cells["channels"] == "same":
         cells["channels"] = spelled(PAPER)["channels"]
+    elif words := re.findall(r"as `(\w+)`", cells["channels"]):
+        cells["channels"] = spelled(PRESETS[words[0]].spec)["channels"]
     expected = spelled(preset.spec)
     assert {name: cells[name] for name in expected} == expected
     assert cells["parameters"].split()[0] == f"{preset.parameters:,}"
@@ -99,6 +102,33 @@ def test_a_row_of_the_copies_is_what_its_preset_has(row: dict[str, str]) -> None
     rate = f"{preset.spec.learning_rate:g}".replace("0.", ".")
     if re.search(r"SGD|Adam", cells["recipe"]):
         assert rate in cells["recipe"] or f"{preset.spec.learning_rate:.0e}".replace("e-0", "e-") in cells["recipe"]
+
+
+def test_what_is_said_of_the_keras_write_up_is_what_its_preset_has() -> None:
+    spec = PRESETS["keras_zero_based"].spec
+    layers = layout(spec, num_classes=1000, image_size=224)
+    maps, pooled = ([getattr(layer, name) for layer in layers] for name in ("map_size", "pooled_size"))
+    assert f"its maps are {maps[0]}, {maps[1]} and {maps[2]}" in WORDS
+    assert f"2/2 leave {pooled[0]}, {pooled[1]} and {pooled[4]}" in WORDS
+    linear = [f"conv{number}" for number, block in enumerate(spec.blocks, start=1) if block.activation == "none"]
+    assert f"{' and '.join(linear)} have no activation" in WORDS
+    assert spec.blocks[0].pad_before == 3 and "reads three zeros above and to the left of its 224 pixels" in WORDS
+    (row,) = (row for row in table("How the copies differ from both") if row["preset"] == "`keras_zero_based`")
+    assert row["initial weights, biases"] == ".01, fc8 Glorot; 0" and row["recipe"].startswith("not given")
+    assert (spec.optimizer, spec.schedule, spec.weight_decay) == ("adam", "constant", 0.0)
+    assert "gives no optimiser. Adam at .001, without decay and at a constant rate, is our choice" in WORDS
+
+
+def test_what_is_said_of_the_second_net_of_vision_hist_is_what_its_preset_has() -> None:
+    spec = PRESETS["vision_hist_vgg16"].spec
+    rows = {row["preset"].strip("`"): row for row in table("How the copies differ from both")}
+    row, first = rows["vision_hist_vgg16"], PRESETS["vision_hist"].spec
+    assert row["recipe"] == "as `vision_hist`" and row["initial weights, biases"] == "Glorot times 2^.5, fc .01; 0"
+    assert spec.weight_init == "glorot_relu" and {layer.weight_std for layer in spec.hidden} == {0.01}
+    assert "AdamW at 1e-4 with decay .1 on weights and biases" in WORDS and spec.decay_biases and first.decay_biases
+    assert f"configuration D for {PRESETS['vision_hist_vgg16'].classes} classes" in WORDS
+    for one in (spec, first):
+        assert round(one.image_size * one.stored_ratio) == 256 and not one.random_crop and not one.flip
 
 
 def test_the_schemes_of_initial_weights_are_all_there_with_the_presets_that_use_them() -> None:

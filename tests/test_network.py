@@ -156,6 +156,28 @@ def test_rounding_a_map_up_reads_zeros_to_the_right_and_below(size: int, side: i
     torch.testing.assert_close(conv1(x), expected)
 
 
+@pytest.mark.parametrize(
+    ("size", "side", "behind", "local"),
+    [(224, 55, 0, False), (32, 7, 0, False), (33, 8, 3, False), (32, 7, 0, True), (33, 8, 3, True)],
+)
+def test_zeros_before_a_map_lie_above_and_to_the_left(size: int, side: int, behind: int, local: bool) -> None:
+    # By hand: (3 + 33 - 11) / 4 is 6.25, which rounds up to 7, so that the last window ends at 7 * 4 + 11 = 39 of 36.
+    block = Conv(channels=2, kernel=11, stride=4, pad_before=3, ceil=True, local=local, activation="none")
+    spec = Spec(blocks=(block,), hidden=(), image_size=size, learning_rate=0.1)
+    made = initialise(build(spec, num_classes=2, image_size=size), spec, streams(0), CPU)
+    conv1, x = made.get_submodule("features.conv1"), images(1, size)
+    expected = conv1.get_submodule("conv")(F.pad(x, (3, behind, 3, behind)))
+    assert expected.shape[-1] == side
+    torch.testing.assert_close(conv1(x), expected)
+    # A pixel in the first corner is read by the first window at its fourth row and column.
+    corner = torch.zeros(1, 3, size, size)
+    corner[:, 1, 0, 0] = 1.0
+    conv = conv1.get_submodule("conv")
+    if isinstance(conv, nn.Conv2d):
+        assert conv.bias is not None
+        torch.testing.assert_close(conv1(corner)[0, :, 0, 0], conv.weight[:, 1, 3, 3] + conv.bias)
+
+
 def test_an_adaptive_pool_makes_the_first_linear_layer_the_same_for_every_image_size() -> None:
     spec = replace(SMALL, adaptive_pool=3)
     small, large = (build(spec, num_classes=10, image_size=size).eval() for size in (32, 64))

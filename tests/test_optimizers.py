@@ -24,7 +24,7 @@ from ablations.streams import CPU, streams
 from models.init import initialise
 from models.network import Network, build
 from models.presets import PRESETS
-from models.spec import Spec
+from models.spec import Spec, sparse
 
 SMALL = PRESETS["cifar_small"].spec
 
@@ -201,6 +201,26 @@ def test_a_plateau_divides_by_ten_after_its_patience_and_three_times_at_most() -
         rates.append(rate.at(0.5))
     expected = [0.1 ** min(3, count // PATIENCE) for count in range(1, 5 * PATIENCE + 1)]
     assert rates == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("share", [0.1, 0.25])
+def test_a_warm_up_rises_linearly_from_a_tenth_of_the_schedules_rate_to_it(name: str, share: float) -> None:
+    spec = replace(SMALL, schedule=name)
+    warm, own = Rate(replace(spec, warm_up=share)), Rate(replace(spec, warm_up=0.0))
+    # By hand: .1 + .9 * 0, .1 + .9 / 2, .1 + .9 of the schedule's own rate, and its own from there on.
+    for done, factor in ((0.0, 0.1), (share / 2, 0.55), (share, 1.0), (2 * share, 1.0), (0.99, 1.0)):
+        assert warm.at(done) == pytest.approx(factor * own.at(done), rel=1e-12)
+
+
+def test_without_a_warm_up_the_rate_is_the_schedules_and_the_key_knows_of_none() -> None:
+    for name in SCHEDULES:
+        rate = Rate(replace(SMALL, schedule=name, warm_up=0.0))
+        assert [rate.at(done) for done in (0.0, 0.3)] == [
+            SMALL.learning_rate * SCHEDULES[name](done) for done in (0.0, 0.3)
+        ]
+    assert "warm_up" not in sparse(replace(SMALL, warm_up=0.0))
+    assert sparse(replace(SMALL, warm_up=0.1))["warm_up"] == 0.1
 
 
 def test_errors_do_not_move_any_other_schedule() -> None:

@@ -61,7 +61,7 @@ def network(spec: Spec, data: Data, image_size: int) -> Logits:
 
     def logits(weights: Weights, x: Array, key: Array) -> Array:
         for layer, block in zip(layers, spec.blocks, strict=False):
-            pad = (block.pad, block.pad + border_behind(layer, block))
+            pad = (block.pad_before + block.pad, block.pad + border_behind(layer, block))
             weight, bias = (weights[f"features.{layer.name}.conv.{one}"] for one in ("weight", "bias"))
             first = layer is layers[0] and block.groups == 1
             y = _first_convolution(x, weight, block.stride, pad) if first else _convolved(x, weight, block, pad)

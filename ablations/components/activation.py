@@ -14,11 +14,14 @@ _LEVELS = ("tanh", "sigmoid", "none", "leaky_relu", "elu", "gelu", "silu")
 
 
 def use(name: str) -> Callable[[Spec], Spec]:
-    """The rewrite that puts the activation `name` everywhere."""
+    """The rewrite that puts the activation `name` wherever there is one: a layer without any stays so."""
+
+    def there(own: str) -> str:
+        return own if own == "none" else name
 
     def rewrite(spec: Spec) -> Spec:
-        spec = _edit.blocks(spec, lambda block: replace(block, activation=name))
-        return _edit.hidden(spec, lambda layer: replace(layer, activation=name))
+        spec = _edit.blocks(spec, lambda block: replace(block, activation=there(block.activation)))
+        return _edit.hidden(spec, lambda layer: replace(layer, activation=there(layer.activation)))
 
     return rewrite
 

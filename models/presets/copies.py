@@ -97,7 +97,7 @@ def torchvision() -> Spec:
 @preset(
     "gist",
     summary="the common teaching copy: torchvision's widths, every weight N(0, .01) and every bias 1",
-    source="a type of public gist, described in this project's issue 3; its inputs are of unit scale",
+    source="gist.github.com/shangeth/667e85c10956a089340b39ee4761692b, of 2018",
     parameters=61_100_840,
 )
 def gist() -> Spec:
@@ -123,26 +123,31 @@ def gist() -> Spec:
 
 @preset(
     "keras_zero_based",
-    summary="the Keras write-up: LRN before ReLU with TensorFlow's own constants, 2/2 pools, no groups",
-    source="after edoson/Python_ML-2022 and its like; without that copy's strides of 4 in conv2 to 5",
+    summary="the Keras write-up: zeros above and to the left, LRN before ReLU, 2/2 pools, conv3 and conv4 without ReLU",
+    source="a public Keras write-up of the paper, layer by layer; it gives no optimiser, so Adam at .001 is our choice",
     parameters=62_378_344,
 )
 def keras_zero_based() -> Spec:
-    """Unpadded conv1 and pools of 2: maps of 54, 27, 13 where the paper has 55, 27, 13."""
+    """Three zeros above and to the left of 224 pixels make 227, so that maps are 55, 27, 13 as in the paper.
+
+    Its normalisation has TensorFlow's own constants.  Its optimiser is not given: Adam at .001, without decay
+    and at a constant rate, is ours, and so is the treatment of the images (unit scale, no augmentation).
+    """
     pool = Pool(size=2, stride=2)
     # tf.nn.local_response_normalization: depth_radius 5 is a half width, and alpha is not divided.
     lrn = Norm(size=11, alpha=1.0, beta=0.5, k=1.0, alpha_over_size=False)
     first = ("norm", "activation", "pool")
+    blocks = (
+        Conv(channels=96, kernel=11, stride=4, pad_before=3, norm=lrn, pool=pool, order=first),
+        Conv(channels=256, kernel=5, pad=2, norm=lrn, pool=pool, order=first),
+        Conv(channels=384, kernel=3, pad=1, activation="none"),
+        Conv(channels=384, kernel=3, pad=1, activation="none"),
+        Conv(channels=256, kernel=3, pad=1, pool=pool),
+    )
     return Spec(
-        blocks=(
-            Conv(channels=96, kernel=11, stride=4, norm=lrn, pool=pool, order=first),
-            Conv(channels=256, kernel=5, pad=2, norm=lrn, pool=pool, order=first),
-            Conv(channels=384, kernel=3, pad=1),
-            Conv(channels=384, kernel=3, pad=1),
-            Conv(channels=256, kernel=3, pad=1, pool=pool),
-        ),
-        hidden=(Dense(features=4096, dropout=0.5),) * 2,
-        weight_init="glorot",
+        blocks=tuple(replace(block, weight_std=0.01) for block in blocks),
+        hidden=(Dense(features=4096, dropout=0.5, weight_std=0.01),) * 2,
+        weight_init="glorot",  # of the last layer: Keras' default
         image_size=224,
         random_crop=False,
         flip=False,
