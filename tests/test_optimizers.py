@@ -26,7 +26,7 @@ from models.network import Network, build
 from models.presets import PRESETS
 from models.spec import Spec, sparse
 
-SMALL = PRESETS["cifar_small"].spec
+SMALL = replace(PRESETS["cifar_small"].spec, warm_up=0.0)
 
 
 def network_of(spec: Spec = SMALL) -> Network:
