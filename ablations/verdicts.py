@@ -15,6 +15,14 @@ For a claim that the change moves a metric in direction s, with a smallest effec
     contradicted                            else, d < 0 and p < alpha
     inconclusive                            else
 
+d is of the seeds at which both arms trained, and so is what a verdict says: how often an arm trains is told beside it.
+Where a training of either arm failed (`ablations/failures.py`), the comparison is unstable: its mean has no size, p is
+the exact one of flipping the signs of the pairs that are left, and the rule is
+
+    reproduced (direction only)             d > 0 and p < alpha, and the arm that does worse does not fail less often
+    contradicted                            d < 0 and the same
+    inconclusive                            else
+
 Two kinds of statement, on the direction and on the size, each wrong anywhere in the family with probability
 alpha at most.  Holm's procedure tells directions only: the intervals that would go with it say no more of a rejected
 claim than its direction (Strassburger and Bretz 2008), so sizes are judged on simultaneous intervals.
@@ -29,17 +37,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite, nan
 
-from ablations import factorial
+from ablations import failures
 from ablations.boundaries import Look
 from ablations.claims import claims_of, compared, metric_of
 from ablations.declaration import MAIN, Claim, Rule, digest
 from ablations.declare import judged_on
-from ablations.effects import compare, contrast_of
+from ablations.effects import compare, contrast_of, main_effects
 from ablations.evidence import Evidence
-from ablations.gates import GATE, NO_ARM, NO_PAIR, ONE_SEED, Gate, confounds, obstacle, study_gates, underfits
+from ablations.gates import FAILS, GATE, NO_ARM, NO_PAIR, ONE_SEED, Gate, confounds, obstacle, study_gates, underfits
 from ablations.grids import GRIDS
 from ablations.sequential import stage, until
-from ablations.statistics import holm, prediction_interval, seeds_to_detect, seeds_to_exclude, t_interval
+from ablations.statistics import (
+    holm,
+    prediction_interval,
+    seeds_to_detect,
+    seeds_to_exclude,
+    spread_interval,
+    t_interval,
+)
 from ablations.types import Effect, Result, Study, Variant
 from ablations.words import counted
 
@@ -52,7 +67,8 @@ REPRODUCED, DIRECTION_ONLY, CONTRADICTED, NO_EFFECT, INCONCLUSIVE, NOT_TESTED = 
     "not tested",
 )
 FAITHFUL, PROXY = "faithful", "proxy"
-LEVEL = 0.95  # of the prediction interval
+LEVEL = 0.95  # of the prediction interval, and of that of the seeds that are needed
+MANY_SEEDS = 500  # of one variant, beyond which a number of seeds is of no use
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +87,9 @@ class Verdict:
     inner_low: float = nan  # of the two one-sided tests
     inner_high: float = nan
     look: Look | None = None  # at which it stands, in a sequential study
-    seeds: int | None = None  # that would settle what is open; None where nothing is, or too many
+    seeds: int | None = None  # that would settle what is open; None where nothing is, too many, or that is not known
+    seeds_low: int | None = None  # of the interval of that number; None: more than any study trains
+    seeds_high: int | None = None
     proxy: tuple[str, ...] = ()  # how the study differs from where the claim was made
     draft: bool = False  # fewer seeds than the rule wants
     confounds: str = ""  # what else differs between the arms
@@ -81,8 +99,15 @@ class Verdict:
     @property
     def size_known(self) -> bool:
         """Whether the effect is known to be larger, or to be smaller, than the smallest of interest."""
+        if self.unstable:
+            return False
         bound = self.claim.smallest_effect
         return self.low > bound or self.high < -bound or (-bound < self.inner_low and self.inner_high < bound)
+
+    @property
+    def unstable(self) -> bool:
+        """Whether a training of either arm failed, so that no size can be told."""
+        return self.effect is not None and self.effect.unstable
 
     @property
     def scope(self) -> str:
@@ -91,10 +116,16 @@ class Verdict:
 
     @property
     def label(self) -> str:
-        """`reproduced [proxy, draft]`, `not tested (inactive) [proxy]`."""
+        """`reproduced [proxy, draft]`, `not tested (inactive) [proxy]`, `not tested (failed, 5 of 5) [proxy]`."""
         if self.call == NOT_TESTED:
-            return f"{self.call} ({self.reason}) [{self.scope}]"
-        flags = {"draft": self.draft, "underfitting": self.underfits, "confounded": bool(self.confounds)}
+            words = failures.failed_words(self.effect) if self.effect and self.reason == FAILS else self.reason
+            return f"{self.call} ({words}) [{self.scope}]"
+        flags = {
+            "draft": self.draft,
+            "underfitting": self.underfits,
+            "confounded": bool(self.confounds),
+            "unstable": self.unstable,
+        }
         return f"{self.call} [{', '.join([self.scope, *(word for word, holds in flags.items() if holds)])}]"
 
 
@@ -110,7 +141,7 @@ def judge(evidence: Evidence) -> list[Verdict]:
         for claim, effect, (then, _) in zip(claims, effects, stands, strict=True)
     ]
     tested = [
-        None if reason or effect is None else replace(effect, p=look.p(effect.p)) if look else effect
+        None if reason or effect is None else for_direction(effect, look)
         for (reason, _), effect, (_, look) in zip(obstacles, effects, stands, strict=True)
     ]
     adjusted = adjust(claims, tested)
@@ -141,7 +172,7 @@ def settled(then: Evidence, claim: Claim, look: Look) -> bool:
     comparisons = len({one.asks for one in claims_in_force(then.study) if one.family == claim.family})
     (low, high), inner = _intervals(effect, rule.alpha, comparisons, look)
     return Verdict(
-        claim=claim, call=INCONCLUSIVE, low=low, high=high, inner_low=inner[0], inner_high=inner[1]
+        claim=claim, call=INCONCLUSIVE, effect=effect, low=low, high=high, inner_low=inner[0], inner_high=inner[1]
     ).size_known
 
 
@@ -190,11 +221,17 @@ def effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
     metric = metric_of(claim, evidence.phase)
     departure, *others = compared(claim)
     if claim.estimand == MAIN:
-        found = factorial.main_effects(evidence.study, evidence.table, metric)
+        found = main_effects(evidence.study, evidence.table, metric)
         return next((one for one in found if (one.component, one.level) == departure), None)
     contrast = contrast_of(evidence.study, departure, Variant(departures=tuple(others)))
     planned = {variant.label for variant in evidence.study.variants}
     return compare(evidence.table, contrast, metric) if {contrast.departed, contrast.kept} <= planned else None
+
+
+def for_direction(effect: Effect, look: Look | None = None) -> Effect:
+    """`effect` with the p that its direction is judged by: that of flipping signs where trainings failed."""
+    p = effect.p_flip if effect.unstable else effect.p
+    return replace(effect, p=look.p(p) if look else p)
 
 
 def adjust(claims: Sequence[Claim], effects: Sequence[Effect | None]) -> list[tuple[float, int]]:
@@ -216,6 +253,9 @@ def adjust(claims: Sequence[Claim], effects: Sequence[Effect | None]) -> list[tu
 def call(claim: Claim, effect: Effect, p_holm: float, comparisons: int, alpha: float, look: Look | None = None) -> str:
     """The rule itself: one of CALLS but NOT_TESTED."""
     d, margin = claim.direction * effect.estimate, claim.smallest_effect
+    if effect.unstable:
+        told = d and p_holm < alpha and failures.agrees(effect)
+        return INCONCLUSIVE if not told else DIRECTION_ONLY if d > 0 else CONTRADICTED
     (low, high), (inner_low, inner_high) = _intervals(replace(effect, estimate=d), alpha, comparisons, look)
     found = p_holm < alpha
     if low > margin:
@@ -252,7 +292,10 @@ def seeds_to_settle(claim: Claim, effect: Effect, verdict: str, comparisons: int
 
     Inconclusive: as many as find an effect of the smallest size of interest, and exclude one of that size where there
     is none.  Where only the direction is known: as many as place the effect that was seen above or below that size.
+    None where trainings failed: the scatter of those that did not says nothing of how often the others will.
     """
+    if effect.unstable:
+        return None
     level = alpha / comparisons
     if verdict in (DIRECTION_ONLY, CONTRADICTED):
         distance = abs(effect.estimate) - claim.smallest_effect
@@ -264,6 +307,29 @@ def seeds_to_settle(claim: Claim, effect: Effect, verdict: str, comparisons: int
     return max(known) if len(known) == len(needed) else None
 
 
+def seeds_between(
+    claim: Claim, effect: Effect, verdict: str, comparisons: int, alpha: float
+) -> tuple[int | None, int | None]:
+    """The 95% interval of `seeds_to_settle`; None stands for too many, and (None, None) also for what is not asked.
+
+    It follows from that of the scatter, which few seeds hardly know, and where the distance of the effect from the
+    smallest of interest counts, from that of the effect.
+    """
+    estimates = [effect.estimate] * 2
+    if verdict in (DIRECTION_ONLY, CONTRADICTED):
+        bounds = sorted((abs(effect.low), abs(effect.high)))
+        far = max(bounds, key=lambda size: abs(size - claim.smallest_effect))
+        near = min(bounds, key=lambda size: abs(size - claim.smallest_effect))
+        inside = bounds[0] <= claim.smallest_effect <= bounds[1] or effect.low <= 0 <= effect.high
+        estimates = [far, claim.smallest_effect if inside else near]
+    spreads = spread_interval(effect.spread, effect.df, LEVEL)
+    low, high = (
+        seeds_to_settle(claim, replace(effect, estimate=estimate, spread=spread), verdict, comparisons, alpha)
+        for estimate, spread in zip(estimates, spreads, strict=True)
+    )
+    return low, high
+
+
 def _obstacle(
     evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule, gates: Sequence[Gate]
 ) -> tuple[str, str]:
@@ -272,7 +338,7 @@ def _obstacle(
         return NO_PAIR, f"the first look, after {rule.looks[0]} seeds, is not complete"
     own = obstacle(evidence, claim, effect, rule)
     failed = [gate for gate in gates if not gate.passed]
-    if own[0] in (NO_ARM, ONE_SEED) or not failed:
+    if own[0] in (NO_ARM, ONE_SEED, FAILS) or not failed:
         return own
     return GATE, "; ".join(f"{gate.name}: {gate.answer}, {gate.found}" for gate in failed)
 
@@ -302,6 +368,8 @@ def _verdict(
         return common
     (low, high), inner = _intervals(effect, rule.alpha, comparisons, look)
     found = NOT_TESTED if reason else call(claim, effect, p_holm, comparisons, rule.alpha, look)
+    asked = (claim, effect, found, comparisons, rule.alpha)
+    fewest, most = seeds_between(*asked)
     return replace(
         common,
         call=found,
@@ -311,7 +379,9 @@ def _verdict(
         high=high,
         inner_low=inner[0],
         inner_high=inner[1],
-        seeds=seeds_to_settle(claim, effect, found, comparisons, rule.alpha),
+        seeds=seeds_to_settle(*asked),
+        seeds_low=fewest,
+        seeds_high=most,
         draft=not reason and evidence.study.seeds < rule.seeds,
         confounds=confounds(evidence, effect),
         underfits=claim.metric.startswith("test_") and underfits(evidence, rule),
@@ -323,6 +393,8 @@ def _inside(claim: Claim, effect: Effect, proxy: bool) -> str:
     """Whether the published effect, one run an arm, could have been one of our pairs."""
     if claim.published_effect is None:
         return "no number published"
+    if effect.unstable:
+        return "not comparable (unstable)"
     if proxy:
         return "not comparable (proxy)"
     low, high = prediction_interval(effect.estimate, effect.error, effect.df, effect.spread, LEVEL)
