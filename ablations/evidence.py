@@ -158,9 +158,7 @@ def broken(evidence: Evidence, effect: Effect) -> tuple[int, int, int]:
     """Of the pairs (of the trials, for a main effect): planned, left out as failed, left out for another reason."""
     labels = {*effect.departed, *effect.kept}
     planned = _planned_seeds(evidence, labels) * (len(labels) if effect.kind == MAIN else 1)
-    failed = [
-        one for one in evidence.results if one.trial.key in evidence.failed and one.trial.variant.label in labels
-    ]
+    failed = [one for one in evidence.results if one.trial.key in evidence.failed and one.trial.variant.label in labels]
     lost = len(failed) if effect.kind == MAIN else len({one.trial.seed for one in failed})
     whole = evidence.by_seed(effect.metric).reindex(columns=sorted(labels))
     known = int(whole.notna().to_numpy().sum()) if effect.kind == MAIN else len(whole.dropna())

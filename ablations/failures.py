@@ -30,8 +30,8 @@ def why_failed(
 ) -> str:
     """Why a finished training counts as failed, in words; empty where it does not.
 
-    `metrics` are its own, measured on the images of `phase`; `chance` and `linear` are the errors in percent of guessing
-    and of a linear classifier, and `best` the lowest of the trainings of its variant.  nan: not known, and not asked.
+    `metrics` are its own, measured on the images of `phase`; `chance` and `linear` are the errors in percent of
+    guessing and of a linear classifier, and `best` is the lowest of the trainings of its variant.  nan: not known.
     """
     error, loss = (metrics.get(f"{phase}_{name}", 0.0) for name in ("top1_error_percent", "loss"))
     if not all(isinstance(value, int | float) and isfinite(value) for value in (error, loss)):

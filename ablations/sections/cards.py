@@ -157,7 +157,7 @@ def _pairs(evidence: Evidence, verdict: Verdict) -> Picture | None:
 
 
 def not_drawn(effect: Effect) -> str:
-    """`Not drawn, as they failed: 2 of 10 trainings with the change and 0 of 10 without it.`"""
+    """A sentence on the trainings of an unstable comparison that are in no line and no dot of its picture."""
     with_it, without = (f"{bad} of {of}" for bad, of in zip(effect.failed, effect.ended, strict=True))
     return f"Not drawn, as they failed: {with_it} trainings with the change and {without} without it."
 

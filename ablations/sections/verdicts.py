@@ -24,6 +24,7 @@ from ablations.gates import (
     study_gates,
 )
 from ablations.sections.document import MINUS, MISSING, Block, Section, Table, interval, listed, probability, signed
+from ablations.types import Effect
 from ablations.verdicts import (
     CALLS,
     CONTRADICTED,
@@ -37,7 +38,6 @@ from ablations.verdicts import (
     post_hoc,
     rule_of,
 )
-from ablations.types import Effect
 from ablations.words import counted
 
 ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
@@ -47,6 +47,7 @@ ESTIMANDS = {
     ONE_IN: "one change where all the others are made too",
     MAIN: "one change, averaged over all the settings of the others",
 }
+STEADY = "A recipe by which every training of both arms trains; no number of seeds can be given for this one."
 REMEDIES = {
     NO_ARM: "A study that makes this change.",
     NO_PAIR: "Finished trials.",
@@ -207,11 +208,15 @@ def margin(claim: Claim) -> str:
 
 def changes_it(verdict: Verdict) -> str:
     """What would bring about another verdict, in a sentence."""
-    claim, least = verdict.claim, margin(verdict.claim)
+    least = margin(verdict.claim)
     if verdict.call == NOT_TESTED:
         return f"{REMEDIES.get(verdict.reason, '')} Here {verdict.because}."
-    if verdict.unstable:
-        return "A recipe by which every training of both arms trains; no number of seeds can be given for this one."
+    return STEADY if verdict.unstable else _changes_it(verdict, least)
+
+
+def _changes_it(verdict: Verdict, least: str) -> str:
+    """The same of a claim that was tested on trainings of which none failed."""
+    claim = verdict.claim
     if verdict.call == INCONCLUSIVE:
         return f"{_seeds(verdict, f'find an effect of {least}, or exclude it')}."
     if verdict.call == NO_EFFECT:
