@@ -56,7 +56,7 @@ def guessing(result: Result) -> Result:
 
 
 def of_nan(result: Result) -> Result:
-    """The same trial as older versions recorded a network of NaN: done, at 90%, with a loss that JSON writes as null."""
+    """The same trial as older versions recorded a network of NaN: done, at 90%, with a loss that JSON calls null."""
     metrics = {**guessing(result).metrics, "test_loss": None}
     return replace(result, metrics=metrics)  # type: ignore[arg-type]
 
@@ -279,8 +279,9 @@ def test_a_factorial_tells_its_failures_by_level_and_none_of_its_main_effects_ha
     assert main["dropout"].p_trained == pytest.approx(0.25)
     assert main["activation"].p_flip == pytest.approx(2 / 2**5)  # over the five seeds whose whole design trained
     assert all(one.unstable for one in main.values())
-    calls = {one.call for one in judged(study, bad).values()}
-    assert not calls & {REPRODUCED, NO_EFFECT}
+    assert all(call(CLAIM, one, 1e-9, 1, 0.05) not in (REPRODUCED, NO_EFFECT) for one in main.values())
+    steady = replace(main["activation"], trained=main["activation"].ended)
+    assert call(CLAIM, steady, 1e-9, 1, 0.05) == REPRODUCED
 
 
 def test_means_activities_and_images_are_those_of_trainings_that_trained() -> None:
@@ -354,5 +355,6 @@ def test_where_changes_make_trainings_collapse_verdicts_err_no_oftener_than_the_
     assert one.sized == 0
     assert one.shares_held / (60 * 3) > 0.9
     before = simulate(truth, way=NOT_FINITE, told=False, **way)  # type: ignore[arg-type]
-    assert before.sized > 0.05 * 60 * 3  # sizes were told of arms in which trainings had vanished
+    if truth == "no effect":
+        assert before.sized > 0.3 * 60 * 3  # sizes were told of arms in which trainings had vanished
     assert len(table([one, before]).splitlines()) == 4

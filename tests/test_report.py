@@ -553,7 +553,7 @@ def test_a_training_at_chance_fails_in_every_part_of_a_report_as_one_that_diverg
         report = build(study, results, [])
         share = table_of(report, "Effects", "How often")
         assert column(share, "trained with it", "-dropout") == "8 of 10"
-        assert column(share, "95%", "-dropout") == "[44%, 97%]"  # R: binom.test(8, 10)
+        assert column(share, "95%", "-dropout") == "[44%, 97%]"  # .4439 to .9748 in the tables of Clopper and Pearson
         assert column(share, "p, equally often", "-dropout") == "0.500"  # two tosses that both fall one way
         assert [column(share, "flag", name) for name in ("-dropout", "sabotage=half")] == ["unstable", ""]
         errors = table_of(report, "Errors and the train/test gap")
@@ -563,7 +563,8 @@ def test_a_training_at_chance_fails_in_every_part_of_a_report_as_one_that_diverg
         assert any("2 of 10 trainings with the change and 0 of 10 without it" in one for one in captions)
         words = words_of(report)
         assert "Trainings failed: 2 of 10 of -dropout." in words
-        assert "Not drawn, as they did not train: 2 of 10 of -dropout." in words
+        (curves,) = [one for one in report.pictures if one.name == "curves"]
+        assert "Not drawn, as they did not train: 2 of 10 of -dropout." in curves.caption
         line = "-dropout, one out: trained 8 of 10 with the change [44%, 97%], 10 of 10 without it [69%, 100%]"
         assert line in terminal_lines(Evidence(study=study, results=results))
         pages.append([table_of(report, name) for name in ("Verdicts", "Effects")] + [share])

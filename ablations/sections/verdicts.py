@@ -220,7 +220,7 @@ def _changes_it(verdict: Verdict, least: str) -> str:
     if verdict.call == INCONCLUSIVE:
         return f"{_seeds(verdict, f'find an effect of {least}, or exclude it')}."
     if verdict.call == NO_EFFECT:
-        return f"An effect beyond {least} either way, which these seeds exclude."
+        return f"An effect beyond {least} either way, which these seeds exclude{_unseen(verdict)}."
     if verdict.call == DIRECTION_ONLY and verdict.size_known:
         return f"Nothing by more seeds: it is there, and smaller than {least}."
     if not verdict.size_known:
@@ -228,6 +228,14 @@ def _changes_it(verdict: Verdict, least: str) -> str:
     nearest = min(verdict.low, verdict.high, key=abs)
     none = "1" if is_ratio(claim) else "zero"
     return f"An interval that comes nearer to {none} than {least}; it now ends at {size(claim, nearest)}."
+
+
+def _unseen(verdict: Verdict) -> str:
+    """What no number of trainings that all train can exclude, where it is known how many did."""
+    if verdict.effect is None or not min(verdict.effect.ended):
+        return ""
+    low = min(share_interval(*arm)[0] for arm in zip(verdict.effect.trained, verdict.effect.ended, strict=True))
+    return f" where both arms train; up to {1 - low:.0%} of trainings may fail unseen"
 
 
 def _seeds(verdict: Verdict, what: str) -> str:
