@@ -151,7 +151,8 @@ def _as_before(errors: np.ndarray[Any, Any], collapsed: np.ndarray[Any, Any], wa
 
 
 def _calls(claims: Sequence[Claim], effects: Sequence[Effect], *, missing: bool) -> list[str]:
-    from ablations.verdicts import NOT_TESTED, adjust, call, for_direction
+    from ablations.failures import for_direction
+    from ablations.verdicts import NOT_TESTED, adjust, call
 
     rule = Rule()
     lost = [missing and int(one.method) > rule.missing * (one.n + int(one.method)) for one in effects]
@@ -184,8 +185,8 @@ def table(tallies: Sequence[FailureTally]) -> str:
     from ablations.calibrate import _percent
     from ablations.verdicts import CALLS
 
-    head = ["truth where both train", "a collapse is", "failures", "wrong anywhere", "in direction", "in size"]
-    head += ["wrong no effect", "no effect, but on the mean of all", "sized though seen", "shares held", *CALLS]
+    head = ["truth where both train", "a collapse is", "failures", "wrong in direction", "in size"]
+    head += ["no effect, but on the mean of all", "sized though seen", "shares held", *CALLS]
     rows = []
     for one in tallies:
         claims = one.studies * one.claims
@@ -194,8 +195,7 @@ def table(tallies: Sequence[FailureTally]) -> str:
                 one.scenario,
                 one.way,
                 "told apart" if one.told else "as before",
-                *(_percent(count, one.studies) for count in (one.wrong, one.wrong_direction, one.wrong_size)),
-                *(_percent(count, one.studies) for count in (one.no_effect_wrong, one.no_effect_of_all)),
+                *(_percent(n, one.studies) for n in (one.wrong_direction, one.wrong_size, one.no_effect_of_all)),
                 *(_percent(count, claims) for count in (one.sized, one.shares_held)),
                 *(f"{100 * one.calls[call] / claims:.1f}" for call in CALLS),
             ]

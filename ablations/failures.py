@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
+from ablations.boundaries import Look
 from ablations.declaration import Rule
 from ablations.statistics import Array, discordant, sign_flip_p
 from ablations.types import DIVERGED, DONE, Effect, Result, Study, Variant
@@ -128,6 +129,12 @@ def share_interval(trained: int, ended: int) -> tuple[float, float]:
         return nan, nan
     found = stats.binomtest(trained, ended).proportion_ci(LEVEL, method="exact")
     return float(found.low), float(found.high)
+
+
+def for_direction(effect: Effect, look: Look | None = None) -> Effect:
+    """`effect` with the p that its direction is judged by: that of flipping signs where trainings failed."""
+    p = effect.p_flip if effect.unstable else effect.p
+    return replace(effect, p=look.p(p) if look else p)
 
 
 def agrees(effect: Effect) -> bool:

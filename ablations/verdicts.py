@@ -40,23 +40,16 @@ from math import isfinite, nan
 from ablations import failures
 from ablations.boundaries import Look
 from ablations.claims import claims_of, compared, metric_of
-from ablations.declaration import MAIN, Claim, Rule, digest
+from ablations.declaration import MAIN, Claim, Rule
 from ablations.declare import judged_on
 from ablations.effects import compare, contrast_of, main_effects
 from ablations.evidence import Evidence
 from ablations.gates import FAILS, GATE, NO_ARM, NO_PAIR, ONE_SEED, Gate, confounds, obstacle, study_gates, underfits
 from ablations.grids import GRIDS
+from ablations.needed import seeds_between
 from ablations.sequential import stage, until
-from ablations.statistics import (
-    holm,
-    prediction_interval,
-    seeds_to_detect,
-    seeds_to_exclude,
-    spread_interval,
-    t_interval,
-)
-from ablations.types import Effect, Result, Study, Variant
-from ablations.words import counted
+from ablations.statistics import holm, prediction_interval, seeds_to_detect, seeds_to_exclude, t_interval
+from ablations.types import Effect, Study, Variant
 
 REPRODUCED, DIRECTION_ONLY, CONTRADICTED, NO_EFFECT, INCONCLUSIVE, NOT_TESTED = CALLS = (
     "reproduced",
@@ -67,8 +60,8 @@ REPRODUCED, DIRECTION_ONLY, CONTRADICTED, NO_EFFECT, INCONCLUSIVE, NOT_TESTED = 
     "not tested",
 )
 FAITHFUL, PROXY = "faithful", "proxy"
-LEVEL = 0.95  # of the prediction interval, and of that of the seeds that are needed
-MANY_SEEDS = 500  # of one variant, beyond which a number of seeds is of no use
+SIZE_OPEN = (DIRECTION_ONLY, CONTRADICTED)
+LEVEL = 0.95  # of the prediction interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +134,7 @@ def judge(evidence: Evidence) -> list[Verdict]:
         for claim, effect, (then, _) in zip(claims, effects, stands, strict=True)
     ]
     tested = [
-        None if reason or effect is None else for_direction(effect, look)
+        None if reason or effect is None else failures.for_direction(effect, look)
         for (reason, _), effect, (_, look) in zip(obstacles, effects, stands, strict=True)
     ]
     adjusted = adjust(claims, tested)
@@ -196,26 +189,6 @@ def claims_in_force(study: Study) -> tuple[Claim, ...]:
     return study.claims if study.rule else judged_on(estimand, claims_of(study.components, study.budget))
 
 
-def post_hoc(study: Study, results: Sequence[Result]) -> list[str]:
-    """Why the verdicts were not fixed before the first trial, one sentence each; empty where they were."""
-    if not study.rule or not study.declared:
-        return ["No rule was written down before its trials: today's claims and rule are applied to it."]
-    found = [
-        f"Declared when {counted(one.records, 'trial')} had a record already ({one.at}): {one.what}."
-        for one in study.declared
-        if one.records
-    ]
-    known = {one.digest for one in study.declared}
-    if digest(study.claims, study.rule, study.seeds) != study.declared[-1].digest:
-        found.append("study.json was changed by hand: its claims, rule or seeds are not those that were declared.")
-    strange = sum(one.provenance.get("declared", study.declared[0].digest) not in known for one in results)
-    if strange:
-        found.append(f"{counted(strange, 'trial')} ran under a declaration that study.json does not know.")
-    if study.rule.version != Rule().version:
-        found.append(f"The study was planned with version {study.rule.version} of the rule; this is {Rule().version}.")
-    return found
-
-
 def effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
     """The effect that a claim is about; None where the study does not make the comparison."""
     metric = metric_of(claim, evidence.phase)
@@ -226,12 +199,6 @@ def effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
     contrast = contrast_of(evidence.study, departure, Variant(departures=tuple(others)))
     planned = {variant.label for variant in evidence.study.variants}
     return compare(evidence.table, contrast, metric) if {contrast.departed, contrast.kept} <= planned else None
-
-
-def for_direction(effect: Effect, look: Look | None = None) -> Effect:
-    """`effect` with the p that its direction is judged by: that of flipping signs where trainings failed."""
-    p = effect.p_flip if effect.unstable else effect.p
-    return replace(effect, p=look.p(p) if look else p)
 
 
 def adjust(claims: Sequence[Claim], effects: Sequence[Effect | None]) -> list[tuple[float, int]]:
@@ -307,29 +274,6 @@ def seeds_to_settle(claim: Claim, effect: Effect, verdict: str, comparisons: int
     return max(known) if len(known) == len(needed) else None
 
 
-def seeds_between(
-    claim: Claim, effect: Effect, verdict: str, comparisons: int, alpha: float
-) -> tuple[int | None, int | None]:
-    """The 95% interval of `seeds_to_settle`; None stands for too many, and (None, None) also for what is not asked.
-
-    It follows from that of the scatter, which few seeds hardly know, and where the distance of the effect from the
-    smallest of interest counts, from that of the effect.
-    """
-    estimates = [effect.estimate] * 2
-    if verdict in (DIRECTION_ONLY, CONTRADICTED):
-        bounds = sorted((abs(effect.low), abs(effect.high)))
-        far = max(bounds, key=lambda size: abs(size - claim.smallest_effect))
-        near = min(bounds, key=lambda size: abs(size - claim.smallest_effect))
-        inside = bounds[0] <= claim.smallest_effect <= bounds[1] or effect.low <= 0 <= effect.high
-        estimates = [far, claim.smallest_effect if inside else near]
-    spreads = spread_interval(effect.spread, effect.df, LEVEL)
-    low, high = (
-        seeds_to_settle(claim, replace(effect, estimate=estimate, spread=spread), verdict, comparisons, alpha)
-        for estimate, spread in zip(estimates, spreads, strict=True)
-    )
-    return low, high
-
-
 def _obstacle(
     evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule, gates: Sequence[Gate]
 ) -> tuple[str, str]:
@@ -368,8 +312,11 @@ def _verdict(
         return common
     (low, high), inner = _intervals(effect, rule.alpha, comparisons, look)
     found = NOT_TESTED if reason else call(claim, effect, p_holm, comparisons, rule.alpha, look)
-    asked = (claim, effect, found, comparisons, rule.alpha)
-    fewest, most = seeds_between(*asked)
+
+    def seeds(effect: Effect) -> int | None:
+        return seeds_to_settle(claim, effect, found, comparisons, rule.alpha)
+
+    fewest, most = seeds_between(seeds, effect, claim.smallest_effect if found in SIZE_OPEN else None)
     return replace(
         common,
         call=found,
@@ -379,7 +326,7 @@ def _verdict(
         high=high,
         inner_low=inner[0],
         inner_high=inner[1],
-        seeds=seeds_to_settle(*asked),
+        seeds=seeds(effect),
         seeds_low=fewest,
         seeds_high=most,
         draft=not reason and evidence.study.seeds < rule.seeds,

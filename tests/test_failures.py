@@ -22,6 +22,7 @@ from ablations.effects import Contrast, compare
 from ablations.evidence import Evidence, finished
 from ablations.exports import effects_table, verdicts_table
 from ablations.failures import agrees, failures, marked, share_interval, why_failed
+from ablations.needed import seeds_between
 from ablations.plan import FAILED_ABOVE, FAILED_BELOW_BEST
 from ablations.sections.cards import in_words
 from ablations.sections.verdicts import changes_it
@@ -39,7 +40,6 @@ from ablations.verdicts import (
     Verdict,
     call,
     judge,
-    seeds_between,
     seeds_to_settle,
 )
 from tests import synthetic
@@ -207,7 +207,7 @@ def test_an_unstable_comparison_has_at_most_a_direction(
     assert call(CLAIM, effect, p, 1, 0.05) == words
     assert call(replace(CLAIM, direction=-1), replace(effect, estimate=-estimate), p, 1, 0.05) in CALLS
     assert seeds_to_settle(CLAIM, effect, words, 1, 0.05) is None
-    assert seeds_between(CLAIM, effect, words, 1, 0.05) == (None, None)
+    assert seeds_between(lambda one: seeds_to_settle(CLAIM, one, words, 1, 0.05), effect, 1.0) == (None, None)
 
 
 def test_a_failure_raises_an_error_and_lowers_a_gap() -> None:
@@ -327,7 +327,7 @@ def test_seeds_come_with_their_own_uncertainty_or_not_at_all() -> None:
         correlation=nan, method="", error=0.45, df=9, spread=1.42,
     )  # fmt: skip
     point = seeds_to_settle(CLAIM, effect, INCONCLUSIVE, 1, 0.05)
-    low, high = seeds_between(CLAIM, effect, INCONCLUSIVE, 1, 0.05)
+    low, high = seeds_between(lambda one: seeds_to_settle(CLAIM, one, INCONCLUSIVE, 1, 0.05), effect, None)
     assert point and low and high and low < point < high
     # The number goes with the variance, whose 95% interval from ten normal values is .47 to 3.33 times what was seen.
     assert (low / point, high / point) == pytest.approx((0.47, 3.33), rel=0.15)
@@ -337,10 +337,13 @@ def test_seeds_come_with_their_own_uncertainty_or_not_at_all() -> None:
     assert changes_it(replace(open_, seeds_low=None, seeds_high=None)).startswith("Over 500 seeds would find")
     # Where the effect itself may lie at the smallest of interest, no number of seeds is enough to be sure.
     seen = replace(effect, estimate=1.5, low=0.9, high=2.1, p=0.0003)
-    assert seeds_between(CLAIM, seen, DIRECTION_ONLY, 1, 0.05)[1] is None
     clear = replace(effect, estimate=3.0, low=2.0, high=4.0, p=0.0003)
-    bounds = seeds_between(CLAIM, clear, DIRECTION_ONLY, 1, 0.05)
-    middle = seeds_to_settle(CLAIM, clear, DIRECTION_ONLY, 1, 0.05)
+
+    def settled(one: Effect) -> int | None:
+        return seeds_to_settle(CLAIM, one, DIRECTION_ONLY, 1, 0.05)
+
+    assert seeds_between(settled, seen, 1.0)[1] is None
+    bounds, middle = seeds_between(settled, clear, 1.0), settled(clear)
     assert bounds[0] and middle and bounds[1] and bounds[0] <= middle <= bounds[1]
 
 

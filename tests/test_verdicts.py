@@ -16,7 +16,7 @@ from statsmodels.stats.multitest import multipletests
 from ablations import gates, store
 from ablations.claims import CLAIMS
 from ablations.declaration import ONE_OUT, Claim, Conditions, Rule
-from ablations.declare import declare
+from ablations.declare import declare, post_hoc
 from ablations.evidence import Evidence
 from ablations.sections.cards import in_words
 from ablations.sections.verdicts import changes_it, ours, published
@@ -33,7 +33,6 @@ from ablations.verdicts import (
     adjust,
     call,
     judge,
-    post_hoc,
     proxy_reasons,
     seeds_to_settle,
 )

@@ -10,6 +10,7 @@ import numpy as np
 
 from ablations import effects as estimating
 from ablations.budget import PRECISIONS, Budget
+from ablations.declare import post_hoc
 from ablations.differences import difference, stack
 from ablations.evidence import Evidence, finished
 from ablations.failures import FAILED
@@ -18,7 +19,7 @@ from ablations.grids import GRIDS
 from ablations.registry import components as registered
 from ablations.sections.document import MISSING, Block, Section, Table, interval, listed, number
 from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result, Study
-from ablations.verdicts import post_hoc, rule_of
+from ablations.verdicts import rule_of
 from ablations.words import counted, duration
 from models.presets import PRESETS
 

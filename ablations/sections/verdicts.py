@@ -8,6 +8,7 @@ from math import exp, isfinite
 
 from ablations.claims import CLAIMS, LOGS, METRICS, NATS, label_of
 from ablations.declaration import MAIN, ONE_IN, ONE_OUT, Claim, Rule
+from ablations.declare import post_hoc
 from ablations.evidence import Evidence
 from ablations.failures import arms_words, share_interval
 from ablations.gates import (
@@ -23,6 +24,7 @@ from ablations.gates import (
     UNDERFITS,
     study_gates,
 )
+from ablations.needed import MANY_SEEDS
 from ablations.sections.document import MINUS, MISSING, Block, Section, Table, interval, listed, probability, signed
 from ablations.types import Effect
 from ablations.verdicts import (
@@ -30,12 +32,10 @@ from ablations.verdicts import (
     CONTRADICTED,
     DIRECTION_ONLY,
     INCONCLUSIVE,
-    MANY_SEEDS,
     NO_EFFECT,
     NOT_TESTED,
     REPRODUCED,
     Verdict,
-    post_hoc,
     rule_of,
 )
 from ablations.words import counted
