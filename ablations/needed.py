@@ -1,4 +1,4 @@
-"""How well the number of seeds that would settle a claim is known: few seeds hardly tell the scatter that it is from."""
+"""How well the number of seeds that settles a claim is known: few seeds hardly tell the scatter that it comes from."""
 
 from __future__ import annotations
 
