@@ -85,7 +85,7 @@ def simulate(
         counts["no_effect_of_all"] += any(
             none and abs(true) >= MARGIN for none, true in zip(nothing, over_all, strict=True)
         )
-        seen = collapsed.any(axis=0)
+        seen = [bool(column.any()) for column in collapsed.T]
         open_ = (DIRECTION_ONLY, CONTRADICTED, INCONCLUSIVE, NOT_TESTED)
         counts["sized"] += sum(bad and one not in open_ for bad, one in zip(seen, found, strict=True))
         for bad in collapsed.sum(axis=0):
@@ -122,9 +122,9 @@ def _told(errors: np.ndarray[Any, Any], collapsed: np.ndarray[Any, Any], way: st
         for arm, error in enumerate(of_seed):
             bad = arm > 0 and collapsed[seed, arm - 1]
             ended = {METRIC: CHANCE if way == AT_CHANCE else None} if bad else {METRIC: float(error)}
-            row = {"key": f"{seed}/{arm}", "variant": str(arm), "seed": seed, "status": "done", **ended}
-            rows.append(row)
-            failed += [row["key"]] * bool(why_failed(ended, "test", rule, chance=CHANCE))
+            key = f"{seed}/{arm}"
+            rows.append({"key": key, "variant": str(arm), "seed": seed, "status": "done", **ended})
+            failed += [key] * bool(why_failed(ended, "test", rule, chance=CHANCE))
     table: pd.DataFrame = marked(pd.DataFrame(rows), failed)
     arms = range(1, errors.shape[1])
     contrasts = [Contrast(component="a", level="off", kind=ONE_OUT, departed=str(arm), kept="0") for arm in arms]

@@ -33,8 +33,7 @@ def spread_interval(spread: float, df: float, level: float) -> tuple[float, floa
     """The two-sided interval of a standard deviation of normal values, by the chi-square of its variance."""
     if not (isfinite(spread) and df > 0):
         return nan, nan
-    tails = stats.chi2.ppf([(1 + level) / 2, (1 - level) / 2], df)
-    low, high = (spread * sqrt(df / float(tail)) for tail in tails)
+    low, high = (spread * sqrt(df / float(stats.chi2.ppf((1 + sign * level) / 2, df))) for sign in (1, -1))
     return low, high
 
 

@@ -200,8 +200,8 @@ def how_often(evidence: Evidence) -> tuple[Block, ...]:
         "often (McNemar's over the seeds, or of flipping their signs), and how well they do where both train. An "
         "unstable comparison has no verdict on a size."
     )
-    head = ("change", "trained with it", "95%", "trained without it", "95%", "p, equally often")
-    head += ("effect where both trained, points", "p, sign flips", "flag")
+    often = ("trained with it", "95%", "trained without it", "95%", "p, equally often")
+    head = ("change", *often, "effect where both trained, points", "p, sign flips", "flag")
     table = Table(caption="How often each arm trains, and how well where both do.", head=head, rows=rows)
     return words, table
 
