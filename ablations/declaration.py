@@ -82,6 +82,10 @@ class Rule:
     overfitting: float = 1.0  # points of gap that the arms must reach on average before overfitting is judged
     looks: tuple[int, ...] = ()  # seeds at which a sequential study is judged; empty: once, at its end
     negligible: tuple[tuple[str, float], ...] = ()  # component -> activity below which it counts as inactive
+    failed_above: float = 0.0  # share of the chance error above which a training failed; 0: its error does not matter
+    # Share of what the best training of its variant has shed of the chance error: a training that has shed less failed,
+    # where that best one beats the linear baseline and it does not; 0: this does not matter.
+    failed_below_best: float = 0.0
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Rule:

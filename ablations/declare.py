@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from ablations.claims import compared
 from ablations.declaration import ONE_OUT, Claim, Declaration, Rule, changes, digest
 from ablations.names import InputError
-from ablations.types import Study
-from ablations.words import listed
+from ablations.types import Result, Study
+from ablations.words import counted, listed
 
 
 def judged_on(estimand: str, claims: Iterable[Claim]) -> tuple[Claim, ...]:
@@ -57,3 +57,23 @@ def _carried(study: Study, before: Study, anew: Collection[str]) -> tuple[Claim,
         for claim in study.claims
         if claim.name in {*old, *anew} or not set(compared(claim)) <= known
     )
+
+
+def post_hoc(study: Study, results: Sequence[Result]) -> list[str]:
+    """Why the verdicts were not fixed before the first trial, one sentence each; empty where they were."""
+    if not study.rule or not study.declared:
+        return ["No rule was written down before its trials: today's claims and rule are applied to it."]
+    found = [
+        f"Declared when {counted(one.records, 'trial')} had a record already ({one.at}): {one.what}."
+        for one in study.declared
+        if one.records
+    ]
+    known = {one.digest for one in study.declared}
+    if digest(study.claims, study.rule, study.seeds) != study.declared[-1].digest:
+        found.append("study.json was changed by hand: its claims, rule or seeds are not those that were declared.")
+    strange = sum(one.provenance.get("declared", study.declared[0].digest) not in known for one in results)
+    if strange:
+        found.append(f"{counted(strange, 'trial')} ran under a declaration that study.json does not know.")
+    if study.rule.version != Rule().version:
+        found.append(f"The study was planned with version {study.rule.version} of the rule; this is {Rule().version}.")
+    return found

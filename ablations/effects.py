@@ -2,6 +2,7 @@
 
 Sign: departure minus reference level, so a positive effect on an error means that the change raises
 it.  A pair of which a trial has no finite metric is left out here, and whoever shows an effect says how many are.
+An effect is over the seeds at which both arms trained, and it carries how often each of them did.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from scipy import stats
 
 from ablations import factorial
 from ablations.declaration import MAIN, ONE_IN, ONE_OUT, Rule
+from ablations.failures import with_trainings
 from ablations.statistics import Array, correlation, is_constant, t_interval, t_test, welch
 from ablations.tables import by_seed
 from ablations.types import Effect, Study, Variant
@@ -45,7 +47,18 @@ def effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
     An effect without a finished pair is kept, with n = 0 and estimate nan.
     """
     paired = [compare(table, contrast, metric) for contrast in contrasts(study)]
-    return paired + factorial.main_effects(study, table, metric)
+    return paired + main_effects(study, table, metric)
+
+
+def main_effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
+    """Those of `factorial.main_effects`, with how often the trainings of either level failed."""
+    outcomes = by_seed(table, metric)
+    return [
+        with_trainings(
+            effect, table, factorial.halves(study, outcomes, (effect.component, effect.level)).to_numpy(dtype=float)
+        )
+        for effect in factorial.main_effects(study, table, metric)
+    ]
 
 
 def contrasts(study: Study) -> list[Contrast]:
@@ -101,14 +114,18 @@ def mean_interval(values: Sequence[float] | pd.Series[float]) -> tuple[float, fl
 
 
 def compare(table: pd.DataFrame, contrast: Contrast, metric: str) -> Effect:
-    """The effect of one comparison: paired by seed, or unpaired (Welch) where over a fifth of the pairs are broken."""
+    """The effect of one comparison: paired by seed, or unpaired (Welch) where over a fifth of the pairs are broken.
+
+    Where a training failed the pairs that are left are compared, however few, and how often either arm failed is told.
+    """
     outcomes = _arms(by_seed(table, metric), contrast)
     pairs = outcomes.dropna()
     departed, kept = (pairs[arm].to_numpy(dtype=float) for arm in ("departed", "kept"))
-    lost = _broken(table, contrast, len(pairs))
+    found = with_trainings(paired(contrast, metric, departed, kept), table, departed - kept)
+    lost = 0 if found.unstable else _broken(table, contrast, len(pairs))
     if lost > BROKEN * (lost + len(pairs)) and (outcomes.count() > 1).all():
-        return _unpaired(outcomes, contrast, metric, lost)
-    return paired(contrast, metric, departed, kept)
+        return with_trainings(_unpaired(outcomes, contrast, metric, lost), table, departed - kept)
+    return found
 
 
 def paired(contrast: Contrast, metric: str, departed: Array, kept: Array) -> Effect:

@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 
 from ablations import effects as estimating
-from ablations import store, tables
+from ablations import failures, store, tables
 from ablations.bits import unpack
 from ablations.claims import metric_of
 from ablations.declaration import MAIN
 from ablations.effects import REFERENCE
 from ablations.registry import derive
-from ablations.types import DIVERGED, DONE, Effect, Result, Study, Variant
+from ablations.types import DONE, Effect, Result, Study, Variant
 from models.layout import layout
 from models.spec import Spec
 
@@ -41,9 +41,20 @@ class Evidence:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row a result, with the metrics of early epochs that claims are about."""
+        """One row a result, with the metrics of early epochs that claims are about, and failed trainings marked."""
         metrics = {metric_of(claim, self.phase) for claim in self.study.claims}
-        return tables.with_epochs(store.table(self.study, self.results), self.results, metrics)
+        table = tables.with_epochs(store.table(self.study, self.results), self.results, metrics)
+        return failures.marked(table, self.failed)
+
+    @cached_property
+    def failed(self) -> dict[str, str]:
+        """The key of every trial whose training failed, whatever that looked like -> why, in words."""
+        return failures.failures(self.study, self.results)
+
+    @cached_property
+    def failed_by_variant(self) -> dict[str, tuple[int, int]]:
+        """The label of every variant of which a training failed -> how many did, of how many with an outcome."""
+        return failures.by_variant(self.study, self.results, self.failed)
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
@@ -132,8 +143,8 @@ def main_metric(study: Study) -> str:
 
 
 def finished(evidence: Evidence) -> list[Result]:
-    """The results with status done."""
-    return [result for result in evidence.results if result.status == DONE]
+    """The results of trainings that ended and did not fail."""
+    return [result for result in evidence.results if result.status == DONE and result.trial.key not in evidence.failed]
 
 
 def ratio(evidence: Evidence, effect: Effect, metric: str) -> float:
@@ -144,12 +155,14 @@ def ratio(evidence: Evidence, effect: Effect, metric: str) -> float:
 
 
 def broken(evidence: Evidence, effect: Effect) -> tuple[int, int, int]:
-    """Of the pairs (of the trials, for a main effect): planned, left out as diverged, left out for another reason."""
+    """Of the pairs (of the trials, for a main effect): planned, left out as failed, left out for another reason."""
     labels = {*effect.departed, *effect.kept}
     planned = _planned_seeds(evidence, labels) * (len(labels) if effect.kind == MAIN else 1)
-    diverged = [one for one in evidence.results if one.status == DIVERGED and one.trial.variant.label in labels]
-    lost = len(diverged) if effect.kind == MAIN else len({one.trial.seed for one in diverged})
-    return planned, lost, max(planned - effect.n - lost, 0)
+    failed = [one for one in evidence.results if one.trial.key in evidence.failed and one.trial.variant.label in labels]
+    lost = len(failed) if effect.kind == MAIN else len({one.trial.seed for one in failed})
+    whole = evidence.by_seed(effect.metric).reindex(columns=sorted(labels))
+    known = int(whole.notna().to_numpy().sum()) if effect.kind == MAIN else len(whole.dropna())
+    return planned, lost, max(planned - known - lost, 0)
 
 
 def _planned_seeds(evidence: Evidence, labels: Collection[str]) -> int:

@@ -15,11 +15,12 @@ import pandas as pd
 
 from ablations.claims import METRICS, label_of
 from ablations.evidence import Evidence
+from ablations.failures import share_interval
 from ablations.sections.document import MINUS, MISSING, interval, probability, signed
 from ablations.sections.speed import METHODS, ratio_words
 from ablations.sections.verdicts import bounds, is_ratio, size
 from ablations.speed import speeds
-from ablations.types import Variant
+from ablations.types import Effect, Variant
 from ablations.verdicts import NOT_TESTED, Verdict
 
 T = TypeVar("T")
@@ -27,11 +28,23 @@ T = TypeVar("T")
 
 def effects_table(evidence: Evidence) -> pd.DataFrame:
     """One row an effect, in the metric's unit; nan where there is none."""
-    left_out = {"departed", "kept"}  # lists of variants, which no cell holds
+    left_out = {"departed", "kept", "trained", "ended"}  # what one cell does not hold
     names = ["component", "level", "kind", "metric", "estimate", "low", "high", "p", "n", "correlation"]
-    rows = [dataclasses.asdict(effect) for effect in evidence.effects]
+    rows = [{**dataclasses.asdict(effect), **_how_often(effect)} for effect in evidence.effects]
     table = pd.DataFrame(rows, columns=None if rows else names)
     return table.drop(columns=[name for name in left_out if name in table])
+
+
+def _how_often(effect: Effect | None) -> dict[str, Any]:
+    """How often both arms train, with exact 95% intervals; None where nothing is known."""
+    names = ("with", "without")
+    arms = [(0, 0)] * 2 if effect is None else list(zip(effect.trained, effect.ended, strict=True))
+    found: dict[str, Any] = {"unstable": effect is not None and effect.unstable}
+    for name, (trained, ended) in zip(names, arms, strict=True):
+        low, high = share_interval(trained, ended)
+        found |= {f"trained_{name}": trained, f"ended_{name}": ended}
+        found |= {f"trained_{name}_low": low, f"trained_{name}_high": high}
+    return found
 
 
 def speeds_table(evidence: Evidence) -> pd.DataFrame:
@@ -82,6 +95,9 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
         "p_holm": verdict.p_holm,
         "n": None if effect is None else effect.n,
         "seeds_to_settle": verdict.seeds,
+        "seeds_to_settle_low": verdict.seeds_low,
+        "seeds_to_settle_high": verdict.seeds_high,
+        **_how_often(effect),
         "statement": claim.statement,
         "source": claim.source,
     }
@@ -125,12 +141,23 @@ def _write(
 
 def _effects_latex(evidence: Evidence) -> str:
     rows = [
-        (one.label, one.kind, signed(one.estimate), interval(one.low, one.high), str(one.n), probability(one.p))
+        (
+            one.label,
+            one.kind,
+            signed(one.estimate),
+            interval(one.low, one.high),
+            str(one.n),
+            probability(one.p),
+            *(f"{trained} of {ended}" for trained, ended in zip(one.trained, one.ended, strict=True)),
+        )
         for one in evidence.effects
     ]
-    head = ("change", "estimand", "effect", "95% interval", "n", "p")
-    caption = f"Change in {evidence.phase} top-1 error, percentage points, paired by seed."
-    return _latex(head, rows, "llrrrr", caption, "effects")
+    head = ("change", "estimand", "effect", "95% interval", "n", "p", "trained with", "without")
+    caption = (
+        f"Change in {evidence.phase} top-1 error, percentage points, paired by seed, over the seeds where both arms "
+        "trained."
+    )
+    return _latex(head, rows, "llrrrrrr", caption, "effects")
 
 
 def _speed_latex(evidence: Evidence) -> str:

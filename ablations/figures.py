@@ -87,8 +87,7 @@ def effect_forest(effects: Sequence[Effect], differences: pd.DataFrame, controls
             axes.axhline(height, color=LINE, linewidth=0.8, linestyle=":")
         else:
             _forest_row(axes, height, effect, differences_of(differences, effect), effect.component in controls)
-    words = ["controls" if effect is None else effect.label for effect in rows]
-    rows_named(axes, words)
+    rows_named(axes, ["controls" if effect is None else _row_words(effect) for effect in rows])
     axes.set_xlabel(what)
     axes.grid(axis="x", color=GRID)
     return _figure(axes)
@@ -276,6 +275,11 @@ def rows_named(axes: Axes, words: Sequence[str]) -> None:
     axes.set_yticks(range(len(words)), [wrapped(word, 21) for word in words])
     axes.set_ylim(len(words) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
+
+
+def _row_words(effect: Effect) -> str:
+    """The change, and how many of both arms' trainings are in no mark of its row, as they failed."""
+    return f"{effect.label} ({sum(effect.failed)} of {sum(effect.ended)} failed)" if effect.unstable else effect.label
 
 
 def _limits(effects: Sequence[Effect], controls: Sequence[Effect], differences: pd.DataFrame) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import numpy as np
 from ablations.claims import compared
 from ablations.declaration import MAIN, Claim, Rule
 from ablations.evidence import Evidence, broken, finished, map_changes, ratio
+from ablations.failures import arms_words
 from ablations.grids import GRIDS
 from ablations.registry import components
 from ablations.sections.document import change, number, probability, signed
@@ -22,7 +23,7 @@ GAP = "gap_percent"
 PLACEBO, SABOTAGE = "placebo", "sabotage"
 
 # Why a claim was not tested.
-NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING, INACTIVE, NO_SPREAD, UNDERFITS, CENSORED = REASONS = (
+NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING, INACTIVE, NO_SPREAD, UNDERFITS, CENSORED, FAILS = REASONS = (
     "no arm",
     "not run",
     "one seed",
@@ -32,6 +33,7 @@ NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING, INACTIVE, NO_SPREAD, UNDERFITS, 
     "no spread",
     "underfits",
     "censored",
+    "failed",
 )
 
 
@@ -138,6 +140,8 @@ def obstacle(evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule
 
 
 def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> Iterator[tuple[str, str]]:
+    if effect.unstable and not isfinite(effect.error):
+        yield FAILS, f"too few pairs are left to compare: {arms_words(effect)}"
     if evidence.study.seeds < 2 or effect.n == 1:
         yield ONE_SEED, "one seed says nothing of the scatter between seeds"
     if not effect.n:
@@ -147,10 +151,11 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
             CENSORED,
             f"{lost} trials ended before they arrived, which the rule cannot weigh: see the ratio of the steps",
         )
-    planned, diverged, other = broken(evidence, effect)
-    if diverged + other > rule.missing * planned:
+    planned, failed, missing = broken(evidence, effect)
+    if missing > rule.missing * planned:
         unit = "trials" if effect.kind == MAIN else "pairs"
-        yield PAIRS_MISSING, f"{diverged + other} of {planned} {unit} are missing, {diverged} as training diverged"
+        more = f", and of {failed} more a training failed" if failed else ""
+        yield PAIRS_MISSING, f"{missing} of {planned} {unit} are missing{more}"
     if not effect.error > 0:
         yield NO_SPREAD, "the pairs do not differ from each other, so there is nothing to judge them by"
     for component, _ in compared(claim):

@@ -24,6 +24,14 @@ from models.spec import Spec
 
 Departure = tuple[str, str]
 
+# What counts as a training that failed, in studies that are planned from now on.  Guessing at 10,000 images scatters by
+# .3 points; a network that has learnt to tell one class from the nine others has shed 11% of the chance error.
+FAILED_ABOVE = 0.95
+# A change may honestly end above a linear classifier, as every network does on a short budget, so that alone is no
+# failure.  A training is left behind where others of its very variant beat that classifier, and it has come less than
+# half as far as the best of them: trainings of one variant that work lie within a few points of each other.
+FAILED_BELOW_BEST = 0.5
+
 
 def departures_of(words: Sequence[str]) -> tuple[Departure, ...]:
     """The (component, level) pairs that `words` ask for.
@@ -134,6 +142,8 @@ def make_study(
         rule=Rule(
             looks=looks,
             negligible=tuple(sorted({name: component(name).activity.negligible for name, _ in chosen}.items())),
+            failed_above=FAILED_ABOVE,
+            failed_below_best=FAILED_BELOW_BEST,
         ),
         chance_error_percent=source.chance_error_percent,
         command=command,

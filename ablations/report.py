@@ -159,7 +159,17 @@ def _effect_lines(evidence: Evidence) -> str:
         )
         return f"reference: {found}; the grid {evidence.study.grid} compares it with nothing."
     title = f"Change in {evidence.phase} top-1 error, percentage points; above zero the change made it worse."
-    return "\n".join([title, "", *_columns([head, *map(_effect_line, evidence.effects)])])
+    lines = [title, "", *_columns([head, *map(_effect_line, evidence.effects)])]
+    lines += _unstable_lines(evidence.effects)
+    return "\n".join(lines)
+
+
+def _unstable_lines(effects: Sequence[Effect]) -> list[str]:
+    """How often each arm of an unstable comparison trains, a line each; nothing where no training failed."""
+    from ablations.sections.verdicts import how_often
+
+    found = [f"unstable  {one.label}, {one.kind}: trained {how_often(one)}" for one in effects if one.unstable]
+    return ["", *found] if found else []
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -29,6 +29,14 @@ def t_interval(value: float, error: float, df: float, level: float) -> tuple[flo
     return value - half, value + half
 
 
+def spread_interval(spread: float, df: float, level: float) -> tuple[float, float]:
+    """The two-sided interval of a standard deviation of normal values, by the chi-square of its variance."""
+    if not (isfinite(spread) and df > 0):
+        return nan, nan
+    low, high = (spread * sqrt(df / float(stats.chi2.ppf((1 + sign * level) / 2, df))) for sign in (1, -1))
+    return low, high
+
+
 def t_test(value: float, error: float, df: float) -> float:
     """Two-sided p of a zero effect; nan where there is no spread to judge by."""
     return 2 * float(stats.t.sf(abs(value) / error, df)) if error > 0 and df > 0 else nan

@@ -1,6 +1,7 @@
 """Tables of outcomes: which rows count, seeds against variants, and numbers of an early epoch.
 
-Only finished trials with a finite metric count.  A trial that diverged has no last-epoch value that means anything.
+Only finished trials with a finite metric count.  A training that failed, whatever that looked like, has no last-epoch
+value that means anything: `ablations.failures` marks its row.
 """
 
 from __future__ import annotations

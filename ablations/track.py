@@ -118,11 +118,18 @@ def verdict_tags(verdicts: Iterable[Verdict]) -> dict[str, str]:
 
 
 def effect_metrics(effects: Iterable[Effect]) -> dict[str, float]:
-    """Effects on the main outcome: `effect.lrn.off.one_out`, and with `.low` and `.high` its 95% interval."""
+    """Effects on the main outcome: `effect.lrn.off.one_out`, and with `.low` and `.high` its 95% interval.
+
+    Where trainings failed, `.unstable` is 1, and `.trained_with` and `.trained_without` the shares that did not.
+    """
     found: dict[str, float] = {}
     for effect in effects:
         name = f"effect.{effect.component}.{effect.level}.{effect.kind.replace(' ', '_')}"
         found |= {name: effect.estimate, f"{name}.low": effect.low, f"{name}.high": effect.high}
+        if effect.unstable:
+            found[f"{name}.unstable"] = 1.0
+            arms = zip(("with", "without"), effect.trained, effect.ended, strict=True)
+            found |= {f"{name}.trained_{arm}": trained / ended for arm, trained, ended in arms if ended}
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 

@@ -28,6 +28,7 @@ from models.spec import Spec
 
 INITIAL_BATCH = 128  # training images that "lsuv" looks at; its authors found 16 to 1024 to do alike
 CHECK_EVERY = 50  # steps between looks for a diverged loss, each of which waits for the device
+ABSURD_LOSS = 1e4  # nats an evaluation image: guessing among a thousand classes loses 7, and no network that works 100
 WATCHED = "centre"  # the views of the evaluation after each epoch, whatever the spec's: ten cost ten times as much
 
 T = TypeVar("T")
@@ -35,10 +36,10 @@ Turns = Generator[None, None, T]  # yields after each step, and returns a T
 
 
 class DivergedError(Exception):
-    """The training loss is no longer finite."""
+    """A loss or a weight is no longer finite, or a loss is absurd."""
 
-    def __init__(self, epoch: int, curve: tuple[Row, ...]) -> None:
-        super().__init__(f"the training loss was not finite in epoch {epoch}")
+    def __init__(self, epoch: int, curve: tuple[Row, ...], what: str = "the training loss was not finite") -> None:
+        super().__init__(f"{what} in epoch {epoch}")
         self.curve = curve
 
 
@@ -85,7 +86,8 @@ def train(
 
     The draws depend on the seed and their role alone, so two specs under one seed see the same
     images in the same order and start from the same weights where their shapes agree.
-    Raises DivergedError when the loss stops being finite, and ValueError on a recipe that the budget does not allow.
+    Raises DivergedError when a loss, or a weight at an evaluation, is no longer finite, and ValueError on a recipe
+    that the budget does not allow.
     """
     turns = training(spec, seed=seed, budget=budget, data=data, device=device, report=report)
     while True:
@@ -165,6 +167,8 @@ def _training(
         if watch.over or budget.evaluates(epoch) or spec.schedule == "plateau":
             last = evaluate(network, watched)
             evaluated = last.row
+            if what := _gone(network, last):
+                raise DivergedError(epoch, tuple(curve), what)
             rate.observe(evaluated["top1_error_percent"])
         curve.append(
             {
@@ -191,6 +195,19 @@ def _training(
             )
 
 
+def _gone(network: Network, found: Evaluation) -> str:
+    """What of a network, or of what it makes of the evaluation images, is no number to go on with; empty for nothing.
+
+    The training loss may be finite to the last: it is of the weights before the step that ruined them.
+    """
+    if not torch.stack([weight.isfinite().all() for weight in network.parameters()]).all():
+        return "a weight was not finite at the evaluation"
+    loss = found.row["loss"]
+    if not math.isfinite(loss):
+        return "the evaluation's loss was not finite"
+    return f"the evaluation's loss was absurd ({loss:.3g})" if loss > ABSURD_LOSS else ""
+
+
 def _keep(
     checkpoint: Checkpoint | None, step: Step, rate: Rate, watch: Stopwatch, curve: Sequence[Row], seconds: float
 ) -> None:
@@ -209,9 +226,12 @@ def evaluate_as(spec: Spec, trained: Trained, evaluate_on: str) -> tuple[Row, Ev
 
     Those of the last epoch, with its evaluation by the spec's own views; the error on as many training
     images, without augmentation or dropout and by the same views; and the gap between the two errors.
+    Raises DivergedError where the evaluation's loss is not finite.
     """
     training, evaluation = (replace(part, spec=spec) for part in (trained.training, trained.evaluation))
     found = trained.last if spec.views == WATCHED else evaluate(trained.network, evaluation)
+    if what := _gone(trained.network, found):
+        raise DivergedError(len(trained.curve), trained.curve, what)
     clean = evaluate(trained.network, training.part(evaluation.count)).row["top1_error_percent"]
     row = {
         **trained.curve[-1],

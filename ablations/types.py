@@ -196,6 +196,7 @@ class Study:
     command: str = ""  # that runs it again
     tuning: Tuning | None = None  # None: every arm has the rate of the preset
     allowance: Allowance | None = None  # None: design, seeds and epochs are the user's own
+    linear_error_percent: float | None = None  # of a linear classifier on the raw pixels; None: not computed
 
     @property
     def looks(self) -> tuple[int, ...]:
@@ -329,6 +330,20 @@ class Effect:
     spread: float = math.nan  # standard deviation of a single paired difference
     departed: tuple[str, ...] = ()  # labels of the variants with the departure
     kept: tuple[str, ...] = ()  # and of those that they are compared with
+    trained: tuple[int, int] = (0, 0)  # trainings that did not fail: with the departure, and without it
+    ended: tuple[int, int] = (0, 0)  # out of so many that have an outcome
+    p_trained: float = math.nan  # exact, that both arms train equally often; nan where none has failed
+    p_flip: float = math.nan  # exact, of a mean of zero over seeds where both train; nan where none has failed
+
+    @property
+    def failed(self) -> tuple[int, int]:
+        """How many trainings failed with the departure, and how many without it."""
+        return self.ended[0] - self.trained[0], self.ended[1] - self.trained[1]
+
+    @property
+    def unstable(self) -> bool:
+        """Whether any training of either arm failed, so that a mean over trainings says little of what to expect."""
+        return any(self.failed)
 
     @property
     def label(self) -> str:

@@ -15,6 +15,14 @@ For a claim that the change moves a metric in direction s, with a smallest effec
     contradicted                            else, d < 0 and p < alpha
     inconclusive                            else
 
+d is of the seeds at which both arms trained, and so is what a verdict says: how often an arm trains is told beside it.
+Where a training of either arm failed (`ablations/failures.py`), the comparison is unstable: its mean has no size, p is
+the exact one of flipping the signs of the pairs that are left, and the rule is
+
+    reproduced (direction only)             d > 0 and p < alpha, and the arm that does worse does not fail less often
+    contradicted                            d < 0 and the same
+    inconclusive                            else
+
 Two kinds of statement, on the direction and on the size, each wrong anywhere in the family with probability
 alpha at most.  Holm's procedure tells directions only: the intervals that would go with it say no more of a rejected
 claim than its direction (Strassburger and Bretz 2008), so sizes are judged on simultaneous intervals.
@@ -29,19 +37,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite, nan
 
-from ablations import factorial
+from ablations import failures
 from ablations.boundaries import Look
 from ablations.claims import claims_of, compared, metric_of
-from ablations.declaration import MAIN, Claim, Rule, digest
+from ablations.declaration import MAIN, Claim, Rule
 from ablations.declare import judged_on
-from ablations.effects import compare, contrast_of
+from ablations.effects import compare, contrast_of, main_effects
 from ablations.evidence import Evidence
-from ablations.gates import GATE, NO_ARM, NO_PAIR, ONE_SEED, Gate, confounds, obstacle, study_gates, underfits
+from ablations.gates import FAILS, GATE, NO_ARM, NO_PAIR, ONE_SEED, Gate, confounds, obstacle, study_gates, underfits
 from ablations.grids import GRIDS
+from ablations.needed import seeds_between
 from ablations.sequential import stage, until
 from ablations.statistics import holm, prediction_interval, seeds_to_detect, seeds_to_exclude, t_interval
-from ablations.types import Effect, Result, Study, Variant
-from ablations.words import counted
+from ablations.types import Effect, Study, Variant
 
 REPRODUCED, DIRECTION_ONLY, CONTRADICTED, NO_EFFECT, INCONCLUSIVE, NOT_TESTED = CALLS = (
     "reproduced",
@@ -52,6 +60,7 @@ REPRODUCED, DIRECTION_ONLY, CONTRADICTED, NO_EFFECT, INCONCLUSIVE, NOT_TESTED = 
     "not tested",
 )
 FAITHFUL, PROXY = "faithful", "proxy"
+SIZE_OPEN = (DIRECTION_ONLY, CONTRADICTED)
 LEVEL = 0.95  # of the prediction interval
 
 
@@ -71,7 +80,9 @@ class Verdict:
     inner_low: float = nan  # of the two one-sided tests
     inner_high: float = nan
     look: Look | None = None  # at which it stands, in a sequential study
-    seeds: int | None = None  # that would settle what is open; None where nothing is, or too many
+    seeds: int | None = None  # that would settle what is open; None where nothing is, too many, or that is not known
+    seeds_low: int | None = None  # of the interval of that number; None: more than any study trains
+    seeds_high: int | None = None
     proxy: tuple[str, ...] = ()  # how the study differs from where the claim was made
     draft: bool = False  # fewer seeds than the rule wants
     confounds: str = ""  # what else differs between the arms
@@ -81,8 +92,15 @@ class Verdict:
     @property
     def size_known(self) -> bool:
         """Whether the effect is known to be larger, or to be smaller, than the smallest of interest."""
+        if self.unstable:
+            return False
         bound = self.claim.smallest_effect
         return self.low > bound or self.high < -bound or (-bound < self.inner_low and self.inner_high < bound)
+
+    @property
+    def unstable(self) -> bool:
+        """Whether a training of either arm failed, so that no size can be told."""
+        return self.effect is not None and self.effect.unstable
 
     @property
     def scope(self) -> str:
@@ -91,10 +109,16 @@ class Verdict:
 
     @property
     def label(self) -> str:
-        """`reproduced [proxy, draft]`, `not tested (inactive) [proxy]`."""
+        """`reproduced [proxy, draft]`, `not tested (inactive) [proxy]`, `not tested (failed, 5 of 5) [proxy]`."""
         if self.call == NOT_TESTED:
-            return f"{self.call} ({self.reason}) [{self.scope}]"
-        flags = {"draft": self.draft, "underfitting": self.underfits, "confounded": bool(self.confounds)}
+            words = failures.failed_words(self.effect) if self.effect and self.reason == FAILS else self.reason
+            return f"{self.call} ({words}) [{self.scope}]"
+        flags = {
+            "draft": self.draft,
+            "underfitting": self.underfits,
+            "confounded": bool(self.confounds),
+            "unstable": self.unstable,
+        }
         return f"{self.call} [{', '.join([self.scope, *(word for word, holds in flags.items() if holds)])}]"
 
 
@@ -110,7 +134,7 @@ def judge(evidence: Evidence) -> list[Verdict]:
         for claim, effect, (then, _) in zip(claims, effects, stands, strict=True)
     ]
     tested = [
-        None if reason or effect is None else replace(effect, p=look.p(effect.p)) if look else effect
+        None if reason or effect is None else failures.for_direction(effect, look)
         for (reason, _), effect, (_, look) in zip(obstacles, effects, stands, strict=True)
     ]
     adjusted = adjust(claims, tested)
@@ -141,7 +165,7 @@ def settled(then: Evidence, claim: Claim, look: Look) -> bool:
     comparisons = len({one.asks for one in claims_in_force(then.study) if one.family == claim.family})
     (low, high), inner = _intervals(effect, rule.alpha, comparisons, look)
     return Verdict(
-        claim=claim, call=INCONCLUSIVE, low=low, high=high, inner_low=inner[0], inner_high=inner[1]
+        claim=claim, call=INCONCLUSIVE, effect=effect, low=low, high=high, inner_low=inner[0], inner_high=inner[1]
     ).size_known
 
 
@@ -165,32 +189,12 @@ def claims_in_force(study: Study) -> tuple[Claim, ...]:
     return study.claims if study.rule else judged_on(estimand, claims_of(study.components, study.budget))
 
 
-def post_hoc(study: Study, results: Sequence[Result]) -> list[str]:
-    """Why the verdicts were not fixed before the first trial, one sentence each; empty where they were."""
-    if not study.rule or not study.declared:
-        return ["No rule was written down before its trials: today's claims and rule are applied to it."]
-    found = [
-        f"Declared when {counted(one.records, 'trial')} had a record already ({one.at}): {one.what}."
-        for one in study.declared
-        if one.records
-    ]
-    known = {one.digest for one in study.declared}
-    if digest(study.claims, study.rule, study.seeds) != study.declared[-1].digest:
-        found.append("study.json was changed by hand: its claims, rule or seeds are not those that were declared.")
-    strange = sum(one.provenance.get("declared", study.declared[0].digest) not in known for one in results)
-    if strange:
-        found.append(f"{counted(strange, 'trial')} ran under a declaration that study.json does not know.")
-    if study.rule.version != Rule().version:
-        found.append(f"The study was planned with version {study.rule.version} of the rule; this is {Rule().version}.")
-    return found
-
-
 def effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
     """The effect that a claim is about; None where the study does not make the comparison."""
     metric = metric_of(claim, evidence.phase)
     departure, *others = compared(claim)
     if claim.estimand == MAIN:
-        found = factorial.main_effects(evidence.study, evidence.table, metric)
+        found = main_effects(evidence.study, evidence.table, metric)
         return next((one for one in found if (one.component, one.level) == departure), None)
     contrast = contrast_of(evidence.study, departure, Variant(departures=tuple(others)))
     planned = {variant.label for variant in evidence.study.variants}
@@ -216,6 +220,9 @@ def adjust(claims: Sequence[Claim], effects: Sequence[Effect | None]) -> list[tu
 def call(claim: Claim, effect: Effect, p_holm: float, comparisons: int, alpha: float, look: Look | None = None) -> str:
     """The rule itself: one of CALLS but NOT_TESTED."""
     d, margin = claim.direction * effect.estimate, claim.smallest_effect
+    if effect.unstable:
+        told = d and p_holm < alpha and failures.agrees(effect)
+        return INCONCLUSIVE if not told else DIRECTION_ONLY if d > 0 else CONTRADICTED
     (low, high), (inner_low, inner_high) = _intervals(replace(effect, estimate=d), alpha, comparisons, look)
     found = p_holm < alpha
     if low > margin:
@@ -252,7 +259,10 @@ def seeds_to_settle(claim: Claim, effect: Effect, verdict: str, comparisons: int
 
     Inconclusive: as many as find an effect of the smallest size of interest, and exclude one of that size where there
     is none.  Where only the direction is known: as many as place the effect that was seen above or below that size.
+    None where trainings failed: the scatter of those that did not says nothing of how often the others will.
     """
+    if effect.unstable:
+        return None
     level = alpha / comparisons
     if verdict in (DIRECTION_ONLY, CONTRADICTED):
         distance = abs(effect.estimate) - claim.smallest_effect
@@ -272,7 +282,7 @@ def _obstacle(
         return NO_PAIR, f"the first look, after {rule.looks[0]} seeds, is not complete"
     own = obstacle(evidence, claim, effect, rule)
     failed = [gate for gate in gates if not gate.passed]
-    if own[0] in (NO_ARM, ONE_SEED) or not failed:
+    if own[0] in (NO_ARM, ONE_SEED, FAILS) or not failed:
         return own
     return GATE, "; ".join(f"{gate.name}: {gate.answer}, {gate.found}" for gate in failed)
 
@@ -302,6 +312,11 @@ def _verdict(
         return common
     (low, high), inner = _intervals(effect, rule.alpha, comparisons, look)
     found = NOT_TESTED if reason else call(claim, effect, p_holm, comparisons, rule.alpha, look)
+
+    def seeds(effect: Effect) -> int | None:
+        return seeds_to_settle(claim, effect, found, comparisons, rule.alpha)
+
+    fewest, most = seeds_between(seeds, effect, claim.smallest_effect if found in SIZE_OPEN else None)
     return replace(
         common,
         call=found,
@@ -311,7 +326,9 @@ def _verdict(
         high=high,
         inner_low=inner[0],
         inner_high=inner[1],
-        seeds=seeds_to_settle(claim, effect, found, comparisons, rule.alpha),
+        seeds=seeds(effect),
+        seeds_low=fewest,
+        seeds_high=most,
         draft=not reason and evidence.study.seeds < rule.seeds,
         confounds=confounds(evidence, effect),
         underfits=claim.metric.startswith("test_") and underfits(evidence, rule),
@@ -323,6 +340,8 @@ def _inside(claim: Claim, effect: Effect, proxy: bool) -> str:
     """Whether the published effect, one run an arm, could have been one of our pairs."""
     if claim.published_effect is None:
         return "no number published"
+    if effect.unstable:
+        return "not comparable (unstable)"
     if proxy:
         return "not comparable (proxy)"
     low, high = prediction_interval(effect.estimate, effect.error, effect.df, effect.spread, LEVEL)

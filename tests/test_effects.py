@@ -97,11 +97,14 @@ def test_a_diverged_trial_breaks_its_pair_and_n_says_so() -> None:
 def test_over_a_fifth_of_broken_pairs_makes_the_comparison_unpaired_and_says_so() -> None:
     gone = float("nan")
     kept, departed = [20.0, 21.0, 22.0, 21.5, 20.5], [22.0, gone, gone, 23.0, 22.5]
-    effect = pick(effects(ONE_OUT, table_of({"reference": kept, "-a": departed}), METRIC), "a", "one out")
+    table = table_of({"reference": kept, "-a": departed}).replace({"status": {"diverged": "error"}})
+    effect = pick(effects(ONE_OUT, table, METRIC), "a", "one out")
     expected = stats.ttest_ind([22.0, 23.0, 22.5], kept, equal_var=False)
     assert effect.method == "Welch's t, unpaired, as 2 pairs are broken"
     assert (effect.p, effect.df) == pytest.approx((expected.pvalue, expected.df))
     assert effect.estimate == pytest.approx(22.5 - 21.0)
+    failed = pick(effects(ONE_OUT, table_of({"reference": kept, "-a": departed}), METRIC), "a", "one out")
+    assert (failed.method, failed.unstable, effect.unstable) == ("paired t over 3 seeds", True, False)
     one_broken = [22.0, gone, 23.5, 23.0, 22.5]
     effect = pick(effects(ONE_OUT, table_of({"reference": kept, "-a": one_broken}), METRIC), "a", "one out")
     assert (effect.method, effect.n) == ("paired t over 4 seeds", 4)

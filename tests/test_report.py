@@ -179,8 +179,9 @@ def test_broken_pairs_and_failures_are_named(tmp_path: Path) -> None:
     ]  # fmt: skip
     report, html, markdown = rendered(study, results, tmp_path, ["record x.json cannot be read (no 'schema')"])
     effects = table_of(report, "Effects")
-    assert "1 of 3 pairs broken: 1 diverged" in column(effects, "notes", "-lrn")
-    assert "1 of 3 pairs broken: 1 without a result" in column(effects, "notes", "-dropout")
+    assert "unstable: 2 of 3 trained with the change and 3 of 3 without it" in column(effects, "notes", "-lrn")
+    assert "1 of 3 pairs without a result" in column(effects, "notes", "-dropout")
+    assert "unstable" not in column(effects, "notes", "-dropout")
     assert "1 diverged and 1 stopped with an error" in words_of(report)
     assert "record x.json cannot be read" in html
     assert "record x.json cannot be read" in markdown
@@ -237,7 +238,8 @@ def test_it_survives_a_broken_study(grid: str, broken: Callable[[list[Trial]], l
         "nan" not in re.sub(r"<style>.*?</style>|<svg.*?</svg>|<script>.*?</script>", "", html, flags=re.DOTALL).split()
     )
     if broken in (nothing, all_diverged, all_failed):
-        assert "No trial of the reference has finished" in words_of(report)
+        words = "No trial of the reference has finished", "No training of the reference has trained"
+        assert words[broken is all_diverged] in words_of(report)
         assert "nothing can be estimated" in words_of(report)
         assert report.pictures == ()
 
@@ -532,7 +534,41 @@ def test_trials_that_learnt_nothing_are_named(tmp_path: Path) -> None:
     sentence = "No better than guessing (90%) at their end: -lrn (seed 1 and 2). They count in full"
     # Of 10,000 images guessing is wrong for 90 +- 0.3%.
     assert sentence in words_of(build(study, results, []))
-    assert "guessing" not in words_of(build(study, [synthetic.done(one.trial, 89.3) for one in results], []))
+    assert "No better than" not in words_of(build(study, [synthetic.done(one.trial, 89.3) for one in results], []))
+
+
+def guessing(result: Result) -> Result:
+    """The same trial, had its network collapsed to one class of ten."""
+    return synthetic.done(result.trial, 90.0)
+
+
+@pytest.mark.usefixtures("sketches")
+def test_a_training_at_chance_fails_in_every_part_of_a_report_as_one_that_diverged_does(tmp_path: Path) -> None:
+    study, trials = synthetic.plan("one_out", ["dropout", "pooling"], seeds=10)
+    study = declare(replace(study, chance_error_percent=90.0), None, records=0, at="2026-11-23T10:00:00+00:00")
+    lost = [one.trial.variant.label == "-dropout" and one.trial.seed < 2 for one in synthetic.results(trials)]
+    pages = []
+    for fail in (guessing, synthetic.diverged):
+        results = [fail(one) if bad else one for one, bad in zip(synthetic.results(trials), lost, strict=True)]
+        report = build(study, results, [])
+        share = table_of(report, "Effects", "How often")
+        assert column(share, "trained with it", "-dropout") == "8 of 10"
+        assert column(share, "95%", "-dropout") == "[44%, 97%]"  # .4439 to .9748 in the tables of Clopper and Pearson
+        assert column(share, "p, equally often", "-dropout") == "0.500"  # two tosses that both fall one way
+        assert [column(share, "flag", name) for name in ("-dropout", "sabotage=half")] == ["unstable", ""]
+        errors = table_of(report, "Errors and the train/test gap")
+        assert (column(errors, "seeds", "-dropout"), column(errors, "failed", "-dropout")) == ("8 of 10", "2 of 10")
+        assert float(column(errors, "test top-1, %", "-dropout")) < 25
+        captions = [card.picture.caption for card in cards_of(report) if card.picture]
+        assert any("2 of 10 trainings with the change and 0 of 10 without it" in one for one in captions)
+        words = words_of(report)
+        assert "Trainings failed: 2 of 10 of -dropout." in words
+        (curves,) = [one for one in report.pictures if one.name == "curves"]
+        assert "Not drawn, as they did not train: 2 of 10 of -dropout." in curves.caption
+        line = "-dropout, one out: trained 8 of 10 with the change [44%, 97%], 10 of 10 without it [69%, 100%]"
+        assert line in terminal_lines(Evidence(study=study, results=results))
+        pages.append([table_of(report, name) for name in ("Verdicts", "Effects")] + [share])
+    assert pages[0] == pages[1]
 
 
 @pytest.mark.usefixtures("sketches")

@@ -159,6 +159,21 @@ def test_a_learning_rate_that_is_far_too_high_ends_as_diverged(data: Data, budge
         train(replace(SPEC, learning_rate=1e12), seed=0, budget=budget, data=data)
 
 
+@pytest.mark.parametrize(
+    ("rate", "reason"),
+    [(1e45, "a weight was not finite"), (1e20, "the evaluation's loss was not finite"), (1e3, "loss was absurd")],
+)
+def test_a_last_step_that_ruins_the_weights_ends_as_diverged_though_no_training_loss_saw_it(
+    rate: float, reason: str, data: Data, budget: Budget
+) -> None:
+    # One step of all images: its loss is that of the untrained network, and finite.
+    once = replace(budget, epochs=1, batch_size=90)
+    spec = replace(SPEC, learning_rate=rate, schedule="constant", weight_decay=0.0)
+    with pytest.raises(DivergedError, match=f"{reason}.* in epoch 1") as found:
+        train(spec, seed=0, budget=once, data=data)
+    assert found.value.curve == ()
+
+
 def test_the_reported_error_is_what_a_plain_loop_counts(data: Data, budget: Budget) -> None:
     network = start(SPEC, seed=0, budget=budget, data=data, device=CPU)
     _, evaluation = split_examples(SPEC, seed=0, budget=budget, data=data, device=CPU)

@@ -10,14 +10,16 @@ import numpy as np
 
 from ablations import effects as estimating
 from ablations.budget import PRECISIONS, Budget
+from ablations.declare import post_hoc
 from ablations.differences import difference, stack
 from ablations.evidence import Evidence, finished
+from ablations.failures import FAILED
 from ablations.gates import chance_error, threshold
 from ablations.grids import GRIDS
 from ablations.registry import components as registered
 from ablations.sections.document import MISSING, Block, Section, Table, interval, listed, number
 from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result, Study
-from ablations.verdicts import post_hoc, rule_of
+from ablations.verdicts import rule_of
 from ablations.words import counted, duration
 from models.presets import PRESETS
 
@@ -79,7 +81,9 @@ def _outcome(evidence: Evidence) -> str:
     study = evidence.study
     planned = len(study.keys) if study.looks else len(study.variants) * study.seeds
     counts = {status: evidence.count(status) for status in STATUSES}
+    silent = counts[DONE] - len(finished(evidence))
     failed = [f"{count} {WORDS[status]}" for status, count in counts.items() if count and status != DONE]
+    failed += [f"{silent} of the finished ones failed to train"] * bool(silent)
     missing = planned - len(evidence.results)
     parts = [f"{counts[DONE]} finished", *failed, *([f"{missing} not run yet"] if missing > 0 else [])]
     seconds = sum(result.seconds for result in evidence.results)
@@ -90,7 +94,9 @@ def _outcome(evidence: Evidence) -> str:
 
 
 def _guessing(evidence: Evidence) -> str:
-    """A sentence on trials that finished and learnt nothing: they are not failures, and move a mean by much."""
+    """A sentence on trials that finished and learnt nothing, in a study by whose rule that is no failure."""
+    if rule_of(evidence.study).failed_above and evidence.study.chance_error_percent is not None:
+        return ""
     chance = chance_error(evidence)
     seeds: dict[str, list[int]] = {}
     for result in finished(evidence):
@@ -198,15 +204,23 @@ def activity(evidence: Evidence) -> Section:
 def failures(evidence: Evidence) -> Section:
     """Trials that failed or have something to report, unreadable records, what was left out, and aliases."""
     study, blocks = evidence.study, list[Block]()
-    bad = [result for result in evidence.results if result.status != DONE or result.error]
-    rows = tuple((one.trial.variant.label, str(one.trial.seed), one.status, last_line(one.error)) for one in bad)
-    if rows:
-        diverged = any(result.status == DIVERGED for result in bad)
-        caution = (
-            "Pairs with a diverged trial are left out of the effects. Where a change makes training diverge, its "
-            "effect is therefore understated."
+    failed = evidence.failed
+    bad = [one for one in evidence.results if one.status != DONE or one.error or one.trial.key in failed]
+    rows = tuple(
+        (
+            one.trial.variant.label,
+            str(one.trial.seed),
+            one.status if one.trial.key not in failed else FAILED,
+            last_line(failed.get(one.trial.key, one.error)),
         )
-        blocks += [caution] * diverged
+        for one in bad
+    )
+    if rows:
+        caution = (
+            "Trainings that failed are in no mean and no pair, whatever the failure looked like; comparisons with "
+            "them are unstable, and how often each arm trains stands under Effects."
+        )
+        blocks += [caution] * bool(failed)
         head = ("variant", "seed", "status", "reason")
         blocks.append(Table(caption="Trials that failed, or that have something to report.", head=head, rows=rows))
     else:

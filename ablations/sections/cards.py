@@ -8,6 +8,7 @@ import pandas as pd
 
 from ablations.claims import METRICS, label_of
 from ablations.evidence import Evidence
+from ablations.failures import arms_words
 from ablations.sections.document import MISSING, Card, Picture, Section, number, told
 from ablations.sections.outcomes import picture
 from ablations.sections.verdicts import (
@@ -16,12 +17,14 @@ from ablations.sections.verdicts import (
     changes_it,
     digits,
     expected,
+    how_often,
     is_ratio,
     margin,
     ours,
     published,
     size,
 )
+from ablations.types import Effect
 from ablations.verdicts import (
     CONTRADICTED,
     DIRECTION_ONLY,
@@ -68,6 +71,7 @@ def _card(evidence: Evidence, verdict: Verdict) -> Card:
         ("what others found", claim.others),
         ("smallest effect of interest", f"{margin(claim)}: {claim.reason or 'no reason recorded'}"),
         ("measured here", ours(verdict) + ("" if verdict.effect is None else f"; {verdict.effect.method}")),
+        ("how often it trains", "" if verdict.effect is None else how_often(verdict.effect)),
         ("judged here on", ESTIMANDS.get(claim.estimand, claim.estimand)),
         ("scope", "; ".join(verdict.proxy) or "as where the claim was made"),
         (
@@ -92,13 +96,16 @@ def in_words(verdict: Verdict) -> str:
     claim, effect = verdict.claim, verdict.effect
     if verdict.call == NOT_TESTED or effect is None:
         return "Not judged."
+    if verdict.unstable and verdict.call == INCONCLUSIVE:
+        return f"Trainings failed, so a mean says little: {arms_words(effect)}."
     way = "higher" if effect.estimate > 0 else "lower"
     by = (
         f"{size(claim, effect.estimate)} times those without it"
         if is_ratio(claim)
         else f"{number(abs(effect.estimate), digits(claim))} {METRICS[claim.metric]} {way}"
     )
-    found = f"With the change ({label_of(claim)}) the {NAMES.get(claim.metric, claim.metric)} came out {by} on average"
+    where = " where both trained" if verdict.unstable else " on average"
+    found = f"With the change ({label_of(claim)}) the {NAMES.get(claim.metric, claim.metric)} came out {by}{where}"
     asked = "higher" if claim.direction > 0 else "lower"
     return {
         REPRODUCED: f"{found}, as was claimed, and by more than would be too little to matter ({margin(claim)}).",
@@ -143,7 +150,16 @@ def _pairs(evidence: Evidence, verdict: Verdict) -> Picture | None:
     mean = f"mean {kind} {size(claim, effect.estimate)} {bounds(verdict)}"
     shown = f" Published: {published(claim)}." if claim.published_effect is not None else ""
     alternative = told(f"Without the change and with it, {mean}", each) + shown
-    return picture(f"claim-{_safe(claim.name)}", f"{label_of(claim)}: {ours(verdict)}.", alternative, figure)
+    lost = f" {not_drawn(effect)}" if effect.unstable else ""
+    return picture(
+        f"claim-{_safe(claim.name)}", f"{label_of(claim)}: {ours(verdict)}.{lost}", alternative + lost, figure
+    )
+
+
+def not_drawn(effect: Effect) -> str:
+    """A sentence on the trainings of an unstable comparison that are in no line and no dot of its picture."""
+    with_it, without = (f"{bad} of {of}" for bad, of in zip(effect.failed, effect.ended, strict=True))
+    return f"Not drawn, as they failed: {with_it} trainings with the change and {without} without it."
 
 
 def _safe(name: str) -> str:

@@ -6,9 +6,10 @@ from math import nan
 
 import numpy as np
 
-from ablations.declaration import MAIN
+from ablations.declaration import MAIN, ONE_OUT
 from ablations.effects import differences_of
 from ablations.evidence import Evidence, broken, ratio
+from ablations.failures import share_interval
 from ablations.gates import chance_error, learns
 from ablations.sampling import interval_over_both, single_models
 from ablations.sections.document import (
@@ -19,6 +20,7 @@ from ablations.sections.document import (
     Table,
     change,
     interval,
+    listed,
     number,
     probability,
     signed,
@@ -48,12 +50,28 @@ NOTHING = "No finished pair of trials yet, so nothing can be estimated."
 def headline(evidence: Evidence) -> str:
     """One sentence on the reference, and one on where the intervals lie."""
     n, mean, low, high = mean_and_interval(evidence, evidence.metric, "reference")
+    failed = failing(evidence)
+    if not n and "reference" in evidence.failed_by_variant:
+        return f"No training of the reference has trained, so there is nothing to compare with. {failed}"
     if not n:
         return "No trial of the reference has finished, so there is nothing to compare with."
     sampling = sampling_words(evidence, mean)
     spread = f" (95% interval over {counted(n, 'seed')} {interval(low, high, sign=False)})" if n > 1 else " (one seed)"
     error = f"The reference has a {evidence.phase} top-1 error of {number(mean)}%{spread}."
-    return " ".join(filter(None, (error, guessing(evidence), underfitting(evidence), sampling, _tally(evidence))))
+    cautions = (guessing(evidence), failed, underfitting(evidence))
+    return " ".join(filter(None, (error, *cautions, sampling, _tally(evidence))))
+
+
+def failing(evidence: Evidence) -> str:
+    """How many trainings of which variants failed, or an empty string."""
+    found = evidence.failed_by_variant
+    if not found:
+        return ""
+    arms = listed([f"{bad} of {of} of {evidence.names[label]}" for label, (bad, of) in found.items()])
+    return (
+        f"Trainings failed: {arms}. They are in no mean, and comparisons with them are unstable: how often each arm "
+        "trains is told beside how well it does where both train."
+    )
 
 
 def guessing(evidence: Evidence) -> str:
@@ -115,12 +133,19 @@ def _tally(evidence: Evidence) -> str:
     """How many intervals lie above, below and around zero."""
     kinds = [kind for kind in ("main", "one in", "one out") if any(one.kind == kind for one in _studied(evidence))]
     known = [one for one in _studied(evidence) if one.kind == kinds[0] and np.isfinite(one.low)] if kinds else []
+    unstable = sum(one.unstable for one in known)
+    known = [one for one in known if not one.unstable]
     if not known:
-        return "No effect has an interval yet."
+        return (
+            "No effect has an interval that counts, as trainings failed."
+            if unstable
+            else ("No effect has an interval yet.")
+        )
+    left = f" Not counted among them: {counted(unstable, 'unstable comparison')}." if unstable else ""
     above, below = sum(one.low > 0 for one in known), sum(one.high < 0 for one in known)
     return (
         f"Of {counted(len(known), 'change')} with a 95% interval ({kinds[0]}), {above} raised the error with an "
-        f"interval clear of zero, {below} lowered it so, and {len(known) - above - below} left zero inside."
+        f"interval clear of zero, {below} lowered it so, and {len(known) - above - below} left zero inside.{left}"
     )
 
 
@@ -147,7 +172,43 @@ def effects(evidence: Evidence) -> Section:
             blocks.append(without_empty(table, *OPTIONAL))
     if not any(effect.n for effect in evidence.effects):
         blocks.append(NOTHING)
-    return Section(title="Effects", blocks=tuple(blocks))
+    return Section(title="Effects", blocks=(*blocks, *how_often(evidence)))
+
+
+def how_often(evidence: Evidence) -> tuple[Block, ...]:
+    """The other line of each effect: how often its arms train; one sentence where no training has failed."""
+    ended = max((min(effect.ended) for effect in evidence.effects), default=0)
+    if not any(effect.unstable for effect in evidence.effects):
+        low, _ = share_interval(ended, ended)
+        room = f" Of one variant {ended} of {ended} leave room for up to {1 - low:.0%} that fail (exact 95% interval)."
+        return (f"No training has failed.{room}",) if ended else ()
+    rows = tuple(
+        (
+            f"{effect.label}{'' if effect.kind == ONE_OUT else f' ({effect.kind})'}",
+            *(cell for arm in zip(effect.trained, effect.ended, strict=True) for cell in _share(*arm)),
+            probability(effect.p_trained),
+            f"{signed(effect.estimate)} {interval(effect.low, effect.high)}, n = {effect.n}" if effect.n else MISSING,
+            probability(effect.p_flip),
+            "unstable" if effect.unstable else "",
+        )
+        for effect in evidence.effects
+    )
+    words = (
+        "Where a training failed, a mean over all trainings says little: a change that makes one training in ten "
+        "collapse looks like none in a third of all studies of ten seeds. So two things are told of each effect: how "
+        "often either arm trains, with exact intervals (Clopper and Pearson) and the exact p of both training equally "
+        "often (McNemar's over the seeds, or of flipping their signs), and how well they do where both train. An "
+        "unstable comparison has no verdict on a size."
+    )
+    often = ("trained with it", "95%", "trained without it", "95%", "p, equally often")
+    head = ("change", *often, "effect where both trained, points", "p, sign flips", "flag")
+    table = Table(caption="How often each arm trains, and how well where both do.", head=head, rows=rows)
+    return words, table
+
+
+def _share(trained: int, ended: int) -> tuple[str, str]:
+    low, high = share_interval(trained, ended)
+    return f"{trained} of {ended}", f"[{low:.0%}, {high:.0%}]" if ended else MISSING
 
 
 def _forest(evidence: Evidence, kind: str) -> list[Block]:
@@ -169,10 +230,15 @@ def _forest(evidence: Evidence, kind: str) -> list[Block]:
     caption = (
         f"{KINDS[kind][0]}. Large marks: estimates; {bars}; grey dots above them: single seeds. Green squares are "
         "controls; a triangle at the edge points to what lies beyond the axis."
+        + (" Where trainings failed, the row says how many; they are in no mark of it." if _any_failed(found) else "")
     )
     rows = [f"{one.label} {signed(one.estimate)} {interval(one.low, one.high)}".rstrip(f" {MISSING}") for one in found]
     alternative = told("Forest plot of effects in points, with their 95% intervals", rows)
     return [picture(name, caption, alternative, figure)]
+
+
+def _any_failed(effects: list[Effect]) -> bool:
+    return any(effect.unstable for effect in effects)
 
 
 def controls(evidence: Evidence) -> Section:

@@ -7,23 +7,24 @@ import numpy as np
 from ablations import effects as estimating
 from ablations.declaration import MAIN
 from ablations.evidence import Evidence, broken
+from ablations.failures import arms_words
 from ablations.gates import confounds
 from ablations.sections.document import number
 from ablations.types import Effect
 
 
 def notes(evidence: Evidence, effect: Effect) -> str:
-    """What a reader must know of one effect: confounds, broken pairs, a toggle that did nothing."""
-    planned, diverged, other = broken(evidence, effect)
+    """What a reader must know of one effect: confounds, failed trainings, broken pairs, a toggle that did nothing."""
+    planned, _, missing = broken(evidence, effect)
     unit = "trials" if effect.kind == MAIN else "pairs"
     found = confounds(evidence, effect)
     words = [f"confounded: {found}"] * bool(found)
-    if diverged or other:
-        reasons = [f"{diverged} diverged"] * bool(diverged) + [f"{other} without a result"] * bool(other)
-        words.append(f"{diverged + other} of {planned} {unit} broken: {', '.join(reasons)}")
-    digests = {
-        one.training_digest for one in evidence.results if one.trial.variant.label in effect.departed + effect.kept
-    }
+    if effect.unstable:
+        words.append(f"unstable: {arms_words(effect)}")
+    if missing:
+        words.append(f"{missing} of {planned} {unit} without a result")
+    labels = {*effect.departed, *effect.kept}
+    digests = {one.training_digest for one in evidence.results if one.trial.variant.label in labels}
     if len(digests) > 1:
         words.append(f"its trials were trained by {len(digests)} states of the sources")
     single = estimating.differences_of(evidence.differences, effect)

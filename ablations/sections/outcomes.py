@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ablations.evidence import Evidence, finished
-from ablations.sections.document import Block, Picture, Section, Table, change, interval, number, signed, told
+from ablations.sections.document import (
+    Block,
+    Picture,
+    Section,
+    Table,
+    change,
+    interval,
+    listed,
+    number,
+    signed,
+    told,
+    without_empty,
+)
 from ablations.sections.notes import mean_and_interval
 from ablations.words import counted, duration
 
@@ -50,12 +62,19 @@ def curves(evidence: Evidence) -> Section:
     caption = (
         f"The {evidence.phase} error after {when}: mean over the finished seeds, and its 95% t interval at that "
         "epoch (not at all of them together). Two bands may overlap where their paired difference is clear: see "
-        "Effects. Grey: the reference." + _left_out(evidence)
+        "Effects. Grey: the reference." + _left_out(evidence) + _not_drawn(evidence, drawn)
     )
     last = table.sort_values("epoch").groupby(["variant", "seed"])["error"].last().groupby("variant").mean()
     ends = [f"{name} {number(last[name])}%" for name in ["reference", *others] if name in last]
     alternative = told(f"Falling curves of {evidence.phase} error. They end, on average, at", ends)
     return Section(title="Learning curves", blocks=(picture("curves", caption, alternative, figure),))
+
+
+def _not_drawn(evidence: Evidence, drawn: list[str]) -> str:
+    """How many trainings of which of the `drawn` variants failed, and are in no curve."""
+    found = {evidence.names[label]: counts for label, counts in evidence.failed_by_variant.items()}
+    words = [f"{bad} of {of} of {name}" for name, (bad, of) in found.items() if name in {"reference", *drawn}]
+    return f" Not drawn, as they did not train: {listed(words)}." if words else ""
 
 
 def _left_out(evidence: Evidence) -> str:
@@ -79,13 +98,17 @@ def errors(evidence: Evidence) -> Section:
     if len(means):
         from ablations.figures import gap
 
-        caption = f"Training error (hollow) and {phase} error (filled), means over seeds.{_left_out(evidence)}"
+        caption = (
+            f"Training error (hollow) and {phase} error (filled), means over seeds.{_left_out(evidence)}"
+            f"{_not_drawn(evidence, list(means.index))}"
+        )
         blocks.append(picture("gap", caption, _pairs_told(means, phase), gap(means, phase)))
     measured = (f"{phase} top-1, %", "95% interval", f"{phase} top-5, %", f"{phase} loss")
-    head = ("variant", "seeds", *measured, "train top-1, %", "gap, points")
+    head = ("variant", "seeds", *measured, "train top-1, %", "gap, points", "failed")
     rows = tuple(_error_row(evidence, one, train) for one in evidence.labels)
-    caption = "Errors after the last epoch, means over finished seeds, every variant."
-    blocks.append(Table(caption=caption, head=head, rows=rows, collapsed=len(rows) > 24))
+    caption = "Errors after the last epoch, means over the seeds that trained, every variant."
+    table = Table(caption=caption, head=head, rows=rows, collapsed=len(rows) > 24)
+    blocks.append(without_empty(table, "failed"))
     return Section(title="Errors and the train/test gap", blocks=tuple(blocks))
 
 
@@ -106,6 +129,7 @@ def _error_row(evidence: Evidence, variant: str, train: str) -> tuple[str, ...]:
         number(others[1], 3),
         number(evidence.mean(train, variant)),
         signed(evidence.mean("gap_percent", variant)),
+        "{} of {}".format(*evidence.failed_by_variant[variant]) if variant in evidence.failed_by_variant else "",
     )
 
 

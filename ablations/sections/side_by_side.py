@@ -180,7 +180,7 @@ def _effects(first: Evidence, second: Evidence, found: list[Difference]) -> Sect
 
 
 def _cells(effect: Effect) -> tuple[str, str, str]:
-    return signed(effect.estimate), interval(effect.low, effect.high), str(effect.n)
+    return signed(effect.estimate), interval(effect.low, effect.high), f"{effect.n}{' unstable' * effect.unstable}"
 
 
 def _label(effect: Effect) -> str:

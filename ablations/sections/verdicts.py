@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from math import exp, isfinite
 
 from ablations.claims import CLAIMS, LOGS, METRICS, NATS, label_of
-from ablations.declaration import MAIN, ONE_IN, ONE_OUT, Claim
+from ablations.declaration import MAIN, ONE_IN, ONE_OUT, Claim, Rule
+from ablations.declare import post_hoc
 from ablations.evidence import Evidence
+from ablations.failures import arms_words, share_interval
 from ablations.gates import (
     CENSORED,
+    FAILS,
     GATE,
     INACTIVE,
     NO_ARM,
@@ -21,7 +24,9 @@ from ablations.gates import (
     UNDERFITS,
     study_gates,
 )
+from ablations.needed import MANY_SEEDS
 from ablations.sections.document import MINUS, MISSING, Block, Section, Table, interval, listed, probability, signed
+from ablations.types import Effect
 from ablations.verdicts import (
     CALLS,
     CONTRADICTED,
@@ -31,7 +36,6 @@ from ablations.verdicts import (
     NOT_TESTED,
     REPRODUCED,
     Verdict,
-    post_hoc,
     rule_of,
 )
 from ablations.words import counted
@@ -43,6 +47,7 @@ ESTIMANDS = {
     ONE_IN: "one change where all the others are made too",
     MAIN: "one change, averaged over all the settings of the others",
 }
+STEADY = "A recipe by which every training of both arms trains; no number of seeds can be given for this one."
 REMEDIES = {
     NO_ARM: "A study that makes this change.",
     NO_PAIR: "Finished trials.",
@@ -53,6 +58,7 @@ REMEDIES = {
     NO_SPREAD: "Outcomes that differ: more evaluation images, or a change that takes effect.",
     CENSORED: "A longer budget, in which every trial arrives.",
     UNDERFITS: "A study that overfits: more epochs.",
+    FAILS: "A recipe by which both arms train.",
 }
 
 
@@ -92,7 +98,8 @@ def verdicts(evidence: Evidence) -> Section:
             f"probability {1 - rule_of(evidence.study).alpha:.0%}; p is Holm's, over the claims of a family. The rule "
             "stands under Methods. In brackets: proxy where this study differs from where the claim was made, draft "
             "where it has too few seeds, underfitting where the reference has hardly fitted its training images, "
-            "confounded where the arms differ much in size.",
+            "confounded where the arms differ much in size, unstable where trainings of an arm failed.",
+            *_unstable(evidence.verdicts),
             *zero_inside(evidence.verdicts, rule_of(evidence.study).alpha),
             _table(evidence),
         ]
@@ -102,12 +109,24 @@ def verdicts(evidence: Evidence) -> Section:
 
 def zero_inside(judged: Sequence[Verdict], alpha: float) -> list[str]:
     """A sentence on verdicts of a direction whose interval holds zero, at which a reader would stumble."""
-    if not any(one.call in DIRECTIONS and one.low <= 0 <= one.high for one in judged):
+    if not any(one.call in DIRECTIONS and one.low <= 0 <= one.high and not one.unstable for one in judged):
         return []
     return [
         f"An interval below may hold zero where p is under {alpha:g}, and both are right: p asks for the direction "
         "alone, and Holm's steps ask less of each comparison than intervals that tell all the sizes at once. The "
         "direction is then shown, and how large the effect is stays open."
+    ]
+
+
+def _unstable(judged: Sequence[Verdict]) -> list[str]:
+    """What the word unstable means for the verdicts that carry it; nothing where none does."""
+    if not any(one.unstable for one in judged):
+        return []
+    return [
+        "Where a training failed two things are told: how often each arm trains, and how well where both do. Such a "
+        "comparison has no verdict on a size and no number of seeds. It has one on a direction only where the pairs "
+        "that trained show it (by the exact p of flipping their signs) and the arm that does worse fails as often as "
+        "the other or oftener."
     ]
 
 
@@ -143,7 +162,18 @@ def ours(verdict: Verdict) -> str:
         return MISSING
     between = f" {bounds(verdict)}" if isfinite(verdict.low) else ""
     unit = "times" if is_ratio(claim) else METRICS[claim.metric]
-    return f"{size(claim, effect.estimate)}{between} {unit}, n = {effect.n}"
+    where = f" where both trained; {arms_words(effect)}" if effect.unstable else ""
+    return f"{size(claim, effect.estimate)}{between} {unit}, n = {effect.n}{where}"
+
+
+def how_often(effect: Effect) -> str:
+    """`8 of 10 with the change [44%, 97%], 10 of 10 without it [69%, 100%]; p 0.500 that both train equally often`."""
+    parts = []
+    for word, trained, ended in zip(("with the change", "without it"), effect.trained, effect.ended, strict=True):
+        low, high = share_interval(trained, ended)
+        parts.append(f"{trained} of {ended} {word}" + (f" [{low:.0%}, {high:.0%}]" if ended else ""))
+    tested = f"; p {probability(effect.p_trained)} that both train equally often" if effect.unstable else ""
+    return ", ".join(parts) + tested
 
 
 def bounds(verdict: Verdict) -> str:
@@ -178,21 +208,44 @@ def margin(claim: Claim) -> str:
 
 def changes_it(verdict: Verdict) -> str:
     """What would bring about another verdict, in a sentence."""
-    claim, least = verdict.claim, margin(verdict.claim)
-    seeds = f"About {verdict.seeds:,} seeds" if verdict.seeds else "Over 10,000 seeds"
+    least = margin(verdict.claim)
     if verdict.call == NOT_TESTED:
         return f"{REMEDIES.get(verdict.reason, '')} Here {verdict.because}."
+    return STEADY if verdict.unstable else _changes_it(verdict, least)
+
+
+def _changes_it(verdict: Verdict, least: str) -> str:
+    """The same of a claim that was tested on trainings of which none failed."""
+    claim = verdict.claim
     if verdict.call == INCONCLUSIVE:
-        return f"{seeds} would find an effect of {least}, or exclude it."
+        return f"{_seeds(verdict, f'find an effect of {least}, or exclude it')}."
     if verdict.call == NO_EFFECT:
-        return f"An effect beyond {least} either way, which these seeds exclude."
+        return f"An effect beyond {least} either way, which these seeds exclude{_unseen(verdict)}."
     if verdict.call == DIRECTION_ONLY and verdict.size_known:
         return f"Nothing by more seeds: it is there, and smaller than {least}."
     if not verdict.size_known:
-        return f"{seeds} would tell whether its size reaches {least}."
+        return f"{_seeds(verdict, f'tell whether its size reaches {least}')}."
     nearest = min(verdict.low, verdict.high, key=abs)
     none = "1" if is_ratio(claim) else "zero"
     return f"An interval that comes nearer to {none} than {least}; it now ends at {size(claim, nearest)}."
+
+
+def _unseen(verdict: Verdict) -> str:
+    """What no number of trainings that all train can exclude, where it is known how many did."""
+    if verdict.effect is None or not min(verdict.effect.ended):
+        return ""
+    low = min(share_interval(*arm)[0] for arm in zip(verdict.effect.trained, verdict.effect.ended, strict=True))
+    return f" where both arms train; up to {1 - low:.0%} of trainings may fail unseen"
+
+
+def _seeds(verdict: Verdict, what: str) -> str:
+    """`9 to 60 seeds would find ...`, with the interval that the scatter leaves, or why no number is given."""
+    low, high = verdict.seeds_low, verdict.seeds_high
+    if low is None or low > MANY_SEEDS:
+        return f"Over {MANY_SEEDS} seeds would {what}"
+    if high is None or high > MANY_SEEDS:
+        return f"More seeds would {what}, and those there are do not tell how many: {low} or more"
+    return f"{low} to {high} seeds would {what}" if low < high else f"{counted(low, 'seed')} would {what}"
 
 
 def expected(claim: Claim) -> str:
@@ -238,12 +291,18 @@ def methods(evidence: Evidence) -> Section:
         ("m", f"different comparisons that the claims of a family make, tested or not: {_families(families)}"),
         ("[L, U]", f"d ± t(1 {MINUS} {ALPHA} / 2m, f) · se: simultaneous intervals (Bonferroni)"),
         ("[l, u]", f"d ± t(1 {MINUS} {ALPHA} / m, f) · se: two one-sided tests at {ALPHA} / m (Schuirmann 1987)"),
-        ("p", "of d = 0, two-sided t, adjusted by Holm over the m comparisons"),
+        ("p", "of d = 0, two-sided t, adjusted by Holm over the m comparisons; of flipped signs where it is unstable"),
+        ("a training failed", _what_failed(rule)),
+        ("unstable", "a training of either arm failed"),
     )
     ladder = (
         (NOT_TESTED, "a gate fails, or the comparison lacks an arm, a second seed, spread, activity, or pairs: "
-         f"over {rule.missing:.0%} of them missing; of overfitting, also where the arms' gap is below "
-         f"{rule.overfitting:g} point on average"),
+         f"over {rule.missing:.0%} of them missing, or fewer than two left where trainings failed; of overfitting, "
+         f"also where the arms' gap is below {rule.overfitting:g} point on average"),
+        (f"{DIRECTION_ONLY} [unstable]", f"unstable, d > 0, p < {ALPHA}, and the arm that does worse does not fail "
+         "less often (a failure counts as a high error, and as a gap of none)"),
+        (f"{CONTRADICTED} [unstable]", f"unstable, d < 0, p < {ALPHA}, and the same"),
+        (f"{INCONCLUSIVE} [unstable]", "otherwise unstable"),
         (REPRODUCED, "L > δ"),
         (DIRECTION_ONLY, f"otherwise d > 0 and p < {ALPHA}"),
         (CONTRADICTED, f"otherwise U < {MINUS}δ"),
@@ -255,9 +314,12 @@ def methods(evidence: Evidence) -> Section:
     trace = tuple((one.at, one.digest, str(one.records), one.what) for one in declared)
     blocks: list[Block] = [
         "Two kinds of statement are made of each claim, on its direction and on its size; each kind is wrong anywhere "
-        f"in a family with probability {alpha:g} at most. The intervals are over seeds, for these evaluation images; "
+        f"in a family with probability {alpha:g} at most. Both are of trainings that do not fail: of how often they do "
+        "the statement is the exact interval beside it, and no failure among ten trainings still leaves room for up to "
+        "31%. The intervals are over seeds, for these evaluation images; "
         "the effects' table has those that cover other images too. The seeds that would decide an open claim are those "
-        "at which an effect of δ would be found, and one of zero excluded, four times in five. How often the rule errs "
+        "at which an effect of δ would be found, and one of zero excluded, four times in five; they are given with the "
+        "95% interval that so few seeds leave of their scatter (chi-square), or not at all. How often the rule errs "
         "on made-up studies is in reports/README.md; python -m ablations.calibrate counts it again.",
         Table(caption="What the symbols mean.", head=("symbol", "meaning"), rows=symbols),
         Table(caption="The rule: the first line that holds decides.", head=("verdict", "holds when"), rows=ladder),
@@ -266,6 +328,17 @@ def methods(evidence: Evidence) -> Section:
         head = ("when", "digest", "records by then", "declared or changed")
         blocks.append(Table(caption="Claims, rule and seeds as they were declared.", head=head, rows=trace))
     return Section(title="Methods", blocks=tuple(blocks))
+
+
+def _what_failed(rule: Rule) -> str:
+    """What counts as a training that failed, as the rule has it."""
+    words = ["a loss or a weight was no finite number"]
+    words += [f"its error is above {rule.failed_above:.0%} of what guessing gives"] * bool(rule.failed_above)
+    words += [
+        f"its error is above a linear classifier's and it has shed less than {rule.failed_below_best:.0%} of what the "
+        "best training of its variant has shed of the error of guessing, and that one beats the linear classifier"
+    ] * bool(rule.failed_below_best)
+    return "; or ".join(words)
 
 
 def _families(families: dict[str, int]) -> str:
