@@ -106,7 +106,7 @@ class Progress:
 
 
 def _name(trial: Trial) -> str:
-    seed = f"tuning at {trial.spec.learning_rate:.3g}" if trial.seed == tune.SEED else f"seed {trial.seed}"
+    seed = f"tuning at {trial.spec.learning_rate:.3g}" if trial.seed >= tune.SEED else f"seed {trial.seed}"
     return f"{trial.variant.label}, {seed}"
 
 

@@ -22,6 +22,7 @@ from ablations.gates import (
     study_gates,
 )
 from ablations.sections.document import MINUS, MISSING, Block, Section, Table, interval, listed, probability, signed
+from ablations.sections.tuning import conditional
 from ablations.verdicts import (
     CALLS,
     CONTRADICTED,
@@ -255,7 +256,8 @@ def methods(evidence: Evidence) -> Section:
     trace = tuple((one.at, one.digest, str(one.records), one.what) for one in declared)
     blocks: list[Block] = [
         "Two kinds of statement are made of each claim, on its direction and on its size; each kind is wrong anywhere "
-        f"in a family with probability {alpha:g} at most. The intervals are over seeds, for these evaluation images; "
+        f"in a family with probability {alpha:g} at most. The intervals are over seeds, for these evaluation images"
+        f"{conditional(evidence.study.tuning)}; "
         "the effects' table has those that cover other images too. The seeds that would decide an open claim are those "
         "at which an effect of δ would be found, and one of zero excluded, four times in five. How often the rule errs "
         "on made-up studies is in reports/README.md; python -m ablations.calibrate counts it again.",
