@@ -300,7 +300,8 @@ def _capped(tuning: Tuning, attempts: Sequence[Attempt]) -> Budget:
     missed, log_steps = rank(best(attempts))
     if missed:
         return budget
-    return replace(budget, max_steps=min(math.ceil(tuning.slower * math.exp(log_steps)), budget.steps))
+    # Rounded, as the last digits of a logarithm differ between machines, and the number is part of the trials' keys.
+    return replace(budget, max_steps=min(math.ceil(round(tuning.slower * math.exp(log_steps), 6)), budget.steps))
 
 
 def _trial(result: Result) -> TuningTrial:
