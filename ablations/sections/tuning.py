@@ -6,7 +6,7 @@ from ablations.evidence import Evidence
 from ablations.sections.document import MISSING, Section, Table, number, told
 from ablations.sections.outcomes import picture
 from ablations.tune import at_edge, best, cost, fitted, outcome, outcome_of
-from ablations.types import DONE, Attempt, Tuned, Tuning, TuningTrial
+from ablations.types import DONE, Attempt, Study, Tuned, Tuning, TuningTrial
 from ablations.words import counted
 
 
@@ -54,10 +54,6 @@ def _caption(tuning: Tuning, what: str) -> str:
 
 
 def _words(evidence: Evidence, tuning: Tuning) -> str:
-    study = evidence.study
-    alone = {arm.variant for arm in tuning.arms}
-    others = [one.label for one in study.variants if one not in alone]
-    with_it = f" Not tuned themselves, with the rate of what they depart from: {', '.join(others)}." if others else ""
     seeds = counted(tuning.seeds, "seed")
     last = f" to {tuning.seed + tuning.seeds - 1:,}" if tuning.seeds > 1 else ""
     times = f"{tuning.slower:g} times " if tuning.slower != 1 else ""
@@ -66,8 +62,21 @@ def _words(evidence: Evidence, tuning: Tuning) -> str:
         f"Before the study each arm tried {counted(tuning.rates, 'learning rate')}, with {seeds} at each that the "
         f"study does not use ({tuning.seed:,}{last}), on {tuning.budget.train_examples:,} images, with the validation "
         "images held out and no test image seen: the arm's own rate, then on either side of the best so far."
-        f"{with_it}{early if tuning.budget.stop_at_threshold else ''}"
+        f"{_controls(evidence.study, tuning)}{early if tuning.budget.stop_at_threshold else ''}"
     )
+
+
+def _controls(study: Study, tuning: Tuning) -> str:
+    """Which arm's rate each variant has that was not tuned, and what the placebo's own is good for."""
+    arms = {arm.variant for arm in tuning.arms}
+    placebos = [one.label for one in arms if any(name in study.controls for name, _ in one.departures)]
+    others = [one.label for one in study.variants if one not in arms]
+    words = ""
+    if placebos:
+        words += f" The rate of {', '.join(placebos)} is its own, so its effect holds the error of the tuning too."
+    if others:
+        words += f" Not tuned themselves, with the rate of what they depart from: {', '.join(others)}."
+    return words
 
 
 def _open(tuning: Tuning) -> str:
