@@ -13,9 +13,10 @@ any effect got a wrong direction in a quarter of studies (`ablations.calibrate_t
 Ray Tune spreads the trials but does not choose them.  Its own searchers (Optuna, HyperOpt, Ax, ...) are
 made for many dimensions, suggest by the order in which trials happen to end, and keep their state in
 pickles beside our records.  ASHA stops a trial that is behind at some epoch, when that epoch is reached by
-others, so arms would not get equal budgets and a slow start would count as a loss.  With a threshold to
-reach there is a rule that does not depend on who is ahead: a trial ends at twice the steps of the best rate.
-For a rate with such a trial to be the better one, its others would have to be faster than the best by half.
+others, so arms would not get equal budgets and a slow start would count as a loss.  Where trials end at a
+threshold, one that has taken twice the steps of the best rate ends without it, and a rate with fewer arrivals
+has lost: to have the better mean all the same, its two other trials would have to be 1.4 times as fast as
+the best rate's.  A trial that is merely slower than the best rate is no loss, as a mean of three decides.
 
 Light: modules that plan a study import this one.
 """
@@ -82,9 +83,9 @@ def reference_of(study: Study) -> Spec:
 
 
 def arm_of(study: Study, variant: Variant) -> Variant:
-    """`variant` without what has no rate of its own: the arm whose rate it has.
+    """`variant` without the departures that have no rate of their own: the arm whose rate it has.
 
-    That is what evaluation alone reads, and a sabotage: its damage must show under the reference's own recipe, and a
+    Those are what evaluation alone reads, and a sabotage: its damage must show under the reference's own recipe, and a
     rate of its own would hide as much of the damage as a rate can.  A placebo has a rate of its own, found with its
     own draws: it is the reference over again, so an effect of it shows the error of the tuning too.
     """
