@@ -139,7 +139,7 @@ def said(tuning: Tuning) -> list[str]:
         value = came_to(tuning, arm)
         threshold = tuning.budget.threshold_percent
         words = (
-            "not every trial came to an end at any rate"
+            "no rate at which all trials came to an outcome"
             if value is None
             else f"about {value:,.0f} steps to {threshold:g}% training error"
             if threshold is not None
@@ -228,7 +228,7 @@ def fitted(attempts: Sequence[Attempt], clearly: float = CLEARLY) -> Lowest | No
     """
     if not clearly:
         return None
-    timed = any(one.steps_to_threshold is not None for attempt in attempts for one in attempt.trials)
+    timed = _arrives(attempts)
     ranked = sorted(attempts, key=lambda one: one.factor)
     for whole, side_by_side in itertools.groupby(ranked, key=lambda one: None not in _outcomes(one, timed)):
         near = list(side_by_side)
@@ -252,29 +252,38 @@ def outcome_of(tuning: Tuning, trial: TuningTrial) -> float | None:
 
 
 def came_to(tuning: Tuning, arm: Tuned) -> float | None:
-    """What the chosen rate came to, as `outcome`; by the parabola where it was not tried itself."""
+    """What the chosen rate came to, as `outcome`; by the parabola where it was not tried itself.
+
+    None where a trial has no outcome there, and where the arm never arrived at a threshold, so that errors chose.
+    """
     tried = next((one for one in arm.attempts if one.factor == arm.factor), None)
     if tried is not None:
         return outcome(tuning, tried)
     found, timed = fitted(arm.attempts, tuning.clearly), tuning.budget.threshold_percent is not None
-    return _natural(found.value, timed) if found else None
+    return _natural(found.value, timed) if found and timed == _arrives(arm.attempts) else None
 
 
 def cost(tuning: Tuning, arm: Tuned) -> float | None:
     """What not knowing the best rate better is expected to cost an arm: points of error, or percent of its steps.
 
-    The parabola's curvature times the variance of its lowest place, by the delta method.  None without a parabola.
+    The parabola's curvature times the variance of its lowest place, by the delta method.  None without a parabola, and
+    where the arm never arrived at a threshold, so that its errors chose.
     """
-    found = fitted(arm.attempts, tuning.clearly)
-    if found is None:
+    found, timed = fitted(arm.attempts, tuning.clearly), tuning.budget.threshold_percent is not None
+    if found is None or timed != _arrives(arm.attempts):
         return None
-    return 100 * math.expm1(found.cost) if tuning.budget.threshold_percent is not None else found.cost
+    return 100 * math.expm1(found.cost) if timed else found.cost
 
 
 def at_edge(arm: Tuned) -> bool:
     """Whether the chosen rate is the lowest or the highest that was tried, so that a better one may lie beyond."""
     factors = [one.factor for one in arm.attempts]
     return not min(factors) < arm.factor < max(factors)
+
+
+def _arrives(attempts: Sequence[Attempt]) -> bool:
+    """Whether any trial arrived at a threshold, so that steps choose, and not errors."""
+    return any(one.steps_to_threshold is not None for attempt in attempts for one in attempt.trials)
 
 
 def _outcomes(attempt: Attempt, timed: bool) -> list[float | None]:
@@ -306,7 +315,7 @@ def _capped(tuning: Tuning, attempts: Sequence[Attempt]) -> Budget:
 
 
 def _trial(result: Result) -> TuningTrial:
-    budget, metrics = result.trial.budget, result.metrics
+    budget, metrics = result.trial.budget, result.metrics if result.status == DONE else {}
     named = LOOKED if budget.threshold_percent is not None else f"{budget.evaluate_on}_top1_error_percent"
     return TuningTrial(
         key=result.trial.key,

@@ -254,6 +254,20 @@ def test_a_rate_at_which_a_trial_came_to_nothing_is_a_wall_for_the_parabola() ->
     assert tune.fitted([steps(0.5, 300, 300, None), steps(1, 200, 200, None), steps(2, 300, None, None)]) is None
 
 
+def test_where_an_arm_never_arrives_its_errors_choose_and_are_not_taken_for_steps(
+    raced: tuple[Study, tuple[Trial, ...]],
+) -> None:
+    def run(trial: Trial) -> Result:
+        error = 40 + math.log2(trial.spec.learning_rate / 1.5e-3) ** 2
+        return Result(trial=trial, status=DONE, metrics={TRAINED: float(trial.budget.steps), LOOKED: error})
+
+    search, _ = searched(*raced, 5, run)
+    for arm in search.tuning.arms:
+        assert arm.factor == pytest.approx(1.5, rel=0.01)
+        assert tune.came_to(search.tuning, arm) is None and tune.cost(search.tuning, arm) is None
+    assert "no rate at which all trials came to an outcome" in tune.said(search.tuning)[0]
+
+
 def test_a_trial_that_was_ended_early_is_never_taken_for_an_outcome() -> None:
     tried = [steps(0.5, 300, 310, 290), steps(1, 200, 210, 190), steps(2, 250, 260, None)]
     assert tune.chosen(tried) == 1
