@@ -113,7 +113,7 @@ def expect(
     # Of a search it is not known in advance how many trials of which arm are still to come: their mean will do.
     a_tuning_trial = sum(seconds[trial.variant].whole for trial in tuned) / max(len(tuned), 1)
     expected = Expected(
-        tuning=tuning * a_tuning_trial / max(1, min(workers, 2 * len(tuned))) / packing.gain,
+        tuning=tuning * a_tuning_trial / _side_by_side(search, len(tuned), workers) / packing.gain,
         study=sum(seconds_of(job, seconds) for job in missing) / at_a_time / packing.gain,
     )
     lacking = sum(map(len, missing))
@@ -198,11 +198,18 @@ def _threshold(budget: Budget) -> str:
     )
 
 
+def _side_by_side(search: Search | None, arms_tuned: int, workers: int) -> int:
+    """How many tuning trials run at a time: in a round each arm tries two rates."""
+    return max(1, min(workers, 2 * search.tuning.seeds * arms_tuned)) if search else 1
+
+
 def _tuning(study: Study, trials: Sequence[Trial], search: Search) -> str:
-    done = f"; {search.left:,} of them to go" if search.left else "; all have their records"
+    done = f"{search.left:,} of them to go" if search.left else "all have their records"
+    tuning = search.tuning
     return (
-        f"tuning    {counted(search.tuning.trials, 'trial')} for the learning rate of each of "
-        f"{counted(len(arms(study, trials)), 'arm')}, on validation images that they do not train on{done}"
+        f"tuning    {counted(tuning.rates, 'learning rate')} for each of {counted(len(arms(study, trials)), 'arm')}, "
+        f"with {counted(tuning.seeds, 'trial')} at each, on validation images that they do not train on: "
+        f"{counted(search.total, 'trial')}, {done}"
     )
 
 

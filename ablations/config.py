@@ -82,8 +82,8 @@ class Config:
     evaluate_every: int = 1
     """Epochs from one evaluation to the next; the last epoch ends with one in any case."""
     tune: Annotated[int | None, _INT] = None
-    """Trials to find each variant's learning rate with, on validation images; 0: all have the preset's own (default:
-    0, or the grid's own)."""
+    """Learning rates to try for each variant before the study, with three trainings at each, on validation images; 0:
+    all have the preset's own (default: 0, or the grid's own)."""
     threshold: Annotated[float | None, _FLOAT] = None
     """Training error in percent; the steps to it are measured (default: not, or the grid's own)."""
     threshold_every: int = 50

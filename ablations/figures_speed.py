@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from ablations.figures import BLUE, GREEN, GREY, GRID, ORANGE, PAPER, WIDTH, styled
 from ablations.theme import light
 from ablations.threshold import Look
-from ablations.tune import outcome
+from ablations.tune import came_to, outcome, outcome_of
 from ablations.types import Tuning
 
 COLOURS = (ORANGE, GREEN, light("purple"), light("brown"))
@@ -49,7 +49,7 @@ def race(
 
 @styled
 def rates(tuning: Tuning, what: str) -> Figure:
-    """What each tuning trial came to against its rate, a line an arm; the chosen rate is ringed.
+    """What each rate came to on average, a line an arm; the chosen rate is ringed, and dots are single trials.
 
     Hollow triangles are trials that ended without arriving, at the steps that they had taken.
     """
@@ -58,10 +58,15 @@ def rates(tuning: Tuning, what: str) -> Figure:
     for arm, colour in zip(tuning.arms, (BLUE, *COLOURS * 9), strict=False):
         tried = [(one, outcome(tuning, one)) for one in sorted(arm.attempts, key=lambda one: one.factor)]
         came = [(one.factor, value) for one, value in tried if value is not None]
-        lost = [(one.factor, one.steps) for one, value in tried if value is None and one.steps]
+        single = [(one.factor, trial, outcome_of(tuning, trial)) for one in arm.attempts for trial in one.trials]
+        lost = [(factor, trial.steps) for factor, trial, value in single if value is None and trial.steps]
         axes.plot(*_columns(came), color=colour, marker="o", markersize=4, linewidth=1.2, label=arm.variant.label)
+        if tuning.seeds > 1:
+            dots = [(factor, value) for factor, _, value in single if value is not None]
+            axes.scatter(*_columns(dots), s=7, color=colour, alpha=0.5, linewidth=0)
         axes.scatter(*_columns(lost), marker="^", s=26, facecolor=PAPER, edgecolor=colour, zorder=3)
-        chosen = [(factor, value) for factor, value in came if factor == arm.factor]
+        value = came_to(tuning, arm)
+        chosen = [(arm.factor, value)] if value is not None else []
         axes.scatter(*_columns(chosen), s=90, facecolor="none", edgecolor=colour, zorder=4)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda factor, _: f"{factor:g}"))

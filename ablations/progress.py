@@ -106,8 +106,9 @@ class Progress:
 
 
 def _name(trial: Trial) -> str:
-    seed = f"tuning at {trial.spec.learning_rate:.3g}" if trial.seed == tune.SEED else f"seed {trial.seed}"
-    return f"{trial.variant.label}, {seed}"
+    if trial.seed < tune.SEED:
+        return f"{trial.variant.label}, seed {trial.seed}"
+    return f"{trial.variant.label}, tuning at {trial.spec.learning_rate:.3g}, seed {trial.seed - tune.SEED}"
 
 
 def _threshold(result: Result) -> str:

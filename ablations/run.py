@@ -165,10 +165,9 @@ def _tune(config: Config, plan: Plan, search: tune.Search, seconds: float) -> tu
     from ablations.progress import Progress
 
     folder, budget = tuning_folder(config, plan.study), search.tuning.budget
-    total = search.tuning.trials * len(tune.arms(plan.study, plan.trials))
     with Progress(
-        total,
-        already=total - search.left,
+        search.total,
+        already=search.total - search.left,
         trainings=search.left,
         epochs=budget.epochs,
         evaluate_on=budget.evaluate_on,

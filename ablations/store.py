@@ -163,8 +163,8 @@ def write_study(folder: Path, study: Study) -> None:
         old = read_study(folder)
         for name in ("grid", "preset", "fingerprint", "budget", "tuning"):
             before, after = getattr(old, name), getattr(study, name)
-            if name == "tuning":  # whether, not how far: an arm that joins is tuned as the others were
-                before, after = (f"{one.trials} trials an arm" if one else "none" for one in (before, after))
+            if name == "tuning":  # how, not how far: an arm that joins is tuned as the others were
+                before, after = (one.how if one else "none" for one in (before, after))
             if before != after:
                 raise InputError(
                     f"study {study.name!r} in {folder} has {name} {before}, and this run {after}: "

@@ -14,6 +14,7 @@ from ablations.budget import Allowance
 from ablations.budget import Budget as Budget  # noqa: PLC0414  a value like the others
 from ablations.declaration import Claim, Declaration, Rule
 from ablations.lineage import FIRST_VERSION
+from ablations.words import counted
 from models.spec import Spec, sparse, spec_from_dict, training_part
 
 if TYPE_CHECKING:
@@ -141,10 +142,9 @@ class Skipped:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attempt:
-    """One learning rate that was tried for an arm, and what came of it."""
+class TuningTrial:
+    """One training at a learning rate that was tried, and what came of it."""
 
-    factor: float  # times the arm's own rate
     key: str  # of the trial, whose record lies under the study's folder in tuning/
     status: str  # of the trial
     steps_to_threshold: float | None = None  # None: not asked, or never reached
@@ -153,22 +153,40 @@ class Attempt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One learning rate that was tried for an arm."""
+
+    factor: float  # times the arm's own rate
+    trials: tuple[TuningTrial, ...]  # in the order of their seeds, which are the same at every rate
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tuned:
     """How the learning rate of one arm was chosen."""
 
     variant: Variant
     attempts: tuple[Attempt, ...]
-    factor: float  # of the best of them
+    factor: float  # that was chosen, times the arm's own rate; need not be one of those that were tried
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
     """A search over each arm's learning rate before the study's own trials, with as many trials for each."""
 
-    trials: int  # of each arm
-    seed: int  # which no trial of the study has
+    rates: int  # that are tried for each arm
+    seed: int  # the first of those of the tuning, of which no trial of the study has any
     budget: Budget  # evaluated on the validation images, which it holds out of training
     arms: tuple[Tuned, ...] = ()  # empty until all are tuned
+    seeds: int = 1  # trials at each rate
+    # Standard errors by which a rate is clearly worse than the best, and ends what the parabola goes through that
+    # chooses; 0: the best of the rates that were tried was chosen.
+    clearly: float = 0.0
+    slower: float = 1.0  # times the steps of an arm's best rate, at which a trial ends, where the budget stops so
+
+    @property
+    def how(self) -> str:
+        """`7 rates an arm, 3 trials at each`."""
+        return f"{counted(self.rates, 'rate')} an arm, {counted(self.seeds, 'trial')} at each"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,12 +259,20 @@ def _tuning_from_dict(record: Mapping[str, Any]) -> Tuning:
     arms = tuple(
         Tuned(
             variant=_variant_from_dict(arm["variant"]),
-            attempts=tuple(Attempt(**attempt) for attempt in arm["attempts"]),
+            attempts=tuple(map(_attempt_from_dict, arm["attempts"])),
             factor=arm["factor"],
         )
         for arm in record["arms"]
     )
-    return Tuning(**{**record, "budget": Budget(**record["budget"]), "arms": arms})
+    fields = {"rates" if name == "trials" else name: value for name, value in record.items()}  # an older name
+    return Tuning(**{**fields, "budget": Budget(**record["budget"]), "arms": arms})
+
+
+def _attempt_from_dict(record: Mapping[str, Any]) -> Attempt:
+    """The Attempt of a record; in older ones a rate had one training, whose fields stood beside the factor."""
+    fields = dict(record)
+    factor = fields.pop("factor")
+    return Attempt(factor=factor, trials=tuple(TuningTrial(**one) for one in fields.get("trials", [fields])))
 
 
 @dataclass(frozen=True, kw_only=True)

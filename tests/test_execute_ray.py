@@ -336,7 +336,7 @@ def test_a_tuned_race_runs_all_its_rounds_through_one_ray(
         "--threshold-every",
         "3",
     ]
-    race = ["--grid", "figure1", "--name", "race", "--dataset", f"folder:{blobs}", "--tune", "3", "--seeds", "1"]
+    race = ["--grid", "figure1", "--name", "race", "--dataset", f"folder:{blobs}", "--tune", "2", "--seeds", "1"]
     race += ["--threshold-every", "3"]
     starts: list[object] = []
     start = ray.init
@@ -345,7 +345,7 @@ def test_a_tuned_race_runs_all_its_rounds_through_one_ray(
     assert len(starts) == 1 and not ray.is_initialized()
     study, results, _ = read(tmp_path / "results" / "race")
     assert study.tuning is not None
-    assert [len(arm.attempts) for arm in study.tuning.arms] == [3, 3]
+    assert [len(arm.attempts) for arm in study.tuning.arms] == [2, 2, 2]
     assert {result.status for result in results} == {"done"}
 
 

@@ -17,12 +17,13 @@ from ablations.evidence import Evidence
 from ablations.gates import CENSORED, obstacle
 from ablations.plan import Source, make_study
 from ablations.report import build, terminal_lines
-from ablations.sections.document import Table
+from ablations.sections.document import Card, Table
 from ablations.speed import ABOVE, BELOW, BOUND, EXACT, LIKELIHOOD, NOTHING, UNKNOWN, Pair, T, estimate, pair, speeds
 from ablations.threshold import LOOKED, REACHED, STEPS, TRAINED
 from ablations.tune import advance, apply, start
-from ablations.types import DIVERGED, DONE, Attempt, Budget, Result, Study, Trial, Tuned
+from ablations.types import DIVERGED, DONE, Attempt, Budget, Result, Study, Trial, Tuned, TuningTrial
 from ablations.verdicts import effect_on
+from ablations.words import NONE
 
 CAP = 6000  # steps of the budget below
 RACE = Budget(
@@ -265,30 +266,81 @@ def test_the_report_of_an_arm_that_never_arrives_gives_the_bound_and_marks_each_
 def test_the_report_shows_every_rate_that_was_tried() -> None:
     study, results = raced(3.0)
     _, trials = planned()
-    begun = start(study, 2, available=2900)
+    begun = start(study, 4, available=2900)
     arms = tuple(
         Tuned(
             variant=variant,
             attempts=(
-                Attempt(factor=1.0, key="aaaa", status=DONE, steps_to_threshold=900.0, steps=900, error_percent=24.0),
-                Attempt(factor=4.0, key="bbbb", status=DONE, steps=901, error_percent=60.0),
+                Attempt(factor=0.5, trials=tuple(rated(name, 1000.0) for name in ("aa", "ab", "ac"))),
+                Attempt(factor=1.0, trials=tuple(map(rated, ("ba", "bb", "bc"), (800.0, 900.0, 1012.5)))),
+                Attempt(factor=2.0, trials=tuple(rated(name, 1000.0) for name in ("ca", "cb", "cc"))),
+                Attempt(factor=4.0, trials=(rated("da", 1700.0), rated("db", None), rated("dc", None))),
+            ),
+            factor=1.0,
+        )
+        for variant in study.variants
+    )
+    tuned, _ = apply(study, trials, replace(begun, arms=arms))
+    assert advance(study, trials, begun, {}).left == 3 * 4 * 3  # arms, rates, seeds
+    words, tables = words_of(tuned, results)
+    table = next(table for caption, table in tables.items() if caption.startswith("Every rate"))
+    assert table.rows[:4] == (
+        ("reference", "0.5", "1,000", ""),
+        ("reference", "1", "900", "chosen"),  # the cube root of 800 times 900 times 1012.5
+        ("reference", "2", "1,000", ""),
+        ("reference", "4", NONE, "2 of 3 trials came to none"),
+    )
+    singles = next(table for caption, table in tables.items() if caption.startswith("Every trial of the tuning"))
+    assert singles.rows[9:11] == (
+        ("reference", "4", "1,000,000", "1,700", "", "da"),
+        ("reference", "4", "1,000,001", "> 1,800", "", "db"),
+    )
+    assert singles.files[9] == "tuning/trials/da.json"
+    rates = next(table for caption, table in tables.items() if caption.startswith("The rate of each arm"))
+    assert rates.rows[0][:4] == ("reference", "1", "1", "3 rates") and float(rates.rows[0][4]) > 0
+    assert "with 3 seeds at each that the study does not use (1,000,000 to 1,000,002)" in words
+    assert "A trial that had taken 2 times as many steps as the best rate of its arm was ended" in words
+    assert "are conditional on these rates" in words
+    cards = [
+        block for section in build(tuned, results, []).sections for block in section.blocks if isinstance(block, Card)
+    ]
+    measured = dict(cards[0].facts)["measured here"]
+    assert measured.endswith("paired t over 5 seeds; conditional on the learning rates that were chosen")
+    assert "lies at the edge" not in words
+    assert "nothing was tuned for any arm" not in words
+
+
+def rated(key: str, steps: float | None) -> TuningTrial:
+    """A tuning trial that arrived after these steps, or did not in 1,800."""
+    end = math.ceil(steps or 1800)
+    return TuningTrial(key=key, status=DONE, steps_to_threshold=steps, steps=end, error_percent=24.0 if steps else 60.0)
+
+
+def test_the_report_of_a_study_with_one_training_a_rate_says_what_that_is_worth() -> None:
+    study, results = raced(3.0)
+    begun = replace(start(study, 2, available=2900), seeds=1, clearly=0.0, slower=1.0)
+    arms = tuple(
+        Tuned(
+            variant=variant,
+            attempts=(
+                Attempt(factor=1.0, trials=(rated("aaaa", 900.0),)),
+                Attempt(factor=4.0, trials=(rated("bbbb", None),)),
             ),
             factor=1.0,
         )
         for variant in study.variants[:2]
     )
-    tuned, _ = apply(study, trials, replace(begun, arms=arms))
-    assert advance(study, trials, begun, {}).left == 4
-    words, tables = words_of(tuned, results)
-    table = next(table for caption, table in tables.items() if caption.startswith("Every rate"))
+    words, tables = words_of(replace(study, tuning=replace(begun, arms=arms)), results)
+    table = next(table for caption, table in tables.items() if caption.startswith("Every trial of the tuning"))
     assert table.rows == (
-        ("reference", "1", "900", "chosen", "aaaa"),
-        ("reference", "4", "> 901", "", "bbbb"),
-        ("activation=tanh", "1", "900", "chosen", "aaaa"),
-        ("activation=tanh", "4", "> 901", "", "bbbb"),
+        ("reference", "1", "1,000,000", "900", "chosen", "aaaa"),
+        ("reference", "4", "1,000,000", "> 1,800", "", "bbbb"),
+        ("activation=tanh", "1", "1,000,000", "900", "chosen", "aaaa"),
+        ("activation=tanh", "4", "1,000,000", "> 1,800", "", "bbbb"),
     )
+    assert "Not tuned themselves, with the rate of what they depart from: placebo=salted." in words
+    assert "One training decides between two rates" in words
     assert "The best rate of reference, 1 times its own, lies at the edge of what was tried" in words
-    assert "nothing was tuned for any arm" not in words
 
 
 def test_no_verdict_is_drawn_from_the_pairs_that_happened_to_arrive() -> None:

@@ -34,6 +34,7 @@ from ablations.types import (
     Trial,
     Tuned,
     Tuning,
+    TuningTrial,
     Variant,
 )
 from models.presets import PRESETS
@@ -82,17 +83,25 @@ def study() -> Study:
         "chance_error_percent": 90.0,
         "command": "python -m ablations.run",
         "tuning": Tuning(
-            trials=2,
+            rates=2,
             seed=1_000_000,
+            seeds=2,
+            clearly=3.0,
+            slower=2.0,
             budget=replace(BUDGET, evaluate_on="validation", max_steps=7, threshold_percent=25.0),
             arms=(
                 Tuned(
                     variant=TRIAL.variant,
                     attempts=(
                         Attempt(
-                            factor=1.0, key="a", status=DONE, steps_to_threshold=12.5, steps=13, error_percent=24.0
+                            factor=1.0,
+                            trials=(
+                                TuningTrial(
+                                    key="a", status=DONE, steps_to_threshold=12.5, steps=13, error_percent=24.0
+                                ),
+                                TuningTrial(key="b", status=DIVERGED),
+                            ),
                         ),
-                        Attempt(factor=4.0, key="b", status=DIVERGED),
                     ),
                     factor=1.0,
                 ),

@@ -11,6 +11,7 @@ from ablations.evidence import Evidence
 from ablations.failures import arms_words
 from ablations.sections.document import MISSING, Card, Picture, Section, number, told
 from ablations.sections.outcomes import picture
+from ablations.sections.tuning import conditional
 from ablations.sections.verdicts import (
     ESTIMANDS,
     bounds,
@@ -62,7 +63,7 @@ def section(evidence: Evidence) -> Section | None:
 
 
 def _card(evidence: Evidence, verdict: Verdict) -> Card:
-    claim = verdict.claim
+    claim, rates = verdict.claim, conditional(evidence.study.tuning)
     facts = (
         ("claimed in", claim.source),
         ("claimed that", f"{label_of(claim)} {expected(claim)}"),
@@ -70,7 +71,7 @@ def _card(evidence: Evidence, verdict: Verdict) -> Card:
         ("confounds there", claim.confounds),
         ("what others found", claim.others),
         ("smallest effect of interest", f"{margin(claim)}: {claim.reason or 'no reason recorded'}"),
-        ("measured here", ours(verdict) + ("" if verdict.effect is None else f"; {verdict.effect.method}")),
+        ("measured here", ours(verdict) + ("" if verdict.effect is None else f"; {verdict.effect.method}{rates}")),
         ("how often it trains", "" if verdict.effect is None else how_often(verdict.effect)),
         ("judged here on", ESTIMANDS.get(claim.estimand, claim.estimand)),
         ("scope", "; ".join(verdict.proxy) or "as where the claim was made"),

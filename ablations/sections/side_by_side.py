@@ -246,7 +246,7 @@ def _facts(evidence: Evidence) -> Mapping[str, str]:
         "order of an epoch": f"free within {budget.read_window:,} images" if budget.read_window else "free",
         "evaluated on": budget.evaluate_on,
         "evaluated every": f"{budget.evaluate_every} epochs" if budget.evaluate_every > 1 else "epoch",
-        "learning rates": f"{study.tuning.trials} tuning trials an arm" if study.tuning else "the preset's",
+        "learning rates": study.tuning.how if study.tuning else "the preset's",
         "ended at a threshold": "yes" if budget.stop_at_threshold else "no",
         "looks": ", ".join(map(str, study.looks)) or "none",
         "commit": said([str(one.get("commit", ""))[:12] for one in origins]),

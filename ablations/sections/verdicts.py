@@ -26,6 +26,7 @@ from ablations.gates import (
 )
 from ablations.needed import MANY_SEEDS
 from ablations.sections.document import MINUS, MISSING, Block, Section, Table, interval, listed, probability, signed
+from ablations.sections.tuning import conditional
 from ablations.types import Effect
 from ablations.verdicts import (
     CALLS,
@@ -316,7 +317,7 @@ def methods(evidence: Evidence) -> Section:
         "Two kinds of statement are made of each claim, on its direction and on its size; each kind is wrong anywhere "
         f"in a family with probability {alpha:g} at most. Both are of trainings that do not fail: of how often they do "
         "the statement is the exact interval beside it, and no failure among ten trainings still leaves room for up to "
-        "31%. The intervals are over seeds, for these evaluation images; "
+        f"31%. The intervals are over seeds, for these evaluation images{conditional(evidence.study.tuning)}; "
         "the effects' table has those that cover other images too. The seeds that would decide an open claim are those "
         "at which an effect of δ would be found, and one of zero excluded, four times in five; they are given with the "
         "95% interval that so few seeds leave of their scatter (chi-square), or not at all. How often the rule errs "
