@@ -70,7 +70,7 @@ def controls(study: Study) -> list[Departure]:
 def differences(study: Study, table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """The single differences behind `effects`: columns component, level, kind, seed, difference.
 
-    For a main effect the difference of a seed is that between its two halves, where all of them finished.
+    For a main effect the difference of a seed is its contrast, where its whole design finished.
     """
     outcomes = by_seed(table, metric)
     rows: list[tuple[Any, ...]] = []
@@ -79,7 +79,7 @@ def differences(study: Study, table: pd.DataFrame, metric: str) -> pd.DataFrame:
         change = pairs["departed"] - pairs["kept"]
         rows += [(contrast.component, contrast.level, contrast.kind, *item) for item in change.items()]
     for component, level in study.components:
-        found = factorial.halves(study, outcomes, (component, level))
+        found = factorial.contrast_by_seed(study, outcomes, (component, level))
         rows += [(component, level, MAIN, *item) for item in found.items()]
     return pd.DataFrame(rows, columns=["component", "level", "kind", "seed", "difference"])
 

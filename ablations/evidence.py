@@ -144,11 +144,11 @@ def ratio(evidence: Evidence, effect: Effect, metric: str) -> float:
 
 
 def broken(evidence: Evidence, effect: Effect) -> tuple[int, int, int]:
-    """Of the pairs (of the trials, for a main effect): planned, left out as diverged, left out for another reason."""
+    """Of the seeds, each with a pair or a whole design: planned, left out as a trial diverged, for another reason."""
     labels = {*effect.departed, *effect.kept}
-    planned = _planned_seeds(evidence, labels) * (len(labels) if effect.kind == MAIN else 1)
+    planned = _planned_seeds(evidence, labels)
     diverged = [one for one in evidence.results if one.status == DIVERGED and one.trial.variant.label in labels]
-    lost = len(diverged) if effect.kind == MAIN else len({one.trial.seed for one in diverged})
+    lost = len({one.trial.seed for one in diverged})
     return planned, lost, max(planned - effect.n - lost, 0)
 
 

@@ -141,7 +141,8 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
     if evidence.study.seeds < 2 or effect.n == 1:
         yield ONE_SEED, "one seed says nothing of the scatter between seeds"
     if not effect.n:
-        yield NO_PAIR, "no pair of trials has finished with this metric"
+        what = "seed has all trials of the design" if effect.kind == MAIN else "pair of trials has"
+        yield NO_PAIR, f"no {what} finished with this metric"
     if claim.metric == LOG_STEPS and (lost := _never_arrived(evidence, effect)):
         yield (
             CENSORED,
@@ -149,7 +150,7 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
         )
     planned, diverged, other = broken(evidence, effect)
     if diverged + other > rule.missing * planned:
-        unit = "trials" if effect.kind == MAIN else "pairs"
+        unit = "seeds" if effect.kind == MAIN else "pairs"
         yield PAIRS_MISSING, f"{diverged + other} of {planned} {unit} are missing, {diverged} as training diverged"
     if not effect.error > 0:
         yield NO_SPREAD, "the pairs do not differ from each other, so there is nothing to judge them by"

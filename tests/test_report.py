@@ -248,7 +248,7 @@ def test_a_full_factorial_shows_both_estimands_and_its_interactions(tmp_path: Pa
     report, _, _ = rendered(study, synthetic.results(trials, noise=0.01), tmp_path)
     main_effect = table_of(report, "Effects", "Main effects")
     alone = table_of(report, "Effects", "One change at a time")
-    assert column(main_effect, "trials", "-lrn") == "16 of 16"
+    assert column(main_effect, "seeds", "-lrn") == "2 of 2"
     assert float(column(main_effect, "effect, points", "-lrn").replace(MINUS, "-")) == pytest.approx(-0.1, abs=0.03)
     assert float(column(alone, "effect, points", "-lrn")) == pytest.approx(0.3, abs=0.05)
     both = column(table_of(report, "Interactions"), "effect, points", "activation x lrn")
