@@ -140,8 +140,8 @@ def _row(design: Design, needed: Need, cost: float) -> str:
 def _estimand(design: Design) -> str:
     if grids.find(design.grid).estimand != MAIN:
         return "single changes of the reference"
-    told = design.study is not None and not design.study.aliases
-    return f"main effects: averaged over the settings of the others{', and tells all two-way interactions' * told}"
+    clear = design.study is not None and not design.study.aliases
+    return f"main effects, averaged over the others{', and interactions' * clear}"
 
 
 def _unknown(found: Sequence[Design], claims: Sequence[str], images: int, pilot: Evidence) -> tuple[str, ...]:

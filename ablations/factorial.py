@@ -1,4 +1,4 @@
-"""Factorial designs: main effects and interactions by a contrast for each seed, and the sum of the parts against the whole.
+"""Factorials: main effects and interactions by a contrast for each seed, and the sum of the parts against the whole.
 
 An effect of a design is had from one seed alone, as the mean of half of its variants less that of the others.  Over
 seeds these contrasts scatter by what single trials do, and by what a departure does to one seed and not to another.

@@ -195,8 +195,12 @@ def fractional(departures: Sequence[Departure], resolution: int = RESOLUTIONS[0]
     one_level_each(departures)
     if len(departures) < resolution:
         least = "" if resolution == RESOLUTIONS[0] else f" of resolution {resolution}"
-        raise InputError(f"fractional{least} needs {resolution} components or more, not {len(departures)}; take --grid full.")
-    signs = fracfact_by_res(len(departures), resolution)
+        raise InputError(
+            f"fractional{least} needs {resolution} components or more, not {len(departures)}; take --grid full."
+        )
+    # Of six components the first half fraction of V that is found has no better resolution, and lacks the reference.
+    highest = resolution if resolution == RESOLUTIONS[0] else len(departures)
+    signs = min((fracfact_by_res(len(departures), one) for one in range(highest, resolution - 1, -1)), key=len)
     chosen = [tuple(itertools.compress(departures, row > 0)) for row in signs]
     if () not in chosen:
         chosen.insert(0, ())

@@ -26,7 +26,7 @@ def interval_over_both(evidence: Evidence, effect: Effect) -> tuple[float, float
     if len(by_seed) < 2 or effect.df != len(by_seed) - 1 or not isclose(by_seed.mean(), effect.estimate, abs_tol=1e-6):
         return nan, nan
     error, df = both_samplings(found)
-    return t_interval(effect.estimate, error, df, LEVEL)
+    return t_interval(effect.estimate, max(error, effect.error), df, LEVEL)  # rounding does not make it narrower
 
 
 def _differences(evidence: Evidence, effect: Effect) -> np.ndarray:

@@ -81,7 +81,9 @@ def interactions(evidence: Evidence) -> Section | None:
         )
         figure = interaction_map(main, clear, "points")
         blocks.append(
-            picture("interactions", caption, _told("Heat map of effects in points, the largest", [*main, *clear]), figure)
+            picture(
+                "interactions", caption, _told("Heat map of effects in points, the largest", [*main, *clear]), figure
+            )
         )
     if known:
         from ablations.figures import half_normal
@@ -98,9 +100,7 @@ def interactions(evidence: Evidence) -> Section | None:
     return Section(title="Interactions", blocks=tuple(blocks))
 
 
-def _interactions_table(
-    evidence: Evidence, found: Sequence[Effect], aliases: Mapping[str, Sequence[str]]
-) -> Table:
+def _interactions_table(evidence: Evidence, found: Sequence[Effect], aliases: Mapping[str, Sequence[str]]) -> Table:
     rows = tuple(
         (
             one.component,
