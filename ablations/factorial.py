@@ -160,7 +160,8 @@ def _pairs(components: Sequence[Departure]) -> list[Term]:
 
 def _column(coded: Array, components: Sequence[Departure], term: Term) -> Array:
     """[variants] +-1: the product of the columns of a term's departures."""
-    return np.prod([coded[:, components.index(departure)] for departure in term], axis=0)
+    columns = coded[:, [components.index(departure) for departure in term]]
+    return np.asarray(columns.prod(axis=1))
 
 
 def _same_column(coded: Array, components: Sequence[Departure], term: Term) -> tuple[str, ...]:
@@ -206,7 +207,7 @@ def _effect(model: _Model, index: int, complete: pd.DataFrame, left_out: int, me
     values = complete.to_numpy(dtype=float)
     estimate, error, df = over_seeds(values @ model.weights[index])
     low, high = t_interval(estimate, error, df, LEVEL)
-    departed, kept = ([label for label, one in zip(complete, signs, strict=True) if one == side] for side in (1, -1))
+    departed, kept = (tuple(map(str, complete.columns[signs == side])) for side in (1, -1))
     return Effect(
         component=" x ".join(component for component, _ in term),
         level=" x ".join(level for _, level in term),
@@ -222,8 +223,8 @@ def _effect(model: _Model, index: int, complete: pd.DataFrame, left_out: int, me
         error=error,
         df=df,
         spread=error * sqrt(len(values)),
-        departed=tuple(departed),
-        kept=tuple(kept),
+        departed=departed,
+        kept=kept,
     )
 
 

@@ -66,7 +66,9 @@ def piloted(grid: str, *words: str, seeds: int = 6) -> tuple[Study, list[Result]
 def errors(results: list[Result]) -> pd.DataFrame:
     """Test errors, seeds x variants."""
     rows = [(one.trial.seed, one.trial.variant.label, one.metrics[ERROR]) for one in results]
-    return pd.DataFrame(rows, columns=["seed", "variant", "error"]).pivot(index="seed", columns="variant")["error"]
+    return pd.DataFrame(rows, columns=["seed", "variant", "error"]).pivot(
+        index="seed", columns="variant", values="error"
+    )
 
 
 def test_a_pilot_takes_the_priors_place_by_the_claims_own_comparison() -> None:
