@@ -1,15 +1,17 @@
 """python -m ablations.calibrate: how often the verdicts are wrong, on made-up studies whose truth is known.
 
-Each study has a reference and as many changes as claims, all under the same seeds; errors are normal, with a part
-that a seed's trials share.  Effects and verdicts are made by the very functions that judge real studies.
+`SCENARIOS` names the ways in which such studies are made.  Effects and verdicts are made of them by the very functions
+that judge real studies.
 """
 
 from __future__ import annotations
 
+import functools
 import gc
 import sys
+import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import TYPE_CHECKING, Any
@@ -19,10 +21,11 @@ from ablations.declaration import ONE_OUT, Claim, Rule
 if TYPE_CHECKING:
     import numpy as np
 
-    from ablations.types import Effect
+    from ablations.types import Effect, Study
 
 MARGIN = 1.0  # the claims' smallest effect of interest
-SCENARIOS = {  # name -> true effects, in margins, taken in turn by the claims
+METRIC = "test_top1_error_percent"
+TRUTHS = {  # name -> true effects, in margins, taken in turn by the claims
     "no effect anywhere": (0.0,),
     "half the margin": (0.5,),
     "a hair below the margin": (0.999,),
@@ -30,6 +33,25 @@ SCENARIOS = {  # name -> true effects, in margins, taken in turn by the claims
     "opposite, at the margin": (-1.0,),
     "none, at and far beyond the margin": (0.0, 1.0, 4.0),
 }
+CROSSED = 6  # components of the factorials
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How many studies of a scenario are made, and of what size."""
+
+    studies: int = 2000
+    seeds: int = 10
+    claims: int = 8  # in the family; a factorial has one of each of its six components
+    scatter: float = 0.5  # standard deviation of a trial's error, in margins
+    shared: float = 0.5  # share of its variance that the trials of a seed have in common
+    seed: int = 0  # of the simulation
+
+    def generator(self, scenario: str) -> np.random.Generator:
+        """Random numbers of the scenario's own, whatever others there are."""
+        import numpy as np
+
+        return np.random.default_rng([self.seed, zlib.crc32(scenario.encode())])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,25 +79,23 @@ def wrong(call: str, true: float, margin: float = MARGIN) -> tuple[bool, bool]:
     return direction, size
 
 
-def simulate(
-    scenario: str, *, studies: int, seeds: int = 10, claims: int = 8, scatter: float = 0.5, shared: float = 0.5,
-    seed: int = 0,
-) -> Tally:  # fmt: skip
-    """The tally of one scenario; `scatter` is of one trial, in margins, and `shared` the share of its variance that
-    the trials of a seed have in common.
-    """
-    import numpy as np
+def simulate(scenario: str, **settings: Any) -> Tally:
+    """The tally of one scenario; `settings` are fields of `Settings`."""
+    return SCENARIOS[scenario](Settings(**settings))
 
+
+def tallied(scenario: str, truths: Sequence[float], families: Iterable[Sequence[Effect]]) -> Tally:
+    """What the rule makes of studies whose claims, one for each of `truths`, have these effects."""
     from ablations.verdicts import adjust, call
 
-    random, rule = np.random.default_rng([seed, list(SCENARIOS).index(scenario)]), Rule()
-    truths = [SCENARIOS[scenario][index % len(SCENARIOS[scenario])] * MARGIN for index in range(claims)]
-    made = [_claim(index) for index in range(claims)]
+    rule, studies = Rule(), 0
+    made = [_claim(index) for index in range(len(truths))]
     counts: Counter[str] = Counter()
     calls: Counter[str] = Counter()
+    level = 1 - rule.alpha / len(truths)
     gc.freeze()  # statsmodels collects garbage at every adjustment: with less to look at, that is quick
-    for errors in _errors(random, studies, seeds, claims, scatter, shared):
-        effects = [_effect(errors[:, index + 1] + true, errors[:, 0]) for index, true in enumerate(truths)]
+    for effects in families:
+        studies += 1
         adjusted = adjust(made, effects)
         found = [call(c, e, p, m, rule.alpha) for c, e, (p, m) in zip(made, effects, adjusted, strict=True)]
         mistakes = [wrong(one, true) for one, true in zip(found, truths, strict=True)]
@@ -84,19 +104,101 @@ def simulate(
         counts["wrong_size"] += any(size for _, size in mistakes)
         counts["wrong"] += any(map(any, mistakes))
         counts["covered"] += sum(_holds(e, true, 0.95) for e, true in zip(effects, truths, strict=True))
-        level = 1 - rule.alpha / claims
         counts["covered_all"] += all(_holds(e, true, level) for e, true in zip(effects, truths, strict=True))
     gc.unfreeze()
-    return Tally(scenario=scenario, studies=studies, claims=claims, calls=calls, **counts)
+    return Tally(scenario=scenario, studies=studies, claims=len(truths), calls=calls, **counts)
 
 
-def _errors(
-    random: np.random.Generator, studies: int, seeds: int, claims: int, scatter: float, shared: float
-) -> Iterator[np.ndarray[Any, Any]]:
-    """For each study [seeds, 1 + claims] errors, the reference's first."""
-    for _ in range(studies):
-        common = random.normal(0, scatter * sqrt(shared), (seeds, 1))
-        yield 20 + common + random.normal(0, scatter * sqrt(1 - shared), (seeds, claims + 1))
+def paired_families(scenario: str, some: Sequence[float], settings: Settings) -> Tally:
+    """Of a reference and as many changes as claims under the same seeds, with normal errors."""
+    truths = [some[index % len(some)] * MARGIN for index in range(settings.claims)]
+
+    def families() -> Iterator[list[Effect]]:
+        random, s = settings.generator(scenario), settings
+        for _ in range(s.studies):
+            common = random.normal(0, s.scatter * sqrt(s.shared), (s.seeds, 1))
+            errors = 20 + common + random.normal(0, s.scatter * sqrt(1 - s.shared), (s.seeds, s.claims + 1))
+            yield [_effect(errors[:, index + 1] + true, errors[:, 0]) for index, true in enumerate(truths)]
+
+    return tallied(scenario, truths, families())
+
+
+def factorial_families(scenario: str, grid: str, differ: float, settings: Settings) -> Tally:
+    """Of factorials without any effect on average, whose effects differ between seeds.
+
+    `differ` is their standard deviation over seeds, in that of what a trial does not share with the others of its seed.
+    """
+    from ablations.factorial import main_effects
+
+    study = made_up_factorial(grid, settings.seeds)
+
+    def families() -> Iterator[list[Effect]]:
+        random = settings.generator(scenario)
+        for _ in range(settings.studies):
+            outcomes = factorial_outcomes(study, random, settings, differ)
+            yield main_effects(study, outcomes, METRIC)
+
+    return tallied(scenario, [0.0] * CROSSED, families())
+
+
+def made_up_factorial(grid: str, seeds: int, **options: int) -> Study:
+    """A study of six components of one level each; `options` are the grid's own."""
+    from ablations import grids
+    from ablations.types import Budget, Study
+
+    components = tuple((f"component_{index}", "off") for index in range(CROSSED))
+    return Study(
+        name="made up",
+        grid=grid,
+        preset="cifar",
+        dataset="made up",
+        fingerprint="",
+        components=components,
+        variants=grids.find(grid).make(components, **options).variants,
+        seeds=seeds,
+        budget=Budget(epochs=1, train_examples=1, batch_size=1, image_size=32),
+    )
+
+
+def factorial_outcomes(study: Study, random: np.random.Generator, settings: Settings, differ: float) -> Any:
+    """A table with the columns variant, seed, status and METRIC, of a study without any effect on average.
+
+    In each seed every main effect and every two-way interaction has a part of its own, of `differ` as above.
+    """
+    import itertools
+
+    import numpy as np
+    import pandas as pd
+
+    made = [[1 if one in variant.departures else -1 for one in study.components] for variant in study.variants]
+    signs = np.array(made, dtype=float).T  # [components, variants]
+    crossed = [one * two for one, two in itertools.combinations(signs, 2)]
+    own = settings.scatter * sqrt(1 - settings.shared)
+    common = random.normal(0, settings.scatter * sqrt(settings.shared), (study.seeds, 1))
+    parts = random.normal(0, differ * own, (study.seeds, len(signs) + len(crossed)))
+    errors = 20 + common + parts @ np.array([*signs, *crossed]) / 2 + random.normal(0, own, (study.seeds, len(made)))
+    labels = [variant.label for variant in study.variants]
+    return pd.DataFrame(
+        {
+            "variant": np.tile(labels, study.seeds),
+            "seed": np.repeat(np.arange(study.seeds), len(labels)),
+            "status": "done",
+            METRIC: errors.ravel(),
+        }
+    )
+
+
+Scenario = Callable[[Settings], "Tally"]
+
+SCENARIOS: dict[str, Scenario] = {
+    **{name: functools.partial(paired_families, name, some) for name, some in TRUTHS.items()},
+    **{
+        name: functools.partial(factorial_families, name, grid, differ)
+        for grid in ("full", "fractional")
+        for differ in (0.5, 1.0)
+        for name in [f"factorial {grid}, effects differ by {differ:g}"]
+    },
+}
 
 
 def _claim(index: int) -> Claim:
@@ -106,7 +208,7 @@ def _claim(index: int) -> Claim:
         level="off",
         statement="The change raises the error.",
         source="made up",
-        metric="test_top1_error_percent",
+        metric=METRIC,
         published="no number given",
         direction=1,
         smallest_effect=MARGIN,
@@ -118,7 +220,7 @@ def _effect(departed: np.ndarray[Any, Any], kept: np.ndarray[Any, Any]) -> Effec
     from ablations.effects import Contrast, paired
 
     contrast = Contrast(component="a", level="off", kind=ONE_OUT, departed="-a", kept="reference")
-    return paired(contrast, "test_top1_error_percent", departed, kept)
+    return paired(contrast, METRIC, departed, kept)
 
 
 def _holds(effect: Effect, true: float, level: float) -> bool:
@@ -156,29 +258,16 @@ def _percent(count: int, of: int) -> str:
     return f"{100 * share:.1f} ± {100 * sqrt(share * (1 - share) / of):.1f}"
 
 
-def main(
-    studies: int = 2000, seeds: int = 10, claims: int = 8, scatter: float = 0.5, shared: float = 0.5, seed: int = 0
-) -> None:
-    """Simulate studies of known truth and count the wrong verdicts; prints a Markdown table.
-
-    Args:
-        studies: how many of each kind.
-        seeds: trainings of each variant.
-        claims: in the family.
-        scatter: standard deviation of a trial's error, in units of the smallest effect of interest.
-        shared: the part of its variance that the trials of one seed share.
-        seed: of the simulation.
-    """
+def main(settings: Settings) -> None:
+    """Simulate studies of known truth and count the wrong verdicts; prints a Markdown table."""
     tallies = []
-    for scenario in SCENARIOS:
-        print(f"{scenario}: {studies} studies", file=sys.stderr)
-        tallies.append(
-            simulate(scenario, studies=studies, seeds=seeds, claims=claims, scatter=scatter, shared=shared, seed=seed)
-        )
+    for name, scenario in SCENARIOS.items():
+        print(f"{name}: {settings.studies} studies", file=sys.stderr)
+        tallies.append(scenario(settings))
     print(table(tallies))
 
 
 if __name__ == "__main__":
     import tyro
 
-    tyro.cli(main)
+    main(tyro.cli(Settings, description=main.__doc__))

@@ -49,6 +49,9 @@ class Config:
         str,
         tyro.conf.arg(help="Which components, as lrn,activation=tanh,pooling=all; empty: the grid's own choice."),
     ] = ""
+    resolution: Annotated[int | None, _INT] = None
+    """Of --grid fractional: 4 keeps main effects clear of two-way interactions, 5 and 6 those of each other too
+    (default: 4)."""
     claims: Annotated[Path | None, _PATH] = None
     """A TOML file with claims of your own, judged beside the published ones."""
     dataset: Annotated[str, tyro.conf.arg(help=f"{', '.join(DATASETS)}, or folder:PATH.")] = DEFAULT
@@ -163,6 +166,8 @@ def default_name(config: Config) -> str:
     asked = [config.grid]
     if config.budget:  # what is picked is not known yet, and may come out otherwise another time
         asked = ["budget" if "grid" in config.left_open else config.grid, config.budget]
+    if config.resolution not in (None, grids.RESOLUTIONS[0]):
+        asked += [f"resolution-{config.resolution}"]
     return "-".join([*asked, data, config.preset])
 
 
@@ -215,6 +220,11 @@ def check(config: Config) -> None:
 
 def _check_choices(config: Config) -> None:
     """What cannot be had together, or not so."""
+    if config.resolution is not None:
+        if config.resolution not in grids.RESOLUTIONS:
+            raise InputError(f"--resolution is {config.resolution}; it is 4, 5 or 6.")
+        if not grids.find(config.grid or str(_DEFAULTS["grid"])).resolved or "grid" in config.left_open:
+            raise InputError("--resolution is of a fraction: it goes with --grid fractional alone.")
     if config.budget:
         seconds_in(config.budget)
         if config.tune:

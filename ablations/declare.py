@@ -7,14 +7,19 @@ from dataclasses import replace
 
 from ablations.claims import compared
 from ablations.declaration import ONE_OUT, Claim, Declaration, Rule, changes, digest
+from ablations.grids import Grid
 from ablations.names import InputError
 from ablations.types import Result, Study
 from ablations.words import counted, listed
 
 
-def judged_on(estimand: str, claims: Iterable[Claim]) -> tuple[Claim, ...]:
-    """`claims` with what the design can tell of them; only single departures can be compared with each other."""
-    return tuple(replace(claim, estimand=estimand) for claim in claims if estimand == ONE_OUT or not claim.against)
+def judged_on(grid: Grid, claims: Iterable[Claim]) -> tuple[Claim, ...]:
+    """`claims` with what the design can tell of them; those that compare two departures need each of them alone."""
+    return tuple(
+        replace(claim, estimand=ONE_OUT if claim.against else grid.estimand)
+        for claim in claims
+        if grid.singles or not claim.against
+    )
 
 
 def declare(study: Study, before: Study | None, *, records: int, at: str, anew: Collection[str] = ()) -> Study:

@@ -12,7 +12,7 @@ from ablations.estimate import Pace, expected_seconds, seconds_of
 from ablations.evidence import Evidence
 from ablations.jobs import Job, by_training
 from ablations.names import InputError
-from ablations.outlook import outlook
+from ablations.outlook import ASSUMED, outlook
 from ablations.types import Budget, Result, Study, Trial, Variant
 from ablations.words import counted, duration
 
@@ -51,6 +51,7 @@ class Need:
     seeds: int = 2
     dearest: str = ""  # the claim that asks for so many
     otherwise: int = 2  # seeds without that claim
+    assumed: bool = False  # its scatter is worked out from that of another design
     hopeless: tuple[str, ...] = ()  # claims that not even 10,000 seeds decide
     unknown: tuple[str, ...] = ()  # claims whose scatter only a pilot can tell
     unasked: tuple[str, ...] = ()  # claims that this design cannot judge
@@ -90,6 +91,7 @@ def need(design: Design, claims: Sequence[str], *, images: int, pilot: Evidence 
         seeds=most,
         dearest=dearest,
         otherwise=others[0][0] if others else most,
+        assumed=any(row.assumed for row in rows),
         hopeless=tuple(row.claim.name for row in known if not row.seeds),
         unknown=tuple(row.claim.name for row in rows if not isfinite(row.spread)),
         unasked=tuple(name for name in claims if name not in asked),
@@ -136,10 +138,10 @@ def _row(design: Design, needed: Need, cost: float) -> str:
 
 
 def _estimand(design: Design) -> str:
-    if grids.find(design.grid).estimand == MAIN:
-        return "main effects: averaged over the settings of the others"
-    tells = ", and tells all interactions" if grids.find(design.grid).factorial else ""
-    return f"single changes of the reference{tells}"
+    if grids.find(design.grid).estimand != MAIN:
+        return "single changes of the reference"
+    clear = design.study is not None and not design.study.aliases
+    return f"main effects, averaged over the others{', and interactions' * clear}"
 
 
 def _unknown(found: Sequence[Design], claims: Sequence[str], images: int, pilot: Evidence) -> tuple[str, ...]:
@@ -153,9 +155,11 @@ def _cheapest(costs: Sequence[tuple[float, Design, Need]], *, needed_pilot: Sequ
         return ["cheapest: none of these decides every claim; fewer components or claims would."]
     cost, design, needed = min(costs, key=lambda one: one[0])
     assert design.study
+    usual = design.study.resolution == grids.RESOLUTIONS[0]
+    resolution = "" if usual else f" --resolution {design.study.resolution}"
     said = [
         f"cheapest: {design.grid} with {counted(needed.seeds, 'seed')}, about {duration(round(cost))} here: "
-        f"--grid {design.grid} --seeds {needed.seeds}"
+        f"--grid {design.grid}{resolution} --seeds {needed.seeds}"
     ]
     if needed.otherwise < needed.seeds:
         said.append(f"All but {needed.dearest} would be decided by {counted(needed.otherwise, 'seed')}.")
@@ -164,7 +168,7 @@ def _cheapest(costs: Sequence[tuple[float, Design, Need]], *, needed_pilot: Sequ
         said.append(f"Verdicts of fewer than {rule.seeds} seeds are labelled drafts all the same.")
     if needed_pilot:
         said.append(f"Not counted, as only a pilot tells their scatter: {', '.join(needed_pilot)}.")
-    return said
+    return said + list(ASSUMED) * any(one.assumed for *_, one in costs)
 
 
 def largest(fits: Callable[[int], bool], most: int) -> int:

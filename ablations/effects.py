@@ -53,12 +53,11 @@ def effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
 def main_effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
     """Those of `factorial.main_effects`, with how often the trainings of either level failed."""
     outcomes = by_seed(table, metric)
-    return [
-        with_trainings(
-            effect, table, factorial.halves(study, outcomes, (effect.component, effect.level)).to_numpy(dtype=float)
-        )
-        for effect in factorial.main_effects(study, table, metric)
-    ]
+    found = []
+    for effect in factorial.main_effects(study, table, metric):
+        single = factorial.contrast_by_seed(study, outcomes, (effect.component, effect.level))
+        found.append(with_trainings(effect, table, single.to_numpy(dtype=float)))
+    return found
 
 
 def contrasts(study: Study) -> list[Contrast]:
@@ -83,7 +82,7 @@ def controls(study: Study) -> list[Departure]:
 def differences(study: Study, table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """The single differences behind `effects`: columns component, level, kind, seed, difference.
 
-    For a main effect the difference of a seed is that between its two halves, where all of them finished.
+    For a main effect the difference of a seed is its contrast, where its whole design finished.
     """
     outcomes = by_seed(table, metric)
     rows: list[tuple[Any, ...]] = []
@@ -92,7 +91,7 @@ def differences(study: Study, table: pd.DataFrame, metric: str) -> pd.DataFrame:
         change = pairs["departed"] - pairs["kept"]
         rows += [(contrast.component, contrast.level, contrast.kind, *item) for item in change.items()]
     for component, level in study.components:
-        found = factorial.halves(study, outcomes, (component, level))
+        found = factorial.contrast_by_seed(study, outcomes, (component, level))
         rows += [(component, level, MAIN, *item) for item in found.items()]
     return pd.DataFrame(rows, columns=["component", "level", "kind", "seed", "difference"])
 

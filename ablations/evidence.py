@@ -155,14 +155,16 @@ def ratio(evidence: Evidence, effect: Effect, metric: str) -> float:
 
 
 def broken(evidence: Evidence, effect: Effect) -> tuple[int, int, int]:
-    """Of the pairs (of the trials, for a main effect): planned, left out as failed, left out for another reason."""
+    """Of the seeds, each with a pair or a whole design: planned, left out as a training failed, for another reason."""
     labels = {*effect.departed, *effect.kept}
-    planned = _planned_seeds(evidence, labels) * (len(labels) if effect.kind == MAIN else 1)
-    failed = [one for one in evidence.results if one.trial.key in evidence.failed and one.trial.variant.label in labels]
-    lost = len(failed) if effect.kind == MAIN else len({one.trial.seed for one in failed})
-    whole = evidence.by_seed(effect.metric).reindex(columns=sorted(labels))
-    known = int(whole.notna().to_numpy().sum()) if effect.kind == MAIN else len(whole.dropna())
-    return planned, lost, max(planned - known - lost, 0)
+    planned = _planned_seeds(evidence, labels)
+    failed = {
+        one.trial.seed
+        for one in evidence.results
+        if one.trial.key in evidence.failed and one.trial.variant.label in labels
+    }
+    known = len(evidence.by_seed(effect.metric).reindex(columns=sorted(labels)).dropna())
+    return planned, len(failed), max(planned - known - len(failed), 0)
 
 
 def _planned_seeds(evidence: Evidence, labels: Collection[str]) -> int:

@@ -1,25 +1,43 @@
-"""Factorial designs: main effects and interactions by least squares, and the sum of the parts against the whole."""
+"""Factorials: main effects and interactions by a contrast for each seed, and the sum of the parts against the whole.
+
+An effect of a design is had from one seed alone, as the mean of half of its variants less that of the others.  Over
+seeds these contrasts scatter by what single trials do, and by what a departure does to one seed and not to another.
+One residual variance for all trials sees only the first: with five seeds of 2^6 variants its 95% intervals held the
+truth in 69% of studies where effects varied between seeds half as much as trials do, and in 54% where as much.
+"""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping, Sequence
-from itertools import combinations
+import functools
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import nan, sqrt
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ablations.declaration import MAIN
-from ablations.statistics import t_interval, t_test
-from ablations.tables import by_seed, usable
+from ablations.statistics import Array, correlation, over_seeds, t_interval, t_test
+from ablations.tables import by_seed
 from ablations.types import Effect, Study, Variant
+from ablations.words import counted
 
 INTERACTION = "interaction"
 LEVEL = 0.95  # of every interval
 
 Departure = tuple[str, str]  # (component, level)
+Term = tuple[Departure, ...]  # one departure: its main effect; two: their interaction
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Model:
+    """What one seed of a design tells; K terms, V variants."""
+
+    terms: tuple[Term, ...]  # main effects first
+    weights: Array  # [K, V]: times the outcomes of a seed, its effects; nan where they cannot be told apart
+    signs: Array  # [K, V]: 1 on the side where a term counts as departed, -1 on the other
+    words: tuple[str, ...]  # of each term: what else it may be, for `Effect.method`
 
 
 def factorial_design(study: Study) -> tuple[Variant, ...]:
@@ -37,29 +55,39 @@ def factorial_design(study: Study) -> tuple[Variant, ...]:
     return plain if study.grid in ("full", "fractional") else ()
 
 
-def halves(study: Study, outcomes: pd.DataFrame, departure: Departure) -> pd.Series[float]:
-    """Mean with the departure minus mean without it, for each seed whose whole design finished."""
-    design = factorial_design(study)
-    labels = [variant.label for variant in design]
-    if not labels or not set(labels) <= set(outcomes.columns):
+def contrast_by_seed(study: Study, outcomes: pd.DataFrame, departure: Departure) -> pd.Series[float]:
+    """The main effect of a departure in each seed whose whole design finished; its mean is the estimate."""
+    model = _model_of(study)
+    if model is None:
         return pd.Series(dtype=float)
-    complete = outcomes[labels].dropna()
-    made = [variant.label for variant in design if departure in variant.departures]
-    return complete[made].mean(axis=1) - complete.drop(columns=made).mean(axis=1)
+    complete = _complete(study, outcomes)
+    return complete @ pd.Series(model.weights[model.terms.index((departure,))], index=complete.columns)
 
 
 def main_effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
-    """Each component's effect on `metric`, averaged over the settings of the others; empty without a factorial."""
-    return [effect for effect in _terms(study, table, metric) if effect.kind == MAIN]
+    """Each component's effect on `metric`, averaged over the settings of the others; empty without a factorial.
+
+    Its mean and its t interval over seeds, n of them, whose whole design finished.
+    """
+    return [effect for effect in _effects(study, table, metric) if effect.kind == MAIN]
 
 
 def interactions(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
-    """Two-way interactions of a full factorial, in the metric's unit; empty for other designs.
+    """Two-way interactions in the metric's unit; empty without a factorial.
 
-    a x b is half the difference between the effect of a with b departed and with b kept
-    (Box, Hunter and Hunter, Statistics for Experimenters, 2nd ed. 2005, chapter 5).
+    a x b is half the difference between the effect of a with b departed and with b kept (Box, Hunter and Hunter,
+    Statistics for Experimenters, 2nd ed. 2005, chapter 5).  Of those that a fraction cannot tell apart the first
+    stands for all, and `aliases` names the others.
     """
-    return [effect for effect in _terms(study, table, metric) if effect.kind == INTERACTION]
+    return [effect for effect in _effects(study, table, metric) if effect.kind == INTERACTION]
+
+
+def aliases(study: Study, effect: Effect) -> tuple[str, ...]:
+    """The interactions that the design cannot tell from this one, `c x d`, or `-c x d` where they are subtracted."""
+    design = _coded(factorial_design(study), study.components)
+    names = effect.component.split(" x ")
+    term = tuple(departure for departure in study.components if departure[0] in names)
+    return _same_column(design, study.components, term)
 
 
 def parts_and_whole(study: Study, table: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -95,75 +123,118 @@ def _is_balanced(coded: np.ndarray) -> bool:
     return bool(runs > factors > 1 and not coded.sum(axis=0).any() and np.array_equal(gram, runs * np.eye(factors)))
 
 
-def _terms(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
-    """Main effects and, for a full factorial, interactions: twice the coefficients of one least-squares fit.
+def _model_of(study: Study) -> _Model | None:
+    design = factorial_design(study)
+    return _model(design, study.components, study.grid == "full") if design else None
 
-    +-1 coding, one constant for each seed (blocks).  All interactions beyond two-way count as noise.
+
+@functools.lru_cache(maxsize=64)
+def _model(design: tuple[Variant, ...], components: tuple[Departure, ...], full: bool) -> _Model:
+    """Twice the coefficients of least squares on +-1 coding: in a balanced design, differences of two means.
+
+    Main effects, and every two-way interaction whose column is no sum of those before it.  Where variants of a
+    fraction could not be made there are no interactions: what is left of it could hardly tell them apart.
     """
-    design = {variant.label: variant for variant in factorial_design(study)}
-    if not design:
+    coded = _coded(design, components)
+    balanced = _is_balanced(coded)
+    pairs = _pairs(components) if balanced or full else []
+    columns, known = [np.ones(len(design))], list[Term]()
+    for term in [*((departure,) for departure in components), *pairs]:
+        column = _column(coded, components, term)
+        if np.linalg.matrix_rank(np.column_stack([*columns, column])) > len(columns):
+            columns.append(column)
+            known.append(term)
+    solved = dict(zip(known, 2 * np.linalg.pinv(np.column_stack(columns))[1:], strict=True))
+    terms = (*((departure,) for departure in components), *(term for term in known if len(term) > 1))
+    return _Model(
+        terms=terms,
+        weights=np.array([solved.get(term, np.full(len(design), nan)) for term in terms]),
+        signs=np.array([_column(coded, components, term) for term in terms]),
+        words=tuple(_words(coded, components, term, balanced) for term in terms),
+    )
+
+
+def _pairs(components: Sequence[Departure]) -> list[Term]:
+    return [pair for pair in itertools.combinations(components, 2) if pair[0][0] != pair[1][0]]
+
+
+def _column(coded: Array, components: Sequence[Departure], term: Term) -> Array:
+    """[variants] +-1: the product of the columns of a term's departures."""
+    columns = coded[:, [components.index(departure) for departure in term]]
+    return np.asarray(columns.prod(axis=1))
+
+
+def _same_column(coded: Array, components: Sequence[Departure], term: Term) -> tuple[str, ...]:
+    """The other two-way interactions whose column is that of `term`, or its negative."""
+    own, found = _column(coded, components, term), list[str]()
+    for pair in _pairs(components):
+        column = _column(coded, components, pair)
+        if pair != term and abs(own @ column) == len(own):
+            found.append(("" if own @ column > 0 else "-") + " x ".join(name for name, _ in pair))
+    return tuple(found)
+
+
+def _words(coded: Array, components: Sequence[Departure], term: Term, balanced: bool) -> str:
+    """What a term may be taken for, in words; empty in a full factorial."""
+    if not balanced:
+        return "by least squares, as the design lacks variants that could not be made"
+    if len(coded) == 2 ** len(components):
+        return ""
+    if same := _same_column(coded, components, term):
+        return f"aliased with {', '.join(same)}"
+    return "clear of two-way interactions" if len(term) == 1 else "clear of other two-way interactions"
+
+
+def _complete(study: Study, outcomes: pd.DataFrame) -> pd.DataFrame:
+    """[seeds, variants of the design]: the outcomes of the seeds whose whole design finished."""
+    labels = [variant.label for variant in factorial_design(study)]
+    return outcomes.reindex(columns=labels).dropna()
+
+
+def _effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
+    """Main effects and then interactions, each from one contrast a seed."""
+    model = _model_of(study)
+    if model is None:
         return []
-    full = study.grid == "full" or len(design) == 2 ** len(study.components)
-    terms: list[tuple[Departure, ...]] = [(departure,) for departure in study.components]
-    if full:
-        terms += [pair for pair in combinations(study.components, 2) if pair[0][0] != pair[1][0]]
-    rows = usable(table, metric)
-    rows = rows[rows["variant"].isin(design)]
-    coded = _coded([design[label] for label in rows["variant"]], study.components)
-    columns = {departure: coded[:, index] for index, departure in enumerate(study.components)}
-    products = [np.prod([columns[departure] for departure in term], axis=0) for term in terms]
-    blocks = pd.get_dummies(rows["seed"], dtype=float).to_numpy()
-    outcome = rows[metric].to_numpy(dtype=float) if len(rows) else np.empty(0)
-    values, errors, df, method = _least_squares(outcome, np.column_stack([*products, blocks]), len(terms))
-    tail = ", with all two-way interactions" if full else "; main effects only, aliased with interactions"
-    return [
-        _term(term, metric, design, value, error, df, len(rows), method + tail)
-        for term, value, error in zip(terms, values, errors, strict=True)
-    ]
+    complete = _complete(study, by_seed(table, metric))
+    begun = set() if table.empty else set(table.loc[table["variant"].isin(complete.columns), "seed"])
+    left_out = len(begun) - len(complete)
+    return [_effect(model, index, complete, left_out, metric) for index in range(len(model.terms))]
 
 
-def _least_squares(outcome: np.ndarray, columns: np.ndarray, terms: int) -> tuple[np.ndarray, np.ndarray, float, str]:
-    """[terms] effects, [terms] standard errors, degrees of freedom; nan where the finished trials cannot tell."""
-    sm: Any = importlib.import_module("statsmodels.api")  # slow, only factorials need it, and it is untyped
-    unknown = np.full(terms, nan)
-    if not outcome.size or np.linalg.matrix_rank(columns) < columns.shape[1]:
-        return unknown, unknown, nan, "not estimable: too few finished trials"
-    if outcome.size == columns.shape[1]:
-        solved = 2 * np.linalg.solve(columns, outcome)[:terms]
-        return solved, unknown, nan, "least squares without a spare trial: no interval"
-    fit = sm.OLS(outcome, columns).fit()
-    method = "least squares on +-1 coding, seeds as blocks"
-    return 2 * fit.params[:terms], 2 * fit.bse[:terms], float(fit.df_resid), method
-
-
-def _term(
-    term: tuple[Departure, ...],
-    metric: str,
-    design: Mapping[str, Variant],
-    value: float,
-    error: float,
-    df: float,
-    trials: int,
-    method: str,
-) -> Effect:
-    low, high = t_interval(float(value), float(error), df, LEVEL)
-    # The runs on either side of a main effect; an interaction has no such sides.
-    made = {label for label, variant in design.items() if len(term) == 1 and term[0] in variant.departures}
+def _effect(model: _Model, index: int, complete: pd.DataFrame, left_out: int, metric: str) -> Effect:
+    term, signs = model.terms[index], model.signs[index]
+    values = complete.to_numpy(dtype=float)
+    estimate, error, df = over_seeds(values @ model.weights[index])
+    low, high = t_interval(estimate, error, df, LEVEL)
+    departed, kept = (tuple(map(str, complete.columns[signs == side])) for side in (1, -1))
     return Effect(
         component=" x ".join(component for component, _ in term),
         level=" x ".join(level for _, level in term),
         metric=metric,
         kind=MAIN if len(term) == 1 else INTERACTION,
-        estimate=float(value),
+        estimate=estimate,
         low=low,
         high=high,
-        p=t_test(float(value), float(error), df),
-        n=trials,
-        correlation=nan,
-        method=f"{method}; n counts trials",
-        error=float(error),
+        p=t_test(estimate, error, df),
+        n=len(values),
+        correlation=correlation(*(values[:, signs == side].mean(axis=1) for side in (1, -1))),
+        method=_method(model, index, len(values), left_out),
+        error=error,
         df=df,
-        spread=float(error) * sqrt(trials / 2),  # an effect averages trials / 2 pairs
-        departed=tuple(label for label in design if label in made),
-        kept=tuple(label for label in design if made and label not in made),
+        spread=error * sqrt(len(values)),
+        departed=departed,
+        kept=kept,
     )
+
+
+def _method(model: _Model, index: int, seeds: int, left_out: int) -> str:
+    variants = model.weights.shape[1]
+    if not np.isfinite(model.weights[index]).all():
+        how = "not estimable: the variants that could be made do not tell it from the others"
+    elif seeds > 1:
+        how = f"paired t over {seeds} seeds, each with its own contrast of {variants} variants"
+    else:
+        how = "one seed: no interval" if seeds else f"no seed has finished all {variants} variants"
+    left = f"{counted(left_out, 'seed')} left out, as a trial of the design is missing" if left_out else ""
+    return "; ".join(filter(None, (how, left, model.words[index])))

@@ -145,7 +145,8 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
     if evidence.study.seeds < 2 or effect.n == 1:
         yield ONE_SEED, "one seed says nothing of the scatter between seeds"
     if not effect.n:
-        yield NO_PAIR, "no pair of trials has finished with this metric"
+        what = "seed has all trials of the design" if effect.kind == MAIN else "pair of trials has"
+        yield NO_PAIR, f"no {what} finished with this metric"
     if claim.metric == LOG_STEPS and (lost := _never_arrived(evidence, effect)):
         yield (
             CENSORED,
@@ -153,7 +154,7 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
         )
     planned, failed, missing = broken(evidence, effect)
     if missing > rule.missing * planned:
-        unit = "trials" if effect.kind == MAIN else "pairs"
+        unit = "seeds" if effect.kind == MAIN else "pairs"
         more = f", and of {failed} more a training failed" if failed else ""
         yield PAIRS_MISSING, f"{missing} of {planned} {unit} are missing{more}"
     if not effect.error > 0:

@@ -34,15 +34,18 @@ class Grid:
 
     name: str
     summary: str
-    make: Callable[[Sequence[Departure]], Design]
+    make: Callable[..., Design]  # of the departures, and of a resolution where it takes one
     defaults: tuple[str, ...]  # the components it takes when none are named
     factorial: bool = False  # balanced over one level a component, so that main effects can be had
     # Options of the command line that it sets unless they are given: field of Config -> value.
     options: Mapping[str, str | int | float] = field(default_factory=dict)
     controls: tuple[str, ...] | None = None  # that ride along; None: all of them
     estimand: str = ONE_OUT  # what its claims are judged on
+    singles: bool = True  # whether it holds every single departure, two of which a claim may compare
+    resolved: bool = False  # whether it takes a resolution
 
 
+RESOLUTIONS = (4, 5, 6)  # of a fraction, the first unless another is asked for
 HEADLINE = ("activation", "lrn", "pooling", "dropout", "pca_jitter", "grouping")
 
 GRIDS: dict[str, Grid] = {}
@@ -57,10 +60,12 @@ def grid(
     options: Mapping[str, str | int | float] | None = None,
     controls: tuple[str, ...] | None = None,
     estimand: str = ONE_OUT,
-) -> Callable[[Callable[[Sequence[Departure]], Design]], Callable[[Sequence[Departure]], Design]]:
+    singles: bool = True,
+    resolved: bool = False,
+) -> Callable[[Callable[..., Design]], Callable[..., Design]]:
     """Registers the decorated function as a grid.  A duplicate name raises ValueError."""
 
-    def register(make: Callable[[Sequence[Departure]], Design]) -> Callable[[Sequence[Departure]], Design]:
+    def register(make: Callable[..., Design]) -> Callable[..., Design]:
         if name in GRIDS:
             raise ValueError(f"grid {name!r} is registered twice")
         GRIDS[name] = Grid(
@@ -72,6 +77,8 @@ def grid(
             options=options or {},
             controls=controls,
             estimand=estimand,
+            singles=singles,
+            resolved=resolved,
         )
         return make
 
@@ -144,7 +151,7 @@ def figure1(departures: Sequence[Departure]) -> Design:
     return one_out(departures)
 
 
-@grid("one_in", "every component departed at once, and each put back alone", estimand=ONE_IN)
+@grid("one_in", "every component departed at once, and each put back alone", estimand=ONE_IN, singles=False)
 def one_in(departures: Sequence[Departure]) -> Design:
     """2 + k variants: the bare network, and the bare network plus one component; the reference for the controls."""
     one_level_each(departures)
@@ -160,7 +167,7 @@ def pairs(departures: Sequence[Departure]) -> Design:
     return Design(variants=_variants([(), *singles, *twos]))
 
 
-@grid("full", "every combination: 2^k variants, all main effects and interactions", factorial=True)
+@grid("full", "every combination: 2^k variants, all main effects and interactions", factorial=True, estimand=MAIN)
 def full(departures: Sequence[Departure]) -> Design:
     """2^k variants, those with fewer departures first."""
     one_level_each(departures)
@@ -170,22 +177,30 @@ def full(departures: Sequence[Departure]) -> Design:
 
 @grid(
     "fractional",
-    "a resolution IV fraction of `full`: main effects free of two-way aliases",
+    "a fraction of `full`: main effects free of two-way aliases, and from --resolution 5 on interactions too",
     factorial=True,
     estimand=MAIN,
+    singles=False,
+    resolved=True,
 )
-def fractional(departures: Sequence[Departure]) -> Design:
-    """The smallest two-level fraction of resolution IV or more (pyDOE), 16 variants for 5 to 8 components.
+def fractional(departures: Sequence[Departure], resolution: int = RESOLUTIONS[0]) -> Design:
+    """The smallest two-level fraction of that resolution or more (pyDOE): of IV, 16 variants for 5 to 8 components.
 
+    IV keeps main effects clear of two-way interactions, V those of each other too: 32 variants for six components.
     The reference is added for the controls where the fraction does not hold it.
     """
     import numpy as np
     from pydoe import fracfact_by_res
 
     one_level_each(departures)
-    if len(departures) < 4:
-        raise InputError(f"fractional needs 4 components or more, not {len(departures)}; take --grid full.")
-    signs = fracfact_by_res(len(departures), 4)
+    if len(departures) < resolution:
+        least = "" if resolution == RESOLUTIONS[0] else f" of resolution {resolution}"
+        raise InputError(
+            f"fractional{least} needs {resolution} components or more, not {len(departures)}; take --grid full."
+        )
+    # Of six components the first half fraction of V that is found has no better resolution, and lacks the reference.
+    highest = resolution if resolution == RESOLUTIONS[0] else len(departures)
+    signs = min((fracfact_by_res(len(departures), one) for one in range(highest, resolution - 1, -1)), key=len)
     chosen = [tuple(itertools.compress(departures, row > 0)) for row in signs]
     if () not in chosen:
         chosen.insert(0, ())

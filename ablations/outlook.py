@@ -1,20 +1,32 @@
-"""What so many seeds could tell of each claim, before they are trained: from a pilot's records, or from a prior."""
+"""What so many seeds could tell of each claim, before they are trained: from a pilot's records, or from a prior.
+
+All arithmetic is in seeds: each gives a claim one number, a paired difference or a contrast over the whole design.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, isfinite, nan, sqrt
+from math import isfinite, nan, sqrt
 
 from ablations.claims import METRICS, POINTS, metric_of
 from ablations.declaration import MAIN, Claim
 from ablations.effects import effects
-from ablations.evidence import Evidence
+from ablations.evidence import Evidence, finished
 from ablations.factorial import factorial_design
-from ablations.gates import GAP
+from ablations.gates import GAP, chance_error
 from ablations.statistics import detectable, seeds_to_detect, seeds_to_exclude
-from ablations.types import Result, Study
-from ablations.verdicts import adjust, claims_in_force, rule_of
+from ablations.types import Effect, Result, Study
+from ablations.verdicts import adjust, claims_in_force, effect_on, rule_of
+
+PAIR = 2  # trainings of a seed that a paired difference compares
+# How much effects differ between seeds: the variance of a seed's effect over that of one training's own part.  Pairs
+# hold both and cannot tell them apart; of one study that could, it was .64.
+EFFECTS_DIFFER = 1.0
+ASSUMED = (
+    "Main effects: their scatter is worked out from that of pairs, assuming that effects differ between seeds",
+    "as much as single trainings do; a pilot of the design itself measures it.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +34,9 @@ class Outlook:
     """Of one claim: the scatter it is up against, what that lets a study see, and the seeds that would decide it."""
 
     claim: Claim
-    spread: float  # standard deviation of a paired difference, in the metric's unit; nan where it is not known
-    piloted: bool  # measured in records of this study, not assumed
+    spread: float  # standard deviation of what one seed says, in the metric's unit; nan where it is not known
+    piloted: bool  # measured in records of this study, not from a prior
+    assumed: bool  # worked out from comparisons of more or fewer trainings a seed, under EFFECTS_DIFFER
     resolved: float  # smallest effect found four times in five at the study's seeds
     seeds: int | None  # that find an effect of interest or exclude it; None: over 10,000, or not known
 
@@ -35,14 +48,16 @@ def outlook(study: Study, results: Sequence[Result], *, images: int, pilot: Evid
     """
     claims = claims_in_force(study)
     alpha = rule_of(study).alpha
-    evidence = pilot or Evidence(study=study, results=results)
-    pairs = len(factorial_design(study)) // 2  # that a main effect has for each seed
+    evidence = trained(pilot or Evidence(study=study, results=results))
+    whole = max(len(factorial_design(study)), PAIR)
     rows = []
     for claim, (_, comparisons) in zip(claims, adjust(claims, [None] * len(claims)), strict=True):
-        measured = pilot_spread(evidence, claim)
-        piloted = isfinite(measured)
-        spread = measured if piloted else prior_spread(study, claim, images=images)
-        level, a_seed = alpha / comparisons, pairs if claim.estimand == MAIN else 1
+        trainings = whole if claim.estimand == MAIN else PAIR
+        spread, assumed = pilot_spread(evidence, claim, trainings)
+        if not (piloted := isfinite(spread)):
+            spread = prior_spread(study, claim, images=images) * sqrt(_ratio(trainings, PAIR))
+            assumed = trainings != PAIR
+        level = alpha / comparisons
         needed = [test(claim.smallest_effect, spread, level) for test in (seeds_to_detect, seeds_to_exclude)]
         known = [n for n in needed if n is not None]
         rows.append(
@@ -50,23 +65,65 @@ def outlook(study: Study, results: Sequence[Result], *, images: int, pilot: Evid
                 claim=claim,
                 spread=spread,
                 piloted=piloted,
-                resolved=detectable(spread, study.seeds * a_seed, level),
-                seeds=max(2, ceil(max(known) / a_seed)) if len(known) == len(needed) else None,
+                assumed=assumed and isfinite(spread),
+                resolved=detectable(spread, study.seeds, level),
+                seeds=max(known) if len(known) == len(needed) else None,
             )
         )
     return rows
 
 
-def pilot_spread(evidence: Evidence, claim: Claim) -> float:
-    """Standard deviation of a paired difference of the claim's metric, pooled over all comparisons; nan for none."""
+def pilot_spread(evidence: Evidence, claim: Claim, trainings: int) -> tuple[float, bool]:
+    """Standard deviation of what one seed says of a claim, of `trainings` a seed, and whether EFFECTS_DIFFER is in it.
+
+    That of the claim's own comparison, or of another one of its departure, or pooled over all comparisons of the
+    study's components; nan where the pilot has none.  The controls do not count: a sabotage scatters as no claim does.
+    """
     found = effects(evidence.study, evidence.table, metric_of(claim, evidence.phase))
-    known = [one for one in found if one.spread > 0 and one.df > 0]
-    freedom = sum(one.df for one in known)
-    return sqrt(sum(one.df * one.spread**2 for one in known) / freedom) if freedom else nan
+    found = [one for one in found if one.component not in evidence.study.controls]
+    same = [one for one in found if (one.component, one.level) == (claim.component, claim.level) and not claim.against]
+    for some in ([effect_on(evidence, claim)], same, found):
+        known = [one for one in some if one is not None and one.spread > 0 and one.df > 0]
+        if known:
+            alike = [one for one in known if one.kind == claim.estimand] or known
+            return _pooled(alike, trainings), any(_trainings(one) != trainings for one in alike)
+    return nan, False
+
+
+def _pooled(some: Sequence[Effect], trainings: int) -> float:
+    variances = [one.df * one.spread**2 * _ratio(trainings, _trainings(one)) for one in some]
+    return sqrt(sum(variances) / sum(one.df for one in some))
+
+
+def _trainings(effect: Effect) -> int:
+    """Of a seed, that the effect compares."""
+    return len(effect.departed) + len(effect.kept)
+
+
+def _ratio(trainings: int, of: int) -> float:
+    """The variance of a comparison of so many trainings a seed over that of one `of` so many.
+
+    A mean of half of N trainings less that of the others has 4 / N of one training's variance, and all of that of the
+    effect between seeds.
+    """
+    return (EFFECTS_DIFFER + 4 / trainings) / (EFFECTS_DIFFER + 4 / of)
+
+
+def trained(evidence: Evidence) -> Evidence:
+    """The same without the trials that ended no better than guessing: what they scatter is not what others do."""
+    chance = chance_error(evidence)
+
+    def learned(one: Result) -> bool:
+        count = one.metrics.get("evaluated_examples", nan)
+        scatter = sqrt(chance * (100 - chance) / count) if isfinite(chance) and count > 0 else nan
+        return not one.metrics.get(evidence.metric, nan) > chance - 2 * scatter
+
+    results = [one for one in finished(evidence) if learned(one)]
+    return Evidence(study=evidence.study, results=results, folder=evidence.folder)
 
 
 def prior_spread(study: Study, claim: Claim, *, images: int) -> float:
-    """What the same is for trainings whose errors on single images are independent, in points; nan for other units.
+    """What the same is of a pair whose errors on single images are independent, in points; nan for other units.
 
     sqrt(error / 2 n) for one trained network, as an upper bound (after Jordan 2023, arXiv 2304.01910), times the root
     of 2 for the difference of two that do not correlate.  The error is assumed to be half of that of guessing.
@@ -97,7 +154,7 @@ def lines(study: Study, results: Sequence[Result], *, images: int) -> list[str]:
         f"resolved: the smallest effect that {study.seeds} seeds find four times in five ({comparisons} comparisons).",
         "A prior knows nothing of short or unstable trainings, which scatter more: a pilot of 3 seeds does.",
     ]
-    return found
+    return found + list(ASSUMED) * any(row.assumed for row in rows)
 
 
 def _written(value: float) -> str:

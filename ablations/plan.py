@@ -94,11 +94,12 @@ def make_study(
     command: str,
     claims: Sequence[Claim] = CLAIMS,
     looks: tuple[int, ...] = (),
+    resolution: int = grids.RESOLUTIONS[0],
 ) -> tuple[Study, tuple[Trial, ...]]:
     """The study and its trials, seed by seed, so that an interrupted study holds complete pairs.
 
     It holds those of `claims` that are about its departures, and the rule that will judge them, once or after each
-    of so many seeds as `looks` says.
+    of so many seeds as `looks` says.  A fraction has that `resolution`.
 
     What the grid chose by itself, or `=all` brought along, is left out with the reason where it changes
     nothing in this preset.  Raises InputError when a level that was asked for by itself changes nothing,
@@ -106,7 +107,8 @@ def make_study(
     """
     spec = reference(preset, source, budget)
     chosen, no_ops = _effective(spec, preset, words, grids.find(grid))
-    design = _designed(grids.find(grid), chosen, no_ops)
+    resolution = resolution if grids.find(grid).resolved else grids.RESOLUTIONS[0]
+    design = _designed(grids.find(grid), chosen, no_ops, resolution)
     riding = controls(grids.find(grid).controls) if len(design.variants) > 1 else ()
     singles = [Variant(departures=(departure,)) for departure in riding]
     kept, skipped = _sift(spec, [*design.variants, *singles], source, budget)
@@ -138,7 +140,7 @@ def make_study(
         keys=tuple(trial.key for trial in trials),
         skipped=(*no_ops, *skipped),
         aliases=design.aliases,
-        claims=judged_on(grids.find(grid).estimand, claims_of(chosen, budget, claims)),
+        claims=judged_on(grids.find(grid), claims_of(chosen, budget, claims)),
         rule=Rule(
             looks=looks,
             negligible=tuple(sorted({name: component(name).activity.negligible for name, _ in chosen}.items())),
@@ -147,6 +149,7 @@ def make_study(
         ),
         chance_error_percent=source.chance_error_percent,
         command=command,
+        resolution=resolution,
     )
     return study, trials
 
@@ -184,9 +187,11 @@ def _instead(spec: Spec, name: str) -> str:
     return f"{name}={' or '.join(levels)} does" if levels else f"no level of {name} does"
 
 
-def _designed(grid: grids.Grid, chosen: Sequence[Departure], no_ops: Sequence[Skipped]) -> grids.Design:
+def _designed(
+    grid: grids.Grid, chosen: Sequence[Departure], no_ops: Sequence[Skipped], resolution: int
+) -> grids.Design:
     try:
-        return grid.make(chosen)
+        return grid.make(chosen, resolution) if grid.resolved else grid.make(chosen)
     except InputError as error:
         if not no_ops:
             raise

@@ -18,6 +18,7 @@ from ablations.claims import own_among, with_own
 from ablations.config import Config, default_name, looks_of, words_of
 from ablations.data.catalogue import cache_folder, dataset, note_of
 from ablations.declare import declare
+from ablations.grids import RESOLUTIONS
 from ablations.jobs import UNPACKED, Job, Packing, by_training
 from ablations.lineage import TRAINING_VERSION, training_digest
 from ablations.names import InputError
@@ -111,6 +112,7 @@ def make_plan(config: Config, *, command: str, machines: Sequence[Mapping[str, f
         ),
         command=command,
         claims=with_own(config.claims),
+        resolution=config.resolution or RESOLUTIONS[0],
     )
     before, records = store.so_far(config.results / (config.name or default_name(config)))
     gpus, workers = resources(config, machines)

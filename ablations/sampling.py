@@ -5,7 +5,7 @@ S seeds, E evaluation images.
 
 from __future__ import annotations
 
-from math import nan
+from math import isclose, nan
 
 import numpy as np
 
@@ -18,14 +18,15 @@ from ablations.types import Effect
 def interval_over_both(evidence: Evidence, effect: Effect) -> tuple[float, float]:
     """The 95% interval of an effect on the top-1 error, in points, over new seeds and new evaluation images.
 
-    nan where images were not recorded, or where the effect comes from other seeds than those that recorded them.
+    Never narrower than that over seeds alone, of which it has the degrees of freedom and at least the standard error.
+    nan where images were not recorded, or where they do not make the effect: it is of other seeds, or unpaired.
     """
     found = _differences(evidence, effect)
-    one_pair_a_seed = len(effect.departed) == 1
-    if len(found) < 2 or (one_pair_a_seed and len(found) != effect.n):
+    by_seed = found.mean(axis=1) if len(found) > 1 else np.empty(0)
+    if len(by_seed) < 2 or effect.df != len(by_seed) - 1 or not isclose(by_seed.mean(), effect.estimate, abs_tol=1e-6):
         return nan, nan
     error, df = both_samplings(found)
-    return t_interval(float(found.mean()), error, df, LEVEL)
+    return t_interval(effect.estimate, max(error, effect.error), df, LEVEL)  # rounding does not make it narrower
 
 
 def _differences(evidence: Evidence, effect: Effect) -> np.ndarray:

@@ -21,6 +21,14 @@ _PRECISION = 1e-9  # below which a spread is rounding
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
+def over_seeds(values: Array) -> tuple[float, float, float]:
+    """Mean of one number a seed, its standard error and degrees of freedom; nan where there are too few."""
+    if not values.size:
+        return nan, nan, nan
+    error = nan if values.size < 2 else 0.0 if is_constant(values) else float(stats.sem(values))
+    return float(values.mean()), error, float(values.size - 1)
+
+
 def t_interval(value: float, error: float, df: float, level: float) -> tuple[float, float]:
     """The two-sided t interval of that level, in the value's unit; nan where there is no standard error."""
     if not (isfinite(error) and df > 0):
@@ -138,12 +146,12 @@ def discordant(one: Array, two: Array) -> tuple[int, int, float]:
 
 
 def seeds_to_detect(effect: float, spread: float, alpha: float) -> int | None:
-    """Pairs after which an effect that large is found at two-sided `alpha`, four times in five; None beyond 10,000."""
+    """Seeds after which an effect that large is found at two-sided `alpha`, four times in five; None beyond 10,000."""
     return _first(lambda n: _power(effect / spread, n, alpha / 2) >= POWER) if _told(effect, spread) else None
 
 
 def seeds_to_exclude(margin: float, spread: float, alpha: float) -> int | None:
-    """Pairs after which an effect of zero is shown to lie within the margin, four times in five; None beyond 10,000.
+    """Seeds after which an effect of zero is shown to lie within the margin, four times in five; None beyond 10,000.
 
     Both of the two one-sided tests have to succeed, so each fails at most half as often.
     """

@@ -161,7 +161,7 @@ def write_study(folder: Path, study: Study) -> None:
     path = folder / "study.json"
     if path.exists():
         old = read_study(folder)
-        for name in ("grid", "preset", "fingerprint", "budget", "tuning"):
+        for name in ("grid", "preset", "fingerprint", "budget", "tuning", "resolution"):
             before, after = getattr(old, name), getattr(study, name)
             if name == "tuning":  # how, not how far: an arm that joins is tuned as the others were
                 before, after = (one.how if one else "none" for one in (before, after))

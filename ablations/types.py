@@ -215,6 +215,7 @@ class Study:
     tuning: Tuning | None = None  # None: every arm has the rate of the preset
     allowance: Allowance | None = None  # None: design, seeds and epochs are the user's own
     linear_error_percent: float | None = None  # of a linear classifier on the raw pixels; None: not computed
+    resolution: int = 4  # of a fraction; another design has none
 
     @property
     def looks(self) -> tuple[int, ...]:
@@ -348,13 +349,13 @@ class Effect:
     low: float  # of the 95% interval; nan when n is 1
     high: float
     p: float  # two-sided, unadjusted
-    n: int  # paired differences
+    n: int  # seeds: of each a paired difference, or a contrast over the whole design
     correlation: float  # between the two arms over seeds; nan when it cannot be had
     method: str
     error: float = math.nan  # standard, of the estimate
     df: float = math.nan  # degrees of freedom of its t
-    spread: float = math.nan  # standard deviation of a single paired difference
-    departed: tuple[str, ...] = ()  # labels of the variants with the departure
+    spread: float = math.nan  # standard deviation of what one seed says
+    departed: tuple[str, ...] = ()  # labels of the variants with the departure; with both or neither, of an interaction
     kept: tuple[str, ...] = ()  # and of those that they are compared with
     trained: tuple[int, int] = (0, 0)  # trainings that did not fail: with the departure, and without it
     ended: tuple[int, int] = (0, 0)  # out of so many that have an outcome

@@ -185,8 +185,8 @@ def rule_of(study: Study) -> Rule:
 
 def claims_in_force(study: Study) -> tuple[Claim, ...]:
     """The claims that the study was planned with; for a study older than the rule, those of today."""
-    estimand = GRIDS[study.grid].estimand if study.grid in GRIDS else MAIN
-    return study.claims if study.rule else judged_on(estimand, claims_of(study.components, study.budget))
+    grid = GRIDS.get(study.grid, GRIDS["fractional"])
+    return study.claims if study.rule else judged_on(grid, claims_of(study.components, study.budget))
 
 
 def effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
@@ -255,7 +255,7 @@ def proxy_reasons(claim: Claim, study: Study) -> tuple[str, ...]:
 
 
 def seeds_to_settle(claim: Claim, effect: Effect, verdict: str, comparisons: int, alpha: float) -> int | None:
-    """Pairs that would settle what a verdict leaves open, four times in five, should the scatter stay as it is.
+    """Seeds that would settle what a verdict leaves open, four times in five, should the scatter stay as it is.
 
     Inconclusive: as many as find an effect of the smallest size of interest, and exclude one of that size where there
     is none.  Where only the direction is known: as many as place the effect that was seen above or below that size.
@@ -342,6 +342,8 @@ def _inside(claim: Claim, effect: Effect, proxy: bool) -> str:
         return "no number published"
     if effect.unstable:
         return "not comparable (unstable)"
+    if effect.kind == MAIN:
+        return "not comparable (a main effect)"  # which averages pairs, where one was published
     if proxy:
         return "not comparable (proxy)"
     low, high = prediction_interval(effect.estimate, effect.error, effect.df, effect.spread, LEVEL)

@@ -35,7 +35,9 @@ PROVENANCE = {
 }
 
 
-def plan(grid: str, words: Sequence[str] = (), *, seeds: int = 3, name: str = "made_up") -> tuple[Study, list[Trial]]:
+def plan(
+    grid: str, words: Sequence[str] = (), *, seeds: int = 3, name: str = "made_up", resolution: int = 4
+) -> tuple[Study, list[Trial]]:
     """A study on the preset `cifar` and its trials."""
     study, trials = make_study(
         name=name,
@@ -46,6 +48,7 @@ def plan(grid: str, words: Sequence[str] = (), *, seeds: int = 3, name: str = "m
         seeds=seeds,
         budget=BUDGET,
         command=f"python -m ablations.run --grid {grid} --name {name}",
+        resolution=resolution,
     )
     return study, list(trials)
 

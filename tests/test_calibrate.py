@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ablations.calibrate import SCENARIOS, Tally, simulate, table, wrong
+from ablations.calibrate import CROSSED, SCENARIOS, Tally, simulate, table, wrong
 from ablations.verdicts import CALLS, CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, REPRODUCED
 
 
@@ -35,6 +35,17 @@ def test_at_the_edges_of_the_margin_sizes_are_wrong_no_oftener_than_the_rule_say
     found = simulate(scenario, studies=150, seeds=6, claims=4, scatter=1.0)
     assert at_most(found.wrong_size, found.studies, 0.05)
     assert at_most(found.wrong_direction, found.studies, 0.05)
+
+
+@pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name.startswith("factorial")])
+def test_factorials_whose_effects_differ_between_seeds_err_at_the_rules_rate_and_their_intervals_hold(
+    scenario: str,
+) -> None:
+    found = simulate(scenario, studies=100, seeds=5)
+    assert at_most(found.wrong_direction, found.studies, 0.05)
+    assert at_most(found.studies - found.covered_all, found.studies, 0.05)
+    assert found.claims == CROSSED
+    assert 0.92 < found.covered / (found.studies * found.claims) < 0.98
 
 
 def test_large_effects_are_found_and_more_seeds_settle_more() -> None:

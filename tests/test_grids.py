@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ablations.grids import GRIDS, HEADLINE, find
+from ablations.names import InputError
 from ablations.types import Variant
 
 SIX = tuple((name, "x") for name in HEADLINE)
@@ -45,6 +46,14 @@ def test_in_a_fraction_no_main_effect_is_aliased_with_a_two_way_interaction(coun
         for two, three in itertools.combinations(range(count), 2):
             if one not in (two, three):
                 assert abs((signs[:, one] * signs[:, two] * signs[:, three]).sum()) == 0
+
+
+def test_a_fraction_takes_as_many_components_as_its_resolution() -> None:
+    factors = tuple((name, "x") for name in "abcde")
+    assert len(find("fractional").make(factors, 5).variants) == 16 + 1  # the reference, which is not of the fraction
+    assert find("fractional").make(factors, 5).aliases == ()
+    with pytest.raises(InputError, match="fractional of resolution 6 needs 6 components or more, not 5"):
+        find("fractional").make(factors, 6)
 
 
 def test_a_fraction_names_the_interactions_that_share_a_column() -> None:

@@ -5,15 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from ablations.claims import CLAIMS
 from ablations.declare import declare
-from ablations.outlook import Outlook, lines, outlook, prior_spread
-from ablations.types import Study
+from ablations.evidence import Evidence
+from ablations.factorial import factorial_design
+from ablations.outlook import EFFECTS_DIFFER, Outlook, lines, outlook, pilot_spread, prior_spread
+from ablations.statistics import seeds_to_detect, seeds_to_exclude
+from ablations.types import Result, Study
+from ablations.verdicts import INCONCLUSIVE, seeds_to_settle
 from tests import synthetic
 
+ERROR = "test_top1_error_percent"
 NAMED = {claim.name: claim for claim in CLAIMS}
 
 
@@ -46,25 +52,90 @@ def test_what_is_resolved_would_be_found_four_times_in_five_at_the_familys_level
     assert row.seeds == 6
 
 
-def test_a_pilot_takes_the_priors_place_and_is_pooled_over_comparisons() -> None:
-    study, trials = synthetic.plan("one_out", ["lrn", "dropout"], seeds=6)
+def piloted(grid: str, *words: str, seeds: int = 6) -> tuple[Study, list[Result]]:
+    """A declared study with its records, whose sabotage scatters by ten points more than the others."""
+    study, trials = synthetic.plan(grid, words, seeds=seeds)
     study = declare(study, None, records=0, at="2026-11-23T10:00:00+00:00")
-    rows = by_name(outlook(replace(study, seeds=20), synthetic.results(trials, noise=0.3), images=10_000))
-    assert rows["lrn_cifar"].piloted
-    # Four comparisons of six pairs; the difference of two errors of 0.3.
-    assert rows["lrn_cifar"].spread == pytest.approx(0.3 * np.sqrt(2), rel=0.35)
+    random, found = np.random.default_rng(4), []
+    for one in synthetic.results(trials):
+        rough = 10.0 * ("sabotage" in one.trial.variant.label) + 1.0 * ("dropout" in one.trial.variant.label)
+        found.append(synthetic.done(one.trial, one.metrics[ERROR] + random.normal(0, 1) * rough))
+    return study, found
+
+
+def errors(results: list[Result]) -> pd.DataFrame:
+    """Test errors, seeds x variants."""
+    rows = [(one.trial.seed, one.trial.variant.label, one.metrics[ERROR]) for one in results]
+    return pd.DataFrame(rows, columns=["seed", "variant", "error"]).pivot(
+        index="seed", columns="variant", values="error"
+    )
+
+
+def test_a_pilot_takes_the_priors_place_by_the_claims_own_comparison() -> None:
+    study, results = piloted("one_out", "lrn", "dropout")
+    rows = by_name(outlook(replace(study, seeds=20), results, images=10_000))
+    own = errors(results)["-lrn"] - errors(results)["reference"]
+    assert rows["lrn_cifar"].piloted and not rows["lrn_cifar"].assumed
+    assert rows["lrn_cifar"].spread == pytest.approx(own.std(ddof=1))
     assert rows["lrn_cifar"].spread == rows["lrn_imagenet"].spread
 
 
-def test_a_factorial_needs_fewer_seeds_because_every_run_counts() -> None:
+def test_a_pair_in_which_a_training_failed_is_no_part_of_a_pilots_scatter() -> None:
+    study, results = piloted("one_out", "lrn", "dropout")
+    collapsed = [
+        synthetic.done(one.trial, 90.0) if (one.trial.variant.label, one.trial.seed) == ("-lrn", 2) else one
+        for one in results
+    ]
+    study = replace(study, chance_error_percent=90.0)
+    row = by_name(outlook(study, collapsed, images=10_000))["lrn_cifar"]
+    own = (errors(results)["-lrn"] - errors(results)["reference"]).drop(index=2)
+    assert row.spread == pytest.approx(own.std(ddof=1))
+
+
+def test_what_a_pilot_does_not_compare_is_pooled_over_its_components_and_no_controls() -> None:
+    study, results = piloted("one_out", "lrn", "dropout")
+    spread, assumed = pilot_spread(Evidence(study=study, results=results), NAMED["pooling_error"], 2)
+    table = errors(results)
+    pairs = [table[label] - table["reference"] for label in ("-lrn", "-dropout")]
+    assert spread == pytest.approx(np.sqrt(np.mean([one.var(ddof=1) for one in pairs]))) and not assumed
+
+
+def test_the_seeds_of_a_factorial_are_seeds_and_no_pairs() -> None:
+    words = ("lrn", "pooling", "dropout", "activation")
+    study, results = piloted("fractional", *words)
+    row = by_name(outlook(study, results, images=10_000))["pooling_error"]
+    made = {one.label for one in study.variants if ("pooling", "non_overlapping") in one.departures}
+    plain = {one.label for one in factorial_design(study)}
+    table = errors(results)
+    contrast = table[list(made & plain)].mean(axis=1) - table[list(plain - made)].mean(axis=1)
+    assert row.spread == pytest.approx(contrast.std(ddof=1)) and not row.assumed
+    level = 0.05 / len({claim.asks for claim in study.claims})
+    needed = [test(0.2, row.spread, level) for test in (seeds_to_detect, seeds_to_exclude)]
+    assert row.seeds == max(one or 0 for one in needed)
+    # A verdict says the same number for the same scatter.
+    verdict = next(one for one in Evidence(study=study, results=results).verdicts if one.claim.name == "pooling_error")
+    assert verdict.effect
+    assert verdict.effect.spread == pytest.approx(row.spread)
+    assert seeds_to_settle(verdict.claim, verdict.effect, INCONCLUSIVE, verdict.comparisons, 0.05) == row.seeds
+
+
+def test_a_factorials_scatter_from_pairs_is_what_it_is_where_effects_differ_as_much_as_trials() -> None:
     words = ("lrn", "pooling", "dropout", "activation")
     alone, crossed = (
         by_name(outlook(planned(*words, grid=grid), [], images=10_000))["pooling_error"]
         for grid in ("one_out", "fractional")
     )
-    assert alone.seeds and crossed.seeds
-    assert crossed.seeds <= alone.seeds / 4  # eight runs give four pairs a seed, and fewer questions are asked
+    # Variance of a pair: 1 + 2 of a trial's own; of a contrast of eight trials: 1 + 4 / 8.
+    assert crossed.spread == pytest.approx(alone.spread * np.sqrt(1.5 / 3))
+    assert (alone.assumed, crossed.assumed) == (False, True)
+    assert alone.seeds and crossed.seeds and crossed.seeds < alone.seeds
     assert crossed.resolved < alone.resolved
+    # Simulated: the same trials, one difference of them and one contrast.
+    random = np.random.default_rng(6)
+    own, effect = random.normal(0, 1, (4000, 8)), random.normal(0, EFFECTS_DIFFER**0.5, 4000)
+    pair = effect + own[:, 0] - own[:, 1]
+    contrast = effect + own[:, :4].mean(axis=1) - own[:, 4:].mean(axis=1)
+    assert contrast.std() / pair.std() == pytest.approx(crossed.spread / alone.spread, rel=0.03)
 
 
 def test_a_claim_without_a_prior_asks_for_a_pilot_and_lines_fit_a_terminal() -> None:

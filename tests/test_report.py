@@ -250,11 +250,31 @@ def test_a_full_factorial_shows_both_estimands_and_its_interactions(tmp_path: Pa
     report, _, _ = rendered(study, synthetic.results(trials, noise=0.01), tmp_path)
     main_effect = table_of(report, "Effects", "Main effects")
     alone = table_of(report, "Effects", "One change at a time")
-    assert column(main_effect, "trials", "-lrn") == "16 of 16"
+    assert column(main_effect, "seeds", "-lrn") == "2 of 2"
     assert float(column(main_effect, "effect, points", "-lrn").replace(MINUS, "-")) == pytest.approx(-0.1, abs=0.03)
     assert float(column(alone, "effect, points", "-lrn")) == pytest.approx(0.3, abs=0.05)
     both = column(table_of(report, "Interactions"), "effect, points", "activation x lrn")
     assert float(both.replace(MINUS, "-")) == pytest.approx(-0.4, abs=0.03)
+
+
+@pytest.mark.usefixtures("sketches")
+def test_a_fraction_shows_its_interactions_alone_or_as_sums_that_are_named() -> None:
+    words = ["activation", "lrn", "pooling", "dropout", "crop_flip", "grouping"]
+    study, trials = synthetic.plan("fractional", words, seeds=2, resolution=5)
+    report = build(study, synthetic.results(trials, noise=0.01), [])
+    table = table_of(report, "Interactions")
+    assert len(table.rows) == 15 and "and with it" not in table.head
+    assert float(column(table, "effect, points", "activation x lrn").replace(MINUS, "-")) == pytest.approx(
+        -0.4, abs=0.03
+    )
+    assert "interactions" in [picture.name for picture in report.pictures]
+    study, trials = synthetic.plan("fractional", words, seeds=2)
+    report = build(study, synthetic.results(trials, noise=0.01), [])
+    sums = table_of(report, "Interactions")
+    assert len(sums.rows) == 7 and "cannot tell some interactions apart" in words_of(report)
+    (row,) = [row for row in sums.rows if "activation x lrn" in (row[0], *row[-1].replace(MINUS, "").split(", "))]
+    assert abs(float(row[1].replace(MINUS, "-"))) == pytest.approx(0.4, abs=0.03)
+    assert "interactions" not in [picture.name for picture in report.pictures]  # no number is of one cell
 
 
 def test_a_full_factorial_sets_the_parts_against_the_whole_and_names_what_stands_out(tmp_path: Path) -> None:

@@ -278,6 +278,9 @@ def test_a_dry_run_names_the_cheapest_design_in_options_that_can_be_typed(
         (["--dataset", "folder:/nowhere"], "/nowhere"),
         (["--grid", "full", "--components", "lrn=all"], "one level a component, and lrn came with off, paper_formula"),
         (["--grid", "fractional", "--components", "lrn,dropout"], "fractional needs 4 components or more, not 2"),
+        (["--resolution", "5"], "--resolution is of a fraction: it goes with --grid fractional alone."),
+        (["--resolution", "5", "--budget", "1h"], "--resolution is of a fraction: it goes with --grid fractional"),
+        (["--grid", "fractional", "--resolution", "7"], "--resolution is 7; it is 4, 5 or 6."),
         (["--components", "bias_init"], "bias_init=zero changes nothing in preset cifar_small"),
     ],
 )

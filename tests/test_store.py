@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from ablations import store
-from ablations.types import DONE, ERROR, Result, Trial
+from ablations.names import InputError
+from ablations.store import read_study, write_study
+from ablations.types import DONE, ERROR, Result, Study, Trial
+from tests import synthetic
 from tests.conftest import Planner
 
 
@@ -80,6 +83,19 @@ def test_a_study_may_grow_but_not_change_its_budget(plan: Planner, tmp_path: Pat
     changed = replace(study, budget=replace(study.budget, epochs=9))
     with pytest.raises(ValueError, match="choose another --name"):
         store.write_study(tmp_path, changed)
+
+
+def test_a_study_keeps_the_resolution_of_its_fraction(tmp_path: Path) -> None:
+    words = ("activation", "lrn", "pooling", "dropout", "crop_flip", "width")
+    four, five = (synthetic.plan("fractional", words, resolution=one)[0] for one in (4, 5))
+    assert (len(four.variants) - 2, len(five.variants) - 2) == (16, 32)  # less the controls
+    write_study(tmp_path, five)
+    assert read_study(tmp_path).resolution == 5
+    with pytest.raises(InputError, match="resolution 5, and this run 4: choose another --name"):
+        write_study(tmp_path, four)
+    assert synthetic.plan("one_out", words, resolution=5)[0].resolution == 4  # which only a fraction reads
+    older = {name: value for name, value in four.to_dict().items() if name != "resolution"}
+    assert Study.from_dict(older) == four
 
 
 def test_records_of_seeds_that_the_plan_no_longer_has_are_left_alone(plan: Planner, tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def _pairs(evidence: Evidence, verdict: Verdict) -> Picture | None:
         return None
     found = evidence.by_seed(effect.metric)
     sides = {
-        name: found[[label for label in labels if label in found]].mean(axis=1)
+        name: found.reindex(columns=list(labels)).mean(axis=1, skipna=False)
         for name, labels in (("kept", effect.kept), ("departed", effect.departed))
     }
     outcomes = pd.DataFrame(sides).dropna(how="all")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import nan
-
 import numpy as np
 
 from ablations.declaration import MAIN, ONE_OUT
@@ -125,8 +123,8 @@ def effect_rows(evidence: Evidence, effects: list[Effect]) -> tuple[tuple[str, .
 
 
 def _flipped(evidence: Evidence, effect: Effect) -> float:
-    """The exact p of flipping signs, for what is paired."""
-    return nan if effect.kind == MAIN else sign_flip_p(np.array(differences_of(evidence.differences, effect)))
+    """The exact p of flipping the signs of the single differences."""
+    return sign_flip_p(np.array(differences_of(evidence.differences, effect)))
 
 
 def _tally(evidence: Evidence) -> str:
@@ -158,7 +156,8 @@ def effects(evidence: Evidence) -> Section:
     blocks: list[Block] = [
         f"Each effect is the {evidence.phase} top-1 error with the change minus that without it, in percentage points: "
         "above zero, the change made the network worse. Pairs share a seed, hence order of images, crops and initial "
-        f"weights; the interval is the mean difference ± t(0.975, n {MINUS} 1) · s / √n, and the one beside it covers "
+        f"weights; the interval is the mean difference ± t(0.975, n {MINUS} 1) · s / √n, where a main effect's "
+        "difference of a seed is that between the two halves of its design, and the one beside it covers "
         "the choice of the images as well as that of the seeds (a two-way random layout). The correlation is that of "
         "the two arms over seeds. This table explores: p is a two-sided t test's and not adjusted, q is Benjamini and "
         "Hochberg's over the rows, and the last p counts flipped signs. Claims are judged under Verdicts."
@@ -167,7 +166,7 @@ def effects(evidence: Evidence) -> Section:
         found = [effect for effect in _studied(evidence) if effect.kind == kind]
         if found:
             blocks += _forest(evidence, kind)
-            head = tuple("trials" if word == "pairs" and kind == "main" else word for word in (*HEAD, *COST, "notes"))
+            head = tuple("seeds" if word == "pairs" and kind == MAIN else word for word in (*HEAD, *COST, "notes"))
             table = Table(caption=f"{name}: {meaning}.", head=head, rows=effect_rows(evidence, found))
             blocks.append(without_empty(table, *OPTIONAL))
     if not any(effect.n for effect in evidence.effects):

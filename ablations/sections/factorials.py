@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from math import comb
+
 import numpy as np
 
 from ablations import factorial
 from ablations.declaration import MAIN, ONE_OUT
 from ablations.effects import mean_interval
-from ablations.evidence import Evidence
-from ablations.sections.document import Block, Section, Table, interval, probability, signed, told
+from ablations.evidence import Evidence, broken
+from ablations.sampling import interval_over_both
+from ablations.sections.comparisons import BOTH
+from ablations.sections.document import (
+    MINUS,
+    Block,
+    Section,
+    Table,
+    interval,
+    probability,
+    signed,
+    told,
+    without_empty,
+)
 from ablations.sections.outcomes import picture
 from ablations.types import Effect
+
+ALIASED = "and with it"  # a column's head: the interactions that are in the same number
 
 
 def both_estimands(evidence: Evidence) -> Section | None:
@@ -44,22 +61,33 @@ def interactions(evidence: Evidence) -> Section | None:
     known = [effect for effect in [*main, *found] if np.isfinite(effect.estimate)]
     if not found:
         return None
-    rows = tuple((one.component, *_cells(one), str(one.n), probability(one.p)) for one in found)
+    aliases = {one.component: factorial.aliases(evidence.study, one) for one in found}
+    clear = [one for one in found if one in known and not aliases[one.component]]
     blocks: list[Block] = [
         "a x b is half the difference between the effect of a where b is changed and where b is kept. Where it is "
         "large, the main effects of a and b describe no single setting: read the simple effects."
     ]
-    if known:
-        from ablations.figures import half_normal, interaction_map
+    if any(aliases.values()):
+        blocks.append(
+            "This fraction cannot tell some interactions apart: where a row names others, its effect is their sum, the "
+            "one with a minus sign being subtracted."
+        )
+    if clear and all(one in known for one in main):
+        from ablations.figures import interaction_map
 
         caption = (
             "Two-way interactions, coloured, and main effects on the diagonal, in points of top-1 error. "
             "Bold: the 95% interval excludes zero."
         )
-        figure = interaction_map(main, found, "points")
+        figure = interaction_map(main, clear, "points")
         blocks.append(
-            picture("interactions", caption, _told("Heat map of effects in points, the largest", known), figure)
+            picture(
+                "interactions", caption, _told("Heat map of effects in points, the largest", [*main, *clear]), figure
+            )
         )
+    if known:
+        from ablations.figures import half_normal
+
         caption = (
             "Half-normal plot (Daniel 1959): were nothing going on, all effects would lie on a line through zero. "
             "What stands clear above the rest is named."
@@ -68,10 +96,28 @@ def interactions(evidence: Evidence) -> Section | None:
         blocks.append(
             picture("half-normal", caption, _told("The sizes of all effects in order, the largest", known), figure)
         )
-    head = ("interaction", "effect, points", "95% interval", "trials", "p, unadjusted")
-    caption = f"All {len(found)} two-way interactions."
-    blocks.append(Table(caption=caption, head=head, rows=rows, collapsed=len(found) > 10))
+    blocks.append(_interactions_table(evidence, found, aliases))
     return Section(title="Interactions", blocks=tuple(blocks))
+
+
+def _interactions_table(evidence: Evidence, found: Sequence[Effect], aliases: Mapping[str, Sequence[str]]) -> Table:
+    rows = tuple(
+        (
+            one.component,
+            *_cells(one),
+            interval(*interval_over_both(evidence, one)),
+            f"{one.n} of {broken(evidence, one)[0]}",
+            probability(one.p),
+            ", ".join(name.replace("-", MINUS, 1) if name[0] == "-" else name for name in aliases[one.component]),
+        )
+        for one in found
+    )
+    head = ("interaction", "effect, points", "95% interval", BOTH, "seeds", "p, unadjusted", ALIASED)
+    whole = len(found) == comb(len(evidence.study.components), 2)
+    what = "sums of two-way interactions" if any(aliases.values()) else "two-way interactions"
+    caption = f"{'All' if whole else 'The'} {len(found)} {what}{'' if whole else ' that the design tells apart'}."
+    table = Table(caption=caption, head=head, rows=rows, collapsed=len(found) > 10)
+    return without_empty(table, BOTH, "p, unadjusted", ALIASED)
 
 
 def _told(what: str, effects: list[Effect]) -> str:

@@ -16,7 +16,7 @@ from ablations.types import Effect
 def notes(evidence: Evidence, effect: Effect) -> str:
     """What a reader must know of one effect: confounds, failed trainings, broken pairs, a toggle that did nothing."""
     planned, _, missing = broken(evidence, effect)
-    unit = "trials" if effect.kind == MAIN else "pairs"
+    unit = "seeds" if effect.kind == MAIN else "pairs"
     found = confounds(evidence, effect)
     words = [f"confounded: {found}"] * bool(found)
     if effect.unstable:
@@ -34,7 +34,9 @@ def notes(evidence: Evidence, effect: Effect) -> str:
         words.append("one pair: no interval")
     if effect.method.startswith("Welch"):
         words.append(effect.method)
-    if effect.kind == MAIN and not np.isfinite(effect.low):
+    if effect.kind == MAIN and effect.n < 2:
+        words.append(effect.method.split(";")[0])
+    if effect.kind == MAIN and effect.n and not np.isfinite(effect.estimate):
         words.append(effect.method.split(";")[0])
     return "; ".join(words)
 
