@@ -195,6 +195,7 @@ class Study:
     command: str = ""  # that runs it again
     tuning: Tuning | None = None  # None: every arm has the rate of the preset
     allowance: Allowance | None = None  # None: design, seeds and epochs are the user's own
+    linear_error_percent: float | None = None  # of a linear classifier on the raw pixels; None: not computed
 
     @property
     def looks(self) -> tuple[int, ...]:
