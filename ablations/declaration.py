@@ -82,6 +82,11 @@ class Rule:
     overfitting: float = 1.0  # points of gap that the arms must reach on average before overfitting is judged
     looks: tuple[int, ...] = ()  # seeds at which a sequential study is judged; empty: once, at its end
     negligible: tuple[tuple[str, float], ...] = ()  # component -> activity below which it counts as inactive
+    # Share of a linear classifier's error that the reference must have shed.  None: not asked.
+    beats_linear_by: float | None = None
+    # Share of the chance error that the reference's error on its own training images, without augmentation, may reach
+    # where a claim is about the evaluation error or the gap.  None: not asked.
+    fitted_within: float | None = None
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Rule:

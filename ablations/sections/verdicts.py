@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import exp, isfinite
 
 from ablations.claims import CLAIMS, LOGS, METRICS, NATS, label_of
-from ablations.declaration import MAIN, ONE_IN, ONE_OUT, Claim
+from ablations.declaration import MAIN, ONE_IN, ONE_OUT, Claim, Rule
 from ablations.evidence import Evidence
 from ablations.gates import (
     CENSORED,
@@ -19,9 +19,11 @@ from ablations.gates import (
     ONE_SEED,
     PAIRS_MISSING,
     UNDERFITS,
+    UNMEASURED,
     study_gates,
 )
 from ablations.sections.document import MINUS, MISSING, Block, Section, Table, interval, listed, probability, signed
+from ablations.sections.sensitivity import placebo_reach, sensitivity
 from ablations.verdicts import (
     CALLS,
     CONTRADICTED,
@@ -52,7 +54,8 @@ REMEDIES = {
     INACTIVE: "A preset or data on which the component does something.",
     NO_SPREAD: "Outcomes that differ: more evaluation images, or a change that takes effect.",
     CENSORED: "A longer budget, in which every trial arrives.",
-    UNDERFITS: "A study that overfits: more epochs.",
+    UNDERFITS: "A study that fits its training images: more epochs, or fewer images.",
+    UNMEASURED: "A finished reference whose activities are recorded.",
 }
 
 
@@ -220,7 +223,8 @@ def gates(evidence: Evidence) -> Section:
     rows = tuple((gate.name, gate.demand, gate.found, gate.answer) for gate in found)
     caption = "Where one does not hold, the study has no verdicts."
     table = Table(caption=caption, head=("gate", "it must hold that", "found", "holds"), rows=rows)
-    return Section(title="Gates", blocks=(table,))
+    words = filter(None, (sensitivity(evidence), placebo_reach(evidence)))
+    return Section(title="Gates", blocks=(table, *words))
 
 
 def methods(evidence: Evidence) -> Section:
@@ -242,7 +246,7 @@ def methods(evidence: Evidence) -> Section:
     )
     ladder = (
         (NOT_TESTED, "a gate fails, or the comparison lacks an arm, a second seed, spread, activity, or pairs: "
-         f"over {rule.missing:.0%} of them missing; of overfitting, also where the arms' gap is below "
+         f"over {rule.missing:.0%} of them missing; {_fit(rule)}of overfitting, also where the arms' gap is below "
          f"{rule.overfitting:g} point on average"),
         (REPRODUCED, "L > δ"),
         (DIRECTION_ONLY, f"otherwise d > 0 and p < {ALPHA}"),
@@ -266,6 +270,16 @@ def methods(evidence: Evidence) -> Section:
         head = ("when", "digest", "records by then", "declared or changed")
         blocks.append(Table(caption="Claims, rule and seeds as they were declared.", head=head, rows=trace))
     return Section(title="Methods", blocks=tuple(blocks))
+
+
+def _fit(rule: Rule) -> str:
+    """What the rule asks of the reference before the evaluation error or the gap is judged."""
+    if rule.fitted_within is None:
+        return ""
+    return (
+        "of the evaluation error and the gap, also where the reference misses more of its own training images than "
+        f"{rule.fitted_within:.0%} of what guessing misses; "
+    )
 
 
 def _families(families: dict[str, int]) -> str:
