@@ -91,6 +91,7 @@ def test_a_study_leaves_its_plan_its_records_a_table_and_two_reports(
     for name in ("report.html", "report.md"):
         assert "reference" in (tmp_path / "reports" / "s" / name).read_text()
     printed = capsys.readouterr().out
+    assert "baseline  test error of guessing 66.7% and of a linear classifier on the raw pixels " in printed
     assert printed.splitlines()[0] == "study     s: 6 variants x 1 seed = 6 trials"
     assert "[6/6]" in printed
 
@@ -141,6 +142,7 @@ def test_more_seeds_run_only_the_new_ones_and_leave_a_trace(
     study, _, _ = read(tmp_path / "results" / "s")
     assert [(one.records, one.what) for one in study.declared] == [(0, "claims, rule and seeds"), (6, "seeds 1 to 2")]
     assert study.chance_error_percent == pytest.approx(200 / 3)  # three classes of twenty images
+    assert study.linear_error_percent is not None and 0 <= study.linear_error_percent < 10  # of a colour each
 
 
 @pytest.mark.usefixtures("sketches")
