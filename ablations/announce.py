@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from ablations.baseline import limits
 from ablations.data.load import Data, evaluated_labels, image_bytes, memory_bytes
 from ablations.data.reading import block_of
 from ablations.estimate import Pace, Seconds, expected_seconds, paces_here, seconds_of
@@ -143,6 +144,8 @@ def _print_study(study: Study, trials: Sequence[Trial], data: Data) -> None:
         f"data      {study.dataset}: {len(data.train.labels):,} training and {len(data.test.labels):,} test images, "
         f"{len(data.classes)} classes{f'; {study.data_note}' if study.data_note else ''}"
     )
+    if trivial := _trivial(study):
+        print(f"baseline  {trivial}")
     at_most = "at most " if budget.stop_at_threshold else ""
     print(
         f"trial     {study.preset} at {budget.image_size} px{_out_of(budget, data)}, {at_most}{budget.epochs} epochs "
@@ -150,6 +153,17 @@ def _print_study(study: Study, trials: Sequence[Trial], data: Data) -> None:
     )
     if budget.read_window:
         print(f"order     {_order(budget)}")
+
+
+def _trivial(study: Study) -> str:
+    """The errors that need no network."""
+    named = {
+        "guessing": study.chance_error_percent,
+        "a linear classifier on the raw pixels": study.linear_error_percent,
+    }
+    known = [f"{what} {error:.1f}%" for what, error in named.items() if error is not None]
+    less = f" ({limits(study.budget)})" if limits(study.budget) and study.linear_error_percent is not None else ""
+    return f"{study.budget.evaluate_on} error of {' and of '.join(known)}{less}" if known else ""
 
 
 def _shared(trials: Sequence[Trial]) -> str:

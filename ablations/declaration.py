@@ -86,6 +86,11 @@ class Rule:
     # Share of what the best training of its variant has shed of the chance error: a training that has shed less failed,
     # where that best one beats the linear baseline and it does not; 0: this does not matter.
     failed_below_best: float = 0.0
+    # Share of a linear classifier's error that the reference must have shed.  None: not asked.
+    beats_linear_by: float | None = None
+    # Share of the chance error that the reference's error on its own training images, without augmentation, may reach
+    # where a claim is about the evaluation error or the gap.  None: not asked.
+    fitted_within: float | None = None
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Rule:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import isfinite, isnan, nan, sqrt
 
 import numpy as np
 
@@ -14,26 +14,31 @@ from ablations.evidence import Evidence, broken, finished, map_changes, ratio
 from ablations.failures import arms_words
 from ablations.grids import GRIDS
 from ablations.registry import components
-from ablations.sections.document import change, number, probability, signed
+from ablations.sections.document import change, interval, number, probability, signed
 from ablations.threshold import LOG_STEPS, REACHED
 from ablations.types import Effect, Result
 from models.layout import layout, parameters
 
 GAP = "gap_percent"
-PLACEBO, SABOTAGE = "placebo", "sabotage"
+FITTED = "clean_train_top1_error_percent"
+PLACEBO, SABOTAGE, MILD = "placebo", "sabotage", "mild_sabotage"
 
 # Why a claim was not tested.
-NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING, INACTIVE, NO_SPREAD, UNDERFITS, CENSORED, FAILS = REASONS = (
-    "no arm",
-    "not run",
-    "one seed",
-    "gate",
-    "missing pairs",
-    "inactive",
-    "no spread",
-    "underfits",
-    "censored",
-    "failed",
+NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING = "no arm", "not run", "one seed", "gate", "missing pairs"
+INACTIVE, UNMEASURED, NO_SPREAD, CENSORED = "inactive", "unmeasured", "no spread", "censored"
+UNDERFITS, FAILS = "underfits", "failed"
+REASONS = (
+    NO_ARM,
+    NO_PAIR,
+    ONE_SEED,
+    GATE,
+    PAIRS_MISSING,
+    INACTIVE,
+    UNMEASURED,
+    NO_SPREAD,
+    CENSORED,
+    UNDERFITS,
+    FAILS,
 )
 
 
@@ -61,17 +66,32 @@ def study_gates(evidence: Evidence, rule: Rule) -> list[Gate]:
 
 
 def learns(evidence: Evidence, rule: Rule) -> Gate:
-    """Whether the reference beats guessing by the rule's margin."""
-    chance = chance_error(evidence)
-    bound = chance * (1 - rule.beats_chance_by)
+    """Whether the reference beats guessing, and a linear classifier where that is asked and known, by the margins."""
+    chance, linear = chance_error(evidence), linear_error(evidence)
+    asked = [(chance, 1 - rule.beats_chance_by, "what guessing gives")]
+    if rule.beats_linear_by is not None and isfinite(linear):
+        asked.append((linear, 1 - rule.beats_linear_by, "what a linear classifier on the raw pixels has"))
+    words = [f"below {number(error * share)}%, {share:.0%} of {whose}" for error, share, whose in asked]
+    unknown = "" if isfinite(linear) else "; what a linear classifier gives was not computed for this study"
+    bound = min(error * share for error, share, _ in asked) if isfinite(chance) else nan
     error = evidence.mean(evidence.metric, "reference")
     known = isfinite(bound) and isfinite(error)
+    found = f"{number(error)}%" if known else "no finished reference, or the chance level is not known"
+    failed, ended = evidence.failed_by_variant.get("reference", (0, 0))
+    if failed and failed == ended:
+        found = f"failed, {failed} of {ended} trainings"
     return Gate(
         name="the reference learns",
-        demand=f"its error is below {number(bound)}%, {1 - rule.beats_chance_by:.0%} of what guessing gives",
-        found=f"{number(error)}%" if known else "no finished reference, or the chance level is not known",
-        passed=error < bound if known else None,
+        demand=f"its error is {', and '.join(words)}{unknown}",
+        found=found,
+        passed=error < bound if known else False if failed and failed == ended else None,
     )
+
+
+def linear_error(evidence: Evidence) -> float:
+    """Error in percent of a linear classifier on the raw pixels; nan in studies that were planned without it."""
+    recorded = evidence.study.linear_error_percent
+    return nan if recorded is None else recorded
 
 
 def chance_error(evidence: Evidence) -> float:
@@ -100,36 +120,51 @@ def _classes(result: Result) -> int:
     return 0
 
 
+def guesses(evidence: Evidence, result: Result) -> bool:
+    """Whether a finished network is no better than chance, within two standard errors of guessing."""
+    chance, count = chance_error(evidence), result.metrics.get("evaluated_examples", nan)
+    scatter = sqrt(chance * (100 - chance) / count)  # in percent
+    return result.metrics.get(evidence.metric, nan) > chance - 2 * scatter
+
+
 def _sabotage(evidence: Evidence, rule: Rule) -> Gate:
-    effect = _control(evidence, SABOTAGE)
+    effect = control_effect(evidence, SABOTAGE)
+    passed = effect.estimate > 0 and effect.p < rule.sabotage_alpha if effect and isfinite(effect.p) else None
+    found = effect_words(effect)
+    if effect and effect.unstable and effect.failed[0] > effect.failed[1]:  # it may not train at all: that is seen, too
+        passed = passed or effect.p_trained < rule.sabotage_alpha or None
+        found = f"{found}; {arms_words(effect)}"
     return Gate(
         name="the sabotage is detected",
         demand=f"half of the training labels shuffled raise the error, p below {rule.sabotage_alpha:g}",
-        found=_words(effect),
-        passed=effect.estimate > 0 and effect.p < rule.sabotage_alpha if effect and isfinite(effect.p) else None,
+        found=found,
+        passed=passed,
     )
 
 
 def _placebo(evidence: Evidence, rule: Rule) -> Gate:
-    effect = _control(evidence, PLACEBO)
+    effect = control_effect(evidence, PLACEBO)
     return Gate(
         name="the placebo is not",
         demand=f"other random draws change nothing, p not below {rule.placebo_alpha:g}",
-        found=_words(effect),
+        found=effect_words(effect),
         passed=not effect.p < rule.placebo_alpha if effect and isfinite(effect.p) else None,
     )
 
 
-def _control(evidence: Evidence, name: str) -> Effect | None:
+def control_effect(evidence: Evidence, name: str) -> Effect | None:
+    """The effect of the control of that name on the main outcome; None where the study does not have it."""
     return next((effect for effect in evidence.effects if effect.component == name), None)
 
 
-def _words(effect: Effect | None) -> str:
+def effect_words(effect: Effect | None) -> str:
+    """`+11.70 [+10.00, +13.50] points, p <0.001, n = 10`, or why there is no number."""
     if effect is None:
         return "not in this study"
     if not isfinite(effect.p):
         return "needs two finished pairs that differ"
-    return f"{signed(effect.estimate)} points, p {probability(effect.p)}, n = {effect.n}"
+    within = f" {interval(effect.low, effect.high)}" if isfinite(effect.low) else ""
+    return f"{signed(effect.estimate)}{within} points, p {probability(effect.p)}, n = {effect.n}"
 
 
 def obstacle(evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule) -> tuple[str, str]:
@@ -161,12 +196,33 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
         yield NO_SPREAD, "the pairs do not differ from each other, so there is nothing to judge them by"
     for component, _ in compared(claim):
         activity, bound = mean_activity(evidence, component), threshold(evidence, component)
+        if isnan(activity):  # which no bound would stop
+            yield UNMEASURED, f"the {component}'s activity was measured in no trained reference"
         if activity < bound:
             words = f"activity in the trained reference is {number(activity, 4)}, below {bound:g}"
             yield INACTIVE, f"the {component}'s {words}"
+    if needs_fit(claim) and (words := _unfitted(evidence, rule)):
+        yield UNDERFITS, words
     if claim.metric == GAP and not (gap := _mean_gap(evidence, effect)) >= rule.overfitting:
         words = f"between training and {evidence.phase} error is {signed(gap)} on average"
         yield UNDERFITS, f"the arms' gap {words}: nothing overfits here"
+
+
+def needs_fit(claim: Claim) -> bool:
+    """Whether a claim is about the evaluation error or the gap, which a reference that still learns cannot tell."""
+    return claim.metric.startswith("test_") or claim.metric == GAP
+
+
+def _unfitted(evidence: Evidence, rule: Rule) -> str:
+    """That the reference has not fitted its training images as the rule asks, in a sentence; empty where it has."""
+    if rule.fitted_within is None:
+        return ""
+    error, bound = evidence.mean(FITTED, "reference"), chance_error(evidence) * rule.fitted_within
+    if error <= bound:
+        return ""
+    if isnan(error):
+        return "the reference's error on its own training images was not recorded"
+    return f"the reference misses {number(error)}% of its own training images, and may miss {number(bound)}%"
 
 
 def _never_arrived(evidence: Evidence, effect: Effect) -> int:

@@ -27,7 +27,7 @@ from ablations.resources import packing, read_window, resources, room
 from ablations.types import FINAL, Budget, Result, Study, Trial, Variant
 from ablations.words import counted, listed
 from models.presets import PRESETS
-from models.spec import stored_size
+from models.spec import Spec, stored_size
 
 if TYPE_CHECKING:
     from ablations.data.load import Data
@@ -96,8 +96,9 @@ def make_plan(config: Config, *, command: str, machines: Sequence[Mapping[str, f
         channels=described.channels,
         note=note_of(config.dataset),
     )
-    reference(config.preset, source, budget)  # refused before a million images are decoded
-    data = load(prepare(config.dataset, data_root=config.data_root, size=size, cache=cache_folder()))
+    reference_spec = reference(config.preset, source, budget)  # refused before a million images are decoded
+    prepared = prepare(config.dataset, data_root=config.data_root, size=size, cache=cache_folder())
+    data = load(prepared)
     budget = replace(budget, train_examples=_train_examples(config, data))
     make = functools.partial(
         make_study,
@@ -133,7 +134,8 @@ def make_plan(config: Config, *, command: str, machines: Sequence[Mapping[str, f
     study, trials = make(grid=config.grid, words=words, seeds=config.seeds, budget=budget, looks=looks)
     if looks and not study.claims:
         raise InputError("--sequential stops what claims have settled, and no claim is about what this study changes.")
-    study = replace(study, allowance=allowance)
+    linear = _linear_error(reference_spec, budget, data, prepared, before)
+    study = replace(study, allowance=allowance, linear_error_percent=linear)
     make = functools.partial(make, words=["=".join(departure) for departure in study.components])
     own = own_among(study.claims, config.claims)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -243,6 +245,21 @@ def code_lines(plan: Plan) -> list[str]:
 def tuning_folder(config: Config, study: Study) -> Path:
     """Where the records of the study's tuning are, apart from those of its own trials."""
     return (config.results / study.name / "tuning").resolve()
+
+
+def _linear_error(spec: Spec, budget: Budget, data: Data, prepared: Path, before: Study | None) -> float | None:
+    """What trivial learning gives on the images of such trials; that of the study on disk stands, as it was judged by.
+
+    Another machine's rounding may tell one image otherwise.
+    """
+    from ablations.baseline import linear_error_percent
+
+    if before and before.linear_error_percent is not None:
+        seen = ("train_examples", "image_size", "evaluate_on")
+        same = all(getattr(before.budget, name) == getattr(budget, name) for name in seen)
+        if same and before.fingerprint == data.fingerprint:
+            return before.linear_error_percent
+    return linear_error_percent(spec, budget, data, prepared)
 
 
 def _available(data: Data, evaluate_on: str) -> int:

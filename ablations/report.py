@@ -54,6 +54,7 @@ def compose(evidence: Evidence) -> Report:
         filters,
         outcomes,
         planning,
+        sensitivity,
         speed,
         tuning,
         verdicts,
@@ -89,7 +90,13 @@ def compose(evidence: Evidence) -> Report:
     return Report(
         name=study.name,
         label=background.label(evidence),
-        summary=(*judged, *background.sources(evidence), *background.summary(evidence), headline(evidence)),
+        summary=(
+            *sensitivity.nothing_learned(evidence),
+            *judged,
+            *background.sources(evidence),
+            *background.summary(evidence),
+            headline(evidence),
+        ),
         sections=tuple(section for section in made if section),
         folder=evidence.folder,
     )
@@ -138,16 +145,24 @@ def _write_figures(report: Report, folder: Path) -> None:
 
 def terminal_lines(evidence: Evidence) -> str:
     """What a run says at its end, in plain ASCII: effects, or ratios of steps to a threshold, and verdicts."""
-    from ablations.sections import speed, verdicts
+    from ablations.sections import sensitivity, speed, verdicts
     from ablations.sections.document import MINUS
 
     race = evidence.study.budget.stop_at_threshold
-    lines = [speed.lines(evidence) if race else _effect_lines(evidence)]
+    nothing, *commands = sensitivity.nothing_learned(evidence) or ("",)
+    lines = [*_wrapped([nothing]), *commands, ""] if nothing else []  # a command stays in one piece
+    lines += [speed.lines(evidence) if race else _effect_lines(evidence)]
+    if could := sensitivity.sensitivity(evidence):
+        lines += ["", *_wrapped([could])]
     if evidence.verdicts:
         judged = [(verdict.claim.name, verdict.label) for verdict in evidence.verdicts]
         said = (verdicts.headline(evidence), *verdicts.caution(evidence))
-        lines += ["", *(line for text in said for line in textwrap.wrap(text, 100)), "", *_columns(judged)]
+        lines += ["", *_wrapped(said), "", *_columns(judged)]
     return "\n".join(lines).replace(MINUS, "-")
+
+
+def _wrapped(paragraphs: Sequence[str]) -> list[str]:
+    return [line for text in paragraphs for line in textwrap.wrap(text, 100)]
 
 
 def _effect_lines(evidence: Evidence) -> str:

@@ -133,6 +133,12 @@ def effect_metrics(effects: Iterable[Effect]) -> dict[str, float]:
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
+def baseline_metrics(study: Study) -> dict[str, float]:
+    """The errors that need no network, as far as the study knows them."""
+    named = {"chance_error_percent": study.chance_error_percent, "linear_error_percent": study.linear_error_percent}
+    return {name: error for name, error in named.items() if error is not None}
+
+
 def trial_tags(study: Study, result: Result) -> dict[str, str]:
     """What a trial's run is found by, what came of it, and where it came from."""
     origin = result.provenance

@@ -89,6 +89,7 @@ class Mirror:
             "trials_done": done,
             "trials_failed": len(runs) - done,
             "trial_seconds": sum(run.data.metrics.get("seconds", 0.0) for run in runs),
+            **track.baseline_metrics(self._study),
             **track.effect_metrics(evidence.effects),
         }
         commits = sorted({run.data.tags.get(track.COMMIT, "") for run in runs} - {""})

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ablations.plan import Source, make_study
+from ablations.registry import components
 from ablations.types import DIVERGED, DONE, ERROR, Budget, Result, Study, Trial
 from models.layout import layout, macs, parameters
 
@@ -18,6 +19,7 @@ EFFECTS: Mapping[str, float] = {
     "dropout": 1.2,
     "grouping": -0.4,
     "lrn": 0.3,
+    "mild_sabotage": 1.5,
     "pca_jitter": 0.0,
     "pooling": 0.6,
     "sabotage": 14.0,
@@ -78,7 +80,8 @@ def done(trial: Trial, error: float) -> Result:
         "macs": macs(layers),
     }
     metrics = {name: value for name, value in curve[-1].items() if name != "epoch"}
-    activity = {"activation": 0.8, "lrn": 0.004, "dropout": 0.31, "placebo": 1.2, "sabotage": 0.45, "pooling": 0.3}
+    measured = {"activation": 0.8, "lrn": 0.004, "dropout": 0.31, "placebo": 1.2, "sabotage": 0.45}
+    activity = {**dict.fromkeys(components(), 0.3), **measured}
     return Result(
         trial=trial,
         status=DONE,

@@ -111,8 +111,11 @@ def subsets(departures: list[tuple[str, str]]) -> list[tuple[tuple[str, str], ..
     return [chosen for size in range(len(departures) + 1) for chosen in itertools.combinations(departures, size)]
 
 
-def test_a_study_has_a_negative_and_a_positive_control() -> None:
-    assert {name for name, component in COMPONENTS.items() if component.control} == {"placebo", "sabotage"}
+def test_a_study_has_a_negative_control_and_two_positive_ones_of_which_one_is_mild() -> None:
+    controls = {name for name, component in COMPONENTS.items() if component.control}
+    assert controls == {"placebo", "sabotage", "mild_sabotage"}
+    shares = [departed(SMALL, departure).shuffled_labels for departure in FIRST_LEVELS if "sabotage" in departure[0]]
+    assert shares == [0.05, 0.5]
 
 
 def test_the_placebo_touches_nothing_but_the_salt() -> None:

@@ -237,6 +237,7 @@ def test_controls_are_compared_with_the_reference_in_every_grid() -> None:
         study, _ = synthetic.plan(grid, ["activation", "lrn", "pooling", "dropout"])
         pairs = {one.component: one for one in contrasts(study) if one.component in study.controls}
         assert {name: (one.kind, one.kept) for name, one in pairs.items()} == {
+            "mild_sabotage": ("one out", "reference"),
             "placebo": ("one out", "reference"),
             "sabotage": ("one out", "reference"),
         }

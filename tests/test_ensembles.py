@@ -151,8 +151,8 @@ def test_the_report_holds_every_size_of_every_variant_and_says_that_nothing_was_
     labels = [variant.label for variant in study.variants]
     assert [row[:2] for row in whole.rows] == [(label, "3") for label in labels]
     assert [row[:3] for row in smaller.rows] == [(label, "2", "3") for label in labels]
-    assert not study.variants[0].departures and len(study.variants) == 4
-    reference = [one for key in study.keys[::4] if (one := read_predictions(folder, key))]
+    assert not study.variants[0].departures and len(study.variants) == 5
+    reference = [one for key in study.keys[::5] if (one := read_predictions(folder, key))]
     two, all_three = ensembles([one.probabilities for one in reference], reference[0].labels)
     assert whole.rows[0][2:5] == (number(all_three.single), number(all_three.error), signed(all_three.gain))
     assert smaller.rows[0][3:5] == (number(two.error), signed(two.gain))
@@ -166,16 +166,16 @@ def test_predictions_that_are_missing_are_said_to_be_and_nothing_fails(folder: P
     study, _, _ = read(folder)
     lost = [predictions_path(folder, key) for key in study.keys]
     lost[0].unlink()
-    lost[5].write_bytes(b"no zip")  # one of the reference's three, and one of -lrn's
+    lost[6].write_bytes(b"no zip")  # one of the reference's three, and one of -lrn's
     section = section_of(folder)
-    assert "The predictions of 2 of 12 finished trials are not here." in words_of(section)
+    assert "The predictions of 2 of 15 finished trials are not here." in words_of(section)
     assert section is not None
     whole, smaller = tables_of(section)
-    assert [row[1] for row in whole.rows] == ["2", "2", "3", "3"]
-    assert [row[0] for row in smaller.rows] == ["placebo=salted", "sabotage=half"]
+    assert [row[1] for row in whole.rows] == ["2", "2", "3", "3", "3"]
+    assert [row[0] for row in smaller.rows] == ["mild_sabotage=twentieth", "placebo=salted", "sabotage=half"]
     for path in lost[1:]:
         path.unlink()
-    assert "The predictions of 12 of 12 finished trials are not here." in words_of(section_of(folder))
+    assert "The predictions of 15 of 15 finished trials are not here." in words_of(section_of(folder))
 
 
 def test_a_committed_study_says_that_its_predictions_are_missing() -> None:

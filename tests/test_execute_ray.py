@@ -184,12 +184,13 @@ def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(
     replace(ONE_CPU, run=dying)(by_training(trials), context, watch)
     found = {result.trial.variant.label: result for result in watch.results}
     statuses = {label: result.status for label, result in found.items()}
-    assert statuses == {"reference": DONE, "-lrn": ERROR, "placebo=salted": DONE, "sabotage=half": DONE}
+    controls = dict.fromkeys(("mild_sabotage=twentieth", "placebo=salted", "sabotage=half"), DONE)
+    assert statuses == {"reference": DONE, "-lrn": ERROR, **controls}
     assert "the worker was lost" in found["-lrn"].error
     # Trained and evaluated before it was killed: that is on disk by then, and kept.
     assert found["reference"].error == "activities were not measured: the process ended before that"
     assert found["reference"].metrics and not found["reference"].activity
-    assert len(read_results(context.folder, [trial.key for trial in trials])[0]) == 4
+    assert len(read_results(context.folder, [trial.key for trial in trials])[0]) == 5
 
 
 def test_a_pack_that_is_killed_costs_the_trials_that_had_not_ended_and_no_other(
@@ -197,7 +198,7 @@ def test_a_pack_that_is_killed_costs_the_trials_that_had_not_ended_and_no_other(
 ) -> None:
     monkeypatch.setenv("KILL", "1")
     _, (reference, *others) = plan()
-    # The placebo's epochs are not over when the reference, whose turns come first, measures and dies of it.
+    # The third's epochs are not over when the reference, whose turns come first, measures and dies of it.
     longer = replace(others[1], budget=replace(others[1].budget, epochs=9))
     later = replace(reference, budget=replace(reference.budget, epochs=3))
     trials = (later, others[0], longer, others[2])

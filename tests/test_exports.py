@@ -28,7 +28,7 @@ def test_csv_holds_every_effect_and_verdict_in_full_precision(tmp_path: Path) ->
     evidence = made()
     effects, verdicts = (pd.read_csv(path) for path in write_csv(evidence, tmp_path))
     assert list(effects["estimate"]) == [one.estimate for one in evidence.effects]
-    assert list(effects["component"]) == ["lrn", "pooling", "placebo", "sabotage"]
+    assert list(effects["component"]) == ["lrn", "pooling", "mild_sabotage", "placebo", "sabotage"]
     assert list(verdicts["claim"]) == [one.claim.name for one in evidence.verdicts]
     assert list(verdicts["verdict"]) == [one.call for one in evidence.verdicts]
     assert list(verdicts["low"]) == [one.low for one in evidence.verdicts]

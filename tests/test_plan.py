@@ -40,15 +40,21 @@ def test_a_wrong_word_is_answered_in_one_sentence(word: str, sentence: str) -> N
 
 def test_the_controls_ride_along_in_every_study(plan: Planner) -> None:
     study, trials = plan(seeds=2)
-    assert [variant.label for variant in study.variants] == ["reference", "-lrn", "placebo=salted", "sabotage=half"]
-    assert len(trials) == 8
+    assert [variant.label for variant in study.variants] == [
+        "reference",
+        "-lrn",
+        "mild_sabotage=twentieth",
+        "placebo=salted",
+        "sabotage=half",
+    ]
+    assert len(trials) == 10
     assert study.keys == tuple(trial.key for trial in trials)
-    assert len(set(study.keys)) == 8
+    assert len(set(study.keys)) == 10
 
 
 def test_trials_come_seed_by_seed_so_that_a_part_holds_whole_pairs(plan: Planner) -> None:
     _, trials = plan(seeds=3)
-    assert [trial.seed for trial in trials] == [0] * 4 + [1] * 4 + [2] * 4
+    assert [trial.seed for trial in trials] == [0] * 5 + [1] * 5 + [2] * 5
 
 
 def test_a_toggle_without_effect_is_refused(plan: Planner) -> None:

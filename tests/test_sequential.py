@@ -67,7 +67,7 @@ def test_a_settled_change_gets_no_more_seeds_and_open_ones_controls_and_the_refe
     }
     assert reached.done
     early = [label for label, count in seeds.items() if count < 10]
-    assert early and not {"reference", "placebo=salted", "sabotage=half"} & set(early)
+    assert early and not {"reference", "mild_sabotage=twentieth", "placebo=salted", "sabotage=half"} & set(early)
     assert set(seeds.values()) <= set(LOOKS)
     for label in early:  # every claim about it is settled
         about = [claim for claim in study.claims if f"-{claim.component}" == label and not claim.against]

@@ -168,11 +168,13 @@ def uri(tmp_path: Path, empty_database: Path) -> str:
 
 
 def test_a_study_is_one_parent_run_and_each_trial_a_child_of_it(uri: str) -> None:
-    study = plan()
+    study = dataclasses.replace(plan(), chance_error_percent=90.0, linear_error_percent=62.1)
     mirrored(uri, study, outcomes(study))
 
     parent, children = parent_and_children(uri)
     assert parent.info.run_name == "quick"
+    assert parent.data.metrics["chance_error_percent"] == 90.0
+    assert parent.data.metrics["linear_error_percent"] == 62.1
     assert parent.info.status == "FINISHED"
     assert parent.data.params["grid"] == "one_out"
     assert parent.data.metrics["trials_done"] == parent.data.metrics["trials_planned"] == 6

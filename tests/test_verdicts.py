@@ -176,9 +176,73 @@ def test_an_inactive_component_is_not_tested() -> None:
     assert verdict.because == "the lrn's activity in the trained reference is 0.0040, below 0.01"
 
 
-def test_a_component_of_unknown_activity_is_tested() -> None:
-    study, results = planned(["lrn"])
-    assert judged(study, [replace(one, activity={}) for one in results])["lrn_cifar"].call != NOT_TESTED
+def test_a_component_whose_activity_was_never_measured_is_not_tested() -> None:
+    study, results = planned(["lrn", "pooling"])
+    activity = {name: value for name, value in results[0].activity.items() if name != "lrn"}
+    found = judged(study, [replace(one, activity=activity if one.activity else {}) for one in results])
+    assert (found["lrn_cifar"].call, found["lrn_cifar"].reason) == (NOT_TESTED, "unmeasured")
+    assert found["lrn_cifar"].because == "the lrn's activity was measured in no trained reference"
+    assert found["order_lrn_pooling"].reason == "unmeasured"  # it compares two, and both have to be known
+    assert found["pooling_error"].call != NOT_TESTED
+    # All activities removed: no verdict stays, in older studies neither.
+    for some in (study, replace(study, rule=Rule())):
+        bare = judged(some, [replace(one, activity={}) for one in results])
+        assert {verdict.reason for verdict in bare.values()} == {"unmeasured"}
+
+
+def test_claims_on_the_evaluation_error_and_the_gap_need_a_reference_that_fitted_its_images() -> None:
+    study, results = planned(["pooling", "dropout", "weight_decay"])
+    study = replace(study, chance_error_percent=90.0)
+    assert study.rule and study.rule.fitted_within == 0.45  # so 40.5%
+    about = {name: one.claim.metric for name, one in judged(study, results).items()}
+    assert {*about.values()} >= {"test_top1_error_percent", "gap_percent", "clean_train_top1_error_percent"}
+
+    def fitted(error: float, label: str = "reference") -> dict[str, str]:
+        changed = with_metrics(
+            results, lambda one: {gates.FITTED: error + 0.01 * one.trial.seed} if is_(one, label) else {}
+        )
+        return {name: verdict.reason for name, verdict in judged(study, changed).items()}
+
+    for error, reason in ((40.3, ""), (40.6, "underfits"), (nan, "underfits")):
+        reasons = fitted(error)
+        for name, metric in about.items():
+            if metric != "clean_train_top1_error_percent":
+                assert reasons[name] == reason, name
+            elif not np.isnan(error):  # a claim on the training error itself asks no such thing
+                assert reasons[name] == "", name
+    assert "underfits" not in fitted(80.0, label="-dropout").values()  # of the reference alone it is asked
+    old = replace(study, rule=Rule())
+    flat = with_metrics(
+        results, lambda one: {gates.FITTED: 80.0 + 0.01 * one.trial.seed} if is_(one, "reference") else {}
+    )
+    assert "underfits" not in {verdict.reason for verdict in judged(old, flat).values()}
+
+
+@pytest.mark.parametrize(
+    ("linear", "asked", "error", "passed"),
+    [
+        (60.0, 0.1, 53.9, True),  # 54 is a tenth below 60
+        (60.0, 0.1, 54.1, False),
+        (60.0, None, 54.1, True),  # an older rule
+        (None, 0.1, 54.1, True),  # no number: chance alone, and it is said
+        (89.0, 0.1, 67.4, True),  # three quarters of chance, 67.5, are less than nine tenths of 89
+        (89.0, 0.1, 67.6, False),
+    ],
+)
+def test_the_reference_has_to_beat_a_linear_classifier_too(
+    linear: float | None, asked: float | None, error: float, passed: bool
+) -> None:
+    study, trials = synthetic.plan("one_out", ["lrn"], seeds=2)
+    assert study.rule and study.rule.beats_linear_by == 0.1
+    rule = replace(study.rule, beats_linear_by=asked)
+    study = replace(study, chance_error_percent=90.0, linear_error_percent=linear, rule=rule)
+    results = [synthetic.done(trial, error) for trial in trials if not trial.variant.departures]
+    gate = gates.learns(Evidence(study=study, results=results), rule)
+    assert gate.passed is passed
+    assert "below 67.50%, 75% of what guessing gives" in gate.demand
+    assert ("below 54.00%, 90% of what a linear classifier" in gate.demand) is (linear == 60.0 and asked == 0.1)
+    assert ("what a linear classifier gives was not computed for this study" in gate.demand) is (linear is None)
+    assert gates.learns(Evidence(study=study, results=[]), rule).passed is None
 
 
 def test_claims_on_overfitting_are_not_tested_where_nothing_overfits() -> None:

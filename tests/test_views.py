@@ -144,6 +144,7 @@ def test_trials_that_differ_in_evaluation_alone_are_one_job(plan: Planner) -> No
     assert [[trial.variant.label for trial in job] for job in jobs if job[0].seed == 1] == [
         ["reference", "ten_view=ten"],
         ["-lrn", "-lrn ten_view=ten"],
+        ["mild_sabotage=twentieth"],
         ["placebo=salted"],
         ["sabotage=half"],
     ]

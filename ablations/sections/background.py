@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import nan, sqrt
 from typing import Any
 
 import numpy as np
 
 from ablations import effects as estimating
+from ablations.baseline import limits
 from ablations.budget import PRECISIONS, Budget
 from ablations.declare import post_hoc
 from ablations.differences import difference, stack
 from ablations.evidence import Evidence, finished
 from ablations.failures import FAILED
-from ablations.gates import chance_error, threshold
+from ablations.gates import chance_error, guesses, linear_error, threshold
 from ablations.grids import GRIDS
 from ablations.registry import components as registered
 from ablations.sections.document import MISSING, Block, Section, Table, interval, listed, number
@@ -42,7 +42,21 @@ def label(evidence: Evidence) -> str:
 def summary(evidence: Evidence) -> tuple[str, ...]:
     """What was run and how it ended, in plain words."""
     note = evidence.study.data_note
-    return (_plan(evidence.study) + _views(evidence), *([f"Of the data: {note}"] if note else []), _outcome(evidence))
+    data = [f"Of the data: {note}"] if note else []
+    return (_plan(evidence.study) + _views(evidence), *data, _trivial(evidence), _outcome(evidence))
+
+
+def _trivial(evidence: Evidence) -> str:
+    """The errors that need no network: of guessing, and of a linear classifier on the same images."""
+    chance, linear, budget = chance_error(evidence), linear_error(evidence), evidence.study.budget
+    guessing = f"{number(chance)}%" if np.isfinite(chance) else "an error that is not known here"
+    if not np.isfinite(linear):
+        return f"Guessing gives {guessing}; what a linear classifier gives was not computed for this study."
+    seen = ", ".join(filter(None, (limits(budget), "as seed 0 sees them")))
+    return (
+        f"Guessing gives {guessing}, and a linear classifier (ridge regression) on the raw pixels of the same training "
+        f"images ({seen}) {number(linear)}%."
+    )
 
 
 def _plan(study: Study) -> str:
@@ -100,9 +114,7 @@ def _guessing(evidence: Evidence) -> str:
     chance = chance_error(evidence)
     seeds: dict[str, list[int]] = {}
     for result in finished(evidence):
-        count = result.metrics.get("evaluated_examples", nan)
-        scatter = sqrt(chance * (100 - chance) / count)  # standard error of guessing, in percent
-        if result.metrics.get(evidence.metric, nan) > chance - 2 * scatter:
+        if guesses(evidence, result):
             seeds.setdefault(result.trial.variant.label, []).append(result.trial.seed)
     if not seeds:
         return ""

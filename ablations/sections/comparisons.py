@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import numpy as np
 
 from ablations.declaration import MAIN, ONE_OUT
 from ablations.effects import differences_of
 from ablations.evidence import Evidence, broken, ratio
 from ablations.failures import share_interval
-from ablations.gates import chance_error, learns
+from ablations.gates import chance_error, learns, linear_error
 from ablations.sampling import interval_over_both, single_models
 from ablations.sections.document import (
     MINUS,
@@ -74,10 +76,14 @@ def failing(evidence: Evidence) -> str:
 
 def guessing(evidence: Evidence) -> str:
     """A caution where the reference has hardly learned, as the first gate has it, or an empty string."""
-    if learns(evidence, rule_of(evidence.study)).passed is not False:
+    gate = learns(evidence, rule_of(evidence.study))
+    if gate.passed is not False:
         return ""
-    chance = number(chance_error(evidence))
-    return f"Guessing gives {chance}%: it has learned little or nothing, and effects here say nothing of its parts."
+    beyond = f" and a linear classifier {number(linear)}%" if isfinite(linear := linear_error(evidence)) else ""
+    return (
+        f"Guessing gives {number(chance_error(evidence))}%{beyond}: it has learned little or nothing that needs such a "
+        "network, and effects here say nothing of its parts."
+    )
 
 
 def underfitting(evidence: Evidence) -> str:
@@ -241,14 +247,15 @@ def _any_failed(effects: list[Effect]) -> bool:
 
 
 def controls(evidence: Evidence) -> Section:
-    """The placebo and the sabotage, which two of the gates look at."""
+    """The placebo and the sabotage, which two of the gates look at, and the mild sabotage, which no gate does."""
     found = [effect for effect in evidence.effects if effect.component in evidence.study.controls]
     if not found:
         words = "This study has no controls. Without a placebo and a sabotage its effects should not be believed."
         return Section(title="Controls", blocks=(words,))
     words = (
         "A placebo changes only the random draws and must show no effect. A sabotage shuffles half of the training "
-        "labels and must show a clear rise. Whether they did stands under Gates."
+        "labels and must show a clear rise. Whether they did stands under Gates. A mild sabotage shuffles a twentieth "
+        "of the labels: whether it shows tells how small an effect the study could have seen."
     )
     table = Table(
         caption="Controls, against the reference.", head=(*HEAD, *COST, "notes"), rows=effect_rows(evidence, found)

@@ -22,10 +22,12 @@ from ablations.gates import (
     ONE_SEED,
     PAIRS_MISSING,
     UNDERFITS,
+    UNMEASURED,
     study_gates,
 )
 from ablations.needed import MANY_SEEDS
 from ablations.sections.document import MINUS, MISSING, Block, Section, Table, interval, listed, probability, signed
+from ablations.sections.sensitivity import placebo_reach, sensitivity
 from ablations.sections.tuning import conditional
 from ablations.types import Effect
 from ablations.verdicts import (
@@ -58,8 +60,9 @@ REMEDIES = {
     INACTIVE: "A preset or data on which the component does something.",
     NO_SPREAD: "Outcomes that differ: more evaluation images, or a change that takes effect.",
     CENSORED: "A longer budget, in which every trial arrives.",
-    UNDERFITS: "A study that overfits: more epochs.",
+    UNDERFITS: "A study that fits its training images: more epochs, or fewer images.",
     FAILS: "A recipe by which both arms train.",
+    UNMEASURED: "A finished reference whose activities are recorded.",
 }
 
 
@@ -274,7 +277,8 @@ def gates(evidence: Evidence) -> Section:
     rows = tuple((gate.name, gate.demand, gate.found, gate.answer) for gate in found)
     caption = "Where one does not hold, the study has no verdicts."
     table = Table(caption=caption, head=("gate", "it must hold that", "found", "holds"), rows=rows)
-    return Section(title="Gates", blocks=(table,))
+    words = filter(None, (sensitivity(evidence), placebo_reach(evidence)))
+    return Section(title="Gates", blocks=(table, *words))
 
 
 def methods(evidence: Evidence) -> Section:
@@ -298,8 +302,8 @@ def methods(evidence: Evidence) -> Section:
     )
     ladder = (
         (NOT_TESTED, "a gate fails, or the comparison lacks an arm, a second seed, spread, activity, or pairs: "
-         f"over {rule.missing:.0%} of them missing, or fewer than two left where trainings failed; of overfitting, "
-         f"also where the arms' gap is below {rule.overfitting:g} point on average"),
+         f"over {rule.missing:.0%} of them missing, or fewer than two left where trainings failed; {_fit(rule)}of "
+         f"overfitting, also where the arms' gap is below {rule.overfitting:g} point on average"),
         (f"{DIRECTION_ONLY} [unstable]", f"unstable, d > 0, p < {ALPHA}, and the arm that does worse does not fail "
          "less often (a failure counts as a high error, and as a gap of none)"),
         (f"{CONTRADICTED} [unstable]", f"unstable, d < 0, p < {ALPHA}, and the same"),
@@ -329,6 +333,16 @@ def methods(evidence: Evidence) -> Section:
         head = ("when", "digest", "records by then", "declared or changed")
         blocks.append(Table(caption="Claims, rule and seeds as they were declared.", head=head, rows=trace))
     return Section(title="Methods", blocks=tuple(blocks))
+
+
+def _fit(rule: Rule) -> str:
+    """What the rule asks of the reference before the evaluation error or the gap is judged."""
+    if rule.fitted_within is None:
+        return ""
+    return (
+        "of the evaluation error and the gap, also where the reference misses more of its own training images than "
+        f"{rule.fitted_within:.0%} of what guessing misses; "
+    )
 
 
 def _what_failed(rule: Rule) -> str:

@@ -1,0 +1,134 @@
+"""What a study says of its controls, and of itself where it learned nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from scipy import stats
+
+from ablations.budget import Allowance
+from ablations.declare import declare
+from ablations.evidence import Evidence
+from ablations.report import build, terminal_lines
+from ablations.sections.document import MINUS, interval, signed
+from ablations.sections.sensitivity import nothing_learned, placebo_reach, sensitivity
+from ablations.types import Result, Trial
+from tests import synthetic
+
+MILD, PLACEBO = "mild_sabotage=twentieth", "placebo=salted"
+
+
+def made(errors: Callable[[Trial], float], *, seeds: int = 5, command: str | None = None) -> Evidence:
+    """A study of LRN and pooling whose trials have these errors."""
+    study, trials = synthetic.plan("one_out", ["lrn", "pooling"], seeds=seeds)
+    study = declare(replace(study, chance_error_percent=90.0), None, records=0, at="2026-11-23T10:00:00+00:00")
+    study = study if command is None else replace(study, command=command)
+    return Evidence(study=study, results=[synthetic.done(trial, errors(trial)) for trial in trials])
+
+
+def wobble(trial: Trial) -> float:
+    """A little of its own for each trial."""
+    return 0.2 * ((int(trial.key, 16) % 11) / 10 - 0.5)
+
+
+def shifted(label: str, by: float) -> Callable[[Trial], float]:
+    """All around 20%, one variant `by` points above it."""
+    return lambda trial: 20 + wobble(trial) + by * (trial.variant.label == label)
+
+
+def test_a_mild_sabotage_that_shows_is_said_to_be_seen_with_its_interval() -> None:
+    evidence = made(shifted(MILD, 1.5))
+    errors = evidence.by_seed(evidence.metric)
+    test = stats.ttest_rel(errors[MILD], errors["reference"])
+    bounds = test.confidence_interval(0.95)
+    mean = float((errors[MILD] - errors["reference"]).mean())
+    assert sensitivity(evidence).startswith(
+        "Sensitivity: this study would have seen 5% of the labels shuffled: "
+        f"{signed(mean)} {interval(bounds.low, bounds.high)} points, p "
+    )
+    assert "Sensitivity: this study would have seen 5%" in terminal_lines(evidence)
+
+
+@pytest.mark.parametrize("by", [0.0, -3.0])  # as much as nothing; and in the wrong direction
+def test_a_mild_sabotage_that_does_not_raise_the_error_is_said_to_be_beyond_the_study(by: float) -> None:
+    said = sensitivity(made(shifted(MILD, by)))
+    assert said.startswith("Sensitivity: this study cannot tell 5% of the labels shuffled from nothing: ")
+    assert said.endswith("Effects of that size are beyond it.")
+
+
+def test_one_seed_cannot_tell_and_a_study_without_the_control_says_nothing() -> None:
+    assert "cannot be told: it needs two finished pairs" in sensitivity(made(shifted(MILD, 1.5), seeds=1))
+    evidence = made(shifted(MILD, 1.5))
+    kept = tuple(one for one in evidence.study.variants if one.label != MILD)
+    study = replace(evidence.study, variants=kept, controls=("placebo", "sabotage"))
+    assert sensitivity(Evidence(study=study, results=evidence.results)) == ""
+
+
+def test_the_placebos_interval_stands_beside_the_smallest_effect_of_interest() -> None:
+    evidence = made(shifted(PLACEBO, 0.0))
+    claims = [claim for claim in evidence.study.claims if claim.metric == "test_top1_error_percent"]
+    margins = sorted(claim.smallest_effect for claim in claims)
+    (placebo,) = [one for one in evidence.effects if one.component == "placebo"]
+    reach = max(-placebo.low, placebo.high)
+
+    def said(*sizes: float) -> str:
+        asked = tuple(replace(claims[0], smallest_effect=size) for size in sizes)
+        return placebo_reach(Evidence(study=replace(evidence.study, claims=asked), results=evidence.results))
+
+    assert f"{interval(placebo.low, placebo.high)} points" in said(1.0)
+    assert "The interval is narrower: other random draws alone do nothing of that size." in said(reach * 1.01, 9.0)
+    wide = said(reach * 0.99, reach * 1.01, 9.0)
+    assert "The interval is wider" in wide and "in 1 of 3 claims" in wide and "no proof of equality" in wide
+    assert f"is {margins[0]:g} (" in placebo_reach(evidence)
+    assert said() == ""  # nothing is claimed of this error
+
+
+@pytest.mark.usefixtures("sketches")
+def test_a_study_in_which_every_network_guesses_is_told_so_first_with_what_to_try() -> None:
+    evidence = made(
+        lambda trial: 90 + wobble(trial),
+        command="python -m ablations.run --epochs 12 --dataset 'folder:my pets' --name=made_up",
+    )
+    first, longer, tuned = nothing_learned(evidence)
+    count = len(evidence.results)
+    assert first == (
+        f"Every network of this study guesses: of {count} finished trials none has an error clearly below chance, "
+        "90.00%. So it says nothing of any component."
+    )
+    kept = "python -m ablations.run --dataset 'folder:my pets'"
+    assert longer == f"Try more epochs: {kept} --epochs 48 --name made_up-longer"
+    assert tuned.endswith(f"{kept} --epochs 12 --tune 7 --name made_up-tuned")
+    assert build(evidence.study, evidence.results, []).summary[:3] == (first, longer, tuned)
+    printed = terminal_lines(evidence)
+    assert printed.startswith("Every network of this study guesses: ")
+    assert longer in printed.splitlines() and tuned in printed.splitlines()
+
+
+def test_one_network_that_learned_is_enough_not_to_be_told_so() -> None:
+    def guess(trial: Trial) -> float:
+        return 60.0 if (trial.variant.label, trial.seed) == ("-lrn", 3) else 90.0
+
+    assert nothing_learned(made(guess)) == ()
+    assert nothing_learned(Evidence(study=made(guess).study, results=[])) == ()
+    lost: list[Result] = [synthetic.diverged(one) for one in made(guess).results]
+    assert nothing_learned(Evidence(study=made(guess).study, results=lost)) == ()
+    # 89.0% of 10,000 images is over three standard errors below 90%.
+    assert nothing_learned(made(lambda _: 89.0)) == () and nothing_learned(made(lambda _: 89.7))
+
+
+def test_the_commands_to_try_do_not_contradict_themselves() -> None:
+    looks = made(lambda _: 90.0, command="python -m ablations.run --sequential --looks 2,5 --seeds 5")
+    _, longer, tuned = nothing_learned(looks)
+    assert "--sequential --looks 2,5 --seeds 5 --epochs 48" in longer and "--sequential" not in tuned
+    assert "--looks" not in tuned and "2,5" not in tuned
+    spent = made(lambda _: 90.0, command="python -m ablations.run --budget 30m")
+    allowance = Allowance(asked="30m", grid="one_out", seeds=5, epochs=12, seconds=1.0, given_up=())
+    spent = Evidence(study=replace(spent.study, allowance=allowance), results=spent.results)
+    for line in nothing_learned(spent)[1:]:
+        assert "--budget" not in line and "--grid one_out --seeds 5" in line
+
+
+def test_words_for_the_terminal_have_no_typographic_minus() -> None:
+    assert MINUS not in terminal_lines(made(shifted(MILD, -3.0)))
