@@ -69,7 +69,8 @@ def linear_error_percent(spec: Spec, budget: Budget, data: Data, folder: Path) -
     if kept is None:
         kept = {"of": what, "error_percent": _fitted(data, training.rows, evaluated.rows, budget)}
         _write(path, kept)
-    return kept["error_percent"]
+    error: float | None = kept["error_percent"]
+    return error
 
 
 def _read(path: Path, what: Record) -> Record | None:
