@@ -22,7 +22,7 @@ GAP = "gap_percent"
 PLACEBO, SABOTAGE = "placebo", "sabotage"
 
 # Why a claim was not tested.
-NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING, INACTIVE, NO_SPREAD, UNDERFITS, CENSORED = REASONS = (
+NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING, INACTIVE, NO_SPREAD, UNDERFITS, CENSORED, UNTUNED = REASONS = (
     "no arm",
     "not run",
     "one seed",
@@ -32,6 +32,7 @@ NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING, INACTIVE, NO_SPREAD, UNDERFITS, 
     "no spread",
     "underfits",
     "censored",
+    "untuned",
 )
 
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, isfinite, nan, sqrt
 
-from ablations.claims import METRICS, POINTS, metric_of
-from ablations.declaration import MAIN, Claim
+from ablations.claims import metric_of
+from ablations.declaration import MAIN, SAME, Claim
 from ablations.effects import effects
 from ablations.evidence import Evidence
 from ablations.factorial import factorial_design
-from ablations.gates import GAP
+from ablations.reach import prior_spread as prior_spread  # noqa: PLC0414  the outlook's own prior
 from ablations.statistics import detectable, seeds_to_detect, seeds_to_exclude
 from ablations.types import Result, Study
 from ablations.verdicts import adjust, claims_in_force, rule_of
@@ -43,7 +43,8 @@ def outlook(study: Study, results: Sequence[Result], *, images: int, pilot: Evid
         piloted = isfinite(measured)
         spread = measured if piloted else prior_spread(study, claim, images=images)
         level, a_seed = alpha / comparisons, pairs if claim.estimand == MAIN else 1
-        needed = [test(claim.smallest_effect, spread, level) for test in (seeds_to_detect, seeds_to_exclude)]
+        tests = (seeds_to_exclude,) if claim.direction == SAME else (seeds_to_detect, seeds_to_exclude)
+        needed = [test(claim.smallest_effect, spread, level) for test in tests]
         known = [n for n in needed if n is not None]
         rows.append(
             Outlook(
@@ -65,19 +66,6 @@ def pilot_spread(evidence: Evidence, claim: Claim) -> float:
     return sqrt(sum(one.df * one.spread**2 for one in known) / freedom) if freedom else nan
 
 
-def prior_spread(study: Study, claim: Claim, *, images: int) -> float:
-    """What the same is for trainings whose errors on single images are independent, in points; nan for other units.
-
-    sqrt(error / 2 n) for one trained network, as an upper bound (after Jordan 2023, arXiv 2304.01910), times the root
-    of 2 for the difference of two that do not correlate.  The error is assumed to be half of that of guessing.
-    """
-    if METRICS[claim.metric] != POINTS or study.chance_error_percent is None or not images:
-        return nan
-    error = study.chance_error_percent / 200
-    one = 100 * sqrt(error / (2 * images))
-    return one * sqrt(2) * (sqrt(2) if claim.metric == GAP else 1)  # a gap is the difference of two errors
-
-
 def lines(study: Study, results: Sequence[Result], *, images: int) -> list[str]:
     """The same as text for a terminal; empty for a study without claims."""
     rows = outlook(study, results, images=images)
@@ -92,7 +80,7 @@ def lines(study: Study, results: Sequence[Result], *, images: int) -> list[str]:
         decide = f"{row.seeds:,}" if row.seeds else "over 10,000" if isfinite(row.spread) else "needs a pilot"
         cells = f"{row.claim.smallest_effect:>12g}{numbers[0]:>10}{numbers[1]:>7}{numbers[2]:>10}{decide:>19}"
         found.append(f"{row.claim.name:<{width}}  {cells}")
-    comparisons = len({claim.asks for claim in claims_in_force(study)})
+    comparisons = len({question for claim in claims_in_force(study) for question in claim.questions})
     found += [
         f"resolved: the smallest effect that {study.seeds} seeds find four times in five ({comparisons} comparisons).",
         "A prior knows nothing of short or unstable trainings, which scatter more: a pilot of 3 seeds does.",

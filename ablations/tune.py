@@ -190,3 +190,8 @@ def _attempt(factor: float, result: Result) -> Attempt:
 def _rounded(factor: float) -> float:
     """Three digits, so that a rate can be read."""
     return float(f"{factor:.3g}")
+
+
+def tuned(study: Study, departure: tuple[str, str]) -> bool:
+    """Whether the arm of a (component, level) pair had its learning rate chosen for itself."""
+    return study.tuning is not None and any(departure in arm.variant.departures for arm in study.tuning.arms)

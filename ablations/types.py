@@ -195,6 +195,7 @@ class Study:
     command: str = ""  # that runs it again
     tuning: Tuning | None = None  # None: every arm has the rate of the preset
     allowance: Allowance | None = None  # None: design, seeds and epochs are the user's own
+    out_of_reach: tuple[tuple[str, int | None], ...] = ()  # claim -> seeds that would decide it; None: over 10,000
 
     @property
     def looks(self) -> tuple[int, ...]:
@@ -227,6 +228,7 @@ class Study:
                 "declared": tuple(Declaration(**one) for one in fields.get("declared", ())),
                 "tuning": _tuning_from_dict(fields["tuning"]) if fields.get("tuning") else None,
                 "allowance": _allowance_from_dict(fields["allowance"]) if fields.get("allowance") else None,
+                "out_of_reach": tuple((name, seeds) for name, seeds in fields.get("out_of_reach", ())),
             }
         )
 

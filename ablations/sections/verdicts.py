@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from math import exp, isfinite
 
-from ablations.claims import CLAIMS, LOGS, METRICS, NATS, label_of
-from ablations.declaration import MAIN, ONE_IN, ONE_OUT, Claim
+from ablations.calls import REFUTED
+from ablations.claims import CLAIMS, METRICS, label_of
+from ablations.declaration import MAIN, ONE_IN, ONE_OUT, SAME, Claim
 from ablations.evidence import Evidence
 from ablations.gates import (
     CENSORED,
@@ -19,11 +19,22 @@ from ablations.gates import (
     ONE_SEED,
     PAIRS_MISSING,
     UNDERFITS,
+    UNTUNED,
     study_gates,
 )
-from ablations.sections.document import MINUS, MISSING, Block, Section, Table, interval, listed, probability, signed
+from ablations.sections.claimed import (
+    NAMES,
+    WAYS,
+    also_measured,
+    between,
+    by_comparison,
+    is_ratio,
+    margin,
+    other_kinds,
+    size,
+)
+from ablations.sections.document import MINUS, MISSING, Block, Section, Table, listed, probability
 from ablations.verdicts import (
-    CALLS,
     CONTRADICTED,
     DIRECTION_ONLY,
     INCONCLUSIVE,
@@ -53,17 +64,16 @@ REMEDIES = {
     NO_SPREAD: "Outcomes that differ: more evaluation images, or a change that takes effect.",
     CENSORED: "A longer budget, in which every trial arrives.",
     UNDERFITS: "A study that overfits: more epochs.",
+    UNTUNED: "A study that tunes the learning rate of each arm: --tune 7.",
 }
 
 
 def headline(evidence: Evidence) -> str:
-    """One sentence: how many claims came to which verdict, and at what scale."""
+    """A few sentences: how many comparisons came to which verdict, and at what scale."""
     verdicts = evidence.verdicts
     if not verdicts:
         return "No published claim is about what this study changes, so there is nothing to judge."
-    counts = Counter(verdict.call for verdict in verdicts)
-    parts = [f"{counts[call]} {call}" for call in CALLS if counts[call]]
-    words = [f"Of {counted(len(verdicts), 'claim')}: {listed(parts)}."]
+    words = [by_comparison(verdicts)]
     words += [f"The study fails a gate: {why}." for why in {one.because for one in verdicts if one.reason == GATE}]
     judged = [verdict for verdict in verdicts if verdict.call != NOT_TESTED]
     if proxies := sum(bool(verdict.proxy) for verdict in judged):
@@ -102,7 +112,7 @@ def verdicts(evidence: Evidence) -> Section:
 
 def zero_inside(judged: Sequence[Verdict], alpha: float) -> list[str]:
     """A sentence on verdicts of a direction whose interval holds zero, at which a reader would stumble."""
-    if not any(one.call in DIRECTIONS and one.low <= 0 <= one.high for one in judged):
+    if not any(one.call in DIRECTIONS and not one.first and one.low <= 0 <= one.high for one in judged):
         return []
     return [
         f"An interval below may hold zero where p is under {alpha:g}, and both are right: p asks for the direction "
@@ -118,7 +128,7 @@ def _table(evidence: Evidence) -> Table:
             verdict.label,
             ours(verdict),
             published(verdict.claim),
-            probability(verdict.p_holm) if verdict.call != NOT_TESTED else MISSING,
+            probability(verdict.p_holm) if verdict.call != NOT_TESTED and verdict.claim.direction != SAME else MISSING,
             changes_it(verdict),
         )
         for verdict in evidence.verdicts
@@ -143,37 +153,13 @@ def ours(verdict: Verdict) -> str:
         return MISSING
     between = f" {bounds(verdict)}" if isfinite(verdict.low) else ""
     unit = "times" if is_ratio(claim) else METRICS[claim.metric]
-    return f"{size(claim, effect.estimate)}{between} {unit}, n = {effect.n}"
+    also = f"; {NAMES[claim.companion.metric]} {also_measured(verdict)}" if claim.companion and verdict.also else ""
+    return f"{size(claim, effect.estimate)}{between} {unit}, n = {effect.n}{also}"
 
 
 def bounds(verdict: Verdict) -> str:
     """`[-12.77, +13.70]`, `[1.53, 1.76]`: what holds together with the bounds of the family's other claims."""
-    if is_ratio(verdict.claim):
-        return interval(exp(verdict.low), exp(verdict.high), sign=False)
-    return interval(verdict.low, verdict.high, digits=digits(verdict.claim))
-
-
-def is_ratio(claim: Claim) -> bool:
-    """Whether the claim's effect is the logarithm of a ratio, which a reader is told as the ratio."""
-    return METRICS[claim.metric] == LOGS
-
-
-def digits(claim: Claim) -> int:
-    """After the point, in the metric's unit."""
-    return 3 if METRICS[claim.metric] == NATS else 2
-
-
-def size(claim: Claim, value: float) -> str:
-    """A signed number of the metric's unit, or a ratio."""
-    return f"{exp(value):.2f}" if is_ratio(claim) else signed(value, digits(claim))
-
-
-def margin(claim: Claim) -> str:
-    """`0.5 points`, `1 point`, `a factor of 2`."""
-    if is_ratio(claim):
-        return f"a factor of {exp(claim.smallest_effect):.2g}"
-    unit = METRICS[claim.metric]
-    return f"{claim.smallest_effect:g} {unit.removesuffix('s') if claim.smallest_effect == 1 else unit}"
+    return between(verdict.claim, verdict.low, verdict.high)
 
 
 def changes_it(verdict: Verdict) -> str:
@@ -182,12 +168,12 @@ def changes_it(verdict: Verdict) -> str:
     seeds = f"About {verdict.seeds:,} seeds" if verdict.seeds else "Over 10,000 seeds"
     if verdict.call == NOT_TESTED:
         return f"{REMEDIES.get(verdict.reason, '')} Here {verdict.because}."
-    if verdict.call == INCONCLUSIVE:
-        return f"{seeds} would find an effect of {least}, or exclude it."
-    if verdict.call == NO_EFFECT:
+    if verdict.first or verdict.call == INCONCLUSIVE:
+        return _second(verdict, seeds) if verdict.first else f"{seeds} {_would_decide(verdict)}"
+    if verdict.call == NO_EFFECT or (claim.direction == SAME and verdict.call == REPRODUCED):
         return f"An effect beyond {least} either way, which these seeds exclude."
     if verdict.call == DIRECTION_ONLY and verdict.size_known:
-        return f"Nothing by more seeds: it is there, and smaller than {least}."
+        return f"Nothing by more seeds: its direction holds, and a size of {least} is excluded."
     if not verdict.size_known:
         return f"{seeds} would tell whether its size reaches {least}."
     nearest = min(verdict.low, verdict.high, key=abs)
@@ -195,10 +181,24 @@ def changes_it(verdict: Verdict) -> str:
     return f"An interval that comes nearer to {none} than {least}; it now ends at {size(claim, nearest)}."
 
 
-def expected(claim: Claim) -> str:
-    """`raises train_loss after epoch 1`."""
-    early = f" after epoch {claim.epoch}" if claim.epoch else ""
-    return f"{'raises' if claim.direction > 0 else 'lowers'} {claim.metric}{early}"
+def _would_decide(verdict: Verdict) -> str:
+    """What more seeds would do for an open claim."""
+    least = margin(verdict.claim)
+    both = f"would find an effect of {least}, or exclude it."
+    found = f"would exclude an effect of {least}, if there is none." if verdict.claim.direction == SAME else both
+    if verdict.out_of_reach:
+        found += f" That is out of reach, as was declared before the first trial: {verdict.out_of_reach} by the prior."
+    return found
+
+
+def _second(verdict: Verdict, seeds: str) -> str:
+    """What would change a verdict that hangs on the second thing that its claim says."""
+    asked = verdict.claim.companion
+    assert asked
+    way = WAYS[asked.direction]
+    if verdict.companion == REFUTED:
+        return f"A {NAMES[asked.metric]} that comes out {way} with the change."
+    return f"{seeds} would tell whether the {NAMES[asked.metric]} is {way} too, were it to differ by as much as it did."
 
 
 def _others(evidence: Evidence) -> tuple[Table, ...]:
@@ -209,7 +209,7 @@ def _others(evidence: Evidence) -> tuple[Table, ...]:
         for claim in CLAIMS
         if claim.name not in judged
     )
-    caption = f"{counted(len(rows), 'published claim')} that this study does not touch."
+    caption = f"{counted(len(rows), 'published claim')} that this study does not touch, or does not measure."
     head = ("claim (change)", "published", "verdict")
     return (Table(caption=caption, head=head, rows=rows, collapsed=True),) if rows else ()
 
@@ -245,11 +245,13 @@ def methods(evidence: Evidence) -> Section:
          f"over {rule.missing:.0%} of them missing; of overfitting, also where the arms' gap is below "
          f"{rule.overfitting:g} point on average"),
         (REPRODUCED, "L > δ"),
-        (DIRECTION_ONLY, f"otherwise d > 0 and p < {ALPHA}"),
+        (DIRECTION_ONLY, f"otherwise d > 0 and p < {ALPHA}; its size is excluded where {MINUS}δ < l and u < δ, or "
+         "else open"),
         (CONTRADICTED, f"otherwise U < {MINUS}δ"),
         (NO_EFFECT, f"otherwise {MINUS}δ < l and u < δ"),
         (f"{CONTRADICTED}, its size open", f"otherwise d < 0 and p < {ALPHA}"),
         (INCONCLUSIVE, "otherwise"),
+        *other_kinds([verdict.claim for verdict in evidence.verdicts]),
     )  # fmt: skip
     declared = evidence.study.declared
     trace = tuple((one.at, one.digest, str(one.records), one.what) for one in declared)
