@@ -141,12 +141,12 @@ def is_(result: Result, label: str) -> bool:
 def test_a_study_is_judged_claim_by_claim_with_scope_and_draft_in_the_words() -> None:
     study, results = planned(WORDS)
     found = judged(study, results)
-    assert found["activation_importance"].label == "reproduced [proxy]"  # 4.0 points, margin 1
+    assert found["activation_importance"].label == "reproduced [proxy, our reading]"  # 4.0 points, margin 1
     assert found["order_lrn_pooling"].effect is not None
     assert found["order_lrn_pooling"].effect.kept == ("pooling=non_overlapping",)
     assert found["order_lrn_pooling"].effect.estimate == pytest.approx(0.3 - 0.6, abs=0.4)
     study, results = planned(WORDS, seeds=5)
-    assert judged(study, results)["activation_importance"].label == "reproduced [proxy, draft]"
+    assert judged(study, results)["activation_importance"].label == "reproduced [proxy, draft, our reading]"
 
 
 def test_the_numbers_of_a_verdict_are_those_of_scipy_at_the_familys_level() -> None:
@@ -362,9 +362,10 @@ def test_a_study_older_than_the_rule_is_judged_by_todays_and_says_so() -> None:
     assert post_hoc(study, results) == []
     old = replace(study, rule=None, declared=())
     assert post_hoc(old, results)[0].startswith("No rule was written down before its trials")
-    assert {name: one.call for name, one in judged(old, results).items()} == {
-        name: one.call for name, one in judged(study, results).items()
-    }
+    then, now = judged(study, results), judged(old, results)
+    alike = [name for name, one in now.items() if name in then and one.claim == then[name].claim]
+    assert len(alike) >= 5  # claims that nobody has changed since
+    assert {name: now[name].call for name in alike} == {name: then[name].call for name in alike}
 
 
 def test_the_committed_study_is_judged_with_scope_and_fit_in_the_words() -> None:
@@ -407,8 +408,9 @@ def test_a_claim_on_steps_is_told_as_a_ratio() -> None:
     middle = f"{np.exp(ratios.mean()):.2f} [{np.exp(low):.2f}, {np.exp(high):.2f}] times, n = 10"
     assert ours(verdict) == middle == "1.64 [1.53, 1.76] times, n = 10"
     assert published(verdict.claim) == "6 times"  # the paper's words under figure 1
-    assert changes_it(verdict) == "Nothing by more seeds: it is there, and smaller than a factor of 2."
+    assert verdict.label == "reproduced (direction only, size excluded) [proxy]"
+    assert changes_it(verdict) == "Nothing by more seeds: its direction holds, and a size of a factor of 2 is excluded."
     assert in_words(verdict) == (
         "With the change (activation=tanh) the steps to the threshold came out 1.64 times those without it on average, "
-        "which is the claimed direction."
+        "which is the claimed direction, and an effect of a factor of 2 is excluded."
     )
