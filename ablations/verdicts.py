@@ -292,10 +292,10 @@ def _verdict(
     common = _with_also(then, common, rule.alpha, comparisons, look)
     first = NOT_TESTED if reason else call(claim, effect, p_holm, comparisons, rule.alpha, look)
     found = with_companion(first, common.companion)
-    if found == first:
-        seeds = seeds_to_settle(claim, effect, found, comparisons, rule.alpha)
-    else:  # it hangs on the companion, whose direction more seeds would tell
-        seeds = common.also and seeds_to_detect(abs(common.also.estimate), common.also.spread, rule.alpha / comparisons)
+    settling = seeds_to_settle(claim, effect, found, comparisons, rule.alpha)
+    if found != first:  # it hangs on the companion, whose direction more seeds would tell
+        also, level = common.also, rule.alpha / comparisons
+        settling = seeds_to_detect(abs(also.estimate), also.spread, level) if also else None
     return replace(
         common,
         call=found,
@@ -306,7 +306,7 @@ def _verdict(
         high=high,
         inner_low=inner[0],
         inner_high=inner[1],
-        seeds=seeds,
+        seeds=settling,
         draft=not reason and evidence.study.seeds < rule.seeds,
         confounds=confounds(evidence, effect),
         underfits=claim.metric.startswith("test_") and underfits(evidence, rule),

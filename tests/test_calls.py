@@ -8,7 +8,6 @@ from math import nan
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
@@ -141,7 +140,7 @@ def shifted(results: Sequence[Result], label: str, **by: float) -> list[Result]:
             "contradicted [proxy]",
             "The claim says that the top-1 error is higher too, and it is not: \N{MINUS SIGN}12.",
         ),
-        (-1.2, "inconclusive [proxy]", "Whether the top-1 error is higher too, as the claim has it, is open: "),
+        (-1.33, "inconclusive [proxy]", "Whether the top-1 error is higher too, as the claim has it, is open: "),
         (+3.0, "reproduced [proxy]", "The top-1 error came out higher too, as the claim has it: +4."),
     ],
 )
@@ -243,7 +242,9 @@ def test_a_claim_out_of_reach_is_judged_all_the_same_and_labelled_where_it_stays
     study, results = planned(["pooling"])
     study = replace(study, out_of_reach=(("pooling_error", 161),))
     assert judged(study, results)["pooling_error"].call in (REPRODUCED, DIRECTION_ONLY)  # 0.6 points, found in ten
-    flat = shifted(results, "pooling=non_overlapping", test_top1_error_percent=-0.6)
+    flat = shifted(results, "pooling=non_overlapping", test_top1_error_percent=-0.7)
+    slight = tuple(replace(claim, smallest_effect=0.05) for claim in study.claims)
+    study = replace(study, claims=slight)
     verdict = judged(study, flat)["pooling_error"]
     assert verdict.label == "inconclusive (out of reach) [proxy]"
     assert "declared before the first trial: about 161 seeds by the prior." in changes_it(verdict)
@@ -312,7 +313,7 @@ def test_a_claim_of_sameness_goes_through_the_whole_report(tmp_path: Path) -> No
     assert card.picture and card.mood == "yes"
     rows = verdicts_table(evidence).set_index("claim")
     assert (rows.loc["alike", "direction"], rows.loc["alike", "size"]) == (0, "below")
-    assert pd.isna(rows.loc["alike", "also_estimate"])
+    assert rows["also_estimate"].isna().all()
     assert "alike  reproduced [faithful]" in terminal_lines(evidence)
     assert verdict_tags(evidence.verdicts)["verdict.alike"] == "reproduced [faithful]"
     (row,) = [one for one in outlook(study, [], images=10_000) if one.claim == alike]
@@ -323,7 +324,7 @@ def test_a_claim_of_sameness_goes_through_the_whole_report(tmp_path: Path) -> No
     ("shift", "words"),
     [
         (+9.0, "where no difference was claimed."),
-        (+1.7, "where no difference was claimed, and that may be chance. About "),
+        (+1.55, "where no difference was claimed, and may or may not reach what would matter (2 points). "),
     ],
 )
 def test_sameness_that_is_not_there_is_told_in_words(shift: float, words: str) -> None:

@@ -92,7 +92,8 @@ def in_words(verdict: Verdict) -> str:
         DIRECTION_ONLY: f"{found}, which is the claimed direction, {by_less}.",
         CONTRADICTED: f"{found}, where {asked} was claimed.",
         NO_EFFECT: f"{found}: too little to matter, whichever way ({least} would).",
-        INCONCLUSIVE: f"{found}, where {asked} was claimed, and that may be chance.",
+        INCONCLUSIVE: f"{found}, where {asked} was claimed, and "
+        + (f"may or may not reach what would matter ({least})." if same else "that may be chance."),
     }
     return f"{words[verdict.first or verdict.call]} {second_words(verdict)}".strip()
 
