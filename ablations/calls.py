@@ -42,7 +42,7 @@ from math import isfinite, nan
 
 from ablations.boundaries import Look
 from ablations.declaration import SAME, Claim
-from ablations.statistics import holm, t_interval
+from ablations.statistics import holm, seeds_to_detect, seeds_to_exclude, t_interval
 from ablations.types import Effect
 
 REPRODUCED, DIRECTION_ONLY, CONTRADICTED, NO_EFFECT, INCONCLUSIVE, NOT_TESTED = CALLS = (
@@ -132,6 +132,19 @@ def adjust(claims: Sequence[Claim], effects: Sequence[Effect | None]) -> list[tu
         for asked, p in zip(questions, holm(list(questions.values())), strict=True)
     }
     return [adjusted[claim.family, claim.asks] for claim in claims]
+
+
+def seeds_for_sameness(effect: Effect, margin: float, level: float) -> int | None:
+    """Pairs that exclude an effect of `margin` where there is none, and tell on which side of it the one seen lies."""
+    beyond = abs(effect.estimate) - margin
+    if beyond > 0:
+        return seeds_to_detect(beyond, effect.spread, level)
+    needed = [
+        seeds_to_exclude(margin, effect.spread, level),
+        seeds_to_detect(-beyond, effect.spread, 2 * level),
+    ]
+    known = [n for n in needed if n is not None]
+    return max(known) if len(known) == len(needed) else None
 
 
 def intervals(effect: Effect, alpha: float, comparisons: int, look: Look | None) -> tuple[Interval, Interval]:

@@ -8,7 +8,17 @@ from math import isfinite, nan
 
 from ablations import factorial, reach
 from ablations.boundaries import Look
-from ablations.calls import ABOVE, BELOW, OPEN, companion_state, intervals, size_of, with_companion, words_of
+from ablations.calls import (
+    ABOVE,
+    BELOW,
+    OPEN,
+    companion_state,
+    intervals,
+    seeds_for_sameness,
+    size_of,
+    with_companion,
+    words_of,
+)
 from ablations.calls import CALLS as CALLS  # noqa: PLC0414  the words of a verdict are found here too
 from ablations.calls import CONTRADICTED as CONTRADICTED  # noqa: PLC0414
 from ablations.calls import DIRECTION_ONLY as DIRECTION_ONLY  # noqa: PLC0414
@@ -228,11 +238,11 @@ def seeds_to_settle(claim: Claim, effect: Effect, verdict: str, comparisons: int
 
     Inconclusive: as many as find an effect of the smallest size of interest, and exclude one of that size where there
     is none.  Where only the direction is known: as many as place the effect that was seen above or below that size.
-    Sameness: as many as exclude an effect of that size where there is none.
+    Sameness: as many as exclude an effect of that size where there is none, and place the one that was seen.
     """
     level = alpha / comparisons
     if claim.direction == SAME:
-        return seeds_to_exclude(claim.smallest_effect, effect.spread, level) if verdict == INCONCLUSIVE else None
+        return seeds_for_sameness(effect, claim.smallest_effect, level) if verdict == INCONCLUSIVE else None
     if verdict in (DIRECTION_ONLY, CONTRADICTED):
         distance = abs(effect.estimate) - claim.smallest_effect
         return seeds_to_detect(abs(distance), effect.spread, level if distance > 0 else 2 * level)

@@ -378,14 +378,14 @@ def test_the_terminal_shows_each_effect_on_one_ascii_line() -> None:
     text = terminal_lines(Evidence(study=study, results=results))
     assert text.isascii()
     assert re.search(r"^activation_importance +reproduced \[proxy, draft, our reading\]$", text, flags=re.MULTILINE)
-    assert "Of 4 comparisons with 8 claims: " in text
+    assert "Of 6 comparisons with 8 claims: " in text
     assert re.search(r"^lrn +off +one out +\+\d\.\d\d +\[.*\] +3$", text, flags=re.MULTILINE)
     spoilt = [_with_error(one, {"sabotage=half": 20.0}) for one in results]
     text = terminal_lines(Evidence(study=study, results=spoilt))
     assert "The study fails a gate: the sabotage is detected: no, -" in " ".join(text.split())
     assert text.isascii()
     empty = terminal_lines(Evidence(study=study, results=[]))
-    assert empty.partition("Of 4 comparisons")[0].count("none") == 2 * len(study.variants[1:])
+    assert empty.partition("Of 6 comparisons")[0].count("none") == 2 * len(study.variants[1:])
 
 
 def test_the_terminal_shows_the_error_of_a_reference_that_is_compared_with_nothing() -> None:

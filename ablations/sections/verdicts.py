@@ -185,7 +185,7 @@ def _would_decide(verdict: Verdict) -> str:
     """What more seeds would do for an open claim."""
     least = margin(verdict.claim)
     both = f"would find an effect of {least}, or exclude it."
-    found = f"would exclude an effect of {least}, if there is none." if verdict.claim.direction == SAME else both
+    found = f"would tell whether it stays below {least}." if verdict.claim.direction == SAME else both
     if verdict.out_of_reach:
         found += f" That is out of reach, as was declared before the first trial: {verdict.out_of_reach} by the prior."
     return found
