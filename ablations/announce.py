@@ -178,12 +178,25 @@ def _print_chosen(study: Study, by_grid: str) -> None:
         from ablations.sequential import plan_line
 
         print(plan_line(study))
+    if study.out_of_reach:
+        print(f"reach     {_out_of_reach(study)}")
     if study.allowance:
         from ablations.allowance import lines
 
         print(*lines(study.allowance), sep="\n")
     if by_grid:
         print(f"grid      {study.grid} chose {by_grid}")
+
+
+def _out_of_reach(study: Study) -> str:
+    """The claims that no affordable number of seeds decides, with the number, and what becomes of them."""
+    assert study.rule
+    words = [f"{name} ({f'about {n:,}' if n else 'over 10,000'})" for name, n in study.out_of_reach]
+    most = max(study.rule.affordable, study.seeds)
+    return (
+        f"{', '.join(words)}: so many seeds would decide it, over the {most:,} that are held affordable; "
+        "judged all the same, as a large effect shows in few"
+    )
 
 
 def _designs(make: Make, budget: Budget) -> list[Design]:

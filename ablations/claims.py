@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ablations.declaration import LOWERS, RAISES, Claim, Conditions
+from ablations.declaration import DIRECTIONS, STANDINGS, Claim, Conditions
 from ablations.names import InputError, unknown
 from ablations.registry import components
 from ablations.threshold import LOG_STEPS
@@ -30,10 +30,14 @@ METRICS = {  # that a claim may be about -> unit; "test" stands for whatever a s
     "gap_percent": POINTS,  # evaluation error minus clean training error
     LOG_STEPS: LOGS,  # a difference of logarithms is the logarithm of a ratio
 }
-DIRECTIONS = {"raises": RAISES, "lowers": LOWERS}
 _HOME = Path(__file__).parent / "published"
 _REQUIRED = ("name", "component", "level", "statement", "metric", "direction", "smallest_effect", "reason")
 _NUMBERS = {"smallest_effect", "published_effect"}
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {  # of the keys that are no text, and what an error calls them
+    **dict.fromkeys(_NUMBERS, ((int, float), "a number")),
+    "epoch": ((int,), "a number"),
+    "tuned": ((bool,), "true or false"),
+}
 _OF_THE_FILE = {"estimand", "family"}  # fields of a Claim that no file sets
 _KEYS = {field.name for field in dataclasses.fields(Claim)} - _OF_THE_FILE
 _CONDITIONS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(Conditions)}
@@ -78,7 +82,7 @@ def _conditions(name: str, table: Mapping[str, Any]) -> Conditions:
     for key, value in values.items():
         kind = type(_CONDITIONS[key])
         if type(value) is not kind or (kind is tuple and not all(isinstance(word, str) for word in value)):
-            word = {tuple: "a list of names", int: "a whole number", str: "text"}[kind]
+            word = {tuple: "a list of names", int: "a whole number", str: "text", bool: "true or false"}[kind]
             raise InputError(f"{key} of conditions.{name} is {table[key]!r}; it must be {word}.")
     return Conditions(**values)
 
@@ -112,20 +116,33 @@ def _check(table: Mapping[str, Any]) -> None:
         if key not in table:
             raise InputError(f"{key} is missing.")
     for key, value in table.items():
-        kind: tuple[type, ...] = (int, float) if key in _NUMBERS else (int,) if key == "epoch" else (str,)
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise InputError(f"{key} is {value!r}; it must be {'text' if kind == (str,) else 'a number'}.")
+        kinds, word = _KINDS.get(key, ((str,), "text"))
+        if not isinstance(value, kinds) or (isinstance(value, bool) and kinds != (bool,)):
+            raise InputError(f"{key} is {value!r}; it must be {word}.")
     _check_departure((table["component"], table["level"]))
     if against := table.get("against"):
         component, _, level = against.partition("=")
         _check_departure((component, level))
-    for kind_, value, allowed in (("metric", table["metric"], METRICS), ("direction", table["direction"], DIRECTIONS)):
-        if value not in allowed:
-            raise unknown(kind_, value, allowed)
+    _check_words(table)
     if not table["smallest_effect"] > 0:
         raise InputError(f"smallest_effect is {table['smallest_effect']}; it must be above 0.")
     if table.get("epoch", 1) < 1:
         raise InputError(f"epoch is {table['epoch']}; the first is 1.")
+
+
+def _check_words(table: Mapping[str, Any]) -> None:
+    """Raises InputError where a word is none of those that its key allows."""
+    asked: list[tuple[str, str, Iterable[str]]] = [
+        ("metric", table["metric"], METRICS),
+        ("direction", table["direction"], DIRECTIONS),
+        ("standing", table.get("standing", ""), ("", *STANDINGS)),
+    ]
+    if also := table.get("also", ""):
+        direction, _, metric = also.partition(" ")
+        asked += [("direction of also", direction, ("raises", "lowers")), ("metric of also", metric, METRICS)]
+    for kind, value, allowed in asked:
+        if value not in allowed:
+            raise unknown(kind, value, list(filter(None, allowed)))
 
 
 def _check_departure(departure: Departure) -> None:
@@ -174,22 +191,30 @@ def own_among(judged: Sequence[Claim], path: Path | None) -> set[str]:
     return names
 
 
-def claims_of(departures: Iterable[Departure], budget: Budget, claims: Sequence[Claim] = CLAIMS) -> tuple[Claim, ...]:
+def claims_of(
+    departures: Iterable[Departure], budget: Budget, claims: Sequence[Claim] = CLAIMS, *, preset: str = ""
+) -> tuple[Claim, ...]:
     """Those of `claims` that only these (component, level) pairs and trials of `budget` are needed for, in their order.
 
     Steps to a threshold need one, trials that end there have no error after equal epochs, and an evaluated metric
-    of an early epoch needs an evaluation then.
+    of an early epoch needs an evaluation then.  Claims on certain presets only are left out of studies of another
+    `preset`.
     """
     wanted = set(departures)
 
+    def meant(claim: Claim) -> bool:
+        return not claim.conditions.presets_only or preset in claim.conditions.presets
+
     def measured(claim: Claim) -> bool:
+        if claim.companion and not measured(claim.companion):
+            return False
         if claim.metric == LOG_STEPS:
             return budget.threshold_percent is not None
         if claim.epoch and claim.epoch != budget.epochs and claim.metric.startswith("test_"):
             return budget.evaluates(claim.epoch)
         return not budget.stop_at_threshold
 
-    return tuple(claim for claim in claims if set(compared(claim)) <= wanted and measured(claim))
+    return tuple(claim for claim in claims if set(compared(claim)) <= wanted and meant(claim) and measured(claim))
 
 
 def compared(claim: Claim) -> tuple[Departure, ...]:

@@ -13,8 +13,10 @@ from typing import Any
 
 from models.spec import sparse
 
-RAISES, LOWERS = 1, -1
+RAISES, LOWERS, SAME = 1, -1, 0
 ONE_OUT, ONE_IN, MAIN = "one out", "one in", "main"  # estimands: what an effect is an effect of
+DIRECTIONS = {"raises": RAISES, "lowers": LOWERS, "same": SAME}  # in the words of a claims file
+STANDINGS = ("our reading", "authors' estimate")  # of a claim whose source does not state it outright
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,7 @@ class Conditions:
     image_size: int = 0  # pixels a side
     epochs: int = 0
     always_proxy: str = ""  # why no study tests the claim itself: another metric stands in, say
+    presets_only: bool = False  # a study of another preset is not asked about it, not even as a proxy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +43,8 @@ class Claim:
     source: str  # with the section
     metric: str
     published: str  # the number and its conditions; "no number given" where there is none
-    direction: int  # +1: the departure raises the metric; -1: it lowers it
-    smallest_effect: float  # of interest, in the metric's unit
+    direction: int  # +1: the departure raises the metric; -1: it lowers it; 0: it leaves it the same
+    smallest_effect: float  # of interest, in the metric's unit; the same is what differs by less
     confounds: str = ""  # what else changed in the published comparison
     reason: str = ""  # for the smallest effect of interest
     published_effect: float | None = None  # departure minus reference, in the metric's unit
@@ -51,11 +54,27 @@ class Claim:
     family: str = ""  # of claims that share one error rate
     conditions: Conditions = Conditions()
     others: str = ""  # what others found
+    tuned: bool = False  # it is about arms that each have a learning rate of their own
+    also: str = ""  # what the change has to do as well: "raises test_top1_error_percent"
+    standing: str = ""  # one of STANDINGS where the source does not state it outright
 
     @property
     def asks(self) -> tuple[object, ...]:
         """What is compared on what: claims that agree in this are one question, whatever their margins."""
         return (self.component, self.level, self.against, self.metric, self.epoch, self.estimand)
+
+    @property
+    def companion(self) -> Claim | None:
+        """What it says with `also`, as a claim on another metric of the same comparison; None without."""
+        if not self.also:
+            return None
+        direction, _, metric = self.also.partition(" ")
+        return replace(self, direction=DIRECTIONS[direction], metric=metric, published_effect=None, also="")
+
+    @property
+    def questions(self) -> tuple[tuple[object, ...], ...]:
+        """All that it asks, its companion's question included: what a family's comparisons are counted by."""
+        return (self.asks, self.companion.asks) if self.companion else (self.asks,)
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Claim:
@@ -91,6 +110,7 @@ class Rule:
     # Share of the chance error that the reference's error on its own training images, without augmentation, may reach
     # where a claim is about the evaluation error or the gap.  None: not asked.
     fitted_within: float | None = None
+    affordable: int = 0  # most seeds that anyone would train; claims that need more are out of reach; 0: not asked
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Rule:

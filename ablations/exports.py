@@ -16,9 +16,10 @@ import pandas as pd
 from ablations.claims import METRICS, label_of
 from ablations.evidence import Evidence
 from ablations.failures import share_interval
+from ablations.sections.claimed import is_ratio, size
 from ablations.sections.document import MINUS, MISSING, interval, probability, signed
 from ablations.sections.speed import METHODS, ratio_words
-from ablations.sections.verdicts import bounds, is_ratio, size
+from ablations.sections.verdicts import bounds
 from ablations.speed import speeds
 from ablations.types import Effect, Variant
 from ablations.verdicts import NOT_TESTED, Verdict
@@ -83,9 +84,12 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
         "metric": claim.metric,
         "epoch": claim.epoch,
         "direction": claim.direction,
+        "also": claim.also,
+        "standing": claim.standing,
         "smallest_effect": claim.smallest_effect,
         "published_effect": claim.published_effect,
         "verdict": verdict.call,
+        "size": verdict.size,  # beside the smallest effect: above, below (so excluded) or open
         "reason": verdict.reason,
         "scope": verdict.scope,
         "draft": verdict.draft,
@@ -94,10 +98,14 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
         "high": verdict.high,
         "p_holm": verdict.p_holm,
         "n": None if effect is None else effect.n,
+        "also_estimate": None if verdict.also is None else verdict.also.estimate,
+        "also_low": verdict.also_low,
+        "also_high": verdict.also_high,
         "seeds_to_settle": verdict.seeds,
         "seeds_to_settle_low": verdict.seeds_low,
         "seeds_to_settle_high": verdict.seeds_high,
         **_how_often(effect),
+        "out_of_reach": verdict.out_of_reach,
         "statement": claim.statement,
         "source": claim.source,
     }

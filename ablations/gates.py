@@ -26,7 +26,7 @@ PLACEBO, SABOTAGE, MILD = "placebo", "sabotage", "mild_sabotage"
 # Why a claim was not tested.
 NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING = "no arm", "not run", "one seed", "gate", "missing pairs"
 INACTIVE, UNMEASURED, NO_SPREAD, CENSORED = "inactive", "unmeasured", "no spread", "censored"
-UNDERFITS, FAILS = "underfits", "failed"
+UNDERFITS, FAILS, UNTUNED = "underfits", "failed", "untuned"
 REASONS = (
     NO_ARM,
     NO_PAIR,
@@ -39,6 +39,7 @@ REASONS = (
     CENSORED,
     UNDERFITS,
     FAILS,
+    UNTUNED,
 )
 
 

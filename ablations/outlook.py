@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, nan, sqrt
 
-from ablations.claims import METRICS, POINTS, metric_of
-from ablations.declaration import MAIN, Claim
+from ablations.claims import metric_of
+from ablations.declaration import MAIN, SAME, Claim
 from ablations.effects import effects
 from ablations.evidence import Evidence, finished
 from ablations.factorial import factorial_design
-from ablations.gates import GAP, chance_error
+from ablations.gates import chance_error
+from ablations.reach import prior_spread as prior_spread  # noqa: PLC0414  the outlook's own prior
 from ablations.statistics import detectable, seeds_to_detect, seeds_to_exclude
 from ablations.types import Effect, Result, Study
 from ablations.verdicts import adjust, claims_in_force, effect_on, rule_of
@@ -58,7 +59,8 @@ def outlook(study: Study, results: Sequence[Result], *, images: int, pilot: Evid
             spread = prior_spread(study, claim, images=images) * sqrt(_ratio(trainings, PAIR))
             assumed = trainings != PAIR
         level = alpha / comparisons
-        needed = [test(claim.smallest_effect, spread, level) for test in (seeds_to_detect, seeds_to_exclude)]
+        tests = (seeds_to_exclude,) if claim.direction == SAME else (seeds_to_detect, seeds_to_exclude)
+        needed = [test(claim.smallest_effect, spread, level) for test in tests]
         known = [n for n in needed if n is not None]
         rows.append(
             Outlook(
@@ -122,19 +124,6 @@ def trained(evidence: Evidence) -> Evidence:
     return Evidence(study=evidence.study, results=results, folder=evidence.folder)
 
 
-def prior_spread(study: Study, claim: Claim, *, images: int) -> float:
-    """What the same is of a pair whose errors on single images are independent, in points; nan for other units.
-
-    sqrt(error / 2 n) for one trained network, as an upper bound (after Jordan 2023, arXiv 2304.01910), times the root
-    of 2 for the difference of two that do not correlate.  The error is assumed to be half of that of guessing.
-    """
-    if METRICS[claim.metric] != POINTS or study.chance_error_percent is None or not images:
-        return nan
-    error = study.chance_error_percent / 200
-    one = 100 * sqrt(error / (2 * images))
-    return one * sqrt(2) * (sqrt(2) if claim.metric == GAP else 1)  # a gap is the difference of two errors
-
-
 def lines(study: Study, results: Sequence[Result], *, images: int) -> list[str]:
     """The same as text for a terminal; empty for a study without claims."""
     rows = outlook(study, results, images=images)
@@ -149,7 +138,7 @@ def lines(study: Study, results: Sequence[Result], *, images: int) -> list[str]:
         decide = f"{row.seeds:,}" if row.seeds else "over 10,000" if isfinite(row.spread) else "needs a pilot"
         cells = f"{row.claim.smallest_effect:>12g}{numbers[0]:>10}{numbers[1]:>7}{numbers[2]:>10}{decide:>19}"
         found.append(f"{row.claim.name:<{width}}  {cells}")
-    comparisons = len({claim.asks for claim in claims_in_force(study)})
+    comparisons = len({question for claim in claims_in_force(study) for question in claim.questions})
     found += [
         f"resolved: the smallest effect that {study.seeds} seeds find four times in five ({comparisons} comparisons).",
         "A prior knows nothing of short or unstable trainings, which scatter more: a pilot of 3 seeds does.",

@@ -22,6 +22,8 @@ from models.layout import layout
 from models.presets import PRESETS
 from models.spec import Spec
 
+AFFORDABLE = 100  # seeds beyond which nobody would train a study: claims that need more are declared out of reach
+
 Departure = tuple[str, str]
 
 # What counts as a training that failed, in studies that are planned from now on.  Guessing at 10,000 images scatters by
@@ -147,8 +149,9 @@ def make_study(
         keys=tuple(trial.key for trial in trials),
         skipped=(*no_ops, *skipped),
         aliases=design.aliases,
-        claims=judged_on(grids.find(grid), claims_of(chosen, budget, claims)),
+        claims=judged_on(grids.find(grid), claims_of(chosen, budget, claims, preset=preset)),
         rule=Rule(
+            affordable=AFFORDABLE,
             looks=looks,
             negligible=tuple(sorted({name: component(name).activity.negligible for name, _ in chosen}.items())),
             failed_above=FAILED_ABOVE,

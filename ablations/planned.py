@@ -23,6 +23,7 @@ from ablations.jobs import UNPACKED, Job, Packing, by_training
 from ablations.lineage import TRAINING_VERSION, training_digest
 from ablations.names import InputError
 from ablations.plan import Source, make_study, reference
+from ablations.reach import out_of_reach
 from ablations.resources import packing, read_window, resources, room
 from ablations.types import FINAL, Budget, Result, Study, Trial, Variant
 from ablations.words import counted, listed
@@ -140,6 +141,8 @@ def make_plan(config: Config, *, command: str, machines: Sequence[Mapping[str, f
     own = own_among(study.claims, config.claims)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     study = declare(study, before, records=records, at=now, anew=own)
+    images = len(evaluated_labels(data, budget.evaluate_on))
+    study = replace(study, out_of_reach=out_of_reach(study, images=images))
     plan = Plan(study=study, trials=trials, finished=(), data=data, gpus=gpus, workers=workers, make=make, paces=paces)
     if config.tune:
         begun = tune.start(study, config.tune, available=_available(data, "validation"))

@@ -36,12 +36,12 @@ class Stage:
 
 def stage(evidence: Evidence) -> Stage:
     """What the records say; a trial of any status counts as run."""
-    from ablations.verdicts import claims_in_force, rule_of, settled  # which asks for the stage itself
+    from ablations.verdicts import claims_in_force, rule_of, settled, untuned  # which asks for the stage itself
 
     study, looks = evidence.study, rule_of(evidence.study).looks
     recorded = {(one.trial.variant.label, one.trial.seed) for one in evidence.results}
     found: dict[str, int] = {}
-    asked = claims_in_force(study)
+    asked = [claim for claim in claims_in_force(study) if not untuned(study, claim)]  # which no look can settle
     wanted: dict[str, int] = {}
     for number, seeds in enumerate(looks, start=1):
         still_open = [claim for claim in asked if claim.name not in found]
@@ -52,7 +52,7 @@ def stage(evidence: Evidence) -> Stage:
         then = until(evidence, seeds)
         look = Look(number=number, seeds=looks)
         found |= {claim.name: number for claim in still_open if settled(then, claim, look)}
-        if len(found) == len(asked):
+        if asked and len(found) == len(asked):
             return Stage(seeds=wanted, taken=number, settled=found, done=True)
     return Stage(seeds=wanted, taken=len(looks), settled=found, done=True)
 
@@ -63,7 +63,7 @@ def until(evidence: Evidence, seeds: int) -> Evidence:
     return Evidence(study=replace(evidence.study, seeds=seeds), results=results, folder=evidence.folder)
 
 
-def _going_on(study: Study, asked: list[Claim] | tuple[Claim, ...], still_open: list[Claim]) -> list[str]:
+def _going_on(study: Study, asked: list[Claim], still_open: list[Claim]) -> list[str]:
     """The labels of the variants that get the seeds of the next look, in the study's order."""
     needed = {label for claim in still_open for label in _arms(study, claim)}
     stopped = {label for claim in asked for label in _arms(study, claim)} - needed - {REFERENCE.label}
@@ -81,11 +81,13 @@ def _arms(study: Study, claim: Claim) -> set[str]:
 
 def said(study: Study, reached: Stage) -> list[str]:
     """What the latest complete look has settled, and what goes on; empty before the first."""
+    from ablations.verdicts import untuned
+
     looks = study.looks
     if not reached.taken:
         return []
     now = [name for name, look in reached.settled.items() if look == reached.taken]
-    open_ = [claim.name for claim in study.claims if claim.name not in reached.settled]
+    open_ = [one.name for one in study.claims if one.name not in reached.settled and not untuned(study, one)]
     what = f"settled: {', '.join(now)}" if now else "nothing is settled by it"
     left = "no claim is open" if not open_ else f"{counted(len(open_), 'claim')} open"
     rest = "" if reached.done else f"; on to {looks[reached.taken]} seeds"

@@ -87,6 +87,7 @@ def of_claims() -> list[Card]:
     """Every claim, with what else changed in the published comparison."""
     from ablations.claims import CLAIMS, METRICS, label_of
 
+    ways = {1: "rises", -1: "falls", 0: "stays the same"}
     return [
         Card(
             claim.name,
@@ -94,7 +95,10 @@ def of_claims() -> list[Card]:
             [
                 ("says", claim.statement),
                 ("published", claim.published),
-                ("expected", f"{claim.metric} {'rises' if claim.direction > 0 else 'falls'}"),
+                ("stated", f"not outright: {claim.standing}" if claim.standing else ""),
+                ("expected", f"{claim.metric} {ways[claim.direction]}"),
+                ("and also", f"{claim.companion.metric} {ways[claim.companion.direction]}" if claim.companion else ""),
+                ("asks for", "a learning rate tuned for each arm" if claim.tuned else ""),
                 ("read after", f"epoch {claim.epoch}" if claim.epoch else ""),
                 ("of interest", f"from {claim.smallest_effect:g} {METRICS[claim.metric]} on: {claim.reason}"),
                 ("confounds", claim.confounds),

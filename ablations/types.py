@@ -216,6 +216,7 @@ class Study:
     allowance: Allowance | None = None  # None: design, seeds and epochs are the user's own
     linear_error_percent: float | None = None  # of a linear classifier on the raw pixels; None: not computed
     resolution: int = 4  # of a fraction; another design has none
+    out_of_reach: tuple[tuple[str, int | None], ...] = ()  # claim -> seeds that would decide it; None: over 10,000
 
     @property
     def looks(self) -> tuple[int, ...]:
@@ -248,6 +249,7 @@ class Study:
                 "declared": tuple(Declaration(**one) for one in fields.get("declared", ())),
                 "tuning": _tuning_from_dict(fields["tuning"]) if fields.get("tuning") else None,
                 "allowance": _allowance_from_dict(fields["allowance"]) if fields.get("allowance") else None,
+                "out_of_reach": tuple((name, seeds) for name, seeds in fields.get("out_of_reach", ())),
             }
         )
 

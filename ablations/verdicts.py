@@ -1,35 +1,4 @@
-"""Claims and effects -> verdicts, by a rule that is fixed in `study.json` before the first trial.
-
-For a claim that the change moves a metric in direction s, with a smallest effect of interest D > 0:
-
-    d        s times the effect, so that d > 0 is as claimed; se its standard error, f its degrees of freedom
-    m        the different comparisons that the claims of its family make, tested or not
-    [L, U]   d -+ t(1 - alpha / 2m, f) se: intervals that hold all together with probability 1 - alpha (Bonferroni)
-    [l, u]   d -+ t(1 - alpha / m, f) se: two one-sided tests at alpha / m (Schuirmann 1987)
-    p        of d = 0, two-sided, adjusted by Holm over the m comparisons
-
-    reproduced                              L > D
-    reproduced (direction only)             else, d > 0 and p < alpha
-    contradicted                            else, U < -D
-    contradicted (no effect of interest)    else, -D < l and u < D
-    contradicted                            else, d < 0 and p < alpha
-    inconclusive                            else
-
-d is of the seeds at which both arms trained, and so is what a verdict says: how often an arm trains is told beside it.
-Where a training of either arm failed (`ablations/failures.py`), the comparison is unstable: its mean has no size, p is
-the exact one of flipping the signs of the pairs that are left, and the rule is
-
-    reproduced (direction only)             d > 0 and p < alpha, and the arm that does worse does not fail less often
-    contradicted                            d < 0 and the same
-    inconclusive                            else
-
-Two kinds of statement, on the direction and on the size, each wrong anywhere in the family with probability
-alpha at most.  Holm's procedure tells directions only: the intervals that would go with it say no more of a rejected
-claim than its direction (Strassburger and Bretz 2008), so sizes are judged on simultaneous intervals.
-
-A sequential study replaces each level by that of the look at which a claim stands, and each p by the repeated one
-(`ablations/boundaries.py`), so that neither kind of error grows with the looks.
-"""
+"""Claims and effects -> verdicts, by the rule of `ablations/calls.py`, which is fixed before the first trial."""
 
 from __future__ import annotations
 
@@ -37,30 +6,54 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite, nan
 
-from ablations import failures
+from ablations import failures, reach
 from ablations.boundaries import Look
+from ablations.calls import (
+    ABOVE,
+    BELOW,
+    OPEN,
+    companion_state,
+    intervals,
+    size_of,
+    with_companion,
+    words_of,
+)
+from ablations.calls import CALLS as CALLS  # noqa: PLC0414  the words of a verdict are found here too
+from ablations.calls import CONTRADICTED as CONTRADICTED  # noqa: PLC0414
+from ablations.calls import DIRECTION_ONLY as DIRECTION_ONLY  # noqa: PLC0414
+from ablations.calls import INCONCLUSIVE as INCONCLUSIVE  # noqa: PLC0414
+from ablations.calls import NO_EFFECT as NO_EFFECT  # noqa: PLC0414
+from ablations.calls import NOT_TESTED as NOT_TESTED  # noqa: PLC0414
+from ablations.calls import REPRODUCED as REPRODUCED  # noqa: PLC0414
+from ablations.calls import adjust as adjust  # noqa: PLC0414
+from ablations.calls import call as call  # noqa: PLC0414
 from ablations.claims import claims_of, compared, metric_of
 from ablations.declaration import MAIN, Claim, Rule
 from ablations.declare import judged_on
 from ablations.effects import compare, contrast_of, main_effects
 from ablations.evidence import Evidence
-from ablations.gates import FAILS, GATE, NO_ARM, NO_PAIR, ONE_SEED, Gate, confounds, obstacle, study_gates, underfits
+from ablations.gates import (
+    FAILS,
+    GATE,
+    NO_ARM,
+    NO_PAIR,
+    ONE_SEED,
+    UNTUNED,
+    Gate,
+    confounds,
+    obstacle,
+    study_gates,
+    underfits,
+)
 from ablations.grids import GRIDS
-from ablations.needed import seeds_between
+from ablations.needed import seeds_to_settle as seeds_to_settle  # noqa: PLC0414
+from ablations.needed import settling_seeds
 from ablations.sequential import stage, until
-from ablations.statistics import holm, prediction_interval, seeds_to_detect, seeds_to_exclude, t_interval
+from ablations.statistics import prediction_interval
+from ablations.tune import tuned
 from ablations.types import Effect, Study, Variant
 
-REPRODUCED, DIRECTION_ONLY, CONTRADICTED, NO_EFFECT, INCONCLUSIVE, NOT_TESTED = CALLS = (
-    "reproduced",
-    "reproduced (direction only)",
-    "contradicted",
-    "contradicted (no effect of interest)",
-    "inconclusive",
-    "not tested",
-)
 FAITHFUL, PROXY = "faithful", "proxy"
-SIZE_OPEN = (DIRECTION_ONLY, CONTRADICTED)
 LEVEL = 0.95  # of the prediction interval
 
 
@@ -88,14 +81,36 @@ class Verdict:
     confounds: str = ""  # what else differs between the arms
     underfits: bool = False  # the reference does, and the claim is about the evaluation error
     published_inside: str = ""  # our prediction interval: yes, no, or why that cannot be said
+    first: str = ""  # the call on what the claim says first, where its companion changed that
+    also: Effect | None = None  # of the claim's companion
+    also_low: float = nan  # of its simultaneous interval
+    also_high: float = nan
+    out_of_reach: str = ""  # "about 160 seeds" that would decide it, where that was declared to be too many
+
+    @property
+    def size(self) -> str:
+        """What is known of the effect's size beside the smallest of interest: ABOVE, BELOW or OPEN."""
+        if self.unstable:
+            return OPEN
+        return size_of((self.low, self.high), (self.inner_low, self.inner_high), self.claim.smallest_effect)
 
     @property
     def size_known(self) -> bool:
         """Whether the effect is known to be larger, or to be smaller, than the smallest of interest."""
-        if self.unstable:
-            return False
-        bound = self.claim.smallest_effect
-        return self.low > bound or self.high < -bound or (-bound < self.inner_low and self.inner_high < bound)
+        return self.size in (ABOVE, BELOW)
+
+    @property
+    def companion(self) -> str:
+        """SHOWN, REFUTED or OPEN for the claim's companion; empty where it has none."""
+        asked = self.claim.companion
+        if not asked or (self.also is not None and self.also.unstable):
+            return OPEN if asked else ""
+        return companion_state(asked.direction, self.also_low, self.also_high)
+
+    @property
+    def words(self) -> str:
+        """The call, and whether the size of a direction is excluded or open."""
+        return words_of(self.call, self.size, out_of_reach=bool(self.out_of_reach))
 
     @property
     def unstable(self) -> bool:
@@ -112,14 +127,15 @@ class Verdict:
         """`reproduced [proxy, draft]`, `not tested (inactive) [proxy]`, `not tested (failed, 5 of 5) [proxy]`."""
         if self.call == NOT_TESTED:
             words = failures.failed_words(self.effect) if self.effect and self.reason == FAILS else self.reason
-            return f"{self.call} ({words}) [{self.scope}]"
+            return f"{self.call} ({words}) [{', '.join(filter(None, [self.scope, self.claim.standing]))}]"
         flags = {
             "draft": self.draft,
             "underfitting": self.underfits,
             "confounded": bool(self.confounds),
             "unstable": self.unstable,
+            self.claim.standing: bool(self.claim.standing),
         }
-        return f"{self.call} [{', '.join([self.scope, *(word for word, holds in flags.items() if holds)])}]"
+        return f"{self.words} [{', '.join([self.scope, *(word for word, holds in flags.items() if holds)])}]"
 
 
 def judge(evidence: Evidence) -> list[Verdict]:
@@ -139,8 +155,8 @@ def judge(evidence: Evidence) -> list[Verdict]:
     ]
     adjusted = adjust(claims, tested)
     return [
-        _verdict(evidence, rule, claim, effect, obstacle, p, m, look)
-        for claim, effect, obstacle, (p, m), (_, look) in zip(claims, effects, obstacles, adjusted, stands, strict=True)
+        _verdict(evidence, rule, claim, effect, obstacle, p, m, stand)
+        for claim, effect, obstacle, (p, m), stand in zip(claims, effects, obstacles, adjusted, stands, strict=True)
     ]
 
 
@@ -156,26 +172,33 @@ def _standing(evidence: Evidence, claims: Sequence[Claim], rule: Rule) -> list[t
 
 
 def settled(then: Evidence, claim: Claim, look: Look) -> bool:
-    """Whether a look tells the size of a claim's effect: larger than the smallest of interest, or smaller."""
+    """Whether a look tells the size of a claim's effect, larger than the smallest of interest or smaller.
+
+    Of a claim with a companion it has to tell which way that goes, too.
+    """
     rule = rule_of(then.study)
     effect = effect_on(then, claim)
     reason, _ = _obstacle(then, claim, effect, rule, study_gates(then, rule))
     if reason or effect is None:
         return False
-    comparisons = len({one.asks for one in claims_in_force(then.study) if one.family == claim.family})
-    (low, high), inner = _intervals(effect, rule.alpha, comparisons, look)
-    return Verdict(
+    asked = (one.questions for one in claims_in_force(then.study) if one.family == claim.family)
+    comparisons = len({question for questions in asked for question in questions})
+    (low, high), inner = intervals(effect, rule.alpha, comparisons, look)
+    seen = Verdict(
         claim=claim, call=INCONCLUSIVE, effect=effect, low=low, high=high, inner_low=inner[0], inner_high=inner[1]
-    ).size_known
+    )
+    seen = _with_also(then, seen, rule.alpha, comparisons, look)
+    return seen.size_known and seen.companion != OPEN
 
 
-def _intervals(
-    effect: Effect, alpha: float, comparisons: int, look: Look | None
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The simultaneous interval of an effect, and that of the two one-sided tests."""
-    levels = [look.level(level) if look else level for level in (alpha / comparisons, 2 * alpha / comparisons)]
-    one, two = (t_interval(effect.estimate, effect.error, effect.df, 1 - level) for level in levels)
-    return one, two
+def _with_also(evidence: Evidence, verdict: Verdict, alpha: float, comparisons: int, look: Look | None) -> Verdict:
+    """The verdict with what was found of its claim's companion, if it has one."""
+    asked = verdict.claim.companion
+    also = effect_on(evidence, asked) if asked else None
+    if also is None:
+        return verdict
+    (low, high), _ = intervals(also, alpha, comparisons, look)
+    return replace(verdict, also=also, also_low=low, also_high=high)
 
 
 def rule_of(study: Study) -> Rule:
@@ -186,7 +209,9 @@ def rule_of(study: Study) -> Rule:
 def claims_in_force(study: Study) -> tuple[Claim, ...]:
     """The claims that the study was planned with; for a study older than the rule, those of today."""
     grid = GRIDS.get(study.grid, GRIDS["fractional"])
-    return study.claims if study.rule else judged_on(grid, claims_of(study.components, study.budget))
+    return (
+        study.claims if study.rule else judged_on(grid, claims_of(study.components, study.budget, preset=study.preset))
+    )
 
 
 def effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
@@ -199,41 +224,6 @@ def effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
     contrast = contrast_of(evidence.study, departure, Variant(departures=tuple(others)))
     planned = {variant.label for variant in evidence.study.variants}
     return compare(evidence.table, contrast, metric) if {contrast.departed, contrast.kept} <= planned else None
-
-
-def adjust(claims: Sequence[Claim], effects: Sequence[Effect | None]) -> list[tuple[float, int]]:
-    """For each claim Holm's p over its family, and the number of different comparisons in it.
-
-    Claims that ask the same question count once; one that cannot be tested counts, as if its p were 1.
-    """
-    families: dict[str, dict[tuple[object, ...], float]] = {}
-    for claim, effect in zip(claims, effects, strict=True):
-        families.setdefault(claim.family, {})[claim.asks] = effect.p if effect else nan
-    adjusted = {
-        (family, asked): (p, len(questions))
-        for family, questions in families.items()
-        for asked, p in zip(questions, holm(list(questions.values())), strict=True)
-    }
-    return [adjusted[claim.family, claim.asks] for claim in claims]
-
-
-def call(claim: Claim, effect: Effect, p_holm: float, comparisons: int, alpha: float, look: Look | None = None) -> str:
-    """The rule itself: one of CALLS but NOT_TESTED."""
-    d, margin = claim.direction * effect.estimate, claim.smallest_effect
-    if effect.unstable:
-        told = d and p_holm < alpha and failures.agrees(effect)
-        return INCONCLUSIVE if not told else DIRECTION_ONLY if d > 0 else CONTRADICTED
-    (low, high), (inner_low, inner_high) = _intervals(replace(effect, estimate=d), alpha, comparisons, look)
-    found = p_holm < alpha
-    if low > margin:
-        return REPRODUCED
-    if d > 0 and found:
-        return DIRECTION_ONLY
-    if high < -margin:
-        return CONTRADICTED
-    if -margin < inner_low and inner_high < margin:
-        return NO_EFFECT
-    return CONTRADICTED if d < 0 and found else INCONCLUSIVE
 
 
 def proxy_reasons(claim: Claim, study: Study) -> tuple[str, ...]:
@@ -254,26 +244,6 @@ def proxy_reasons(claim: Claim, study: Study) -> tuple[str, ...]:
     return tuple(words)
 
 
-def seeds_to_settle(claim: Claim, effect: Effect, verdict: str, comparisons: int, alpha: float) -> int | None:
-    """Seeds that would settle what a verdict leaves open, four times in five, should the scatter stay as it is.
-
-    Inconclusive: as many as find an effect of the smallest size of interest, and exclude one of that size where there
-    is none.  Where only the direction is known: as many as place the effect that was seen above or below that size.
-    None where trainings failed: the scatter of those that did not says nothing of how often the others will.
-    """
-    if effect.unstable:
-        return None
-    level = alpha / comparisons
-    if verdict in (DIRECTION_ONLY, CONTRADICTED):
-        distance = abs(effect.estimate) - claim.smallest_effect
-        return seeds_to_detect(abs(distance), effect.spread, level if distance > 0 else 2 * level)
-    if verdict != INCONCLUSIVE:
-        return None
-    needed = [test(claim.smallest_effect, effect.spread, level) for test in (seeds_to_detect, seeds_to_exclude)]
-    known = [n for n in needed if n is not None]
-    return max(known) if len(known) == len(needed) else None
-
-
 def _obstacle(
     evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule, gates: Sequence[Gate]
 ) -> tuple[str, str]:
@@ -281,10 +251,17 @@ def _obstacle(
     if rule.looks and not evidence.study.seeds:
         return NO_PAIR, f"the first look, after {rule.looks[0]} seeds, is not complete"
     own = obstacle(evidence, claim, effect, rule)
+    if effect is not None and untuned(evidence.study, claim):
+        return UNTUNED, "the arms share a learning rate, and the claim is about arms that each have a rate of their own"
     failed = [gate for gate in gates if not gate.passed]
     if own[0] in (NO_ARM, ONE_SEED, FAILS) or not failed:
         return own
     return GATE, "; ".join(f"{gate.name}: {gate.answer}, {gate.found}" for gate in failed)
+
+
+def untuned(study: Study, claim: Claim) -> bool:
+    """Whether a claim is about arms with rates of their own, and one of its arms has none."""
+    return claim.tuned and not all(tuned(study, departure) for departure in compared(claim))
 
 
 def _verdict(
@@ -295,9 +272,10 @@ def _verdict(
     obstacle: tuple[str, str],
     p_holm: float,
     comparisons: int,
-    look: Look | None,
+    stands: tuple[Evidence, Look | None],
 ) -> Verdict:
     reason, because = obstacle
+    then, look = stands
     proxy = proxy_reasons(claim, evidence.study)
     common = Verdict(
         claim=claim,
@@ -307,26 +285,27 @@ def _verdict(
         proxy=proxy,
         comparisons=comparisons,
         look=look,
+        out_of_reach=reach.words_of(evidence.study, claim),
     )
     if effect is None:
         return common
-    (low, high), inner = _intervals(effect, rule.alpha, comparisons, look)
-    found = NOT_TESTED if reason else call(claim, effect, p_holm, comparisons, rule.alpha, look)
-
-    def seeds(effect: Effect) -> int | None:
-        return seeds_to_settle(claim, effect, found, comparisons, rule.alpha)
-
-    fewest, most = seeds_between(seeds, effect, claim.smallest_effect if found in SIZE_OPEN else None)
+    (low, high), inner = intervals(effect, rule.alpha, comparisons, look)
+    common = _with_also(then, common, rule.alpha, comparisons, look)
+    first = NOT_TESTED if reason else call(claim, effect, p_holm, comparisons, rule.alpha, look)
+    found = with_companion(first, common.companion)
+    companion = common.also if found != first else None  # that the call hangs on
+    settling, fewest, most = settling_seeds(claim, effect, companion, found, alpha=rule.alpha / comparisons)
     return replace(
         common,
         call=found,
+        first=first if found != first else "",
         effect=effect,
         p_holm=p_holm,
         low=low,
         high=high,
         inner_low=inner[0],
         inner_high=inner[1],
-        seeds=seeds(effect),
+        seeds=settling,
         seeds_low=fewest,
         seeds_high=most,
         draft=not reason and evidence.study.seeds < rule.seeds,

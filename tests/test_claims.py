@@ -10,7 +10,7 @@ import pytest
 
 from ablations.claims import CLAIMS, METRICS, claims_of, compared, label_of, metric_of, own_among, read_claims, with_own
 from ablations.data.load import Data
-from ablations.declaration import Claim
+from ablations.declaration import SAME, Claim
 from ablations.registry import components, derive
 from ablations.train import evaluate_as, train
 from ablations.types import Budget, Variant
@@ -67,9 +67,9 @@ def test_a_claim_is_complete(claim: Claim) -> None:
     assert "section" in claim.source
     assert claim.statement.endswith(".") and claim.published and claim.confounds and claim.reason
     assert any(character.isdigit() for character in claim.published) or claim.published.startswith("no number given")
-    assert claim.direction in (-1, 1)
+    assert claim.direction in (-1, 0, 1)
     assert claim.smallest_effect > 0
-    assert claim.family == "krizhevsky2012"
+    assert claim.family in ("krizhevsky2012", "simonyan2015")
 
 
 @every_claim
@@ -82,7 +82,9 @@ def test_the_conditions_of_a_claim_are_of_things_that_there_are(claim: Claim) ->
 
 @every_claim
 def test_a_published_number_goes_in_the_direction_of_its_claim_and_is_of_interest(claim: Claim) -> None:
-    if claim.published_effect is not None:
+    if claim.published_effect is not None and claim.direction == SAME:
+        assert abs(claim.published_effect) < claim.smallest_effect
+    elif claim.published_effect is not None:
         assert claim.published_effect * claim.direction > claim.smallest_effect
 
 
@@ -232,6 +234,13 @@ def test_steps_are_claimed_of_trials_that_count_them_and_errors_of_trials_that_a
     assert names(BUDGET) == ["activation_speed", "activation_importance"]
     assert names(timed) == ["activation_speed", "activation_steps", "activation_importance"]
     assert names(replace(timed, stop_at_threshold=True)) == ["activation_steps"]
+    # A dropout that doubles the steps is measured where steps are, and the gap that it spares where trials end alike.
+    for budget, expected in (
+        (BUDGET, ["dropout_overfitting"]),
+        (timed, ["dropout_overfitting", "dropout_convergence"]),
+        (replace(timed, stop_at_threshold=True), ["dropout_convergence"]),
+    ):
+        assert [claim.name for claim in claims_of([("dropout", "off")], budget)] == expected
 
 
 def test_an_early_error_is_claimed_of_trials_that_are_evaluated_then_and_an_early_loss_of_all() -> None:

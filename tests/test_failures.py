@@ -25,7 +25,7 @@ from ablations.failures import agrees, failures, marked, share_interval, why_fai
 from ablations.needed import seeds_between
 from ablations.plan import FAILED_ABOVE, FAILED_BELOW_BEST
 from ablations.sections.cards import in_words
-from ablations.sections.verdicts import changes_it
+from ablations.sections.remedies import changes_it
 from ablations.statistics import sign_flip_p, spread_interval
 from ablations.track import effect_metrics
 from ablations.types import DONE, Effect, Result, Study

@@ -399,15 +399,15 @@ def test_the_terminal_shows_each_effect_on_one_ascii_line() -> None:
     results = synthetic.results(trials)[:-1]
     text = terminal_lines(Evidence(study=study, results=results))
     assert text.isascii()
-    assert re.search(r"^activation_importance +reproduced \[proxy, draft\]$", text, flags=re.MULTILINE)
-    assert "Of 9 claims: " in text
+    assert re.search(r"^activation_importance +reproduced \[proxy, draft, our reading\]$", text, flags=re.MULTILINE)
+    assert "Of 6 comparisons with 8 claims: " in text
     assert re.search(r"^lrn +off +one out +\+\d\.\d\d +\[.*\] +3$", text, flags=re.MULTILINE)
     spoilt = [_with_error(one, {"sabotage=half": 20.0}) for one in results]
     text = terminal_lines(Evidence(study=study, results=spoilt))
     assert "The study fails a gate: the sabotage is detected: no, -" in " ".join(text.split())
     assert text.isascii()
     empty = terminal_lines(Evidence(study=study, results=[]))
-    assert empty.partition("Of 9 claims")[0].count("none") == 2 * len(study.variants[1:])
+    assert empty.partition("Of 6 comparisons")[0].count("none") == 2 * len(study.variants[1:])
 
 
 def test_the_terminal_shows_the_error_of_a_reference_that_is_compared_with_nothing() -> None:
@@ -513,7 +513,7 @@ def test_a_card_without_a_finished_pair_has_no_picture_and_says_why() -> None:
             2.0,
             "2.00 points higher on average, as was claimed, and by more than would be too little to matter",
         ),
-        (DIRECTION_ONLY, 0.5, "0.50 points higher on average, which is the claimed direction."),
+        (DIRECTION_ONLY, 0.5, "0.50 points higher on average, which is the claimed direction, and may or may not"),
         (CONTRADICTED, -2.0, "2.00 points lower on average, where higher was claimed."),
         (NO_EFFECT, -0.1, "0.10 points lower on average: too little to matter, whichever way (1 point would)."),
         (INCONCLUSIVE, 0.3, "0.30 points higher on average, where higher was claimed, and that may be chance."),

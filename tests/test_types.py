@@ -82,6 +82,7 @@ def study() -> Study:
         "declared": (Declaration(digest="abc", at="2026-11-23T10:00:00+00:00", records=2, what="seeds 3 to 10"),),
         "chance_error_percent": 90.0,
         "command": "python -m ablations.run",
+        "out_of_reach": (("lrn_imagenet", 161), ("lrn_cifar", None)),
         "tuning": Tuning(
             rates=2,
             seed=1_000_000,

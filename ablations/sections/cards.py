@@ -6,25 +6,17 @@ from math import exp, isfinite
 
 import pandas as pd
 
+from ablations.calls import BELOW
 from ablations.claims import METRICS, label_of
+from ablations.declaration import SAME
 from ablations.evidence import Evidence
 from ablations.failures import arms_words
+from ablations.sections.claimed import NAMES, WAYS, digits, expected, is_ratio, margin, second_words, size
 from ablations.sections.document import MISSING, Card, Picture, Section, number, told
 from ablations.sections.outcomes import picture
+from ablations.sections.remedies import changes_it
 from ablations.sections.tuning import conditional
-from ablations.sections.verdicts import (
-    ESTIMANDS,
-    bounds,
-    changes_it,
-    digits,
-    expected,
-    how_often,
-    is_ratio,
-    margin,
-    ours,
-    published,
-    size,
-)
+from ablations.sections.verdicts import ESTIMANDS, bounds, how_often, ours, published
 from ablations.types import Effect
 from ablations.verdicts import (
     CONTRADICTED,
@@ -37,16 +29,6 @@ from ablations.verdicts import (
 )
 
 MOODS = {REPRODUCED: "yes", DIRECTION_ONLY: "yes", CONTRADICTED: "no", NO_EFFECT: "no"}
-NAMES = {  # of metrics, in words
-    "test_top1_error_percent": "top-1 error",
-    "test_top5_error_percent": "top-5 error",
-    "test_loss": "loss",
-    "train_loss": "training loss",
-    "train_top1_error_percent": "training error, as training saw it,",
-    "clean_train_top1_error_percent": "training error",
-    "gap_percent": "gap between test and training error",
-    "log_steps_to_threshold": "steps to the threshold",
-}
 
 
 def section(evidence: Evidence) -> Section | None:
@@ -67,6 +49,7 @@ def _card(evidence: Evidence, verdict: Verdict) -> Card:
     facts = (
         ("claimed in", claim.source),
         ("claimed that", f"{label_of(claim)} {expected(claim)}"),
+        ("stated there", {"": "", "our reading": "no: it is our reading"}.get(claim.standing, f"as {claim.standing}")),
         ("published", claim.published),
         ("confounds there", claim.confounds),
         ("what others found", claim.others),
@@ -107,14 +90,20 @@ def in_words(verdict: Verdict) -> str:
     )
     where = " where both trained" if verdict.unstable else " on average"
     found = f"With the change ({label_of(claim)}) the {NAMES.get(claim.metric, claim.metric)} came out {by}{where}"
-    asked = "higher" if claim.direction > 0 else "lower"
-    return {
-        REPRODUCED: f"{found}, as was claimed, and by more than would be too little to matter ({margin(claim)}).",
-        DIRECTION_ONLY: f"{found}, which is the claimed direction.",
+    asked, least = WAYS[claim.direction], margin(claim)
+    by_less = f"and an effect of {least} is excluded" if verdict.size == BELOW else f"and may or may not reach {least}"
+    same = claim.direction == SAME
+    words = {
+        REPRODUCED: f"{found}: too little to matter ({least} would), as was claimed."
+        if same
+        else f"{found}, as was claimed, and by more than would be too little to matter ({least}).",
+        DIRECTION_ONLY: f"{found}, which is the claimed direction, {by_less}.",
         CONTRADICTED: f"{found}, where {asked} was claimed.",
-        NO_EFFECT: f"{found}: too little to matter, whichever way ({margin(claim)} would).",
-        INCONCLUSIVE: f"{found}, where {asked} was claimed, and that may be chance.",
-    }[verdict.call]
+        NO_EFFECT: f"{found}: too little to matter, whichever way ({least} would).",
+        INCONCLUSIVE: f"{found}, where {asked} was claimed, and "
+        + (f"may or may not reach what would matter ({least})." if same else "that may be chance."),
+    }
+    return f"{words[verdict.first or verdict.call]} {second_words(verdict)}".strip()
 
 
 def _pairs(evidence: Evidence, verdict: Verdict) -> Picture | None:

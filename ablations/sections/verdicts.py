@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from math import exp, isfinite
 
-from ablations.claims import CLAIMS, LOGS, METRICS, NATS, label_of
-from ablations.declaration import MAIN, ONE_IN, ONE_OUT, Claim, Rule
+from ablations.claims import CLAIMS, METRICS, label_of
+from ablations.declaration import MAIN, ONE_IN, ONE_OUT, SAME, Claim, Rule
 from ablations.declare import post_hoc
 from ablations.evidence import Evidence
 from ablations.failures import arms_words, share_interval
-from ablations.gates import (
-    CENSORED,
-    FAILS,
-    GATE,
-    INACTIVE,
-    NO_ARM,
-    NO_PAIR,
-    NO_SPREAD,
-    ONE_SEED,
-    PAIRS_MISSING,
-    UNDERFITS,
-    UNMEASURED,
-    study_gates,
+from ablations.gates import GATE, NO_ARM, study_gates
+from ablations.sections.claimed import (
+    NAMES,
+    also_measured,
+    between,
+    by_comparison,
+    is_ratio,
+    other_kinds,
+    size,
 )
-from ablations.needed import MANY_SEEDS
-from ablations.sections.document import MINUS, MISSING, Block, Section, Table, interval, listed, probability, signed
+from ablations.sections.document import MINUS, MISSING, Block, Section, Table, listed, probability
+from ablations.sections.remedies import changes_it
 from ablations.sections.sensitivity import placebo_reach, sensitivity
 from ablations.sections.tuning import conditional
 from ablations.types import Effect
 from ablations.verdicts import (
-    CALLS,
     CONTRADICTED,
     DIRECTION_ONLY,
     INCONCLUSIVE,
@@ -50,30 +44,14 @@ ESTIMANDS = {
     ONE_IN: "one change where all the others are made too",
     MAIN: "one change, averaged over all the settings of the others",
 }
-STEADY = "A recipe by which every training of both arms trains; no number of seeds can be given for this one."
-REMEDIES = {
-    NO_ARM: "A study that makes this change.",
-    NO_PAIR: "Finished trials.",
-    ONE_SEED: "More seeds: --seeds 10.",
-    GATE: "A study that passes its gates.",
-    PAIRS_MISSING: "Its missing trials.",
-    INACTIVE: "A preset or data on which the component does something.",
-    NO_SPREAD: "Outcomes that differ: more evaluation images, or a change that takes effect.",
-    CENSORED: "A longer budget, in which every trial arrives.",
-    UNDERFITS: "A study that fits its training images: more epochs, or fewer images.",
-    FAILS: "A recipe by which both arms train.",
-    UNMEASURED: "A finished reference whose activities are recorded.",
-}
 
 
 def headline(evidence: Evidence) -> str:
-    """One sentence: how many claims came to which verdict, and at what scale."""
+    """A few sentences: how many comparisons came to which verdict, and at what scale."""
     verdicts = evidence.verdicts
     if not verdicts:
         return "No published claim is about what this study changes, so there is nothing to judge."
-    counts = Counter(verdict.call for verdict in verdicts)
-    parts = [f"{counts[call]} {call}" for call in CALLS if counts[call]]
-    words = [f"Of {counted(len(verdicts), 'claim')}: {listed(parts)}."]
+    words = [by_comparison(verdicts)]
     words += [f"The study fails a gate: {why}." for why in {one.because for one in verdicts if one.reason == GATE}]
     judged = [verdict for verdict in verdicts if verdict.call != NOT_TESTED]
     if proxies := sum(bool(verdict.proxy) for verdict in judged):
@@ -113,7 +91,9 @@ def verdicts(evidence: Evidence) -> Section:
 
 def zero_inside(judged: Sequence[Verdict], alpha: float) -> list[str]:
     """A sentence on verdicts of a direction whose interval holds zero, at which a reader would stumble."""
-    if not any(one.call in DIRECTIONS and one.low <= 0 <= one.high and not one.unstable for one in judged):
+    if not any(
+        one.call in DIRECTIONS and not one.first and one.low <= 0 <= one.high and not one.unstable for one in judged
+    ):
         return []
     return [
         f"An interval below may hold zero where p is under {alpha:g}, and both are right: p asks for the direction "
@@ -141,7 +121,7 @@ def _table(evidence: Evidence) -> Table:
             verdict.label,
             ours(verdict),
             published(verdict.claim),
-            probability(verdict.p_holm) if verdict.call != NOT_TESTED else MISSING,
+            probability(verdict.p_holm) if verdict.call != NOT_TESTED and verdict.claim.direction != SAME else MISSING,
             changes_it(verdict),
         )
         for verdict in evidence.verdicts
@@ -166,8 +146,9 @@ def ours(verdict: Verdict) -> str:
         return MISSING
     between = f" {bounds(verdict)}" if isfinite(verdict.low) else ""
     unit = "times" if is_ratio(claim) else METRICS[claim.metric]
+    also = f"; {NAMES[claim.companion.metric]} {also_measured(verdict)}" if claim.companion and verdict.also else ""
     where = f" where both trained; {arms_words(effect)}" if effect.unstable else ""
-    return f"{size(claim, effect.estimate)}{between} {unit}, n = {effect.n}{where}"
+    return f"{size(claim, effect.estimate)}{between} {unit}, n = {effect.n}{where}{also}"
 
 
 def how_often(effect: Effect) -> str:
@@ -182,80 +163,7 @@ def how_often(effect: Effect) -> str:
 
 def bounds(verdict: Verdict) -> str:
     """`[-12.77, +13.70]`, `[1.53, 1.76]`: what holds together with the bounds of the family's other claims."""
-    if is_ratio(verdict.claim):
-        return interval(exp(verdict.low), exp(verdict.high), sign=False)
-    return interval(verdict.low, verdict.high, digits=digits(verdict.claim))
-
-
-def is_ratio(claim: Claim) -> bool:
-    """Whether the claim's effect is the logarithm of a ratio, which a reader is told as the ratio."""
-    return METRICS[claim.metric] == LOGS
-
-
-def digits(claim: Claim) -> int:
-    """After the point, in the metric's unit."""
-    return 3 if METRICS[claim.metric] == NATS else 2
-
-
-def size(claim: Claim, value: float) -> str:
-    """A signed number of the metric's unit, or a ratio."""
-    return f"{exp(value):.2f}" if is_ratio(claim) else signed(value, digits(claim))
-
-
-def margin(claim: Claim) -> str:
-    """`0.5 points`, `1 point`, `a factor of 2`."""
-    if is_ratio(claim):
-        return f"a factor of {exp(claim.smallest_effect):.2g}"
-    unit = METRICS[claim.metric]
-    return f"{claim.smallest_effect:g} {unit.removesuffix('s') if claim.smallest_effect == 1 else unit}"
-
-
-def changes_it(verdict: Verdict) -> str:
-    """What would bring about another verdict, in a sentence."""
-    least = margin(verdict.claim)
-    if verdict.call == NOT_TESTED:
-        return f"{REMEDIES.get(verdict.reason, '')} Here {verdict.because}."
-    return STEADY if verdict.unstable else _changes_it(verdict, least)
-
-
-def _changes_it(verdict: Verdict, least: str) -> str:
-    """The same of a claim that was tested on trainings of which none failed."""
-    claim = verdict.claim
-    if verdict.call == INCONCLUSIVE:
-        return f"{_seeds(verdict, f'find an effect of {least}, or exclude it')}."
-    if verdict.call == NO_EFFECT:
-        return f"An effect beyond {least} either way, which these seeds exclude{_unseen(verdict)}."
-    if verdict.call == DIRECTION_ONLY and verdict.size_known:
-        return f"Nothing by more seeds: it is there, and smaller than {least}."
-    if not verdict.size_known:
-        return f"{_seeds(verdict, f'tell whether its size reaches {least}')}."
-    nearest = min(verdict.low, verdict.high, key=abs)
-    none = "1" if is_ratio(claim) else "zero"
-    return f"An interval that comes nearer to {none} than {least}; it now ends at {size(claim, nearest)}."
-
-
-def _unseen(verdict: Verdict) -> str:
-    """What no number of trainings that all train can exclude, where it is known how many did."""
-    if verdict.effect is None or not min(verdict.effect.ended):
-        return ""
-    low = min(share_interval(*arm)[0] for arm in zip(verdict.effect.trained, verdict.effect.ended, strict=True))
-    return f" where both arms train; up to {1 - low:.0%} of trainings may fail unseen"
-
-
-def _seeds(verdict: Verdict, what: str) -> str:
-    """`9 to 60 seeds would find ...`, with the interval that the scatter leaves, or why no number is given."""
-    low, high = verdict.seeds_low, verdict.seeds_high
-    if low is None or low > MANY_SEEDS:
-        return f"Over {MANY_SEEDS} seeds would {what}"
-    if high is None or high > MANY_SEEDS:
-        return f"More seeds would {what}, and those there are do not tell how many: {low} or more"
-    return f"{low} to {high} seeds would {what}" if low < high else f"{counted(low, 'seed')} would {what}"
-
-
-def expected(claim: Claim) -> str:
-    """`raises train_loss after epoch 1`."""
-    early = f" after epoch {claim.epoch}" if claim.epoch else ""
-    return f"{'raises' if claim.direction > 0 else 'lowers'} {claim.metric}{early}"
+    return between(verdict.claim, verdict.low, verdict.high)
 
 
 def _others(evidence: Evidence) -> tuple[Table, ...]:
@@ -266,7 +174,7 @@ def _others(evidence: Evidence) -> tuple[Table, ...]:
         for claim in CLAIMS
         if claim.name not in judged
     )
-    caption = f"{counted(len(rows), 'published claim')} that this study does not touch."
+    caption = f"{counted(len(rows), 'published claim')} that this study does not touch, or does not measure."
     head = ("claim (change)", "published", "verdict")
     return (Table(caption=caption, head=head, rows=rows, collapsed=True),) if rows else ()
 
@@ -309,11 +217,13 @@ def methods(evidence: Evidence) -> Section:
         (f"{CONTRADICTED} [unstable]", f"unstable, d < 0, p < {ALPHA}, and the same"),
         (f"{INCONCLUSIVE} [unstable]", "otherwise unstable"),
         (REPRODUCED, "L > δ"),
-        (DIRECTION_ONLY, f"otherwise d > 0 and p < {ALPHA}"),
+        (DIRECTION_ONLY, f"otherwise d > 0 and p < {ALPHA}; its size is excluded where {MINUS}δ < l and u < δ, or "
+         "else open"),
         (CONTRADICTED, f"otherwise U < {MINUS}δ"),
         (NO_EFFECT, f"otherwise {MINUS}δ < l and u < δ"),
         (f"{CONTRADICTED}, its size open", f"otherwise d < 0 and p < {ALPHA}"),
         (INCONCLUSIVE, "otherwise"),
+        *other_kinds([verdict.claim for verdict in evidence.verdicts]),
     )  # fmt: skip
     declared = evidence.study.declared
     trace = tuple((one.at, one.digest, str(one.records), one.what) for one in declared)
