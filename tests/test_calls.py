@@ -185,6 +185,7 @@ def test_a_claim_of_tuned_arms_is_judged_where_each_arm_was_tuned_and_nowhere_el
     from ablations import tune
 
     begun = tune.start(study, 2, 45_000)
+    tried = (TuningTrial(key="k", status="done"),)
     arms = tuple(
         Tuned(
             variant=variant, attempts=(Attempt(factor=1.0, trials=(TuningTrial(key="k", status="done"),)),), factor=1.0
