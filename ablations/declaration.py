@@ -86,6 +86,9 @@ class Claim:
         return cls(**{**record, "conditions": Conditions(**conditions)})
 
 
+RULE_VERSION = 2  # of the rule's wording in new studies; 1 knew neither failed trainings nor claims of two things
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rule:
     """The numbers of the rule that turns effects into verdicts; `ablations/verdicts.py` has the rule itself."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from ablations.claims import compared
-from ablations.declaration import ONE_OUT, Claim, Declaration, Rule, changes, digest
+from ablations.declaration import ONE_OUT, RULE_VERSION, Claim, Declaration, Rule, changes, digest
 from ablations.grids import Grid
 from ablations.names import InputError
 from ablations.types import Result, Study
@@ -79,6 +79,6 @@ def post_hoc(study: Study, results: Sequence[Result]) -> list[str]:
     strange = sum(one.provenance.get("declared", study.declared[0].digest) not in known for one in results)
     if strange:
         found.append(f"{counted(strange, 'trial')} ran under a declaration that study.json does not know.")
-    if study.rule.version != Rule().version:
-        found.append(f"The study was planned with version {study.rule.version} of the rule; this is {Rule().version}.")
+    if study.rule.version != RULE_VERSION:
+        found.append(f"The study was planned with version {study.rule.version} of the rule; this is {RULE_VERSION}.")
     return found

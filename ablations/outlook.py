@@ -15,15 +15,12 @@ from ablations.effects import effects
 from ablations.evidence import Evidence, finished
 from ablations.factorial import factorial_design
 from ablations.gates import chance_error
+from ablations.reach import PAIR, variance_ratio
 from ablations.reach import prior_spread as prior_spread  # noqa: PLC0414  the outlook's own prior
 from ablations.statistics import detectable, seeds_to_detect, seeds_to_exclude
 from ablations.types import Effect, Result, Study
 from ablations.verdicts import adjust, claims_in_force, effect_on, rule_of
 
-PAIR = 2  # trainings of a seed that a paired difference compares
-# How much effects differ between seeds: the variance of a seed's effect over that of one training's own part.  Pairs
-# hold both and cannot tell them apart; of one study that could, it was .64.
-EFFECTS_DIFFER = 1.0
 ASSUMED = (
     "Main effects: their scatter is worked out from that of pairs, assuming that effects differ between seeds",
     "as much as single trainings do; a pilot of the design itself measures it.",
@@ -56,7 +53,7 @@ def outlook(study: Study, results: Sequence[Result], *, images: int, pilot: Evid
         trainings = whole if claim.estimand == MAIN else PAIR
         spread, assumed = pilot_spread(evidence, claim, trainings)
         if not (piloted := isfinite(spread)):
-            spread = prior_spread(study, claim, images=images) * sqrt(_ratio(trainings, PAIR))
+            spread = prior_spread(study, claim, images=images) * sqrt(variance_ratio(trainings, PAIR))
             assumed = trainings != PAIR
         level = alpha / comparisons
         tests = (seeds_to_exclude,) if claim.direction == SAME else (seeds_to_detect, seeds_to_exclude)
@@ -93,22 +90,13 @@ def pilot_spread(evidence: Evidence, claim: Claim, trainings: int) -> tuple[floa
 
 
 def _pooled(some: Sequence[Effect], trainings: int) -> float:
-    variances = [one.df * one.spread**2 * _ratio(trainings, _trainings(one)) for one in some]
+    variances = [one.df * one.spread**2 * variance_ratio(trainings, _trainings(one)) for one in some]
     return sqrt(sum(variances) / sum(one.df for one in some))
 
 
 def _trainings(effect: Effect) -> int:
     """Of a seed, that the effect compares."""
     return len(effect.departed) + len(effect.kept)
-
-
-def _ratio(trainings: int, of: int) -> float:
-    """The variance of a comparison of so many trainings a seed over that of one `of` so many.
-
-    A mean of half of N trainings less that of the others has 4 / N of one training's variance, and all of that of the
-    effect between seeds.
-    """
-    return (EFFECTS_DIFFER + 4 / trainings) / (EFFECTS_DIFFER + 4 / of)
 
 
 def trained(evidence: Evidence) -> Evidence:

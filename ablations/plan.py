@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ablations import grids
 from ablations.claims import CLAIMS, claims_of
-from ablations.declaration import Claim, Rule
+from ablations.declaration import RULE_VERSION, Claim, Rule
 from ablations.declare import judged_on
 from ablations.names import InputError
 from ablations.registry import changes, component, components, conflict, derive
@@ -151,6 +151,7 @@ def make_study(
         aliases=design.aliases,
         claims=judged_on(grids.find(grid), claims_of(chosen, budget, claims, preset=preset)),
         rule=Rule(
+            version=RULE_VERSION,
             affordable=AFFORDABLE,
             looks=looks,
             negligible=tuple(sorted({name: component(name).activity.negligible for name, _ in chosen}.items())),

@@ -1,7 +1,7 @@
 """Which claims no affordable number of seeds decides, said before the first trial and kept in `study.json`.
 
 By the prior alone (`ablations/outlook.py`), so that nothing that was measured has a say.  Trainings as short as ours
-scatter more than it says, so what is out of its reach is out of theirs.  A claim out of reach keeps its place in its
+scatter more than it says, so what is out of its reach is hardly in theirs.  A claim out of reach keeps its place in its
 family and is judged like any other: a large effect has a direction that a few seeds tell.
 
 Standard library only, as a study is announced without scipy: the quantiles are those of the normal distribution, with
@@ -20,6 +20,10 @@ from ablations.types import Study
 GAP = "gap_percent"
 POWER = 0.8  # as in ablations.statistics, which has the same by the noncentral t
 MOST_SEEDS = 10_000
+PAIR = 2  # trainings of a seed that a paired difference compares
+# How much effects differ between seeds: the variance of a seed's effect over that of one training's own part.  Pairs
+# hold both and cannot tell them apart; of one study that could, it was .64.
+EFFECTS_DIFFER = 1.0
 
 
 def prior_spread(study: Study, claim: Claim, *, images: int) -> float:
@@ -58,14 +62,15 @@ def words_of(study: Study, claim: Claim) -> str:
 
 def _seeds(study: Study, claim: Claim, alpha: float, images: int) -> int:
     """That find an effect of the smallest size of interest and exclude it where there is none; 0: not known."""
-    spread = prior_spread(study, claim, images=images)
+    trainings = _runs(study) if claim.estimand == MAIN else PAIR
+    spread = prior_spread(study, claim, images=images) * sqrt(variance_ratio(trainings, PAIR))
     if not isfinite(spread):
         return 0
     family = {question for one in study.claims if one.family == claim.family for question in one.questions}
     level, size = alpha / len(family), claim.smallest_effect / spread
     excluded = _pairs(size, level, 1 - (1 - POWER) / 2)
     found = 0.0 if claim.direction == SAME else _pairs(size, level / 2, POWER)
-    return max(2, ceil(max(found, excluded) / _pairs_a_seed(study, claim)))
+    return max(2, ceil(max(found, excluded)))
 
 
 def _pairs(size: float, alpha: float, power: float) -> float:
@@ -74,9 +79,16 @@ def _pairs(size: float, alpha: float, power: float) -> float:
     return ((quantile(1 - alpha) + quantile(power)) / size) ** 2 + quantile(1 - alpha) ** 2 / 2
 
 
-def _pairs_a_seed(study: Study, claim: Claim) -> int:
-    """Half of the runs of a factorial, to which a reference may have been added for the controls; else one."""
-    if claim.estimand != MAIN:
-        return 1
+def _runs(study: Study) -> int:
+    """Of a factorial, to which a reference may have been added for the controls."""
     runs = sum(set(variant.departures) <= set(study.components) for variant in study.variants)
-    return max(1, 1 << (runs.bit_length() - 2))
+    return 1 << (runs.bit_length() - 1)
+
+
+def variance_ratio(trainings: int, of: int) -> float:
+    """The variance of a comparison of so many trainings a seed over that of one `of` so many.
+
+    A mean of half of N trainings less that of the others has 4 / N of one training's variance, and all of that of the
+    effect between seeds.
+    """
+    return (EFFECTS_DIFFER + 4 / trainings) / (EFFECTS_DIFFER + 4 / of)

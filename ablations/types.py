@@ -14,7 +14,13 @@ from ablations.budget import Allowance
 from ablations.budget import Budget as Budget  # noqa: PLC0414  a value like the others
 from ablations.declaration import Claim, Declaration, Rule
 from ablations.lineage import FIRST_VERSION
-from ablations.words import counted
+from ablations.tuning import Attempt as Attempt  # noqa: PLC0414
+from ablations.tuning import Tuned as Tuned  # noqa: PLC0414
+from ablations.tuning import Tuning as Tuning  # noqa: PLC0414
+from ablations.tuning import tuning_from_dict
+from ablations.tuning import TuningTrial as TuningTrial  # noqa: PLC0414
+from ablations.variant import Skipped as Skipped  # noqa: PLC0414
+from ablations.variant import Variant as Variant  # noqa: PLC0414
 from models.spec import Spec, sparse, spec_from_dict, training_part
 
 if TYPE_CHECKING:
@@ -62,28 +68,6 @@ class Component:
     control: bool = False  # a placebo or a sabotage: rides along in every study
 
 
-@dataclass(frozen=True, kw_only=True, order=True)
-class Variant:
-    """Sorted departures from the reference, ((component, level), ...); () is the reference.
-
-    Raises ValueError on two levels of one component.
-    """
-
-    departures: tuple[tuple[str, str], ...] = ()
-
-    def __post_init__(self) -> None:
-        departures = tuple(sorted((name, level) for name, level in self.departures))
-        if len({name for name, _ in departures}) < len(departures):
-            raise ValueError(f"two levels of one component: {departures}")
-        object.__setattr__(self, "departures", departures)
-
-    @property
-    def label(self) -> str:
-        """`reference`, `-lrn`, `-dropout -lrn`, `activation=tanh`."""
-        words = [f"-{name}" if level == "off" else f"{name}={level}" for name, level in self.departures]
-        return " ".join(words) or "reference"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Trial:
     """One variant, trained and evaluated with one seed, for one budget and on one data set."""
@@ -122,71 +106,11 @@ class Trial:
         return cls(
             **{
                 **record,
-                "variant": _variant_from_dict(record["variant"]),
+                "variant": Variant.from_dict(record["variant"]),
                 "budget": Budget(**record["budget"]),
                 "spec": spec_from_dict(record["spec"]),
             }
         )
-
-
-def _variant_from_dict(record: Mapping[str, Any]) -> Variant:
-    return Variant(departures=tuple((name, level) for name, level in record["departures"]))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Skipped:
-    """A combination that a grid left out, and why."""
-
-    variant: Variant
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class TuningTrial:
-    """One training at a learning rate that was tried, and what came of it."""
-
-    key: str  # of the trial, whose record lies under the study's folder in tuning/
-    status: str  # of the trial
-    steps_to_threshold: float | None = None  # None: not asked, or never reached
-    steps: int = 0  # that were trained
-    error_percent: float | None = None  # training error at the last look, or validation error; None where it diverged
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attempt:
-    """One learning rate that was tried for an arm."""
-
-    factor: float  # times the arm's own rate
-    trials: tuple[TuningTrial, ...]  # in the order of their seeds, which are the same at every rate
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tuned:
-    """How the learning rate of one arm was chosen."""
-
-    variant: Variant
-    attempts: tuple[Attempt, ...]
-    factor: float  # that was chosen, times the arm's own rate; need not be one of those that were tried
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tuning:
-    """A search over each arm's learning rate before the study's own trials, with as many trials for each."""
-
-    rates: int  # that are tried for each arm
-    seed: int  # the first of those of the tuning, of which no trial of the study has any
-    budget: Budget  # evaluated on the validation images, which it holds out of training
-    arms: tuple[Tuned, ...] = ()  # empty until all are tuned
-    seeds: int = 1  # trials at each rate
-    # Standard errors by which a rate is clearly worse than the best, and ends what the parabola goes through that
-    # chooses; 0: the best of the rates that were tried was chosen.
-    clearly: float = 0.0
-    slower: float = 1.0  # times the steps of an arm's best rate, at which a trial ends, where the budget stops so
-
-    @property
-    def how(self) -> str:
-        """`7 rates an arm, 3 trials at each`."""
-        return f"{counted(self.rates, 'rate')} an arm, {counted(self.seeds, 'trial')} at each"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,10 +159,10 @@ class Study:
             **{
                 **fields,
                 "components": tuple((name, level) for name, level in fields["components"]),
-                "variants": tuple(_variant_from_dict(variant) for variant in fields["variants"]),
+                "variants": tuple(Variant.from_dict(variant) for variant in fields["variants"]),
                 "budget": Budget(**fields["budget"]),
                 "skipped": tuple(
-                    Skipped(variant=_variant_from_dict(row["variant"]), reason=row["reason"])
+                    Skipped(variant=Variant.from_dict(row["variant"]), reason=row["reason"])
                     for row in fields["skipped"]
                 ),
                 "controls": tuple(fields["controls"]),
@@ -247,7 +171,7 @@ class Study:
                 "claims": tuple(Claim.from_dict(claim) for claim in fields["claims"]),
                 "rule": Rule.from_dict(fields["rule"]) if fields.get("rule") else None,
                 "declared": tuple(Declaration(**one) for one in fields.get("declared", ())),
-                "tuning": _tuning_from_dict(fields["tuning"]) if fields.get("tuning") else None,
+                "tuning": tuning_from_dict(fields["tuning"]) if fields.get("tuning") else None,
                 "allowance": _allowance_from_dict(fields["allowance"]) if fields.get("allowance") else None,
                 "out_of_reach": tuple((name, seeds) for name, seeds in fields.get("out_of_reach", ())),
             }
@@ -256,26 +180,6 @@ class Study:
 
 def _allowance_from_dict(record: Mapping[str, Any]) -> Allowance:
     return Allowance(**{**record, "given_up": tuple(record["given_up"])})
-
-
-def _tuning_from_dict(record: Mapping[str, Any]) -> Tuning:
-    arms = tuple(
-        Tuned(
-            variant=_variant_from_dict(arm["variant"]),
-            attempts=tuple(map(_attempt_from_dict, arm["attempts"])),
-            factor=arm["factor"],
-        )
-        for arm in record["arms"]
-    )
-    fields = {"rates" if name == "trials" else name: value for name, value in record.items()}  # an older name
-    return Tuning(**{**fields, "budget": Budget(**record["budget"]), "arms": arms})
-
-
-def _attempt_from_dict(record: Mapping[str, Any]) -> Attempt:
-    """The Attempt of a record; in older ones a rate had one training, whose fields stood beside the factor."""
-    fields = dict(record)
-    factor = fields.pop("factor")
-    return Attempt(factor=factor, trials=tuple(TuningTrial(**one) for one in fields.get("trials", [fields])))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -187,9 +187,7 @@ def test_a_claim_of_tuned_arms_is_judged_where_each_arm_was_tuned_and_nowhere_el
     begun = tune.start(study, 2, 45_000)
     tried = (TuningTrial(key="k", status="done"),)
     arms = tuple(
-        Tuned(
-            variant=variant, attempts=(Attempt(factor=1.0, trials=(TuningTrial(key="k", status="done"),)),), factor=1.0
-        )
+        Tuned(variant=variant, attempts=(Attempt(factor=1.0, trials=tried),), factor=1.0)
         for variant in (Variant(), Variant(departures=(("activation", "tanh"),)))
     )
     tuned = replace(study, tuning=replace(begun, arms=arms))
@@ -236,7 +234,7 @@ def test_what_no_affordable_number_of_seeds_decides_is_known_before_the_first_tr
     assert out_of_reach(replace(study, seeds=500), images=10_000) == ()
 
 
-def test_a_factorial_reaches_further_as_each_of_its_runs_counts() -> None:
+def test_what_is_out_of_reach_of_a_factorial_is_what_the_dry_run_says() -> None:
     words = ("lrn", "pooling", "dropout", "activation")
     study = replace(synthetic.plan("fractional", words)[0], chance_error_percent=90.0)
     exact = {row.claim.name: row.seeds for row in outlook(study, [], images=1_000)}

@@ -253,7 +253,7 @@ def test_a_few_failures_leave_a_direction_and_take_the_size() -> None:
     whole = judged(study, results)["activation_importance"]
     assert whole.call == REPRODUCED
     verdict = judged(study, failing(results, "activation=tanh", 1, guessing))["activation_importance"]
-    assert verdict.label == "reproduced (direction only) [proxy, unstable]"
+    assert verdict.label == "reproduced (direction only, size open) [proxy, unstable, our reading]"
     assert not verdict.size_known
     assert verdict.effect and verdict.effect.n == 9
     assert verdict.effect.p_flip == pytest.approx(2 / 2**9)

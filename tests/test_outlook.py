@@ -109,7 +109,7 @@ def test_the_seeds_of_a_factorial_are_seeds_and_no_pairs() -> None:
     table = errors(results)
     contrast = table[list(made & plain)].mean(axis=1) - table[list(plain - made)].mean(axis=1)
     assert row.spread == pytest.approx(contrast.std(ddof=1)) and not row.assumed
-    level = 0.05 / len({claim.asks for claim in study.claims})
+    level = 0.05 / len({question for claim in study.claims for question in claim.questions})
     needed = [test(0.2, row.spread, level) for test in (seeds_to_detect, seeds_to_exclude)]
     assert row.seeds == max(one or 0 for one in needed)
     # A verdict says the same number for the same scatter.

@@ -1,0 +1,42 @@
+"""Which departures from the reference a network has.  Frozen, standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Variant:
+    """Sorted departures from the reference, ((component, level), ...); () is the reference.
+
+    Raises ValueError on two levels of one component.
+    """
+
+    departures: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        departures = tuple(sorted((name, level) for name, level in self.departures))
+        if len({name for name, _ in departures}) < len(departures):
+            raise ValueError(f"two levels of one component: {departures}")
+        object.__setattr__(self, "departures", departures)
+
+    @property
+    def label(self) -> str:
+        """`reference`, `-lrn`, `-dropout -lrn`, `activation=tanh`."""
+        words = [f"-{name}" if level == "off" else f"{name}={level}" for name, level in self.departures]
+        return " ".join(words) or "reference"
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Variant:
+        """The Variant of a record.  Raises KeyError, TypeError or ValueError where it is none."""
+        return cls(departures=tuple((name, level) for name, level in record["departures"]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skipped:
+    """A combination that a grid left out, and why."""
+
+    variant: Variant
+    reason: str
