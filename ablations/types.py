@@ -17,8 +17,8 @@ from ablations.lineage import FIRST_VERSION
 from ablations.tuning import Attempt as Attempt  # noqa: PLC0414
 from ablations.tuning import Tuned as Tuned  # noqa: PLC0414
 from ablations.tuning import Tuning as Tuning  # noqa: PLC0414
-from ablations.tuning import tuning_from_dict
 from ablations.tuning import TuningTrial as TuningTrial  # noqa: PLC0414
+from ablations.tuning import tuning_from_dict
 from ablations.variant import Skipped as Skipped  # noqa: PLC0414
 from ablations.variant import Variant as Variant  # noqa: PLC0414
 from models.spec import Spec, sparse, spec_from_dict, training_part

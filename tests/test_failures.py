@@ -261,7 +261,7 @@ def test_a_few_failures_leave_a_direction_and_take_the_size() -> None:
     assert "no number of seeds" in changes_it(verdict)
     assert "where both trained, which is the claimed direction" in in_words(verdict)
     other_arm = judged(study, failing(results, "reference", 2, guessing))["activation_importance"]
-    assert other_arm.label == "inconclusive [proxy, unstable]"
+    assert other_arm.label == "inconclusive [proxy, unstable, our reading]"
     assert in_words(other_arm) == (
         "Trainings failed, so a mean says little: 10 of 10 trained with the change and 8 of 10 without it."
     )

@@ -13,7 +13,8 @@ from ablations.claims import CLAIMS
 from ablations.declare import declare
 from ablations.evidence import Evidence
 from ablations.factorial import factorial_design
-from ablations.outlook import EFFECTS_DIFFER, Outlook, lines, outlook, pilot_spread, prior_spread
+from ablations.outlook import Outlook, lines, outlook, pilot_spread, prior_spread
+from ablations.reach import EFFECTS_DIFFER
 from ablations.statistics import seeds_to_detect, seeds_to_exclude
 from ablations.types import Result, Study
 from ablations.verdicts import INCONCLUSIVE, seeds_to_settle
