@@ -66,7 +66,7 @@ def make_plan(config: Config, *, command: str, machines: Sequence[Mapping[str, f
 
     Raises InputError when the data cannot be had or the plan cannot be run here.
     """
-    assert config.preset and config.epochs and config.seeds  # `resolved` has filled them in
+    assert config.preset and config.epochs and config.seeds and config.batch_size  # `resolved` has filled them in
     spec = PRESETS[config.preset].spec
     described = dataset(config.dataset)
     image_size = config.image_size or min(spec.image_size, described.native_size or spec.image_size)
