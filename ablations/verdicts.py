@@ -41,6 +41,7 @@ from ablations.gates import (
     UNTUNED,
     Gate,
     confounds,
+    needs_fit,
     obstacle,
     study_gates,
     underfits,
@@ -310,7 +311,7 @@ def _verdict(
         seeds_high=most,
         draft=not reason and evidence.study.seeds < rule.seeds,
         confounds=confounds(evidence, effect),
-        underfits=claim.metric.startswith("test_") and underfits(evidence, rule),
+        underfits=needs_fit(claim) and underfits(evidence, rule),
         published_inside=_inside(claim, effect, bool(proxy)),
     )
 
