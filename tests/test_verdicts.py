@@ -423,7 +423,7 @@ def test_trials_that_ran_under_another_declaration_are_counted() -> None:
 
 def test_a_study_older_than_the_rule_is_judged_by_todays_and_says_so() -> None:
     study, results, _ = store.read(ROOT / "results" / "reference" / "cifar10-six")
-    assert post_hoc(study, results) == []
+    assert post_hoc(study, results) == ["The study was planned with version 1 of the rule; this is 2."]
     old = replace(study, rule=None, declared=())
     assert post_hoc(old, results)[0].startswith("No rule was written down before its trials")
     then, now = judged(study, results), judged(old, results)
@@ -443,8 +443,8 @@ def test_the_committed_study_is_judged_with_scope_and_fit_in_the_words() -> None
 
 def test_an_unknown_rule_of_another_version_is_said() -> None:
     study, results = planned(["lrn"])
-    newer = declare(replace(study, rule=Rule(version=2)), None, records=0, at="2026-11-23T10:00:00+00:00")
-    assert post_hoc(newer, results) == ["The study was planned with version 2 of the rule; this is 1."]
+    newer = declare(replace(study, rule=Rule(version=3)), None, records=0, at="2026-11-23T10:00:00+00:00")
+    assert post_hoc(newer, results) == ["The study was planned with version 3 of the rule; this is 2."]
 
 
 def test_the_calls_are_six() -> None:
