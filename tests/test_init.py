@@ -20,7 +20,6 @@ from models.presets import PRESETS
 from models.spec import Spec, described
 
 
-
 def without_deviations(spec: Spec) -> Spec:
     """`spec` in which `weight_init` draws the weights of every layer."""
     blocks = tuple(replace(block, weight_std=None) for block in spec.blocks)

@@ -19,14 +19,13 @@ WRONG = 1.01  # times the learning rate: what the check must be able to see
 
 
 def smooth(spec: Spec) -> Spec:
-    """`spec` without dropout, with tanh for ReLU and average for max pooling, at a tenth of its rate throughout, without
-    warm-up.
+    """`spec` without dropout, with tanh for ReLU and average for max pooling, at a tenth of its rate throughout.
 
     Rounding decides now and then which side of a kink a value is on, and one such flip moves a gradient by
     2e-4 of its length: with kinks, two right programs are 1e-2 apart after 50 steps of `cifar`, without them 2e-7.
     At its full rate `paper` does not settle on 16 images, and multiplies rounding: the plain loop in single and in
     double precision are 3e-3 apart.  The replaced layers are torch's own in ours and in the plain loop.  Masks of
-    dropout come from streams that the others do not have.
+    dropout come from streams that the others do not have.  The plain loops have no warm-up.
     """
     blocks = tuple(
         replace(block, activation="tanh", pool=block.pool and replace(block.pool, kind="average"))
