@@ -93,7 +93,7 @@ def test_the_arithmetic_of_training_is_counted_by_hand_for_groups_too() -> None:
     layers = layout(PRESETS["cifar"].spec, num_classes=10, image_size=32)
     maps = (32 * 32, 16 * 16, 8 * 8, 8 * 8, 8 * 8)
     weights = (48 * 3 * 25, 128 * 24 * 25, 192 * 128 * 9, 192 * 96 * 9, 128 * 96 * 9)
-    forward = sum(m * w for m, w in zip(maps, weights, strict=True)) + 2048 * 512 + 512 * 512 + 512 * 10
+    forward = sum(m * w for m, w in zip(maps, weights, strict=True)) + 2048 * 2048 + 2048 * 2048 + 2048 * 10
     assert summary.training_operations(layers) == 2 * (3 * forward - 1024 * weights[0])
 
 

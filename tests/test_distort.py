@@ -23,7 +23,8 @@ from ablations.types import Budget
 from models.presets import PRESETS
 from models.spec import Spec
 
-SMALL = PRESETS["cifar_small"].spec
+BORDER = 4  # that crops are taken out of
+SMALL = replace(PRESETS["cifar_small"].spec, crop_pad=BORDER)
 ROLES = {
     "vertical_flip": "on",
     "rotation": "degrees_25",
@@ -124,7 +125,7 @@ def test_noise_is_normal_with_the_deviation_asked_for_and_each_examples_own() ->
 
 @pytest.fixture(scope="module")
 def training(data: Data) -> Examples:
-    """The 90 `blobs` as training sees them, with crops out of a border of 4."""
+    """The 90 `blobs` as training sees them, with crops out of their border."""
     budget = Budget(epochs=1, train_examples=90, batch_size=32, image_size=16)
     return split_examples(SMALL, seed=0, budget=budget, data=data, device=CPU)[0]
 
@@ -168,7 +169,7 @@ def test_crop_flip_and_distortion_compose_as_a_pipeline_of_torchvisions(training
     found, chosen = seen(training, spec), training.draws(0, 1)
     for number in range(10):
         image = training.images[training.rows[number]].permute(2, 0, 1)
-        bordered = TF.pad(image, [4], padding_mode="reflect")
+        bordered = TF.pad(image, [BORDER], padding_mode="reflect")
         image = TF.crop(bordered, int(chosen.top[number]), int(chosen.left[number]), 16, 16)
         image = TF.hflip(image) if chosen.flip[number] else image
         image = TF.vflip(image) if chosen.distortions.upside_down[number] else image

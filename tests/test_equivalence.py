@@ -95,7 +95,7 @@ def test_a_canonical_form_is_its_own_and_no_two_presets_share_one(preset: str) -
     [
         lambda spec: replace(spec, dropout_place="before"),
         lambda spec: replace(spec, pca_unit="variance"),
-        lambda spec: replace(spec, crop_pad=2),
+        lambda spec: replace(spec, crop_pad=3),
         lambda spec: replace(spec, views="ten"),
         lambda spec: replace(spec, weight_init="glorot"),
         lambda spec: replace(spec, decay_biases=True),

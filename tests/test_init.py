@@ -19,7 +19,17 @@ from models.network import Network, build
 from models.presets import PRESETS
 from models.spec import Spec, described
 
+
+def without_deviations(spec: Spec) -> Spec:
+    """`spec` in which `weight_init` draws the weights of every layer."""
+    blocks = tuple(replace(block, weight_std=None) for block in spec.blocks)
+    hidden = tuple(replace(layer, weight_std=None) for layer in spec.hidden)
+    return replace(spec, blocks=blocks, hidden=hidden, classifier_weight_std=None)
+
+
 SMALL = PRESETS["cifar_small"].spec
+# Those of the presets' hidden layers are N(0, .02) whatever the scheme, which these are not.
+FREE, WIDE = without_deviations(SMALL), without_deviations(PRESETS["cifar"].spec)
 EVERY_LEVEL = [(name, level) for name, component in components().items() for level in component.levels]
 
 
@@ -68,10 +78,10 @@ def has_std(weights: Tensor, expected: float) -> bool:
 
 
 def test_weights_are_kaiming_normal_over_the_fan_in() -> None:
-    network = network_of(PRESETS["cifar"].spec)
+    network = network_of(WIDE)
     # He et al. 2015, equation 10; the fan-in of a grouped layer is that of its group.
     fan_ins = {"conv1": 3 * 25, "conv2": 24 * 25, "conv3": 128 * 9, "conv4": 96 * 9, "conv5": 96 * 9}
-    fan_ins |= {"fc6": 128 * 16, "fc7": 512, "fc8": 512}
+    fan_ins |= {"fc6": 128 * 16, "fc7": 2048, "fc8": 2048}
     found = {name.removesuffix(".conv").split(".")[-1]: layer for name, layer in layers(network).items()}
     assert found.keys() == fan_ins.keys()
     for name, fan_in in fan_ins.items():
@@ -83,12 +93,12 @@ def test_weights_are_the_papers_where_the_spec_says_so() -> None:
         assert has_std(layer.weight, 0.01), name
 
 
-def in_scheme(scheme: str, spec: Spec = SMALL) -> dict[str, nn.Conv2d | nn.Linear]:
+def in_scheme(scheme: str, spec: Spec = FREE) -> dict[str, nn.Conv2d | nn.Linear]:
     return layers(network_of(replace(spec, weight_init=scheme)))
 
 
 def test_torchs_default_has_the_spread_of_torchs_own_layers() -> None:
-    for name, layer in in_scheme("torch_default", PRESETS["cifar"].spec).items():
+    for name, layer in in_scheme("torch_default", WIDE).items():
         # Uniform within 1 / sqrt(fan-in): weights as kaiming_uniform with a = sqrt(5), biases too.
         bound = layer.weight[0].numel() ** -0.5
         assert layer.bias is not None
@@ -131,14 +141,14 @@ def test_every_scheme_starts_from_the_same_draws() -> None:
 
 
 def test_a_bias_is_the_middle_of_torchs_default_draw() -> None:
-    ones = replace(SMALL, weight_init="torch_default", classifier_bias=1.0)
+    ones = replace(FREE, weight_init="torch_default", classifier_bias=1.0)
     zeros = replace(ones, classifier_bias=0.0)
     one, zero = (layers(network_of(spec))["classifier.fc8"].bias for spec in (ones, zeros))
     assert one is not None and zero is not None
     torch.testing.assert_close(one, zero + 1)
 
 
-LSUV = replace(SMALL, weight_init="lsuv")
+LSUV = replace(FREE, weight_init="lsuv")
 # By what stands between layers, and one with weights that positions do not share.
 LSUV_SPECS = {
     "reference": LSUV,
@@ -177,7 +187,7 @@ def test_lsuv_gives_every_layers_outputs_the_variance_1_on_its_images(name: str)
 
 
 def test_lsuv_starts_from_the_orthonormal_matrices_that_torch_draws() -> None:
-    found = in_scheme("lsuv", derive(SMALL, Variant(departures=(("grouping", "full"),))))
+    found = in_scheme("lsuv", derive(FREE, Variant(departures=(("grouping", "full"),))))
     for name, layer in found.items():
         role = name.removesuffix(".conv").split(".")[-1]
         theirs = nn.init.orthogonal_(torch.empty(layer.weight.shape), generator=stream(0, f"init/{role}"))

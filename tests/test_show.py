@@ -53,7 +53,7 @@ def test_a_preset_is_shown_with_its_published_size_its_layers_and_its_source(
 
 def test_a_preset_lists_its_departures_from_the_paper_with_both_values(capsys: pytest.CaptureFixture[str]) -> None:
     text = " ".join(shown("presets", capsys).split())
-    assert "kernel 5 (11) in conv1" in text and "features 512 (4096) in fc6-7" in text
+    assert "kernel 5 (11) in conv1" in text and "features 2048 (4096) in fc6-7" in text
 
 
 def test_names_choose_cards_and_a_wrong_one_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

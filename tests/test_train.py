@@ -235,7 +235,7 @@ def test_noisy_images_are_divided_and_others_are_not(data: Data, budget: Budget)
 
 
 def test_the_plateau_schedule_reads_validation_images_and_never_the_test_set(data: Data, budget: Budget) -> None:
-    spec = replace(SPEC, schedule="plateau", learning_rate=1e-9)  # a network that learns nothing
+    spec = replace(SPEC, schedule="plateau", warm_up=0.0, learning_rate=1e-9)  # a network that learns nothing
     with pytest.raises(ValueError, match="--evaluate-on validation"):
         train(spec, seed=0, budget=budget, data=data)
     asked = replace(budget, evaluate_on="validation", train_examples=32, epochs=8)

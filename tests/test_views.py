@@ -66,7 +66,10 @@ def test_an_unknown_word_for_the_views_is_answered_with_the_nearest() -> None:
 def test_probabilities_are_the_mean_of_ten_softmaxes_and_the_errors_are_counted_from_them(
     data: Data, budget: Budget
 ) -> None:
-    network = train(replace(SPEC, pca_jitter=0.0), seed=0, budget=budget, data=data).network.eval()
+    # The preset's small weights give all views nearly the same answer for as few steps as these.
+    hidden = tuple(replace(layer, weight_std=None) for layer in SPEC.hidden)
+    spec = replace(SPEC, pca_jitter=0.0, hidden=hidden, classifier_weight_std=None)
+    network = train(spec, seed=0, budget=budget, data=data).network.eval()
     examples = examples_of(SPEC, data)
     found = evaluate(network, examples)
     with torch.no_grad():
@@ -195,13 +198,13 @@ def test_a_shared_training_runs_once_and_gives_the_records_of_separate_ones_bit_
     plan: Planner, context: Context, tmp_path: Path, trainings: list[Spec]
 ) -> None:
     _, trials = plan(words=["ten_view"])
-    assert len(trials) == 4
+    assert len(trials) == 5
     shared = Collect()
     serial(by_training(trials), context, shared)
-    assert len(trainings) == 3
-    assert shared.epochs == [(trials[index].key, epoch) for index in (0, 2, 3) for epoch in (1, 2)]
+    assert len(trainings) == 4
+    assert shared.epochs == [(trials[index].key, epoch) for index in (0, 2, 3, 4) for epoch in (1, 2)]
     separate = alone(trials, replace(context, folder=tmp_path / "alone"))
-    assert len(trainings) == 3 + 4
+    assert len(trainings) == 4 + 5
     assert comparable(shared) == comparable(separate)
     reference, ten = shared.results[:2]
     assert (reference.trained_with, ten.trained_with) == ("", reference.trial.key)

@@ -25,14 +25,15 @@ def smooth(spec: Spec) -> Spec:
     2e-4 of its length: with kinks, two right programs are 1e-2 apart after 50 steps of `cifar`, without them 2e-7.
     At its full rate `paper` does not settle on 16 images, and multiplies rounding: the plain loop in single and in
     double precision are 3e-3 apart.  The replaced layers are torch's own in ours and in the plain loop.  Masks of
-    dropout come from streams that the others do not have.
+    dropout come from streams that the others do not have.  The plain loops have no warm-up.
     """
     blocks = tuple(
         replace(block, activation="tanh", pool=block.pool and replace(block.pool, kind="average"))
         for block in spec.blocks
     )
     hidden = tuple(replace(layer, activation="tanh", dropout=0.0) for layer in spec.hidden)
-    return replace(spec, blocks=blocks, hidden=hidden, learning_rate=SHARE * spec.learning_rate, schedule="constant")
+    rate = SHARE * spec.learning_rate
+    return replace(spec, blocks=blocks, hidden=hidden, learning_rate=rate, schedule="constant", warm_up=0.0)
 
 
 def differences(
