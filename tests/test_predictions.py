@@ -100,7 +100,7 @@ def test_records_and_predictions_travel_from_another_machine(
     _, trials = plan(words=["ten_view"])
     RayExecutor(cpus_per_trial=1, gpus_per_trial=0)(by_training(trials), context, Collect())
     found, problems = read_results(here.folder, [trial.key for trial in trials])
-    assert (len(found), problems) == (4, [])
+    assert (len(found), problems) == (5, [])
     for trial in trials:
         for path in (trial_path, predictions_path):
             assert path(here.folder, trial.key).read_bytes() == path(context.folder, trial.key).read_bytes()
