@@ -1,0 +1,304 @@
+"""Odd image files and odd folders: each file is read as a viewer would show it, refused by name, or counted aloud."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin
+
+from ablations.data.load import load
+from ablations.data.prepare import prepare
+from ablations.names import InputError
+
+# Images of 2 x 2 pixels, stored at 2 pixels a side: none of them is scaled.
+GREYS = [[10, 60], [110, 160]]
+COLOURS = [[(255, 0, 0), (0, 255, 0)], [(0, 0, 255), (30, 60, 90)]]
+ORIENTATION = 274
+
+
+def grey(values: Sequence[Sequence[int]] = GREYS, kind: Any = np.uint8) -> Image.Image:
+    return Image.fromarray(np.array(values, dtype=kind))
+
+
+def colour(pixels: Any = COLOURS, mode: str = "RGB") -> Image.Image:
+    image = Image.new(mode, (2, 2))
+    image.putdata([pixel for row in pixels for pixel in row])
+    return image
+
+
+def oriented(orientation: Any) -> dict[str, Any]:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    return {"exif": exif.tobytes()}
+
+
+def saved(image: Image.Image, **options: Any) -> Callable[[Path], object]:
+    return lambda path: image.save(path, **options)
+
+
+def content(written: bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(written)
+
+
+def frames(kind: str, **options: Any) -> Callable[[Path], object]:
+    """The first of two frames is of `COLOURS`, the second is white."""
+    white = Image.new("RGB", (2, 2), "white")
+    return lambda path: colour().save(path, format=kind, save_all=True, append_images=[white], **options)
+
+
+def png(depth: int, kind: int, rows: Sequence[bytes], *chunks: tuple[bytes, bytes]) -> Callable[[Path], object]:
+    """A PNG of 2 x 2 pixels as its specification has it; Pillow writes neither 16-bit colour nor 4-bit grey."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, depth, kind, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))
+    further = b"".join(chunk(*one) for one in chunks)
+    return content(b"\x89PNG\r\n\x1a\n" + header + further + pixels + chunk(b"IEND", b""))
+
+
+def tiff(values: bytes, *, order: str = "<", bits: int = 16, photometric: int = 1, kind: int = 1) -> bytes:
+    """A grey TIFF of 2 x 2 pixels as its specification has it; `kind` 1, 2, 3: without a sign, with one, floating."""
+    tags = [(256, 3, 2), (257, 3, 2), (258, 3, bits), (259, 3, 1), (262, 3, photometric)]
+    tags += [(273, 4, 8), (277, 3, 1), (278, 3, 2), (279, 4, len(values)), (339, 3, kind)]
+    entries = b""
+    for tag, type_, value in tags:
+        entries += struct.pack(f"{order}HHI", tag, type_, 1)
+        entries += struct.pack(f"{order}HH", value, 0) if type_ == 3 else struct.pack(f"{order}I", value)
+    start = b"II*\0" if order == "<" else b"MM\0*"
+    values_padded = values + b"\0" * (len(values) % 2)
+    table = struct.pack(f"{order}H", len(tags)) + entries + struct.pack(f"{order}I", 0)
+    return start + struct.pack(f"{order}I", 8 + len(values_padded)) + values_padded + table
+
+
+def shorts(*values: int, order: str = ">") -> bytes:
+    return struct.pack(f"{order}{len(values)}H", *values)
+
+
+def with_xmp(path: Path) -> None:
+    info = PngImagePlugin.PngInfo()
+    xmp = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="3"/></x:xmpmeta>'
+    info.add_itxt("XML:com.adobe.xmp", xmp)
+    grey().save(path, pnginfo=info)
+
+
+def palette(path: Path) -> None:
+    image = Image.new("P", (2, 2))
+    image.putpalette([0, 0, 0, 200, 100, 50, 0, 0, 0, 7, 8, 9])
+    image.putdata([0, 1, 2, 3])
+    image.save(path, transparency=bytes([255, 255, 0, 255]))  # entries 0 and 2 are alike but for their transparency
+
+
+def gif(path: Path) -> None:
+    image = Image.new("P", (2, 2))
+    image.putpalette([0, 0, 0, 200, 100, 50])
+    image.putdata([0, 1, 0, 1])
+    image.save(path, transparency=0)
+
+
+class Odd(NamedTuple):
+    """A file's name, what writes it, its pixels (2 x 2, grey or RGB), and by how much a lossy format may miss them."""
+
+    name: str
+    write: Callable[[Path], object]
+    pixels: Any
+    within: int = 0
+
+
+SOLID, SHEER, HALF = 255, 0, 128
+# A pixel p under half a transparency on white: (p * 128 + 255 * 127) / 255.
+HALVES = [[(255, 127, 127), (127, 255, 127)], [(127, 127, 255), (142, 157, 172)]]
+ON_WHITE = [[(255, 0, 0), (255, 255, 255)], [(127, 127, 255), (30, 60, 90)]]
+ALPHAS = [[(255, 0, 0, SOLID), (0, 255, 0, SHEER)], [(0, 0, 255, HALF), (30, 60, 90, SOLID)]]
+# EXIF 2.32, 4.6.4: orientation 6 shows the stored first row as the right column, downwards, and so on.
+TURNED = {
+    1: [[10, 60], [110, 160]],
+    2: [[60, 10], [160, 110]],
+    3: [[160, 110], [60, 10]],
+    4: [[110, 160], [10, 60]],
+    5: [[10, 110], [60, 160]],
+    6: [[110, 10], [160, 60]],
+    7: [[160, 60], [110, 10]],
+    8: [[60, 160], [10, 110]],
+}
+SIXTEEN, HIGH = [[0, 0x12FF], [0x8000, 0xFFFF]], [[0, 0x12], [0x80, 0xFF]]
+PACKED = [value for row in SIXTEEN for value in row]
+
+READ: dict[str, Odd] = {
+    **{f"png turned {n}": Odd("0.png", saved(grey(), **oriented(n)), shown) for n, shown in TURNED.items()},
+    **{
+        f"tiff turned {n}": Odd("0.tif", saved(grey(), tiffinfo={ORIENTATION: n}), shown)
+        for n, shown in TURNED.items()
+    },
+    "jpeg turned": Odd("0.jpg", saved(grey(), quality=100, **oriented(6)), TURNED[6], 2),
+    "webp turned": Odd("0.webp", saved(grey().convert("RGB"), lossless=True, **oriented(8)), TURNED[8]),
+    "turned by xmp": Odd("0.png", with_xmp, TURNED[3]),
+    "16 bits, turned": Odd("0.png", saved(grey(SIXTEEN, np.uint16), **oriented(2)), [[0x12, 0], [0xFF, 0x80]]),
+    "transparent, turned": Odd("0.png", saved(colour(ALPHAS, "RGBA"), **oriented(4)), [ON_WHITE[1], ON_WHITE[0]]),
+    "no such orientation": Odd("0.png", saved(grey(), **oriented(9)), GREYS),
+    "orientation zero": Odd("0.png", saved(grey(), **oriented(0)), GREYS),
+    "exif cut short": Odd("0.png", saved(grey(), exif=b"Exif\0\0II*\0\x08"), GREYS),
+    "exif of another kind": Odd("0.jpg", saved(grey(), quality=100, exif=b"Exif\0\0no metadata"), GREYS, 2),
+    "16-bit png": Odd("0.png", saved(grey(SIXTEEN, np.uint16)), HIGH),
+    "16-bit colour png": Odd(
+        "0.png",
+        png(16, 2, [shorts(0xFFFF, 0x12FF, 0, 0, 0, 0), shorts(0, 0, 0, 0x8000, 0x80FF, 1)]),
+        [[(255, 0x12, 0), (0, 0, 0)], [(0, 0, 0), (0x80, 0x80, 0)]],
+    ),
+    "16-bit png, one value transparent": Odd(
+        "0.png", png(16, 0, [shorts(0, 0x12FF), shorts(0x1200, 0xFFFF)], (b"tRNS", shorts(0x12FF))), [[0, 255], [18, 255]]
+    ),
+    "16-bit grey with alpha": Odd(
+        "0.png", png(16, 4, [shorts(0x12FF, 0xFFFF, 0, 0), shorts(0, 0xFFFF, 0, 0x80FF)]), [[0x12, 255], [0, 127]]
+    ),
+    "16-bit tiff": Odd("0.tif", content(tiff(shorts(*PACKED, order="<"))), HIGH),
+    "16-bit tiff, the other order": Odd("0.tiff", content(tiff(shorts(*PACKED), order=">")), HIGH),
+    "16-bit tiff, white is zero": Odd(
+        "0.tif", content(tiff(shorts(*PACKED, order="<"), photometric=0)), [[255, 255 - 0x12], [255 - 0x80, 0]]
+    ),
+    # 0x000, 0x123 and 0x800, 0xFFF, each row in three bytes
+    "12-bit tiff": Odd("0.tif", content(tiff(b"\x00\x01\x23\x80\x0f\xff", bits=12)), HIGH),
+    "8-bit tiff, white is zero": Odd("0.tif", content(tiff(bytes([0, 1, 2, 255]), bits=8, photometric=0)), [[255, 254], [253, 0]]),
+    "16-bit pgm": Odd("0.pgm", content(b"P5 2 2 65535\n" + shorts(*PACKED)), HIGH),
+    "10-bit pgm": Odd("0.pgm", content(b"P5 2 2 1023\n" + shorts(0, 4, 512, 1023)), [[0, 1], [128, 255]]),
+    "pgm in words": Odd("0.pgm", content(b"P2\n# a comment\n2 2\n255\n10 60\n110 160\n"), GREYS),
+    "ppm": Odd("0.ppm", saved(colour()), COLOURS),
+    "16-bit ppm": Odd("0.ppm", content(b"P6 2 2 65535\n" + shorts(*([0xFFFF, 0x12FF, 0] * 4))), [[(255, 18, 0)] * 2] * 2, 1),
+    "pbm": Odd("0.pbm", content(b"P1\n2 2\n0 1\n1 0\n"), [[255, 0], [0, 255]]),
+    "pnm": Odd("0.pnm", content(b"P5 2 2 255\n" + bytes([10, 60, 110, 160])), GREYS),
+    "bmp": Odd("0.bmp", saved(colour()), COLOURS),
+    "bmp with a palette": Odd("0.bmp", saved(colour().convert("P", palette=Image.Palette.ADAPTIVE)), COLOURS),
+    "dib": Odd("0.dib", saved(colour()), COLOURS),
+    "tiff": Odd("0.tif", saved(colour()), COLOURS),
+    "tiff, packed": Odd("0.tif", saved(colour(), compression="tiff_lzw"), COLOURS),
+    "tiff of printers' colours": Odd(
+        "0.tif",
+        saved(colour([[(255, 0, 0, 0), (0, 0, 0, 255)], [(0, 0, 0, 0), (0, 0, 0, 128)]], "CMYK")),
+        [[(0, 255, 255), (0, 0, 0)], [(255, 255, 255), (127, 127, 127)]],
+    ),
+    "jpeg of printers' colours": Odd(
+        "0.jpg", saved(Image.new("CMYK", (2, 2), (0, 0, 0, 128)), quality=100), [[127, 127], [127, 127]], 2
+    ),
+    "jfif": Odd("0.jfif", saved(grey(), format="JPEG", quality=100), GREYS, 2),
+    "two photographs in one jpeg": Odd("0.jpg", lambda path: grey().save(
+        path, format="MPO", quality=100, save_all=True, append_images=[grey([[255, 255], [255, 255]])]), GREYS, 2),
+    "1-bit png": Odd("0.png", saved(grey([[0, 255], [255, 0]]).convert("1")), [[0, 255], [255, 0]]),
+    "4-bit png": Odd("0.png", png(4, 0, [b"\x0f", b"\x18"]), [[0, 255], [17, 136]]),
+    "alpha": Odd("0.png", saved(colour(ALPHAS, "RGBA")), ON_WHITE),
+    "alpha in webp": Odd("0.webp", saved(colour(ALPHAS, "RGBA"), lossless=True, exact=True), ON_WHITE),
+    "alpha in tiff": Odd("0.tif", saved(colour(ALPHAS, "RGBA")), ON_WHITE),
+    "half everywhere": Odd("0.png", saved(colour([[(*p, HALF) for p in row] for row in COLOURS], "RGBA")), HALVES),
+    "solid alpha": Odd("0.png", saved(colour([[(*p, SOLID) for p in row] for row in COLOURS], "RGBA")), COLOURS),
+    "grey with alpha": Odd(
+        "0.png", saved(colour([[(0, SOLID), (0, SHEER)], [(0, HALF), (99, SOLID)]], "LA")), [[0, 255], [127, 99]]
+    ),
+    "one colour transparent": Odd("0.png", saved(colour(), transparency=(0, 255, 0)), [[(255, 0, 0), (255, 255, 255)], COLOURS[1]]),
+    "one grey transparent": Odd("0.png", saved(grey(), transparency=60), [[10, 255], [110, 160]]),
+    "palette with transparency": Odd("0.png", palette, [[(0, 0, 0), (200, 100, 50)], [(255, 255, 255), (7, 8, 9)]]),
+    "gif with transparency": Odd("0.gif", gif, [[(255, 255, 255), (200, 100, 50)]] * 2),
+    "animated gif": Odd("0.gif", frames("GIF"), COLOURS),
+    "animated png": Odd("0.apng", frames("PNG"), COLOURS),
+    "animated webp": Odd("0.webp", frames("WEBP", lossless=True), COLOURS),
+    "tiff of two pages": Odd("0.tif", frames("TIFF"), COLOURS),
+    "capitals": Odd("SHOUT.PNG", saved(grey()), GREYS),
+    "spaces": Odd(" my cat .png", saved(grey()), GREYS),
+    "other scripts": Odd("château 猫 🐈 e\u0301.png", saved(grey()), GREYS),
+    "no utf-8": Odd(os.fsdecode(b"caf\xe9.png"), saved(grey()), GREYS),
+    "a line's end": Odd("one\ntwo.png", saved(grey()), GREYS),
+    "many dots": Odd("a.b.jpg.png", saved(grey()), GREYS),
+    "a png called jpg": Odd("0.jpg", saved(grey(), format="PNG"), GREYS),
+    "a bmp called png": Odd("0.png", saved(grey(), format="BMP"), GREYS),
+    "deeper": Odd("2019/may/0.png", saved(grey()), GREYS),
+    "in a folder called so": Odd("0.jpg/0.png", saved(grey()), GREYS),
+}  # fmt: skip
+
+
+def around(path: Path) -> Path:
+    """A data set of two classes, odd and plain, of which odd has no training image yet; returns its folder."""
+    for split in ("train", "test"):
+        for name in ("odd", "plain"):
+            (path / split / name).mkdir(parents=True)
+            if (split, name) != ("train", "odd"):
+                colour().save(path / split / name / "plain.png")
+    return path / "train" / "odd"
+
+
+def stored(path: Path, *, quiet: bool = True) -> NDArray[np.uint8]:
+    """The training images of the class odd (N, 2, 2, 3)."""
+    cache = path.with_name(f"{path.name} cache")
+    data = load(prepare(f"folder:{path}", data_root=None, size=2, cache=cache, quiet=quiet))
+    images: NDArray[np.uint8] = data.train.images[data.train.labels == 0].numpy()
+    return images
+
+
+@pytest.mark.parametrize("name", READ)
+def test_an_odd_file_is_read_as_a_viewer_shows_it(name: str, tmp_path: Path) -> None:
+    odd = READ[name]
+    file = around(tmp_path / "images") / odd.name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    odd.write(file)
+    expected = np.array(odd.pixels)
+    if expected.ndim == 2:
+        expected = np.repeat(expected[..., None], 3, axis=2)
+    [found] = stored(tmp_path / "images")
+    assert np.abs(found.astype(int) - expected).max() <= odd.within, found.tolist()
+
+
+def cut(write: Callable[[Path], object]) -> Callable[[Path], object]:
+    """The same file without its second half."""
+
+    def cutting(path: Path) -> None:
+        write(path)
+        os.truncate(path, path.stat().st_size // 2)
+
+    return cutting
+
+
+def noise(**options: Any) -> Callable[[Path], object]:
+    """An image that is larger than any header."""
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    return saved(Image.fromarray(pixels), **options)
+
+
+UNREADABLE: dict[str, tuple[str, Callable[[Path], object], str]] = {
+    "empty": ("0.png", content(b""), "it holds no image of a known kind"),
+    "a text": ("0.jpg", content(b"hello"), "it holds no image of a known kind"),
+    "a page of an error": ("0.jpg", content(b"<!DOCTYPE html><title>404</title>"), "no image of a known kind"),
+    "a drawing": ("0.png", content(b'<svg xmlns="http://www.w3.org/2000/svg"/>'), "no image of a known kind"),
+    "png cut short": ("0.png", cut(noise()), ""),
+    "jpeg cut short": ("0.jpg", cut(noise()), ""),
+    "webp cut short": ("0.webp", cut(noise()), ""),
+    "gif cut short": ("0.gif", cut(noise()), ""),
+    "bmp cut short": ("0.bmp", cut(noise()), ""),
+    "tiff cut short": ("0.tif", cut(noise()), ""),
+    "packed tiff cut short": ("0.tif", cut(noise(compression="tiff_lzw")), ""),
+    "ppm cut short": ("0.ppm", cut(noise()), ""),
+    "png of another sum": ("0.png", content(b"\x89PNG\r\n\x1a\n" + b"\0" * 60), ""),
+    "whole numbers of 32 bits": ("0.tif", saved(grey(kind=np.int32)), "its pixels are whole numbers that have a sign"),
+    "whole numbers with a sign": ("0.tif", content(tiff(shorts(1, 2, 3, 4, order="<"), kind=2)), "that have a sign"),
+    "fractions": ("0.tif", saved(grey(kind=np.float32)), "its pixels are floating-point numbers"),
+    "a link to nothing": ("0.png", lambda path: path.symlink_to("gone.png"), ""),
+    "a pipe": ("0.png", os.mkfifo, ""),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_file_that_is_no_image_is_named_in_one_sentence(name: str, tmp_path: Path) -> None:
+    file, write, reason = UNREADABLE[name]
+    folder = around(tmp_path / "images")
+    write(folder / file)
+    with pytest.raises(InputError) as raised:
+        stored(tmp_path / "images")
+    sentence = str(raised.value)
+    assert str(folder / file) in sentence
+    assert reason in sentence
+    assert "\n" not in sentence
