@@ -165,7 +165,7 @@ def _at_home(config: Config) -> dict[str, Path | str]:
     given = {name: getattr(config, name) for name in ("claims", "data_root", "results", "reports")}
     paths: dict[str, Path | str] = {name: at_home(path) for name, path in given.items() if path}
     if config.dataset.startswith(f"{FOLDER}~"):
-        paths["dataset"] = f"{FOLDER}{at_home(Path(config.dataset.removeprefix(FOLDER)))}"
+        paths["dataset"] = f"{FOLDER}{at_home(config.dataset.removeprefix(FOLDER))}"
     return paths
 
 

@@ -203,7 +203,7 @@ def main() -> None:
         formats = formats_of(words)
         if other and words != USUAL:
             raise InputError("two studies are compared in html and md; leave --format out.")
-        places = at_home(Path(results)), at_home(Path(reports))
+        places = at_home(results), at_home(reports)
         paths = render_two(study, other, *places) if other else render(study, *places, formats)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -270,6 +270,11 @@ def empty(*folders: Path) -> None:
         file.unlink()
 
 
+def to_file(path: Path) -> None:
+    remove(path)
+    path.touch()
+
+
 def paint_red(path: Path) -> None:
     for file in [*path.rglob("*.jpg"), *path.rglob("*.jpeg"), *path.rglob("*.webp")]:
         file.unlink()
@@ -304,7 +309,7 @@ BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: remove(path / "train" / "cat", path / "test" / "cat"),
         r"train has one class folder, dog: there is nothing to tell apart\.",
     ),
-    "a file": (lambda path: (remove(path), path.touch()), r"The folder .*images is a file\."),
+    "a file": (to_file, r"The folder .*images is a file\."),
     "still in archives": (
         archive_classes,
         r"train has no class folders in it: unpack cat\.tar, dog\.tar, each into a folder of its own\.",

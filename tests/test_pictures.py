@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,9 +16,16 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
+from ablations.config import Config, resolved
+from ablations.data import prepare as prepare_module
+from ablations.data.catalogue import CACHE_SCHEMA, cache_folder, folder_of, note_of
 from ablations.data.load import load
 from ablations.data.prepare import prepare
 from ablations.names import InputError
+from ablations.plan import Source
+from ablations.streams import CPU
+from ablations.trial import Context, open_data
+from ablations.types import Study, Trial
 
 # Images of 2 x 2 pixels, stored at 2 pixels a side: none of them is scaled.
 GREYS = [[10, 60], [110, 160]]
@@ -155,7 +164,9 @@ READ: dict[str, Odd] = {
         [[(255, 0x12, 0), (0, 0, 0)], [(0, 0, 0), (0x80, 0x80, 0)]],
     ),
     "16-bit png, one value transparent": Odd(
-        "0.png", png(16, 0, [shorts(0, 0x12FF), shorts(0x1200, 0xFFFF)], (b"tRNS", shorts(0x12FF))), [[0, 255], [18, 255]]
+        "0.png",
+        png(16, 0, [shorts(0, 0x12FF), shorts(0x1200, 0xFFFF)], (b"tRNS", shorts(0x12FF))),
+        [[0, 255], [18, 255]],
     ),
     "16-bit grey with alpha": Odd(
         "0.png", png(16, 4, [shorts(0x12FF, 0xFFFF, 0, 0), shorts(0, 0xFFFF, 0, 0x80FF)]), [[0x12, 255], [0, 127]]
@@ -167,12 +178,16 @@ READ: dict[str, Odd] = {
     ),
     # 0x000, 0x123 and 0x800, 0xFFF, each row in three bytes
     "12-bit tiff": Odd("0.tif", content(tiff(b"\x00\x01\x23\x80\x0f\xff", bits=12)), HIGH),
-    "8-bit tiff, white is zero": Odd("0.tif", content(tiff(bytes([0, 1, 2, 255]), bits=8, photometric=0)), [[255, 254], [253, 0]]),
+    "8-bit tiff, white is zero": Odd(
+        "0.tif", content(tiff(bytes([0, 1, 2, 255]), bits=8, photometric=0)), [[255, 254], [253, 0]]
+    ),
     "16-bit pgm": Odd("0.pgm", content(b"P5 2 2 65535\n" + shorts(*PACKED)), HIGH),
     "10-bit pgm": Odd("0.pgm", content(b"P5 2 2 1023\n" + shorts(0, 4, 512, 1023)), [[0, 1], [128, 255]]),
     "pgm in words": Odd("0.pgm", content(b"P2\n# a comment\n2 2\n255\n10 60\n110 160\n"), GREYS),
     "ppm": Odd("0.ppm", saved(colour()), COLOURS),
-    "16-bit ppm": Odd("0.ppm", content(b"P6 2 2 65535\n" + shorts(*([0xFFFF, 0x12FF, 0] * 4))), [[(255, 18, 0)] * 2] * 2, 1),
+    "16-bit ppm": Odd(
+        "0.ppm", content(b"P6 2 2 65535\n" + shorts(*([0xFFFF, 0x12FF, 0] * 4))), [[(255, 18, 0)] * 2] * 2, 1
+    ),
     "pbm": Odd("0.pbm", content(b"P1\n2 2\n0 1\n1 0\n"), [[255, 0], [0, 255]]),
     "pnm": Odd("0.pnm", content(b"P5 2 2 255\n" + bytes([10, 60, 110, 160])), GREYS),
     "bmp": Odd("0.bmp", saved(colour()), COLOURS),
@@ -201,7 +216,9 @@ READ: dict[str, Odd] = {
     "grey with alpha": Odd(
         "0.png", saved(colour([[(0, SOLID), (0, SHEER)], [(0, HALF), (99, SOLID)]], "LA")), [[0, 255], [127, 99]]
     ),
-    "one colour transparent": Odd("0.png", saved(colour(), transparency=(0, 255, 0)), [[(255, 0, 0), (255, 255, 255)], COLOURS[1]]),
+    "one colour transparent": Odd(
+        "0.png", saved(colour(), transparency=(0, 255, 0)), [[(255, 0, 0), (255, 255, 255)], COLOURS[1]]
+    ),
     "one grey transparent": Odd("0.png", saved(grey(), transparency=60), [[10, 255], [110, 160]]),
     "palette with transparency": Odd("0.png", palette, [[(0, 0, 0), (200, 100, 50)], [(255, 255, 255), (7, 8, 9)]]),
     "gif with transparency": Odd("0.gif", gif, [[(255, 255, 255), (200, 100, 50)]] * 2),
@@ -302,3 +319,241 @@ def test_a_file_that_is_no_image_is_named_in_one_sentence(name: str, tmp_path: P
     assert str(folder / file) in sentence
     assert reason in sentence
     assert "\n" not in sentence
+
+
+# Folders.
+
+
+def folder_of_nine(path: Path) -> Path:
+    """A data set whose class odd has nine images, in its folder and deeper, and all that is left out elsewhere."""
+    odd = around(path)
+    for name in ("a.png", "B.PNG", "c d.png", "deep/a.png", "deep/deeper/a.png", "deep/z.png"):
+        (odd / name).parent.mkdir(parents=True, exist_ok=True)
+        grey().save(odd / name)
+    target = path.parent / "elsewhere"
+    target.mkdir()
+    grey().save(target / "0.png")
+    grey().save(target / "1.png")
+    (odd / "linked").symlink_to(target)
+    (odd / "link.png").symlink_to(target / "0.png")
+    for name in ("x.heic", "y.HEIC", "deep/z.raw", "notes", ".hidden.png", "._a.png", ".DS_Store"):
+        (odd / name).write_bytes(b"not read")
+    (odd / ".thumbnails").mkdir()
+    grey().save(odd / ".thumbnails" / "a.png")
+    (path / "train" / "loose.png").write_bytes(b"not read")
+    (path / "train" / "labels.csv").write_bytes(b"not read")
+    (path / "train" / ".trash").mkdir()
+    return odd
+
+
+def test_nested_and_linked_images_are_used_and_all_that_is_left_out_is_counted_aloud(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "images"
+    folder_of_nine(path)
+    assert len(stored(path, quiet=False)) == 9
+    [said] = capsys.readouterr().err.splitlines()
+    # By hand: six images and three through links, one of them a file's and two a folder's, and the plain class's one.
+    assert said == (
+        f"{path}/train: 10 images used, 5 of them in folders within class folders; 10 left out: 2 .heic, "
+        "2 beside the class folders, 2 hidden, 2 hidden folders, 1 .raw and 1 more."
+    )
+    stored(path, quiet=False)
+    assert said in capsys.readouterr().err  # each time, and not only when the images are decoded
+    stored(path)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_folder_without_anything_odd_is_not_talked_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = around(tmp_path / "images")
+    grey().save(odd / "0.png")
+    (odd / ".DS_Store").touch()
+    stored(tmp_path / "images", quiet=False)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_class_without_test_images_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grey().save(around(tmp_path / "images") / "0.png")
+    (tmp_path / "images" / "test" / "odd" / "plain.png").unlink()
+    stored(tmp_path / "images", quiet=False)
+    assert capsys.readouterr().err == f"{tmp_path}/images/test: 1 images used, none of odd.\n"
+
+
+def test_a_class_of_other_files_alone_says_which(tmp_path: Path) -> None:
+    odd = around(tmp_path / "images")
+    for number in range(3):
+        (odd / f"{number}.heic").touch()
+    with pytest.raises(InputError, match=r"train has no JPEG, .* or PPM image of odd; left out are 3 \.heic\."):
+        stored(tmp_path / "images")
+
+
+def dead_class(path: Path) -> None:
+    for split in ("train", "test"):
+        (path / split / "third").symlink_to(path / "gone")
+
+
+def dead_album(path: Path) -> None:
+    (path / "train" / "odd" / "album").symlink_to(path / "gone")
+
+
+def circle(path: Path) -> None:
+    (path / "train" / "odd" / "again").symlink_to(path / "train" / "odd")
+
+
+def knot(path: Path) -> None:
+    (path / "train" / "odd" / "0.png").symlink_to("0.png")
+
+
+@pytest.mark.parametrize(
+    ("ties", "sentence"),
+    [
+        (dead_class, r"The link .*/(train|test)/third leads to .*gone, which is not there; mend or remove it\."),
+        (dead_album, r"The link .*/odd/album leads to .*gone, which is not there; mend or remove it\."),
+        (circle, r"The folder .*/odd/again.* is a link to a folder that it lies in; remove it\."),
+        (knot, r"/odd/0\.png"),
+    ],
+)
+def test_links_that_lead_nowhere_or_in_a_circle_are_named(
+    ties: Callable[[Path], None], sentence: str, tmp_path: Path
+) -> None:
+    around(tmp_path / "images")
+    ties(tmp_path / "images")
+    with pytest.raises(InputError, match=sentence):
+        stored(tmp_path / "images")
+
+
+def test_a_dead_link_that_is_no_image_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = around(tmp_path / "images")
+    grey().save(odd / "0.png")
+    (odd / "notes.txt").symlink_to("gone")
+    assert len(stored(tmp_path / "images", quiet=False)) == 1
+    assert "1 left out: 1 .txt." in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+@pytest.mark.parametrize("name", ["train/odd", "train/odd/deep", "train", "."])
+def test_a_folder_that_may_not_be_read_is_named(name: str, tmp_path: Path) -> None:
+    odd = around(tmp_path / "images")
+    (odd / "deep").mkdir()
+    closed = tmp_path / "images" / name
+    closed.chmod(0)
+    try:
+        with pytest.raises(InputError, match=r"cannot be read: .*Permission denied"):
+            stored(tmp_path / "images")
+    finally:
+        closed.chmod(0o755)
+
+
+# Where folders are.
+
+
+def test_a_home_folder_is_replaced_once_and_every_trial_looks_where_the_plan_did(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    plan: Callable[..., tuple[Study, tuple[Trial, ...]]],
+    context: Context,
+) -> None:
+    grey().save(around(tmp_path / "pets") / "0.png")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("ABLATIONS_CACHE", "~/decoded")
+    asked = Config(
+        dataset="folder:~/pets",
+        claims=Path("~/c.toml"),
+        data_root=Path("~/d"),
+        results=Path("~/r"),
+        reports=Path("~/p"),
+    )
+    config, _ = resolved(asked)
+    assert config.dataset == f"folder:{tmp_path}/pets"
+    places = [config.claims, config.data_root, config.results, config.reports]
+    assert places == [tmp_path / name for name in ("c.toml", "d", "r", "p")]
+    assert cache_folder() == tmp_path / "decoded"
+    source = Source(dataset="folder:~/pets", fingerprint="0", num_classes=2, channels=3)
+    _, trials = plan(source=source, seeds=1)
+    elsewhere = replace(context, base=tmp_path / "another folder")
+    assert open_data(trials[0], elsewhere, CPU).name == f"folder:{tmp_path}/pets"
+
+
+def test_a_relative_folder_is_one_of_where_the_study_was_planned(tmp_path: Path) -> None:
+    assert folder_of("folder:pets", tmp_path) == tmp_path / "pets"
+    assert folder_of("folder:./~", tmp_path) == tmp_path / "~"
+
+
+def test_the_home_of_nobody_is_refused() -> None:
+    with pytest.raises(InputError, match=r"The path ~nobody-of-that-name/pets begins with a home folder that is not"):
+        resolved(Config(dataset="folder:~nobody-of-that-name/pets"))
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (b"plain\n words", "plain words"),
+        ("caf\u00e9 \u732b".encode(), "caf\u00e9 \u732b"),
+        (b"\xef\xbb\xbfmarked", "marked"),
+        (b"caf\xe9 in latin-1", "caf\ufffd in latin-1"),
+        (b"\xff\xfeu\0t\0f\0", "\ufffd\ufffdu\ufffdt\ufffdf\ufffd"),
+        (b"a \x1b[31mred\x07 bell", "a \ufffd[31mred\ufffd bell"),
+        (b"", ""),
+    ],
+)
+def test_a_folder_s_note_is_read_whatever_its_bytes(written: bytes, read: str, tmp_path: Path) -> None:
+    (tmp_path / "NOTE.txt").write_bytes(written)
+    assert note_of(f"folder:{tmp_path}") == read
+
+
+# Caches.
+
+
+def test_a_cache_of_older_rules_is_decoded_again_with_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "images"
+    grey().save(around(path) / "0.png")
+    monkeypatch.setattr(prepare_module, "CACHE_SCHEMA", CACHE_SCHEMA - 1)
+    prepare(f"folder:{path}", data_root=None, size=2, cache=tmp_path / "images cache", quiet=False)
+    assert capsys.readouterr().err == ""
+    [old] = [entry for entry in (tmp_path / "images cache").iterdir() if entry.is_dir()]
+    monkeypatch.undo()
+    assert len(stored(path, quiet=False)) == 1
+    said = f"images are decoded by new rules; {old} follows old ones and may be deleted"
+    assert said in capsys.readouterr().err
+    stored(path, quiet=False)
+    assert capsys.readouterr().err == ""
+
+
+def damage_by_emptying(folder: Path) -> None:
+    (folder / "meta.json").write_text("")
+
+
+def damage_by_cutting(folder: Path) -> None:
+    os.truncate(folder / "train_images.npy", 130)
+
+
+def damage_by_removing(folder: Path) -> None:
+    (folder / "test_hashes.npy").unlink()
+
+
+def damage_by_overwriting(folder: Path) -> None:
+    (folder / "mean_image.npy").write_bytes(b"\0" * 200)
+
+
+def damage_by_forgetting(folder: Path) -> None:
+    (folder / "meta.json").write_text(json.dumps({"schema": CACHE_SCHEMA, "size": 2}))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [damage_by_emptying, damage_by_cutting, damage_by_removing, damage_by_overwriting, damage_by_forgetting],
+)
+def test_a_damaged_cache_is_decoded_again_with_a_word(
+    damage: Callable[[Path], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "images"
+    grey().save(around(path) / "0.png")
+    before = stored(path)
+    [folder] = [entry for entry in (tmp_path / "images cache").iterdir() if entry.is_dir()]
+    damage(folder)
+    assert np.array_equal(stored(path, quiet=False), before)
+    assert f"the decoded images in {folder} are damaged (" in capsys.readouterr().err
+    stored(path, quiet=False)
+    assert capsys.readouterr().err == ""

@@ -149,19 +149,19 @@ def folder_of(name: str, base: Path | None = None) -> Path:
 
     Without a `base`, of the folder that the process stands in.  Raises InputError where nobody knows what `~` is.
     """
-    return ((base or Path.cwd()) / at_home(Path(name.removeprefix(FOLDER)))).resolve()
+    return ((base or Path.cwd()) / at_home(name.removeprefix(FOLDER))).resolve()
 
 
-def at_home(path: Path) -> Path:
+def at_home(path: Path | str) -> Path:
     """`path` with the `~` or `~user` that it begins with replaced.  Raises InputError where there is no such folder."""
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise InputError(f"The path {path} begins with a home folder that is not known; write it out.") from error
+    home = os.path.expanduser(path)  # of the words as they are: a Path has already made `~` of `./~`
+    if home.startswith("~"):
+        raise InputError(f"The path {path} begins with a home folder that is not known; write it out.")
+    return Path(home)
 
 
 def cache_folder() -> Path:
     """Where decoded images are kept: ABLATIONS_CACHE, or the user's own cache folder."""
     import platformdirs  # reading prepared data needs torch and numpy, and nothing else
 
-    return at_home(Path(os.environ.get("ABLATIONS_CACHE") or platformdirs.user_cache_dir("ablations"))).resolve()
+    return at_home(os.environ.get("ABLATIONS_CACHE") or platformdirs.user_cache_dir("ablations")).resolve()

@@ -116,8 +116,8 @@ def _decode(images: Images, span: range, size: int, channels: int) -> Pixels:
 
 def _squares(pictures: Iterable[Image.Image], count: int, size: int, channels: int) -> Pixels:
     chunk = np.empty((count, size, size, channels), dtype=np.uint8)
-    for row, picture in zip(chunk, pictures, strict=True):
-        row[...] = np.asarray(fit(picture, size)).reshape(size, size, channels)
+    for row, image in zip(chunk, pictures, strict=True):
+        row[...] = np.asarray(fit(image, size)).reshape(size, size, channels)
     return chunk
 
 

@@ -14,7 +14,10 @@ from pathlib import Path
 from ablations.names import InputError
 
 # What is taken for an image; which kind it is, its content tells.
-SUFFIXES = tuple(".jpg .jpeg .jpe .jfif .png .apng .webp .bmp .dib .gif .tif .tiff .ppm .pgm .pbm .pnm".split())
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff",
+    ".ppm", ".pgm", ".pbm", ".pnm",
+)  # fmt: skip
 KINDS = "JPEG, PNG, WebP, BMP, GIF, TIFF or PPM"
 
 
@@ -188,7 +191,7 @@ def _beside(folder: Path) -> Counter[str]:
 
 
 def _within(folder: Path, left_out: Counter[str]) -> list[str]:
-    """The images of one class as paths from its `folder` on, in alphabetical order; others are counted in `left_out`."""
+    """The images of one class as paths from its `folder` on, in alphabetical order; `left_out` counts other files."""
     names: list[str] = []
     waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
     while waiting:

@@ -8,7 +8,8 @@ Whatever the file holds has one meaning here, the same for each file of a folder
 - the first frame or page;
 - CMYK without a colour profile.
 
-What has no known range (32-bit and floating-point grey) is refused.  Plain 8-bit RGB and grey stay bit for bit as stored.
+What has no known range (32-bit and floating-point grey) is refused.  Plain 8-bit RGB and grey stay bit for bit as
+they are stored.
 """
 
 from __future__ import annotations

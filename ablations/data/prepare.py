@@ -33,9 +33,10 @@ from ablations.names import InputError
 from ablations.store import write_json
 
 MARK = "progress.json"  # in a folder that is not whole yet
-_DESCRIBED = frozenset(
-    "dataset classes train_images test_images size channels fingerprint mean std component_deviations components".split()
-)  # what meta.json says, beside its schema
+_DESCRIBED = {
+    "dataset", "classes", "train_images", "test_images", "size", "channels",
+    "fingerprint", "mean", "std", "component_deviations", "components",
+}  # fmt: skip  # what meta.json says, beside its schema
 
 
 def prepare(name: str, *, data_root: Path | None, size: int, cache: Path, quiet: bool = False) -> Path:
@@ -92,9 +93,9 @@ def _short(text: str) -> str:
 
 
 def damage_of(folder: Path) -> str | None:
-    """What is wrong with a prepared folder, told by its description and the lengths of its files; None if it is not there.
+    """What is wrong with a prepared folder: empty where nothing is, None where there is no folder.
 
-    Empty where nothing is.  The pixels themselves are not read.
+    Told by its description and the lengths of its files; the pixels are not read.
     """
     if not folder.is_dir():
         return None
