@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from ablations.data.statistics import Statistics
 from ablations.names import InputError
 from ablations.store import write_json
 
+HEADER_BYTES = 128  # of an array's file, whatever the number of images
 MARK = "progress.json"  # in a folder that is not whole yet
 _DESCRIBED = {
     "dataset", "classes", "train_images", "test_images", "size", "channels",
@@ -161,6 +162,8 @@ def _write(folder: Path, described: Dataset, opened: Opened, size: int, quiet: b
     parts = {"train": opened.train, "test": opened.test}
     total = sum(len(part.labels) for part in parts.values())
     mark = Mark(folder / MARK, opened.lines)
+    if not _holds(folder, parts, mark.images, size * size * described.channels):
+        mark.forget()
     kept = mark.images
     _check_room(folder, (total - kept) * size * size * described.channels, described.name)
     with Progress(total, described.name, again=kept, quiet=quiet) as progress:
@@ -184,6 +187,16 @@ def _write(folder: Path, described: Dataset, opened: Opened, size: int, quiet: b
     (folder / MARK).unlink()
 
 
+def _holds(folder: Path, parts: Mapping[str, Part], kept: int, image_bytes: int) -> bool:
+    """Whether the first `kept` images are in the files of `folder`; a lost end would be read as black images."""
+    for split, part in parts.items():
+        file, before = folder / f"{split}_images.npy", min(kept, len(part.labels))
+        kept -= before
+        if before and (not file.is_file() or file.stat().st_size < HEADER_BYTES + before * image_bytes):
+            return False
+    return True
+
+
 def _check_room(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
@@ -198,7 +211,7 @@ def _grow(path: Path, part: Part, before: int, size: int, channels: int, mark: M
     # Written in order rather than through a map: a full disk is then an error, not a crash.
     with path.open("r+b" if before else "wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": (len(part.labels), size, size, channels)}
-        np.lib.format.write_array_header_1_0(file, header)  # always of 128 bytes
+        np.lib.format.write_array_header_1_0(file, header)
         offset = file.tell()
         file.seek(before * size * size * channels, os.SEEK_CUR)
         file.truncate()  # what was written after the last mark
