@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
 import zlib
 from collections.abc import Callable, Sequence
@@ -377,6 +378,21 @@ def test_a_class_without_test_images_is_said(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "images" / "test" / "odd" / "plain.png").unlink()
     stored(tmp_path / "images", quiet=False)
     assert capsys.readouterr().err == f"{tmp_path}/images/test: 1 images used, none of odd.\n"
+
+
+@pytest.mark.parametrize(("labelled", "unused"), [(True, "val"), (False, "test")])
+def test_the_other_of_test_and_val_is_said(
+    labelled: bool, unused: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "images"
+    grey().save(around(path) / "0.png")
+    shutil.copytree(path / "test", path / "val")
+    if not labelled:
+        shutil.rmtree(path / "test")
+        (path / "test").mkdir()
+    stored(path, quiet=False)
+    used = {"val": "test", "test": "val"}[unused]
+    assert capsys.readouterr().err == f"{path}/{unused}: not used, {used}/ is.\n"
 
 
 def test_a_class_of_other_files_alone_says_which(tmp_path: Path) -> None:

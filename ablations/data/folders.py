@@ -85,7 +85,12 @@ class Folders:
 
     def remarks(self) -> list[str]:
         """A sentence for each split of which some files are not used, or lie deeper than in a class folder."""
-        return [words for files in (self.train, self.test) if (words := remark(files))]
+        used = self.test.folder
+        others = [folder for name in ("test", "val") if (folder := used.parent / name).is_dir() and folder != used]
+        return [
+            *(words for files in (self.train, self.test) if (words := remark(files))),
+            *(f"{folder}: not used, {used.name}/ is." for folder in others),
+        ]
 
 
 def remark(files: Files) -> str:
