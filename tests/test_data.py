@@ -307,9 +307,9 @@ BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "one class": (
         lambda path: remove(path / "train" / "cat", path / "test" / "cat"),
-        r"train has one class folder, dog: there is nothing to tell apart\.",
+        r"train has one class alone, dog: there is nothing to tell it from\.",
     ),
-    "a file": (to_file, r"The folder .*images is a file\."),
+    "a file": (to_file, r"The folder .*images is a file, and no folder with train/ in it\."),
     "still in archives": (
         archive_classes,
         r"train has no class folders in it: unpack cat\.tar, dog\.tar, each into a folder of its own\.",

@@ -135,9 +135,11 @@ def note_of(name: str) -> str:
     if not name.startswith(FOLDER):
         return dataset(name).summary
     note = folder_of(name) / "NOTE.txt"
+    if not os.path.isfile(note):  # nor is it where the path is too long to be one
+        return ""
     try:
         # Whoever wrote it on Windows wrote a mark at its start, or no UTF-8 at all: neither is worth a study.
-        text = note.read_text(encoding="utf-8-sig", errors="replace") if note.is_file() else ""
+        text = note.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise InputError(f"The file {note} cannot be read: {error.strerror}.") from error
     shown = "".join("\ufffd" if unicodedata.category(sign) == "Cc" and not sign.isspace() else sign for sign in text)

@@ -118,9 +118,9 @@ def splits(path: Path) -> tuple[Path, Path]:
     A test/ without class folders does not count, since ImageNet's has no labels.
     Raises InputError when one is missing.
     """
-    if not path.is_dir():
-        kind = "is a file" if path.exists() else "does not exist"
-        raise InputError(f"The folder {path} {kind}.")
+    if not os.path.isdir(path):  # which, unlike Path, says no where the name is too long to be one
+        what = "is a file, and no folder with train/ in it" if os.path.exists(path) else "does not exist"
+        raise InputError(f"The folder {path} {what}.")
     if not (path / "train").is_dir():
         raise InputError(f"The folder {path} has no train/ in it.")
     candidates = [path / name for name in ("test", "val") if (path / name).is_dir()]
@@ -154,7 +154,7 @@ def scan(path: Path) -> Folders:
         raise InputError(f"Only one of {train} and {test} has the class folders {some(differing)}.")
     if len(found.train.names) < 2:
         [only] = found.train.names
-        raise InputError(f"The folder {train} has one class folder, {only}: there is nothing to tell apart.")
+        raise InputError(f"The folder {train} has one class alone, {only}: there is nothing to tell it from.")
     for files in (found.train, found.test):
         empty = _empty(files)
         if empty and (files is found.train or not len(files)):
@@ -214,8 +214,16 @@ def _within(folder: Path, left_out: Counter[str]) -> list[str]:
                 elif _is_image(entry):
                     names.append(f"{inside}{entry.name}")
                 else:
-                    left_out[os.path.splitext(entry.name)[1].lower() or "without a suffix"] += 1
+                    left_out[_kind(entry.name)] += 1
     return sorted(names)
+
+
+def _kind(name: str) -> str:
+    """The suffix of a file that is left out, as it can be printed."""
+    suffix = os.path.splitext(name)[1].lower()
+    if not suffix:
+        return "without a suffix"
+    return suffix if len(suffix) <= 10 and suffix.isprintable() else "of other suffixes"
 
 
 def _has_suffix(name: str) -> bool:

@@ -9,12 +9,11 @@ import contextlib
 import glob
 import hashlib
 import json
-import math
 import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,10 +33,6 @@ from ablations.store import write_json
 
 HEADER_BYTES = 128  # of an array's file, whatever the number of images
 MARK = "progress.json"  # in a folder that is not whole yet
-_DESCRIBED = {
-    "dataset", "classes", "train_images", "test_images", "size", "channels",
-    "fingerprint", "mean", "std", "component_deviations", "components",
-}  # fmt: skip  # what meta.json says, beside its schema
 
 
 def prepare(name: str, *, data_root: Path | None, size: int, cache: Path, quiet: bool = False) -> Path:
@@ -47,8 +42,8 @@ def prepare(name: str, *, data_root: Path | None, size: int, cache: Path, quiet:
     test_labels.npy (N,) int64, train_hashes.npy and test_hashes.npy (N,) uint32, mean_image.npy
     (S, S, C) float32, and meta.json with the classes, the fingerprint and the training pixels'
     statistics in grey levels.  It appears whole or not at all; a second call finds it and decodes
-    nothing, and of two at once one decodes.  One that was stopped is gone on with by the next call, and
-    one that is damaged is decoded again.  Unless `quiet`, files of the source that are not used are counted on stderr.
+    nothing, and of two at once one decodes.  One that was stopped is gone on with by the next call.
+    Unless `quiet`, files of the source that are not used are counted on stderr.
     Raises InputError, in one sentence, when the data are not there or not readable, or when the
     cache cannot be written or has no room.
     """
@@ -57,24 +52,18 @@ def prepare(name: str, *, data_root: Path | None, size: int, cache: Path, quiet:
         raise InputError(f"Images of {size} pixels a side cannot be stored.")
     source = find(described, data_root=data_root, size=size)
     folder = cache / f"{_slug(name)}-{size}px-{_short(source.identity)}"
-    say = _nothing if quiet else _aloud
-    for remark in source.remarks:
-        say(remark)
-    damage = damage_of(folder)
-    if damage == "":
+    if source.remarks and not quiet:
+        print(*source.remarks, sep="\n", file=sys.stderr, flush=True)
+    if folder.is_dir():
         return folder
     # Named by the place and not by the images, so that a mended one does not cost the others.
     partial = cache / f".{_slug(name)}-{size}px-{_short(source.place)}.partial"
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with _alone(partial.with_suffix(".lock"), described.name, say):
-            damage = damage_of(folder)  # another process may have decoded it while this one waited
-            if damage:
-                say(f"{described.name}: the decoded images in {folder} are damaged ({damage}); decoding them again")
-                shutil.rmtree(folder)
-            if damage != "":
-                if old := _outdated(cache, described.name, size):
-                    say(f"{described.name}: images are decoded by new rules; {old} follows old ones and may be deleted")
+        with _alone(partial.with_suffix(".lock"), described.name, quiet):
+            if not folder.is_dir():
+                if not quiet:
+                    _tell_outdated(cache, described.name, size)
                 partial.mkdir(exist_ok=True)
                 _write(partial, described, source.opened(), size, quiet)
                 partial.rename(folder)
@@ -93,62 +82,30 @@ def _short(text: str) -> str:
     return hashlib.sha256(f"{CACHE_SCHEMA}\n{text}".encode(errors="surrogateescape")).hexdigest()[:12]
 
 
-def damage_of(folder: Path) -> str | None:
-    """What is wrong with a prepared folder: empty where nothing is, None where there is no folder.
-
-    Told by its description and the lengths of its files; the pixels are not read.
-    """
-    if not folder.is_dir():
-        return None
-    try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        if not isinstance(meta, dict) or meta.get("schema") != CACHE_SCHEMA or not meta.keys() >= _DESCRIBED:
-            return "meta.json is not whole"
-        side = (meta["size"], meta["size"], meta["channels"])
-        for split in ("train", "test"):
-            count = meta[f"{split}_images"]
-            for what, shape in (("images", (count, *side)), ("labels", (count,)), ("hashes", (count,))):
-                if _shape(folder / f"{split}_{what}.npy") != shape:
-                    return f"{split}_{what}.npy is not whole"
-        return "" if _shape(folder / "mean_image.npy") == side else "mean_image.npy is not whole"
-    except (OSError, ValueError) as error:
-        return getattr(error, "strerror", None) or str(error)
-
-
-def _shape(file: Path) -> tuple[int, ...] | None:
-    """The shape of the array in `file`; None where the file is shorter or longer than that."""
-    with file.open("rb") as opened:
-        np.lib.format.read_magic(opened)
-        shape, _, kind = np.lib.format.read_array_header_1_0(opened)
-        return shape if file.stat().st_size == opened.tell() + math.prod(shape) * kind.itemsize else None
-
-
-def _outdated(cache: Path, name: str, size: int) -> Path | None:
-    """A folder of the same data set and size that an older version decoded."""
+def _tell_outdated(cache: Path, name: str, size: int) -> None:
+    """Names the folders of the same data set and size that an older version decoded."""
     for folder in sorted(cache.glob(f"{glob.escape(_slug(name))}-{size}px-*")):
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        with contextlib.suppress(
+            OSError, ValueError, AttributeError, RecursionError
+        ):  # a damaged one is not ours to judge
             meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
             if meta.get("dataset") == name and meta.get("schema") != CACHE_SCHEMA:
-                return folder
-    return None
-
-
-def _aloud(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
-
-
-def _nothing(sentence: str) -> None:
-    """For those who want it quiet."""
+                print(
+                    f"{name}: images are decoded by new rules; {folder} follows old ones and may be deleted",
+                    file=sys.stderr,
+                    flush=True,
+                )
 
 
 @contextmanager
-def _alone(path: Path, what: str, say: Callable[[str], None]) -> Iterator[None]:
+def _alone(path: Path, what: str, quiet: bool) -> Iterator[None]:
     """Lets one process in at a time; one that has to wait says so."""
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        say(f"{what}: another process is decoding it; waiting")
+        if not quiet:
+            print(f"{what}: another process is decoding it; waiting", file=sys.stderr, flush=True)
         lock.acquire()
     try:
         yield
