@@ -19,7 +19,7 @@ import tyro
 from ablations import grids, report
 from ablations.budget import PRECISIONS
 from ablations.claims import with_own
-from ablations.data.catalogue import DATASETS, DEFAULT, FOLDER, dataset
+from ablations.data.catalogue import DATASETS, DEFAULT, FOLDER, at_home, dataset, folder_of
 from ablations.names import InputError, unknown
 from ablations.plan import departures_of
 from ablations.words import seconds_in
@@ -145,9 +145,9 @@ _DEFAULTS: dict[str, str | int | float] = {
 
 
 def resolved(config: Config) -> tuple[Config, dict[str, str | int | float]]:
-    """`config` with every option that was left open filled in, and those of them that the grid chose.
+    """`config` with every option that was left open filled in and `~` replaced, and the options that the grid chose.
 
-    Raises InputError on an unknown grid.
+    Raises InputError on an unknown grid, and on a `~` of nobody.
     """
     left = tuple(name for name in ("grid", "seeds", "epochs") if getattr(config, name) is None)
     chosen = grids.find(config.grid or str(_DEFAULTS["grid"])).options
@@ -158,13 +158,23 @@ def resolved(config: Config) -> tuple[Config, dict[str, str | int | float]]:
     address = config.ray_address if config.executor == "ray" else None
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS", address)  # as Ray would take it
-    return replace(config, left_open=left, ray_address=address, **values), by_grid  # type: ignore[arg-type]
+    paths = _at_home(config)
+    return replace(config, left_open=left, ray_address=address, **paths, **values), by_grid  # type: ignore[arg-type]
+
+
+def _at_home(config: Config) -> dict[str, Path | str]:
+    """The options that are paths with their `~` replaced, once and here: on a worker it may be another folder."""
+    given = {name: getattr(config, name) for name in ("claims", "data_root", "results", "reports")}
+    paths: dict[str, Path | str] = {name: at_home(path) for name, path in given.items() if path}
+    if config.dataset.startswith(f"{FOLDER}~"):
+        paths["dataset"] = f"{FOLDER}{at_home(config.dataset.removeprefix(FOLDER))}"
+    return paths
 
 
 def default_name(config: Config) -> str:
     """Of the study: what it is about, so that two commands that ask for different things do not share a folder."""
     assert config.grid and config.preset
-    data = Path(config.dataset.removeprefix(FOLDER)).resolve().name
+    data = folder_of(config.dataset).name
     asked = [config.grid]
     if config.budget:  # what is picked is not known yet, and may come out otherwise another time
         asked = ["budget" if "grid" in config.left_open else config.grid, config.budget]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from ablations.data.catalogue import at_home
 from ablations.names import InputError, unknown
 from ablations.theme import COLOURS, themed
 
@@ -202,7 +203,7 @@ def main() -> None:
         formats = formats_of(words)
         if other and words != USUAL:
             raise InputError("two studies are compared in html and md; leave --format out.")
-        places = Path(results), Path(reports)
+        places = at_home(results), at_home(reports)
         paths = render_two(study, other, *places) if other else render(study, *places, formats)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

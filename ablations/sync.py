@@ -14,6 +14,7 @@ import tyro
 from tqdm import tqdm
 
 from ablations import store
+from ablations.data.catalogue import at_home
 from ablations.mirror import default_uri, page, reason, ui_command, without_password
 from ablations.names import InputError, answered
 from ablations.types import Result
@@ -47,6 +48,7 @@ def _arguments(
 
 
 def _sync(studies: Sequence[str], reports: Path, uri: str, results: Path) -> int:
+    results, reports = at_home(results), at_home(reports)
     folders = [store.find(name, results) for name in studies or store.names(results)]
     if not folders:
         raise InputError(f"there is no study in {str(results)!r}.")

@@ -20,6 +20,7 @@ from torch import nn
 from ablations import filters
 from ablations.bits import pack
 from ablations.checkpoint import Checkpoint, unfinished_path
+from ablations.data.catalogue import FOLDER, folder_of
 from ablations.data.load import Data, load, memory_bytes, placed
 from ablations.data.prepare import prepare
 from ablations.evaluate import Evaluation, Row
@@ -207,9 +208,9 @@ def _filters(trained: Trained) -> str:
 
 def open_data(trial: Trial, context: Context, device: torch.device) -> Data:
     """The data of `trial`, decoded first where this machine has not done so: on `device` if they fit, else mapped."""
-    kind, colon, path = trial.dataset.partition(":")
+    named = trial.dataset
     return _opened(
-        f"{kind}:{context.base / path}" if colon else kind,
+        f"{FOLDER}{folder_of(named, context.base)}" if named.startswith(FOLDER) else named,
         context.data_root,
         stored_size(trial.spec, trial.budget.image_size),
         context.cache,

@@ -75,7 +75,7 @@ class Trial:
     variant: Variant
     seed: int
     budget: Budget
-    dataset: str  # name or folder:PATH, as the user gave it
+    dataset: str  # name or folder:PATH, as the user gave it but for `~`
     fingerprint: str  # of the data themselves
     preset: str
     spec: Spec  # derived: the preset under the variant's rewrites

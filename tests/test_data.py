@@ -165,6 +165,13 @@ def test_a_larger_image_is_scaled_by_its_shorter_side_and_cut_at_the_centre() ->
     assert (found - expected).abs().max() <= 1  # Pillow works in integers
 
 
+def test_a_strip_is_scaled_without_its_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (5, 200, 3), dtype=np.uint8)
+    whole = np.asarray(fit(Image.fromarray(pixels), 8)).astype(int)
+    monkeypatch.setattr(decode_module, "LARGEST", 1000)  # 8 x 320 pixels are more
+    assert np.abs(np.asarray(fit(Image.fromarray(pixels), 8)) - whole).max() <= 1
+
+
 def test_images_of_another_size_are_stored_at_the_size_asked_for(tmp_path: Path) -> None:
     data = load(prepared(write_folder(tmp_path / "images", size=20), tmp_path / "cache", size=12))
     assert data.size == 12
@@ -263,6 +270,11 @@ def empty(*folders: Path) -> None:
         file.unlink()
 
 
+def to_file(path: Path) -> None:
+    remove(path)
+    path.touch()
+
+
 def paint_red(path: Path) -> None:
     for file in [*path.rglob("*.jpg"), *path.rglob("*.jpeg"), *path.rglob("*.webp")]:
         file.unlink()
@@ -288,11 +300,16 @@ BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: (path / "test" / "dog").rename(path / "test" / "wolf"),
         r"Only one of .*train and .*test has the class folders dog, wolf\.",
     ),
-    "empty class": (lambda path: empty(path / "train" / "dog"), r"train has no JPEG, PNG or WebP image of dog\."),
+    "empty class": (lambda path: empty(path / "train" / "dog"), r"train has no JPEG, .* or PPM image of dog\."),
     "empty test": (
         lambda path: empty(path / "test" / "cat", path / "test" / "dog"),
-        r"The folder .*test has no JPEG, PNG or WebP image\.",
+        r"The folder .*test has no JPEG, .* or PPM image of cat, dog\.",
     ),
+    "one class": (
+        lambda path: remove(path / "train" / "cat", path / "test" / "cat"),
+        r"train has one class alone, dog: there is nothing to tell it from\.",
+    ),
+    "a file": (to_file, r"The folder .*images is a file, and no folder with train/ in it\."),
     "still in archives": (
         archive_classes,
         r"train has no class folders in it: unpack cat\.tar, dog\.tar, each into a folder of its own\.",

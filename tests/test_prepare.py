@@ -123,6 +123,34 @@ def test_mending_or_removing_an_image_costs_nothing_of_what_was_decoded_before_i
     assert contents(resumed) == contents(prepared(path, tmp_path / "other cache"))
 
 
+@pytest.mark.parametrize(
+    "damage", ["no file", "a shorter file", "a mark cut short", "another mark", "a mark below zero"]
+)
+def test_what_was_decoded_before_a_stop_and_is_damaged_is_decoded_again(
+    damage: str, tmp_path: Path, read_files: list[str]
+) -> None:
+    path, cache = write_folder(tmp_path / "images"), tmp_path / "cache"
+    broken = path / "test" / "dog" / "0.png"
+    good = broken.read_bytes()
+    broken.write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"dog/0\.png cannot be read"):
+        prepared(path, cache)
+    broken.write_bytes(good)
+    [left] = cache.glob(".*.partial")
+    mark = left / "progress.json"
+    if damage == "no file":
+        (left / "train_images.npy").unlink()
+    elif damage == "a shorter file":
+        os.truncate(left / "test_images.npy", 128 + 4 * 8 * 8 * 3)  # of the five images that the mark promises
+    else:
+        written = {"a mark cut short": '{"images": 1', "another mark": "[1]", "a mark below zero": "-1"}[damage]
+        mark.write_text(written if written != "-1" else json.dumps({**json.loads(mark.read_text()), "images": -1}))
+    read_files.clear()
+    resumed = prepared(path, cache)
+    assert len(read_files) == 20
+    assert contents(resumed) == contents(prepared(path, tmp_path / "other cache"))
+
+
 def test_an_image_that_changed_before_the_mark_is_decoded_again(tmp_path: Path, read_files: list[str]) -> None:
     path, cache = write_folder(tmp_path / "images"), tmp_path / "cache"
     broken = path / "test" / "dog" / "0.png"
@@ -207,10 +235,10 @@ def test_the_memory_of_decoding_does_not_grow_with_the_images(tmp_path: Path) ->
     peaks = []
     for count in (300, 1400):
         path = tmp_path / str(count)
-        for folder in (path / "train" / "a", path / "test" / "a"):
+        for folder in (path / split / name for split in ("train", "test") for name in "ab"):
             folder.mkdir(parents=True)
             Image.effect_noise((40, 30), 50).convert("RGB").save(folder / "0.jpg")
-            for number in range(1, count):
+            for number in range(1, count // 2):
                 (folder / f"{number}.jpg").hardlink_to(folder / "0.jpg")
         command = [sys.executable, "-c", PEAK, str(path), str(tmp_path / "cache")]
         peaks.append(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout))

@@ -22,7 +22,7 @@ from ablations.allocator import ENVIRONMENT
 from ablations.bench import summary
 from ablations.bench.rounds import Contender, ContenderError, closing, rounds
 from ablations.bench.worker import Task
-from ablations.data.catalogue import cache_folder
+from ablations.data.catalogue import at_home, cache_folder
 from ablations.machine import cores_here
 from ablations.names import InputError, unknown
 from ablations.words import duration
@@ -71,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = tyro.cli(Config, args=arguments, prog="python -m ablations.bench")
     try:
         nets = check(config)
+        config = dataclasses.replace(config, results=at_home(config.results))
         return run(config, nets, command=shlex.join(["python", "-m", "ablations.bench", *arguments]))
     except (InputError, ContenderError) as error:
         print(f"error: {error}", file=sys.stderr)

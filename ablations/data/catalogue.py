@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from ablations.names import unknown
+from ablations.names import InputError, unknown
 
 FOLDER = "folder:"
-CACHE_SCHEMA = 2  # of a prepared folder; part of its name, so that another schema decodes again
+# Of a prepared folder; part of its name, so that another schema decodes again.  3: orientation, 16 bits, transparency.
+CACHE_SCHEMA = 3
 DEFAULT = "fashion-mnist-small"  # embedded: a first run needs no network
 
 
@@ -114,7 +116,7 @@ def dataset(name: str) -> Dataset:
     if name.startswith(FOLDER) and name != FOLDER:
         return Dataset(
             name=name,
-            summary="class folders of JPEG, PNG or WebP under train/ and test/ or val/",
+            summary="class folders of images under train/ and test/ or val/",
             source=name.removeprefix(FOLDER),
             num_classes=None,
             native_size=None,
@@ -132,12 +134,36 @@ def note_of(name: str) -> str:
     """What a reader must know of the data: the named set's summary, or a folder's own NOTE.txt, if it has one."""
     if not name.startswith(FOLDER):
         return dataset(name).summary
-    note = Path(name.removeprefix(FOLDER)) / "NOTE.txt"
-    return " ".join(note.read_text().split()) if note.is_file() else ""
+    note = folder_of(name) / "NOTE.txt"
+    if not os.path.isfile(note):  # nor is it where the path is too long to be one
+        return ""
+    try:
+        # Whoever wrote it on Windows wrote a mark at its start, or no UTF-8 at all: neither is worth a study.
+        text = note.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise InputError(f"The file {note} cannot be read: {error.strerror}.") from error
+    shown = "".join("\ufffd" if unicodedata.category(sign) == "Cc" and not sign.isspace() else sign for sign in text)
+    return " ".join(shown.split())
+
+
+def folder_of(name: str, base: Path | None = None) -> Path:
+    """The folder that `folder:PATH` names, absolute: `~` is the user's own, and a relative PATH is one of `base`.
+
+    Without a `base`, of the folder that the process stands in.  Raises InputError where nobody knows what `~` is.
+    """
+    return ((base or Path.cwd()) / at_home(name.removeprefix(FOLDER))).resolve()
+
+
+def at_home(path: Path | str) -> Path:
+    """`path` with the `~` or `~user` that it begins with replaced.  Raises InputError where there is no such folder."""
+    home = os.path.expanduser(path)  # of the words as they are: a Path has already made `~` of `./~`
+    if home.startswith("~"):
+        raise InputError(f"The path {path} begins with a home folder that is not known; write it out.")
+    return Path(home)
 
 
 def cache_folder() -> Path:
     """Where decoded images are kept: ABLATIONS_CACHE, or the user's own cache folder."""
     import platformdirs  # reading prepared data needs torch and numpy, and nothing else
 
-    return Path(os.environ.get("ABLATIONS_CACHE") or platformdirs.user_cache_dir("ablations")).resolve()
+    return at_home(os.environ.get("ABLATIONS_CACHE") or platformdirs.user_cache_dir("ablations")).resolve()

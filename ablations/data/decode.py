@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ablations.data.folders import Files
+from ablations.data.pictures import picture
 from ablations.data.statistics import Pixels, Sums, sums_of
 from ablations.machine import cores_here
 from ablations.names import InputError
@@ -26,6 +27,9 @@ Images = Files | Pixels  # files, or (N, H, W, C)
 
 CHUNK_BYTES = 2**21
 CHUNK_IMAGES = 256
+LARGEST = (
+    2**26
+)  # pixels of a scaled image; of a strip of 1 x 10,000 pixels that would be gigabytes, its centre is scaled alone
 
 
 @dataclass(frozen=True)
@@ -112,8 +116,8 @@ def _decode(images: Images, span: range, size: int, channels: int) -> Pixels:
 
 def _squares(pictures: Iterable[Image.Image], count: int, size: int, channels: int) -> Pixels:
     chunk = np.empty((count, size, size, channels), dtype=np.uint8)
-    for row, picture in zip(chunk, pictures, strict=True):
-        row[...] = np.asarray(fit(picture, size)).reshape(size, size, channels)
+    for row, image in zip(chunk, pictures, strict=True):
+        row[...] = np.asarray(fit(image, size)).reshape(size, size, channels)
     return chunk
 
 
@@ -123,13 +127,19 @@ def _picture(pixels: Pixels) -> Image.Image:
 
 def _read(path: str, mode: str) -> Image.Image:
     try:
-        with Image.open(path, formats=("JPEG", "PNG", "WEBP")) as image:
-            return image.convert(mode)
-    # Pillow's plugins let SyntaxError and ValueError through on broken files.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return picture(path, mode)
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's plugins let nearly any kind through on broken files
         raise InputError(
-            f"The image {path} cannot be read: {error}; mend or remove it, and the same command goes on."
+            f"The image {path} cannot be read: {_reason(error)}; mend or remove it, and the same command goes on."
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "it holds no image of a known kind"
+    return getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
 
 
 def fit(image: Image.Image, size: int) -> Image.Image:
@@ -141,6 +151,10 @@ def fit(image: Image.Image, size: int) -> Image.Image:
         return image
     shorter = min(image.size)
     width, height = (max(size, round(side * size / shorter)) for side in image.size)
-    scaled = image.resize((width, height), Image.Resampling.BILINEAR)
     left, top = (width - size) // 2, (height - size) // 2
+    if width * height > LARGEST:
+        across, down = image.width / width, image.height / height
+        box = (left * across, top * down, (left + size) * across, (top + size) * down)
+        return image.resize((size, size), Image.Resampling.BILINEAR, box=box)
+    scaled = image.resize((width, height), Image.Resampling.BILINEAR)
     return scaled.crop((left, top, left + size, top + size))

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 
 from ablations.names import InputError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+# What is taken for an image; which kind it is, its content tells.
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff",
+    ".ppm", ".pgm", ".pbm", ".pnm",
+)  # fmt: skip
+KINDS = "JPEG, PNG, WebP, BMP, GIF, TIFF or PPM"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +29,8 @@ class Files:
     """
 
     folder: Path
-    names: Mapping[str, Sequence[str]]  # subfolder -> names, both in alphabetical order
+    names: Mapping[str, Sequence[str]]  # subfolder -> names, both in alphabetical order; a name may be `deeper/0.png`
+    left_out: Mapping[str, int] = field(default_factory=dict)  # what for, such as ".heic" -> how many files
 
     def __len__(self) -> int:
         """How many files there are."""
@@ -76,6 +83,34 @@ class Folders:
         yield from self.train.lines()
         yield from self.test.lines()
 
+    def remarks(self) -> list[str]:
+        """A sentence for each split of which some files are not used, or lie deeper than in a class folder."""
+        used = self.test.folder
+        others = [folder for name in ("test", "val") if (folder := used.parent / name).is_dir() and folder != used]
+        return [
+            *(words for files in (self.train, self.test) if (words := remark(files))),
+            *(f"{folder}: not used, {used.name}/ is." for folder in others),
+        ]
+
+
+def remark(files: Files) -> str:
+    """How many images of `files` are used, and what a reader may not expect of them; empty where there is nothing.
+
+    That is: images that lie deeper than in their class folder, classes without any, and files that are left out.
+    """
+    deeper = sum("/" in name for names in files.names.values() for name in names)
+    words = [f"{deeper:,} of them in folders within class folders"] if deeper else []
+    words += [f"none of {some(empty)}"] if (empty := _empty(files)) else []
+    if files.left_out:
+        words += [f"{sum(files.left_out.values()):,} left out: {_counted(files.left_out)}"]
+    return f"{files.folder}: {len(files):,} images used, {'; '.join(words)}." if words else ""
+
+
+def _counted(left_out: Mapping[str, int]) -> str:
+    """`30 .heic, 2 hidden`, the commonest first."""
+    commonest = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
+    return some([f"{count:,} {why}" for why, count in commonest])
+
 
 def splits(path: Path) -> tuple[Path, Path]:
     """The training and the test folder of `path`: train/, and test/ or else val/.
@@ -83,8 +118,9 @@ def splits(path: Path) -> tuple[Path, Path]:
     A test/ without class folders does not count, since ImageNet's has no labels.
     Raises InputError when one is missing.
     """
-    if not path.is_dir():
-        raise InputError(f"The folder {path} does not exist.")
+    if not os.path.isdir(path):  # which, unlike Path, says no where the name is too long to be one
+        what = "is a file, and no folder with train/ in it" if os.path.exists(path) else "does not exist"
+        raise InputError(f"The folder {path} {what}.")
     if not (path / "train").is_dir():
         raise InputError(f"The folder {path} has no train/ in it.")
     candidates = [path / name for name in ("test", "val") if (path / name).is_dir()]
@@ -94,10 +130,17 @@ def splits(path: Path) -> tuple[Path, Path]:
 
 
 def class_folders(folder: Path) -> list[Path]:
-    """The subfolders of `folder` in alphabetical order, hidden ones left out."""
+    """The subfolders of `folder` in alphabetical order, hidden ones left out.  Raises InputError on a dead link."""
+    names = []
     with os.scandir(folder) as entries:  # 50,000 loose files are not looked at one by one
-        names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-    return [folder / name for name in names]
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                names.append(entry.name)
+            elif entry.is_symlink() and not entry.is_file():
+                raise _dead(entry)
+    return [folder / name for name in sorted(names)]
 
 
 def scan(path: Path) -> Folders:
@@ -109,17 +152,26 @@ def scan(path: Path) -> Folders:
     found = Folders(train=by_class(train), test=by_class(test))
     if differing := sorted(found.train.names.keys() ^ found.test.names.keys()):
         raise InputError(f"Only one of {train} and {test} has the class folders {some(differing)}.")
-    if empty := [name for name, files in found.train.names.items() if not files]:
-        raise InputError(f"The folder {train} has no JPEG, PNG or WebP image of {some(empty)}.")
-    if not len(found.test):
-        raise InputError(f"The folder {test} has no JPEG, PNG or WebP image.")
+    if len(found.train.names) < 2:
+        [only] = found.train.names
+        raise InputError(f"The folder {train} has one class alone, {only}: there is nothing to tell it from.")
+    for files in (found.train, found.test):
+        empty = _empty(files)
+        if empty and (files is found.train or not len(files)):
+            left_out = f"; left out are {_counted(files.left_out)}" if files.left_out else ""
+            raise InputError(f"The folder {files.folder} has no {KINDS} image of {some(empty)}{left_out}.")
     return found
 
 
+def _empty(files: Files) -> list[str]:
+    return [name for name, inside in files.names.items() if not inside]
+
+
 def by_class(folder: Path) -> Files:
-    """The images in the class folders of `folder`.  Raises InputError when it has none."""
+    """The images in the class folders of `folder`, however deep.  Raises InputError when it has none."""
     if classes := class_folders(folder):
-        return Files(folder=folder, names={path.name: image_names(path) for path in classes})
+        left_out = _beside(folder)
+        return Files(folder=folder, names={path.name: _within(path, left_out) for path in classes}, left_out=left_out)
     archives = sorted(path.name for path in folder.glob("*.tar"))
     hint = f": unpack {some(archives)}, each into a folder of its own" if archives else ""
     raise InputError(f"The folder {folder} has no class folders in it{hint}.")
@@ -128,11 +180,84 @@ def by_class(folder: Path) -> Files:
 def image_names(folder: Path) -> list[str]:
     """The names of the images that lie in `folder` itself, in alphabetical order, hidden ones left out."""
     with os.scandir(folder) as entries:
-        return sorted(
-            entry.name
-            for entry in entries
-            if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".") and entry.is_file()
-        )
+        return sorted(entry.name for entry in entries if not entry.is_dir() and _is_image(entry))
+
+
+def _beside(folder: Path) -> Counter[str]:
+    """How many files lie beside class folders, and what else of `folder` is not used."""
+    left_out: Counter[str] = Counter()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                left_out.update(_hidden(entry))
+            elif not entry.is_dir():
+                left_out["beside the class folders"] += 1
+    return left_out
+
+
+def _within(folder: Path, left_out: Counter[str]) -> list[str]:
+    """The images of one class as paths from its `folder` on, in alphabetical order; `left_out` counts other files."""
+    names: list[str] = []
+    waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
+    while waiting:
+        inside, above = waiting.pop()
+        place = folder / inside
+        status = place.stat()
+        if (here := (status.st_dev, status.st_ino)) in above:
+            raise InputError(f"The folder {place} is a link to a folder that it lies in; remove it.")
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    left_out.update(_hidden(entry))
+                elif entry.is_dir():
+                    waiting.append((f"{inside}{entry.name}/", above | {here}))
+                elif _is_image(entry):
+                    names.append(f"{inside}{entry.name}")
+                else:
+                    left_out[_kind(entry.name)] += 1
+    return sorted(names)
+
+
+def _kind(name: str) -> str:
+    """The suffix of a file that is left out, as it can be printed."""
+    suffix = os.path.splitext(name)[1].lower()
+    if not suffix:
+        return "without a suffix"
+    return suffix if len(suffix) <= 10 and suffix.isprintable() else "of other suffixes"
+
+
+def _has_suffix(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES)
+
+
+def _hidden(entry: os.DirEntry[str]) -> list[str]:
+    """What a hidden entry counts as, if it may hold images."""
+    if entry.is_dir():
+        return ["hidden folders"]
+    return ["hidden"] if _has_suffix(entry.name) else []
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    """Whether a visible entry that is no folder is an image, by its suffix.
+
+    Raises InputError on what has the suffix, or none, and is a dead link, and on what has it and is no file at all.
+    """
+    suffixed = _has_suffix(entry.name)
+    if entry.name.startswith(".") or not (suffixed or entry.is_symlink()):
+        return False
+    if entry.is_file():
+        return suffixed
+    if entry.is_symlink() and (suffixed or "." not in entry.name):  # without a suffix it may have been a folder
+        raise _dead(entry)
+    if suffixed:
+        raise InputError(f"The image {entry.path} is no regular file; remove it.")
+    return False
+
+
+def _dead(entry: os.DirEntry[str]) -> InputError:
+    return InputError(
+        f"The link {entry.path} leads to {os.readlink(entry.path)}, which is not there; mend or remove it."
+    )
 
 
 def some(names: Sequence[str]) -> str:

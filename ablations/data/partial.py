@@ -39,10 +39,17 @@ class Mark:
         """How many images of the mark are those of `lines`: all or none of them."""
         try:
             mark = json.loads(self._path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+            images, digest = mark["images"], mark["digest"]
+        except (FileNotFoundError, ValueError, KeyError, TypeError):  # not there, or damaged
             return 0
-        self._move(mark["images"])
-        return self.images if self._digest.hexdigest() == mark["digest"] else 0
+        if not isinstance(images, int) or images < 0:
+            return 0
+        self._move(images)
+        return self.images if self._digest.hexdigest() == digest else 0
+
+    def forget(self) -> None:
+        """Starts again: what is on the disk is not what was noted."""
+        self._start()
 
     def _move(self, count: int) -> None:
         for line in islice(self._lines, count):

@@ -5,12 +5,15 @@ Shapes: N images, S pixels a side, C channels.
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import hashlib
+import json
 import os
 import re
 import shutil
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,7 @@ from ablations.data.statistics import Statistics
 from ablations.names import InputError
 from ablations.store import write_json
 
+HEADER_BYTES = 128  # of an array's file, whatever the number of images
 MARK = "progress.json"  # in a folder that is not whole yet
 
 
@@ -39,6 +43,7 @@ def prepare(name: str, *, data_root: Path | None, size: int, cache: Path, quiet:
     (S, S, C) float32, and meta.json with the classes, the fingerprint and the training pixels'
     statistics in grey levels.  It appears whole or not at all; a second call finds it and decodes
     nothing, and of two at once one decodes.  One that was stopped is gone on with by the next call.
+    Unless `quiet`, files of the source that are not used are counted on stderr.
     Raises InputError, in one sentence, when the data are not there or not readable, or when the
     cache cannot be written or has no room.
     """
@@ -47,6 +52,8 @@ def prepare(name: str, *, data_root: Path | None, size: int, cache: Path, quiet:
         raise InputError(f"Images of {size} pixels a side cannot be stored.")
     source = find(described, data_root=data_root, size=size)
     folder = cache / f"{_slug(name)}-{size}px-{_short(source.identity)}"
+    if source.remarks and not quiet:
+        print(*source.remarks, sep="\n", file=sys.stderr, flush=True)
     if folder.is_dir():
         return folder
     # Named by the place and not by the images, so that a mended one does not cost the others.
@@ -55,6 +62,8 @@ def prepare(name: str, *, data_root: Path | None, size: int, cache: Path, quiet:
         cache.mkdir(parents=True, exist_ok=True)
         with _alone(partial.with_suffix(".lock"), described.name, quiet):
             if not folder.is_dir():
+                if not quiet:
+                    _tell_outdated(cache, described.name, size)
                 partial.mkdir(exist_ok=True)
                 _write(partial, described, source.opened(), size, quiet)
                 partial.rename(folder)
@@ -71,6 +80,21 @@ def _slug(name: str) -> str:
 
 def _short(text: str) -> str:
     return hashlib.sha256(f"{CACHE_SCHEMA}\n{text}".encode(errors="surrogateescape")).hexdigest()[:12]
+
+
+def _tell_outdated(cache: Path, name: str, size: int) -> None:
+    """Names the folders of the same data set and size that an older version decoded."""
+    for folder in sorted(cache.glob(f"{glob.escape(_slug(name))}-{size}px-*")):
+        with contextlib.suppress(
+            OSError, ValueError, AttributeError, RecursionError
+        ):  # a damaged one is not ours to judge
+            meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+            if meta.get("dataset") == name and meta.get("schema") != CACHE_SCHEMA:
+                print(
+                    f"{name}: images are decoded by new rules; {folder} follows old ones and may be deleted",
+                    file=sys.stderr,
+                    flush=True,
+                )
 
 
 @contextmanager
@@ -95,6 +119,8 @@ def _write(folder: Path, described: Dataset, opened: Opened, size: int, quiet: b
     parts = {"train": opened.train, "test": opened.test}
     total = sum(len(part.labels) for part in parts.values())
     mark = Mark(folder / MARK, opened.lines)
+    if not _holds(folder, parts, mark.images, size * size * described.channels):
+        mark.forget()
     kept = mark.images
     _check_room(folder, (total - kept) * size * size * described.channels, described.name)
     with Progress(total, described.name, again=kept, quiet=quiet) as progress:
@@ -118,6 +144,16 @@ def _write(folder: Path, described: Dataset, opened: Opened, size: int, quiet: b
     (folder / MARK).unlink()
 
 
+def _holds(folder: Path, parts: Mapping[str, Part], kept: int, image_bytes: int) -> bool:
+    """Whether the first `kept` images are in the files of `folder`; a lost end would be read as black images."""
+    for split, part in parts.items():
+        file, before = folder / f"{split}_images.npy", min(kept, len(part.labels))
+        kept -= before
+        if before and (not file.is_file() or file.stat().st_size < HEADER_BYTES + before * image_bytes):
+            return False
+    return True
+
+
 def _check_room(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
@@ -132,7 +168,7 @@ def _grow(path: Path, part: Part, before: int, size: int, channels: int, mark: M
     # Written in order rather than through a map: a full disk is then an error, not a crash.
     with path.open("r+b" if before else "wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": (len(part.labels), size, size, channels)}
-        np.lib.format.write_array_header_1_0(file, header)  # always of 128 bytes
+        np.lib.format.write_array_header_1_0(file, header)
         offset = file.tell()
         file.seek(before * size * size * channels, os.SEEK_CUR)
         file.truncate()  # what was written after the last mark

@@ -16,7 +16,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from platformdirs import user_cache_dir
 
-from ablations.data.catalogue import DEFAULT, FOLDER, Dataset
+from ablations.data.catalogue import DEFAULT, FOLDER, Dataset, folder_of
 from ablations.data.decode import Images
 from ablations.data.folders import Files, Folders, by_class, class_folders, image_names, scan, some, splits
 from ablations.data.idx import find_idx, read_idx
@@ -62,6 +62,7 @@ class Source:
     identity: str  # tells it from any other without decoding
     place: str  # stays when single files of it change
     open: Callable[[], Opened]
+    remarks: tuple[str, ...] = ()  # sentences on files that are not used
 
     def opened(self) -> Opened:
         """Both splits.  Raises InputError, in one sentence, when they cannot be had."""
@@ -80,9 +81,14 @@ def find(dataset: Dataset, *, data_root: Path | None, size: int) -> Source:
     root = data_root or Path(user_cache_dir("ablations")) / "downloads"
     try:
         if dataset.name.startswith(FOLDER):
-            path = Path(dataset.name.removeprefix(FOLDER)).expanduser().resolve()
+            path = folder_of(dataset.name)
             found = scan(path)
-            return Source(identity=_digest(found.listing()), place=str(path), open=lambda: _open_folders(found))
+            return Source(
+                identity=_digest(found.listing()),
+                place=str(path),
+                open=lambda: _open_folders(found),
+                remarks=tuple(found.remarks()),
+            )
         if dataset.name == DEFAULT:
             return _idx(dataset, find_idx(resources.files("ablations.data.embedded")))
         if dataset.name == "fashion-mnist":
