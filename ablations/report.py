@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ablations.names import InputError, unknown
+from ablations.names import InputError, answered, printable, unknown
 from ablations.theme import COLOURS, themed
 
 if TYPE_CHECKING:
@@ -193,21 +193,23 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     return ["  ".join(_align(cell, column, widths) for column, cell in enumerate(row)).rstrip() for row in rows]
 
 
-def main() -> None:
-    """The command line: the paths on standard output, or one sentence on standard error and exit code 2."""
-    import tyro
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0 with the paths on standard output, or 2 with one sentence on standard error."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    return answered(lambda: _main(arguments))
 
-    study, other, results, reports, words = tyro.cli(_arguments, prog="python -m ablations.report")
-    try:
-        formats = formats_of(words)
-        if other and words != USUAL:
-            raise InputError("two studies are compared in html and md; leave --format out.")
-        places = Path(results), Path(reports)
-        paths = render_two(study, other, *places) if other else render(study, *places, formats)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    print(*paths, sep="\n")
+
+def _main(arguments: Sequence[str]) -> int:
+    from ablations.arguments import parsed
+
+    study, other, results, reports, words = parsed(_arguments, arguments, prog="python -m ablations.report")
+    formats = formats_of(words)
+    if other and words != USUAL:
+        raise InputError("two studies are compared in html and md; leave --format out.")
+    places = Path(results), Path(reports)
+    paths = render_two(study, other, *places) if other else render(study, *places, formats)
+    print(*(printable(str(path)) for path in paths), sep="\n")
+    return 0
 
 
 def render(
@@ -321,4 +323,4 @@ def _align(cell: str, column: int, widths: Sequence[int]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -14,6 +14,7 @@ import tyro
 from tqdm import tqdm
 
 from ablations import store
+from ablations.arguments import parsed
 from ablations.mirror import default_uri, page, reason, ui_command, without_password
 from ablations.names import InputError, answered
 from ablations.types import Result
@@ -24,8 +25,13 @@ QUIET = 10.0  # seconds between two lines where there is no terminal for a bar
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 2 bad input or no MLflow there, 130 interrupted."""
-    studies, results, reports, uri = tyro.cli(_arguments, args=arguments, prog="python -m ablations.sync")
-    return answered(lambda: _sync(studies, reports, uri, results))
+    arguments = sys.argv[1:] if arguments is None else arguments
+
+    def command() -> int:
+        studies, results, reports, uri = parsed(_arguments, arguments, prog="python -m ablations.sync")
+        return _sync(studies, reports, uri, results)
+
+    return answered(command)
 
 
 def _arguments(

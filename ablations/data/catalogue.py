@@ -133,7 +133,10 @@ def note_of(name: str) -> str:
     if not name.startswith(FOLDER):
         return dataset(name).summary
     note = Path(name.removeprefix(FOLDER)) / "NOTE.txt"
-    return " ".join(note.read_text().split()) if note.is_file() else ""
+    try:
+        return " ".join(note.read_text().split()) if note.is_file() else ""
+    except OSError:  # such as a path that is too long: who reads the images says what is wrong with it
+        return ""
 
 
 def cache_folder() -> Path:

@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 
-from ablations.names import InputError
+from ablations.names import InputError, acting, shortened, shown
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -83,8 +83,9 @@ def splits(path: Path) -> tuple[Path, Path]:
     A test/ without class folders does not count, since ImageNet's has no labels.
     Raises InputError when one is missing.
     """
-    if not path.is_dir():
-        raise InputError(f"The folder {path} does not exist.")
+    if not os.path.isdir(path):  # which, unlike Path, says no where the name is too long to be one
+        what = "is a file, and no folder with train/ in it" if os.path.exists(path) else "does not exist"
+        raise InputError(f"The folder {shortened(str(path))} {what}.")
     if not (path / "train").is_dir():
         raise InputError(f"The folder {path} has no train/ in it.")
     candidates = [path / name for name in ("test", "val") if (path / name).is_dir()]
@@ -111,6 +112,11 @@ def scan(path: Path) -> Folders:
         raise InputError(f"Only one of {train} and {test} has the class folders {some(differing)}.")
     if empty := [name for name, files in found.train.names.items() if not files]:
         raise InputError(f"The folder {train} has no JPEG, PNG or WebP image of {some(empty)}.")
+    if acted := next((name for name in found.train.names if acting(name)), ""):
+        raise InputError(f"The folder {train} has a class called {shown(acted)}: rename it, without {acting(acted)!r}.")
+    if len(found.train.names) == 1:
+        only = next(iter(found.train.names))
+        raise InputError(f"The folder {train} has one class alone, {only}: there is nothing to tell it from.")
     if not len(found.test):
         raise InputError(f"The folder {test} has no JPEG, PNG or WebP image.")
     return found
