@@ -161,14 +161,14 @@ def resolved(config: Config) -> tuple[Config, dict[str, str | int | float]]:
 
 def default_name(config: Config) -> str:
     """Of the study: what it is about, so that two commands that ask for different things do not share a folder."""
-    assert config.grid and config.preset
+    grid, preset = (getattr(config, option) or str(_DEFAULTS[option]) for option in ("grid", "preset"))
     data = as_name(Path(config.dataset.removeprefix(FOLDER)).resolve().name)
-    asked = [config.grid]
+    asked = [grid]
     if config.budget:  # what is picked is not known yet, and may come out otherwise another time
-        asked = ["budget" if "grid" in config.left_open else config.grid, as_name(config.budget)]
+        asked = ["budget" if "grid" in config.left_open else grid, as_name(config.budget)]
     if config.resolution not in (None, grids.RESOLUTIONS[0]):
         asked += [f"resolution-{config.resolution}"]
-    return "-".join([*asked, data, config.preset])
+    return "-".join([*asked, data, preset])
 
 
 def as_options(values: Mapping[str, str | int | float]) -> str:

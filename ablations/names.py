@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import sys
 import unicodedata
@@ -36,8 +37,9 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """`value` in quotes, as an error can quote it: shortened in the middle, and without characters that act."""
-    return printable(repr(shortened(str(value))))
+    """`value` as an error can quote it: text in quotes, the middle of what is long left out, nothing that acts."""
+    quoted = repr(shortened(str(value))) if isinstance(value, str | os.PathLike) else shortened(repr(value))
+    return printable(quoted)
 
 
 def shortened(text: str) -> str:

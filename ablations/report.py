@@ -140,7 +140,7 @@ def _write_figures(report: Report, folder: Path) -> None:
     for stale in figures.glob("*.svg"):
         stale.unlink()
     for picture in report.pictures:
-        (figures / f"{picture.name}.svg").write_text(picture.svg, encoding="utf-8")
+        (figures / f"{picture.name}.svg").write_text(printable(picture.svg), encoding="utf-8")
 
 
 def terminal_lines(evidence: Evidence) -> str:
@@ -158,7 +158,7 @@ def terminal_lines(evidence: Evidence) -> str:
         judged = [(verdict.claim.name, verdict.label) for verdict in evidence.verdicts]
         said = (verdicts.headline(evidence), *verdicts.caution(evidence))
         lines += ["", *_wrapped(said), "", *_columns(judged)]
-    return "\n".join(lines).replace(MINUS, "-")
+    return printable("\n".join(lines).replace(MINUS, "-"))
 
 
 def _wrapped(paragraphs: Sequence[str]) -> list[str]:
@@ -280,7 +280,7 @@ def _render(name: str, report: Report, folder: Path) -> Path:
     page = environment.get_template(f"{name}.j2").render(
         report=report, script=script, colours=COLOURS, records=quote(records)
     )
-    path.write_text(page, encoding="utf-8")
+    path.write_text(printable(page), encoding="utf-8")
     return path
 
 

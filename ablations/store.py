@@ -258,6 +258,8 @@ def table(study: Study, results: Iterable[Result]) -> pd.DataFrame:
 
 def write_table(folder: Path, study: Study, results: Iterable[Result]) -> Path:
     """table.csv, for a spreadsheet; numbers in full precision."""
+    from ablations.tables import as_csv
+
     path = folder / "table.csv"
-    table(study, results).to_csv(path, index=False)
+    path.write_text(as_csv(table(study, results)), encoding="utf-8")
     return path

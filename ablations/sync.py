@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ablations import store
 from ablations.arguments import parsed
 from ablations.mirror import default_uri, page, reason, ui_command, without_password
-from ablations.names import InputError, answered
+from ablations.names import InputError, answered, printable
 from ablations.types import Result
 from ablations.words import counted, duration
 
@@ -74,14 +74,14 @@ def mirror(uri: str, folder: Path, report: Path) -> str:
 
     study, results, problems = store.read(folder)
     for problem in problems:
-        print(problem, file=sys.stderr)
+        print(printable(problem), file=sys.stderr)
     evidence = Evidence(study=study, results=results, problems=problems, folder=folder)
     if not report.is_dir():
         write_as(formats_of(USUAL), evidence, report)
     started = min((str(result.provenance.get("started", "")) for result in results), default="")
     try:
         view = Mirror(uri, study, started=started)
-        for result in _told(results, study.name):
+        for result in _told(results, printable(study.name)):
             view.trial(result)
         view.report(report, evidence)
     except Exception as error:  # whatever mlflow, a database or a network may raise
