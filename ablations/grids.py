@@ -157,7 +157,8 @@ def one_in(departures: Sequence[Departure]) -> Design:
     """2 + k variants: the bare network, and the bare network plus one component; the reference for the controls."""
     one_level_each(departures)
     returned = [tuple(other for other in departures if other != departure) for departure in departures]
-    return Design(variants=_variants([(), tuple(departures), *returned]))
+    # Of one component, what is left when it is put back is the reference again.
+    return Design(variants=_variants(list(dict.fromkeys([(), tuple(departures), *returned]))))
 
 
 @grid("pairs", "the reference, each departure alone, and every two together")
