@@ -56,7 +56,7 @@ class Config:
     """A TOML file with claims of your own, judged beside the published ones."""
     dataset: Annotated[str, tyro.conf.arg(help=f"{', '.join(DATASETS)}, or folder:PATH.")] = DEFAULT
     data_root: Annotated[Path | None, _PATH] = None
-    """Where data sets lie, or are downloaded to."""
+    """A folder where data sets lie, or are downloaded to."""
     preset: Annotated[
         str | None,
         tyro.conf.arg(
@@ -125,7 +125,7 @@ class Config:
     no_mlflow: bool = False
     """Leave MLflow out."""
     name: Annotated[str | None, _STR] = None
-    """Of the study (default: grid, data set and preset)."""
+    """Of the study, and of its folder (default: grid, data set and preset)."""
     retrain: bool = False
     """Train again what another version of the training code trained; the old records are kept beside the new ones."""
     dry_run: bool = False
