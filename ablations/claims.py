@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ablations.declaration import DIRECTIONS, STANDINGS, Claim, Conditions
-from ablations.names import InputError, unknown
+from ablations.names import InputError, acting, shown, unknown
 from ablations.registry import components
 from ablations.threshold import LOG_STEPS
 from ablations.types import Budget, Variant
@@ -38,6 +38,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {  # of the keys that are no t
     "epoch": ((int,), "a number"),
     "tuned": ((bool,), "true or false"),
 }
+LARGEST = 10**9  # number that a claims file may hold
 _OF_THE_FILE = {"estimand", "family"}  # fields of a Claim that no file sets
 _KEYS = {field.name for field in dataclasses.fields(Claim)} - _OF_THE_FILE
 _CONDITIONS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(Conditions)}
@@ -53,50 +54,60 @@ def read_claims(path: Path) -> tuple[Claim, ...]:
     try:
         record = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"claims file {str(path)!r} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"claims file {str(path)!r} is no TOML: {error}.") from None
+        raise InputError(f"claims file {shown(path)} cannot be read: {error.strerror}.") from None
+    # A whole number of thousands of digits is a ValueError of its own.
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"claims file {shown(path)} is no TOML: {error}.") from None
     try:
-        return _claims(record, family=path.stem)
+        return claims_in(record, family=path.stem)
     except InputError as error:
-        raise InputError(f"claims file {str(path)!r}: {error}") from None
+        raise InputError(f"claims file {shown(path)}: {error}") from None
 
 
-def _claims(record: Mapping[str, Any], *, family: str) -> tuple[Claim, ...]:
+def claims_in(record: Mapping[str, Any], *, family: str) -> tuple[Claim, ...]:
+    """The claims in what a TOML file holds.  Raises InputError with one sentence on the first thing that is wrong."""
     _check_keys("key", record, {"source", "conditions", "claim"})
-    named = {name: _conditions(name, table) for name, table in record.get("conditions", {}).items()}
-    tables = record.get("claim", [])
-    if not tables or not isinstance(tables, list):
+    source, conditions, tables = record.get("source", ""), record.get("conditions", {}), record.get("claim", [])
+    _check_text("source", source)
+    if not isinstance(conditions, dict) or not all(isinstance(table, dict) for table in conditions.values()):
+        raise InputError(f"conditions is {shown(conditions)}; it must be tables such as [conditions.cifar].")
+    named = {name: _conditions(name, table) for name, table in conditions.items()}
+    if not tables or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise InputError("it holds no [[claim]].")
-    found = tuple(_claim(table, named, source=record.get("source", ""), family=family) for table in tables)
+    found = tuple(_claim(table, named, source=source, family=family) for table in tables)
     names = [claim.name for claim in found]
     for name in names:
         if names.count(name) > 1:
-            raise InputError(f"two claims are called {name!r}.")
+            raise InputError(f"two claims are called {shown(name)}.")
     return found
 
 
 def _conditions(name: str, table: Mapping[str, Any]) -> Conditions:
+    _check_text("a name of conditions", name)
     _check_keys(f"key of conditions.{name}", table, _CONDITIONS)
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     for key, value in values.items():
         kind = type(_CONDITIONS[key])
         if type(value) is not kind or (kind is tuple and not all(isinstance(word, str) for word in value)):
             word = {tuple: "a list of names", int: "a whole number", str: "text", bool: "true or false"}[kind]
-            raise InputError(f"{key} of conditions.{name} is {table[key]!r}; it must be {word}.")
+            raise InputError(f"{key} of conditions.{name} is {shown(table[key])}; it must be {word}.")
+        for text in value if kind is tuple else [value] if kind is str else []:
+            _check_text(f"{key} of conditions.{name}", text)
+        if kind is int and not 0 <= value <= LARGEST:
+            raise InputError(f"{key} of conditions.{name} is {shown(value)}; it must be from 0 to {LARGEST:,}.")
     return Conditions(**values)
 
 
 def _claim(table: Mapping[str, Any], named: Mapping[str, Conditions], *, source: str, family: str) -> Claim:
     name = table.get("name")
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not name.strip():
         raise InputError("a claim has no name.")
     try:
         _check(table)
         if (conditions := table.get("conditions", "")) not in ("", *named):
             raise unknown("conditions", conditions, named)
     except InputError as error:
-        raise InputError(f"claim {name!r}: {error}") from None
+        raise InputError(f"claim {shown(name)}: {error}") from None
     return Claim(
         **{
             "published": "no number given",
@@ -118,16 +129,30 @@ def _check(table: Mapping[str, Any]) -> None:
     for key, value in table.items():
         kinds, word = _KINDS.get(key, ((str,), "text"))
         if not isinstance(value, kinds) or (isinstance(value, bool) and kinds != (bool,)):
-            raise InputError(f"{key} is {value!r}; it must be {word}.")
+            raise InputError(f"{key} is {shown(value)}; it must be {word}.")
+        if isinstance(value, str):
+            _check_text(key, value)
+        elif isinstance(value, int | float) and not abs(value) <= LARGEST:  # nor is nan
+            raise InputError(f"{key} is {shown(value)}; it must be a finite number, of {LARGEST:,} or less.")
     _check_departure((table["component"], table["level"]))
     if against := table.get("against"):
         component, _, level = against.partition("=")
         _check_departure((component, level))
+        if (component, level) == (table["component"], table["level"]):
+            raise InputError(f"against is {shown(against)}, which is the claim's own change: name another one.")
     _check_words(table)
     if not table["smallest_effect"] > 0:
         raise InputError(f"smallest_effect is {table['smallest_effect']}; it must be above 0.")
     if table.get("epoch", 1) < 1:
         raise InputError(f"epoch is {table['epoch']}; the first is 1.")
+
+
+def _check_text(key: str, value: object) -> None:
+    """Raises InputError on what is no text, and on text that a terminal would obey; lines may end in it."""
+    if not isinstance(value, str):
+        raise InputError(f"{key} is {shown(value)}; it must be text.")
+    if acted := acting(value.replace("\n", " ").replace("\t", " ").replace("\r\n", " ")):
+        raise InputError(f"{key} is {shown(value)}; leave out the control character {acted!r}.")
 
 
 def _check_words(table: Mapping[str, Any]) -> None:
@@ -172,8 +197,22 @@ def with_own(path: Path | None) -> tuple[Claim, ...]:
     taken = {claim.name for claim in CLAIMS}
     for claim in own:
         if claim.name in taken:
-            raise InputError(f"claims file {str(path)!r}: the name {claim.name!r} is taken by a published claim.")
+            raise InputError(f"claims file {shown(path)}: the name {claim.name!r} is taken by a published claim.")
     return (*CLAIMS, *own)
+
+
+def check_epochs(claims: Iterable[Claim], epochs: int | None) -> None:
+    """Raises InputError where a claim of the user's own is read after an epoch that a study of `epochs` has not.
+
+    None: not known yet.  A published claim is then left out of the study instead.
+    """
+    published = {claim.name for claim in CLAIMS}
+    for claim in claims:
+        if epochs and claim.epoch and claim.epoch > epochs and claim.name not in published:
+            raise InputError(
+                f"claim {shown(claim.name)} is read after epoch {claim.epoch}, and the study ends after {epochs}: "
+                "raise --epochs, or lower the claim's epoch."
+            )
 
 
 def own_among(judged: Sequence[Claim], path: Path | None) -> set[str]:
@@ -210,6 +249,8 @@ def claims_of(
             return False
         if claim.metric == LOG_STEPS:
             return budget.threshold_percent is not None
+        if claim.epoch and claim.epoch > budget.epochs:
+            return False
         if claim.epoch and claim.epoch != budget.epochs and claim.metric.startswith("test_"):
             return budget.evaluates(claim.epoch)
         return not budget.stop_at_threshold

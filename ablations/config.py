@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import os
 import socket
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,9 +17,10 @@ import tyro
 
 from ablations import grids, report
 from ablations.budget import PRECISIONS
-from ablations.claims import with_own
+from ablations.claims import check_epochs, with_own
 from ablations.data.catalogue import DATASETS, DEFAULT, FOLDER, at_home, dataset, folder_of
-from ablations.names import InputError, unknown
+from ablations.limits import check_numbers, check_places, pack_of
+from ablations.names import InputError, as_name, shown, study_name, unknown
 from ablations.plan import departures_of
 from ablations.words import seconds_in
 from models.presets import PRESETS
@@ -56,7 +56,7 @@ class Config:
     """A TOML file with claims of your own, judged beside the published ones."""
     dataset: Annotated[str, tyro.conf.arg(help=f"{', '.join(DATASETS)}, or folder:PATH.")] = DEFAULT
     data_root: Annotated[Path | None, _PATH] = None
-    """Where data sets lie, or are downloaded to."""
+    """A folder where data sets lie, or are downloaded to."""
     preset: Annotated[
         str | None,
         tyro.conf.arg(
@@ -125,7 +125,7 @@ class Config:
     no_mlflow: bool = False
     """Leave MLflow out."""
     name: Annotated[str | None, _STR] = None
-    """Of the study (default: grid, data set and preset)."""
+    """Of the study, and of its folder (default: grid, data set and preset)."""
     retrain: bool = False
     """Train again what another version of the training code trained; the old records are kept beside the new ones."""
     dry_run: bool = False
@@ -173,14 +173,14 @@ def _at_home(config: Config) -> dict[str, Path | str]:
 
 def default_name(config: Config) -> str:
     """Of the study: what it is about, so that two commands that ask for different things do not share a folder."""
-    assert config.grid and config.preset
-    data = folder_of(config.dataset).name
-    asked = [config.grid]
+    grid, preset = (getattr(config, option) or str(_DEFAULTS[option]) for option in ("grid", "preset"))
+    data = as_name(folder_of(config.dataset).name)
+    asked = [grid]
     if config.budget:  # what is picked is not known yet, and may come out otherwise another time
-        asked = ["budget" if "grid" in config.left_open else config.grid, config.budget]
+        asked = ["budget" if "grid" in config.left_open else grid, as_name(config.budget)]
     if config.resolution not in (None, grids.RESOLUTIONS[0]):
         asked += [f"resolution-{config.resolution}"]
-    return "-".join([*asked, data, config.preset])
+    return "-".join([*asked, data, preset])
 
 
 def as_options(values: Mapping[str, str | int | float]) -> str:
@@ -190,11 +190,11 @@ def as_options(values: Mapping[str, str | int | float]) -> str:
 
 
 def check(config: Config) -> None:
-    """Raises InputError on what can be seen to be wrong before any data are read."""
+    """Raises InputError on what can be seen to be wrong before any data are read; creates nothing."""
+    check_numbers(config)
     grids.find(config.grid or str(_DEFAULTS["grid"]))
     departures_of(words_of(config))
     dataset(config.dataset)
-    with_own(config.claims)
     report.formats_of(config.format)
     for kind, value, allowed in (
         ("preset", config.preset or str(_DEFAULTS["preset"]), PRESETS),
@@ -204,30 +204,14 @@ def check(config: Config) -> None:
     ):
         if value not in allowed:
             raise unknown(kind, value, allowed)
-    for option in (
-        "seeds",
-        "epochs",
-        "train_examples",
-        "batch_size",
-        "image_size",
-        "base_size",
-        "cpus_per_trial",
-        "threshold_every",
-        "evaluate_every",
-    ):
-        value = getattr(config, option)
-        if value is not None and value < 1:
-            raise InputError(f"--{option.replace('_', '-')} is {value}; it must be 1 or more.")
-    if config.tune is not None and config.tune < 0:
-        raise InputError(f"--tune is {config.tune}; it must be 0 or more.")
     if config.threshold is not None and not 0 <= config.threshold < 100:
         raise InputError(f"--threshold is {config.threshold:g}; it is a percentage of 0 or more and below 100.")
     if config.stop_at_threshold and config.threshold is None:
         raise InputError("--stop-at-threshold needs a --threshold, such as 25.")
     _check_choices(config)
+    check_places(config, study_name(config.name) if config.name is not None else default_name(config))
+    check_epochs(with_own(config.claims), None if "epochs" in config.left_open and config.budget else config.epochs)
     _check_machines(config)
-    for folder in (config.results, config.reports):
-        _writable(folder)
 
 
 def _check_choices(config: Config) -> None:
@@ -251,14 +235,7 @@ def _check_choices(config: Config) -> None:
 
 def _check_machines(config: Config) -> None:
     """What is asked of the machines, and whether a cluster is there."""
-    if config.pack != "auto" and not (config.pack.isdecimal() and int(config.pack) >= 1):
-        raise InputError(f"--pack is {config.pack!r}; it is auto, or a number of trials of 1 or more.")
-    if config.gpus_per_trial is not None and config.gpus_per_trial < 0:
-        raise InputError(f"--gpus-per-trial is {config.gpus_per_trial:g}; it must be 0 or more.")
-    if config.memory_budget is not None and config.memory_budget < 0:
-        raise InputError(f"--memory-budget is {config.memory_budget:g}; it must be 0 GiB or more.")
-    if config.read_window is not None and config.read_window < 0:
-        raise InputError(f"--read-window is {config.read_window}; it must be 0 or more.")
+    pack_of(config.pack)
     if config.ray_address:
         _check_answers(config.ray_address)
 
@@ -268,29 +245,25 @@ def _check_answers(address: str) -> None:
     if address == "auto":  # Ray looks for one on this machine
         return
     host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal() or int(port) >= 2**16:
+    if not host or "/" in host or not port.isdecimal() or len(port) > 5 or int(port) >= 2**16:
         raise InputError(
-            f"--ray-address is {address!r}; it is HOST:PORT of a cluster's head, or auto, on one of its machines."
+            f"--ray-address is {shown(address)}; it is HOST:PORT of a cluster's head, or auto, on one of its machines."
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS).close()
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"nothing answers at --ray-address {address}: {reason}.") from None
-
-
-def _writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(f"folder {str(folder)!r} cannot be written: {error.strerror}.") from None
+        raise InputError(f"nothing answers at --ray-address {address[:100]}: {reason}.") from None
 
 
 def words_of(config: Config) -> list[str]:
-    """The words of --components."""
-    return [word for word in config.components.replace(",", " ").split() if word]
+    """The words of --components.  Raises InputError where there are only commas."""
+    words = config.components.replace(",", " ").split()
+    if config.components and not words:
+        raise InputError(
+            f"--components is {shown(config.components)}, which names none; leave it out for the usual ones."
+        )
+    return words
 
 
 def looks_of(config: Config) -> tuple[int, ...]:
@@ -307,11 +280,11 @@ def looks_of(config: Config) -> tuple[int, ...]:
     if not config.looks:
         return tuple(dict.fromkeys((max(3, -(-2 * seeds // 5)), -(-7 * seeds // 10), seeds)))
     words = [word for word in config.looks.replace(",", " ").split() if word]
-    looks = tuple(int(word) for word in words if word.isdecimal())
+    looks = tuple(int(word) for word in words if word.isdecimal() and len(word) < 9)
     rising = all(one < two for one, two in itertools.pairwise(looks))
     if len(looks) < max(2, len(words)) or not rising or looks[0] < 2 or looks[-1] != seeds:
         raise InputError(
-            f"--looks is {config.looks!r}; it must be two or more rising numbers of seeds, from 2 on, and "
+            f"--looks is {shown(config.looks)}; it must be two or more rising numbers of seeds, from 2 on, and "
             f"the last is that of --seeds, {seeds}."
         )
     return looks

@@ -16,11 +16,13 @@ import pandas as pd
 from ablations.claims import METRICS, label_of
 from ablations.evidence import Evidence
 from ablations.failures import share_interval
+from ablations.names import printable
 from ablations.sections.claimed import is_ratio, size
 from ablations.sections.document import MINUS, MISSING, interval, probability, signed
 from ablations.sections.speed import METHODS, ratio_words
 from ablations.sections.verdicts import bounds
 from ablations.speed import speeds
+from ablations.tables import as_csv
 from ablations.types import Effect, Variant
 from ablations.verdicts import NOT_TESTED, Verdict
 
@@ -121,7 +123,7 @@ def _kinds(evidence: Evidence) -> tuple[str, ...]:
 def write_csv(evidence: Evidence, folder: Path) -> list[Path]:
     """verdicts.csv, and where the study has them effects.csv and speed.csv."""
     tables = {"effects": effects_table, "speed": speeds_table, "verdicts": verdicts_table}
-    return _write(evidence, folder, "csv", tables, lambda table: table.to_csv(index=False))
+    return _write(evidence, folder, "csv", tables, as_csv)
 
 
 def write_latex(evidence: Evidence, folder: Path) -> list[Path]:
@@ -141,7 +143,7 @@ def _write(
     paths = {name: folder / f"{name}.{ending}" for name in make}
     for name, path in paths.items():
         if name in kinds:
-            path.write_text(text(make[name](evidence)), encoding="utf-8")
+            path.write_text(printable(text(make[name](evidence))), encoding="utf-8")
         else:
             path.unlink(missing_ok=True)
     return [paths[name] for name in kinds]

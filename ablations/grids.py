@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ablations.declaration import MAIN, ONE_IN, ONE_OUT
+from ablations.limits import MOST_VARIANTS
 from ablations.names import InputError, unknown
 from ablations.types import Variant
 
@@ -157,7 +158,8 @@ def one_in(departures: Sequence[Departure]) -> Design:
     """2 + k variants: the bare network, and the bare network plus one component; the reference for the controls."""
     one_level_each(departures)
     returned = [tuple(other for other in departures if other != departure) for departure in departures]
-    return Design(variants=_variants([(), tuple(departures), *returned]))
+    # Of one component, what is left when it is put back is the reference again.
+    return Design(variants=_variants(list(dict.fromkeys([(), tuple(departures), *returned]))))
 
 
 @grid("pairs", "the reference, each departure alone, and every two together")
@@ -172,6 +174,11 @@ def pairs(departures: Sequence[Departure]) -> Design:
 def full(departures: Sequence[Departure]) -> Design:
     """2^k variants, those with fewer departures first."""
     one_level_each(departures)
+    if 2 ** len(departures) > MOST_VARIANTS:
+        raise InputError(
+            f"full has {2 ** len(departures):,} variants of {len(departures)} components, and a study has "
+            f"{MOST_VARIANTS:,} at most: name fewer --components, or take --grid fractional."
+        )
     subsets = (itertools.combinations(departures, size) for size in range(len(departures) + 1))
     return Design(variants=_variants(list(itertools.chain.from_iterable(subsets))))
 

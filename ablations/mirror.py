@@ -15,6 +15,7 @@ from queue import Queue
 from threading import Thread
 from types import TracebackType
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
 
 from tqdm import tqdm
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ablations.track_mlflow import Mirror
     from ablations.types import Result, Study
 
+_PLAIN = "".join(chr(code) for code in range(32, 127) if chr(code) not in "%?")  # in the path of a database
 MANY = 50  # records that are not mirrored yet, so that it is said that they are waited for
 
 
@@ -124,7 +126,16 @@ class View:
 
 def default_uri(results: Path) -> str:
     """The database beside the records: `sqlite:////.../results/mlflow.db`."""
-    return f"sqlite:///{results.resolve()}/mlflow.db"
+    path = str(results.resolve())
+    quoted = quote(path, safe=_PLAIN)
+    # SQLAlchemy decodes a database's path, and takes what follows a ? for options.  MLflow makes the folder of an
+    # address that begins with sqlite:/// without decoding it, so another one would appear beside ours.
+    return f"sqlite{'' if quoted == path else '+pysqlite'}:///{quoted}/mlflow.db"
+
+
+def database_of(uri: str) -> Path:
+    """Where the file of an SQLite address lies."""
+    return Path(unquote(uri.partition(":///")[2].partition("?")[0]))
 
 
 def ui_command(uri: str) -> str:

@@ -14,7 +14,8 @@ from ablations import grids
 from ablations.claims import CLAIMS, claims_of
 from ablations.declaration import RULE_VERSION, Claim, Rule
 from ablations.declare import judged_on
-from ablations.names import InputError
+from ablations.limits import MOST_TRIALS
+from ablations.names import InputError, shown
 from ablations.registry import changes, component, components, conflict, derive
 from ablations.types import Budget, Skipped, Study, Trial, Variant
 from models.equivalence import canonical
@@ -50,8 +51,10 @@ def departures_of(words: Sequence[str]) -> tuple[Departure, ...]:
     """
     chosen: list[Departure] = []
     for word in words:
-        name, _, level = word.partition("=")
+        name, equals, level = word.partition("=")
         found = component(name)
+        if equals and not level:
+            raise InputError(f"{shown(word)} names no level of {name}; leave out the = for {next(iter(found.levels))}.")
         if found.control:
             raise InputError(f"{name} is a control and rides along in every study; leave it out of --components.")
         levels = list(found.levels) if level == "all" else [level or next(iter(found.levels))]
@@ -121,6 +124,11 @@ def make_study(
     riding = controls(grids.find(grid).controls) if len(design.variants) > 1 else ()
     singles = [Variant(departures=(departure,)) for departure in riding]
     kept, skipped = _sift(spec, [*design.variants, *singles], source, budget)
+    if seeds * len(kept) > MOST_TRIALS:
+        raise InputError(
+            f"{seeds:,} seeds of {len(kept):,} variants are {seeds * len(kept):,} trials, and a study has "
+            f"{MOST_TRIALS:,} at most: lower --seeds, or name fewer --components."
+        )
     trials = tuple(
         Trial(
             variant=variant,

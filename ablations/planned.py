@@ -21,7 +21,7 @@ from ablations.declare import declare
 from ablations.grids import RESOLUTIONS
 from ablations.jobs import UNPACKED, Job, Packing, by_training
 from ablations.lineage import TRAINING_VERSION, training_digest
-from ablations.names import InputError
+from ablations.names import InputError, printable
 from ablations.plan import Source, make_study, reference
 from ablations.reach import out_of_reach
 from ablations.resources import packing, read_window, resources, room
@@ -95,7 +95,7 @@ def make_plan(config: Config, *, command: str, machines: Sequence[Mapping[str, f
         fingerprint="",
         num_classes=described.num_classes or 1,
         channels=described.channels,
-        note=note_of(config.dataset),
+        note=printable(note_of(config.dataset)),
     )
     reference_spec = reference(config.preset, source, budget)  # refused before a million images are decoded
     prepared = prepare(config.dataset, data_root=config.data_root, size=size, cache=cache_folder())
@@ -160,7 +160,7 @@ def with_finished(config: Config, plan: Plan) -> Plan:
         config.results / plan.study.name, [trial.key for trial in every] if plan.study.looks else plan.study.keys
     )
     for problem in problems:
-        print(problem, file=sys.stderr)
+        print(printable(problem), file=sys.stderr)
     known = {result.trial.key for result in results if result.status in FINAL}
     missing = any(trial.key not in known for trial in plan.trials)
     results = _by_this_code(config, plan.study, results, missing=missing)
@@ -199,7 +199,7 @@ def after_tuning(config: Config, plan: Plan) -> Plan:
     assert begun
     records, problems = store.read_all(tuning_folder(config, plan.study))
     for problem in problems:
-        print(problem, file=sys.stderr)
+        print(printable(problem), file=sys.stderr)
     search = tune.advance(plan.study, plan.trials, begun, records)
     study, trials = plan.study, plan.trials
     if not search.missing:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
-from ablations.names import unknown
+from ablations.names import InputError, shown, unknown
 from ablations.types import Component, Variant
 from models.equivalence import canonical
 from models.spec import Spec, leaves, training_part
@@ -23,14 +24,20 @@ SHOWN = 4  # fields that the reason for a conflict names
 _COMPONENTS: dict[str, Component] = {}
 _LOADED: set[Path] = set()
 _HOME = Path(__file__).parent / "components"
+_WORD = re.compile(r"\w[\w.+-]*")  # what --components can name, and no table or page takes for more than a word
 
 
 def register(component: Component) -> Component:
-    """`component`, now known by its name.  A duplicate name or a component without levels raises ValueError."""
+    """`component`, now known by its name.  A duplicate name, a component without levels, or a
+    name that cannot be typed raises ValueError.
+    """
     if component.name in _COMPONENTS:
         raise ValueError(f"component {component.name!r} is registered twice")
     if not component.levels:
         raise ValueError(f"component {component.name!r} has no levels")
+    for word in (component.name, *component.levels):
+        if not _WORD.fullmatch(word):
+            raise InputError(f"{shown(word)} names no component and no level: take letters, digits and any of _ . + -")
     _COMPONENTS[component.name] = component
     return component
 

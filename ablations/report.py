@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ablations.data.catalogue import at_home
-from ablations.names import InputError, unknown
+from ablations.names import InputError, answered, printable, unknown
 from ablations.theme import COLOURS, themed
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _write_figures(report: Report, folder: Path) -> None:
     for stale in figures.glob("*.svg"):
         stale.unlink()
     for picture in report.pictures:
-        (figures / f"{picture.name}.svg").write_text(picture.svg, encoding="utf-8")
+        (figures / f"{picture.name}.svg").write_text(printable(picture.svg), encoding="utf-8")
 
 
 def terminal_lines(evidence: Evidence) -> str:
@@ -159,7 +159,7 @@ def terminal_lines(evidence: Evidence) -> str:
         judged = [(verdict.claim.name, verdict.label) for verdict in evidence.verdicts]
         said = (verdicts.headline(evidence), *verdicts.caution(evidence))
         lines += ["", *_wrapped(said), "", *_columns(judged)]
-    return "\n".join(lines).replace(MINUS, "-")
+    return printable("\n".join(lines).replace(MINUS, "-"))
 
 
 def _wrapped(paragraphs: Sequence[str]) -> list[str]:
@@ -194,21 +194,23 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     return ["  ".join(_align(cell, column, widths) for column, cell in enumerate(row)).rstrip() for row in rows]
 
 
-def main() -> None:
-    """The command line: the paths on standard output, or one sentence on standard error and exit code 2."""
-    import tyro
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0 with the paths on standard output, or 2 with one sentence on standard error."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    return answered(lambda: _main(arguments))
 
-    study, other, results, reports, words = tyro.cli(_arguments, prog="python -m ablations.report")
-    try:
-        formats = formats_of(words)
-        if other and words != USUAL:
-            raise InputError("two studies are compared in html and md; leave --format out.")
-        places = at_home(results), at_home(reports)
-        paths = render_two(study, other, *places) if other else render(study, *places, formats)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    print(*paths, sep="\n")
+
+def _main(arguments: Sequence[str]) -> int:
+    from ablations.arguments import parsed
+
+    study, other, results, reports, words = parsed(_arguments, arguments, prog="python -m ablations.report")
+    formats = formats_of(words)
+    if other and words != USUAL:
+        raise InputError("two studies are compared in html and md; leave --format out.")
+    places = at_home(results), at_home(reports)
+    paths = render_two(study, other, *places) if other else render(study, *places, formats)
+    print(*(printable(str(path)) for path in paths), sep="\n")
+    return 0
 
 
 def render(
@@ -279,7 +281,7 @@ def _render(name: str, report: Report, folder: Path) -> Path:
     page = environment.get_template(f"{name}.j2").render(
         report=report, script=script, colours=COLOURS, records=quote(records)
     )
-    path.write_text(page, encoding="utf-8")
+    path.write_text(printable(page), encoding="utf-8")
     return path
 
 
@@ -322,4 +324,4 @@ def _align(cell: str, column: int, widths: Sequence[int]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ablations.budget import PRECISIONS
 from ablations.config import Config
 from ablations.jobs import UNPACKED, Packing
+from ablations.limits import pack_of
 from ablations.machine import HELD, cores_here, memory_here
 from ablations.names import InputError
 
@@ -72,8 +73,7 @@ def packing(config: Config, trials: Sequence[Trial], data: Data, *, gpus: float,
 
     Raises InputError where that cannot be timed here.
     """
-    if config.pack != "auto":
-        count = int(config.pack)
+    if count := pack_of(config.pack):
         if count == 1:
             return UNPACKED
         if not gpus:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from ablations import tune
+from ablations.arguments import parsed
 from ablations.config import Config, as_options, check, resolved
 from ablations.data.catalogue import cache_folder
 from ablations.jobs import Job, by_training, packed
@@ -35,11 +36,13 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 1 a trial failed, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    asked = tyro.cli(Config, args=arguments, prog="python -m ablations.run", config=(tyro.conf.FlagCreatePairsOff,))
-    return answered(lambda: _run(asked, shlex.join(["python", "-m", "ablations.run", *arguments])))
+    return answered(lambda: _run(arguments))
 
 
-def _run(asked: Config, command: str) -> int:
+def _run(arguments: Sequence[str]) -> int:
+    flags = (tyro.conf.FlagCreatePairsOff,)
+    asked = parsed(Config, arguments, prog="python -m ablations.run", may_be_empty=("--components",), config=flags)
+    command = shlex.join(["python", "-m", "ablations.run", *arguments])
     config, by_grid = resolved(asked)
     check(config)
     with _cluster(config) as machines:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from ablations.differences import difference, stack
-from ablations.names import InputError, unknown
+from ablations.names import InputError, printable, unknown
 from ablations.registry import changes, components
 from ablations.types import Variant
 from models.layout import layout, macs, parameters
@@ -236,9 +236,9 @@ def main(arguments: list[str]) -> int:
         print(usage, file=sys.stderr)
         return 2
     try:
-        print(show(arguments[0], arguments[1:]))
+        print(printable(show(arguments[0], arguments[1:])))
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
     return 0
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ablations.names import InputError, unknown
+from ablations.names import InputError, shown, unknown
 from ablations.types import Result, Study
 from ablations.words import counted
 
@@ -139,11 +139,11 @@ def find(study: str, results: Path) -> Path:
     Raises InputError when there is none, with the nearest.
     """
     for folder in (results / study, Path(study)):
-        if (folder / "study.json").is_file():
+        if os.path.isfile(folder / "study.json"):  # which, unlike Path, says no where the name is too long to be one
             return folder
     known = names(results)
     if not known:
-        raise InputError(f"unknown study {study!r}: there is no study in {str(results)!r}.")
+        raise InputError(f"unknown study {shown(study)}: there is no study in {shown(results)}.")
     raise unknown("study", study, known)
 
 
@@ -258,6 +258,8 @@ def table(study: Study, results: Iterable[Result]) -> pd.DataFrame:
 
 def write_table(folder: Path, study: Study, results: Iterable[Result]) -> Path:
     """table.csv, for a spreadsheet; numbers in full precision."""
+    from ablations.tables import as_csv
+
     path = folder / "table.csv"
-    table(study, results).to_csv(path, index=False)
+    path.write_text(as_csv(table(study, results)), encoding="utf-8")
     return path

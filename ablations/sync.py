@@ -14,9 +14,10 @@ import tyro
 from tqdm import tqdm
 
 from ablations import store
+from ablations.arguments import parsed
 from ablations.data.catalogue import at_home
 from ablations.mirror import default_uri, page, reason, ui_command, without_password
-from ablations.names import InputError, answered
+from ablations.names import InputError, answered, printable
 from ablations.types import Result
 from ablations.words import counted, duration
 
@@ -25,8 +26,13 @@ QUIET = 10.0  # seconds between two lines where there is no terminal for a bar
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 2 bad input or no MLflow there, 130 interrupted."""
-    studies, results, reports, uri = tyro.cli(_arguments, args=arguments, prog="python -m ablations.sync")
-    return answered(lambda: _sync(studies, reports, uri, results))
+    arguments = sys.argv[1:] if arguments is None else arguments
+
+    def command() -> int:
+        studies, results, reports, uri = parsed(_arguments, arguments, prog="python -m ablations.sync")
+        return _sync(studies, reports, uri, results)
+
+    return answered(command)
 
 
 def _arguments(
@@ -70,14 +76,14 @@ def mirror(uri: str, folder: Path, report: Path) -> str:
 
     study, results, problems = store.read(folder)
     for problem in problems:
-        print(problem, file=sys.stderr)
+        print(printable(problem), file=sys.stderr)
     evidence = Evidence(study=study, results=results, problems=problems, folder=folder)
     if not report.is_dir():
         write_as(formats_of(USUAL), evidence, report)
     started = min((str(result.provenance.get("started", "")) for result in results), default="")
     try:
         view = Mirror(uri, study, started=started)
-        for result in _told(results, study.name):
+        for result in _told(results, printable(study.name)):
             view.trial(result)
         view.report(report, evidence)
     except Exception as error:  # whatever mlflow, a database or a network may raise

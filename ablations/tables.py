@@ -6,14 +6,34 @@ value that means anything: `ablations.failures` marks its row.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from math import nan
 
 import numpy as np
 import pandas as pd
 
-from ablations.names import InputError
+from ablations.names import InputError, printable
 from ablations.types import DONE, Result
+
+_LABEL = re.compile(r"-\w[\w.=+ -]*")  # of a variant, which no spreadsheet can take for more than names and signs
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """`table` as CSV in full precision, without its index, safe to open in a spreadsheet.
+
+    Text that one would run as a formula, as it begins with = + @ or - and is no variant's label, gets an apostrophe
+    before it.
+    """
+    named = table.rename(columns={name: _cell(name) for name in table})
+    return named.map(_cell).to_csv(index=False)
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text[:1] in tuple("=+-@\t\r") and not _LABEL.fullmatch(text) else text
 
 
 def usable(table: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -31,7 +31,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 
 from ablations import track
 from ablations.evidence import Evidence
-from ablations.mirror import is_server
+from ablations.mirror import database_of, is_server
 from ablations.types import DONE, Result, Study
 
 EXPERIMENT = "ablations"
@@ -152,7 +152,7 @@ def _experiment(client: MlflowClient, uri: str, artifacts: Path | None) -> str:
         return str(found.experiment_id)
     place = None
     if not is_server(uri):  # left to itself mlflow would use ./mlruns of whatever folder we are in
-        beside = Path(uri.removeprefix("sqlite:///")).parent / "mlflow"
+        beside = database_of(uri).parent / "mlflow"
         place = (artifacts or beside).resolve().as_uri()
     # The kind opens the pages for training rather than those for language models.
     return str(client.create_experiment(EXPERIMENT, place, {"mlflow.experimentKind": "custom_model_development"}))

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ablations.budget import Allowance
@@ -85,7 +86,7 @@ class Trial:
         """What trials that share a training have in common: this one without what evaluation alone reads."""
         return replace(self, variant=Variant(), spec=training_part(self.spec))
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Twelve hex digits of the sha256 of everything that decides the result.
 

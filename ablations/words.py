@@ -6,9 +6,10 @@ import math
 import re
 from collections.abc import Sequence
 
-from ablations.names import InputError
+from ablations.names import InputError, shown
 
 NONE = "\N{EN DASH}"
+LONGEST = 366 * 24 * 3600  # seconds that a study may be given
 _UNITS = {"h": 3600, "m": 60, "s": 1}
 _TIME = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 
@@ -34,7 +35,9 @@ def seconds_in(text: str) -> float:
     parts = found.groups() if found else ()
     total = sum(float(part) * unit for part, unit in zip(parts, _UNITS.values(), strict=False) if part)
     if not total:
-        raise InputError(f"--budget is {text!r}; it must be a time such as 45s, 30m, 2h or 1h30m.")
+        raise InputError(f"--budget is {shown(text)}; it must be a time such as 45s, 30m, 2h or 1h30m.")
+    if total > LONGEST:
+        raise InputError(f"--budget is {shown(text)}; it must be a year, {LONGEST // 3600}h, or less.")
     return total
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 
-from ablations.names import InputError
+from ablations.names import InputError, acting, shortened, shown
 
 # What is taken for an image; which kind it is, its content tells.
 SUFFIXES = (
@@ -120,7 +120,7 @@ def splits(path: Path) -> tuple[Path, Path]:
     """
     if not os.path.isdir(path):  # which, unlike Path, says no where the name is too long to be one
         what = "is a file, and no folder with train/ in it" if os.path.exists(path) else "does not exist"
-        raise InputError(f"The folder {path} {what}.")
+        raise InputError(f"The folder {shortened(str(path))} {what}.")
     if not (path / "train").is_dir():
         raise InputError(f"The folder {path} has no train/ in it.")
     candidates = [path / name for name in ("test", "val") if (path / name).is_dir()]
@@ -152,6 +152,8 @@ def scan(path: Path) -> Folders:
     found = Folders(train=by_class(train), test=by_class(test))
     if differing := sorted(found.train.names.keys() ^ found.test.names.keys()):
         raise InputError(f"Only one of {train} and {test} has the class folders {some(differing)}.")
+    if acted := next((name for name in found.train.names if acting(name)), ""):
+        raise InputError(f"The folder {train} has a class called {shown(acted)}: rename it, without {acting(acted)!r}.")
     if len(found.train.names) < 2:
         [only] = found.train.names
         raise InputError(f"The folder {train} has one class alone, {only}: there is nothing to tell it from.")
