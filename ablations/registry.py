@@ -22,6 +22,7 @@ from models.spec import Spec, leaves, training_part
 SHOWN = 4  # fields that the reason for a conflict names
 _COMPONENTS: dict[str, Component] = {}
 _LOADED: set[Path] = set()
+_OWN: dict[str, Path] = {}  # the files of the user's own components by their names
 _HOME = Path(__file__).parent / "components"
 
 
@@ -42,6 +43,11 @@ def components() -> dict[str, Component]:
             _load(path)
             _LOADED.add(path)  # only now: a file that cannot be imported fails every time, not once
     return dict(sorted(_COMPONENTS.items()))
+
+
+def own_file(name: str) -> Path | None:
+    """The file of a component of the user's own, from a folder of ABLATIONS_COMPONENTS; None for one of ours."""
+    return _OWN.get(name)
 
 
 def component(name: str) -> Component:

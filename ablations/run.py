@@ -20,6 +20,7 @@ from ablations import tune
 from ablations.config import Config, as_options, check, resolved
 from ablations.data.catalogue import cache_folder
 from ablations.jobs import Job, by_training, packed
+from ablations.measures import lacking, needed
 from ablations.names import answered
 from ablations.planned import Plan, after_tuning, code_lines, make_plan, next_look, tuning_folder, with_finished
 from ablations.types import FINAL, Result, Study
@@ -175,7 +176,7 @@ def _tune(config: Config, plan: Plan, search: tune.Search, seconds: float) -> tu
     ) as progress:
         while search.missing:
             asked = search.missing
-            context = replace(_context(config, plan, folder), predictions=False)  # nobody asks for them
+            context = replace(_context(config, plan, folder), predictions=False, measures=())  # nobody asks for them
             _executor(config, plan)(_packed(by_training(asked), plan), context, progress)
             plan = after_tuning(config, plan)
             assert plan.search
@@ -206,6 +207,7 @@ def _context(config: Config, plan: Plan, folder: Path) -> Context:
         memory_budget=config.memory_budget,
         command=plan.study.command,
         declared=plan.study.declared[-1].digest,
+        measures=needed(plan.study),
     )
 
 
@@ -230,7 +232,7 @@ def _mirror(config: Config, study: Study, finished: Sequence[Result]) -> View | 
 
 def _finish(config: Config, study: Study, folder: Path, mirror: View | None) -> int:
     from ablations import report, store
-    from ablations.checkpoint import sweep
+    from ablations.checkpoint import kept_name, sweep
     from ablations.evidence import Evidence
 
     _, results, problems = store.read(folder)
@@ -240,14 +242,19 @@ def _finish(config: Config, study: Study, folder: Path, mirror: View | None) -> 
     print(f"\n{report.terminal_lines(evidence)}\n")
     print("report: " + "\n        ".join(map(str, paths)) + f"\nrecords: {folder}", flush=True)
     failed = [result for result in results if result.status not in FINAL]
-    sweep(folder, {result.trial.training.key for result in failed})
+    unmeasured = [result for result in results if lacking(result, needed(study))]
+    kept = {name for result in unmeasured for name in (result.trial.training.key, kept_name(result.trial.key))}
+    sweep(folder, {result.trial.training.key for result in failed} | kept)
     if mirror:
         mirror.report(config.reports / study.name, evidence)
         if mirror.directions:
             print(f"MLflow: {mirror.directions}")
     if failed:
         print(f"{len(failed)} trials failed; the same command tries them again", file=sys.stderr)
-    return 1 if failed else 0
+    if unmeasured:
+        which = counted(len(unmeasured), "trained reference")
+        print(f"{which} could not be measured to its end; the same command measures it", file=sys.stderr)
+    return 1 if failed or unmeasured else 0
 
 
 def _interrupt(number: int, frame: object) -> None:
