@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 import tyro
 
 from ablations import tune
-from ablations.config import Config, as_options, check, resolved
+from ablations.config import Config, as_options, check, default_name, resolved
 from ablations.data.catalogue import cache_folder
 from ablations.jobs import Job, by_training, packed
+from ablations.lock import alone
 from ablations.measures import lacking, needed
 from ablations.names import answered
 from ablations.planned import Plan, after_tuning, code_lines, make_plan, next_look, tuning_folder, with_finished
@@ -43,7 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(asked: Config, command: str) -> int:
     config, by_grid = resolved(asked)
     check(config)
-    with _cluster(config) as machines:
+    with contextlib.ExitStack() as until_the_end:
+        if not config.dry_run:  # which changes nothing; a plan that is run must not be older than the lock
+            folder = config.results / (config.name or default_name(config))
+            until_the_end.enter_context(alone(folder, command))
+        machines = until_the_end.enter_context(_cluster(config))
         plan = make_plan(config, command=command, machines=machines)
         _announce(config, plan, as_options(by_grid))
         for line in code_lines(plan):
