@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,8 +48,10 @@ def forget(folder: Path, result: Result) -> None:
         unfinished_path(folder, kept_name(result.trial.key)).unlink(missing_ok=True)
 
 
-def measured_later(folder: Path, trial: Trial, open_data: Callable[[], Data], device: torch.device) -> Result | None:
-    """The result of a reference whose trained network an earlier process has left, with its activities.
+def measured_later(
+    folder: Path, trial: Trial, names: Sequence[str], open_data: Callable[[], Data], device: torch.device
+) -> Result | None:
+    """The result of a reference whose trained network an earlier process has left, with its activities, as `measured`.
 
     None where nothing was left, or nothing that this code can read.
     """
@@ -71,11 +73,11 @@ def measured_later(folder: Path, trial: Trial, open_data: Callable[[], Data], de
     except (*UNREADABLE, RuntimeError) as error:  # RuntimeError: weights that do not fit
         logging.getLogger(__name__).warning("A trained network that was kept cannot be used: %s.", error)
         return None
-    return measured(result, network, data)
+    return measured(result, network, data, names)
 
 
-def measured(result: Result, network: Network, data: Data) -> Result:
-    """`result` with what each component's measure gives, and a sentence for each that could not be had.
+def measured(result: Result, network: Network, data: Data, names: Sequence[str]) -> Result:
+    """`result` with what each component's measure gives, and a sentence for each, and each of `names`, that is missing.
 
     A measure may be somebody else's; the training that it looks at is done and is not lost by it.
     """
@@ -98,6 +100,8 @@ def measured(result: Result, network: Network, data: Data) -> Result:
             found[name] = value
         else:
             problems.append(not_measured(name, f"its measure gives {value}"))
+    known = components()
+    problems += [not_measured(name, "this machine does not know the component") for name in names if name not in known]
     return replace(result, activity=found, error=lines(without(result.error, UNMEASURED), *problems))
 
 

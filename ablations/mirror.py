@@ -131,7 +131,7 @@ def ui_command(uri: str) -> str:
     """What shows the view: a command for a database, the address itself for a server."""
     if is_server(uri):
         return without_password(uri)
-    return f"mlflow ui --workers 1 --backend-store-uri {shlex.quote(uri)}"
+    return f"mlflow ui --workers 1 --backend-store-uri {shlex.quote(without_password(uri))}"
 
 
 def page(uri: str, experiment: str) -> str:
@@ -145,9 +145,13 @@ def is_server(uri: str) -> bool:
     return uri.startswith(("http://", "https://"))
 
 
-def without_password(uri: str) -> str:
-    """The address as it may be shown."""
-    return re.sub(r"//[^@/]*@", "//", uri)
+_USER = re.compile(r"//(?:[^\s/@:]*:[^\n]*|[^\s/@]*)@")  # a password may hold anything, whatever the standard says
+_SECRET = re.compile(r"([?&][^\s=&]*(?:pass|pwd|token|secret|key)[^\s=&]*=)[^\s&]+", re.IGNORECASE)
+
+
+def without_password(text: str) -> str:
+    """An address, or a text that holds some, as it may be shown and written down: without users and secrets."""
+    return _SECRET.sub(r"\1***", _USER.sub("//", text))
 
 
 def reason(error: BaseException) -> str:
@@ -155,4 +159,4 @@ def reason(error: BaseException) -> str:
     while cause := error.__cause__ or error.__context__:
         error = cause
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+    return f"{type(error).__name__}: {without_password(lines[0])[:200]}" if lines else type(error).__name__

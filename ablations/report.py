@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ablations.names import InputError, unknown
+from ablations.names import InputError, answered, unknown
+from ablations.store import write_text
 from ablations.theme import COLOURS, themed
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _write_figures(report: Report, folder: Path) -> None:
     for stale in figures.glob("*.svg"):
         stale.unlink()
     for picture in report.pictures:
-        (figures / f"{picture.name}.svg").write_text(picture.svg, encoding="utf-8")
+        write_text(figures / f"{picture.name}.svg", picture.svg)
 
 
 def terminal_lines(evidence: Evidence) -> str:
@@ -193,21 +194,26 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     return ["  ".join(_align(cell, column, widths) for column, cell in enumerate(row)).rstrip() for row in rows]
 
 
-def main() -> None:
-    """The command line: the paths on standard output, or one sentence on standard error and exit code 2."""
+def main() -> int:
+    """The command line prints the paths; the exit code: 0 done, 1 a fault, 2 bad input, 130 interrupted."""
     import tyro
 
-    study, other, results, reports, words = tyro.cli(_arguments, prog="python -m ablations.report")
-    try:
-        formats = formats_of(words)
-        if other and words != USUAL:
-            raise InputError("two studies are compared in html and md; leave --format out.")
-        places = Path(results), Path(reports)
-        paths = render_two(study, other, *places) if other else render(study, *places, formats)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    asked = tyro.cli(_arguments, prog="python -m ablations.report")
+    return answered(lambda: _answer(*asked), stopped="stopped")
+
+
+def _answer(study: str, other: str, results: str, reports: str, words: str) -> int:
+    from ablations.registry import broken
+
+    formats = formats_of(words)
+    if other and words != USUAL:
+        raise InputError("two studies are compared in html and md; leave --format out.")
+    places = Path(results), Path(reports)
+    paths = render_two(study, other, *places) if other else render(study, *places, formats)
+    for sentence in broken():
+        print(sentence, file=sys.stderr)
     print(*paths, sep="\n")
+    return 0
 
 
 def render(
@@ -278,7 +284,7 @@ def _render(name: str, report: Report, folder: Path) -> Path:
     page = environment.get_template(f"{name}.j2").render(
         report=report, script=script, colours=COLOURS, records=quote(records)
     )
-    path.write_text(page, encoding="utf-8")
+    write_text(path, page)
     return path
 
 
@@ -321,4 +327,4 @@ def _align(cell: str, column: int, widths: Sequence[int]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

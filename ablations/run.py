@@ -22,8 +22,10 @@ from ablations.data.catalogue import cache_folder
 from ablations.jobs import Job, by_training, packed
 from ablations.lock import alone
 from ablations.measures import lacking, needed
+from ablations.mirror import without_password
 from ablations.names import answered
 from ablations.planned import Plan, after_tuning, code_lines, make_plan, next_look, tuning_folder, with_finished
+from ablations.registry import check_components
 from ablations.types import FINAL, Result, Study
 from ablations.words import counted
 
@@ -38,10 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 1 a trial failed, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     asked = tyro.cli(Config, args=arguments, prog="python -m ablations.run", config=(tyro.conf.FlagCreatePairsOff,))
-    return answered(lambda: _run(asked, shlex.join(["python", "-m", "ablations.run", *arguments])))
+    # Each word by itself: a password ends where its word does.
+    command = shlex.join(["python", "-m", "ablations.run", *map(without_password, arguments)])
+    return answered(lambda: _run(asked, command))
 
 
 def _run(asked: Config, command: str) -> int:
+    check_components()
     config, by_grid = resolved(asked)
     check(config)
     with contextlib.ExitStack() as until_the_end:

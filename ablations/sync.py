@@ -47,11 +47,15 @@ def _arguments(
 
 
 def _sync(studies: Sequence[str], reports: Path, uri: str, results: Path) -> int:
+    from ablations.registry import broken
+
     folders = [store.find(name, results) for name in studies or store.names(results)]
     if not folders:
         raise InputError(f"there is no study in {str(results)!r}.")
     uri = uri or default_uri(results)
     pages = [mirror(uri, folder, reports / folder.resolve().name) for folder in folders]
+    for sentence in broken():
+        print(sentence, file=sys.stderr)
     print(f"{ui_command(uri)}\n{pages[-1]}")
     return 0
 

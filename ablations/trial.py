@@ -85,7 +85,9 @@ def _run_group(group: Job, context: Context, report: Callable[[Trial, Row], None
     left = []
     for trial in group:
         opened = functools.partial(open_data, trial, context, device)
-        result = None if trial.variant.departures else activity.measured_later(context.folder, trial, opened, device)
+        result = None
+        if not trial.variant.departures:
+            result = activity.measured_later(context.folder, trial, context.measures, opened, device)
         if result is None or result.training_version != TRAINING_VERSION:
             left.append(trial)
             continue
@@ -137,7 +139,7 @@ def _run_training(
         origin, began = _origin(context, device), time.perf_counter()
     for result in to_measure:  # last: it may take longer than all before it, and by now that is on disk
         assert isinstance(trained, Trained)
-        complete = activity.measured(result, trained.network, trained.training.data)
+        complete = activity.measured(result, trained.network, trained.training.data, context.measures)
         write_result(context.folder, complete)
         activity.forget(context.folder, complete)
         yield complete
