@@ -139,9 +139,17 @@ def _write_figures(report: Report, folder: Path) -> None:
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     for stale in figures.glob("*.svg"):
-        stale.unlink()
+        if _is_ours(stale):
+            stale.unlink()
     for picture in report.pictures:
         write_text(figures / f"{picture.name}.svg", picture.svg)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether `path` is a figure that a report drew: all its ids start with its name then.  Users may add their own."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    ids = re.findall(r'\bid="([^"]*)"', text)
+    return text.startswith("<svg") and bool(ids) and all(one.startswith(f"{path.stem}-") for one in ids)
 
 
 def terminal_lines(evidence: Evidence) -> str:

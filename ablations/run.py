@@ -248,8 +248,9 @@ def _finish(config: Config, study: Study, folder: Path, mirror: View | None) -> 
     _, results, problems = store.read(folder)
     store.write_table(folder, study, results)
     evidence = Evidence(study=study, results=results, problems=problems, folder=folder)
+    # First what a night was spent on: whatever a figure may do, its effects have been told.
+    print(f"\n{report.terminal_lines(evidence)}\n", flush=True)
     paths = report.write_as(report.formats_of(config.format), evidence, config.reports / study.name)
-    print(f"\n{report.terminal_lines(evidence)}\n")
     print("report: " + "\n        ".join(map(str, paths)) + f"\nrecords: {folder}", flush=True)
     failed = [result for result in results if result.status not in FINAL]
     unmeasured = [result for result in results if lacking(result, needed(study))]
