@@ -31,7 +31,9 @@ def _check(value: Any, wanted: Any, path: str, *, nulls: bool) -> None:
         for name, (kind, may_be_null) in _fields(wanted).items():
             _check(getattr(value, name), kind, f"{path}.{name}" if path else name, nulls=may_be_null)
     elif origin in (typing.Union, UnionType):
-        if not any(_fits(value, one, nulls) for one in inner):
+        if type(value) in inner and dataclasses.is_dataclass(value):
+            _check(value, type(value), path, nulls=nulls)
+        elif not any(_fits(value, one, nulls) for one in inner):
             _expect(False, value, str(wanted), path)
     elif origin is tuple:
         _expect(isinstance(value, tuple), value, "a list", path)
@@ -75,7 +77,4 @@ def _expect(right: bool, value: Any, wanted: str, path: str) -> None:
 def _fields(kind: type) -> dict[str, tuple[Any, bool]]:
     """The fields of a dataclass: name -> (type, whether its numbers may be None)."""
     hints = typing.get_type_hints(kind)
-    return {
-        field.name: (hints[field.name], bool(field.metadata.get("nulls")))
-        for field in dataclasses.fields(kind)  # type: ignore[arg-type]
-    }
+    return {field.name: (hints[field.name], bool(field.metadata.get("nulls"))) for field in dataclasses.fields(kind)}

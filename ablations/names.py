@@ -40,11 +40,11 @@ def answered(command: Callable[[], int], *, stopped: str = "stopped; the same co
     except OSError as error:
         named = " and ".join(repr(str(name)) for name in (error.filename, error.filename2) if name is not None)
         what = f"{error.strerror or error}{f': {named}' if named else ''}"
-        return _told(f"error: {what}; what was finished is whole, and {_details(error)}", 1)
+        return _told(f"error: {_hidden(what)}; what was finished is whole, and {_details(error)}", 1)
     except Exception as error:
         first = " ".join(str(error).split())
         what = f"{type(error).__name__}{f': {first[:200]}' if first else ''}"
-        return _told(f"error: the program is at fault ({what}); {_details(error)}", 1)
+        return _told(f"error: the program is at fault ({_hidden(what)}); {_details(error)}", 1)
 
 
 def _told(sentence: str, code: int) -> int:
@@ -59,11 +59,16 @@ def _told(sentence: str, code: int) -> int:
     return code
 
 
+def _hidden(text: str) -> str:
+    """`text` without the secrets that were typed."""
+    from ablations.mirror import hidden
+
+    return hidden(text, *sys.argv)
+
+
 def _details(error: Exception) -> str:
     """Where the traceback of `error` was written, in a clause."""
-    from ablations.mirror import without_password
-
-    text = without_password("".join(traceback.format_exception(error)))
+    text = _hidden("".join(traceback.format_exception(error)))
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="ablations-error-", suffix=".txt", delete=False, encoding="utf-8", errors="replace"

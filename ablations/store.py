@@ -41,8 +41,10 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk does not say which file had no room
         raise
 
 
@@ -81,11 +83,14 @@ DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, Arithmet
 
 def read_json(path: Path) -> Any:
     """What the JSON file `path` holds.  Raises what `DAMAGED` lists, and never waits: a pipe is no file."""
-    # Opened without waiting for a writer, and looked at before it is read.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without waiting for whoever writes into a pipe
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise ValueError("it is no file but a folder, a pipe or a device")
-        text = file.read().decode()
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            text = file.read().decode()
+    finally:
+        os.close(handle)
     found = json.loads(text, parse_constant=_refuse)
     if "\\ud" in text.lower():
         json.dumps(found, ensure_ascii=False).encode()  # raises where half a character would break every page
@@ -131,7 +136,7 @@ def write_result(folder: Path, result: Result) -> Path:
     if path.exists():
         before, _ = read_result(path)
         if before is None:
-            path.replace(_free(path.with_suffix(".json.corrupt")))
+            _put_aside(path, path.with_suffix(".json.corrupt"))
         elif before.training_version != result.training_version:
             path.replace(path.with_suffix(f".json.version-{before.training_version}"))
     record = result.to_dict()
@@ -152,9 +157,10 @@ def read_result(path: Path) -> tuple[Result | None, str]:
     return result, ""
 
 
-def _free(path: Path) -> Path:
-    """`path`, or where a folder is in its place already, a name beside it."""
-    return path.with_name(f"{path.name}-{secrets.token_hex(4)}") if path.is_dir() else path
+def _put_aside(path: Path, aside: Path) -> None:
+    """Moves `path`, whatever it is, to `aside`, or beside that where a file and a folder would meet."""
+    meet = aside.exists() and (aside.is_dir() or path.is_dir())
+    path.replace(aside.with_name(f"{aside.name}-{secrets.token_hex(4)}") if meet else aside)
 
 
 def _refuse(constant: str) -> None:

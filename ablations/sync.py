@@ -83,7 +83,7 @@ def mirror(uri: str, folder: Path, report: Path) -> str:
             view.trial(result)
         view.report(report, evidence)
     except Exception as error:  # whatever mlflow, a database or a network may raise
-        raise InputError(f"MLflow at {without_password(uri)} refused ({reason(error)}).") from error
+        raise InputError(f"MLflow at {without_password(uri)} refused ({reason(error, uri)}).") from error
     return page(uri, view.experiment)
 
 
