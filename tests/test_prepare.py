@@ -433,9 +433,9 @@ def replaced_by_a_pipe(path: Path) -> None:
         ("meta.json", lambda path: path.write_text("[1]")),
         ("meta.json", lambda path: path.write_text(path.read_text().replace('"std"', '"stt"'))),
         ("meta.json", Path.unlink),
-        ("", lambda path: (shutil.rmtree(path), path.mkdir())),
-        ("", lambda path: (shutil.rmtree(path), path.write_text(""))),
-        ("", lambda path: (shutil.rmtree(path), path.symlink_to("nowhere"))),
+        ("", emptied),
+        ("", replaced_by_a_file),
+        ("", replaced_by_a_dead_link),
     ],
 )
 def test_a_damaged_cache_is_decoded_again_with_a_sentence(
