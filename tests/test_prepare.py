@@ -417,6 +417,21 @@ def replaced_by_a_pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
+def emptied(path: Path) -> None:
+    shutil.rmtree(path)
+    path.mkdir()
+
+
+def replaced_by_a_file(path: Path) -> None:
+    shutil.rmtree(path)
+    path.write_text("")
+
+
+def replaced_by_a_dead_link(path: Path) -> None:
+    shutil.rmtree(path)
+    path.symlink_to("nowhere")
+
+
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
