@@ -40,6 +40,11 @@ def unfinished_path(folder: Path, key: str) -> Path:
     return folder / "unfinished" / f"{key}.npz"
 
 
+def kept_name(key: str) -> str:
+    """What the file of a trained network is called that is kept until it is measured, without its suffix."""
+    return f"{key}-trained"
+
+
 class Checkpoint:
     """The file of one training, which only the same `code` goes on with.
 

@@ -22,6 +22,7 @@ from ablations.sections.document import MINUS, MISSING, interval, probability, s
 from ablations.sections.speed import METHODS, ratio_words
 from ablations.sections.verdicts import bounds
 from ablations.speed import speeds
+from ablations.store import write_text
 from ablations.tables import as_csv
 from ablations.types import Effect, Variant
 from ablations.verdicts import NOT_TESTED, Verdict
@@ -143,7 +144,7 @@ def _write(
     paths = {name: folder / f"{name}.{ending}" for name in make}
     for name, path in paths.items():
         if name in kinds:
-            path.write_text(printable(text(make[name](evidence))), encoding="utf-8")
+            write_text(path, printable(text(make[name](evidence))))
         else:
             path.unlink(missing_ok=True)
     return [paths[name] for name in kinds]

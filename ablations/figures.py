@@ -6,11 +6,17 @@ still be read when a telephone shows them.  No pyplot state, no error bar that w
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
+import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ParamSpec
+
+# One that a notebook or a shell has left need not be there, and then matplotlib cannot even be imported.
+_inherited = os.environ.pop("MPLBACKEND", None)
+os.environ["MPLBACKEND"] = "agg"
 
 import matplotlib
 import numpy as np
@@ -26,6 +32,11 @@ from ablations.effects import differences_of, mean_interval
 from ablations.sections.document import signed
 from ablations.theme import light
 from ablations.types import Effect
+
+if _inherited is None:
+    del os.environ["MPLBACKEND"]
+else:
+    os.environ["MPLBACKEND"] = _inherited  # other programs may want it
 
 P = ParamSpec("P")
 WIDTH = 4.2  # inches
@@ -59,12 +70,21 @@ PALE = sns.diverging_palette(245, 40, s=75, l=70, center="light", as_cmap=True) 
 GREY = SOFT
 
 
+@contextlib.contextmanager
+def _style() -> Iterator[None]:
+    """matplotlib's own defaults and `STYLE`: a reader's matplotlibrc may ask for LaTeX, or for other fonts."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        yield
+
+
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     """`draw` under `STYLE`, whatever the reader's own matplotlib settings are."""
 
     @functools.wraps(draw)
     def inner(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with matplotlib.rc_context(STYLE):
+        with _style():
             return draw(*args, **kwargs)
 
     return inner
@@ -243,7 +263,7 @@ def half_normal(effects: Sequence[Effect], what: str) -> Figure:
 def svg(figure: Figure, name: str) -> str:
     """`figure` as an SVG element: same input, same text.  Its ids start with `name`, unique in a page."""
     buffer = io.StringIO()
-    with matplotlib.rc_context(STYLE):
+    with _style():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)

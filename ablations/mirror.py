@@ -107,8 +107,9 @@ class View:
             self._mirror, self._broken = None, True
             if self._stopped:
                 return
+            why = reason(error, self._address)
             tqdm.write(  # around the bar of the trials
-                f"MLflow at {without_password(self._address)} cannot be reached ({reason(error)}); the records under "
+                f"MLflow at {without_password(self._address)} cannot be reached ({why}); the records under "
                 f"{self._results} are complete, and `{self._sync()}` mirrors them later.",
                 file=sys.stderr,
             )
@@ -142,7 +143,7 @@ def ui_command(uri: str) -> str:
     """What shows the view: a command for a database, the address itself for a server."""
     if is_server(uri):
         return without_password(uri)
-    return f"mlflow ui --workers 1 --backend-store-uri {shlex.quote(uri)}"
+    return f"mlflow ui --workers 1 --backend-store-uri {shlex.quote(without_password(uri))}"
 
 
 def page(uri: str, experiment: str) -> str:
@@ -156,14 +157,28 @@ def is_server(uri: str) -> bool:
     return uri.startswith(("http://", "https://"))
 
 
-def without_password(uri: str) -> str:
-    """The address as it may be shown."""
-    return re.sub(r"//[^@/]*@", "//", uri)
+_USER = re.compile(r"//(?:[^\s/@:]*:[^\n]*|[^\s/@]*)@")  # a password may hold anything, whatever the standard says
+_SECRET = re.compile(r"([?&][^\s=&]*(?:pass|pwd|token|secret|key)[^\s=&]*=)([^\s&]+)", re.IGNORECASE)
 
 
-def reason(error: BaseException) -> str:
+def without_password(text: str) -> str:
+    """An address, or a text that holds some, as it may be shown and written down: without users and secrets."""
+    return _SECRET.sub(r"\1***", _USER.sub("//", text))
+
+
+def hidden(text: str, *addresses: str) -> str:
+    """`text` without the users and secrets of these addresses, of which an error may quote a part."""
+    found = [piece for address in addresses for match in _USER.findall(address) for piece in re.split("[/@:]", match)]
+    found += [secret for address in addresses for _, secret in _SECRET.findall(address)]
+    for piece in sorted({*found}, key=len, reverse=True):
+        if len(piece) > 2:
+            text = text.replace(piece, "***")
+    return without_password(text)
+
+
+def reason(error: BaseException, address: str = "") -> str:
     """The first line of what lies at the bottom: "connection refused" rather than four layers of wrapping."""
     while cause := error.__cause__ or error.__context__:
         error = cause
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+    return f"{type(error).__name__}: {hidden(lines[0], address)[:200]}" if lines else type(error).__name__

@@ -21,11 +21,12 @@ from ablations.declare import declare
 from ablations.grids import RESOLUTIONS
 from ablations.jobs import UNPACKED, Job, Packing, by_training
 from ablations.lineage import TRAINING_VERSION, training_digest
+from ablations.measures import complete, needed
 from ablations.names import InputError, printable
 from ablations.plan import Source, make_study, reference
 from ablations.reach import out_of_reach
 from ablations.resources import packing, read_window, resources, room
-from ablations.types import FINAL, Budget, Result, Study, Trial, Variant
+from ablations.types import Budget, Result, Study, Trial, Variant
 from ablations.words import counted, listed
 from models.presets import PRESETS
 from models.spec import Spec, stored_size
@@ -161,7 +162,8 @@ def with_finished(config: Config, plan: Plan) -> Plan:
     )
     for problem in problems:
         print(printable(problem), file=sys.stderr)
-    known = {result.trial.key for result in results if result.status in FINAL}
+    measures = needed(plan.study)
+    known = {result.trial.key for result in results if complete(result, measures)}
     missing = any(trial.key not in known for trial in plan.trials)
     results = _by_this_code(config, plan.study, results, missing=missing)
     if plan.study.looks:
@@ -173,7 +175,7 @@ def with_finished(config: Config, plan: Plan) -> Plan:
         keys = tuple(trial.key for trial in trials)
         results = [result for result in results if result.trial.key in set(keys)]
         plan = replace(plan, study=replace(plan.study, keys=keys), trials=trials, every=every, stage=reached)
-    return replace(plan, finished=tuple(result for result in results if result.status in FINAL))
+    return replace(plan, finished=tuple(result for result in results if complete(result, measures)))
 
 
 def next_look(config: Config, plan: Plan) -> Plan | None:

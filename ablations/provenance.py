@@ -18,6 +18,19 @@ from ablations.lineage import training_digest
 from ablations.machine import cores_here, memory_here
 
 _PACKAGE = Path(__file__).resolve().parent
+_PLACES = {  # where git looks instead of in the folder that it is asked about: `git rev-parse --local-env-vars`
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+}
 _PACKAGES = ("torch", "numpy", "pandas", "scipy", "statsmodels", "ray", "mlflow")  # that can move a number
 
 
@@ -66,20 +79,24 @@ def code(*settings: object) -> str:
 
 def _git(folder: Path, *arguments: str) -> tuple[str, str]:
     """What git printed in `folder`, or "" and why it printed nothing."""
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # many workers may ask at once
+    # A hook's or a shell's GIT_DIR is of another checkout.  Many workers may ask at once, so none takes a lock.
+    inherited = {name: value for name, value in os.environ.items() if name not in _PLACES}
+    environment = {**inherited, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments],
             check=False,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",  # a path need not be text
             timeout=20,
             env=environment,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return "", f"git did not answer ({type(error).__name__})"
     if done.returncode:
-        return "", f"git found no checkout with a commit (exit code {done.returncode})"
+        said = next((line.strip() for line in done.stderr.splitlines() if line.strip()), "")
+        return "", f"git found no checkout with a commit ({said or f'exit code {done.returncode}'})"
     return done.stdout.strip(), ""
 
 

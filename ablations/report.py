@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from ablations.data.catalogue import at_home
 from ablations.names import InputError, answered, printable, unknown
+from ablations.store import write_text
 from ablations.theme import COLOURS, themed
 
 if TYPE_CHECKING:
@@ -139,9 +140,17 @@ def _write_figures(report: Report, folder: Path) -> None:
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     for stale in figures.glob("*.svg"):
-        stale.unlink()
+        if _is_ours(stale):
+            stale.unlink()
     for picture in report.pictures:
-        (figures / f"{picture.name}.svg").write_text(printable(picture.svg), encoding="utf-8")
+        write_text(figures / f"{picture.name}.svg", printable(picture.svg))
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether `path` is a figure that a report drew: all its ids start with its name then.  Users may add their own."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    ids = re.findall(r'\bid="([^"]*)"', text)
+    return text.startswith("<svg") and bool(ids) and all(one.startswith(f"{path.stem}-") for one in ids)
 
 
 def terminal_lines(evidence: Evidence) -> str:
@@ -195,13 +204,14 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 with the paths on standard output, or 2 with one sentence on standard error."""
+    """The command line prints the paths; the exit code: 0 done, 1 a fault, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    return answered(lambda: _main(arguments))
+    return answered(lambda: _main(arguments), stopped="stopped")
 
 
 def _main(arguments: Sequence[str]) -> int:
     from ablations.arguments import parsed
+    from ablations.registry import broken
 
     study, other, results, reports, words = parsed(_arguments, arguments, prog="python -m ablations.report")
     formats = formats_of(words)
@@ -209,6 +219,8 @@ def _main(arguments: Sequence[str]) -> int:
         raise InputError("two studies are compared in html and md; leave --format out.")
     places = at_home(results), at_home(reports)
     paths = render_two(study, other, *places) if other else render(study, *places, formats)
+    for sentence in broken():
+        print(printable(sentence), file=sys.stderr)
     print(*(printable(str(path)) for path in paths), sep="\n")
     return 0
 
@@ -281,7 +293,7 @@ def _render(name: str, report: Report, folder: Path) -> Path:
     page = environment.get_template(f"{name}.j2").render(
         report=report, script=script, colours=COLOURS, records=quote(records)
     )
-    path.write_text(printable(page), encoding="utf-8")
+    write_text(path, printable(page))
     return path
 
 

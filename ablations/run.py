@@ -18,11 +18,15 @@ import tyro
 
 from ablations import tune
 from ablations.arguments import parsed
-from ablations.config import Config, as_options, check, resolved
+from ablations.config import Config, as_options, check, default_name, resolved
 from ablations.data.catalogue import cache_folder
 from ablations.jobs import Job, by_training, packed
+from ablations.lock import alone
+from ablations.measures import lacking, needed
+from ablations.mirror import without_password
 from ablations.names import answered
 from ablations.planned import Plan, after_tuning, code_lines, make_plan, next_look, tuning_folder, with_finished
+from ablations.registry import check_components
 from ablations.types import FINAL, Result, Study
 from ablations.words import counted
 
@@ -42,10 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     flags = (tyro.conf.FlagCreatePairsOff,)
     asked = parsed(Config, arguments, prog="python -m ablations.run", may_be_empty=("--components",), config=flags)
-    command = shlex.join(["python", "-m", "ablations.run", *arguments])
+    # Each word by itself: a password ends where its word does.
+    command = shlex.join(["python", "-m", "ablations.run", *map(without_password, arguments)])
+    check_components()
     config, by_grid = resolved(asked)
     check(config)
-    with _cluster(config) as machines:
+    with contextlib.ExitStack() as until_the_end:
+        if not config.dry_run:  # which changes nothing; a plan that is run must not be older than the lock
+            folder = config.results / (config.name or default_name(config))
+            until_the_end.enter_context(alone(folder, command))
+        machines = until_the_end.enter_context(_cluster(config))
         plan = make_plan(config, command=command, machines=machines)
         _announce(config, plan, as_options(by_grid))
         for line in code_lines(plan):
@@ -178,7 +188,7 @@ def _tune(config: Config, plan: Plan, search: tune.Search, seconds: float) -> tu
     ) as progress:
         while search.missing:
             asked = search.missing
-            context = replace(_context(config, plan, folder), predictions=False)  # nobody asks for them
+            context = replace(_context(config, plan, folder), predictions=False, measures=())  # nobody asks for them
             _executor(config, plan)(_packed(by_training(asked), plan), context, progress)
             plan = after_tuning(config, plan)
             assert plan.search
@@ -209,6 +219,7 @@ def _context(config: Config, plan: Plan, folder: Path) -> Context:
         memory_budget=config.memory_budget,
         command=plan.study.command,
         declared=plan.study.declared[-1].digest,
+        measures=needed(plan.study),
     )
 
 
@@ -233,24 +244,30 @@ def _mirror(config: Config, study: Study, finished: Sequence[Result]) -> View | 
 
 def _finish(config: Config, study: Study, folder: Path, mirror: View | None) -> int:
     from ablations import report, store
-    from ablations.checkpoint import sweep
+    from ablations.checkpoint import kept_name, sweep
     from ablations.evidence import Evidence
 
     _, results, problems = store.read(folder)
     store.write_table(folder, study, results)
     evidence = Evidence(study=study, results=results, problems=problems, folder=folder)
+    # First what a night was spent on: whatever a figure may do, its effects have been told.
+    print(f"\n{report.terminal_lines(evidence)}\n", flush=True)
     paths = report.write_as(report.formats_of(config.format), evidence, config.reports / study.name)
-    print(f"\n{report.terminal_lines(evidence)}\n")
     print("report: " + "\n        ".join(map(str, paths)) + f"\nrecords: {folder}", flush=True)
     failed = [result for result in results if result.status not in FINAL]
-    sweep(folder, {result.trial.training.key for result in failed})
+    unmeasured = [result for result in results if lacking(result, needed(study))]
+    kept = {name for result in unmeasured for name in (result.trial.training.key, kept_name(result.trial.key))}
+    sweep(folder, {result.trial.training.key for result in failed} | kept)
     if mirror:
         mirror.report(config.reports / study.name, evidence)
         if mirror.directions:
             print(f"MLflow: {mirror.directions}")
     if failed:
         print(f"{len(failed)} trials failed; the same command tries them again", file=sys.stderr)
-    return 1 if failed else 0
+    if unmeasured:
+        which = counted(len(unmeasured), "trained reference")
+        print(f"{which} could not be measured to its end; the same command measures it", file=sys.stderr)
+    return 1 if failed or unmeasured else 0
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from ablations.differences import difference, stack
-from ablations.names import InputError, printable, unknown
-from ablations.registry import changes, components
+from ablations.names import answered, printable, unknown
+from ablations.registry import changes, check_components, components
 from ablations.types import Variant
 from models.layout import layout, macs, parameters
 from models.presets import PRESETS, Preset
@@ -36,6 +36,7 @@ class Card(NamedTuple):
 
 def of_components() -> list[Card]:
     """Every component: what the reference does, what it can be changed to, and who described it."""
+    check_components()
     return [
         Card(
             name,
@@ -235,12 +236,12 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         print(usage, file=sys.stderr)
         return 2
-    try:
+
+    def answer() -> int:
         print(printable(show(arguments[0], arguments[1:])))
-    except InputError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return answered(answer, stopped="stopped")
 
 
 if __name__ == "__main__":

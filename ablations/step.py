@@ -237,6 +237,11 @@ class Step:
             group["capturable"] = False
 
 
+def streams_of(network: Network) -> list[torch.Generator]:
+    """The streams that layers draw from, such as those of dropout, in the order of the layers."""
+    return [stream for _, stream in _drawing(network)]
+
+
 def _drawing(network: Network) -> list[tuple[nn.Module, torch.Generator]]:
     """The layers that draw from a stream of their own, and the streams."""
     found = ((layer, getattr(layer, "generator", None)) for layer in network.modules())

@@ -10,7 +10,8 @@ import hashlib
 import json
 import math
 import os
-import tempfile
+import secrets
+import stat
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -32,16 +33,18 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
     A temporary name in the same folder, flushed to the disk, then renamed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    file = temporary.open("xb")  # who may read it is what the umask says
     try:
-        with os.fdopen(handle, "wb") as file:
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.replace(path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk does not say which file had no room
         raise
 
 
@@ -66,6 +69,41 @@ def write_json(path: Path, record: Mapping[str, Any]) -> None:
     """Writes `record` as strict JSON, whole or not at all."""
     with replaced(path) as file:
         file.write(json.dumps(_strict(record), indent=1, allow_nan=False).encode() + b"\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text` as UTF-8, whole or not at all."""
+    with replaced(path) as file:
+        file.write(text.encode())
+
+
+# What reading a JSON file of ours raises where it is damaged, is no file, or holds something else.
+DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
+
+def read_json(path: Path) -> Any:
+    """What the JSON file `path` holds.  Raises what `DAMAGED` lists, and never waits: a pipe is no file."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without waiting for whoever writes into a pipe
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise ValueError("it is no file but a folder, a pipe or a device")
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            text = file.read().decode()
+    finally:
+        os.close(handle)
+    found = json.loads(text, parse_constant=_refuse)
+    if "\\ud" in text.lower():
+        json.dumps(found, ensure_ascii=False).encode()  # raises where half a character would break every page
+    return found
+
+
+def why(error: BaseException) -> str:
+    """What is wrong with a file, in a clause, from what `read_json` or a value's `from_dict` raised."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, KeyError):
+        return f"no {error}"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 
 def _strict(value: Any) -> Any:
@@ -98,7 +136,7 @@ def write_result(folder: Path, result: Result) -> Path:
     if path.exists():
         before, _ = read_result(path)
         if before is None:
-            path.replace(path.with_suffix(".json.corrupt"))
+            _put_aside(path, path.with_suffix(".json.corrupt"))
         elif before.training_version != result.training_version:
             path.replace(path.with_suffix(f".json.version-{before.training_version}"))
     record = result.to_dict()
@@ -109,15 +147,20 @@ def write_result(folder: Path, result: Result) -> Path:
 def read_result(path: Path) -> tuple[Result | None, str]:
     """The result in `path`, or None and one sentence that says why it cannot be read."""
     try:
-        record = json.loads(path.read_text(), parse_constant=_refuse)
+        record = read_json(path)
         _check_sum(record)
         result = Result.from_dict(record)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-        return None, f"record {path} cannot be read ({reason}); its trial counts as not run"
+    except DAMAGED as error:
+        return None, f"record {path} cannot be read ({why(error)}); its trial counts as not run"
     if path.stem != result.trial.key:
         return None, f"record {path} holds the trial {result.trial.key}; its trial counts as not run"
     return result, ""
+
+
+def _put_aside(path: Path, aside: Path) -> None:
+    """Moves `path`, whatever it is, to `aside`, or beside that where a file and a folder would meet."""
+    meet = aside.exists() and (aside.is_dir() or path.is_dir())
+    path.replace(aside.with_name(f"{aside.name}-{secrets.token_hex(4)}") if meet else aside)
 
 
 def _refuse(constant: str) -> None:
@@ -139,7 +182,9 @@ def find(study: str, results: Path) -> Path:
     Raises InputError when there is none, with the nearest.
     """
     for folder in (results / study, Path(study)):
-        if os.path.isfile(folder / "study.json"):  # which, unlike Path, says no where the name is too long to be one
+        if os.path.exists(
+            folder / "study.json"
+        ):  # what is no file is named when it is read, and too long a path is not
             return folder
     known = names(results)
     if not known:
@@ -183,11 +228,11 @@ def read_study(folder: Path) -> Study:
     """The plan in `folder`.  Raises InputError when there is none or it cannot be read."""
     path = folder / "study.json"
     try:
-        return Study.from_dict(json.loads(path.read_text()))
+        return Study.from_dict(read_json(path))
     except FileNotFoundError:
         raise InputError(f"no study in {str(folder)!r}: study.json is missing.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
+    except DAMAGED as error:
+        raise InputError(f"{path} cannot be read: {why(error)}.") from None
 
 
 def read(folder: Path) -> tuple[Study, list[Result], list[str]]:
@@ -261,5 +306,5 @@ def write_table(folder: Path, study: Study, results: Iterable[Result]) -> Path:
     from ablations.tables import as_csv
 
     path = folder / "table.csv"
-    path.write_text(as_csv(table(study, results)), encoding="utf-8")
+    write_text(path, as_csv(table(study, results)))
     return path

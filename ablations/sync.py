@@ -54,12 +54,16 @@ def _arguments(
 
 
 def _sync(studies: Sequence[str], reports: Path, uri: str, results: Path) -> int:
+    from ablations.registry import broken
+
     results, reports = at_home(results), at_home(reports)
     folders = [store.find(name, results) for name in studies or store.names(results)]
     if not folders:
         raise InputError(f"there is no study in {str(results)!r}.")
     uri = uri or default_uri(results)
     pages = [mirror(uri, folder, reports / folder.resolve().name) for folder in folders]
+    for sentence in broken():
+        print(sentence, file=sys.stderr)
     print(f"{ui_command(uri)}\n{pages[-1]}")
     return 0
 
@@ -87,7 +91,7 @@ def mirror(uri: str, folder: Path, report: Path) -> str:
             view.trial(result)
         view.report(report, evidence)
     except Exception as error:  # whatever mlflow, a database or a network may raise
-        raise InputError(f"MLflow at {without_password(uri)} refused ({reason(error)}).") from error
+        raise InputError(f"MLflow at {without_password(uri)} refused ({reason(error, uri)}).") from error
     return page(uri, view.experiment)
 
 

@@ -6,7 +6,6 @@ Imports neither ray nor mlflow nor a plotting library: this is all that a worker
 from __future__ import annotations
 
 import functools
-import math
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -17,7 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ablations import filters
+from ablations import activity, filters
+from ablations.activity import lines
 from ablations.bits import pack
 from ablations.checkpoint import Checkpoint, unfinished_path
 from ablations.data.catalogue import FOLDER, folder_of
@@ -26,12 +26,11 @@ from ablations.data.prepare import prepare
 from ablations.evaluate import Evaluation, Row
 from ablations.jobs import Job, by_training, in_turns
 from ablations.lineage import TRAINING_VERSION, training_digest
+from ablations.measures import UNMEASURED, lacking
 from ablations.predictions import Predictions, packed, predictions_path, write_predictions
-from ablations.probe import Probe
 from ablations.provenance import code, provenance
-from ablations.registry import components
 from ablations.step import EAGER
-from ablations.store import write_result
+from ablations.store import read_result, trial_path, write_result
 from ablations.train import DivergedError, Trained, Turns, evaluate_as, training
 from ablations.types import DIVERGED, DONE, ERROR, FINAL, OUT_OF_MEMORY, Result, Trial
 from models.layers import LocalConv2d
@@ -55,6 +54,7 @@ class Context:
     command: str  # for the provenance
     predictions: bool = True  # whether a trial keeps them beside its record
     declared: str = ""  # digest of the claims and the rule that were in force, for the provenance
+    measures: tuple[str, ...] = ()  # components whose activity the record of a trained reference must have
 
 
 def run_job(
@@ -78,9 +78,31 @@ def run_trial(trial: Trial, context: Context, *, report: Callable[[Row], None] =
 
 
 def _run_group(group: Job, context: Context, report: Callable[[Trial, Row], None]) -> Iterator[Result | None]:
-    """The results of the trials of one training, and None after each of its steps."""
-    first = group[0]
+    """The results of the trials of one training, and None after each of its steps.
+
+    Trained references that were left unmeasured come first, and need no training.
+    """
     device = torch.device("cuda" if context.gpus > 0 else "cpu")
+    left = []
+    for trial in group:
+        opened = functools.partial(open_data, trial, context, device)
+        result = None
+        if not trial.variant.departures:
+            result = activity.measured_later(context.folder, trial, context.measures, opened, device)
+        if result is None or result.training_version != TRAINING_VERSION:
+            left.append(trial)
+            continue
+        write_result(context.folder, result)
+        activity.forget(context.folder, result)
+        yield result
+    if left:
+        yield from _run_training(tuple(left), context, device, report)
+
+
+def _run_training(
+    group: Job, context: Context, device: torch.device, report: Callable[[Trial, Row], None]
+) -> Iterator[Result | None]:
+    first = group[0]
     origin, began = _origin(context, device), time.perf_counter()
     checkpoint = Checkpoint(
         unfinished_path(context.folder, first.training.key),
@@ -92,26 +114,59 @@ def _run_group(group: Job, context: Context, report: Callable[[Trial, Row], None
     began -= checkpoint.seconds
     if checkpoint.stops:
         origin |= {"started": checkpoint.started, "went_on_after_steps": checkpoint.stops}
-    statuses = []
+    statuses, to_measure = [], list[Result]()
     for trial in group:
-        outcome = trained if isinstance(trained, dict) else _evaluated(trial, trained, context)
-        result = Result(
-            trial=trial,
-            seconds=time.perf_counter() - began,
-            trained_with="" if trial is first else first.key,
-            provenance={**origin, "step": trained.step} if isinstance(trained, Trained) else origin,
-            training_version=TRAINING_VERSION,
-            training_digest=training_digest(),
-            **outcome,
-        )
-        if result.status == DONE and not trial.variant.departures and not isinstance(trained, dict):
-            result = _with_activity(result, trained, context)
-        write_result(context.folder, result)
+        if before := _unmeasured(trial, context):
+            result = _again(before, trained)
+        else:
+            outcome = trained if isinstance(trained, dict) else _evaluated(trial, trained, context)
+            result = Result(
+                trial=trial,
+                seconds=time.perf_counter() - began,
+                trained_with="" if trial is first else first.key,
+                provenance={**origin, "step": trained.step} if isinstance(trained, Trained) else origin,
+                training_version=TRAINING_VERSION,
+                training_digest=training_digest(),
+                **outcome,
+            )
         statuses.append(result.status)
-        if len(statuses) == len(group) and FINAL.issuperset(statuses):
-            checkpoint.remove()
-        yield result
+        if result.status == DONE and not trial.variant.departures and isinstance(trained, Trained):
+            result = replace(result, error=lines(activity.without(result.error, UNMEASURED), UNMEASURED))
+            activity.keep(context.folder, result, trained.network)
+            to_measure.append(result)
+        write_result(context.folder, result)
+        if result not in to_measure:
+            yield result
         origin, began = _origin(context, device), time.perf_counter()
+    for result in to_measure:  # last: it may take longer than all before it, and by now that is on disk
+        assert isinstance(trained, Trained)
+        complete = activity.measured(result, trained.network, trained.training.data, context.measures)
+        write_result(context.folder, complete)
+        activity.forget(context.folder, complete)
+        yield complete
+    if FINAL.issuperset(statuses):
+        checkpoint.remove()
+
+
+def _unmeasured(trial: Trial, context: Context) -> Result | None:
+    """The record of a reference that was trained and lacks activities, as its network is gone; mostly None.
+
+    Its numbers stand, whatever comes of its training again.
+    """
+    if trial.variant.departures or not context.measures:
+        return None
+    before, _ = read_result(trial_path(context.folder, trial.key))
+    return before if before and lacking(before, context.measures) else None
+
+
+def _again(before: Result, trained: Trained | dict[str, Any]) -> Result:
+    """The result of a reference that was trained once more for its activities alone."""
+    if isinstance(trained, Trained):
+        told = {"measured_on": "a second training of the same trial"}
+        return replace(before, provenance={**before.provenance, **told})
+    reason = (str(trained["error"]).strip().splitlines() or [""])[-1]
+    failed = f"its training again, to measure activities, failed: {reason}"
+    return replace(before, error=lines(activity.without(before.error, failed), failed))
 
 
 def _origin(context: Context, device: torch.device) -> dict[str, Any]:
@@ -174,7 +229,7 @@ def _measured(trial: Trial, trained: Trained, context: Context) -> dict[str, Any
         "looks": trained.looks,
         "outcomes": pack(evaluation.outcomes),
         "filters": "" if trial.variant.departures else _filters(trained),
-        "error": _lines(_keep(trial, evaluation, context), _refused(trained.step)),
+        "error": lines(_keep(trial, evaluation, context), _refused(trained.step)),
     }
 
 
@@ -225,33 +280,3 @@ def _opened(
 ) -> Data:
     data = load(prepare(name, data_root=data_root, size=size, cache=cache, quiet=True))
     return placed(data, device, memory_bytes=memory_bytes)
-
-
-def _with_activity(result: Result, trained: Trained, context: Context) -> Result:
-    """`result`, which is on disk before the measuring begins: that may take longer than the training did."""
-    unmeasured = "activities were not measured: the process ended before that"
-    write_result(context.folder, replace(result, error=_lines(result.error, unmeasured)))
-    activity, problems = _activity(result.trial, trained)
-    return replace(result, activity=activity, error=_lines(result.error, *problems))
-
-
-def _lines(*sentences: str) -> str:
-    return "\n".join(filter(None, sentences))
-
-
-def _activity(trial: Trial, trained: Trained) -> tuple[dict[str, float], list[str]]:
-    """What each component's measure gives, and a sentence for each that could not be had.
-
-    A measure may be somebody else's; the training that it looks at is done and is not lost by it.
-    """
-    data, device = trained.training.data, trained.training.labels.device
-    probe = Probe(trained.network, trial.spec, seed=trial.seed, budget=trial.budget, data=data, device=device)
-    found: dict[str, float] = {}
-    problems: list[str] = []
-    for name, component in components().items():
-        try:
-            found[name] = component.activity.measure(probe)
-        except Exception as error:
-            reason = str(error).splitlines()[0] if str(error) else ""
-            problems.append(f"activity of {name} was not measured: {type(error).__name__}: {reason}")
-    return {name: value for name, value in found.items() if math.isfinite(value)}, problems

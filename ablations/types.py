@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
 import json
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ablations.budget import Allowance
 from ablations.budget import Budget as Budget  # noqa: PLC0414  a value like the others
 from ablations.declaration import Claim, Declaration, Rule
+from ablations.fields import NULLS, check_types
 from ablations.lineage import FIRST_VERSION
 from ablations.tuning import Attempt as Attempt  # noqa: PLC0414
 from ablations.tuning import Tuned as Tuned  # noqa: PLC0414
@@ -156,7 +158,7 @@ class Study:
     def from_dict(cls, record: Mapping[str, Any]) -> Study:
         """The Study of `study.json`.  Raises ValueError on another schema, KeyError or TypeError on a wrong field."""
         fields = _current(record)
-        return cls(
+        study = cls(
             **{
                 **fields,
                 "components": tuple((name, level) for name, level in fields["components"]),
@@ -177,6 +179,8 @@ class Study:
                 "out_of_reach": tuple((name, seeds) for name, seeds in fields.get("out_of_reach", ())),
             }
         )
+        check_types(study)
+        return study
 
 
 def _allowance_from_dict(record: Mapping[str, Any]) -> Allowance:
@@ -189,8 +193,8 @@ class Result:
 
     trial: Trial
     status: str  # one of STATUSES
-    metrics: Mapping[str, float] = field(default_factory=dict)  # of the last epoch
-    curve: tuple[Mapping[str, float], ...] = ()  # one row an epoch
+    metrics: Mapping[str, float] = field(default_factory=dict, metadata=NULLS)  # of the last epoch
+    curve: tuple[Mapping[str, float], ...] = field(default=(), metadata=NULLS)  # one row an epoch
     looks: tuple[tuple[int, float], ...] = ()  # (step, training error in percent), where the budget has a threshold
     outcomes: str = ""  # base64 of packed bits: which evaluation images were right, in stored order
     activity: Mapping[str, float] = field(default_factory=dict)  # component -> number, references only
@@ -211,13 +215,16 @@ class Result:
         """The Result of a record.
 
         Raises ValueError on another schema, an unknown status or a key that does not fit the trial,
-        and KeyError or TypeError on a missing or unknown field.
+        and KeyError or TypeError on a missing or unknown field, or one of another type.
         """
         fields = _current(record)
         key = fields.pop("key")
         looks = tuple((step, error) for step, error in fields.get("looks", ()))
         fields |= {"trial": Trial.from_dict(fields["trial"]), "curve": tuple(fields["curve"]), "looks": looks}
         result = cls(**fields)
+        check_types(result)
+        for packed in (result.outcomes, result.filters):
+            base64.b64decode(packed, validate=True)
         if result.status not in STATUSES:
             raise ValueError(f"unknown status {result.status!r}")
         if result.trial.key != key:
@@ -237,6 +244,8 @@ def _check_metrics(metrics: Mapping[str, Any]) -> None:
 
 
 def _current(record: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(record, Mapping):
+        raise TypeError("it holds no table of fields")
     fields = dict(record)
     schema = fields.pop("schema", None)
     if schema != SCHEMA:

@@ -43,19 +43,29 @@ def compiled(source: Path) -> ctypes.CDLL:
     try:
         identity = f"{_output(compiler, '--version')}\n{FLAGS}\n{_processor()}\n{source.read_text()}"
         name = f"{source.stem}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
-        return ctypes.CDLL(str(_file(name, source, compiler)))
+        return _loaded(name, source, compiler)
     except (OSError, subprocess.SubprocessError) as error:
         said = error.stderr if isinstance(error, subprocess.CalledProcessError) else ""
         raise NotCompiledError(f"compiling it failed: {(said.strip() or str(error)).splitlines()[0]}") from error
 
 
-def _file(name: str, source: Path, compiler: str) -> Path:
-    """The library's file in the user's cache, or in a temporary folder where that cannot be written."""
-    cache = Path(os.environ.get("ABLATIONS_CACHE") or platformdirs.user_cache_dir("ablations")) / "kernels"
-    library = cache / name
-    if library.is_file():
-        return library
+def _loaded(name: str, source: Path, compiler: str) -> ctypes.CDLL:
+    """The library, compiled again where the cache holds a damaged one."""
     try:
+        return ctypes.CDLL(str(_file(name, source, compiler)))
+    except OSError:
+        return ctypes.CDLL(str(_file(name, source, compiler, again=True)))
+
+
+def _file(name: str, source: Path, compiler: str, *, again: bool = False) -> Path:
+    """The library's file in the user's cache, or in a temporary folder where that cannot be written."""
+    cache = _cache()
+    if cache and (cache / name).is_file() and not again:
+        return cache / name
+    try:
+        if cache is None:
+            raise FileNotFoundError
+        library = cache / name
         cache.mkdir(parents=True, exist_ok=True)
         folder = tempfile.mkdtemp(prefix=f".{name}.", dir=cache)
     except OSError:
@@ -68,6 +78,17 @@ def _file(name: str, source: Path, compiler: str) -> Path:
         if library.parent == cache:
             shutil.rmtree(folder, ignore_errors=True)
     return library
+
+
+def _cache() -> Path | None:
+    """The folder for compiled files; None for a user who has no home folder."""
+    if own := os.environ.get("ABLATIONS_CACHE"):
+        return Path(own) / "kernels"
+    try:
+        found = Path(platformdirs.user_cache_dir("ablations"))
+    except RuntimeError:
+        return None
+    return found / "kernels" if found.is_absolute() else None  # older versions leave "~" as it is
 
 
 def _output(*command: str) -> str:

@@ -345,7 +345,10 @@ def test_a_test_folder_without_class_folders_gives_way_to_val(tmp_path: Path) ->
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     path, occupied = write_folder(tmp_path / "images"), tmp_path / "file"
     occupied.touch()
-    with pytest.raises(ValueError, match=r"The cache folder .*file/cache cannot be written: Not a directory\."):
+    remedy = r"choose another one with ABLATIONS_CACHE\."
+    with pytest.raises(
+        ValueError, match=rf"The cache folder .*file/cache cannot be written: Not a directory; {remedy}"
+    ):
         prepared(path, occupied / "cache")
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +32,8 @@ from ablations.types import Budget
 from models.spec import Conv, Spec
 from tests.test_data import prepared, write_folder
 
+ARRAYS = [f"{split}_{what}.npy" for split in ("train", "test") for what in ("images", "labels", "hashes")]
+ARRAYS += ["mean_image.npy"]
 SPEC = Spec(blocks=(Conv(channels=4, kernel=3),), hidden=(), image_size=8, learning_rate=0.01)
 
 
@@ -432,3 +434,67 @@ def test_imagenet_with_class_folders_needs_no_devkit(tmp_path: Path, monkeypatch
     monkeypatch.setattr(sources, "validation_classes", None)
     data = load(prepare("imagenet", data_root=tmp_path / "root", size=8, cache=tmp_path / "cache", quiet=True))
     assert len(data.test.labels) == 15
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def replaced_by_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def emptied(path: Path) -> None:
+    shutil.rmtree(path)
+    path.mkdir()
+
+
+def replaced_by_a_file(path: Path) -> None:
+    shutil.rmtree(path)
+    path.write_text("")
+
+
+def replaced_by_a_dead_link(path: Path) -> None:
+    shutil.rmtree(path)
+    path.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        *(
+            (name, damage)
+            for name in [*ARRAYS, "mean_image.npy"]
+            for damage in (cut, Path.unlink, lambda path: path.write_bytes(b""))
+        ),
+        ("test_images.npy", lambda path: path.write_bytes(b"x" * path.stat().st_size)),
+        ("train_labels.npy", lambda path: np.save(path, np.load(path) + 1)),
+        ("train_hashes.npy", lambda path: np.save(path, np.load(path).astype(np.float32))),
+        ("mean_image.npy", replaced_by_a_pipe),
+        ("meta.json", lambda path: path.write_text("{")),
+        ("meta.json", lambda path: path.write_text("[1]")),
+        ("meta.json", lambda path: path.write_text(path.read_text().replace('"std"', '"stt"'))),
+        ("meta.json", Path.unlink),
+        ("", emptied),
+        ("", replaced_by_a_file),
+        ("", replaced_by_a_dead_link),
+    ],
+)
+def test_a_damaged_cache_is_decoded_again_with_a_sentence(
+    name: str, damage: Callable[[Path], object], blobs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def found() -> Path:
+        return prepare(f"folder:{blobs}", data_root=None, size=16, cache=tmp_path, quiet=True)
+
+    folder = found()
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    inode = folder.stat().st_ino
+    assert found().stat().st_ino == inode  # nothing is decoded again where nothing is damaged
+    damage(folder / name)
+    capsys.readouterr()
+    assert found() == folder
+    assert capsys.readouterr().err == f"The decoded images in {folder} are damaged; they are decoded again.\n"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert load(folder).num_classes == 3
+    assert [path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")] == [folder.name]

@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import ablations
 from ablations.provenance import provenance, source
 
@@ -111,3 +113,23 @@ def test_without_a_checkout_or_a_commit_the_commit_is_empty_and_says_why(tmp_pat
         commit, dirty, note = source(folder)
         assert (commit, dirty) == ("", None)
         assert "no checkout with a commit" in note
+
+
+def test_gits_own_line_says_why_a_checkout_gives_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = checkout(tmp_path / "anothers")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)  # which may call every folder safe
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    commit, dirty, note = source(package)
+    assert (commit, dirty) == ("", None)
+    assert note.startswith("git found no checkout with a commit (fatal: detected dubious ownership in repository at ")
+
+
+def test_the_git_folder_of_another_checkout_that_a_hook_hands_down_is_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package, other = checkout(tmp_path / "ours"), checkout(tmp_path / "other")
+    git(other, "commit", "--quiet", "--allow-empty", "--message", "second")
+    head = git(package, "rev-parse", "HEAD")
+    for name, value in {"GIT_DIR": ".git", "GIT_WORK_TREE": ".", "GIT_INDEX_FILE": ".git/index"}.items():
+        monkeypatch.setenv(name, str(other.parent / value))
+    assert source(package) == (head, False, "")

@@ -73,18 +73,116 @@ def test_two_folders_may_hold_files_of_one_name(tmp_path: Path) -> None:
     assert {"one", "two", "lrn"} <= set(ran.stdout.split()), ran.stderr
 
 
-def test_a_second_component_of_one_name_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(example().replace('name="mean_image"', 'name="lrn"'))
-    ran = python("from ablations.registry import components; components()", tmp_path)
-    assert ran.returncode == 1
-    assert "ValueError: component 'lrn' is registered twice" in ran.stderr
+CHECK = "from ablations.registry import check_components; check_components()"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (example().replace('name="mean_image"', 'name="lrn"'), "ValueError: component 'lrn' is registered twice"),
+        ("x = 1\nraise RuntimeError('no\\nluck')", "RuntimeError: no luck, in line 2."),
+        ("x = 1\ndef :", "SyntaxError: invalid syntax, in line 2."),
+        ("import nowhere_to_be_found", "ModuleNotFoundError: No module named 'nowhere_to_be_found', in line 1."),
+        ("import sys\nsys.exit('bye')", "SystemExit: bye, in line 2."),
+        ("def f(): f()\nf()", "RecursionError: maximum recursion depth exceeded, in line 1."),
+        ("x = '\\0'\n\0", "SyntaxError: source code string cannot contain null bytes"),
+        (b"x = '\xff'", "SyntaxError: "),
+        ("from ablations.registry import register\nregister('lrn')", "register takes a Component, not 'lrn', in l"),
+        (example().replace('name="mean_image"', "name=3"), "a component is called 3; a name is of"),
+        (example().replace('name="mean_image"', 'name="a b=c"'), "a component is called 'a b=c'; a name is of"),
+        (re.sub(r"source=.*", "source=None,", example()), "the source of component 'mean_image' is None, of another"),
+        (
+            re.sub(r"levels=.*", 'levels={"image": 5},', example()),
+            "the levels of component 'mean_image' is {'image",
+        ),
+        (re.sub(r"levels=.*", "levels={},", example()), "component 'mean_image' has no levels"),
+        (re.sub(r"reference=.*", "reference='', control='no',", example()), "the control of component 'mean_image' is"),
+    ],
+)
+def test_a_file_of_ones_own_that_cannot_be_used_is_named_in_a_sentence_and_left_out(
+    text: str | bytes, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.py"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    ran = python(CHECK, tmp_path)
+    last = ran.stderr.splitlines()[-1]
+    assert f"InputError: the component file {path} cannot be used: " in last and said in last
+    left = python("from ablations.registry import components; print(*components())", tmp_path)
+    assert left.stdout.split() == list(components()), left.stderr
+
+
+def test_the_levels_of_another_component_of_a_broken_file_are_left_out_too(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(f"{example()}\nraise ValueError")
+    ran = python("from ablations.registry import components; print(*components())", tmp_path)
+    assert ran.stdout.split() == list(components())
+
+
+def test_a_second_component_of_one_name_is_refused() -> None:
     with pytest.raises(ValueError, match="'lrn' is registered twice"):
         register(component("lrn"))
 
 
+def test_a_pipe_and_a_folder_in_the_place_of_a_file_are_named_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "folder.py").mkdir()
+    ran = python("from ablations.registry import broken; print(*broken(), sep='\\n')", tmp_path)
+    assert ran.stdout.splitlines() == [
+        f"the component file {tmp_path / name}.py cannot be used: OSError: it is no file."
+        for name in ("folder", "pipe")
+    ]
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    ran = python("from ablations.registry import components; components()", tmp_path / "nowhere")
-    assert "ValueError: ABLATIONS_COMPONENTS names" in ran.stderr and "nowhere" in ran.stderr
+    ran = python(CHECK, tmp_path / "nowhere")
+    said = (
+        f"InputError: '{tmp_path / 'nowhere'}', which ABLATIONS_COMPONENTS names, cannot be used: it is not a folder."
+    )
+    assert said in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "said"),
+    [
+        ("lambda spec: 1 / 0", "ZeroDivisionError: division by zero, in line "),
+        ("lambda spec: None", "TypeError: it returns None, which is no Spec"),
+        ("lambda spec: exit(3)", "SystemExit: 3"),
+        ("lambda spec: replace(spec, lurning_rate=1)", "unexpected keyword argument 'lurning_rate'"),
+        ("lambda spec: replace(spec, learning_rate='fast')", "TypeError: learning_rate is 'fast', not float"),
+    ],
+)
+def test_a_rewrite_of_ones_own_that_fails_is_named_with_its_file(rewrite: str, said: str, tmp_path: Path) -> None:
+    own = re.sub(r"levels=.*", f'levels={{"image": {rewrite}}},', example())
+    (tmp_path / "mine.py").write_text(own)
+    ran = python("from ablations.plan import departures_of; departures_of(['mean_image'])", tmp_path)
+    last = ran.stderr.splitlines()[-1]
+    assert f"InputError: mean_image=image of {tmp_path / 'mine.py'} cannot be used: " in last and said in last
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["ablations.run", "--dry-run"], 2),
+        (["ablations.run", "--help"], 0),
+        (["ablations.show", "components"], 2),
+        (["ablations.show", "grids"], 0),
+        (["ablations.report", "--help"], 0),
+        (["ablations.report", "cifar10-gist", "--results", "results/reference", "--format", "csv"], 0),
+    ],
+)
+def test_a_broken_component_stops_what_trains_in_one_sentence_and_neither_help_nor_reports(
+    words: list[str], code: int, tmp_path: Path
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "mine.py").write_text("raise RuntimeError('boom')")
+    environment = {**os.environ, "ABLATIONS_COMPONENTS": str(tmp_path / "own")}
+    places = ["--reports", str(tmp_path)] if "--format" in words else []
+    ran = subprocess.run(
+        [sys.executable, "-m", *words, *places], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == code, ran.stderr
+    sentence = f"the component file {tmp_path / 'own' / 'mine.py'} cannot be used: RuntimeError: boom, in line 1."
+    named = {"error: " + sentence} if code == 2 else {sentence} if places else set()
+    assert set(ran.stderr.splitlines()) == named
 
 
 def test_a_component_without_levels_is_refused() -> None:

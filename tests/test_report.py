@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import subprocess
 import sys
@@ -392,6 +393,45 @@ def test_figures_of_an_earlier_report_are_removed(tmp_path: Path) -> None:
     write(build(study, synthetic.results(trials), []), tmp_path)
     write(build(study, [], []), tmp_path)
     assert list(tmp_path.glob("figures/*.svg")) == []
+
+
+def test_figures_that_no_report_drew_stay(tmp_path: Path) -> None:
+    study, trials = synthetic.plan("one_out", WORDS)
+    rendered(study, synthetic.results(trials), tmp_path)
+    own = {
+        "mine": '<svg xmlns="http://www.w3.org/2000/svg"><g id="mine"/></svg>',
+        "plain": '<svg xmlns="http://www.w3.org/2000/svg"/>',
+        "from-inkscape": '<?xml version="1.0"?>\n<svg id="svg5"/>',
+    }
+    for name, text in own.items():
+        (tmp_path / "figures" / f"{name}.svg").write_text(text)
+    (tmp_path / "figures" / "folder.svg").mkdir()
+    rendered(study, [], tmp_path)
+    assert {path.stem: path.read_text() for path in tmp_path.glob("figures/*.svg") if path.is_file()} == own
+
+
+@pytest.mark.parametrize("backend", ["nowhere", "module://nowhere.inline", "macosx"])
+def test_a_report_does_not_depend_on_the_readers_matplotlib(backend: str, tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").write_text(
+        "text.usetex: True\nfont.family: Papyrus\nfont.size: 30\nlines.linewidth: 9\nsvg.fonttype: path\n"
+    )
+    environment = {**os.environ, "MPLBACKEND": backend, "MATPLOTLIBRC": str(tmp_path)}
+    code = (
+        "import os; from pathlib import Path; import ablations.figures; from tests import synthetic\n"
+        "from ablations.report import build, write\n"
+        "study, trials = synthetic.plan('one_out', ('lrn',))\n"
+        "write(build(study, synthetic.results(trials), []), Path({folder!r}))\n"
+        "print(os.environ.get('MPLBACKEND'))"
+    )
+    pages = []
+    for name, one in (("as it is", environment), ("usual", None)):
+        folder = tmp_path / name
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(folder=str(folder))], env=one, capture_output=True, text=True, check=True
+        )
+        pages.append({path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+        assert done.stdout.strip() == (backend if one else "None")
+    assert pages[0] == pages[1] and len(pages[0]) > 3
 
 
 def test_the_terminal_shows_each_effect_on_one_ascii_line() -> None:

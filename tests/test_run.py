@@ -69,7 +69,7 @@ def test_a_study_is_announced_without_what_only_reports_need(
     make_plan(resolved(tyro.cli(Config, args=["--grid", "one_out", *on_blobs]))[0], command="")
     code = (
         f"import sys; from ablations import run\n{prepared}"
-        "class Announced(Exception): pass\n"
+        "class Announced(BaseException): pass\n"
         "def stop(*anything): raise Announced\n"
         "run._train = stop\n"
         f"try: run.main({['--grid', 'one_out', *on_blobs][:-1]!r})\n"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,3 +187,190 @@ def test_a_record_of_another_version_is_kept_beside_the_one_that_takes_its_place
     before = path.read_text()
     store.write_result(tmp_path, replace(result_of(trials[0]), training_version=2))
     assert path.with_suffix(".json.version-1").read_text() == before
+
+
+def nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "a metric in words": (lambda record: record["metrics"].update(test_loss="low"), "metrics.test_loss is 'low', not"),
+    "a metric that is a list": (
+        lambda record: record["metrics"].update(test_loss=[1]),
+        "metrics.test_loss is [1], not",
+    ),
+    "metrics that are a list": (lambda record: record.update(metrics=[1.0]), "metrics is [1.0], not a table"),
+    "a metric of true": (lambda record: record["metrics"].update(test_loss=True), "test_loss is True, not float"),
+    "a curve that is a table": (lambda record: record.update(curve={"epoch": 1}), "curve[0] is 'epoch', not a table"),
+    "a curve of words": (lambda record: record.update(curve=[{"epoch": "first"}]), "curve[0].epoch is 'first', not"),
+    "seconds in words": (lambda record: record.update(seconds="long"), "seconds is 'long', not float"),
+    "an endless number": (lambda record: record.update(seconds=10**400), "int too large to convert to float"),
+    "no status": (lambda record: record.update(status=None), "status is None, not str"),
+    "a status in a list": (lambda record: record.update(status=["done"]), "status is ['done'], not str"),
+    "activity in words": (lambda record: record.update(activity={"lrn": "much"}), "activity.lrn is 'much', not float"),
+    "no activity": (lambda record: record.update(activity={"lrn": None}), "activity.lrn is None, not float"),
+    "outcomes that are no base64": (lambda record: record.update(outcomes="?"), "base64"),
+    "filters that are a number": (lambda record: record.update(filters=3), "filters is 3, not str"),
+    "looks of three": (lambda record: record.update(looks=[[1, 2, 3]]), "too many values to unpack"),
+    "looks in words": (lambda record: record.update(looks=[["a", 2]]), "looks[0][0] is 'a', not int"),
+    "a trial that is a list": (lambda record: record.update(trial=[]), "'list' object is not a mapping"),
+    "a seed in words": (lambda record: record["trial"].update(seed="one"), "trial.seed is 'one', not int"),
+    "a budget in words": (lambda record: record["trial"]["budget"].update(epochs="two"), "epochs is 'two', not int"),
+    "a spec without blocks": (lambda record: record["trial"]["spec"].update(blocks=[]), "does not fit the trial"),
+    "a rate in words": (lambda record: record["trial"]["spec"].update(learning_rate="x"), "learning_rate is 'x', not"),
+    "a version in words": (lambda record: record.update(training_version="2"), "training_version is '2', not int"),
+    "an unknown field": (lambda record: record.update(colour=1), "colour"),
+    "another schema": (lambda record: record.update(schema=[1]), "schema [1] is not 1"),
+}
+
+
+def damaged_text(text: str, change: Callable[[dict[str, Any]], object]) -> str:
+    record = json.loads(text)
+    record.pop("checksum", None)  # as in records that are older than checksums, which nothing else protects
+    record.pop("training_digest", None)
+    change(record)
+    return json.dumps(record)
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_record_with_a_field_of_another_type_is_named_with_the_field_and_not_used(
+    name: str, plan: Planner, tmp_path: Path
+) -> None:
+    study, trials = plan()
+    store.write_study(tmp_path, study)
+    path = store.write_result(tmp_path, result_of(trials[0]))
+    change, said = DAMAGE[name]
+    assert Result.from_dict(json.loads(damaged_text(path.read_text(), lambda record: None)))
+    path.write_text(damaged_text(path.read_text(), change))
+    _, results, (problem,) = store.read(tmp_path)
+    assert results == []
+    assert problem.startswith(f"record {path} cannot be read (") and said in problem
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    (path / "inside").mkdir(parents=True)
+
+
+def device(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def lost(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+FILES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "nested beyond depth": (lambda path: path.write_text(nested(100_000)), "it is nested too deeply"),
+    "nested beyond depth within": (
+        lambda path: path.write_text(f'{{"schema": {nested(100_000)}}}'),
+        "nested too deeply",
+    ),
+    "a pipe": (pipe, "it is no file but a folder, a pipe or a device"),
+    "a folder": (folder, "it is no file but a folder, a pipe or a device"),
+    "a device": (device, "it is no file but a folder, a pipe or a device"),
+    "not UTF-8": (lambda path: path.write_bytes(b'{"schema": "\xff\xfe"}'), "can't decode byte 0xff"),
+    "UTF-16": (lambda path: path.write_text("{}", encoding="utf-16"), "can't decode byte 0xff"),
+    "half a character": (lambda path: path.write_text('{"schema": "\\ud800"}'), "surrogates not allowed"),
+    "zeros": (lambda path: path.write_bytes(bytes(5000)), "Expecting value"),
+    "a number of 5,000 digits": (lambda path: path.write_text("9" * 5000), "integer string conversion"),
+    "a word": (lambda path: path.write_text('"done"'), ""),
+    "a list": (lambda path: path.write_text("[1, 2]"), ""),
+    "nothing": (lambda path: path.write_text(""), "Expecting value"),
+    "a half": (lambda path: path.write_text(path.read_text()[: path.stat().st_size // 2]), "line"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_no_record_is_named_and_not_waited_for_and_its_trial_can_be_run_again(
+    name: str, plan: Planner, tmp_path: Path
+) -> None:
+    study, trials = plan()
+    store.write_study(tmp_path, study)
+    path = store.write_result(tmp_path, result_of(trials[0]))
+    damage, said = FILES[name]
+    damage(path)
+    _, results, (problem,) = store.read(tmp_path)
+    assert results == []
+    assert str(path) in problem and said in problem
+    for _ in range(2):  # twice: what was there before is out of the way each time
+        store.write_result(tmp_path, result_of(trials[0]))
+        assert store.read(tmp_path)[1:] == ([result_of(trials[0])], [])
+        path.unlink()
+        path.mkdir()
+    path.rmdir()
+
+
+def test_a_dead_link_in_the_place_of_a_record_counts_as_none(plan: Planner, tmp_path: Path) -> None:
+    study, trials = plan()
+    store.write_study(tmp_path, study)
+    path = store.write_result(tmp_path, result_of(trials[0]))
+    lost(path)
+    assert store.read(tmp_path)[1:] == ([], [])
+    store.write_result(tmp_path, result_of(trials[0]))
+    assert store.read(tmp_path)[1:] == ([result_of(trials[0])], [])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_no_study_is_refused_in_one_sentence(name: str, plan: Planner, tmp_path: Path) -> None:
+    study, _ = plan()
+    store.write_study(tmp_path / "s", study)
+    path = tmp_path / "s" / "study.json"
+    damage, said = FILES[name]
+    damage(path)
+    for read in (lambda: store.read(store.find("s", tmp_path)), lambda: store.write_study(tmp_path / "s", study)):
+        with pytest.raises(InputError) as refused:
+            read()
+        assert str(refused.value).startswith(f"{path} cannot be read: ") and said in str(refused.value)
+        assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"seeds": "ten"}, "seeds is 'ten', not int"),
+        ({"seeds": 1.5}, "seeds is 1.5, not int"),
+        ({"name": 5}, "name is 5, not str"),
+        ({"components": [["lrn"]]}, "not enough values to unpack"),
+        ({"components": [["lrn", 1]]}, "components[0][1] is 1, not str"),
+        ({"components": "lrn"}, "not enough values to unpack"),
+        ({"variants": [{}]}, "no 'departures'"),
+        ({"variants": 3}, "'int' object is not iterable"),
+        ({"budget": []}, "argument after ** must be a mapping"),
+        ({"claims": [{"name": "x"}]}, "missing"),
+        ({"claims": {"a": 1}}, "'str' object"),
+        ({"rule": {"negligible": [], "alpha": "small"}}, "rule.alpha is 'small', not float"),
+        ({"declared": [{"digest": "x"}]}, "missing"),
+        ({"keys": [1, 2]}, "keys[0] is 1, not str"),
+        ({"chance_error_percent": "90"}, "chance_error_percent is '90', not float | None"),
+        ({"out_of_reach": [["a", "b"]]}, "out_of_reach[0][1] is 'b', not int | None"),
+        ({"tuning": {"arms": 3}}, "not iterable"),
+        ({"command": ["python"]}, "command is ['python'], not str"),
+    ],
+)
+def test_a_study_with_a_field_of_another_type_is_refused_with_the_field(
+    fields: dict[str, object], said: str, plan: Planner, tmp_path: Path
+) -> None:
+    store.write_study(tmp_path, plan()[0])
+    altered(tmp_path / "study.json", **fields)
+    with pytest.raises(InputError) as refused:
+        store.read_study(tmp_path)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)])
+def test_files_are_readable_to_whom_the_umask_says(umask: int, mode: int, plan: Planner, tmp_path: Path) -> None:
+    study, trials = plan()
+    before = os.umask(umask)
+    try:
+        paths = [store.write_result(tmp_path, result_of(trials[0])), store.write_table(tmp_path, study, [])]
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in paths] == [mode, mode]

@@ -16,11 +16,12 @@ from ablations import trial as module
 from ablations.bits import pack, unpack
 from ablations.execute import serial
 from ablations.jobs import by_training
+from ablations.measures import UNMEASURED, lacking, needed
 from ablations.registry import components
 from ablations.store import read_result, trial_path
 from ablations.train import training
-from ablations.trial import Context, run_trial
-from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Activity
+from ablations.trial import Context, run_job, run_trial
+from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Activity, Result, Trial
 from tests.conftest import Collect, Planner, without_times
 
 
@@ -95,25 +96,98 @@ def test_a_measure_that_fails_costs_its_number_and_not_the_training(
     monkeypatch.setattr(registry, "_COMPONENTS", {**registry.components(), "lrn": broken, "dropout": nothing})
     result = run_trial(plan()[1][0], context)
     assert result.status == DONE
-    assert result.error == "activity of lrn was not measured: RuntimeError: size mismatch for fc6"
+    assert result.error.splitlines() == [
+        "activity of dropout was not measured: its measure gives nan",
+        "activity of lrn was not measured: RuntimeError: size mismatch for fc6",
+    ]
     assert set(result.activity) == set(components()) - {"lrn", "dropout"}
 
 
-def test_the_record_is_on_disk_before_its_activities_are_measured(
+class Killed(BaseException):
+    """What ends a process."""
+
+
+def stopped_while_measuring(trial: Trial, context: Context, monkeypatch: pytest.MonkeyPatch) -> Result:
+    """The record that a process leaves which ends while the activity of lrn is measured."""
+
+    def kill(probe: object) -> float:
+        raise Killed
+
+    with monkeypatch.context() as once:
+        killer = replace(registry.component("lrn"), activity=Activity(measure=kill, unit=""))
+        once.setattr(registry, "_COMPONENTS", {**registry.components(), "lrn": killer})
+        with pytest.raises(Killed):
+            run_trial(trial, context)
+    result, problem = read_result(trial_path(context.folder, trial.key))
+    assert result, problem
+    return result
+
+
+def test_the_record_is_on_disk_before_its_activities_are_measured_and_the_next_run_measures_them_without_training(
+    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    study, trials = plan()
+    context = replace(context, measures=needed(study))
+    left = stopped_while_measuring(trials[0], context, monkeypatch)
+    assert left.status == DONE and "test_top1_error_percent" in left.metrics
+    assert (left.activity, left.error) == ({}, UNMEASURED)
+    assert lacking(left, context.measures) == ("lrn",)
+    with monkeypatch.context() as untrained:
+        untrained.setattr(module, "training", None)
+        later = run_trial(trials[0], context)
+    whole = run_trial(trials[0], replace(context, folder=tmp_path / "whole"))
+    assert later == replace(left, activity=whole.activity, error="")  # also what depends on dropout's draws
+    assert read_result(trial_path(context.folder, trials[0].key)) == (later, "")
+    assert list((context.folder / "unfinished").iterdir()) == []
+    assert lacking(later, context.measures) == ()
+
+
+def test_a_reference_whose_network_is_gone_is_trained_again_and_its_numbers_stand(
     plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def kill(probe: object) -> float:
-        raise KeyboardInterrupt
+    study, trials = plan()
+    context = replace(context, measures=needed(study))
+    left = stopped_while_measuring(trials[0], context, monkeypatch)
+    for path in (context.folder / "unfinished").iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+    with monkeypatch.context() as broken:
+        broken.setattr(module, "training", None)  # fails: there is no such function
+        failed = run_trial(trials[0], context)
+    assert failed.status == DONE and failed.metrics == left.metrics
+    assert "its training again, to measure activities, failed: TypeError" in failed.error
+    assert read_result(trial_path(context.folder, trials[0].key)) == (failed, "")
+    later = run_trial(trials[0], context)
+    told = {"measured_on": "a second training of the same trial"}
+    assert set(later.activity) == set(components())
+    assert replace(later, activity={}, error="") == replace(left, error="", provenance={**left.provenance, **told})
 
-    killer = replace(registry.component("lrn"), activity=Activity(measure=kill, unit=""))
-    monkeypatch.setattr(registry, "_COMPONENTS", {**registry.components(), "lrn": killer})
-    trial = plan()[1][0]
-    with pytest.raises(KeyboardInterrupt):
-        run_trial(trial, context)
-    result, _ = read_result(trial_path(context.folder, trial.key))
-    assert result and result.status == DONE and "test_top1_error_percent" in result.metrics
-    assert result.activity == {}
-    assert result.error == "activities were not measured: the process ended before that"
+
+def test_trials_that_share_the_training_of_a_reference_are_on_disk_before_it_is_measured(
+    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, trials = plan(words=["ten_view"])
+    group = next(job for job in by_training(trials) if len(job) > 1)
+    assert not group[0].variant.departures
+
+    def kill(*arguments: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr("ablations.activity.measured", kill)
+    with pytest.raises(Killed):
+        list(run_job(group, context))
+    assert all(trial_path(context.folder, trial.key).exists() for trial in group)
+
+
+def test_only_references_of_this_version_lack_activities_and_only_those_without_a_recorded_reason(
+    plan: Planner, context: Context
+) -> None:
+    reference, departed = (run_trial(trial, context) for trial in plan()[1][:2])
+    assert lacking(reference, components()) == lacking(departed, components()) == ()
+    assert lacking(reference, ["lrn", "invented"]) == ("invented",)
+    assert lacking(replace(reference, activity={}), ["lrn", "dropout"]) == ("lrn", "dropout")
+    told = replace(reference, activity={}, error="activity of lrn was not measured: ValueError: no")
+    assert lacking(told, ["lrn", "dropout"]) == ("dropout",)
+    assert lacking(replace(reference, activity={}, training_version=1), ["lrn"]) == ()
 
 
 def test_data_that_changed_since_the_plan_are_refused(plan: Planner, context: Context) -> None:

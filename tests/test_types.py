@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -112,10 +112,17 @@ def study() -> Study:
             asked="30m", grid="one_out", seeds=5, epochs=3, seconds=1700.0, given_up=("ten seeds", "five epochs")
         ),
     }
-    for field in dataclasses.fields(Study):
-        if field.name not in values:
-            # A field that came later: a tuple of words, or a word.
-            values[field.name] = ("word", "another") if field.default == () else "word"
+    # A field that came later: something of its type.
+    later: dict[Any, Any] = {
+        tuple[str, ...]: ("word", "another"),
+        tuple[tuple[str, int | None], ...]: (("lrn_cifar", 20), ("lrn_imagenet", None)),
+        float | None: 1.5,
+        int: 6,
+        str: "word",
+    }
+    for name, kind in get_type_hints(Study).items():
+        if name not in values:
+            values[name] = later[kind]
     return Study(**values)
 
 

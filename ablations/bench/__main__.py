@@ -24,7 +24,7 @@ from ablations.bench.rounds import Contender, ContenderError, closing, rounds
 from ablations.bench.worker import Task
 from ablations.data.catalogue import at_home, cache_folder
 from ablations.machine import cores_here
-from ablations.names import InputError, unknown
+from ablations.names import InputError, answered, unknown
 from ablations.words import duration
 from models.layout import layout
 from models.presets import PRESETS
@@ -69,16 +69,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 1 a row is void or has no quiet round, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     config = tyro.cli(Config, args=arguments, prog="python -m ablations.bench")
-    try:
-        nets = check(config)
-        config = dataclasses.replace(config, results=at_home(config.results))
-        return run(config, nets, command=shlex.join(["python", "-m", "ablations.bench", *arguments]))
-    except (InputError, ContenderError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nstopped; what was finished is in the file", file=sys.stderr)
-        return 130
+
+    def answer() -> int:
+        try:
+            nets = check(config)
+            placed = dataclasses.replace(config, results=at_home(config.results))
+            return run(placed, nets, command=shlex.join(["python", "-m", "ablations.bench", *arguments]))
+        except ContenderError as error:
+            raise InputError(str(error)) from error
+
+    return answered(answer, stopped="stopped; what was finished is in the file")
 
 
 def check(config: Config) -> dict[str, int]:

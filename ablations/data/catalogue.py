@@ -163,7 +163,21 @@ def at_home(path: Path | str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Where decoded images are kept: ABLATIONS_CACHE, or the user's own cache folder."""
+    """Where decoded images are kept: ABLATIONS_CACHE, or the user's own cache folder.
+
+    Raises InputError where neither can be had.
+    """
+    return at_home(os.environ.get("ABLATIONS_CACHE") or user_cache("name one with ABLATIONS_CACHE")).resolve()
+
+
+def user_cache(remedy: str) -> Path:
+    """The user's own cache folder.  Raises InputError with the remedy where the user has no home folder."""
     import platformdirs  # reading prepared data needs torch and numpy, and nothing else
 
-    return at_home(os.environ.get("ABLATIONS_CACHE") or platformdirs.user_cache_dir("ablations")).resolve()
+    try:
+        found = Path(platformdirs.user_cache_dir("ablations"))
+    except RuntimeError:
+        found = Path()
+    if not found.is_absolute():  # older versions leave "~" as it is
+        raise InputError(f"this user has no home folder, and so none for caches: {remedy}.")
+    return found

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import sys
 from collections.abc import Generator, Iterator, Mapping
@@ -28,6 +29,7 @@ from ablations.data.partial import Mark
 from ablations.data.progress import Progress
 from ablations.data.sources import Opened, Part, find
 from ablations.data.statistics import Statistics
+from ablations.data.whole import whole
 from ablations.names import InputError
 from ablations.store import write_json
 
@@ -54,23 +56,39 @@ def prepare(name: str, *, data_root: Path | None, size: int, cache: Path, quiet:
     folder = cache / f"{_slug(name)}-{size}px-{_short(source.identity)}"
     if source.remarks and not quiet:
         print(*source.remarks, sep="\n", file=sys.stderr, flush=True)
-    if folder.is_dir():
+    if whole(folder):
         return folder
     # Named by the place and not by the images, so that a mended one does not cost the others.
     partial = cache / f".{_slug(name)}-{size}px-{_short(source.place)}.partial"
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with _alone(partial.with_suffix(".lock"), described.name, quiet):
-            if not folder.is_dir():
-                if not quiet:
+            if not whole(folder):
+                if not folder.is_dir() and not quiet:
                     _tell_outdated(cache, described.name, size)
+                _put_aside(folder)
                 partial.mkdir(exist_ok=True)
                 _write(partial, described, source.opened(), size, quiet)
                 partial.rename(folder)
     except OSError as error:  # those of the source are ValueErrors by now
         reason = error.strerror or str(error)
-        raise InputError(f"The cache folder {cache} cannot be written: {reason}.") from error
+        raise InputError(
+            f"The cache folder {cache} cannot be written: {reason}; choose another one with ABLATIONS_CACHE."
+        ) from error
     return folder
+
+
+def _put_aside(folder: Path) -> None:
+    """Makes room for images that are decoded anew, where damaged ones lie: other processes may have them open."""
+    if not folder.exists() and not folder.is_symlink():
+        return
+    print(f"The decoded images in {folder} are damaged; they are decoded again.", file=sys.stderr, flush=True)
+    away = folder.with_name(f".{folder.name}.damaged-{secrets.token_hex(4)}")
+    folder.rename(away)
+    if away.is_dir() and not away.is_symlink():
+        shutil.rmtree(away, ignore_errors=True)
+    else:
+        away.unlink()
 
 
 def _slug(name: str) -> str:

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
-from platformdirs import user_cache_dir
 
-from ablations.data.catalogue import DEFAULT, FOLDER, Dataset, folder_of
+from ablations.data.catalogue import DEFAULT, FOLDER, Dataset, folder_of, user_cache
 from ablations.data.decode import Images
 from ablations.data.folders import Files, Folders, by_class, class_folders, image_names, scan, some, splits
 from ablations.data.idx import find_idx, read_idx
@@ -78,7 +77,6 @@ def find(dataset: Dataset, *, data_root: Path | None, size: int) -> Source:
     `size`, pixels a side, chooses between the archives of Imagenette.
     Raises InputError, in one sentence, when it is not there or not laid out as it should be.
     """
-    root = data_root or Path(user_cache_dir("ablations")) / "downloads"
     try:
         if dataset.name.startswith(FOLDER):
             path = folder_of(dataset.name)
@@ -91,6 +89,7 @@ def find(dataset: Dataset, *, data_root: Path | None, size: int) -> Source:
             )
         if dataset.name == DEFAULT:
             return _idx(dataset, find_idx(resources.files("ablations.data.embedded")))
+        root = data_root or user_cache("name a folder for data sets with --data-root") / "downloads"
         if dataset.name == "fashion-mnist":
             return _idx(dataset, _fashion_mnist(dataset, root))
         if dataset.name == "imagenette":
@@ -101,6 +100,13 @@ def find(dataset: Dataset, *, data_root: Path | None, size: int) -> Source:
         raise InputError(f"The data set {dataset.name!r} cannot be read: {error}.") from error
     # torchvision checks every file of these against a published sum, so their name is their identity.
     return Source(identity=dataset.name, place=dataset.name, open=lambda: _cifar(dataset, root))
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"The folder {path!r} cannot be found: this user has no home folder.") from error
 
 
 def _digest(lines: Iterable[str]) -> str:
