@@ -6,6 +6,7 @@ Light: --help imports nothing heavier than this.
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import socket
 import tempfile
@@ -105,6 +106,9 @@ class Config:
     """Processor threads a trial; two trials of one thread beat one of two."""
     gpus_per_trial: Annotated[float | None, _FLOAT] = None
     """Share of a GPU a trial holds, 0.25 for four at once (default: 1 where there is one, else 0)."""
+    timeout: Annotated[float | None, _FLOAT] = None
+    """Minutes without a word from a trial's worker after which it is ended, as one that hangs (default: 20 times what
+    the trial should take, and 10 at least)."""
     pack: str = "1"
     """Trials that take turns where one would run, a number or auto: on a GPU, steps of one fill the gaps of others."""
     precision: str = PRECISIONS[0]
@@ -243,6 +247,10 @@ def _check_machines(config: Config) -> None:
         raise InputError(f"--pack is {config.pack!r}; it is auto, or a number of trials of 1 or more.")
     if config.gpus_per_trial is not None and config.gpus_per_trial < 0:
         raise InputError(f"--gpus-per-trial is {config.gpus_per_trial:g}; it must be 0 or more.")
+    if config.timeout is not None and not 0 < config.timeout < math.inf:
+        raise InputError(f"--timeout is {config.timeout:g}; it is a number of minutes above 0.")
+    if config.timeout is not None and config.executor == "serial":
+        raise InputError("--timeout ends workers of Ray, and --executor serial has none: leave one of the two out.")
     if config.memory_budget is not None and config.memory_budget < 0:
         raise InputError(f"--memory-budget is {config.memory_budget:g}; it must be 0 GiB or more.")
     if config.read_window is not None and config.read_window < 0:

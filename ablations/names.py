@@ -11,6 +11,10 @@ class InputError(ValueError):
     """What a user asked for cannot be done; the message is one sentence that says why and what can be."""
 
 
+class StoppedError(RuntimeError):
+    """What was begun cannot go on; the message is one sentence that says why and what helps."""
+
+
 def unknown(kind: str, name: str, allowed: Iterable[str]) -> InputError:
     """The error for an unknown `name`: what was wrong, the nearest, what is allowed."""
     allowed = sorted(allowed)
@@ -20,12 +24,15 @@ def unknown(kind: str, name: str, allowed: Iterable[str]) -> InputError:
 
 
 def answered(command: Callable[[], int]) -> int:
-    """The exit code of `command`, or 2 on bad input, told in a sentence, and 130 where it was interrupted."""
+    """The exit code of `command`: 2 on bad input and 1 where it cannot go on, told in a sentence, 130 on Ctrl-C."""
     try:
         return command()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except StoppedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on where it was", file=sys.stderr)
         return 130
