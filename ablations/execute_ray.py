@@ -1,4 +1,4 @@
-"""Jobs on Ray Tune: the only file that imports ray.
+"""Jobs on Ray Tune.  This file and `ray_cluster` are the only ones that import ray.
 
 Ray spreads the jobs that we list, first in first out, each once; it sees a job of several trials as one
 trial of its own, which reports several results.  What is run is decided by our records, never by
@@ -7,55 +7,30 @@ trial of its own, which reports several results.  What is run is decided by our 
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import math
 import os
-import secrets
-import signal
-import socket
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-# Read by ray when it is imported: no telemetry, no files and no banners of its own, Ctrl-C is ours.
-for _name, _value in {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # a dump of the stack at SIGTERM
-    "RAY_NUM_REDIS_GET_RETRIES": "3",  # of a cluster that does not answer: each try takes 40 s
-    "RAY_prestart_worker_first_driver": "0",  # those are never used: Tune asks for an environment of its own
-    "RAY_worker_register_timeout_seconds": "600",  # importing torch on a busy machine took more than Ray's 60
-    "RAY_agent_register_timeout_ms": "600000",  # the same of Ray's own agents
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # tracebacks of what becomes a record, in which the reason is
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-}.items():
-    os.environ.setdefault(_name, _value)
+import ablations.ray_environment  # noqa: F401  before ray, which reads it once
 
+# isort: split
 import ray
 from ray import tune
-from ray._raylet import AuthenticationTokenLoader, Config
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from ablations.allocator import ENVIRONMENT
 from ablations.execute import Watch
 from ablations.jobs import Job, by_training
 from ablations.leftovers import own_folder
 from ablations.lost import why_lost
-from ablations.machine import cores_here
 from ablations.names import InputError, StoppedError
 from ablations.predictions import predictions_path, write_predictions
+from ablations.ray_cluster import LOOK, BrokenRayError, end, look, node_here, started
 from ablations.resources import room
 from ablations.store import read_result, trial_path, write_result
 from ablations.trial import Context, run_job
@@ -65,9 +40,6 @@ from ablations.words import duration
 SILENT = 120.0  # seconds without a worker after which that is said
 TRIES = 3  # of a trial whose worker was lost, or for which there was not enough memory: the first one and two more
 ASLEEP = 30.0  # seconds from one look to the next after which it was the driver that stood still, not its workers
-LOOK = 10.0  # seconds between two looks whether a cluster is still there
-SERIAL = "--executor serial runs without Ray"
-SHORT = 28  # bytes of a folder under which the paths of Ray's sockets fit into the 104 or 108 that systems allow
 GOES_ON = "the same command goes on where it was"
 
 Run = Callable[..., Iterable[Result]]  # as `run_job`
@@ -83,16 +55,12 @@ def _run(config: dict[str, Any], *, jobs: Sequence[Job], context: Context, home:
         tune.report({"key": trial.key, "row": dict(row)})
 
     # What takes a process seconds, torch for one, has been imported with this module.
-    tune.report({"worker": (_node(), os.getpid())})
+    tune.report({"worker": (node_here(), os.getpid())})
     for result in run(jobs[config["job"]], context, report=report):
         kept = predictions_path(context.folder, result.trial.key)
-        if _node() != home and result.status == DONE and kept.exists():  # on another machine than the driver's
+        if node_here() != home and result.status == DONE and kept.exists():  # on another machine than the driver's
             tune.report({"key": result.trial.key, "predictions": kept.read_bytes()})
         tune.report({"key": result.trial.key, "record": result.to_dict()})
-
-
-def _node() -> str:
-    return str(ray.get_runtime_context().get_node_id())
 
 
 @dataclass(kw_only=True)
@@ -103,10 +71,6 @@ class _Heard:
     node: str = ""  # its machine, for Ray
     process: int = 0
     hung: bool = False  # it was silent for too long, and was ended
-
-
-class _BrokenRayError(BaseException):
-    """Ray has lost a part that it cannot do without.  No Exception: Tune would wait a minute for Ray to tidy up."""
 
 
 class _Deliver(tune.Callback):
@@ -152,7 +116,7 @@ class _Deliver(tune.Callback):
                 flush=True,
             )
         if ray.is_initialized():
-            _look(far=now - self.looked > LOOK)
+            look(far=now - self.looked > LOOK)
             self.looked = now if now - self.looked > LOOK else self.looked
         self._end_silent(now)
 
@@ -166,7 +130,7 @@ class _Deliver(tune.Callback):
             known = heard.process and heard.node in {self.home, *self.decoded}
             if known and not heard.hung and now - heard.at > self.patience:
                 heard.hung = True
-                _end(heard.node, heard.process, home=self.home)
+                end(heard.node, heard.process, home=self.home)
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         self.heard[trial.trial_id] = _Heard(at=time.monotonic())
@@ -215,7 +179,7 @@ class _Deliver(tune.Callback):
         self.before.setdefault(key, []).append(f"{status}: {reason.strip().splitlines()[-1]}")
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        _look()  # where Ray itself is lost, so is every worker, and none of that is a trial's failure
+        look()  # where Ray itself is lost, so is every worker, and none of that is a trial's failure
         heard = self.heard.pop(trial.trial_id, None)
         status, reason = why_lost(_said(trial))
         if heard and heard.hung:
@@ -250,41 +214,6 @@ def _said(trial: Any) -> str:
         return ""
 
 
-def _end(node: str, process: int, *, home: str) -> None:
-    """Kills a worker, which may be stopped or deaf to Ray."""
-
-    def kill() -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-
-    if node == home:
-        kill()
-    else:
-        there = NodeAffinitySchedulingStrategy(node, soft=False)
-        ray.remote(kill).options(num_cpus=0, scheduling_strategy=there).remote()
-
-
-def _look(*, far: bool = False) -> None:
-    """Raises _BrokenRayError where a process that Ray cannot do without is gone: of our own, or `far`, of a cluster."""
-    node = ray._private.worker._global_node
-    for kind in ("gcs_server", "raylet"):
-        for process in node.all_processes.get(kind, ()) if node else ():
-            if process.process.poll() is not None:
-                raise _BrokenRayError(f"Ray's process {kind} has ended ({_ending(process.process.returncode)})")
-    if far and node and not node.all_processes:
-        host, _, port = node.gcs_address.rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=LOOK).close()
-        except OSError as error:
-            raise _BrokenRayError(f"the head of the Ray cluster is gone ({error.strerror or error})") from None
-        if not any(one["NodeID"] == _node() and one["Alive"] for one in ray.nodes()):
-            raise _BrokenRayError("the Ray cluster has lost this machine")
-
-
-def _ending(code: int) -> str:
-    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
-
-
 @dataclass(frozen=True, kw_only=True)
 class RayExecutor:
     """An `Executor` on the Ray that is up, or on one that it starts and stops itself."""
@@ -304,7 +233,7 @@ class RayExecutor:
             ready()
             self._check_room()
             deliver = _Deliver(jobs, context, watch)
-            deliver.patience, deliver.home = self.patience, _node()
+            deliver.patience, deliver.home = self.patience, node_here()
             widths = self._widths()
             lost: Sequence[Job] = jobs
             starved: Sequence[Job] = ()
@@ -315,13 +244,13 @@ class RayExecutor:
                         if some:
                             self._spread(some, context, deliver, scratch / f"{name}-{attempt}", at_once)
                     lost, starved = deliver.again()
-            except _BrokenRayError as error:
+            except BrokenRayError as error:
                 raise StoppedError(f"{error}; {GOES_ON}") from None
 
     def _spread(self, jobs: Sequence[Job], context: Context, deliver: _Deliver, scratch: Path, at_once: int) -> None:
         """Runs each of `jobs` once, `at_once` side by side."""
         deliver.jobs = jobs
-        runner = tune.with_parameters(_run, jobs=jobs, context=context, home=_node(), run=self.run)
+        runner = tune.with_parameters(_run, jobs=jobs, context=context, home=node_here(), run=self.run)
         tuner = tune.Tuner(
             tune.with_resources(runner, {"cpu": self.cpus_per_trial, "gpu": self.gpus_per_trial}),
             param_space={"job": tune.grid_search(list(range(len(jobs))))},
@@ -365,149 +294,6 @@ def empty_trials(count: int, ended: Callable[[], None]) -> None:
         ).fit()
 
 
-@contextlib.contextmanager
-def joined(address: str) -> Iterator[list[dict[str, float]]]:
-    """The Ray cluster at `address`, as what each of its machines has of "CPU" and "GPU".
-
-    Raises InputError where it cannot be joined.
-    """
-    on_terminate = signal.getsignal(signal.SIGTERM)
-    try:
-        _init(address=address, runtime_env={"env_vars": dict(ENVIRONMENT)})
-    except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
-        lines = str(error.__cause__ or error).strip().splitlines()  # a traceback in words, whose last line tells why
-        said = lines[-1][:200].rstrip(".") if lines else type(error).__name__
-        hint = "" if "RAY_AUTH_MODE" in os.environ else "; one that asks for a token needs RAY_AUTH_MODE=token here too"
-        raise InputError(f"no Ray cluster can be joined at --ray-address {address} ({said}){hint}.") from error
-    signal.signal(signal.SIGTERM, on_terminate)  # Ray's own leaves without a word
-    try:
-        yield [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    finally:
-        ray.shutdown()
-
-
-@contextlib.contextmanager
-def started() -> Iterator[Callable[[], object]]:
-    """A Ray of our own, without a dashboard, with a secret and a temporary folder that go with it.
-
-    It starts in a thread, as it mostly waits for its processes; what is yielded waits for it, or raises StoppedError
-    with what kept it from starting.  Where a Ray is up already it is that one: a study keeps its Ray over all rounds
-    of tuning and all looks.
-    """
-    if ray.is_initialized():
-        yield lambda: None
-        return
-    with contextlib.ExitStack() as until_the_end:
-        folder = until_the_end.enter_context(_temporary())
-        until_the_end.enter_context(_guarded(folder))
-        threads = until_the_end.enter_context(contextlib.ExitStack())
-        ended = threading.Event()
-        thread = threads.enter_context(ThreadPoolExecutor(1, "starts"))
-        start = thread.submit(_start, folder, threads, ended)
-        try:
-            yield start.result
-        finally:
-            ended.set()
-            try:
-                wait([start])
-            finally:
-                ray.shutdown()
-
-
-def _start(folder: Path, threads: contextlib.ExitStack, ended: threading.Event) -> None:
-    """Starts a Ray in `folder`, if need be a second time: on a busy machine, it finds what the first one has read.
-
-    A thread of `threads` lives as long as Ray does: Linux ends what a thread has started with it (PR_SET_PDEATHSIG).
-    """
-    for attempt in (1, 2):
-        thread = ThreadPoolExecutor(1, "ray")
-        try:
-            thread.submit(
-                _init,
-                address="local",  # whatever RAY_ADDRESS says
-                num_cpus=cores_here(),
-                include_dashboard=False,
-                _temp_dir=str(folder / str(attempt)),
-                runtime_env={"env_vars": {**ENVIRONMENT, **_paths()}},
-            ).result()
-        except Exception as error:
-            with contextlib.suppress(Exception):
-                ray.shutdown()
-            thread.shutdown()
-            if attempt == 2 or ended.is_set():
-                lines = str(error).strip().splitlines() or [type(error).__name__]
-                raise StoppedError(f"Ray did not start, twice ({lines[-1][:300].rstrip('.')}); {SERIAL}") from error
-        else:
-            threads.callback(thread.shutdown)
-            return
-
-
-def _temporary() -> contextlib.AbstractContextManager[Path]:
-    """A folder for Ray, which never cleans its own, and makes it everybody's: hence the closed one around it.
-
-    It is where temporary files go or, where that makes its sockets' paths too long, elsewhere.
-    """
-    usual = Path(tempfile.gettempdir())
-    for parent in (usual, Path("/tmp"), Path("/var/tmp"), Path("/dev/shm")):
-        if len(os.fsencode(parent)) <= SHORT and os.access(parent, os.W_OK | os.X_OK):
-            return own_folder(parent, "ray-")
-    raise StoppedError(
-        f"Ray cannot start: the path of the temporary folder, {usual}, has more than the {SHORT} bytes that leave room "
-        f"for its sockets; TMPDIR names a shorter one, and {SERIAL}"
-    )
-
-
-@contextlib.contextmanager
-def _guarded(folder: Path) -> Iterator[None]:
-    """The environment of a Ray of our own: all that connect to it, from wherever, need a secret that is new each time.
-
-    Ray listens on every interface, and runs whatever code it is given.  Its processes and workers inherit the secret.
-    """
-    _check_loopback()
-    ours = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    if not (ray.__cached__ and Path(ray.__cached__).exists()):
-        # Compiling Ray anew in each of its processes takes longer than it waits for them.
-        ours |= {"PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
-    before = {name: os.environ.get(name) for name in ours}
-    try:
-        _set(ours)
-        yield
-    finally:
-        _set(before)
-
-
-def _set(environment: Mapping[str, str | None]) -> None:
-    """Sets these variables, or removes them, and has Ray read them: it does so but once."""
-    for name, value in environment.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
-
-
-def _check_loopback() -> None:
-    """Raises StoppedError where this machine cannot reach itself: Ray would try for minutes."""
-    try:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            socket.create_connection(server.getsockname(), timeout=5).close()
-    except OSError as error:
-        raise StoppedError(
-            f"Ray cannot start: this machine cannot reach itself at 127.0.0.1 ({error.strerror or error}); {SERIAL}"
-        ) from None
-
-
-def _init(**options: Any) -> None:
-    ray._private.worker._worker_logs_enabled = False  # what Ray says of a lost worker, its record says too
-    ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-
-
-def _paths() -> dict[str, str]:
-    """Workers import what this process can: also when it was started from the repository's folder."""
-    return {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-
-
-def _scratch(folder: Path) -> contextlib.AbstractContextManager[Path]:
+def _scratch(folder: Path) -> AbstractContextManager[Path]:
     """Where Tune keeps its bookkeeping, which nobody reads: it goes when the run ends, or when the next one begins."""
     return own_folder(folder, ".tune-")

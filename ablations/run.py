@@ -60,7 +60,7 @@ def _cluster(config: Config) -> contextlib.AbstractContextManager[list[dict[str,
     """The machines of the cluster that was asked for; none where it is this one."""
     if not config.ray_address:
         return contextlib.nullcontext([])
-    from ablations.execute_ray import joined
+    from ablations.ray_cluster import joined
 
     return joined(config.ray_address)
 
@@ -131,7 +131,7 @@ def _workers(config: Config, plan: Plan) -> contextlib.AbstractContextManager[Ca
     """
     if config.executor == "serial" or not (plan.missing or (plan.search and plan.search.missing)):
         return contextlib.nullcontext(lambda: None)
-    from ablations.execute_ray import started
+    from ablations.ray_cluster import started
 
     return started()
 

@@ -13,18 +13,19 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import ray
 
-from ablations import execute_ray, registry
+from ablations import execute_ray, ray_cluster, registry
 from ablations.allocator import ENVIRONMENT
 from ablations.evaluate import Row
 from ablations.execute import serial
 from ablations.execute_ray import RayExecutor, _Deliver
 from ablations.jobs import Job, by_training, packed
-from ablations.names import InputError
+from ablations.names import InputError, StoppedError
 from ablations.run import main
 from ablations.store import read, read_results
 from ablations.trial import Context, run_job
@@ -115,7 +116,7 @@ def test_a_study_that_no_worker_comes_up_for_says_so_once(
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     waits, works = (_Deliver(by_training(plan()[1]), context, Collect()) for _ in range(2))
-    works.on_trial_result(0, [], None, {"ready": True})
+    works.on_trial_result(0, [], SimpleNamespace(trial_id="one"), {"worker": ("here", 1)})
     for now[0] in (0.1, execute_ray.SILENT - 1, execute_ray.SILENT + 1, execute_ray.SILENT + 2):
         waits.on_step_end(0, [])
         works.on_step_end(0, [])
@@ -213,7 +214,7 @@ def test_a_pack_that_is_killed_costs_the_trials_that_had_not_ended_and_no_other(
 def test_more_processors_than_we_count_are_refused_in_one_sentence(
     plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execute_ray, "cores_here", lambda: 3)
+    monkeypatch.setattr(ray_cluster, "cores_here", lambda: 3)
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # of a cluster that was not asked for
     _, trials = plan()
     with pytest.raises(ValueError, match=r"--cpus-per-trial 4 is more than the 3 that Ray has\."):
@@ -275,7 +276,7 @@ def test_a_study_runs_on_both_machines_of_a_cluster_and_leaves_it_running(
     with tempfile.TemporaryDirectory(prefix="ray-") as folder, nodes(Path(folder), port):
         assert main([*command, "--ray-address", address]) == 0
         watch, before = Collect(), signal.getsignal(signal.SIGTERM)
-        with execute_ray.joined(address) as machines:
+        with ray_cluster.joined(address) as machines:
             assert [machine["CPU"] for machine in machines] == [1, 1]
             assert signal.getsignal(signal.SIGTERM) == before
             replace(ONE_CPU, run=both)(by_training(plan()[1]), context, watch)
@@ -292,8 +293,9 @@ def test_a_ray_that_cannot_be_started_or_joined_says_why(monkeypatch: pytest.Mon
     monkeypatch.setattr(ray, "init", fails)
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     with pytest.raises(InputError, match=r"at --ray-address auto \(WrongToken: what token\?\); one"):
-        execute_ray.joined("auto").__enter__()
-    with execute_ray.started() as ready, pytest.raises(ConnectionError, match="Failed to connect"):
+        ray_cluster.joined("auto").__enter__()
+    twice = r"Ray did not start, twice \(Failed to connect\); --executor serial runs without Ray"
+    with ray_cluster.started() as ready, pytest.raises(StoppedError, match=twice):
         ready()
 
 
@@ -307,7 +309,7 @@ def test_a_ray_that_is_still_starting_when_the_study_ends_is_stopped_too(monkeyp
 
     monkeypatch.setattr(ray, "init", slowly)
     monkeypatch.setattr(ray, "shutdown", lambda: events.append("stopped"))
-    with pytest.raises(KeyboardInterrupt), execute_ray.started():
+    with pytest.raises(KeyboardInterrupt), ray_cluster.started():
         assert starting.wait(60)
         threading.Timer(0.2, ends.set).start()
         raise KeyboardInterrupt

@@ -329,6 +329,7 @@ def test_another_budget_under_the_same_name_is_refused(on_blobs: list[str], caps
         ("ray", os.killpg, signal.SIGINT),  # to all of the group, as a terminal does
         ("serial", os.killpg, signal.SIGINT),
         ("ray", os.kill, signal.SIGTERM),  # to the one process that was started
+        ("serial", os.kill, signal.SIGHUP),  # its terminal was closed
     ],
 )
 def test_a_stopped_study_ends_cleanly_and_the_same_command_goes_on(
@@ -341,7 +342,7 @@ def test_a_stopped_study_ends_cleanly_and_the_same_command_goes_on(
         command,
         start_new_session=True,
         # A shell starts background jobs, this test run perhaps, with the signal ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
