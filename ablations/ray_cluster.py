@@ -24,6 +24,7 @@ import ablations.ray_environment  # noqa: F401  before ray, which reads it once
 # isort: split
 import ray
 from ray._raylet import AuthenticationTokenLoader, Config
+from ray.air.execution.resources.placement_group import PlacementGroupResourceManager
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ablations.allocator import ENVIRONMENT
@@ -208,15 +209,23 @@ def look(*, far: bool = False) -> None:
     for kind in ("gcs_server", "raylet"):
         for process in node.all_processes.get(kind, ()) if node else ():
             if process.process.poll() is not None:
-                raise BrokenRayError(f"Ray's process {kind} has ended ({_ending(process.process.returncode)})")
+                raise _broken(f"Ray's process {kind} has ended ({_ending(process.process.returncode)})")
     if far and node and not node.all_processes:
         host, _, port = node.gcs_address.rpartition(":")
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=LOOK).close()
         except OSError as error:
-            raise BrokenRayError(f"the head of the Ray cluster is gone ({error.strerror or error})") from None
+            raise _broken(f"the head of the Ray cluster is gone ({error.strerror or error})") from None
         if not any(one["NodeID"] == node_here() and one["Alive"] for one in ray.nodes()):
-            raise BrokenRayError("the Ray cluster has lost this machine")
+            raise _broken("the Ray cluster has lost this machine")
+
+
+def _broken(reason: str) -> BrokenRayError:
+    """The error.  What Tune has booked is not given back when its objects are collected: that would wait for a minute
+    for what has gone, and then end this process.
+    """
+    PlacementGroupResourceManager.__del__ = lambda self: None
+    return BrokenRayError(reason)
 
 
 def _ending(code: int) -> str:
