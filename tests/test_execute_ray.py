@@ -21,12 +21,13 @@ import ray
 
 from ablations import execute_ray, ray_cluster, registry
 from ablations.allocator import ENVIRONMENT
+from ablations.config import Config
 from ablations.evaluate import Row
 from ablations.execute import serial
 from ablations.execute_ray import RayExecutor, _Deliver
-from ablations.jobs import Job, by_training, packed
+from ablations.jobs import UNPACKED, Job, by_training, packed
 from ablations.names import InputError, StoppedError
-from ablations.run import main
+from ablations.run import _alone, _executor, main
 from ablations.store import read, read_results
 from ablations.trial import Context, run_job
 from ablations.types import DONE, ERROR, Result, Trial
@@ -361,3 +362,40 @@ def test_a_worker_starts_with_the_settings_of_the_allocator(ran: Ran) -> None:
     assert len(ran.environments) == 10
     for found in ran.environments:
         assert {f"{name}={value}" for name, value in ENVIRONMENT.items()} <= set(found.split("\0"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds", "trainings", "patience"),
+    [
+        (None, 90.0, 4, 20 * 90 * 2),  # the two workers share them: a training takes twice what it adds to the study
+        (None, 90.0, 1, 20 * 90),
+        (None, 1.0, 4, 600),
+        (0.5, 90.0, 4, 30),
+    ],
+)
+def test_a_worker_may_be_silent_for_twenty_times_its_training_and_ten_minutes_at_least(
+    asked: float | None, seconds: float, trainings: int, patience: float
+) -> None:
+    plan: Any = SimpleNamespace(workers=2, gpus=0.0, packing=UNPACKED)
+    executor: Any = _executor(Config(timeout=asked), plan, _alone(seconds, trainings, plan))
+    assert executor.patience == patience
+
+
+def test_what_was_said_while_the_driver_stood_still_ends_no_worker(
+    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, ended = [0.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(execute_ray, "end", lambda node, process, home: ended.append(process))
+    deliver = _Deliver(by_training(plan()[1]), context, Collect())
+    deliver.patience, deliver.home = 600.0, "here"
+    for number, node in ((1, "here"), (2, "there")):  # the other machine may still decode images
+        job = SimpleNamespace(trial_id=str(number))
+        deliver.on_trial_start(0, [], job)
+        deliver.on_trial_result(0, [], job, {"worker": (node, number)})
+    for now[0] in (1.0, 5000.0):  # Ctrl-Z, and fg an hour later
+        deliver.on_step_end(0, [])
+    assert ended == []
+    for now[0] in range(5001, 5700, 10):
+        deliver.on_step_end(0, [])
+    assert ended == [1]

@@ -278,6 +278,8 @@ def test_a_dry_run_names_the_cheapest_design_in_options_that_can_be_typed(
         (["--ray-address", "host:65536"], "--ray-address is 'host:65536'"),
         (["--ray-address", "ray://127.0.0.1:1"], "--ray-address is 'ray://127.0.0.1:1'"),
         (["--ray-address", "a..b:1"], "nothing answers at --ray-address a..b:1"),
+        (["--timeout", "0"], "--timeout is 0; it is a number of minutes above 0."),
+        (["--timeout", "5", "--executor", "serial"], "--timeout ends workers of Ray, and --executor serial has none:"),
         (["--memory-budget", "-1"], "--memory-budget is -1; it must be 0 GiB or more."),
         (["--dataset", "folder:/nowhere"], "/nowhere"),
         (["--grid", "full", "--components", "lrn=all"], "one level a component, and lrn came with off, paper_formula"),
