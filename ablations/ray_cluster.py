@@ -23,7 +23,7 @@ import ablations.ray_environment  # noqa: F401  before ray, which reads it once
 
 # isort: split
 import ray
-from ray._raylet import AuthenticationTokenLoader, Config
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 from ray.air.execution.resources.placement_group import PlacementGroupResourceManager
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -141,7 +141,7 @@ def _guarded(folder: Path) -> Iterator[None]:
     """
     _check_loopback()
     ours = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    if not (ray.__cached__ and Path(ray.__cached__).exists()):
+    if not Path(getattr(ray, "__cached__", None) or "/nowhere").exists():
         # Compiling Ray anew in each of its processes takes longer than it waits for them.
         ours |= {"PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
     before = {name: os.environ.get(name) for name in ours}
@@ -205,7 +205,7 @@ def end(node: str, process: int, *, home: str) -> None:
 
 def look(*, far: bool = False) -> None:
     """Raises BrokenRayError where a process that Ray cannot do without is gone: of our own, or `far`, of a cluster."""
-    node = ray._private.worker._global_node
+    node: Any = ray._private.worker._global_node
     for kind in ("gcs_server", "raylet"):
         for process in node.all_processes.get(kind, ()) if node else ():
             if process.process.poll() is not None:
@@ -224,7 +224,7 @@ def _broken(reason: str) -> BrokenRayError:
     """The error.  What Tune has booked is not given back when its objects are collected: that would wait for a minute
     for what has gone, and then end this process.
     """
-    PlacementGroupResourceManager.__del__ = lambda self: None
+    PlacementGroupResourceManager.__del__ = lambda self: None  # type: ignore[method-assign]
     return BrokenRayError(reason)
 
 

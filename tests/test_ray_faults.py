@@ -9,16 +9,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
 
 from ablations import ray_cluster
 from ablations.bench.overhead import _jobs, nothing
-from ablations.evaluate import Row
 from ablations.execute_ray import TRIES, RayExecutor
 from ablations.jobs import Job
 from ablations.names import StoppedError
@@ -29,8 +29,13 @@ from tests.conftest import Collect
 
 pytestmark = pytest.mark.slow
 
-Report = Callable[[Trial, Row], None]
+Report = Callable[[Trial, Mapping[str, float]], None]
 ONE_CPU = RayExecutor(cpus_per_trial=1, gpus_per_trial=0, run=nothing)
+
+
+def node() -> Any:
+    """Ray's own, of the machine that it was started on."""
+    return ray._private.worker._global_node
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("RAY_AUTH_MODE", "disabled")
         with ray_cluster.started() as ready:
             ready()
-            yield Path(ray._private.worker._global_node.get_session_dir_path()).parent.parent
+            yield Path(node().get_session_dir_path()).parent.parent
         assert os.environ["RAY_AUTH_MODE"] == "disabled"
         assert "RAY_AUTH_TOKEN" not in os.environ
 
@@ -194,7 +199,7 @@ def test_a_ray_that_loses_a_part_ends_the_study_in_one_sentence(
     sentence = f"Ray's process {part} has ended (SIGKILL); the same command goes on where it was"
     with ray_cluster.started() as ready:
         ready()
-        (process,) = ray._private.worker._global_node.all_processes[part]
+        (process,) = node().all_processes[part]
         (context.folder.parent / "pid").write_text(str(process.process.pid))
         with pytest.raises(StoppedError, match=re.escape(sentence)):
             replace(ONE_CPU, run=kills)(_jobs(4), context, watch := Collect())
