@@ -105,6 +105,9 @@ class Config:
     """Processor threads a trial; two trials of one thread beat one of two."""
     gpus_per_trial: Annotated[float | None, _FLOAT] = None
     """Share of a GPU a trial holds, 0.25 for four at once (default: 1 where there is one, else 0)."""
+    timeout: Annotated[float | None, _FLOAT] = None
+    """Minutes without a word from a trial's worker after which it is ended, as one that hangs (default: 20 times what
+    the trial should take, and 10 at least)."""
     pack: str = "1"
     """Trials that take turns where one would run, a number or auto: on a GPU, steps of one fill the gaps of others."""
     precision: str = PRECISIONS[0]
@@ -236,6 +239,8 @@ def _check_choices(config: Config) -> None:
 def _check_machines(config: Config) -> None:
     """What is asked of the machines, and whether a cluster is there."""
     pack_of(config.pack)
+    if config.timeout is not None and config.executor == "serial":
+        raise InputError("--timeout ends workers of Ray, and --executor serial has none: leave one of the two out.")
     if config.ray_address:
         _check_answers(config.ray_address)
 

@@ -1,4 +1,4 @@
-"""Jobs on Ray Tune: the only file that imports ray.
+"""Jobs on Ray Tune.  This file and `ray_cluster` are the only ones that import ray.
 
 Ray spreads the jobs that we list, first in first out, each once; it sees a job of several trials as one
 trial of its own, which reports several results.  What is run is decided by our records, never by
@@ -7,53 +7,40 @@ trial of its own, which reports several results.  What is run is decided by our 
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import logging
+import math
 import os
-import shutil
-import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-# Read by ray when it is imported: no telemetry, no files and no banners of its own, Ctrl-C is ours.
-for _name, _value in {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # a dump of the stack at SIGTERM
-    "RAY_NUM_REDIS_GET_RETRIES": "3",  # of a cluster that does not answer: each try takes 40 s
-    "RAY_prestart_worker_first_driver": "0",  # those are never used: Tune asks for an environment of its own
-    "RAY_worker_register_timeout_seconds": "600",  # importing torch on a busy machine took more than Ray's 60
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-}.items():
-    os.environ.setdefault(_name, _value)
+import ablations.ray_environment  # noqa: F401  before ray, which reads it once
 
+# isort: split
 import ray
 from ray import tune
 
-from ablations.allocator import ENVIRONMENT
 from ablations.execute import Watch
 from ablations.jobs import Job, by_training
-from ablations.machine import cores_here
-from ablations.names import InputError
+from ablations.leftovers import own_folder
+from ablations.lost import why_lost
+from ablations.names import InputError, StoppedError
 from ablations.predictions import predictions_path, write_predictions
+from ablations.ray_cluster import LOOK, BrokenRayError, end, look, node_here, started
+from ablations.resources import room
 from ablations.store import read_result, trial_path, write_result
 from ablations.trial import Context, run_job
-from ablations.types import DONE, ERROR, FINAL, Result, Trial
+from ablations.types import DONE, FINAL, OUT_OF_MEMORY, TIMEOUT, Result, Trial
 from ablations.words import duration
 
 SILENT = 120.0  # seconds without a worker after which that is said
+TRIES = 3  # of a trial whose worker was lost, or for which there was not enough memory: the first one and two more
+ASLEEP = 30.0  # seconds from one look to the next after which it was the driver that stood still, not its workers
+GOES_ON = "the same command goes on where it was"
 
 Run = Callable[..., Iterable[Result]]  # as `run_job`
 
@@ -67,40 +54,60 @@ def _run(config: dict[str, Any], *, jobs: Sequence[Job], context: Context, home:
     def report(trial: Trial, row: Mapping[str, float]) -> None:
         tune.report({"key": trial.key, "row": dict(row)})
 
-    _tell_ready()
+    # What takes a process seconds, torch for one, has been imported with this module.
+    tune.report({"worker": (node_here(), os.getpid())})
     for result in run(jobs[config["job"]], context, report=report):
         kept = predictions_path(context.folder, result.trial.key)
-        if _node() != home and result.status == DONE and kept.exists():  # on another machine than the driver's
+        if node_here() != home and result.status == DONE and kept.exists():  # on another machine than the driver's
             tune.report({"key": result.trial.key, "predictions": kept.read_bytes()})
         tune.report({"key": result.trial.key, "record": result.to_dict()})
 
 
-@functools.cache
-def _tell_ready() -> None:
-    """Once a process: what takes it seconds, torch for one, has been imported with this module."""
-    tune.report({"ready": True})
+@dataclass(kw_only=True)
+class _Heard:
+    """What is known of the worker that runs a job."""
 
-
-def _node() -> str:
-    return str(ray.get_runtime_context().get_node_id())
+    at: float  # when something was last heard of it; `time.monotonic`
+    node: str = ""  # its machine, for Ray
+    process: int = 0
+    hung: bool = False  # it was silent for too long, and was ended
 
 
 class _Deliver(tune.Callback):
-    """Hands each epoch and each result over, and makes results for the trials of a job whose process died."""
+    """Hands each epoch and each result over, and makes results for the trials of a job whose process died.
+
+    Trials whose worker was lost, or for which there was not enough memory, are kept back until `last`.
+    """
 
     def __init__(self, jobs: Sequence[Job], context: Context, watch: Watch) -> None:
         self.jobs, self.context, self.watch = jobs, context, watch
         self.missing = {trial.key: trial for job in jobs for trial in job}
         self.waits_since: float | None = time.monotonic()  # for a first worker
         self.begun = False
+        self.patience = math.inf  # seconds without a word from a worker after which it is ended
+        self.home = ""  # the driver's machine, for Ray
+        self.decoded: set[str] = set()  # machines whose workers have the images: decoding them can take hours
+        self.heard: dict[str, _Heard] = {}  # by Tune's name of a job that runs
+        self.stepped = self.looked = time.monotonic()
+        self.last = False  # this is the last try
+        self.kept_back: dict[str, str] = {}  # the key of a trial that is tried again -> status of this try
+        self.before: dict[str, list[str]] = {}  # and why each of its tries ended
 
     def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
         """Nothing of it: Tune writes callbacks down, to restore from what we never restore from."""
         return tune.Callback, ()
 
+    def again(self) -> tuple[tuple[Job, ...], tuple[Job, ...]]:
+        """What is to be tried again, each training by itself: those that were lost, and those that lacked memory."""
+        jobs = by_training(self.missing[key] for key in self.kept_back)
+        starved = {job for job in jobs if any(self.kept_back[trial.key] == OUT_OF_MEMORY for trial in job)}
+        self.kept_back = {}
+        return tuple(job for job in jobs if job not in starved), tuple(job for job in jobs if job in starved)
+
     def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
+        now = time.monotonic()
         # Ray starts a worker that dies on its imports anew, without end and without a word.
-        if self.waits_since is not None and time.monotonic() - self.waits_since > SILENT:
+        if self.waits_since is not None and now - self.waits_since > SILENT:
             self.waits_since = None
             print(
                 f"no worker has come up in {duration(SILENT)}: the machines are busy, or a worker cannot import what "
@@ -108,12 +115,38 @@ class _Deliver(tune.Callback):
                 file=sys.stderr,
                 flush=True,
             )
+        if ray.is_initialized():
+            look(far=now - self.looked > LOOK)
+            self.looked = now if now - self.looked > LOOK else self.looked
+        self._end_silent(now)
+
+    def _end_silent(self, now: float) -> None:
+        """Ends workers that have said nothing for too long; what they said while the driver stood still counts."""
+        if now - self.stepped > ASLEEP:
+            for heard in self.heard.values():
+                heard.at = now
+        self.stepped = now
+        for heard in self.heard.values():
+            known = heard.process and heard.node in {self.home, *self.decoded}
+            if known and not heard.hung and now - heard.at > self.patience:
+                heard.hung = True
+                end(heard.node, heard.process, home=self.home)
+
+    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        self.heard[trial.trial_id] = _Heard(at=time.monotonic())
+
+    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        self.heard.pop(trial.trial_id, None)
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
+        heard = self.heard.setdefault(trial.trial_id, _Heard(at=0.0))
+        heard.at = time.monotonic()
         # Popped: what stays, Tune keeps for each trial, with a history of every number in it (100 kB a trial).
-        if result.pop("ready", False):
+        if "worker" in result:
+            heard.node, heard.process = result.pop("worker")
             self._ready()
         elif "row" in result:
+            self.decoded.add(heard.node)
             self.watch.epoch(self.missing[result["key"]], result.pop("row"))
         elif "predictions" in result:
             write_predictions(self.context.folder, result["key"], result.pop("predictions"))
@@ -127,28 +160,58 @@ class _Deliver(tune.Callback):
             self.watch.begin()
 
     def _finished(self, result: Result) -> None:
-        del self.missing[result.trial.key]
+        """`result`, on disk and handed over, or kept back to be tried again."""
+        key = result.trial.key
+        reasons = self.before.setdefault(key, [])
+        if reasons:
+            result = replace(result, provenance={**result.provenance, "tries_before": list(reasons)})
         # On several machines the worker's folder may not be ours; the result travelled, so we write it.
-        if read_result(trial_path(self.context.folder, result.trial.key))[0] != result:
+        if read_result(trial_path(self.context.folder, key))[0] != result:
             write_result(self.context.folder, result)
-        self.watch.result(result)
+        if result.status == OUT_OF_MEMORY and not self.last:
+            self._keep_back(key, OUT_OF_MEMORY, result.error)
+        else:
+            del self.missing[key]
+            self.watch.result(result)
+
+    def _keep_back(self, key: str, status: str, reason: str) -> None:
+        self.kept_back[key] = status
+        self.before.setdefault(key, []).append(f"{status}: {reason.strip().splitlines()[-1]}")
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        reason = str(trial.get_pickled_error() or "its process died").strip().splitlines()[-1]
+        look()  # where Ray itself is lost, so is every worker, and none of that is a trial's failure
+        heard = self.heard.pop(trial.trial_id, None)
+        status, reason = why_lost(_said(trial))
+        if heard and heard.hung:
+            status, reason = TIMEOUT, f"it had said nothing for {duration(self.patience)} and was ended"
         for group in by_training(self.jobs[trial.config["job"]]):
             for lost in group:
-                if self.missing.pop(lost.key, None):
-                    self.watch.result(self._lost(lost, group[0], reason))
+                if lost.key in self.missing and lost.key not in self.kept_back:
+                    self._lost(lost, group[0], status, f"the worker was lost: {reason}")
 
-    def _lost(self, trial: Trial, first: Trial, reason: str) -> Result:
-        """The result of a trial whose process died: its own where it had written it just before."""
+    def _lost(self, trial: Trial, first: Trial, status: str, reason: str) -> None:
+        """Hands over the result of a trial whose process died: its own where it had written it just before."""
         written, _ = read_result(trial_path(self.context.folder, trial.key))
         if written and written.status in FINAL:
-            return written
+            self._finished(written)
+            return
         shared = "" if trial is first else first.key
-        result = Result(trial=trial, status=ERROR, trained_with=shared, error=f"the worker was lost: {reason}")
+        before = {"tries_before": list(self.before[trial.key])} if self.before.get(trial.key) else {}
+        result = Result(trial=trial, status=status, trained_with=shared, error=reason, provenance=before)
         write_result(self.context.folder, result)
-        return result
+        if self.last or status == TIMEOUT:  # what hangs, hangs again, each time for as long
+            del self.missing[trial.key]
+            self.watch.result(result)
+        else:
+            self._keep_back(trial.key, status, reason)
+
+
+def _said(trial: Any) -> str:
+    """What Ray says of a job's end; Tune's own way to ask for it looks where it comes later, and unpickles."""
+    try:
+        return Path(trial.error_file).read_text()
+    except (OSError, TypeError):
+        return ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,27 +220,50 @@ class RayExecutor:
 
     cpus_per_trial: int
     gpus_per_trial: float
+    patience: float = math.inf  # seconds without a word from a worker after which it is ended: its trials timed out
     run: Run = run_job  # what a worker does with a job; the benchmark of the overhead puts nothing here
 
     def __call__(self, jobs: Sequence[Job], context: Context, watch: Watch) -> None:
-        """Returns when every trial has a result.  Raises InputError when Ray cannot hold one job."""
-        resources = {"cpu": self.cpus_per_trial, "gpu": self.gpus_per_trial}
+        """Returns when every trial has a result.
+
+        What lost its worker is tried again, with as many side by side; what lacked memory, with half as many, and the
+        last time alone.  Raises InputError when Ray cannot hold one job, and StoppedError when Ray itself is lost.
+        """
         with started() as ready, _scratch(context.folder) as scratch:
             ready()
             self._check_room()
-            runner = tune.with_parameters(_run, jobs=jobs, context=context, home=_node(), run=self.run)
-            tuner = tune.Tuner(
-                tune.with_resources(runner, resources),
-                param_space={"job": tune.grid_search(list(range(len(jobs))))},
-                tune_config=tune.TuneConfig(reuse_actors=True),
-                run_config=tune.RunConfig(
-                    name="trials",
-                    storage_path=str(scratch),
-                    verbose=0,
-                    callbacks=[_Deliver(jobs, context, watch)],
-                ),
-            )
-            tuner.fit()
+            deliver = _Deliver(jobs, context, watch)
+            deliver.patience, deliver.home = self.patience, node_here()
+            widths = self._widths()
+            lost: Sequence[Job] = jobs
+            starved: Sequence[Job] = ()
+            try:
+                for attempt, width in enumerate(widths):
+                    deliver.last = attempt == len(widths) - 1
+                    for name, some, at_once in (("lost", lost, widths[0]), ("starved", starved, width)):
+                        if some:
+                            self._spread(some, context, deliver, scratch / f"{name}-{attempt}", at_once)
+                    lost, starved = deliver.again()
+            except BrokenRayError as error:
+                raise StoppedError(f"{error}; {GOES_ON}") from None
+
+    def _spread(self, jobs: Sequence[Job], context: Context, deliver: _Deliver, scratch: Path, at_once: int) -> None:
+        """Runs each of `jobs` once, `at_once` side by side."""
+        deliver.jobs = jobs
+        runner = tune.with_parameters(_run, jobs=jobs, context=context, home=node_here(), run=self.run)
+        tuner = tune.Tuner(
+            tune.with_resources(runner, {"cpu": self.cpus_per_trial, "gpu": self.gpus_per_trial}),
+            param_space={"job": tune.grid_search(list(range(len(jobs))))},
+            tune_config=tune.TuneConfig(reuse_actors=True, max_concurrent_trials=at_once),
+            run_config=tune.RunConfig(name="trials", storage_path=str(scratch), verbose=0, callbacks=[deliver]),
+        )
+        tuner.fit()
+
+    def _widths(self) -> list[int]:
+        """How many jobs run side by side in each try: all that Ray holds, half of them, .., one."""
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        most = sum(room(machine, self.cpus_per_trial, self.gpus_per_trial) for machine in machines)
+        return [*(max(1, most >> attempt) for attempt in range(TRIES - 1)), 1]
 
     def _check_room(self) -> None:
         has = ray.cluster_resources()
@@ -208,74 +294,6 @@ def empty_trials(count: int, ended: Callable[[], None]) -> None:
         ).fit()
 
 
-@contextlib.contextmanager
-def joined(address: str) -> Iterator[list[dict[str, float]]]:
-    """The Ray cluster at `address`, as what each of its machines has of "CPU" and "GPU".
-
-    Raises InputError where it cannot be joined.
-    """
-    on_terminate = signal.getsignal(signal.SIGTERM)
-    try:
-        _init(address=address, runtime_env={"env_vars": dict(ENVIRONMENT)})
-    except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
-        lines = str(error.__cause__ or error).strip().splitlines()  # a traceback in words, whose last line tells why
-        said = lines[-1][:200].rstrip(".") if lines else type(error).__name__
-        hint = "" if "RAY_AUTH_MODE" in os.environ else "; one that asks for a token needs RAY_AUTH_MODE=token here too"
-        raise InputError(f"no Ray cluster can be joined at --ray-address {address} ({said}){hint}.") from error
-    signal.signal(signal.SIGTERM, on_terminate)  # Ray's own leaves without a word
-    try:
-        yield [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    finally:
-        ray.shutdown()
-
-
-@contextlib.contextmanager
-def started() -> Iterator[Callable[[], object]]:
-    """A Ray of our own, without a dashboard and with a temporary folder that goes with it.
-
-    It starts in a thread, as it mostly waits for its processes; what is yielded waits for it, or raises what kept it
-    from starting.  Where a Ray is up already it is that one: a study keeps its Ray over all rounds of tuning and all
-    looks.
-    """
-    if ray.is_initialized():
-        yield lambda: None
-        return
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # it listens on this machine only
-    temporary = tempfile.mkdtemp(prefix="ray-")  # which Ray never cleans; its socket paths must be short
-    # The thread lives as long as Ray does: Linux ends what a thread has started with that thread (PR_SET_PDEATHSIG).
-    with ThreadPoolExecutor(1, "ray") as thread:
-        start = thread.submit(
-            _init,
-            address="local",  # whatever RAY_ADDRESS says
-            num_cpus=cores_here(),
-            include_dashboard=False,
-            _temp_dir=temporary,
-            runtime_env={"env_vars": {**ENVIRONMENT, **_paths()}},
-        )
-        try:
-            yield start.result
-        finally:
-            try:
-                wait([start])
-            finally:
-                ray.shutdown()
-                shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _init(**options: Any) -> None:
-    ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-
-
-def _paths() -> dict[str, str]:
-    """Workers import what this process can: also when it was started from the repository's folder."""
-    return {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-
-
-@contextlib.contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
-    """Where Tune keeps its bookkeeping, which nobody reads: it goes when the run ends."""
-    scratch = folder / ".tune"
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+def _scratch(folder: Path) -> AbstractContextManager[Path]:
+    """Where Tune keeps its bookkeeping, which nobody reads: it goes when the run ends, or when the next one begins."""
+    return own_folder(folder, ".tune-")

@@ -45,6 +45,7 @@ NUMBERS: Mapping[str, Bounds] = {
     "tune": Bounds(0, 100),
     "gpus_per_trial": Bounds(0, 10**4),
     "memory_budget": Bounds(0, 10**6, "GiB"),
+    "timeout": Bounds(0.01, 10**6, "minutes"),
     "read_window": Bounds(0, 10**12),
 }
 

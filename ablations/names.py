@@ -27,6 +27,10 @@ class InputError(ValueError):
     """What a user asked for cannot be done; the message is one sentence that says why and what can be."""
 
 
+class StoppedError(RuntimeError):
+    """What was begun cannot go on; the message is one sentence that says why and what helps."""
+
+
 def unknown(kind: str, name: str, allowed: Iterable[str]) -> InputError:
     """The error for an unknown `name`: what was wrong, the nearest, what is allowed."""
     allowed = sorted(allowed)
@@ -102,6 +106,8 @@ def answered(command: Callable[[], int], *, stopped: str = "stopped; the same co
         return code
     except InputError as error:
         return _told(f"error: {printable(' '.join(str(error).splitlines()))}", 2)
+    except StoppedError as error:
+        return _told(f"error: {printable(' '.join(str(error).splitlines()))}", 1)
     except KeyboardInterrupt:
         return _told(f"\n{stopped}", 130)
     except OSError as error:

@@ -30,6 +30,9 @@ from ablations.registry import check_components
 from ablations.types import FINAL, Result, Study
 from ablations.words import counted
 
+# A worker that has said nothing, not even of an epoch, for so many times as long as a whole training should take hangs.
+PATIENCE, LEAST_PATIENCE = 20, 600.0  # times; seconds
+
 if TYPE_CHECKING:
     from ablations.announce import Expected
     from ablations.execute import Executor
@@ -70,7 +73,7 @@ def _cluster(config: Config) -> contextlib.AbstractContextManager[list[dict[str,
     """The machines of the cluster that was asked for; none where it is this one."""
     if not config.ray_address:
         return contextlib.nullcontext([])
-    from ablations.execute_ray import joined
+    from ablations.ray_cluster import joined
 
     return joined(config.ray_address)
 
@@ -141,7 +144,7 @@ def _workers(config: Config, plan: Plan) -> contextlib.AbstractContextManager[Ca
     """
     if config.executor == "serial" or not (plan.missing or (plan.search and plan.search.missing)):
         return contextlib.nullcontext(lambda: None)
-    from ablations.execute_ray import started
+    from ablations.ray_cluster import started
 
     return started()
 
@@ -166,7 +169,8 @@ def _train(config: Config, plan: Plan, folder: Path, mirror: View | None, second
             then=mirror.trial if mirror else None,
         ) as progress:
             if plan.missing:
-                _executor(config, plan)(_packed(plan.missing, plan), _context(config, plan, folder), progress)
+                executor = _executor(config, plan, _alone(a_job, len(plan.missing), plan))
+                executor(_packed(plan.missing, plan), _context(config, plan, folder), progress)
         if later := next_look(config, plan):
             store.write_study(folder, later.study)
     return plan
@@ -189,7 +193,8 @@ def _tune(config: Config, plan: Plan, search: tune.Search, seconds: float) -> tu
         while search.missing:
             asked = search.missing
             context = replace(_context(config, plan, folder), predictions=False, measures=())  # nobody asks for them
-            _executor(config, plan)(_packed(by_training(asked), plan), context, progress)
+            each = _alone(seconds / max(search.left, 1), len(asked), plan)
+            _executor(config, plan, each)(_packed(by_training(asked), plan), context, progress)
             plan = after_tuning(config, plan)
             assert plan.search
             search = plan.search
@@ -223,14 +228,21 @@ def _context(config: Config, plan: Plan, folder: Path) -> Context:
     )
 
 
-def _executor(config: Config, plan: Plan) -> Executor:
+def _alone(seconds: float, trainings: int, plan: Plan) -> float:
+    """Seconds from the start to the end of a training, of which each adds `seconds` to a study of so many."""
+    return seconds * max(1, min(plan.workers, trainings)) * plan.packing.at_once
+
+
+def _executor(config: Config, plan: Plan, seconds: float) -> Executor:
+    """What runs trainings that take about `seconds` each."""
     if config.executor == "serial":
         from ablations.execute import serial
 
         return serial
     from ablations.execute_ray import RayExecutor
 
-    return RayExecutor(cpus_per_trial=config.cpus_per_trial, gpus_per_trial=plan.gpus)
+    patience = config.timeout * 60 if config.timeout else max(LEAST_PATIENCE, PATIENCE * seconds)
+    return RayExecutor(cpus_per_trial=config.cpus_per_trial, gpus_per_trial=plan.gpus, patience=patience)
 
 
 def _mirror(config: Config, study: Study, finished: Sequence[Result]) -> View | None:
@@ -277,4 +289,7 @@ def _interrupt(number: int, frame: object) -> None:
 if __name__ == "__main__":
     # A batch system's kill, and anyone's kill of a background job, which has no Ctrl-C, stops as cleanly.
     signal.signal(signal.SIGTERM, _interrupt)
+    # So does the end of a terminal, unless nohup asked for no heed to be paid to it.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _interrupt)
     sys.exit(main())

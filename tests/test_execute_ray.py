@@ -13,19 +13,21 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import ray
 
-from ablations import execute_ray, registry
+from ablations import execute_ray, ray_cluster, registry
 from ablations.allocator import ENVIRONMENT
+from ablations.config import Config
 from ablations.evaluate import Row
 from ablations.execute import serial
 from ablations.execute_ray import RayExecutor, _Deliver
-from ablations.jobs import Job, by_training, packed
-from ablations.names import InputError
-from ablations.run import main
+from ablations.jobs import UNPACKED, Job, by_training, packed
+from ablations.names import InputError, StoppedError
+from ablations.run import _alone, _executor, main
 from ablations.store import read, read_results
 from ablations.trial import Context, run_job
 from ablations.types import DONE, ERROR, Result, Trial
@@ -89,10 +91,10 @@ def ran(plan: Planner, cache: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 def test_trainings_that_are_shared_on_ray_give_the_results_of_separate_serial_ones(ran: Ran) -> None:
     by_key = {result.trial.key: result for result in ran.watch.results}
-    assert len(by_key) == len(ran.trials) == 12
+    assert len(by_key) == len(ran.trials) == 14
     assert ran.watch.begun == ran.alone.begun == 1  # once, however many workers there are
-    # Each of the eight trainings reported its two epochs once.
-    assert len(ran.watch.epochs) == len(set(ran.watch.epochs)) == 8 * 2
+    # Each of the ten trainings reported its two epochs once.
+    assert len(ran.watch.epochs) == len(set(ran.watch.epochs)) == 10 * 2
     assert set(ran.watch.epochs) < set(ran.alone.epochs)
     for result in ran.alone.results:
         assert result.status == DONE, result.error
@@ -104,7 +106,7 @@ def test_trainings_that_are_shared_on_ray_give_the_results_of_separate_serial_on
 
 
 def test_tune_keeps_nothing_of_what_a_trial_reports(ran: Ran) -> None:
-    assert len(ran.kept) == len(by_training(ran.trials)) == 8
+    assert len(ran.kept) == len(by_training(ran.trials)) == 10
     # A number in what is left would get a history for each trial.
     assert all("key" in one and not {"row", "record", "predictions"} & set(one) for one in ran.kept)
 
@@ -115,7 +117,7 @@ def test_a_study_that_no_worker_comes_up_for_says_so_once(
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     waits, works = (_Deliver(by_training(plan()[1]), context, Collect()) for _ in range(2))
-    works.on_trial_result(0, [], None, {"ready": True})
+    works.on_trial_result(0, [], SimpleNamespace(trial_id="one"), {"worker": ("here", 1)})
     for now[0] in (0.1, execute_ray.SILENT - 1, execute_ray.SILENT + 1, execute_ray.SILENT + 2):
         waits.on_step_end(0, [])
         works.on_step_end(0, [])
@@ -187,13 +189,14 @@ def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(
     controls = dict.fromkeys(("mild_sabotage=twentieth", "placebo=salted", "sabotage=half"), DONE)
     assert statuses == {"reference": DONE, "-lrn": ERROR, **controls}
     assert "the worker was lost" in found["-lrn"].error
+    assert len(found["-lrn"].provenance["tries_before"]) == 2
     # Trained and evaluated before it was killed: that is on disk by then, and kept.
     assert found["reference"].error == "activities were not measured: the process ended before that"
     assert found["reference"].metrics and not found["reference"].activity
     assert len(read_results(context.folder, [trial.key for trial in trials])[0]) == 5
 
 
-def test_a_pack_that_is_killed_costs_the_trials_that_had_not_ended_and_no_other(
+def test_a_pack_that_is_killed_costs_a_try_of_the_trials_that_had_not_ended_and_of_no_other(
     extra: None, plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KILL", "1")
@@ -206,14 +209,17 @@ def test_a_pack_that_is_killed_costs_the_trials_that_had_not_ended_and_no_other(
     ONE_CPU(packed(by_training(trials), at_once=4, workers=1), replace(context, pack=4), watch)
     assert len(watch.results) == 4
     by_key = {result.trial.key: result for result in watch.results}
-    assert [by_key[trial.key].status for trial in (others[0], others[2], longer)] == [DONE, DONE, ERROR]
-    assert "the worker was lost" in by_key[longer.key].error
+    assert {result.status for result in watch.results} == {DONE}
+    # The one that had not ended has ended when it was tried again, by itself.
+    (lost,) = by_key[longer.key].provenance["tries_before"]
+    assert lost.startswith("error: the worker was lost: a signal ended it")
+    assert not any("tries_before" in by_key[trial.key].provenance for trial in (later, others[0], others[2]))
 
 
 def test_more_processors_than_we_count_are_refused_in_one_sentence(
     plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execute_ray, "cores_here", lambda: 3)
+    monkeypatch.setattr(ray_cluster, "cores_here", lambda: 3)
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # of a cluster that was not asked for
     _, trials = plan()
     with pytest.raises(ValueError, match=r"--cpus-per-trial 4 is more than the 3 that Ray has\."):
@@ -275,7 +281,7 @@ def test_a_study_runs_on_both_machines_of_a_cluster_and_leaves_it_running(
     with tempfile.TemporaryDirectory(prefix="ray-") as folder, nodes(Path(folder), port):
         assert main([*command, "--ray-address", address]) == 0
         watch, before = Collect(), signal.getsignal(signal.SIGTERM)
-        with execute_ray.joined(address) as machines:
+        with ray_cluster.joined(address) as machines:
             assert [machine["CPU"] for machine in machines] == [1, 1]
             assert signal.getsignal(signal.SIGTERM) == before
             replace(ONE_CPU, run=both)(by_training(plan()[1]), context, watch)
@@ -292,8 +298,9 @@ def test_a_ray_that_cannot_be_started_or_joined_says_why(monkeypatch: pytest.Mon
     monkeypatch.setattr(ray, "init", fails)
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     with pytest.raises(InputError, match=r"at --ray-address auto \(WrongToken: what token\?\); one"):
-        execute_ray.joined("auto").__enter__()
-    with execute_ray.started() as ready, pytest.raises(ConnectionError, match="Failed to connect"):
+        ray_cluster.joined("auto").__enter__()
+    twice = r"Ray did not start, twice \(Failed to connect\); --executor serial runs without Ray"
+    with ray_cluster.started() as ready, pytest.raises(StoppedError, match=twice):
         ready()
 
 
@@ -307,7 +314,7 @@ def test_a_ray_that_is_still_starting_when_the_study_ends_is_stopped_too(monkeyp
 
     monkeypatch.setattr(ray, "init", slowly)
     monkeypatch.setattr(ray, "shutdown", lambda: events.append("stopped"))
-    with pytest.raises(KeyboardInterrupt), execute_ray.started():
+    with pytest.raises(KeyboardInterrupt), ray_cluster.started():
         assert starting.wait(60)
         threading.Timer(0.2, ends.set).start()
         raise KeyboardInterrupt
@@ -352,6 +359,43 @@ def test_a_tuned_race_runs_all_its_rounds_through_one_ray(
 
 def test_a_worker_starts_with_the_settings_of_the_allocator(ran: Ran) -> None:
     # glibc reads them when a process starts: setting them in a running worker would do nothing.
-    assert len(ran.environments) == 8
+    assert len(ran.environments) == 10
     for found in ran.environments:
         assert {f"{name}={value}" for name, value in ENVIRONMENT.items()} <= set(found.split("\0"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds", "trainings", "patience"),
+    [
+        (None, 90.0, 4, 20 * 90 * 2),  # the two workers share them: a training takes twice what it adds to the study
+        (None, 90.0, 1, 20 * 90),
+        (None, 1.0, 4, 600),
+        (0.5, 90.0, 4, 30),
+    ],
+)
+def test_a_worker_may_be_silent_for_twenty_times_its_training_and_ten_minutes_at_least(
+    asked: float | None, seconds: float, trainings: int, patience: float
+) -> None:
+    plan: Any = SimpleNamespace(workers=2, gpus=0.0, packing=UNPACKED)
+    executor: Any = _executor(Config(timeout=asked), plan, _alone(seconds, trainings, plan))
+    assert executor.patience == patience
+
+
+def test_what_was_said_while_the_driver_stood_still_ends_no_worker(
+    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, ended = [0.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(execute_ray, "end", lambda node, process, home: ended.append(process))
+    deliver = _Deliver(by_training(plan()[1]), context, Collect())
+    deliver.patience, deliver.home = 600.0, "here"
+    for number, node in ((1, "here"), (2, "there")):  # the other machine may still decode images
+        job = SimpleNamespace(trial_id=str(number))
+        deliver.on_trial_start(0, [], job)
+        deliver.on_trial_result(0, [], job, {"worker": (node, number)})
+    for now[0] in (1.0, 5000.0):  # Ctrl-Z, and fg an hour later
+        deliver.on_step_end(0, [])
+    assert ended == []
+    for now[0] in range(5001, 5700, 10):
+        deliver.on_step_end(0, [])
+    assert ended == [1]

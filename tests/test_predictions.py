@@ -96,7 +96,7 @@ def test_records_and_predictions_travel_from_another_machine(
     deliver: Any = execute_ray._Deliver
     # Workers write where the driver does not look, and the driver is on no node of theirs.
     monkeypatch.setattr(execute_ray, "_Deliver", lambda jobs, context, watch: deliver(jobs, here, watch))
-    monkeypatch.setattr(execute_ray, "_node", lambda: "elsewhere")
+    monkeypatch.setattr(execute_ray, "node_here", lambda: "elsewhere")
     _, trials = plan(words=["ten_view"])
     RayExecutor(cpus_per_trial=1, gpus_per_trial=0)(by_training(trials), context, Collect())
     found, problems = read_results(here.folder, [trial.key for trial in trials])

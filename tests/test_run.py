@@ -279,6 +279,8 @@ def test_a_dry_run_names_the_cheapest_design_in_options_that_can_be_typed(
         (["--ray-address", "host:65536"], "--ray-address is 'host:65536'"),
         (["--ray-address", "ray://127.0.0.1:1"], "--ray-address is 'ray://127.0.0.1:1'"),
         (["--ray-address", "a..b:1"], "nothing answers at --ray-address a..b:1"),
+        (["--timeout", "0"], "--timeout is 0; it must be 0.01 minutes or more."),
+        (["--timeout", "5", "--executor", "serial"], "--timeout ends workers of Ray, and --executor serial has none:"),
         (["--memory-budget", "-1"], "--memory-budget is -1; it must be 0 GiB or more."),
         (["--dataset", "folder:/nowhere"], "/nowhere"),
         (["--grid", "full", "--components", "lrn=all"], "one level a component, and lrn came with off, paper_formula"),
@@ -330,6 +332,7 @@ def test_another_budget_under_the_same_name_is_refused(on_blobs: list[str], caps
         ("ray", os.killpg, signal.SIGINT),  # to all of the group, as a terminal does
         ("serial", os.killpg, signal.SIGINT),
         ("ray", os.kill, signal.SIGTERM),  # to the one process that was started
+        ("serial", os.kill, signal.SIGHUP),  # its terminal was closed
     ],
 )
 def test_a_stopped_study_ends_cleanly_and_the_same_command_goes_on(
@@ -342,7 +345,7 @@ def test_a_stopped_study_ends_cleanly_and_the_same_command_goes_on(
         command,
         start_new_session=True,
         # A shell starts background jobs, this test run perhaps, with the signal ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

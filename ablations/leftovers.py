@@ -1,0 +1,57 @@
+"""Temporary folders that a killed run cannot take away: the next run does.
+
+Each holds a lock that its process keeps for as long as it lives.  The system gives it back when the process ends,
+however it ends, so that a folder whose lock is free is nobody's.  The number of a process and when it began, which
+`OWNER` tells a reader, would not do: in another container that shares the folder, it is another process or none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+OWNER, LOCK = "owner.json", "owner.lock"
+
+
+@contextmanager
+def own_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """A new folder in `parent` that nobody else may enter, gone at the end; first, those of dead processes go."""
+    parent.mkdir(parents=True, exist_ok=True)
+    sweep(parent, prefix)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    try:
+        with FileLock(folder / LOCK):
+            # Written under the lock: before it is there, nobody takes the folder for that of a dead process.
+            owner = {"host": socket.gethostname(), "process": os.getpid(), "since": time.ctime()}
+            (folder / OWNER).write_text(json.dumps(owner))
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(parent: Path, prefix: str) -> list[Path]:
+    """The folders in `parent` that `own_folder` made for processes that are dead now; they are taken away."""
+    dead = [folder for folder in parent.glob(f"{prefix}*") if _is_dead(folder)]
+    for folder in dead:
+        shutil.rmtree(folder, ignore_errors=True)
+    return dead
+
+
+def _is_dead(folder: Path) -> bool:
+    """Whether the process that made `folder` has ended; no where that cannot be told."""
+    try:
+        if not (folder / OWNER).is_file():
+            return False
+        with FileLock(folder / LOCK, timeout=0):
+            return True
+    except (OSError, Timeout, NotImplementedError):  # of a living process, of another user, or without locks
+        return False

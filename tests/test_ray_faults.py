@@ -1,0 +1,264 @@
+"""What goes wrong under the real Ray: strangers, lost and hanging workers, too little memory, lost parts."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from ablations import ray_cluster
+from ablations.bench.overhead import _jobs, nothing
+from ablations.execute_ray import TRIES, RayExecutor
+from ablations.jobs import Job
+from ablations.names import StoppedError
+from ablations.store import read_results, write_result
+from ablations.trial import Context
+from ablations.types import DONE, ERROR, OUT_OF_MEMORY, TIMEOUT, Result, Trial
+from tests.conftest import Collect
+
+pytestmark = pytest.mark.slow
+
+Report = Callable[[Trial, Mapping[str, float]], None]
+ONE_CPU = RayExecutor(cpus_per_trial=1, gpus_per_trial=0, run=nothing)
+
+
+def node() -> Any:
+    """Ray's own, of the machine that it was started on."""
+    return ray._private.worker._global_node
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a Ray that many tests share: its start takes ten seconds.
+
+    Temporary files go to a folder whose path is too long for sockets.
+    """
+    long = tmp_path_factory.mktemp("l" * 90)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(long))
+        patch.setattr(ray_cluster, "cores_here", lambda: 2)
+        # Of a user who switched it off for clusters of their own.
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        with ray_cluster.started() as ready:
+            ready()
+            yield Path(node().get_session_dir_path()).parent.parent
+        assert os.environ["RAY_AUTH_MODE"] == "disabled"
+        assert "RAY_AUTH_TOKEN" not in os.environ
+
+
+def ran(run: Callable[..., Iterator[Result]], context: Context, trials: int, **changes: float) -> list[Result]:
+    """What comes of so many trials under `run`, in their order; what is on disk is the same."""
+    watch, jobs = Collect(), _jobs(trials)
+    replace(ONE_CPU, run=run, **changes)(jobs, context, watch)  # type: ignore[arg-type]
+    by_key = {result.trial.key: result for result in watch.results}
+    assert len(by_key) == len(watch.results) == trials
+    found = [by_key[trial.key] for (trial,) in jobs]
+    assert read_results(context.folder, by_key)[0] == watch.results
+    return found
+
+
+ATTACK = """
+import logging, os, sys
+import ray
+ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.ERROR)
+print("code ran as", ray.get(ray.remote(num_cpus=0)(lambda: os.getuid()).remote()))
+"""
+
+
+def test_who_has_not_the_secret_runs_no_code_and_who_has_it_does(up: Path, context: Context) -> None:
+    address = ray.get_runtime_context().gcs_address
+    secret = os.environ["RAY_AUTH_TOKEN"]
+    assert len(secret) == 64
+    tries = {
+        "without": {"RAY_AUTH_MODE": "disabled"},
+        "wrong": {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64},
+        "right": {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secret},
+    }
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    processes = {
+        name: subprocess.Popen(
+            [sys.executable, "-c", ATTACK, address],
+            env={**plain, **more, "RAY_NUM_REDIS_GET_RETRIES": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for name, more in tries.items()
+    }
+    said = {name: process.communicate(timeout=240)[0] for name, process in processes.items()}
+    assert {name: "code ran as" in words for name, words in said.items()} == {
+        "without": False,
+        "wrong": False,
+        "right": True,
+    }, said
+    assert "InvalidAuthToken" in said["without"]
+    assert "InvalidAuthToken" in said["wrong"]
+    # A study runs all the same, and nothing that it leaves holds the secret.
+    assert [result.status for result in ran(nothing, context, 3)] == [DONE] * 3
+    left = [path for path in context.folder.rglob("*") if path.is_file()]
+    assert len(left) == 3
+    assert not any(secret in path.read_text() for path in left)
+
+
+def test_nobody_else_enters_the_folder_of_ray_whose_path_is_short_enough(up: Path) -> None:
+    assert up.name.startswith("ray-")
+    assert up.stat().st_mode & 0o777 == 0o700
+    assert len(str(up.parent)) <= ray_cluster.SHORT < len(tempfile.gettempdir())
+
+
+def test_a_lost_worker_costs_a_try_of_its_trial_and_is_told_in_the_record(up: Path, context: Context) -> None:
+    def dies(job: Job, context: Context, *, report: Report) -> Iterator[Result]:
+        (trial,) = job
+        with (context.cache / f"tries-{trial.seed}").open("a") as file:
+            file.write("x")
+        tries = (context.cache / f"tries-{trial.seed}").stat().st_size
+        if trial.seed == 2 or (trial.seed == 1 and tries == 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return nothing(job, context, report=report)
+
+    context = replace(context, cache=context.folder.parent)
+    fine, once, always = ran(dies, context, 3)
+    assert (fine.status, once.status, always.status) == (DONE, DONE, ERROR)
+    assert (context.cache / "tries-2").stat().st_size == TRIES == 3
+    assert not fine.provenance
+    lost = "error: the worker was lost: a signal ended it"
+    for result, before in ((once, 1), (always, 2)):
+        assert len(result.provenance["tries_before"]) == before
+        assert all(reason.startswith(lost) for reason in result.provenance["tries_before"])
+    assert "SYSTEM_ERROR" in always.error
+
+
+def test_what_lacks_the_memory_of_a_device_is_tried_again_with_fewer_side_by_side(up: Path, context: Context) -> None:
+    def crowded(job: Job, context: Context, *, report: Report) -> Iterator[Result]:
+        """A device that holds one trial: torch's own error is a result of this status by then."""
+        (trial,) = job
+        mine = context.cache / f"on-the-device-{trial.seed}"
+        mine.touch()
+        others = False
+        for _ in range(20):
+            time.sleep(0.1)
+            others = others or len(list(context.cache.glob("on-the-device-*"))) > 1
+        mine.unlink()
+        if not others:
+            yield from nothing(job, context, report=report)
+            return
+        result = Result(trial=trial, status=OUT_OF_MEMORY, error="CUDA out of memory.")
+        write_result(context.folder, result)
+        yield result
+
+    context = replace(context, cache=context.folder.parent)
+    found = ran(crowded, context, 4)
+    assert [result.status for result in found] == [DONE] * 4
+    before = [result.provenance.get("tries_before", []) for result in found]
+    assert sum(map(len, before)) >= 2  # two were side by side, and were not when they were tried again
+    assert {reason for reasons in before for reason in reasons} == {"out_of_memory: CUDA out of memory."}
+
+
+def test_a_worker_that_hangs_is_ended_and_its_trial_has_timed_out(up: Path, context: Context) -> None:
+    def hangs(job: Job, context: Context, *, report: Report) -> Iterator[Result]:
+        if job[0].seed == 1:
+            (context.folder.parent / "pid").write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return nothing(job, context, report=report)
+
+    fine, hung, other = ran(hangs, context, 3, patience=4.0)
+    assert (fine.status, hung.status, other.status) == (DONE, TIMEOUT, DONE)
+    assert hung.error == "the worker was lost: it had said nothing for 4 s and was ended"
+    assert not Path(f"/proc/{(context.folder.parent / 'pid').read_text()}").exists()
+
+
+@pytest.mark.parametrize("part", ["gcs_server", "raylet"])
+def test_a_ray_that_loses_a_part_ends_the_study_in_one_sentence(
+    part: str, context: Context, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def kills(job: Job, context: Context, *, report: Report) -> Iterator[Result]:
+        if job[0].seed == 0:
+            yield from nothing(job, context, report=report)
+            return
+        if job[0].seed == 1:
+            while not list((context.folder / "trials").glob("*.json")):
+                time.sleep(0.1)
+            time.sleep(1)  # the driver has heard of it
+            os.kill(int((context.folder.parent / "pid").read_text()), signal.SIGKILL)
+        time.sleep(600)
+
+    context.folder.parent.mkdir(exist_ok=True)
+    if ray.is_initialized():
+        pytest.skip("the Ray that tests share is up")
+    sentence = f"Ray's process {part} has ended (SIGKILL); the same command goes on where it was"
+    with ray_cluster.started() as ready:
+        ready()
+        (process,) = node().all_processes[part]
+        (context.folder.parent / "pid").write_text(str(process.process.pid))
+        with pytest.raises(StoppedError, match=re.escape(sentence)):
+            replace(ONE_CPU, run=kills)(_jobs(4), context, watch := Collect())
+    assert [result.status for result in watch.results] == [DONE]
+    # No failures of trials that were under way: they are run by the same command.
+    assert len(list((context.folder / "trials").iterdir())) == 1
+    assert [path.name for path in context.folder.iterdir()] == ["trials"]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_the_memory_monitor_of_ray_ends_is_out_of_memory(
+    context: Context, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def waits(job: Job, context: Context, *, report: Report) -> Iterator[Result]:
+        time.sleep(600)
+        yield from ()
+
+    monkeypatch.setenv("RAY_memory_usage_threshold", "0.01")  # of the machine's memory, which others use more of
+    (result,) = ran(waits, context, 1)
+    assert result.status == OUT_OF_MEMORY
+    assert re.search(r"Ray's memory monitor ended it, as \S+B of \S+B were in use", result.error)
+    assert len(result.provenance["tries_before"]) == 2
+    assert capfd.readouterr() == ("", "")
+
+
+NO_LOOPBACK = """
+import sys
+from ablations.ray_cluster import started
+from ablations.names import answered
+def run():
+    with started() as ready:
+        ready()
+    return 0
+sys.exit(answered(run))
+"""
+
+
+def test_a_machine_that_cannot_reach_itself_is_told_so() -> None:
+    alone = ["unshare", "--net", "--map-root-user"]
+    if subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no network of its own can be made for a process here")
+    done = subprocess.run([*alone, sys.executable, "-c", NO_LOOPBACK], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: Ray cannot start: this machine cannot reach itself at 127.0.0.1 (Network is unreachable); "
+        "--executor serial runs without Ray\n"
+    )
+
+
+def test_a_ray_that_did_not_start_is_started_a_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    folders: list[str] = []
+
+    def slow(_temp_dir: str, **options: object) -> None:
+        folders.append(_temp_dir)
+        if len(folders) == 1:
+            raise RuntimeError("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", slow)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with ray_cluster.started() as ready:
+        ready()
+    assert len(set(folders)) == 2
