@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import shutil
@@ -463,11 +464,7 @@ def replaced_by_a_dead_link(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
-        *(
-            (name, damage)
-            for name in [*ARRAYS, "mean_image.npy"]
-            for damage in (cut, Path.unlink, lambda path: path.write_bytes(b""))
-        ),
+        *itertools.product(ARRAYS, (cut, Path.unlink, lambda path: path.write_bytes(b""))),
         ("test_images.npy", lambda path: path.write_bytes(b"x" * path.stat().st_size)),
         ("train_labels.npy", lambda path: np.save(path, np.load(path) + 1)),
         ("train_hashes.npy", lambda path: np.save(path, np.load(path).astype(np.float32))),
