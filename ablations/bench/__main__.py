@@ -241,7 +241,8 @@ def _start(name: str, task: Task, cores: int, workers: int) -> Contender:
 
 
 def _save(config: Config, record: Mapping[str, Any]) -> None:
-    from ablations.figures import bench, svg
+    from ablations.bench.figure import bench
+    from ablations.figures import svg
 
     config.results.mkdir(parents=True, exist_ok=True)
     path = config.results / f"{config.name}.json"
