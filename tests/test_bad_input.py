@@ -284,6 +284,7 @@ FIELDS: list[tuple[dict[str, str], str]] = [
     ({"smallest_effect": "inf"}, "smallest_effect is inf; it must be a finite number"),
     ({"smallest_effect": "true"}, "smallest_effect is True"),
     ({"smallest_effect": "9" * 400}, "smallest_effect is 999"),
+    ({"published_effect": "nan"}, "published_effect is nan"),
     ({"published_effect": "-inf"}, "published_effect is -inf"),
     ({"published_effect": "1979-05-27"}, "published_effect is datetime.date(1979, 5, 27)"),
     ({"epoch": "0"}, "epoch is 0; the first is 1."),

@@ -37,6 +37,7 @@ quick = hypothesis.settings(
     deadline=None,  # no test here is about time
     max_examples=60,
     database=None,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],  # a record takes minutes to be made smaller
     suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
 )
 numbers = some.floats(allow_nan=False, allow_infinity=False).map(lambda number: number + 0.0)  # -0.0 equals 0.0
