@@ -15,7 +15,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,12 @@ def alone(folder: Path, command: str) -> Iterator[None]:
     Raises InputError where another process holds it; nothing is changed then.  What a bad command would leave of a
     study that was not there before goes again.
     """
-    new = not folder.exists()
+    new = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     told = folder / "driver.json"
     with contextlib.ExitStack() as held:
+        held.callback(_remove, new)
         _lock(held, folder / "driver.lock", told)
-        if new:
-            held.callback(_remove, folder)
         if _alive(other := _read(told), told):
             raise _taken(other, told, seen=False)
         _write(told, command)
@@ -64,6 +63,8 @@ def _lock(held: contextlib.ExitStack, path: Path, told: Path) -> None:
             raise
         return
     held.callback(lock.release)
+    # Who opened it before that holds the lock of a file that is gone: `driver.json` then keeps a third one out.
+    held.callback(path.unlink, missing_ok=True)
 
 
 def _read(told: Path) -> dict[str, Any]:
@@ -131,9 +132,8 @@ def _plain(text: str) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
-def _remove(folder: Path) -> None:
-    """Takes away a folder in which nothing was written but our lock."""
-    if {path.name for path in folder.iterdir()} <= {"driver.lock"}:
-        (folder / "driver.lock").unlink(missing_ok=True)
+def _remove(new: Sequence[Path]) -> None:
+    """Takes away those of the folders that were made, the innermost first, in which nothing was written."""
+    for folder in new:
         with contextlib.suppress(OSError):
             folder.rmdir()

@@ -38,15 +38,14 @@ def register(component: Component) -> Component:
     """
     if not isinstance(component, Component):
         raise ValueError(f"register takes a Component, not {component!r}")
-    if not isinstance(component.name, str):
-        raise ValueError(f"a component is called {component.name!r}; a name is text")
     if component.name in _COMPONENTS:
         raise ValueError(f"component {component.name!r} is registered twice")
     if not component.levels:
         raise ValueError(f"component {component.name!r} has no levels")
     for word in (component.name, *component.levels):
         if not (isinstance(word, str) and _WORD.fullmatch(word)):
-            raise InputError(f"{shown(word)} names no component and no level: take letters, digits and any of _ . + -")
+            what = "component" if word is component.name else "level"
+            raise ValueError(f"a {what} is called {shown(word)}; a name is of letters, digits and any of _ . + -")
     _check_fields(component)
     _COMPONENTS[component.name] = component
     return component

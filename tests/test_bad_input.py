@@ -290,7 +290,7 @@ FIELDS: list[tuple[dict[str, str], str]] = [
     ({"epoch": "0"}, "epoch is 0; the first is 1."),
     ({"epoch": "1.0"}, "epoch is 1.0"),
     ({"epoch": "true"}, "epoch is True"),
-    ({"epoch": "99"}, "claim 'mine' is read after epoch 99, and the study ends after 5"),
+    ({"epoch": "99"}, "claim 'mine' is read after epoch 99, and the study ends after 10"),
     ({"epoch": "9" * 30}, "epoch is 999"),
     ({"tuned": "1"}, "tuned is 1; it must be true or false."),
     ({"against": '"lrn=off"'}, "against is 'lrn=off', which is the claim's own change"),

@@ -189,7 +189,7 @@ def test_where_locks_are_not_seen_the_holder_counts_while_it_shows_signs_of_life
 def test_a_command_that_cannot_be_run_leaves_no_folder_of_a_study(on_blobs: list[str], tmp_path: Path) -> None:
     refused = ran([*PYTHON, *on_blobs, "--train-examples", "1000000"])
     assert refused.returncode == 2
-    assert list((tmp_path / "results").iterdir()) == []
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.usefixtures("data")  # which are in the cache by then

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import json
@@ -166,7 +167,7 @@ results = some.builds(
     metrics=metrics,
     curve=some.lists(metrics, max_size=2).map(tuple),
     looks=some.lists(some.tuples(some.integers(0, 99), numbers), max_size=2).map(tuple),
-    outcomes=words,
+    outcomes=some.binary(max_size=4).map(lambda packed: base64.b64encode(packed).decode()),
     activity=metrics,
     seconds=numbers,
     provenance=some.dictionaries(words, some.text(max_size=9), max_size=2),
@@ -347,9 +348,13 @@ atoms = some.one_of(
         ["lrn", "off", "raises", "lowers test_loss", "lrn=off", "dropout=off", "test_loss", "our reading"]
     ),
 )
-anything = some.recursive(
-    atoms, lambda inner: some.lists(inner, max_size=2) | some.dictionaries(words, inner, max_size=2), max_leaves=4
-)
+
+
+def holding(inner: some.SearchStrategy[object]) -> some.SearchStrategy[object]:
+    return some.one_of(some.lists(inner, max_size=2), some.dictionaries(words, inner, max_size=2))
+
+
+anything = some.recursive(atoms, holding, max_leaves=4)
 keys = some.sampled_from([one.name for one in dataclasses.fields(Claim)]) | some.text(max_size=5)
 
 

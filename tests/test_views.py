@@ -206,7 +206,7 @@ def test_a_shared_training_runs_once_and_gives_the_records_of_separate_ones_bit_
     separate = alone(trials, replace(context, folder=tmp_path / "alone"))
     assert len(trainings) == 4 + 5
     assert comparable(shared) == comparable(separate)
-    reference, ten = shared.results[:2]
+    ten, reference = shared.results[:2]  # the reference last: it is measured when the others' records are on disk
     assert (reference.trained_with, ten.trained_with) == ("", reference.trial.key)
     assert ten.seconds > 0
     assert ten.curve == reference.curve and ten.activity == {} and reference.activity["ten_view"] > 0
@@ -247,4 +247,7 @@ def test_the_failure_of_a_training_is_that_of_each_trial_and_of_an_evaluation_it
     monkeypatch.setattr(module, "evaluate_as", fail)
     watch = Collect()
     serial([trials[:2]], context, watch)
-    assert [result.status for result in watch.results] == [DONE, OUT_OF_MEMORY]
+    assert {result.trial.key: result.status for result in watch.results} == {
+        trials[0].key: DONE,
+        trials[1].key: OUT_OF_MEMORY,
+    }
