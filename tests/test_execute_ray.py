@@ -102,7 +102,8 @@ def test_trainings_that_are_shared_on_ray_give_the_results_of_separate_serial_on
         assert {**found, "trained_with": ""} == without_times(result.to_dict())
     # Each worker wrote what it ran, and Tune left nothing of its own.
     assert read_results(ran.folder, by_key)[1] == []
-    assert sorted(path.name for path in ran.folder.iterdir()) == ["predictions", "trials"]
+    assert {path.name for path in ran.folder.iterdir()} == {"predictions", "trials", "unfinished"}
+    assert not list((ran.folder / "unfinished").iterdir())  # the references that waited to be measured are
 
 
 def test_tune_keeps_nothing_of_what_a_trial_reports(ran: Ran) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -21,7 +20,6 @@ from ablations import ray_cluster
 from ablations.bench.overhead import _jobs, nothing
 from ablations.execute_ray import TRIES, RayExecutor
 from ablations.jobs import Job
-from ablations.names import StoppedError
 from ablations.store import read_results, write_result
 from ablations.trial import Context
 from ablations.types import DONE, ERROR, OUT_OF_MEMORY, TIMEOUT, Result, Trial
@@ -176,53 +174,6 @@ def test_a_worker_that_hangs_is_ended_and_its_trial_has_timed_out(up: Path, cont
     assert (fine.status, hung.status, other.status) == (DONE, TIMEOUT, DONE)
     assert hung.error == "the worker was lost: it had said nothing for 4 s and was ended"
     assert not Path(f"/proc/{(context.folder.parent / 'pid').read_text()}").exists()
-
-
-@pytest.mark.parametrize("part", ["gcs_server", "raylet"])
-def test_a_ray_that_loses_a_part_ends_the_study_in_one_sentence(
-    part: str, context: Context, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def kills(job: Job, context: Context, *, report: Report) -> Iterator[Result]:
-        if job[0].seed == 0:
-            yield from nothing(job, context, report=report)
-            return
-        if job[0].seed == 1:
-            while not list((context.folder / "trials").glob("*.json")):
-                time.sleep(0.1)
-            time.sleep(1)  # the driver has heard of it
-            os.kill(int((context.folder.parent / "pid").read_text()), signal.SIGKILL)
-        time.sleep(600)
-
-    context.folder.parent.mkdir(exist_ok=True)
-    if ray.is_initialized():
-        pytest.skip("the Ray that tests share is up")
-    sentence = f"Ray's process {part} has ended (SIGKILL); the same command goes on where it was"
-    with ray_cluster.started() as ready:
-        ready()
-        (process,) = node().all_processes[part]
-        (context.folder.parent / "pid").write_text(str(process.process.pid))
-        with pytest.raises(StoppedError, match=re.escape(sentence)):
-            replace(ONE_CPU, run=kills)(_jobs(4), context, watch := Collect())
-    assert [result.status for result in watch.results] == [DONE]
-    # No failures of trials that were under way: they are run by the same command.
-    assert len(list((context.folder / "trials").iterdir())) == 1
-    assert [path.name for path in context.folder.iterdir()] == ["trials"]
-    assert capfd.readouterr() == ("", "")
-
-
-def test_what_the_memory_monitor_of_ray_ends_is_out_of_memory(
-    context: Context, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def waits(job: Job, context: Context, *, report: Report) -> Iterator[Result]:
-        time.sleep(600)
-        yield from ()
-
-    monkeypatch.setenv("RAY_memory_usage_threshold", "0.01")  # of the machine's memory, which others use more of
-    (result,) = ran(waits, context, 1)
-    assert result.status == OUT_OF_MEMORY
-    assert re.search(r"Ray's memory monitor ended it, as \S+B of \S+B were in use", result.error)
-    assert len(result.provenance["tries_before"]) == 2
-    assert capfd.readouterr() == ("", "")
 
 
 NO_LOOPBACK = """
