@@ -89,7 +89,7 @@ def tallied(scenario: str, truths: Sequence[float], families: Iterable[Sequence[
     from ablations.verdicts import adjust, call
 
     rule, studies = Rule(), 0
-    made = [_claim(index) for index in range(len(truths))]
+    made = [made_up_claim(index) for index in range(len(truths))]
     counts: Counter[str] = Counter()
     calls: Counter[str] = Counter()
     level = 1 - rule.alpha / len(truths)
@@ -118,7 +118,7 @@ def paired_families(scenario: str, some: Sequence[float], settings: Settings) ->
         for _ in range(s.studies):
             common = random.normal(0, s.scatter * sqrt(s.shared), (s.seeds, 1))
             errors = 20 + common + random.normal(0, s.scatter * sqrt(1 - s.shared), (s.seeds, s.claims + 1))
-            yield [_effect(errors[:, index + 1] + true, errors[:, 0]) for index, true in enumerate(truths)]
+            yield [made_up_effect(errors[:, index + 1] + true, errors[:, 0]) for index, true in enumerate(truths)]
 
     return tallied(scenario, truths, families())
 
@@ -201,7 +201,8 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 
-def _claim(index: int) -> Claim:
+def made_up_claim(index: int) -> Claim:
+    """That a change raises the test error, by MARGIN at the least if it matters."""
     return Claim(
         name=f"claim_{index}",
         component=f"component_{index}",
@@ -216,7 +217,8 @@ def _claim(index: int) -> Claim:
     )
 
 
-def _effect(departed: np.ndarray[Any, Any], kept: np.ndarray[Any, Any]) -> Effect:
+def made_up_effect(departed: np.ndarray[Any, Any], kept: np.ndarray[Any, Any]) -> Effect:
+    """The effect on the test error of two arms' errors [seeds]."""
     from ablations.effects import Contrast, paired
 
     contrast = Contrast(component="a", level="off", kind=ONE_OUT, departed="-a", kept="reference")

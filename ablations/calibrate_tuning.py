@@ -15,15 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ablations import tune
-from ablations.declaration import ONE_OUT, Claim, Rule
+from ablations.calibrate import made_up_claim, made_up_effect
+from ablations.declaration import Rule
 from ablations.types import DONE, Attempt, TuningTrial
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from ablations.types import Effect
-
-MARGIN = 1.0  # the claims' smallest effect of interest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +89,7 @@ def simulate(
     from ablations.verdicts import adjust
 
     random = np.random.default_rng([seed, list(CURVES).index(curve)])
-    made, alpha = [_claim(index) for index in range(claims)], Rule().alpha
+    made, alpha = [made_up_claim(index) for index in range(claims)], Rule().alpha
     wrong, covered, missed = 0, 0, 0.0
     gc.freeze()  # statsmodels collects garbage at every adjustment: with less to look at, that is quick
     for _ in range(studies):
@@ -100,7 +97,7 @@ def simulate(
         above = _tuned(random, CURVES[curve], PROCEDURES[procedure], claims + 1, rates, scatters)
         common = random.normal(0, scatters[0], (seeds, 1))
         errors = 20 + above + common + random.normal(0, scatters[1], (seeds, claims + 1))
-        effects = [_effect(errors[:, index + 1], errors[:, 0]) for index in range(claims)]
+        effects = [made_up_effect(errors[:, index + 1], errors[:, 0]) for index in range(claims)]
         adjusted = adjust(made, effects)
         wrong += any(p < alpha for p, _ in adjusted)
         covered += sum(effect.low <= 0 <= effect.high for effect in effects)
@@ -140,28 +137,6 @@ def _tuned(
                 attempts.append(Attempt(factor=factor, trials=trials))
         above.append(at(procedure.choose(attempts)))
     return np.array(above)
-
-
-def _claim(index: int) -> Claim:
-    return Claim(
-        name=f"claim_{index}",
-        component=f"component_{index}",
-        level="off",
-        statement="The change raises the error.",
-        source="made up",
-        metric="test_top1_error_percent",
-        published="no number given",
-        direction=1,
-        smallest_effect=MARGIN,
-        family="made up",
-    )
-
-
-def _effect(departed: np.ndarray[Any, Any], kept: np.ndarray[Any, Any]) -> Effect:
-    from ablations.effects import Contrast, paired
-
-    contrast = Contrast(component="a", level="off", kind=ONE_OUT, departed="-a", kept="reference")
-    return paired(contrast, "test_top1_error_percent", departed, kept)
 
 
 def table(tallies: Sequence[TunedTally]) -> str:

@@ -165,9 +165,9 @@ def test_looks_that_cannot_be_are_refused(options: dict[str, object], message: s
 def test_the_rule_errs_at_most_as_often_as_it_says_in_studies_that_stop_at_looks(true: float) -> None:
     # One claim with margin 1; a study stops where the size is told, as `stage` does. Wrong: a direction where there is
     # none, or "no effect of interest" and "reproduced" for an effect that lies at the margin.
-    from ablations.calibrate import _claim, _effect
+    from ablations.calibrate import made_up_claim, made_up_effect
 
-    claim, alpha, studies = _claim(0), 0.05, 1500
+    claim, alpha, studies = made_up_claim(0), 0.05, 1500
     random = np.random.default_rng(11)
     wrong = 0
     for _ in range(studies):
@@ -175,7 +175,7 @@ def test_the_rule_errs_at_most_as_often_as_it_says_in_studies_that_stop_at_looks
         departed = random.normal(20 + true, 0.5, 10)
         for number, seeds in enumerate(LOOKS, start=1):
             look = Look(number=number, seeds=LOOKS)
-            effect = _effect(departed[:seeds], kept[:seeds])
+            effect = made_up_effect(departed[:seeds], kept[:seeds])
             p = 0.0 if effect.p < look.level(alpha) else 1.0  # the repeated p is below alpha just there, and takes long
             found = call(claim, effect, p, 1, alpha, look)
             if found in (REPRODUCED, NO_EFFECT):
