@@ -119,8 +119,8 @@ def test_a_question_mark_in_the_path_of_the_results_does_not_move_the_database(
 
 @pytest.mark.parametrize("name", ["", "a b", "=cmd", "a,b", "a=b", "\x1b[31m", "<b>", "../up", "-lrn"])
 def test_a_component_has_a_name_that_can_be_typed(name: str) -> None:
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(ValueError) as refused:
         register(replace(component("lrn"), name=name))
     assert printable(str(refused.value)) == str(refused.value)
-    with pytest.raises(InputError):
+    with pytest.raises(ValueError):
         register(replace(component("lrn"), name="other", levels={name: lambda spec: spec}))
