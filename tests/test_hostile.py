@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from ablations import report, store, sync
 from ablations.mirror import database_of, default_uri
-from ablations.names import InputError, printable
+from ablations.names import printable
 from ablations.registry import component, register
 from tests import synthetic
 
