@@ -18,19 +18,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ablations.data.catalogue import at_home
-from ablations.names import InputError, answered, printable, unknown
-from ablations.store import write_text
-from ablations.theme import COLOURS, themed
+from ablations.core.errors import InputError, answered, printable, unknown
+from ablations.records.store import write_text
+from ablations.reporting.theme import COLOURS, themed
+from ablations.subjects.alexnet.data.catalogue import at_home
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from ablations.evidence import Evidence
-    from ablations.sections.document import Report, Section
-    from ablations.types import Effect, Result, Study
+    from ablations.analysis.evidence import Evidence
+    from ablations.core.study import Effect, Result, Study
+    from ablations.reporting.document import Report, Section
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "reporting" / "templates"
 FORMATS = ("html", "md", "csv", "latex")
 USUAL = "html,md"
 
@@ -40,38 +40,38 @@ def build(study: Study, results: Sequence[Result], problems: Sequence[str], *, f
 
     `folder` is the study's, in which trials may have kept their predictions.
     """
-    from ablations.evidence import Evidence
+    from ablations.analysis.evidence import Evidence
 
     return compose(Evidence(study=study, results=results, problems=problems, folder=folder))
 
 
 def compose(evidence: Evidence) -> Report:
     """The whole report as plain text, tables and SVG."""
-    from ablations.sections import (
+    from ablations.reporting.document import Report
+    from ablations.reporting.sections import (
         background,
         cards,
         comparisons,
         ensembles,
         factorials,
-        filters,
+        looks,
         outcomes,
-        planning,
         sensitivity,
-        speed,
+        time_to_target,
         tuning,
         verdicts,
     )
-    from ablations.sections.document import Report
+    from ablations.subjects.alexnet.report import filters
 
     study = evidence.study
     compares = len(study.variants) > 1
     race = study.budget.stop_at_threshold  # the errors of trials that end at one error compare nothing
     judged = (verdicts.headline(evidence), *verdicts.caution(evidence)) if compares else ()
-    headline = speed.headline if race else comparisons.headline
+    headline = time_to_target.headline if race else comparisons.headline
     sections: list[Callable[[Evidence], Section | None]] = []
     if compares:
         sections += [verdicts.verdicts, verdicts.gates, background.components]
-    sections += [speed.section, tuning.section]
+    sections += [time_to_target.section, tuning.section]
     sections += [comparisons.effects] if compares and not race else []
     sections += [cards.section] if compares else []
     if compares and not race:
@@ -86,7 +86,7 @@ def compose(evidence: Evidence) -> Report:
         outcomes.cost,
         background.failures,
     ]
-    sections += [verdicts.methods, planning.section] if compares else []
+    sections += [verdicts.methods, looks.section] if compares else []
     sections += [background.origin, background.trials]
     made = [make(evidence) for make in sections]
     return Report(
@@ -117,7 +117,7 @@ def formats_of(words: str) -> tuple[str, ...]:
 
 def write_as(formats: Sequence[str], evidence: Evidence, folder: Path) -> tuple[Path, ...]:
     """The paths of the report in each of `formats`: pages, tidy tables for a program, or tables for LaTeX."""
-    from ablations import exports
+    from ablations.reporting import exports
 
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
@@ -155,13 +155,13 @@ def _is_ours(path: Path) -> bool:
 
 def terminal_lines(evidence: Evidence) -> str:
     """What a run says at its end, in plain ASCII: effects, or ratios of steps to a threshold, and verdicts."""
-    from ablations.sections import sensitivity, speed, verdicts
-    from ablations.sections.document import MINUS
+    from ablations.reporting.document import MINUS
+    from ablations.reporting.sections import sensitivity, time_to_target, verdicts
 
     race = evidence.study.budget.stop_at_threshold
     nothing, *commands = sensitivity.nothing_learned(evidence) or ("",)
     lines = [*_wrapped([nothing]), *commands, ""] if nothing else []  # a command stays in one piece
-    lines += [speed.lines(evidence) if race else _effect_lines(evidence)]
+    lines += [time_to_target.lines(evidence) if race else _effect_lines(evidence)]
     if could := sensitivity.sensitivity(evidence):
         lines += ["", *_wrapped([could])]
     if evidence.verdicts:
@@ -191,7 +191,7 @@ def _effect_lines(evidence: Evidence) -> str:
 
 def _unstable_lines(effects: Sequence[Effect]) -> list[str]:
     """How often each arm of an unstable comparison trains, a line each; nothing where no training failed."""
-    from ablations.sections.verdicts import how_often
+    from ablations.reporting.sections.verdicts import how_often
 
     found = [f"unstable  {one.label}, {one.kind}: trained {how_often(one)}" for one in effects if one.unstable]
     return ["", *found] if found else []
@@ -210,8 +210,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str]) -> int:
-    from ablations.arguments import parsed
-    from ablations.registry import broken
+    from ablations.cli.arguments import parsed
+    from ablations.subjects.alexnet.registry import broken
 
     study, other, results, reports, words = parsed(_arguments, arguments, prog="python -m ablations.report")
     formats = formats_of(words)
@@ -232,10 +232,10 @@ def render(
 
     Raises InputError when there is no such study.
     """
-    from ablations import store
+    from ablations.records import store
 
     folder = store.find(study, results)
-    from ablations.evidence import Evidence
+    from ablations.analysis.evidence import Evidence
 
     plan, found, problems = store.read(folder)
     evidence = Evidence(study=plan, results=found, problems=problems, folder=folder)
@@ -247,9 +247,9 @@ def render_two(study: str, other: str, results: Path, reports: Path) -> tuple[Pa
 
     Raises InputError when one is missing, or when they share nothing that can be compared.
     """
-    from ablations import store
-    from ablations.evidence import Evidence
-    from ablations.sections import side_by_side
+    from ablations.analysis.evidence import Evidence
+    from ablations.records import store
+    from ablations.reporting import side_by_side
 
     folders = [store.find(name, results) for name in (study, other)]
     read = [(folder, *store.read(folder)) for folder in folders]
@@ -324,7 +324,7 @@ def _breakable(text: str) -> Markup:
 
 
 def _effect_line(effect: Effect) -> tuple[str, ...]:
-    from ablations.sections.document import MINUS, MISSING, interval, signed
+    from ablations.reporting.document import MINUS, MISSING, interval, signed
 
     numbers = (signed(effect.estimate), interval(effect.low, effect.high))
     plain = [text.replace(MINUS, "-").replace(MISSING, "none") for text in numbers]

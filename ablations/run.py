@@ -16,28 +16,28 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from ablations import tune
-from ablations.arguments import parsed
-from ablations.config import Config, as_options, check, default_name, resolved
-from ablations.data.catalogue import cache_folder
-from ablations.jobs import Job, by_training, packed
-from ablations.lock import alone
-from ablations.measures import lacking, needed
-from ablations.mirror import without_password
-from ablations.names import answered
-from ablations.planned import Plan, after_tuning, code_lines, make_plan, next_look, tuning_folder, with_finished
-from ablations.registry import check_components
-from ablations.types import FINAL, Result, Study
-from ablations.words import counted
+from ablations.cli.arguments import parsed
+from ablations.cli.options import Config, as_options, check, default_name, resolved
+from ablations.core.errors import answered
+from ablations.core.study import FINAL, Result, Study
+from ablations.core.text import counted
+from ablations.execution.turns import Job, by_training, packed
+from ablations.planning import tuning
+from ablations.planning.plan import Plan, after_tuning, code_lines, make_plan, next_look, tuning_folder, with_finished
+from ablations.records.lock import alone
+from ablations.records.measures import lacking, needed
+from ablations.subjects.alexnet.data.catalogue import cache_folder
+from ablations.subjects.alexnet.registry import check_components
+from ablations.tracking.background import without_password
 
 # A worker that has said nothing, not even of an epoch, for so many times as long as a whole training should take hangs.
 PATIENCE, LEAST_PATIENCE = 20, 600.0  # times; seconds
 
 if TYPE_CHECKING:
-    from ablations.announce import Expected
-    from ablations.execute import Executor
-    from ablations.mirror import View
-    from ablations.trial import Context
+    from ablations.cli.announce import Expected
+    from ablations.execution.executor import Executor
+    from ablations.execution.worker import Context
+    from ablations.tracking.background import View
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,13 +73,13 @@ def _cluster(config: Config) -> contextlib.AbstractContextManager[list[dict[str,
     """The machines of the cluster that was asked for; none where it is this one."""
     if not config.ray_address:
         return contextlib.nullcontext([])
-    from ablations.ray_cluster import joined
+    from ablations.execution.ray_cluster import joined
 
     return joined(config.ray_address)
 
 
 def _announce(config: Config, plan: Plan, by_grid: str) -> None:
-    from ablations.announce import announce
+    from ablations.cli.announce import announce
 
     announce(
         plan.study,
@@ -95,7 +95,7 @@ def _announce(config: Config, plan: Plan, by_grid: str) -> None:
 
 
 def _expect(config: Config, plan: Plan) -> Expected:
-    from ablations.announce import expect
+    from ablations.cli.announce import expect
 
     return expect(
         plan.study,
@@ -117,7 +117,7 @@ def _expect(config: Config, plan: Plan) -> Expected:
 
 def run(config: Config, plan: Plan) -> int:
     """Trains what has no record yet, mirrors it to MLflow, writes the report; 1 when a trial failed."""
-    from ablations import store
+    from ablations.records import store
 
     folder = (config.results / plan.study.name).resolve()
     with contextlib.ExitStack() as until_the_end:
@@ -144,15 +144,15 @@ def _workers(config: Config, plan: Plan) -> contextlib.AbstractContextManager[Ca
     """
     if config.executor == "serial" or not (plan.missing or (plan.search and plan.search.missing)):
         return contextlib.nullcontext(lambda: None)
-    from ablations.ray_cluster import started
+    from ablations.execution.ray_cluster import started
 
     return started()
 
 
 def _train(config: Config, plan: Plan, folder: Path, mirror: View | None, seconds: float) -> Plan:
     """The plan of the last look, when all that the looks asked for has been trained; the usual study has one."""
-    from ablations import store
-    from ablations.progress import Progress
+    from ablations.cli.progress import Progress
+    from ablations.records import store
 
     a_job = seconds / max(len(plan.missing), 1)
     later: Plan | None = plan
@@ -176,10 +176,10 @@ def _train(config: Config, plan: Plan, folder: Path, mirror: View | None, second
     return plan
 
 
-def _tune(config: Config, plan: Plan, search: tune.Search, seconds: float) -> tuple[Plan, int]:
+def _tune(config: Config, plan: Plan, search: tuning.Search, seconds: float) -> tuple[Plan, int]:
     """The plan at the rates that its tuning chose, and how many tuning trials failed: then none was chosen."""
-    from ablations.checkpoint import sweep
-    from ablations.progress import Progress
+    from ablations.cli.progress import Progress
+    from ablations.records.checkpoint import sweep
 
     folder, budget = tuning_folder(config, plan.study), search.tuning.budget
     with Progress(
@@ -202,7 +202,7 @@ def _tune(config: Config, plan: Plan, search: tune.Search, seconds: float) -> tu
                 print(f"{counted(failed, 'tuning trial')} failed; the same command tries again", file=sys.stderr)
                 return plan, failed
     sweep(folder, ())
-    print("\n".join(tune.said(search.tuning)), flush=True)
+    print("\n".join(tuning.said(search.tuning)), flush=True)
     return with_finished(config, plan), 0
 
 
@@ -211,7 +211,7 @@ def _packed(jobs: Sequence[Job], plan: Plan) -> tuple[Job, ...]:
 
 
 def _context(config: Config, plan: Plan, folder: Path) -> Context:
-    from ablations.trial import Context
+    from ablations.execution.worker import Context
 
     return Context(
         folder=folder,
@@ -236,10 +236,10 @@ def _alone(seconds: float, trainings: int, plan: Plan) -> float:
 def _executor(config: Config, plan: Plan, seconds: float) -> Executor:
     """What runs trainings that take about `seconds` each."""
     if config.executor == "serial":
-        from ablations.execute import serial
+        from ablations.execution.executor import serial
 
         return serial
-    from ablations.execute_ray import RayExecutor
+    from ablations.execution.ray_executor import RayExecutor
 
     patience = config.timeout * 60 if config.timeout else max(LEAST_PATIENCE, PATIENCE * seconds)
     return RayExecutor(cpus_per_trial=config.cpus_per_trial, gpus_per_trial=plan.gpus, patience=patience)
@@ -249,15 +249,16 @@ def _mirror(config: Config, study: Study, finished: Sequence[Result]) -> View | 
     """The MLflow view, not opened yet; None with --no-mlflow."""
     if config.no_mlflow:
         return None
-    from ablations.mirror import View
+    from ablations.tracking.background import View
 
     return View(config.mlflow_uri or "", study, results=config.results, finished=finished)
 
 
 def _finish(config: Config, study: Study, folder: Path, mirror: View | None) -> int:
-    from ablations import report, store
-    from ablations.checkpoint import kept_name, sweep
-    from ablations.evidence import Evidence
+    from ablations import report
+    from ablations.analysis.evidence import Evidence
+    from ablations.records import store
+    from ablations.records.checkpoint import kept_name, sweep
 
     _, results, problems = store.read(folder)
     store.write_table(folder, study, results)

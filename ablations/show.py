@@ -9,12 +9,12 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from ablations.differences import difference, stack
-from ablations.names import answered, printable, unknown
-from ablations.registry import changes, check_components, components
-from ablations.types import Variant
-from models.layout import layout, macs, parameters
-from models.presets import PRESETS, Preset
+from ablations.core.errors import answered, printable, unknown
+from ablations.core.study import Variant
+from ablations.models.layout import layout, macs, parameters
+from ablations.models.presets import PRESETS, Preset
+from ablations.subjects.alexnet.describe import difference, stack
+from ablations.subjects.alexnet.registry import changes, check_components, components
 
 NARROWEST, WIDEST = 60, 120  # characters a line, in however wide a terminal: longer ones are hard to read
 LABEL = 12  # of which the label takes these
@@ -55,7 +55,7 @@ def of_components() -> list[Card]:
 
 def of_grids() -> list[Card]:
     """Every grid and what it trains."""
-    from ablations.grids import GRIDS
+    from ablations.planning.grids import GRIDS
 
     return [Card(name, "", [("trains", grid.summary)]) for name, grid in GRIDS.items()]
 
@@ -67,7 +67,7 @@ def of_presets() -> list[Card]:
 
 def of_datasets() -> list[Card]:
     """Every data set that has a name; any folder of class folders is one too, as `folder:PATH`."""
-    from ablations.data.catalogue import DATASETS
+    from ablations.subjects.alexnet.data.catalogue import DATASETS
 
     return [
         Card(
@@ -86,7 +86,7 @@ def of_datasets() -> list[Card]:
 
 def of_claims() -> list[Card]:
     """Every claim, with what else changed in the published comparison."""
-    from ablations.claims import CLAIMS, METRICS, label_of
+    from ablations.records.claims import CLAIMS, METRICS, label_of
 
     ways = {1: "rises", -1: "falls", 0: "stays the same"}
     return [

@@ -13,13 +13,13 @@ from pathlib import Path
 import tyro
 from tqdm import tqdm
 
-from ablations import store
-from ablations.arguments import parsed
-from ablations.data.catalogue import at_home
-from ablations.mirror import default_uri, page, reason, ui_command, without_password
-from ablations.names import InputError, answered, printable
-from ablations.types import Result
-from ablations.words import counted, duration
+from ablations.cli.arguments import parsed
+from ablations.core.errors import InputError, answered, printable
+from ablations.core.study import Result
+from ablations.core.text import counted, duration
+from ablations.records import store
+from ablations.subjects.alexnet.data.catalogue import at_home
+from ablations.tracking.background import default_uri, page, reason, ui_command, without_password
 
 QUIET = 10.0  # seconds between two lines where there is no terminal for a bar
 
@@ -54,7 +54,7 @@ def _arguments(
 
 
 def _sync(studies: Sequence[str], reports: Path, uri: str, results: Path) -> int:
-    from ablations.registry import broken
+    from ablations.subjects.alexnet.registry import broken
 
     results, reports = at_home(results), at_home(reports)
     folders = [store.find(name, results) for name in studies or store.names(results)]
@@ -74,9 +74,9 @@ def mirror(uri: str, folder: Path, report: Path) -> str:
     A report is made where there is none.  What cannot be read is named on standard error.
     Raises InputError when study.json cannot be read, or MLflow not be written.
     """
-    from ablations.evidence import Evidence
+    from ablations.analysis.evidence import Evidence
     from ablations.report import USUAL, formats_of, write_as
-    from ablations.track_mlflow import Mirror
+    from ablations.tracking.mlflow_view import Mirror
 
     study, results, problems = store.read(folder)
     for problem in problems:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from models.spec import Conv, Dense, Norm, Spec, described
+from ablations.models.spec import Conv, Dense, Norm, Spec, described
 
 # What a field reverts to where nothing reads it; the required ones get values that no network has.
 _NO_CONV = Conv(channels=0, kernel=0, removed=True)

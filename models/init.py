@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from models.layers import Dropout, LocalConv2d
-from models.network import Network, choose
-from models.spec import Conv, Dense, Spec, described
+from ablations.models.layers import Dropout, LocalConv2d
+from ablations.models.network import Network, choose
+from ablations.models.spec import Conv, Dense, Spec, described
 
 Stream = Callable[[str, torch.device], torch.Generator]
 Weighted = nn.Conv2d | LocalConv2d | nn.Linear

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F
 
-from models.response_norm import LocalResponseNorm, SameMapNorm
-from models.spec import Conv, Norm, Pool
+from ablations.models.response_norm import LocalResponseNorm, SameMapNorm
+from ablations.models.spec import Conv, Norm, Pool
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": lambda: nn.ReLU(inplace=False),
@@ -105,7 +105,7 @@ class LocalConv2d(nn.Module):
 class Dropout(nn.Module):
     """Zeroes each feature with probability `rate` in training (4.2), with draws from its own stream.
 
-    Shapes: (B, features) -> (B, features).  A stream of its own, set by `models.init`, keeps the
+    Shapes: (B, features) -> (B, features).  A stream of its own, set by `ablations.models.init`, keeps the
     masks of one layer unmoved when another layer is toggled; torch's dropout reads the global one.
     """
 

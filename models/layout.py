@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.spec import Conv, Pool, Spec
+from ablations.models.spec import Conv, Pool, Spec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from models.layers import ACTIVATIONS, NORMS, POOLS, Dropout, LocalConv2d
-from models.layout import Layer, border_behind, layout
-from models.spec import Conv, Spec
+from ablations.models.layers import ACTIVATIONS, NORMS, POOLS, Dropout, LocalConv2d
+from ablations.models.layout import Layer, border_behind, layout
+from ablations.models.spec import Conv, Spec
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Network(nn.Module):
 
 
 def build(spec: Spec, *, num_classes: int, image_size: int, channels: int = 3) -> Network:
-    """The network of `spec`, with torch's own initial weights: see `models.init.initialise`.
+    """The network of `spec`, with torch's own initial weights: see `ablations.models.init.initialise`.
 
     Raises ValueError when the image is too small, a name is unknown, or an order leaves a slot out.
     """

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F
 
-from models.compiled import NotCompiledError, compiled
-from models.spec import Norm
+from ablations.models.compiled import NotCompiledError, compiled
+from ablations.models.spec import Norm
 
 _NHWC = torch.channels_last
 

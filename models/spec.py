@@ -19,7 +19,7 @@ from typing import Any
 class Norm:
     """A normalisation: local response normalisation (3.3), across maps or within one, or batch normalisation."""
 
-    kind: str = "lrn"  # a key of models.layers.NORMS
+    kind: str = "lrn"  # a key of ablations.models.layers.NORMS
     size: int = 5  # n, adjacent channels; 3.3 gives 5.  For "same_map" the side of a window in pixels
     alpha: float = 1e-4  # 3.3 gives 1e-4, for activations of raw 0-255 pixels
     beta: float = 0.75  # 3.3
@@ -32,7 +32,7 @@ class Norm:
 class Pool:
     """A pooling window, in pixels of the map it reads (3.4)."""
 
-    kind: str = "max"  # a key of models.layers.POOLS
+    kind: str = "max"  # a key of ablations.models.layers.POOLS
     size: int = 3  # z of 3.4
     stride: int = 2  # s of 3.4; overlapping when size > stride
     pad: int = 0
@@ -50,7 +50,7 @@ class Conv:
     ceil: bool = False  # round the map size up, with zeros to the right and below, as the code does
     local: bool = False  # locally connected: every position has weights of its own (the CIFAR-10 nets of 3.3)
     groups: int = 1  # 2 where the paper's two GPUs do not talk (3.2)
-    activation: str = "relu"  # a key of models.layers.ACTIVATIONS
+    activation: str = "relu"  # a key of ablations.models.layers.ACTIVATIONS
     norm: Norm | None = None
     extra_norm: Norm | None = None  # directly after `norm`; the code has one within maps after conv2
     pool: Pool | None = None
@@ -90,7 +90,7 @@ class Spec:
     hidden: tuple[Dense, ...]
     dropout_place: str = "after"  # "after" a hidden layer (4.2) or "before" it (torchvision)
     dropout_rescale: str = "train"  # divide by the keep rate in "train", or multiply by it in "test" (4.2)
-    weight_init: str = "kaiming"  # where a weight_std is None: a key of models.init.INITS
+    weight_init: str = "kaiming"  # where a weight_std is None: a key of ablations.models.init.INITS
     classifier_weight_std: float | None = None  # of the last layer, as in Conv
     classifier_bias: float = 0.0  # initial value
     classifier_decay_factor: float = 1.0  # times weight_decay
@@ -117,13 +117,13 @@ class Spec:
     views: str = field(default="centre", metadata=_EVALUATION)
 
     # Recipe.
-    optimizer: str = "sgd"  # a key of ablations.optimizers.OPTIMIZERS
+    optimizer: str = "sgd"  # a key of ablations.subjects.alexnet.training.optimizers.OPTIMIZERS
     learning_rate: float
     bias_lr_factor: float = 1.0  # learning rate of biases over that of weights; the code: 2
     momentum: float = 0.9  # 5; of Adam, the decay of the first moment
     weight_decay: float = 5e-4  # 5; on weights only, as in the code, unless decay_biases
     decay_biases: bool = False  # torch does
-    schedule: str = "cosine"  # a key of ablations.optimizers.SCHEDULES
+    schedule: str = "cosine"  # a key of ablations.subjects.alexnet.training.optimizers.SCHEDULES
     warm_up: float = 0.0  # share of the training in which the rate rises linearly from a tenth of the schedule's
     shuffled_labels: float = 0.0  # share of training labels permuted among themselves
     stream_salt: str = ""  # salts every random stream: same distributions, new draws

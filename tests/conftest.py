@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from ablations.data.load import Data, load
-from ablations.data.prepare import prepare
-from ablations.plan import Source, make_study
-from ablations.trial import Context
-from ablations.types import Budget, Result, Study, Trial
+from ablations.core.study import Budget, Result, Study, Trial
+from ablations.execution.worker import Context
+from ablations.planning.study import Source, make_study
+from ablations.subjects.alexnet.data.load import Data, load
+from ablations.subjects.alexnet.data.prepare import prepare
 
 CLASSES = ("blue", "green", "red")
 
@@ -99,7 +99,7 @@ def context(tmp_path: Path, cache: Path) -> Context:
 @pytest.fixture
 def sketches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are drawn and not written out, which takes most of a report's time: for tests of its words and tables."""
-    monkeypatch.setattr("ablations.figures.svg", lambda figure, name: f'<svg id="{name}-1"></svg>')
+    monkeypatch.setattr("ablations.reporting.figures.style.svg", lambda figure, name: f'<svg id="{name}-1"></svg>')
 
 
 class Collect:

@@ -17,13 +17,13 @@ from torch.nn import functional as F
 from ablations.bench import jax_loop, same_work, summary
 from ablations.bench.contenders import data_of
 from ablations.bench.worker import Task
-from ablations.data.load import Data
-from ablations.examples import split_examples
-from ablations.streams import CPU
-from ablations.train import start
-from ablations.types import Budget
-from models.presets import PRESETS
-from models.spec import Spec
+from ablations.core.study import Budget
+from ablations.models.presets import PRESETS
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.training.examples import split_examples
+from ablations.subjects.alexnet.training.streams import CPU
+from ablations.subjects.alexnet.training.train import start
 
 TASK = Task(contender="jax", net="cifar_small", image_size=32, batch_size=8, folder="", images=40, threads=1)
 KEY = jax.random.key(0)

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from ablations.plan import Source, make_study
-from ablations.registry import components
-from ablations.types import DIVERGED, DONE, ERROR, Budget, Result, Study, Trial
-from models.layout import layout, macs, parameters
+from ablations.core.study import DIVERGED, DONE, ERROR, Budget, Result, Study, Trial
+from ablations.models.layout import layout, macs, parameters
+from ablations.planning.study import Source, make_study
+from ablations.subjects.alexnet.registry import components
 
 BUDGET = Budget(epochs=12, train_examples=50_000, batch_size=128, image_size=32)
 EFFECTS: Mapping[str, float] = {

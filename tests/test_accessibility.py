@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ablations.report import build, write
-from ablations.sections.document import Picture
-from ablations.theme import COLOURS, themed
+from ablations.reporting.document import Picture
+from ablations.reporting.theme import COLOURS, themed
 from tests import synthetic
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from ablations.allocator import ENVIRONMENT
+from ablations.execution.allocator import ENVIRONMENT
 
 glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the settings are those of glibc")
 
@@ -40,7 +40,7 @@ def faults(prepare: str, run: str, **environment: str) -> int:
 
 @glibc
 def test_freed_memory_is_used_again_without_the_system() -> None:
-    ours = "from ablations.allocator import keep_freed_memory; keep_freed_memory()"
+    ours = "from ablations.execution.allocator import keep_freed_memory; keep_freed_memory()"
     assert faults(ours, "work()") < 1_000
 
 

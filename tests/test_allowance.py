@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from ablations.allowance import SHARE, Wish, choose, kept, lines
-from ablations.budget import Allowance
-from ablations.designs import Design, designs, need
-from ablations.estimate import Pace
-from ablations.names import InputError
-from ablations.types import Study, Variant
-from ablations.words import seconds_in
+from ablations.core.errors import InputError
+from ablations.core.study import Study, Variant
+from ablations.core.text import seconds_in
+from ablations.planning.alternatives import Design, designs, need
+from ablations.planning.time_budget import SHARE, Wish, choose, kept, lines
+from ablations.subjects.alexnet.setting import Allowance
+from ablations.subjects.alexnet.timing import Pace
 from tests import synthetic
 from tests.test_designs import IMAGES, equal_paces, maker
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from ablations import baseline
-from ablations.baseline import limits, linear_error_percent, penalty
-from ablations.data.catalogue import cache_folder
-from ablations.data.load import Data, Split, load
-from ablations.data.prepare import prepare
-from ablations.examples import split_examples
-from ablations.types import Budget
-from models.presets import PRESETS
+from ablations.core.study import Budget
+from ablations.models.presets import PRESETS
+from ablations.subjects.alexnet import baseline
+from ablations.subjects.alexnet.baseline import limits, linear_error_percent, penalty
+from ablations.subjects.alexnet.data.catalogue import cache_folder
+from ablations.subjects.alexnet.data.load import Data, Split, load
+from ablations.subjects.alexnet.data.prepare import prepare
+from ablations.subjects.alexnet.training.examples import split_examples
 
 SPEC = PRESETS["cifar_small"].spec
 CIFAR = Path.home() / ".cache" / "ablation-data" / "cifar10-jpeg"

@@ -22,14 +22,14 @@ from ablations.bench.contenders import data_of
 from ablations.bench.overhead import marks
 from ablations.bench.rounds import Contender, ContenderError, descendants, others_seconds
 from ablations.bench.worker import Clock, Task
-from ablations.data.load import Data
-from ablations.examples import split_examples
-from ablations.streams import CPU
-from ablations.train import start
-from ablations.types import Budget
-from models.layout import layout
-from models.presets import PRESETS
-from models.response_norm import ResponseNorm
+from ablations.core.study import Budget
+from ablations.models.layout import layout
+from ablations.models.presets import PRESETS
+from ablations.models.response_norm import ResponseNorm
+from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.training.examples import split_examples
+from ablations.subjects.alexnet.training.streams import CPU
+from ablations.subjects.alexnet.training.train import start
 
 TASK = Task(contender="one", net="cifar_small", image_size=32, batch_size=8, folder="", images=40, threads=1)
 

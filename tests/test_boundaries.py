@@ -13,16 +13,16 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PLANNING = [
     "ablations.bench.__main__",
-    "ablations.claims",
-    "ablations.grids",
-    "ablations.names",
-    "ablations.plan",
-    "ablations.registry",
+    "ablations.records.claims",
+    "ablations.planning.grids",
+    "ablations.core.errors",
+    "ablations.planning.study",
+    "ablations.subjects.alexnet.registry",
     "ablations.show",
-    "ablations.types",
-    "models.layout",
-    "models.presets",
-    "models.spec",
+    "ablations.core.study",
+    "ablations.models.layout",
+    "ablations.models.presets",
+    "ablations.models.spec",
 ]
 MODELS = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
@@ -61,27 +61,31 @@ def test_planning_imports_no_torch_and_no_other_large_library(module: str) -> No
 
 
 def test_loading_every_component_imports_no_torch() -> None:
-    assert "torch" not in loaded_after("from ablations.registry import components; assert components()")
+    assert "torch" not in loaded_after(
+        "from ablations.subjects.alexnet.registry import components; assert components()"
+    )
 
 
 def test_training_needs_torch_and_numpy_only() -> None:
     others = {"ray", "mlflow", "seaborn", "matplotlib", "pandas", "torchvision", "scipy", "statsmodels", "tyro"}
     others |= COMPILER
-    loaded = loaded_after("import ablations.train, ablations.trial, ablations.probe, ablations.execute")
+    loaded = loaded_after(
+        "import ablations.subjects.alexnet.training.train, ablations.execution.worker, ablations.subjects.alexnet.activity, ablations.execution.executor"
+    )
     assert "torch" in loaded
     assert not loaded & others
 
 
 def test_a_view_that_waits_for_its_opening_imports_no_mlflow() -> None:
-    assert "mlflow" not in loaded_after("from ablations.mirror import View")
+    assert "mlflow" not in loaded_after("from ablations.tracking.background import View")
 
 
 TRAINING = """
 from ablations.bench.contenders import data_of
 from ablations.bench.worker import Task
-from ablations.train import train
-from ablations.types import Budget
-from models.presets import PRESETS
+from ablations.subjects.alexnet.training.train import train
+from ablations.core.study import Budget
+from ablations.models.presets import PRESETS
 for preset in ("cifar_small", "cuda_convnet_18pct"):
     task = Task(contender="one", net=preset, image_size=32, batch_size=4, folder="", images=8, threads=1)
     budget = Budget(epochs=2, train_examples=8, batch_size=4, image_size=32)
@@ -110,9 +114,9 @@ def imports_of(path: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("library", "owners"),
     [
-        ("ray", "ablations/execute_ray.py ablations/ray_cluster.py"),
-        ("mlflow", "ablations/track_mlflow.py"),
-        ("seaborn", "ablations/figures.py"),
+        ("ray", "ablations/execution/ray_executor.py ablations/execution/ray_cluster.py"),
+        ("mlflow", "ablations/tracking/mlflow_view.py"),
+        ("seaborn", "ablations/reporting/figures/style.py"),
         ("jax", "ablations/bench/jax_loop.py"),
     ],
 )

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ablations.calibrate import CROSSED, SCENARIOS, Tally, simulate, table, wrong
-from ablations.verdicts import CALLS, CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, REPRODUCED
+from ablations.analysis.verdicts import CALLS, CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, REPRODUCED
+from ablations.calibration.rule import CROSSED, SCENARIOS, Tally, simulate, table, wrong
 
 
 def at_most(count: int, of: int, rate: float) -> bool:

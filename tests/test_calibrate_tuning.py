@@ -1,6 +1,6 @@
 """Calibration of tuning: where no change has an effect, a tuned study seldom tells a direction.
 
-Larger numbers, which reports/README.md shows: python -m ablations.calibrate_tuning.
+Larger numbers, which reports/README.md shows: python -m ablations.calibrate tuning.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from scipy import stats
 
-from ablations.calibrate_tuning import CURVES, PROCEDURES, TunedTally, simulate, table
+from ablations.calibration.tuning import CURVES, PROCEDURES, TunedTally, simulate, table
 
 OURS, BEST_OF_THREE, BEST_OF_ONE = PROCEDURES
 FLAT, MEDIUM, STEEP, LOPSIDED = CURVES

@@ -12,9 +12,11 @@ import pytest
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
-from ablations.announce import announce
-from ablations.calibrate_kinds import SAMENESS, TWO_THINGS, Kind, sameness, table, two_things
-from ablations.calls import (
+from ablations.analysis.evidence import Evidence
+from ablations.analysis.looks import stage
+from ablations.analysis.power import outlook
+from ablations.analysis.reach import out_of_reach
+from ablations.analysis.rule import (
     ABOVE,
     BELOW,
     CONTRADICTED,
@@ -32,25 +34,23 @@ from ablations.calls import (
     with_companion,
     words_of,
 )
-from ablations.claims import CLAIMS, claims_of, read_claims
-from ablations.data.load import Data
-from ablations.declaration import SAME, Claim, Rule, digest
-from ablations.declare import declare
-from ablations.evidence import Evidence
-from ablations.exports import verdicts_table
-from ablations.outlook import outlook
-from ablations.reach import out_of_reach
+from ablations.analysis.statistics import seeds_to_exclude
+from ablations.analysis.verdicts import Verdict, adjust, seeds_to_settle
+from ablations.calibration.kinds import SAMENESS, TWO_THINGS, Kind, sameness, table, two_things
+from ablations.cli.announce import announce
+from ablations.core.claim import SAME, Claim, Rule, digest
+from ablations.core.study import Attempt, Result, Study, Tuned, TuningTrial, Variant
+from ablations.planning.declare import declare
+from ablations.records.claims import CLAIMS, claims_of, read_claims
 from ablations.report import build, terminal_lines
-from ablations.sections.cards import in_words
-from ablations.sections.claimed import by_comparison
-from ablations.sections.document import Card
-from ablations.sections.remedies import changes_it
-from ablations.sections.verdicts import headline
-from ablations.sequential import stage
-from ablations.statistics import seeds_to_exclude
-from ablations.track import verdict_tags
-from ablations.types import Attempt, Result, Study, Tuned, TuningTrial, Variant
-from ablations.verdicts import Verdict, adjust, seeds_to_settle
+from ablations.reporting.document import Card
+from ablations.reporting.exports import verdicts_table
+from ablations.reporting.sections.cards import in_words
+from ablations.reporting.sections.claimed import by_comparison
+from ablations.reporting.sections.remedies import changes_it
+from ablations.reporting.sections.verdicts import headline
+from ablations.subjects.alexnet.data.load import Data
+from ablations.tracking.fields import verdict_tags
 from tests import synthetic
 from tests.test_sequential import LOOKS, played
 from tests.test_sequential import planned as in_looks
@@ -182,9 +182,9 @@ def test_a_claim_of_tuned_arms_is_judged_where_each_arm_was_tuned_and_nowhere_el
     verdict = judged(study, results)["activation_speed"]
     assert verdict.label == "not tested (untuned) [proxy]"
     assert changes_it(verdict).startswith("A study that tunes the learning rate of each arm: --tune 7. Here the arms")
-    from ablations import tune
+    from ablations.planning import tuning
 
-    begun = tune.start(study, 2, 45_000)
+    begun = tuning.start(study, 2, 45_000)
     tried = (TuningTrial(key="k", status="done"),)
     arms = tuple(
         Tuned(variant=variant, attempts=(Attempt(factor=1.0, trials=tried),), factor=1.0)

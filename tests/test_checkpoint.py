@@ -15,20 +15,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from ablations import checkpoint as module
-from ablations import optimizers
-from ablations import trial as trial_module
-from ablations.checkpoint import Checkpoint, Kept, sweep, unfinished_path
-from ablations.data.load import Data
-from ablations.execute import serial
-from ablations.jobs import by_training, packed
-from ablations.provenance import code
-from ablations.step import Step
-from ablations.store import trial_path
-from ablations.train import Trained, Turns, evaluate_as, training
-from ablations.trial import Context, run_job, run_trial
-from ablations.types import DIVERGED, DONE, ERROR, Budget
-from models.presets import PRESETS
+from ablations.core.study import DIVERGED, DONE, ERROR, Budget
+from ablations.execution import worker as trial_module
+from ablations.execution.executor import serial
+from ablations.execution.turns import by_training, packed
+from ablations.execution.worker import Context, run_job, run_trial
+from ablations.models.presets import PRESETS
+from ablations.records import checkpoint as module
+from ablations.records.checkpoint import Checkpoint, Kept, sweep, unfinished_path
+from ablations.records.provenance import code
+from ablations.records.store import trial_path
+from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.training import optimizers
+from ablations.subjects.alexnet.training.step import Step
+from ablations.subjects.alexnet.training.train import Trained, Turns, evaluate_as, training
 from tests.conftest import Collect, Planner, without_times
 
 FOUR = Budget(epochs=4, train_examples=90, batch_size=32, image_size=16)

@@ -1,4 +1,4 @@
-"""ablations.claims: what publications say, as data that fit the registry, and files of a user's own."""
+"""ablations.records.claims: what publications say, as data that fit the registry, and files of a user's own."""
 
 from __future__ import annotations
 
@@ -8,13 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from ablations.claims import CLAIMS, METRICS, claims_of, compared, label_of, metric_of, own_among, read_claims, with_own
-from ablations.data.load import Data
-from ablations.declaration import SAME, Claim
-from ablations.registry import components, derive
-from ablations.train import evaluate_as, train
-from ablations.types import Budget, Variant
-from models.presets import PRESETS
+from ablations.core.claim import SAME, Claim
+from ablations.core.study import Budget, Variant
+from ablations.models.presets import PRESETS
+from ablations.records.claims import (
+    CLAIMS,
+    METRICS,
+    claims_of,
+    compared,
+    label_of,
+    metric_of,
+    own_among,
+    read_claims,
+    with_own,
+)
+from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.registry import components, derive
+from ablations.subjects.alexnet.training.train import evaluate_as, train
 
 ROOT = Path(__file__).parent.parent
 BUDGET = Budget(epochs=5, train_examples=100, batch_size=10, image_size=32)
@@ -74,7 +84,7 @@ def test_a_claim_is_complete(claim: Claim) -> None:
 
 @every_claim
 def test_the_conditions_of_a_claim_are_of_things_that_there_are(claim: Claim) -> None:
-    from ablations.data.catalogue import DATASETS
+    from ablations.subjects.alexnet.data.catalogue import DATASETS
 
     assert set(claim.conditions.datasets) <= set(DATASETS)
     assert set(claim.conditions.presets) <= set(PRESETS)

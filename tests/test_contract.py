@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablations import registry
-from ablations.data.load import Data, load
-from ablations.data.prepare import prepare
-from ablations.registry import changes, components, conflict
-from ablations.train import train
-from ablations.types import Budget, Trial, Variant
-from models import equivalence
-from models.layout import layout, parameters
-from models.network import build
-from models.presets import PRESETS
-from models.spec import Spec, stored_size, training_part
+from ablations.core.study import Budget, Trial, Variant
+from ablations.models import equivalence
+from ablations.models.layout import layout, parameters
+from ablations.models.network import build
+from ablations.models.presets import PRESETS
+from ablations.models.spec import Spec, stored_size, training_part
+from ablations.subjects.alexnet import registry
+from ablations.subjects.alexnet.data.load import Data, load
+from ablations.subjects.alexnet.data.prepare import prepare
+from ablations.subjects.alexnet.registry import changes, components, conflict
+from ablations.subjects.alexnet.training.train import train
 
 EVERY_LEVEL = [(name, level) for name, component in components().items() for level in component.levels]
 SMALL = ("cifar_small", "paper")  # what the longer checks see in the quick tests; all others are marked slow

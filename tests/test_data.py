@@ -21,19 +21,19 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ablations.data import decode as decode_module
-from ablations.data import prepare as prepare_module
-from ablations.data import sources
-from ablations.data.augment import Draws, crop, draw, to_input, views
-from ablations.data.catalogue import DATASETS, DEFAULT, dataset
-from ablations.data.decode import fit
-from ablations.data.embedded.rebuild import rebuilt
-from ablations.data.idx import FILES, read_idx, write_idx
-from ablations.data.load import Data, Split, held_out, load, stratified
-from ablations.data.prepare import prepare
-from ablations.data.progress import Progress
-from ablations.streams import streams
-from models.spec import Conv, Spec
+from ablations.models.spec import Conv, Spec
+from ablations.subjects.alexnet.data import decode as decode_module
+from ablations.subjects.alexnet.data import prepare as prepare_module
+from ablations.subjects.alexnet.data import sources
+from ablations.subjects.alexnet.data.augment import Draws, crop, draw, to_input, views
+from ablations.subjects.alexnet.data.catalogue import DATASETS, DEFAULT, dataset
+from ablations.subjects.alexnet.data.decode import fit
+from ablations.subjects.alexnet.data.decode_progress import Progress
+from ablations.subjects.alexnet.data.embedded.rebuild import rebuilt
+from ablations.subjects.alexnet.data.idx import FILES, read_idx, write_idx
+from ablations.subjects.alexnet.data.load import Data, Split, held_out, load, stratified
+from ablations.subjects.alexnet.data.prepare import prepare
+from ablations.subjects.alexnet.training.streams import streams
 
 Pixels = NDArray[np.uint8]
 SUFFIXES = ("png", "jpg", "webp", "PNG", "jpeg")
@@ -73,7 +73,7 @@ def data(tmp_path: Path) -> Data:
 
 def test_the_catalogue_imports_nothing_heavy() -> None:
     heavy = "{'torch', 'torchvision', 'numpy', 'PIL', 'tqdm'}"
-    code = f"import sys, ablations.data, ablations.data.catalogue; assert not {heavy} & set(sys.modules)"
+    code = f"import sys, ablations.subjects.alexnet.data, ablations.subjects.alexnet.data.catalogue; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -82,7 +82,7 @@ def test_loading_and_augmenting_need_torch_and_numpy_but_no_other_package() -> N
     # A None in sys.modules makes the import fail; torch itself may use filelock, and then not need it.
     code = (
         f"import sys, torch; sys.modules.update(dict.fromkeys({others}))\n"
-        "import ablations.data.load, ablations.data.augment"
+        "import ablations.subjects.alexnet.data.load, ablations.subjects.alexnet.data.augment"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -120,7 +120,7 @@ def test_the_embedded_data_hold_ten_balanced_classes(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not sources.DEBIAN.is_dir(), reason="needs Debian's dataset-fashion-mnist")
 def test_the_embedded_files_are_rebuilt_byte_for_byte() -> None:
-    embedded = resources.files("ablations.data.embedded")
+    embedded = resources.files("ablations.subjects.alexnet.data.embedded")
     for name, content in rebuilt().items():
         assert (embedded / name).read_bytes() == content
 
@@ -402,7 +402,7 @@ def test_cifar_is_read_through_torchvision(tmp_path: Path, monkeypatch: pytest.M
 def test_progress_away_from_a_terminal_is_a_plain_line_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ablations.data.progress.SECONDS_BETWEEN_LINES", 0)
+    monkeypatch.setattr("ablations.subjects.alexnet.data.decode_progress.SECONDS_BETWEEN_LINES", 0)
     with Progress(4000, "birds", quiet=False) as progress:
         progress.add(1000)
     assert capsys.readouterr().err == "birds: 1,000 of 4,000 images, about 0 s left\n"

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from ablations.designs import Design, Make, designs, largest, lines, need
-from ablations.estimate import Pace
-from ablations.evidence import Evidence
-from ablations.outlook import outlook
-from ablations.plan import Source, make_study
-from ablations.types import Study, Variant
+from ablations.analysis.evidence import Evidence
+from ablations.analysis.power import outlook
+from ablations.core.study import Study, Variant
+from ablations.planning.alternatives import Design, Make, designs, largest, lines, need
+from ablations.planning.study import Source, make_study
+from ablations.subjects.alexnet.timing import Pace
 from tests import synthetic
 
 IMAGES = 10_000

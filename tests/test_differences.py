@@ -1,4 +1,4 @@
-"""ablations.differences: Specs in words."""
+"""ablations.subjects.alexnet.describe: Specs in words."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from ablations.differences import difference, stack
-from ablations.registry import derive
-from ablations.types import Variant
-from models.presets import PRESETS
-from models.spec import Spec
+from ablations.core.study import Variant
+from ablations.models.presets import PRESETS
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet.describe import difference, stack
+from ablations.subjects.alexnet.registry import derive
 
 PAPER = PRESETS["paper"].spec
 

@@ -14,14 +14,14 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as TF
 
-from ablations.data.distort import Distortions, add_noise, distorted, draw_distortions
-from ablations.data.load import Data
-from ablations.examples import Examples, split_examples
-from ablations.registry import component
-from ablations.streams import CPU, streams
-from ablations.types import Budget
-from models.presets import PRESETS
-from models.spec import Spec
+from ablations.core.study import Budget
+from ablations.models.presets import PRESETS
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet.data.distort import Distortions, add_noise, distorted, draw_distortions
+from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.registry import component
+from ablations.subjects.alexnet.training.examples import Examples, split_examples
+from ablations.subjects.alexnet.training.streams import CPU, streams
 
 BORDER = 4  # that crops are taken out of
 SMALL = replace(PRESETS["cifar_small"].spec, crop_pad=BORDER)

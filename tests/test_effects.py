@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ablations import store
-from ablations.effects import contrasts, differences, differences_of, effects, mean_interval
-from ablations.factorial import aliases, factorial_design, interactions, parts_and_whole
-from ablations.tables import by_seed, with_epochs
-from ablations.types import Budget, Effect, Study, Variant
+from ablations.analysis.effects import contrasts, differences, differences_of, effects, mean_interval
+from ablations.analysis.factorial import aliases, factorial_design, interactions, parts_and_whole
+from ablations.analysis.tables import by_seed, with_epochs
+from ablations.core.study import Budget, Effect, Study, Variant
+from ablations.records import store
 from tests import synthetic
 
 METRIC = "test_top1_error_percent"

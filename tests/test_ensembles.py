@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ablations.ensembles import MOST, Array, ensembles, subsets
-from ablations.evidence import Evidence
-from ablations.predictions import Predictions, packed, predictions_path, read_predictions, write_predictions
+from ablations.analysis.ensembles import MOST, Array, ensembles, subsets
+from ablations.analysis.evidence import Evidence
+from ablations.analysis.statistics import both_samplings
+from ablations.records.predictions import Predictions, packed, predictions_path, read_predictions, write_predictions
+from ablations.records.store import read, write_result, write_study
 from ablations.report import render
+from ablations.reporting.document import Section, Table, number, signed
+from ablations.reporting.sections import ensembles as reporting
 from ablations.run import main
-from ablations.sections import ensembles as reporting
-from ablations.sections.document import Section, Table, number, signed
-from ablations.statistics import both_samplings
-from ablations.store import read, write_result, write_study
 from tests import synthetic
 
 

@@ -1,4 +1,4 @@
-"""models.equivalence: other words for the same training are found out."""
+"""ablations.models.equivalence: other words for the same training are found out."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from ablations.data.load import Data
-from ablations.registry import derive
-from ablations.train import train
-from ablations.types import Budget, Variant
-from models.equivalence import canonical
-from models.presets import PRESETS
-from models.spec import Norm, Spec
+from ablations.core.study import Budget, Variant
+from ablations.models.equivalence import canonical
+from ablations.models.presets import PRESETS
+from ablations.models.spec import Norm, Spec
+from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.registry import derive
+from ablations.subjects.alexnet.training.train import train
 
 SMALL = PRESETS["cifar_small"].spec
 FEW = Budget(epochs=2, train_examples=40, batch_size=20, image_size=16)

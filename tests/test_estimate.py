@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from ablations import estimate
-from ablations.data.load import Data
-from ablations.streams import CPU
-from ablations.types import Budget
-from models.spec import Spec
+from ablations.core.study import Budget
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet import timing
+from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.training.streams import CPU
 from tests.conftest import Planner
 
 
@@ -21,13 +21,13 @@ def test_initial_weights_are_not_timed_so_that_lsuv_costs_a_plan_nothing(
 ) -> None:
     timed: list[Spec] = []
 
-    def pace(spec: Spec, *rest: object) -> estimate.Pace:
+    def pace(spec: Spec, *rest: object) -> timing.Pace:
         timed.append(spec)
-        return estimate.Pace(step=1.0, image=1.0, images=1)
+        return timing.Pace(step=1.0, image=1.0, images=1)
 
-    monkeypatch.setattr(estimate, "_time", pace)
+    monkeypatch.setattr(timing, "_time", pace)
     study, trials = plan(words=["weight_init=lsuv", "bias_init=one", "weight_init=paper", "grouping"])
-    expected = estimate.seconds_a_trial(trials, data, threads=1, device=CPU)
+    expected = timing.seconds_a_trial(trials, data, threads=1, device=CPU)
     assert len(timed) == 2  # the reference and the full convolutions
     assert all(spec.weight_init == "kaiming" for spec in timed)
     assert expected.keys() == set(study.variants)
@@ -45,9 +45,9 @@ def test_one_thread_is_timed_by_its_processor_time(
         counted.append(limit)
         time.sleep(0.3)  # as if other processes had the processor
 
-    monkeypatch.setattr(estimate, "evaluate", waits)
+    monkeypatch.setattr(timing, "evaluate", waits)
     try:
-        (pace,) = estimate.paces_of([trial], data, threads=threads, device=CPU).values()
+        (pace,) = timing.paces_of([trial], data, threads=threads, device=CPU).values()
     finally:
         torch.set_num_threads(before)
     assert (pace.image * counted[0] >= 0.3) is (threads == 2)
@@ -64,7 +64,7 @@ def test_one_thread_is_timed_by_its_processor_time(
 )
 def test_a_trial_takes_its_steps_and_what_it_evaluates(changes: dict[str, Any], evaluated: int) -> None:
     budget = Budget(epochs=5, train_examples=60, batch_size=20, image_size=16, **changes)
-    pace = estimate.Pace(step=100.0, image=1.0, images=20)
+    pace = timing.Pace(step=100.0, image=1.0, images=20)
     # Fifteen steps; at the end as many training images as there are evaluation images, and by ten views both again.
-    assert estimate.seconds(budget, pace, views=1) == (1500 + evaluated, 20)
-    assert estimate.seconds(budget, pace, views=10) == (1500 + evaluated, 400)
+    assert timing.seconds(budget, pace, views=1) == (1500 + evaluated, 20)
+    assert timing.seconds(budget, pace, views=10) == (1500 + evaluated, 400)

@@ -19,18 +19,19 @@ from typing import Any
 import pytest
 import ray
 
-from ablations import execute_ray, ray_cluster, registry
-from ablations.allocator import ENVIRONMENT
-from ablations.config import Config
-from ablations.evaluate import Row
-from ablations.execute import serial
-from ablations.execute_ray import RayExecutor, _Deliver
-from ablations.jobs import UNPACKED, Job, by_training, packed
-from ablations.names import InputError, StoppedError
+from ablations.cli.options import Config
+from ablations.core.errors import InputError, StoppedError
+from ablations.core.study import DONE, ERROR, Result, Trial
+from ablations.execution import ray_cluster, ray_executor
+from ablations.execution.allocator import ENVIRONMENT
+from ablations.execution.executor import serial
+from ablations.execution.ray_executor import RayExecutor, _Deliver
+from ablations.execution.turns import UNPACKED, Job, by_training, packed
+from ablations.execution.worker import Context, run_job
+from ablations.records.store import read, read_results
 from ablations.run import _alone, _executor, main
-from ablations.store import read, read_results
-from ablations.trial import Context, run_job
-from ablations.types import DONE, ERROR, Result, Trial
+from ablations.subjects.alexnet import registry
+from ablations.subjects.alexnet.training.evaluate import Row
 from tests.conftest import Collect, Planner, free_port, without_times
 
 pytestmark = pytest.mark.slow
@@ -73,7 +74,7 @@ def ran(plan: Planner, cache: Path, tmp_path_factory: pytest.TempPathFactory) ->
     with pytest.MonkeyPatch.context() as patch:
         extra_component(folder, patch)
         with pytest.MonkeyPatch.context() as inner:
-            inner.setattr(execute_ray, "_Deliver", Deliver)
+            inner.setattr(ray_executor, "_Deliver", Deliver)
             before = signal.getsignal(signal.SIGINT)
             replace(ONE_CPU, run=run)(by_training(trials), context, watch)
             after = signal.getsignal(signal.SIGINT)
@@ -119,7 +120,7 @@ def test_a_study_that_no_worker_comes_up_for_says_so_once(
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     waits, works = (_Deliver(by_training(plan()[1]), context, Collect()) for _ in range(2))
     works.on_trial_result(0, [], SimpleNamespace(trial_id="one"), {"worker": ("here", 1)})
-    for now[0] in (0.1, execute_ray.SILENT - 1, execute_ray.SILENT + 1, execute_ray.SILENT + 2):
+    for now[0] in (0.1, ray_executor.SILENT - 1, ray_executor.SILENT + 1, ray_executor.SILENT + 2):
         waits.on_step_end(0, [])
         works.on_step_end(0, [])
     said = capsys.readouterr().err.splitlines()
@@ -129,8 +130,8 @@ def test_a_study_that_no_worker_comes_up_for_says_so_once(
 COMPONENT = """
 import os, signal
 from dataclasses import replace
-from ablations.registry import register
-from ablations.types import Activity, Component
+from ablations.subjects.alexnet.registry import register
+from ablations.core.study import Activity, Component
 
 def measure(probe):
     if os.environ.get("KILL"):
@@ -387,7 +388,7 @@ def test_what_was_said_while_the_driver_stood_still_ends_no_worker(
 ) -> None:
     now, ended = [0.0], []
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(execute_ray, "end", lambda node, process, home: ended.append(process))
+    monkeypatch.setattr(ray_executor, "end", lambda node, process, home: ended.append(process))
     deliver = _Deliver(by_training(plan()[1]), context, Collect())
     deliver.patience, deliver.home = 600.0, "here"
     for number, node in ((1, "here"), (2, "there")):  # the other machine may still decode images

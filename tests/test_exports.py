@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ablations.evidence import Evidence
-from ablations.exports import write_csv, write_latex
-from ablations.names import InputError
+from ablations.analysis.evidence import Evidence
+from ablations.core.errors import InputError
 from ablations.report import formats_of, render, write_as
-from ablations.sections.outcomes import front
+from ablations.reporting.exports import write_csv, write_latex
+from ablations.reporting.sections.outcomes import front
 from tests import synthetic
 from tests.test_report import stored
 from tests.test_speed import raced

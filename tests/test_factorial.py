@@ -11,12 +11,12 @@ import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
 
-from ablations.bits import pack
-from ablations.calibrate import METRIC, Settings, factorial_outcomes, made_up_factorial
-from ablations.evidence import Evidence, broken
-from ablations.factorial import aliases, factorial_design, interactions, main_effects
-from ablations.sampling import interval_over_both
-from ablations.types import Effect, Study, Trial, Variant
+from ablations.analysis.evidence import Evidence, broken
+from ablations.analysis.factorial import aliases, factorial_design, interactions, main_effects
+from ablations.analysis.sampling import interval_over_both
+from ablations.calibration.rule import METRIC, Settings, factorial_outcomes, made_up_factorial
+from ablations.core.study import Effect, Study, Trial, Variant
+from ablations.records.outcomes import pack
 from tests import synthetic
 
 SIZE = Settings(scatter=1.0, shared=0.5)

@@ -13,23 +13,12 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from ablations import store
-from ablations.calibrate_failures import AT_CHANCE, NOT_FINITE, simulate, table
-from ablations.claims import CLAIMS
-from ablations.declaration import ONE_OUT, Rule
-from ablations.declare import declare
-from ablations.effects import Contrast, compare
-from ablations.evidence import Evidence, finished
-from ablations.exports import effects_table, verdicts_table
-from ablations.failures import agrees, failures, marked, share_interval, why_failed
-from ablations.needed import seeds_between
-from ablations.plan import FAILED_ABOVE, FAILED_BELOW_BEST
-from ablations.sections.cards import in_words
-from ablations.sections.remedies import changes_it
-from ablations.statistics import sign_flip_p, spread_interval
-from ablations.track import effect_metrics
-from ablations.types import DONE, Effect, Result, Study
-from ablations.verdicts import (
+from ablations.analysis.effects import Contrast, compare
+from ablations.analysis.evidence import Evidence, finished
+from ablations.analysis.failures import agrees, failures, marked, share_interval, why_failed
+from ablations.analysis.seeds_needed import seeds_between
+from ablations.analysis.statistics import sign_flip_p, spread_interval
+from ablations.analysis.verdicts import (
     CALLS,
     CONTRADICTED,
     DIRECTION_ONLY,
@@ -42,6 +31,17 @@ from ablations.verdicts import (
     judge,
     seeds_to_settle,
 )
+from ablations.calibration.failures import AT_CHANCE, NOT_FINITE, simulate, table
+from ablations.core.claim import ONE_OUT, Rule
+from ablations.core.study import DONE, Effect, Result, Study
+from ablations.planning.declare import declare
+from ablations.planning.study import FAILED_ABOVE, FAILED_BELOW_BEST
+from ablations.records import store
+from ablations.records.claims import CLAIMS
+from ablations.reporting.exports import effects_table, verdicts_table
+from ablations.reporting.sections.cards import in_words
+from ablations.reporting.sections.remedies import changes_it
+from ablations.tracking.fields import effect_metrics
 from tests import synthetic
 
 ROOT = Path(__file__).parent.parent

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from ablations import lock
-from ablations.data.load import Data
-from ablations.names import InputError, answered
+from ablations.core.errors import InputError, answered
+from ablations.records import lock
 from ablations.run import main
+from ablations.subjects.alexnet.data.load import Data
 
 PYTHON = [sys.executable, "-m", "ablations.run"]
 TINY = ["--epochs", "1", "--train-examples", "64", "--batch-size", "32", "--image-size", "16", "--seeds", "1"]
@@ -61,8 +61,8 @@ OWN = """
 import os, signal
 from dataclasses import replace
 from pathlib import Path
-from ablations.registry import register
-from ablations.types import Activity, Component
+from ablations.subjects.alexnet.registry import register
+from ablations.core.study import Activity, Component
 
 def measure(probe):
     once = Path(os.environ["ONCE"])
@@ -268,7 +268,7 @@ def test_where_no_traceback_can_be_written_the_sentence_says_where_it_happened(
 
 
 def test_output_that_nobody_reads_any_more_costs_no_second_message(tmp_path: Path) -> None:
-    code = "from ablations.names import answered\ndef show():\n    print('x' * 100_000)\n    return 0\n"
+    code = "from ablations.core.errors import answered\ndef show():\n    print('x' * 100_000)\n    return 0\n"
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(

@@ -12,13 +12,13 @@ import pytest
 import torch
 from torch import nn
 
-from ablations import filters
-from ablations.evidence import Evidence
-from ablations.sections.document import Picture, Table
-from ablations.sections.filters import section, share, split_p
-from ablations.store import read_result, trial_path
-from ablations.train import train
-from ablations.trial import Context, open_data, run_trial
+from ablations.analysis.evidence import Evidence
+from ablations.execution.worker import Context, open_data, run_trial
+from ablations.records.store import read_result, trial_path
+from ablations.reporting.document import Picture, Table
+from ablations.subjects.alexnet import filters
+from ablations.subjects.alexnet.report.filters import section, share, split_p
+from ablations.subjects.alexnet.training.train import train
 from tests import synthetic
 from tests.conftest import Planner
 

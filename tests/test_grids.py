@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
-from ablations.grids import GRIDS, HEADLINE, find
-from ablations.names import InputError
-from ablations.types import Variant
+from ablations.core.errors import InputError
+from ablations.core.study import Variant
+from ablations.planning.grids import GRIDS, HEADLINE, find
 
 SIX = tuple((name, "x") for name in HEADLINE)
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from ablations import report, store, sync
-from ablations.mirror import database_of, default_uri
-from ablations.names import printable
-from ablations.registry import component, register
+from ablations import report, sync
+from ablations.core.errors import printable
+from ablations.records import store
+from ablations.subjects.alexnet.registry import component, register
+from ablations.tracking.background import database_of, default_uri
 from tests import synthetic
 
 BAD = "=1+1\x1b]0;owned\x07<script>alert(1)</script><img src=x onerror=alert(1)>\u202e`*_|$[x](javascript:x)\r"
@@ -89,7 +90,7 @@ def test_no_cell_of_a_hostile_study_is_a_formula(hostile: Path, monkeypatch: pyt
 
 
 def test_the_terminals_last_lines_hold_nothing_that_acts(hostile: Path) -> None:
-    from ablations.evidence import Evidence
+    from ablations.analysis.evidence import Evidence
 
     folder = hostile / "results" / "hostile"
     study, found, problems = store.read(folder)

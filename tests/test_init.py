@@ -1,4 +1,4 @@
-"""models.init: weights from named streams, the base of every paired comparison."""
+"""ablations.models.init: weights from named streams, the base of every paired comparison."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ablations.registry import components, derive
-from ablations.streams import CPU, stream, streams
-from ablations.types import Variant
-from models.init import initialise
-from models.layers import Dropout, LocalConv2d
-from models.network import Network, build
-from models.presets import PRESETS
-from models.spec import Spec, described
+from ablations.core.study import Variant
+from ablations.models.init import initialise
+from ablations.models.layers import Dropout, LocalConv2d
+from ablations.models.network import Network, build
+from ablations.models.presets import PRESETS
+from ablations.models.spec import Spec, described
+from ablations.subjects.alexnet.registry import components, derive
+from ablations.subjects.alexnet.training.streams import CPU, stream, streams
 
 
 def without_deviations(spec: Spec) -> Spec:

@@ -1,4 +1,4 @@
-"""models.layers, against torch's own layers and against the formulas."""
+"""ablations.models.layers, against torch's own layers and against the formulas."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.layers import ACTIVATIONS, NORMS, POOLS, Dropout, LocalConv2d
-from models.spec import Conv, Norm, Pool
+from ablations.models.layers import ACTIVATIONS, NORMS, POOLS, Dropout, LocalConv2d
+from ablations.models.spec import Conv, Norm, Pool
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 

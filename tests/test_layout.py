@@ -1,4 +1,4 @@
-"""models.layout: map sizes, parameters and multiply-accumulates, against hand counts and built networks."""
+"""ablations.models.layout: map sizes, parameters and multiply-accumulates, against hand counts and built networks."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from ablations.registry import components, derive
-from ablations.types import Variant
-from models.layout import Layer, layout, macs, parameters, pooled_size
-from models.network import build
-from models.presets import PRESETS
-from models.spec import Conv, Dense, Pool, Spec
+from ablations.core.study import Variant
+from ablations.models.layout import Layer, layout, macs, parameters, pooled_size
+from ablations.models.network import build
+from ablations.models.presets import PRESETS
+from ablations.models.spec import Conv, Dense, Pool, Spec
+from ablations.subjects.alexnet.registry import components, derive
 
 PAPER = PRESETS["paper"].spec
 EVERY_LEVEL = [

@@ -8,12 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ablations.leftovers import OWNER, own_folder, sweep
+from ablations.execution.leftovers import OWNER, own_folder, sweep
 
 HOLDS = """
 import sys, time
 from pathlib import Path
-from ablations.leftovers import own_folder
+from ablations.execution.leftovers import own_folder
 with own_folder(Path(sys.argv[1]), "ray-") as folder:
     print(folder, flush=True)
     time.sleep(600)

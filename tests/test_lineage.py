@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from ablations import lineage
-from ablations.data.load import Data
-from ablations.lineage import TRAINING_VERSION, training_digest
-from ablations.train import evaluate_as, train
-from ablations.types import Budget
-from models.spec import Conv, Dense, Norm, Pool, Spec
+from ablations.core.study import Budget
+from ablations.models.spec import Conv, Dense, Norm, Pool, Spec
+from ablations.records import lineage
+from ablations.records.lineage import TRAINING_VERSION, training_digest
+from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.training.train import evaluate_as, train
 
 GOLDEN = Path(__file__).parent / "golden" / "losses.json"
 BUDGET = Budget(epochs=2, train_examples=60, batch_size=16, image_size=16)
@@ -91,31 +92,30 @@ def test_the_training_version_is_raised_when_losses_change(data: Data) -> None:
     found = {name: losses(spec, data) for name, spec in SPECS.items()}
     golden = json.loads(GOLDEN.read_text())
     if os.environ.get("NEW_GOLDEN_LOSSES"):
-        assert golden["version"] < TRAINING_VERSION, "raise ablations.lineage.TRAINING_VERSION first"
+        assert golden["version"] < TRAINING_VERSION, "raise ablations.records.lineage.TRAINING_VERSION first"
         GOLDEN.write_text(json.dumps({"version": TRAINING_VERSION, "losses": found}, indent=1) + "\n")
         return
     assert golden["version"] == TRAINING_VERSION, "the version was raised: run this test with NEW_GOLDEN_LOSSES=1"
     # Processors differ in their last bits, which a dozen steps make larger.
     assert found == {name: pytest.approx(values, rel=1e-4) for name, values in golden["losses"].items()}, (
-        "training comes out otherwise than before: raise ablations.lineage.TRAINING_VERSION"
+        "training comes out otherwise than before: raise ablations.records.lineage.TRAINING_VERSION"
     )
 
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[dict[str, str]], str]]:
-    """Writes files under a folder that stands for `ablations`, with `models` beside it, and gives their digest."""
+    """Writes files under a folder that stands for `ablations`, and gives their digest."""
     monkeypatch.setattr(lineage, "_folder", lambda package: tmp_path / package)
     caches = (lineage._path, lineage._module, training_digest)
 
     def digest(files: dict[str, str]) -> str:
         for cache in caches:
             cache.cache_clear()
-        for package in ("ablations", "models"):
-            (tmp_path / package).mkdir(exist_ok=True)
-            for old in (tmp_path / package).iterdir():
-                old.unlink()
+        shutil.rmtree(tmp_path / "ablations", ignore_errors=True)
         for name, text in files.items():
-            (tmp_path / name).write_text(text)
+            path = tmp_path / "ablations" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
         return training_digest()
 
     yield digest
@@ -135,7 +135,7 @@ def evaluate_as():
 
 RATE = 0.1
 '''
-STEPS = """from models import nets
+STEPS = """from ablations.models import nets
 
 def step():
     return nets.build()
@@ -144,7 +144,13 @@ def unused():
     return 1
 """
 NETS = "def build():\n    return 7\n"
-FILES = {"ablations/train.py": TRAIN, "ablations/steps.py": STEPS, "models/nets.py": NETS, "models/__init__.py": ""}
+TRAIN_PY = "subjects/alexnet/training/train.py"
+FILES = {
+    TRAIN_PY: TRAIN,
+    "steps.py": STEPS,
+    "models/nets.py": NETS,
+    "models/__init__.py": "",
+}
 
 
 def test_words_formatting_moves_and_what_training_does_not_reach_leave_the_digest(
@@ -152,12 +158,12 @@ def test_words_formatting_moves_and_what_training_does_not_reach_leave_the_diges
 ) -> None:
     before = tree(FILES)
     commented = TRAIN.replace('"""Twice."""', '"""Two."""  # as it was').replace("one() + one()", "(one()\n  + one())")
-    assert tree({**FILES, "ablations/train.py": commented}) == before
-    assert tree({**FILES, "ablations/steps.py": STEPS.replace("return 1", "return 2")}) == before
-    assert tree({**FILES, "ablations/report.py": "def report():\n    pass\n"}) == before
+    assert tree({**FILES, TRAIN_PY: commented}) == before
+    assert tree({**FILES, "steps.py": STEPS.replace("return 1", "return 2")}) == before
+    assert tree({**FILES, "report.py": "def report():\n    pass\n"}) == before
     moved = {
-        "ablations/train.py": TRAIN.replace("ablations.steps", "ablations.moved"),
-        "ablations/moved.py": STEPS,
+        TRAIN_PY: TRAIN.replace("ablations.steps", "ablations.moved"),
+        "moved.py": STEPS,
         "models/nets.py": NETS,
         "models/__init__.py": "",
     }
@@ -168,9 +174,9 @@ def test_words_formatting_moves_and_what_training_does_not_reach_leave_the_diges
     "changed",
     [
         {"models/nets.py": NETS.replace("7", "8")},
-        {"ablations/train.py": TRAIN.replace("0.1", "0.2")},
-        {"ablations/train.py": TRAIN.replace("one() + one()", "one()")},
-        {"ablations/steps.py": STEPS.replace("nets.build()", "-nets.build()")},
+        {TRAIN_PY: TRAIN.replace("0.1", "0.2")},
+        {TRAIN_PY: TRAIN.replace("one() + one()", "one()")},
+        {"steps.py": STEPS.replace("nets.build()", "-nets.build()")},
         {"models/norm.c": "int f(void) { return 1; }"},
         {"models/nets.py": NETS + "build.rate = 3\n"},
     ],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ablations.boundaries import FEW_SEEDS, Look, bounds, levels, spent
+from ablations.analysis.group_sequential import FEW_SEEDS, Look, bounds, levels, spent
 
 # Two-sided 0.05, equally spaced looks, O'Brien-Fleming-type spending: Proschan, Lan and Wittes, Statistical Monitoring
 # of Clinical Trials (2006), and the same by the programs of Reboussin, DeMets, Kim and Lan (2000).

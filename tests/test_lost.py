@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ablations.lost import why_lost
-from ablations.types import ERROR, OUT_OF_MEMORY
+from ablations.core.study import ERROR, OUT_OF_MEMORY
+from ablations.execution.lost import why_lost
 
 MEMORY = """Failure # 1 (occurred at 2026-11-29_00-17-03)
 2 worker(s) were killed due to the node running low on memory. Memory on the node (IP: 192.0.2.2, ID: ba0f) was 4.12GB

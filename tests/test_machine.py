@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablations import machine as module
-from ablations import provenance as provenance_module
-from ablations.config import Config
-from ablations.machine import cores_here, memory_here
-from ablations.names import InputError
-from ablations.resources import resources
+from ablations.cli.options import Config
+from ablations.core import machine as module
+from ablations.core.errors import InputError
+from ablations.core.machine import cores_here, memory_here
+from ablations.planning.resources import resources
+from ablations.records import provenance as provenance_module
 
 GIB = 2**30
 PHYSICAL = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ablations.differences import difference
-from models.init import INITS
-from models.layout import layout, macs, parameters
-from models.presets import PRESETS
-from models.spec import Conv, Dense, Norm, Pool, Spec, described
+from ablations.models.init import INITS
+from ablations.models.layout import layout, macs, parameters
+from ablations.models.presets import PRESETS
+from ablations.models.spec import Conv, Dense, Norm, Pool, Spec, described
+from ablations.subjects.alexnet.describe import difference
 
 README = (Path(__file__).parent.parent / "models" / "README.md").read_text(encoding="utf-8")
 WORDS = " ".join(README.split())  # whatever lines it stands on

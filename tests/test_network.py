@@ -1,4 +1,4 @@
-"""models.network: the one builder."""
+"""ablations.models.network: the one builder."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ablations.streams import CPU, streams
-from models.init import initialise
-from models.network import Network, build
-from models.presets import PRESETS
-from models.spec import Conv, Dense, Norm, Pool, Spec
+from ablations.models.init import initialise
+from ablations.models.network import Network, build
+from ablations.models.presets import PRESETS
+from ablations.models.spec import Conv, Dense, Norm, Pool, Spec
+from ablations.subjects.alexnet.training.streams import CPU, streams
 
 SMALL = PRESETS["cifar_small"].spec
 

@@ -10,7 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from ablations.optimizers import (
+from ablations.models.init import initialise
+from ablations.models.network import Network, build
+from ablations.models.presets import PRESETS
+from ablations.models.spec import Spec, sparse
+from ablations.subjects.alexnet.training.optimizers import (
     OPTIMIZERS,
     PATIENCE,
     SCHEDULES,
@@ -20,11 +24,7 @@ from ablations.optimizers import (
     optimizer_of,
     set_learning_rates,
 )
-from ablations.streams import CPU, streams
-from models.init import initialise
-from models.network import Network, build
-from models.presets import PRESETS
-from models.spec import Spec, sparse
+from ablations.subjects.alexnet.training.streams import CPU, streams
 
 SMALL = replace(PRESETS["cifar_small"].spec, warm_up=0.0)
 

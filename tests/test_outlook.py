@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ablations.claims import CLAIMS
-from ablations.declare import declare
-from ablations.evidence import Evidence
-from ablations.factorial import factorial_design
-from ablations.outlook import Outlook, lines, outlook, pilot_spread, prior_spread
-from ablations.reach import EFFECTS_DIFFER
-from ablations.statistics import seeds_to_detect, seeds_to_exclude
-from ablations.types import Result, Study
-from ablations.verdicts import INCONCLUSIVE, seeds_to_settle
+from ablations.analysis.evidence import Evidence
+from ablations.analysis.factorial import factorial_design
+from ablations.analysis.power import Outlook, lines, outlook, pilot_spread, prior_spread
+from ablations.analysis.reach import EFFECTS_DIFFER
+from ablations.analysis.statistics import seeds_to_detect, seeds_to_exclude
+from ablations.analysis.verdicts import INCONCLUSIVE, seeds_to_settle
+from ablations.core.study import Result, Study
+from ablations.planning.declare import declare
+from ablations.records.claims import CLAIMS
 from tests import synthetic
 
 ERROR = "test_top1_error_percent"

@@ -10,21 +10,21 @@ from typing import Any
 import pytest
 import torch
 
-from ablations import train as training_module
-from ablations import trial as trial_module
-from ablations.config import Config, check
-from ablations.data.load import Data
-from ablations.execute import serial
-from ablations.jobs import ROUNDS, by_training, in_turns, packed
-from ablations.names import InputError
-from ablations.packing import COUNTS, TIMED, WORTH, _Timed, best, steps_a_second
-from ablations.resources import packing
-from ablations.step import Step
-from ablations.store import read_result, trial_path
-from ablations.streams import CPU
-from ablations.train import Turns, training
-from ablations.trial import Context, run_job
-from ablations.types import DIVERGED, DONE, ERROR
+from ablations.cli.options import Config, check
+from ablations.core.errors import InputError
+from ablations.core.study import DIVERGED, DONE, ERROR
+from ablations.execution import worker as trial_module
+from ablations.execution.executor import serial
+from ablations.execution.turns import ROUNDS, by_training, in_turns, packed
+from ablations.execution.worker import Context, run_job
+from ablations.planning.resources import packing
+from ablations.records.store import read_result, trial_path
+from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.packing import COUNTS, TIMED, WORTH, _Timed, best, steps_a_second
+from ablations.subjects.alexnet.training import train as training_module
+from ablations.subjects.alexnet.training.step import Step
+from ablations.subjects.alexnet.training.streams import CPU
+from ablations.subjects.alexnet.training.train import Turns, training
 from tests.conftest import Collect, Planner, without_times
 
 LONG = replace(Config(), gpus_per_trial=0.0)

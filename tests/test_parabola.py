@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ablations.parabola import Point, lowest
+from ablations.analysis.parabola import Point, lowest
 
 
 def points(places: list[float], *curves: list[float]) -> list[Point]:

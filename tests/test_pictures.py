@@ -16,16 +16,16 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from ablations.config import Config, resolved
-from ablations.data import prepare as prepare_module
-from ablations.data.catalogue import CACHE_SCHEMA, cache_folder, folder_of, note_of
-from ablations.data.load import load
-from ablations.data.prepare import prepare
-from ablations.names import InputError
-from ablations.plan import Source
-from ablations.streams import CPU
-from ablations.trial import Context, open_data
-from ablations.types import Study, Trial
+from ablations.cli.options import Config, resolved
+from ablations.core.errors import InputError
+from ablations.core.study import Study, Trial
+from ablations.execution.worker import Context, open_data
+from ablations.planning.study import Source
+from ablations.subjects.alexnet.data import prepare as prepare_module
+from ablations.subjects.alexnet.data.catalogue import CACHE_SCHEMA, cache_folder, folder_of, note_of
+from ablations.subjects.alexnet.data.load import load
+from ablations.subjects.alexnet.data.prepare import prepare
+from ablations.subjects.alexnet.training.streams import CPU
 
 # Images of 2 x 2 pixels, stored at 2 pixels a side: none of them is scaled.
 GREYS = [[10, 60], [110, 160]]

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from ablations.grids import GRIDS
-from ablations.names import InputError
-from ablations.plan import departures_of
-from ablations.types import Budget, Variant
-from models.equivalence import canonical
-from models.presets import PRESETS
+from ablations.core.errors import InputError
+from ablations.core.study import Budget, Variant
+from ablations.models.equivalence import canonical
+from ablations.models.presets import PRESETS
+from ablations.planning.grids import GRIDS
+from ablations.planning.study import departures_of
 from tests.conftest import Planner
 
 

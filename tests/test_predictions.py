@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ablations import execute_ray
-from ablations.bits import unpack
-from ablations.execute_ray import RayExecutor
-from ablations.jobs import by_training
-from ablations.predictions import Predictions, packed, predictions_path, read_predictions, write_predictions
-from ablations.store import read_results, trial_path
-from ablations.trial import Context, run_trial
-from ablations.types import DONE
+from ablations.core.study import DONE
+from ablations.execution import ray_executor
+from ablations.execution.ray_executor import RayExecutor
+from ablations.execution.turns import by_training
+from ablations.execution.worker import Context, run_trial
+from ablations.records.outcomes import unpack
+from ablations.records.predictions import Predictions, packed, predictions_path, read_predictions, write_predictions
+from ablations.records.store import read_results, trial_path
 from tests.conftest import Collect, Planner
 
 SOME = Predictions(probabilities=np.array([[0.25, 0.75], [0.9, 0.1]]), labels=np.array([1, 1]))
@@ -78,7 +78,7 @@ def test_what_is_too_large_to_be_kept_leaves_no_older_file_behind(
 ) -> None:
     trial = plan()[1][1]
     write_predictions(context.folder, trial.key, packed(SOME))
-    monkeypatch.setattr("ablations.evaluate.MOST_PROBABILITIES", 10)
+    monkeypatch.setattr("ablations.subjects.alexnet.training.evaluate.MOST_PROBABILITIES", 10)
     assert run_trial(trial, context).status == DONE
     assert not predictions_path(context.folder, trial.key).exists()
 
@@ -93,10 +93,10 @@ def test_records_and_predictions_travel_from_another_machine(
     plan: Planner, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = replace(context, folder=tmp_path / "driver")
-    deliver: Any = execute_ray._Deliver
+    deliver: Any = ray_executor._Deliver
     # Workers write where the driver does not look, and the driver is on no node of theirs.
-    monkeypatch.setattr(execute_ray, "_Deliver", lambda jobs, context, watch: deliver(jobs, here, watch))
-    monkeypatch.setattr(execute_ray, "node_here", lambda: "elsewhere")
+    monkeypatch.setattr(ray_executor, "_Deliver", lambda jobs, context, watch: deliver(jobs, here, watch))
+    monkeypatch.setattr(ray_executor, "node_here", lambda: "elsewhere")
     _, trials = plan(words=["ten_view"])
     RayExecutor(cpus_per_trial=1, gpus_per_trial=0)(by_training(trials), context, Collect())
     found, problems = read_results(here.folder, [trial.key for trial in trials])

@@ -22,15 +22,15 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
-from ablations.data import decode, imagenet, partial, sources
-from ablations.data.catalogue import CACHE_SCHEMA, DATASETS
-from ablations.data.folders import Files
-from ablations.data.load import Data, held_out, load, placed
-from ablations.data.prepare import prepare
-from ablations.examples import batches, split_examples
-from ablations.streams import CPU
-from ablations.types import Budget
-from models.spec import Conv, Spec
+from ablations.core.study import Budget
+from ablations.models.spec import Conv, Spec
+from ablations.subjects.alexnet.data import decode, imagenet, resume, sources
+from ablations.subjects.alexnet.data.catalogue import CACHE_SCHEMA, DATASETS
+from ablations.subjects.alexnet.data.folders import Files
+from ablations.subjects.alexnet.data.load import Data, held_out, load, placed
+from ablations.subjects.alexnet.data.prepare import prepare
+from ablations.subjects.alexnet.training.examples import batches, split_examples
+from ablations.subjects.alexnet.training.streams import CPU
 from tests.test_data import prepared, write_folder
 
 ARRAYS = [f"{split}_{what}.npy" for split in ("train", "test") for what in ("images", "labels", "hashes")]
@@ -57,7 +57,7 @@ def read_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(decode, "_read", counted)
     monkeypatch.setattr(decode, "CHUNK_IMAGES", 1)
-    monkeypatch.setattr(partial, "SECONDS_BETWEEN_MARKS", 0)
+    monkeypatch.setattr(resume, "SECONDS_BETWEEN_MARKS", 0)
     return names
 
 
@@ -65,8 +65,8 @@ def read_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 STUCK = """
 import sys, time
 from pathlib import Path
-from ablations.data import decode, partial
-from ablations.data.prepare import prepare
+from ablations.subjects.alexnet.data import decode, partial
+from ablations.subjects.alexnet.data.prepare import prepare
 folder, cache, stuck = sys.argv[1:]
 read = decode._read
 decode._read = lambda path, mode: time.sleep(600) if path.endswith(stuck) else read(path, mode)
@@ -172,7 +172,7 @@ def test_an_image_that_changed_before_the_mark_is_decoded_again(tmp_path: Path, 
 # The command line, on images that take 50 ms each.
 SLOW = """
 import sys, time
-from ablations.data import decode, partial
+from ablations.subjects.alexnet.data import decode, partial
 from ablations.run import main
 read = decode._read
 decode._read = lambda path, mode: time.sleep(0.05) or read(path, mode)
@@ -224,8 +224,8 @@ def test_a_cache_without_room_is_named_before_anything_is_decoded(
 PEAK = """
 import sys, time
 from pathlib import Path
-from ablations.data import partial
-from ablations.data.prepare import prepare
+from ablations.subjects.alexnet.data import partial
+from ablations.subjects.alexnet.data.prepare import prepare
 move = partial.Mark.move
 partial.Mark.move = lambda mark, *rest: time.sleep(0 if mark.images else 4) or move(mark, *rest)
 prepare(f"folder:{sys.argv[1]}", data_root=None, size=128, cache=Path(sys.argv[2]), quiet=True)

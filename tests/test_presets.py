@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ablations.registry import derive
-from ablations.types import Budget, Trial, Variant
-from models.layers import NORMS
-from models.layout import Layer, layout
-from models.network import build
-from models.presets import PRESETS
-from models.spec import Dense, Spec, described
+from ablations.core.study import Budget, Trial, Variant
+from ablations.models.layers import NORMS
+from ablations.models.layout import Layer, layout
+from ablations.models.network import build
+from ablations.models.presets import PRESETS
+from ablations.models.spec import Dense, Spec, described
+from ablations.subjects.alexnet.registry import derive
 
 every_preset = pytest.mark.parametrize("name", PRESETS)
 

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablations.components.pooling import non_overlapping
-from ablations.data.load import Data, load
-from ablations.data.prepare import prepare
-from ablations.probe import Probe
-from ablations.registry import components
-from ablations.streams import CPU
-from ablations.train import start
-from ablations.types import Budget
-from models.presets import PRESETS
-from models.spec import Pool, Spec, stored_size
+from ablations.core.study import Budget
+from ablations.models.presets import PRESETS
+from ablations.models.spec import Pool, Spec, stored_size
+from ablations.subjects.alexnet.activity import Probe
+from ablations.subjects.alexnet.components.pooling import non_overlapping
+from ablations.subjects.alexnet.data.load import Data, load
+from ablations.subjects.alexnet.data.prepare import prepare
+from ablations.subjects.alexnet.registry import components
+from ablations.subjects.alexnet.training.streams import CPU
+from ablations.subjects.alexnet.training.train import start
 
 SMALL = PRESETS["cifar_small"].spec
 
@@ -42,7 +42,7 @@ def test_every_activity_can_be_measured_in_a_preset(preset: str, blobs: Path, ca
 
 def test_activities_are_measured_on_images_of_every_class(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     # A folder's images lie class by class: the first of them are of one class.
-    monkeypatch.setattr("ablations.probe.BATCH", 12)
+    monkeypatch.setattr("ablations.subjects.alexnet.activity.BATCH", 12)
     probe = probe_of(SMALL, data)
     for part in (probe.training, probe.evaluation, probe.training.part(3)):
         assert torch.bincount(part.labels, minlength=3).tolist() == [part.count // 3] * 3

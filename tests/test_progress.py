@@ -8,13 +8,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ablations import estimate, progress
-from ablations.data.load import Data
-from ablations.estimate import Pace, Seconds, seconds, seconds_a_trial, seconds_of
-from ablations.progress import Progress
-from ablations.types import DONE, ERROR, Budget, Result
-from ablations.words import NONE, duration
-from models.spec import Spec
+from ablations.cli import progress
+from ablations.cli.progress import Progress
+from ablations.core.study import DONE, ERROR, Budget, Result
+from ablations.core.text import NONE, duration
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet import timing
+from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.timing import Pace, Seconds, seconds, seconds_a_trial, seconds_of
 from tests.conftest import Planner
 
 
@@ -126,7 +127,7 @@ def test_a_variant_of_two_departures_costs_the_product_of_their_ratios(
         return Pace(step=whole / 12, image=whole / 360, images=60)
 
     # 6 steps and 180 evaluated images a trial, each half of its time.
-    monkeypatch.setattr(estimate, "_time", pace)
+    monkeypatch.setattr(timing, "_time", pace)
     found = {
         variant.label: expected.whole
         for variant, expected in seconds_a_trial(trials, data, threads=1, device=torch.device("cpu")).items()

@@ -20,18 +20,20 @@ from hypothesis import given
 from hypothesis import strategies as some
 from hypothesis.strategies import SearchStrategy
 
-from ablations import claims, names, store, tables
-from ablations.arguments import parsed
-from ablations.config import Config, check, default_name, resolved
-from ablations.declaration import Claim
-from ablations.grids import GRIDS
-from ablations.names import InputError
-from ablations.plan import departures_of
-from ablations.registry import components
-from ablations.types import STATUSES, Budget, Result, Study, Trial, Variant
-from models.equivalence import canonical
-from models.presets import PRESETS
-from models.spec import Conv, Spec, leaves, sparse, spec_from_dict
+from ablations.analysis import tables
+from ablations.cli.arguments import parsed
+from ablations.cli.options import Config, check, default_name, resolved
+from ablations.core import errors
+from ablations.core.claim import Claim
+from ablations.core.errors import InputError
+from ablations.core.study import STATUSES, Budget, Result, Study, Trial, Variant
+from ablations.models.equivalence import canonical
+from ablations.models.presets import PRESETS
+from ablations.models.spec import Conv, Spec, leaves, sparse, spec_from_dict
+from ablations.planning.grids import GRIDS
+from ablations.planning.study import departures_of
+from ablations.records import claims, store
+from ablations.subjects.alexnet.registry import components
 
 quick = hypothesis.settings(
     derandomize=True,  # the same examples every time
@@ -274,7 +276,7 @@ def test_the_usual_name_of_a_study_of_any_folder_is_a_name(folder: str) -> None:
     except ValueError:  # a path with a NUL in it is none
         assert "\0" in folder
         return
-    assert names.study_name(name) == name
+    assert errors.study_name(name) == name
 
 
 @quick
@@ -283,14 +285,14 @@ def test_any_words_are_options_or_get_a_sentence(typed: list[str]) -> None:
     try:
         parsed(Config, typed, prog="run")
     except InputError as error:
-        assert names.printable(str(error)) == str(error) and str(error).count("\n") == 0
+        assert errors.printable(str(error)) == str(error) and str(error).count("\n") == 0
 
 
 @quick
 @given(some.text())
 def test_what_is_printed_holds_nothing_that_a_terminal_obeys(text: str) -> None:
-    printed = names.printable(text)
-    assert printed == names.printable(printed)
+    printed = errors.printable(text)
+    assert printed == errors.printable(printed)
     assert all(char in "\n\t" or not (ord(char) < 32 or 127 <= ord(char) < 160) for char in printed)
     printed.encode()
 

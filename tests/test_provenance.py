@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import ablations
-from ablations.provenance import provenance, source
+from ablations.records.provenance import provenance, source
 
 ROOT = Path(ablations.__file__).resolve().parents[1]
 
@@ -64,7 +64,7 @@ def test_neither_the_host_nor_the_user_is_recorded() -> None:
 
 def test_asking_for_provenance_imports_no_torch_and_with_torch_there_names_the_cpu_capability() -> None:
     program = (
-        "import sys; from ablations.provenance import provenance;"
+        "import sys; from ablations.records.provenance import provenance;"
         "before = provenance(command='', threads=1, device='cuda');"
         "assert 'torch' not in sys.modules;"
         "assert before['cpu_capability'] is None and before['hardware']['gpu'] is None;"

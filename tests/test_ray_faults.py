@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 import ray
 
-from ablations import ray_cluster
 from ablations.bench.overhead import _jobs, nothing
-from ablations.execute_ray import TRIES, RayExecutor
-from ablations.jobs import Job
-from ablations.store import read_results, write_result
-from ablations.trial import Context
-from ablations.types import DONE, ERROR, OUT_OF_MEMORY, TIMEOUT, Result, Trial
+from ablations.core.study import DONE, ERROR, OUT_OF_MEMORY, TIMEOUT, Result, Trial
+from ablations.execution import ray_cluster
+from ablations.execution.ray_executor import TRIES, RayExecutor
+from ablations.execution.turns import Job
+from ablations.execution.worker import Context
+from ablations.records.store import read_results, write_result
 from tests.conftest import Collect
 
 pytestmark = pytest.mark.slow
@@ -178,8 +178,8 @@ def test_a_worker_that_hangs_is_ended_and_its_trial_has_timed_out(up: Path, cont
 
 NO_LOOPBACK = """
 import sys
-from ablations.ray_cluster import started
-from ablations.names import answered
+from ablations.execution.ray_cluster import started
+from ablations.core.errors import answered
 def run():
     with started() as ready:
         ready()

@@ -12,12 +12,12 @@ from dataclasses import replace
 import pytest
 import ray
 
-from ablations import ray_cluster
 from ablations.bench.overhead import _jobs, nothing
-from ablations.jobs import Job
-from ablations.names import StoppedError
-from ablations.trial import Context
-from ablations.types import DONE, OUT_OF_MEMORY, Result
+from ablations.core.errors import StoppedError
+from ablations.core.study import DONE, OUT_OF_MEMORY, Result
+from ablations.execution import ray_cluster
+from ablations.execution.turns import Job
+from ablations.execution.worker import Context
 from tests.conftest import Collect
 from tests.test_ray_faults import ONE_CPU, Report, node, ran
 

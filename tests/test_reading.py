@@ -1,4 +1,4 @@
-"""ablations.data.reading: orders that keep a disk's reads long, and asking for the images of one ahead of time."""
+"""ablations.subjects.alexnet.data.read_ahead: orders that keep a disk's reads long, and asking for the images of one ahead of time."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from ablations import resources as resources_module
-from ablations.config import Config
-from ablations.data import reading
-from ablations.data.load import Data
-from ablations.data.reading import ReadAhead, block_of, shuffled, window_of
-from ablations.examples import Examples, epoch_order, read_ahead, split_examples
-from ablations.resources import read_window
-from ablations.streams import CPU, stream
-from ablations.train import train
-from ablations.types import Budget, Study
-from models.spec import Conv, Spec, sparse
+from ablations.cli.options import Config
+from ablations.core.study import Budget, Study
+from ablations.models.spec import Conv, Spec, sparse
+from ablations.planning import resources as resources_module
+from ablations.planning.resources import read_window
+from ablations.subjects.alexnet.data import read_ahead as reading
+from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.data.read_ahead import ReadAhead, block_of, shuffled, window_of
+from ablations.subjects.alexnet.training.examples import Examples, epoch_order, read_ahead, split_examples
+from ablations.subjects.alexnet.training.streams import CPU, stream
+from ablations.subjects.alexnet.training.train import train
 from tests.conftest import Planner
 
 IMAGENET = 1_281_167

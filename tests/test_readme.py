@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 import tyro
 
-from ablations import show, store
-from ablations.config import Config, check
-from ablations.effects import effects
-from ablations.evidence import Evidence
-from ablations.verdicts import CONTRADICTED, INCONCLUSIVE, NOT_TESTED, REPRODUCED
+from ablations import show
+from ablations.analysis.effects import effects
+from ablations.analysis.evidence import Evidence
+from ablations.analysis.verdicts import CONTRADICTED, INCONCLUSIVE, NOT_TESTED, REPRODUCED
+from ablations.cli.options import Config, check
+from ablations.records import store
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

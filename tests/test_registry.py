@@ -1,4 +1,4 @@
-"""ablations.registry: components are found by being a file, and combined by what they rewrite."""
+"""ablations.subjects.alexnet.registry: components are found by being a file, and combined by what they rewrite."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ablations import registry
-from ablations.registry import component, components, conflict, derive, register
-from ablations.types import Activity, Component, Variant
-from models.presets import PRESETS
-from models.spec import Spec
+from ablations.core.study import Activity, Component, Variant
+from ablations.models.presets import PRESETS
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet import registry
+from ablations.subjects.alexnet.registry import component, components, conflict, derive, register
 
 ROOT = Path(__file__).parent.parent
 CIFAR = PRESETS["cifar"].spec
@@ -50,9 +50,9 @@ def test_every_file_of_the_components_folder_is_one_component_of_its_name() -> N
 def test_the_example_of_contributing_is_found_in_a_folder_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "mean_image.py").write_text(example())
     code = """
-from ablations.registry import components, derive
-from ablations.types import Variant
-from models.presets import PRESETS
+from ablations.subjects.alexnet.registry import components, derive
+from ablations.core.study import Variant
+from ablations.models.presets import PRESETS
 assert "lrn" in components()
 for level, before in (("colour", "paper"), ("image", "cifar")):
     spec = PRESETS[before].spec
@@ -69,11 +69,15 @@ def test_two_folders_may_hold_files_of_one_name(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         text = example().replace('name="mean_image"', f'name="{folder}"')
         (tmp_path / folder / "mine.py").write_text(text)
-    ran = python("from ablations.registry import components; print(*components())", tmp_path / "one", tmp_path / "two")
+    ran = python(
+        "from ablations.subjects.alexnet.registry import components; print(*components())",
+        tmp_path / "one",
+        tmp_path / "two",
+    )
     assert {"one", "two", "lrn"} <= set(ran.stdout.split()), ran.stderr
 
 
-CHECK = "from ablations.registry import check_components; check_components()"
+CHECK = "from ablations.subjects.alexnet.registry import check_components; check_components()"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +91,10 @@ CHECK = "from ablations.registry import check_components; check_components()"
         ("def f(): f()\nf()", "RecursionError: maximum recursion depth exceeded, in line 1."),
         ("x = '\\0'\n\0", "SyntaxError: source code string cannot contain null bytes"),
         (b"x = '\xff'", "SyntaxError: "),
-        ("from ablations.registry import register\nregister('lrn')", "register takes a Component, not 'lrn', in l"),
+        (
+            "from ablations.subjects.alexnet.registry import register\nregister('lrn')",
+            "register takes a Component, not 'lrn', in l",
+        ),
         (example().replace('name="mean_image"', "name=3"), "a component is called 3; a name is of"),
         (example().replace('name="mean_image"', 'name="a b=c"'), "a component is called 'a b=c'; a name is of"),
         (re.sub(r"source=.*", "source=None,", example()), "the source of component 'mean_image' is None, of another"),
@@ -107,13 +114,13 @@ def test_a_file_of_ones_own_that_cannot_be_used_is_named_in_a_sentence_and_left_
     ran = python(CHECK, tmp_path)
     last = ran.stderr.splitlines()[-1]
     assert f"InputError: the component file {path} cannot be used: " in last and said in last
-    left = python("from ablations.registry import components; print(*components())", tmp_path)
+    left = python("from ablations.subjects.alexnet.registry import components; print(*components())", tmp_path)
     assert left.stdout.split() == list(components()), left.stderr
 
 
 def test_the_levels_of_another_component_of_a_broken_file_are_left_out_too(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(f"{example()}\nraise ValueError")
-    ran = python("from ablations.registry import components; print(*components())", tmp_path)
+    ran = python("from ablations.subjects.alexnet.registry import components; print(*components())", tmp_path)
     assert ran.stdout.split() == list(components())
 
 
@@ -125,7 +132,7 @@ def test_a_second_component_of_one_name_is_refused() -> None:
 def test_a_pipe_and_a_folder_in_the_place_of_a_file_are_named_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.py")
     (tmp_path / "folder.py").mkdir()
-    ran = python("from ablations.registry import broken; print(*broken(), sep='\\n')", tmp_path)
+    ran = python("from ablations.subjects.alexnet.registry import broken; print(*broken(), sep='\\n')", tmp_path)
     assert ran.stdout.splitlines() == [
         f"the component file {tmp_path / name}.py cannot be used: OSError: it is no file."
         for name in ("folder", "pipe")
@@ -153,7 +160,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_rewrite_of_ones_own_that_fails_is_named_with_its_file(rewrite: str, said: str, tmp_path: Path) -> None:
     own = re.sub(r"levels=.*", f'levels={{"image": {rewrite}}},', example())
     (tmp_path / "mine.py").write_text(own)
-    ran = python("from ablations.plan import departures_of; departures_of(['mean_image'])", tmp_path)
+    ran = python("from ablations.planning.study import departures_of; departures_of(['mean_image'])", tmp_path)
     last = ran.stderr.splitlines()[-1]
     assert f"InputError: mean_image=image of {tmp_path / 'mine.py'} cannot be used: " in last and said in last
 

@@ -15,17 +15,8 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from ablations import store
-from ablations.bits import pack
-from ablations.claims import CLAIMS
-from ablations.declare import declare
-from ablations.evidence import Evidence
-from ablations.report import build, compose, main, render, terminal_lines, write
-from ablations.sections.cards import in_words
-from ablations.sections.document import MINUS, Card, Report, Table
-from ablations.sections.verdicts import zero_inside
-from ablations.types import Result, Study, Trial
-from ablations.verdicts import (
+from ablations.analysis.evidence import Evidence
+from ablations.analysis.verdicts import (
     CONTRADICTED,
     DIRECTION_ONLY,
     INCONCLUSIVE,
@@ -34,6 +25,15 @@ from ablations.verdicts import (
     REPRODUCED,
     Verdict,
 )
+from ablations.core.study import Result, Study, Trial
+from ablations.planning.declare import declare
+from ablations.records import store
+from ablations.records.claims import CLAIMS
+from ablations.records.outcomes import pack
+from ablations.report import build, compose, main, render, terminal_lines, write
+from ablations.reporting.document import MINUS, Card, Report, Table
+from ablations.reporting.sections.cards import in_words
+from ablations.reporting.sections.verdicts import zero_inside
 from tests import synthetic
 from tests.pages import Page
 
@@ -417,7 +417,7 @@ def test_a_report_does_not_depend_on_the_readers_matplotlib(backend: str, tmp_pa
     )
     environment = {**os.environ, "MPLBACKEND": backend, "MATPLOTLIBRC": str(tmp_path)}
     code = (
-        "import os; from pathlib import Path; import ablations.figures; from tests import synthetic\n"
+        "import os; from pathlib import Path; import ablations.reporting.figures.style; from tests import synthetic\n"
         "from ablations.report import build, write\n"
         "study, trials = synthetic.plan('one_out', ('lrn',))\n"
         "write(build(study, synthetic.results(trials), []), Path({folder!r}))\n"

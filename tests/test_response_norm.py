@@ -1,4 +1,4 @@
-"""models.response_norm, compiled and plain: the formulas written out, torch's own layer, finite differences."""
+"""ablations.models.response_norm, compiled and plain: the formulas written out, torch's own layer, finite differences."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.compiled import NotCompiledError, compiled
-from models.response_norm import LocalResponseNorm, ResponseNorm, SameMapNorm, implementation
-from models.spec import Norm
+from ablations.models.compiled import NotCompiledError, compiled
+from ablations.models.response_norm import LocalResponseNorm, ResponseNorm, SameMapNorm, implementation
+from ablations.models.spec import Norm
 
 SIZES = [1, 2, 3, 4, 5, 7, 9]
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
@@ -262,8 +262,8 @@ def test_the_way_back_of_a_window_is_its_transpose(size: int, kind: str) -> None
 
 PLAIN = """
 import sys, torch
-from models.response_norm import LocalResponseNorm, implementation
-from models.spec import Norm
+from ablations.models.response_norm import LocalResponseNorm, implementation
+from ablations.models.spec import Norm
 x = torch.randn(2, 8, 4, 4, generator=torch.Generator().manual_seed(3)).contiguous(memory_format=torch.channels_last)
 layer = LocalResponseNorm(Norm(alpha=0.3))
 layer(x)

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 import tyro
 
-from ablations import allowance
-from ablations.budget import Allowance
-from ablations.config import Config, resolved
-from ablations.lineage import TRAINING_VERSION
-from ablations.measures import UNMEASURED
-from ablations.planned import make_plan
+from ablations.cli.options import Config, resolved
+from ablations.planning import time_budget
+from ablations.planning.plan import make_plan
+from ablations.records.lineage import TRAINING_VERSION
+from ablations.records.measures import UNMEASURED
+from ablations.records.store import read
 from ablations.run import main
-from ablations.store import read
+from ablations.subjects.alexnet.setting import Allowance
 
 PYTHON = [sys.executable, "-m", "ablations.run"]
 TINY = ["--epochs", "1", "--train-examples", "64", "--batch-size", "32"]
@@ -199,7 +199,7 @@ def test_equal_evaluations_have_equal_keys_however_they_were_asked_for(
     tmp_path: Path,
 ) -> None:
     picked = Allowance(asked="1h", grid="smoke", seeds=1, epochs=40, seconds=1.0)
-    monkeypatch.setattr(allowance, "spend", lambda config, *rest, **named: (config, picked, None))
+    monkeypatch.setattr(time_budget, "spend", lambda config, *rest, **named: (config, picked, None))
     common = ["--grid", "smoke", "--seeds", "1", "--dataset", f"folder:{blobs}", "--image-size", "16"]
     asked = tyro.cli(Config, args=[*words, *common, "--results", str(tmp_path)], config=(tyro.conf.FlagCreatePairsOff,))
     budget = make_plan(resolved(asked)[0], command="").study.budget
@@ -400,7 +400,7 @@ def test_a_time_budget_is_spent_once_and_the_same_command_goes_on_with_the_same_
     chosen = read(folder)[0].allowance
     assert chosen and chosen.seconds < 45 and chosen.epochs == read(folder)[0].budget.epochs
     next((folder / "trials").iterdir()).unlink()
-    monkeypatch.setattr("ablations.allowance.choose", None)  # asked again, it could choose otherwise
+    monkeypatch.setattr("ablations.planning.time_budget.choose", None)  # asked again, it could choose otherwise
     assert main(command) == 0
     assert capsys.readouterr().out.count("% test error in") == 1
     assert read(folder)[0].allowance == chosen
@@ -432,7 +432,7 @@ def test_a_study_of_an_older_training_version_is_not_extended_but_trained_again(
 ) -> None:
     command = ["--grid", "smoke", "--name", "s", *on_blobs]
     with monkeypatch.context() as older:
-        older.setattr("ablations.trial.TRAINING_VERSION", TRAINING_VERSION - 1)
+        older.setattr("ablations.execution.worker.TRAINING_VERSION", TRAINING_VERSION - 1)
         assert main(command) == 0
     capsys.readouterr()
     assert main(command) == 0  # there is nothing to train: the report may be written again
@@ -459,7 +459,7 @@ def test_other_sources_of_the_same_training_version_are_said_before_training_and
 ) -> None:
     command = ["--grid", "smoke", "--name", "s", *on_blobs]
     with monkeypatch.context() as other:
-        other.setattr("ablations.trial.training_digest", lambda: "0123456789abcdef")
+        other.setattr("ablations.execution.worker.training_digest", lambda: "0123456789abcdef")
         assert main(command) == 0
     capsys.readouterr()
     assert main([*command, "--seeds", "2"]) == 0

@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 from scipy import stats
 
-from ablations.budget import Allowance
-from ablations.declare import declare
-from ablations.evidence import Evidence
+from ablations.analysis.evidence import Evidence
+from ablations.core.study import Result, Trial
+from ablations.planning.declare import declare
 from ablations.report import build, terminal_lines
-from ablations.sections.document import MINUS, interval, signed
-from ablations.sections.sensitivity import nothing_learned, placebo_reach, sensitivity
-from ablations.types import Result, Trial
+from ablations.reporting.document import MINUS, interval, signed
+from ablations.reporting.sections.sensitivity import nothing_learned, placebo_reach, sensitivity
+from ablations.subjects.alexnet.setting import Allowance
 from tests import synthetic
 
 MILD, PLACEBO = "mild_sabotage=twentieth", "placebo=salted"

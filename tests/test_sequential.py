@@ -8,17 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ablations.boundaries import Look
-from ablations.config import Config, check, looks_of, resolved
-from ablations.declaration import Rule, digest
-from ablations.declare import declare
-from ablations.evidence import Evidence
-from ablations.names import InputError
-from ablations.sequential import plan_line, said, stage
-from ablations.statistics import t_interval
-from ablations.types import Result, Study, Trial
-from ablations.verdicts import DIRECTION_ONLY, NO_EFFECT, NOT_TESTED, REPRODUCED, call, judge
-from models.spec import sparse
+from ablations.analysis.evidence import Evidence
+from ablations.analysis.group_sequential import Look
+from ablations.analysis.looks import plan_line, said, stage
+from ablations.analysis.statistics import t_interval
+from ablations.analysis.verdicts import DIRECTION_ONLY, NO_EFFECT, NOT_TESTED, REPRODUCED, call, judge
+from ablations.cli.options import Config, check, looks_of, resolved
+from ablations.core.claim import Rule, digest
+from ablations.core.errors import InputError
+from ablations.core.study import Result, Study, Trial
+from ablations.models.spec import sparse
+from ablations.planning.declare import declare
 from tests import synthetic
 
 LOOKS = (4, 7, 10)
@@ -165,7 +165,7 @@ def test_looks_that_cannot_be_are_refused(options: dict[str, object], message: s
 def test_the_rule_errs_at_most_as_often_as_it_says_in_studies_that_stop_at_looks(true: float) -> None:
     # One claim with margin 1; a study stops where the size is told, as `stage` does. Wrong: a direction where there is
     # none, or "no effect of interest" and "reproduced" for an effect that lies at the margin.
-    from ablations.calibrate import made_up_claim, made_up_effect
+    from ablations.calibration.rule import made_up_claim, made_up_effect
 
     claim, alpha, studies = made_up_claim(0), 0.05, 1500
     random = np.random.default_rng(11)
@@ -187,7 +187,7 @@ def test_the_rule_errs_at_most_as_often_as_it_says_in_studies_that_stop_at_looks
 
 def test_a_report_holds_the_looks_their_levels_and_what_each_settled() -> None:
     from ablations.report import compose
-    from ablations.sections.document import Table
+    from ablations.reporting.document import Table
 
     study, trials = planned()
     report = compose(Evidence(study=study, results=played(study, trials)))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ablations.claims import CLAIMS
-from ablations.registry import components
+from ablations.models.presets import PRESETS
+from ablations.records.claims import CLAIMS
 from ablations.show import TOPICS, WIDEST, main
-from models.presets import PRESETS
+from ablations.subjects.alexnet.registry import components
 
 ROOT = Path(__file__).parent.parent
 
@@ -72,14 +72,14 @@ def test_every_claim_is_shown_with_its_confounds(capsys: pytest.CaptureFixture[s
 
 
 def test_every_grid_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    from ablations.grids import GRIDS
+    from ablations.planning.grids import GRIDS
 
     text = " ".join(shown("grids", capsys).split())
     assert all(name in text and grid.summary in text for name, grid in GRIDS.items())
 
 
 def test_every_data_set_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    from ablations.data.catalogue import DATASETS
+    from ablations.subjects.alexnet.data.catalogue import DATASETS
 
     text = " ".join(shown("datasets", capsys).split())
     assert all(name in text and dataset.summary in text for name, dataset in DATASETS.items())

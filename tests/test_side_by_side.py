@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ablations import store
-from ablations.evidence import Evidence
-from ablations.names import InputError
+from ablations.analysis.evidence import Evidence
+from ablations.core.errors import InputError
+from ablations.records import store
 from ablations.report import render_two
-from ablations.sections.side_by_side import compose, conditions, differences
+from ablations.reporting.side_by_side import compose, conditions, differences
 from tests import synthetic
 
 

@@ -1,4 +1,4 @@
-"""models.spec: the frozen description."""
+"""ablations.models.spec: the frozen description."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from models.presets import PRESETS, preset
-from models.spec import Conv, Dense, Norm, Pool, Spec, leaves, spec_from_dict
+from ablations.models.presets import PRESETS, preset
+from ablations.models.spec import Conv, Dense, Norm, Pool, Spec, leaves, spec_from_dict
 
 every_preset = pytest.mark.parametrize("spec", [preset.spec for preset in PRESETS.values()], ids=list(PRESETS))
 

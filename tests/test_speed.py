@@ -12,18 +12,31 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ablations.declaration import Rule
-from ablations.evidence import Evidence
-from ablations.gates import CENSORED, obstacle
-from ablations.plan import Source, make_study
+from ablations.analysis.evidence import Evidence
+from ablations.analysis.gates import CENSORED, obstacle
+from ablations.analysis.time_to_target import (
+    ABOVE,
+    BELOW,
+    BOUND,
+    EXACT,
+    LIKELIHOOD,
+    NOTHING,
+    UNKNOWN,
+    Pair,
+    T,
+    estimate,
+    pair,
+    speeds,
+)
+from ablations.analysis.verdicts import effect_on
+from ablations.core.claim import Rule
+from ablations.core.study import DIVERGED, DONE, Attempt, Budget, Result, Study, Trial, Tuned, TuningTrial
+from ablations.core.text import NONE
+from ablations.planning.study import Source, make_study
+from ablations.planning.tuning import advance, apply, start
 from ablations.report import build, terminal_lines
-from ablations.sections.document import Card, Table
-from ablations.speed import ABOVE, BELOW, BOUND, EXACT, LIKELIHOOD, NOTHING, UNKNOWN, Pair, T, estimate, pair, speeds
-from ablations.threshold import LOOKED, REACHED, STEPS, TRAINED
-from ablations.tune import advance, apply, start
-from ablations.types import DIVERGED, DONE, Attempt, Budget, Result, Study, Trial, Tuned, TuningTrial
-from ablations.verdicts import effect_on
-from ablations.words import NONE
+from ablations.reporting.document import Card, Table
+from ablations.subjects.alexnet.training.stopwatch import LOOKED, REACHED, STEPS, TRAINED
 
 CAP = 6000  # steps of the budget below
 RACE = Budget(

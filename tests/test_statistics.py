@@ -11,7 +11,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
-from ablations.statistics import (
+from ablations.analysis.statistics import (
     benjamini_hochberg,
     both_samplings,
     detectable,

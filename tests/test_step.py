@@ -16,26 +16,26 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from ablations import checkpoint as checkpoint_module
-from ablations import step as step_module
-from ablations import train as training_module
-from ablations.checkpoint import Checkpoint
-from ablations.config import Config
-from ablations.data.load import Data
-from ablations.evaluate import evaluate
-from ablations.examples import Examples, split_examples
-from ablations.names import InputError
-from ablations.optimizers import Rate, learning_rates
-from ablations.precision import casting, computing
-from ablations.registry import derive
-from ablations.resources import resources
-from ablations.step import CAPTURED, WARM_UP, Body, Step
-from ablations.streams import CPU
-from ablations.train import Trained, Turns, start, train, training
-from ablations.types import Budget, Variant
-from models import response_norm
-from models.presets import PRESETS
-from models.spec import Spec, sparse
+from ablations.cli.options import Config
+from ablations.core.errors import InputError
+from ablations.core.study import Budget, Variant
+from ablations.models import response_norm
+from ablations.models.presets import PRESETS
+from ablations.models.spec import Spec, sparse
+from ablations.planning.resources import resources
+from ablations.records import checkpoint as checkpoint_module
+from ablations.records.checkpoint import Checkpoint
+from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.registry import derive
+from ablations.subjects.alexnet.training import step as step_module
+from ablations.subjects.alexnet.training import train as training_module
+from ablations.subjects.alexnet.training.evaluate import evaluate
+from ablations.subjects.alexnet.training.examples import Examples, split_examples
+from ablations.subjects.alexnet.training.optimizers import Rate, learning_rates
+from ablations.subjects.alexnet.training.precision import casting, computing
+from ablations.subjects.alexnet.training.step import CAPTURED, WARM_UP, Body, Step
+from ablations.subjects.alexnet.training.streams import CPU
+from ablations.subjects.alexnet.training.train import Trained, Turns, start, train, training
 
 SPEC = PRESETS["cifar_small"].spec
 BUDGET = Budget(epochs=2, train_examples=90, batch_size=16, image_size=16)  # five whole batches and one of 10

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from ablations import store
-from ablations.names import InputError
-from ablations.store import read_study, write_study
-from ablations.types import DONE, ERROR, Result, Study, Trial
+from ablations.core.errors import InputError
+from ablations.core.study import DONE, ERROR, Result, Study, Trial
+from ablations.records import store
+from ablations.records.store import read_study, write_study
 from tests import synthetic
 from tests.conftest import Planner
 

@@ -1,4 +1,4 @@
-"""ablations.streams: a stream is a function of the seed, the salt and the role."""
+"""ablations.subjects.alexnet.training.streams: a stream is a function of the seed, the salt and the role."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 
 import torch
 
-from ablations.streams import stream, streams
+from ablations.subjects.alexnet.training.streams import stream, streams
 
 
 def draw(seed: int, role: str, salt: str = "", count: int = 1000) -> torch.Tensor:
@@ -23,7 +23,7 @@ def test_a_stream_is_seeded_by_the_first_63_bits_of_a_sha256() -> None:
 
 
 def test_a_stream_is_the_same_in_another_process() -> None:
-    code = "from ablations.streams import stream; print(stream(3, 'order/1', salt='x').initial_seed())"
+    code = "from ablations.subjects.alexnet.training.streams import stream; print(stream(3, 'order/1', salt='x').initial_seed())"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(other.stdout) == stream(3, "order/1", salt="x").initial_seed()
 

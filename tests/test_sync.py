@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from ablations import store, sync, track
-from ablations.mirror import default_uri, page, ui_command
+from ablations import sync
+from ablations.core.study import Study
+from ablations.records import store
 from ablations.sync import main
-from ablations.types import Study
+from ablations.tracking import fields
+from ablations.tracking.background import default_uri, page, ui_command
 from tests import test_track_mlflow as view
 from tests.conftest import free_port
 from tests.test_track_mlflow import outcome, outcomes, parent_and_children, plan, runs, trials, write
@@ -56,7 +58,7 @@ def test_several_studies_are_mirrored_and_without_a_name_all_of_them(uri: str, t
         write(tmp_path / "results", study, outcomes(study))
 
     def shown() -> set[str]:
-        return {run.info.run_name for run in runs(uri) if run.data.tags[track.ROLE] == "study"}
+        return {run.info.run_name for run in runs(uri) if run.data.tags[fields.ROLE] == "study"}
 
     assert synced(tmp_path, "a", "b") == 0
     assert shown() == {"a", "b"}
@@ -170,13 +172,13 @@ def test_every_run_has_its_data_set_and_no_path_of_this_machine(uri: str, typed:
 
 
 def test_a_named_data_sets_profile_holds_its_counts_and_a_folders_what_is_trained_on() -> None:
-    assert track.data(_on("cifar10")).counts == {
+    assert fields.data(_on("cifar10")).counts == {
         "train_examples": 512,
         "classes": 10,
         "train_images": 50_000,  # Krizhevsky 2009
         "test_images": 10_000,
     }
-    assert track.data(_on("folder:x")).counts == {"train_examples": 512}
+    assert fields.data(_on("folder:x")).counts == {"train_examples": 512}
 
 
 def _on(dataset: str) -> Study:

@@ -10,15 +10,23 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ablations.data.load import Data
-from ablations.evaluate import evaluate
-from ablations.examples import batches, split_examples
-from ablations.optimizers import optimizer_of
-from ablations.streams import CPU
-from ablations.threshold import LOG_STEPS, LOOKED, REACHED, STEPS, TRAINED, Stopwatch, crossing
-from ablations.train import start, train
-from ablations.types import Budget
-from models.presets import PRESETS
+from ablations.core.study import Budget
+from ablations.models.presets import PRESETS
+from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.training.evaluate import evaluate
+from ablations.subjects.alexnet.training.examples import batches, split_examples
+from ablations.subjects.alexnet.training.optimizers import optimizer_of
+from ablations.subjects.alexnet.training.stopwatch import (
+    LOG_STEPS,
+    LOOKED,
+    REACHED,
+    STEPS,
+    TRAINED,
+    Stopwatch,
+    crossing,
+)
+from ablations.subjects.alexnet.training.streams import CPU
+from ablations.subjects.alexnet.training.train import start, train
 
 SPEC = replace(PRESETS["figure1"].spec, learning_rate=3e-4, bias_lr_factor=1.0)
 TIMED = Budget(

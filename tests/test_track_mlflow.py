@@ -22,19 +22,20 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
-from ablations import store, track, track_mlflow
-from ablations.evidence import Evidence
-from ablations.mirror import View, default_uri, ui_command
-from ablations.track_mlflow import Mirror
-from ablations.types import DIVERGED, DONE, ERROR, Budget, Result, Study, Trial, Variant
-from models.presets import PRESETS
+from ablations.analysis.evidence import Evidence
+from ablations.core.study import DIVERGED, DONE, ERROR, Budget, Result, Study, Trial, Variant
+from ablations.models.presets import PRESETS
+from ablations.records import store
+from ablations.tracking import fields, mlflow_view
+from ablations.tracking.background import View, default_uri, ui_command
+from ablations.tracking.mlflow_view import Mirror
 from tests.conftest import free_port
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The ``noload`` loader strategy:DeprecationWarning:mlflow.store.tracking.sqlalchemy_store"
 )
 
-ROOT = Path(track_mlflow.__file__).resolve().parents[1]
+ROOT = Path(mlflow_view.__file__).resolve().parents[1]
 BUDGET = Budget(epochs=3, train_examples=512, batch_size=64, image_size=32)
 CONTROLS = ("placebo", "sabotage")
 
@@ -115,7 +116,7 @@ def runs(uri: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
 def parent_and_children(uri: str) -> tuple[Run, dict[str, Run]]:
     found = runs(uri)
     parents = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
-    children = {run.data.tags[track.KEY]: run for run in found if "mlflow.parentRunId" in run.data.tags}
+    children = {run.data.tags[fields.KEY]: run for run in found if "mlflow.parentRunId" in run.data.tags}
     assert len(parents) == 1
     assert len(children) == len(found) - 1
     return parents[0], children
@@ -126,7 +127,7 @@ def content(uri: str) -> dict[str, Any]:
     client = MlflowClient(tracking_uri=uri)
     unstable = {"mlflow.parentRunId"}
     return {
-        run.data.tags.get(track.KEY, "study"): {
+        run.data.tags.get(fields.KEY, "study"): {
             "name": run.info.run_name,
             "status": run.info.status,
             "end": run.info.end_time,
@@ -368,10 +369,10 @@ def test_studies_whose_names_hold_quotes_do_not_mix(uri: str) -> None:
 
     found = runs(uri)
     assert len(found) == len(names) * 4
-    parents = {run.info.run_id: run.info.run_name for run in found if run.data.tags[track.ROLE] == "study"}
+    parents = {run.info.run_id: run.info.run_name for run in found if run.data.tags[fields.ROLE] == "study"}
     assert sorted(parents.values()) == sorted(names)
-    children = [run for run in found if run.data.tags[track.ROLE] == "trial"]
-    assert all(parents[run.data.tags["mlflow.parentRunId"]] == run.data.tags[track.STUDY] for run in children)
+    children = [run for run in found if run.data.tags[fields.ROLE] == "trial"]
+    assert all(parents[run.data.tags["mlflow.parentRunId"]] == run.data.tags[fields.STUDY] for run in children)
 
 
 def test_the_report_lies_beside_the_database_and_nothing_in_the_working_folder(
@@ -489,7 +490,7 @@ def test_a_view_that_takes_its_time_keeps_nobody_waiting_and_loses_nothing(
         def report(self, folder: Path, evidence: Evidence) -> None:
             mirrored.append(evidence)
 
-    monkeypatch.setattr(track_mlflow, "Mirror", Slow)
+    monkeypatch.setattr(mlflow_view, "Mirror", Slow)
     study = plan()
     results = outcomes(study)
     view, evidence = View("", study, results=tmp_path), Evidence(study=study, results=results)
@@ -543,11 +544,11 @@ def test_a_stopped_process_does_not_wait_for_what_is_not_mirrored_yet() -> None:
 def test_a_view_that_cannot_import_mlflow_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "ablations.track_mlflow", None)
+    monkeypatch.setitem(sys.modules, "ablations.tracking.mlflow_view", None)
     view = View("", plan(), results=tmp_path)
     view.open()
     assert view.page == ""
-    assert "import of ablations.track_mlflow halted" in capfd.readouterr().err
+    assert "import of ablations.tracking.mlflow_view halted" in capfd.readouterr().err
 
 
 def test_a_database_that_fails_in_the_middle_stops_the_view_and_not_the_study(
@@ -587,8 +588,8 @@ def test_the_ui_command_can_be_pasted_into_a_shell() -> None:
 
 def test_points_come_in_the_time_of_the_trial() -> None:
     result = outcome(trials(plan())[0])
-    begin, end = track.times(result)
-    at = [point.at - begin for point in track.points(result) if point.name == "train_loss"]
+    begin, end = fields.times(result)
+    at = [point.at - begin for point in fields.points(result) if point.name == "train_loss"]
     assert at == [1500, 3000, 4500]
     assert end - begin == 4500
 

@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ablations.data.load import Data, held_out
-from ablations.evaluate import evaluate
-from ablations.examples import batches, shuffle_labels, split_examples
-from ablations.optimizers import SCHEDULES, optimizer_of
-from ablations.registry import components, derive
-from ablations.streams import CPU
-from ablations.train import DivergedError, start, train
-from ablations.types import Budget, Variant
-from models.presets import PRESETS
-from models.spec import Spec
+from ablations.core.study import Budget, Variant
+from ablations.models.presets import PRESETS
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet.data.load import Data, held_out
+from ablations.subjects.alexnet.registry import components, derive
+from ablations.subjects.alexnet.training.evaluate import evaluate
+from ablations.subjects.alexnet.training.examples import batches, shuffle_labels, split_examples
+from ablations.subjects.alexnet.training.optimizers import SCHEDULES, optimizer_of
+from ablations.subjects.alexnet.training.streams import CPU
+from ablations.subjects.alexnet.training.train import DivergedError, start, train
 
 SPEC = PRESETS["cifar_small"].spec
 CHANGING_PIXELS = {"pca_jitter", "crop_flip", "input_scale", "vertical_flip", "rotation", "rescaling", "translation"}
@@ -99,7 +99,7 @@ def test_lsuv_looks_at_the_same_training_images_in_every_variant_and_at_no_other
     held = held_out(data.train)
     # Blackening an image may move it out of the held-out ones, so the split is kept as it is.
     assert not (used & held).any() and used.sum() == 40
-    monkeypatch.setattr("ablations.examples.held_out", lambda split: held)
+    monkeypatch.setattr("ablations.subjects.alexnet.training.examples.held_out", lambda split: held)
     assert alike(reference, begun(without(~used)))
     assert not alike(reference, begun(without(used)))
 

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 import torch
 
-from ablations import registry
-from ablations import trial as module
-from ablations.bits import pack, unpack
-from ablations.execute import serial
-from ablations.jobs import by_training
-from ablations.measures import UNMEASURED, lacking, needed
-from ablations.registry import components
-from ablations.store import read_result, trial_path
-from ablations.train import training
-from ablations.trial import Context, run_job, run_trial
-from ablations.types import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Activity, Result, Trial
+from ablations.core.study import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Activity, Result, Trial
+from ablations.execution import worker as module
+from ablations.execution.executor import serial
+from ablations.execution.turns import by_training
+from ablations.execution.worker import Context, run_job, run_trial
+from ablations.records.measures import UNMEASURED, lacking, needed
+from ablations.records.outcomes import pack, unpack
+from ablations.records.store import read_result, trial_path
+from ablations.subjects.alexnet import registry
+from ablations.subjects.alexnet.registry import components
+from ablations.subjects.alexnet.training.train import training
 from tests.conftest import Collect, Planner, without_times
 
 
@@ -172,7 +172,7 @@ def test_trials_that_share_the_training_of_a_reference_are_on_disk_before_it_is_
     def kill(*arguments: object) -> None:
         raise Killed
 
-    monkeypatch.setattr("ablations.activity.measured", kill)
+    monkeypatch.setattr("ablations.subjects.alexnet.measuring.measured", kill)
     with pytest.raises(Killed):
         list(run_job(group, context))
     assert all(trial_path(context.folder, trial.key).exists() for trial in group)

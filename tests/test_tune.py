@@ -10,12 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from ablations import tune
-from ablations.jobs import by_training
+from ablations.core.study import (
+    DIVERGED,
+    DONE,
+    ERROR,
+    Attempt,
+    Budget,
+    Result,
+    Study,
+    Trial,
+    Tuned,
+    TuningTrial,
+    Variant,
+)
+from ablations.execution.turns import by_training
+from ablations.planning import tuning as tune
+from ablations.records.store import read, read_all
 from ablations.run import main
-from ablations.store import read, read_all
-from ablations.threshold import LOOKED, REACHED, STEPS, TRAINED
-from ablations.types import DIVERGED, DONE, ERROR, Attempt, Budget, Result, Study, Trial, Tuned, TuningTrial, Variant
+from ablations.subjects.alexnet.training.stopwatch import LOOKED, REACHED, STEPS, TRAINED
 from tests.conftest import Planner
 
 RACE = Budget(

@@ -1,4 +1,4 @@
-"""ablations.types: keys, labels and records."""
+"""ablations.core.study: keys, labels and records."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from ablations.budget import Allowance
-from ablations.claims import CLAIMS
-from ablations.declaration import Claim, Conditions, Declaration, Rule
-from ablations.types import (
+from ablations.core.claim import Claim, Conditions, Declaration, Rule
+from ablations.core.study import (
     DIVERGED,
     DONE,
     SCHEMA,
@@ -37,8 +35,10 @@ from ablations.types import (
     TuningTrial,
     Variant,
 )
-from models.presets import PRESETS
-from models.spec import Norm, Pool, leaves
+from ablations.models.presets import PRESETS
+from ablations.models.spec import Norm, Pool, leaves
+from ablations.records.claims import CLAIMS
+from ablations.subjects.alexnet.setting import Allowance
 
 BUDGET = Budget(epochs=2, train_examples=100, batch_size=10, image_size=32)
 TRIAL = Trial(
@@ -185,7 +185,7 @@ def test_every_field_of_a_trial_changes_its_key_except_where_the_data_lie(path: 
 
 def test_a_key_is_twelve_hex_digits_and_the_same_in_every_process() -> None:
     assert len(TRIAL.key) == 12 and int(TRIAL.key, 16) >= 0
-    code = "import json, sys; from ablations.types import Trial; print(Trial.from_dict(json.load(sys.stdin)).key)"
+    code = "import json, sys; from ablations.core.study import Trial; print(Trial.from_dict(json.load(sys.stdin)).key)"
     for seed in ("1", "2"):
         ran = subprocess.run(
             [sys.executable, "-c", code],

@@ -13,16 +13,9 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from ablations import gates, store
-from ablations.claims import CLAIMS
-from ablations.declaration import ONE_OUT, Claim, Conditions, Rule
-from ablations.declare import declare, post_hoc
-from ablations.evidence import Evidence
-from ablations.sections.cards import in_words
-from ablations.sections.remedies import changes_it
-from ablations.sections.verdicts import ours, published
-from ablations.types import Effect, Result, Study
-from ablations.verdicts import (
+from ablations.analysis import gates
+from ablations.analysis.evidence import Evidence
+from ablations.analysis.verdicts import (
     CALLS,
     CONTRADICTED,
     DIRECTION_ONLY,
@@ -37,6 +30,14 @@ from ablations.verdicts import (
     proxy_reasons,
     seeds_to_settle,
 )
+from ablations.core.claim import ONE_OUT, Claim, Conditions, Rule
+from ablations.core.study import Effect, Result, Study
+from ablations.planning.declare import declare, post_hoc
+from ablations.records import store
+from ablations.records.claims import CLAIMS
+from ablations.reporting.sections.cards import in_words
+from ablations.reporting.sections.remedies import changes_it
+from ablations.reporting.sections.verdicts import ours, published
 from tests import synthetic
 
 ROOT = Path(__file__).parent.parent

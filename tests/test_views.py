@@ -11,22 +11,22 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import functional as tv
 
-from ablations import trial as module
-from ablations.data.augment import VIEWS, views
-from ablations.data.load import Data, load
-from ablations.data.prepare import prepare
-from ablations.evaluate import evaluate, log_probabilities
-from ablations.examples import Examples, split_examples
-from ablations.execute import serial
-from ablations.jobs import by_training
-from ablations.registry import components, derive
-from ablations.store import read_result, trial_path
-from ablations.streams import CPU
-from ablations.train import evaluate_as, start, train, training
-from ablations.trial import Context
-from ablations.types import DIVERGED, DONE, OUT_OF_MEMORY, Budget, Trial, Variant
-from models.presets import PRESETS
-from models.spec import EVALUATION_FIELDS, Spec, room, training_part
+from ablations.core.study import DIVERGED, DONE, OUT_OF_MEMORY, Budget, Trial, Variant
+from ablations.execution import worker as module
+from ablations.execution.executor import serial
+from ablations.execution.turns import by_training
+from ablations.execution.worker import Context
+from ablations.models.presets import PRESETS
+from ablations.models.spec import EVALUATION_FIELDS, Spec, room, training_part
+from ablations.records.store import read_result, trial_path
+from ablations.subjects.alexnet.data.augment import VIEWS, views
+from ablations.subjects.alexnet.data.load import Data, load
+from ablations.subjects.alexnet.data.prepare import prepare
+from ablations.subjects.alexnet.registry import components, derive
+from ablations.subjects.alexnet.training.evaluate import evaluate, log_probabilities
+from ablations.subjects.alexnet.training.examples import Examples, split_examples
+from ablations.subjects.alexnet.training.streams import CPU
+from ablations.subjects.alexnet.training.train import evaluate_as, start, train, training
 from tests.conftest import Collect, Planner, without_times
 
 SPEC = replace(PRESETS["cifar_small"].spec, views="ten")
@@ -93,7 +93,7 @@ def test_batches_of_any_size_give_the_same_probabilities(
 ) -> None:
     network = start(SPEC, seed=0, budget=budget, data=data, device=CPU)
     whole = evaluate(network, examples_of(SPEC, data))
-    monkeypatch.setattr("ablations.evaluate.BATCH", 7)
+    monkeypatch.setattr("ablations.subjects.alexnet.training.evaluate.BATCH", 7)
     parts = evaluate(network, examples_of(SPEC, data))
     assert whole.row == pytest.approx(parts.row)
 
@@ -102,9 +102,9 @@ def test_probabilities_above_the_bound_are_not_kept(
     data: Data, budget: Budget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = start(SPEC, seed=0, budget=budget, data=data, device=CPU)
-    monkeypatch.setattr("ablations.evaluate.MOST_PROBABILITIES", 60 * 3)
+    monkeypatch.setattr("ablations.subjects.alexnet.training.evaluate.MOST_PROBABILITIES", 60 * 3)
     assert evaluate(network, examples_of(SPEC, data)).probabilities is not None
-    monkeypatch.setattr("ablations.evaluate.MOST_PROBABILITIES", 60 * 3 - 1)
+    monkeypatch.setattr("ablations.subjects.alexnet.training.evaluate.MOST_PROBABILITIES", 60 * 3 - 1)
     assert evaluate(network, examples_of(SPEC, data)).probabilities is None
 
 

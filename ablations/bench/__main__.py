@@ -18,16 +18,16 @@ from typing import Annotated, Any
 
 import tyro
 
-from ablations.allocator import ENVIRONMENT
 from ablations.bench import summary
 from ablations.bench.rounds import Contender, ContenderError, closing, rounds
 from ablations.bench.worker import Task
-from ablations.data.catalogue import at_home, cache_folder
-from ablations.machine import cores_here
-from ablations.names import InputError, answered, unknown
-from ablations.words import duration
-from models.layout import layout
-from models.presets import PRESETS
+from ablations.core.errors import InputError, answered, unknown
+from ablations.core.machine import cores_here
+from ablations.core.text import duration
+from ablations.execution.allocator import ENVIRONMENT
+from ablations.models.layout import layout
+from ablations.models.presets import PRESETS
+from ablations.subjects.alexnet.data.catalogue import at_home, cache_folder
 
 SCHEMA = 1
 NETS = "cuda_convnet_18pct,cifar,paper@128"
@@ -101,7 +101,7 @@ def check(config: Config) -> dict[str, int]:
 
 def run(config: Config, nets: Mapping[str, int], *, command: str) -> int:
     """Runs everything, prints it as it comes, and saves it after each network."""
-    from ablations.provenance import provenance
+    from ablations.records.provenance import provenance
 
     cores = cores_here()
     record: dict[str, Any] = {
@@ -207,7 +207,7 @@ def _net(config: Config, name: str, size: int, cores: int, optional: set[str]) -
 
 def _data(config: Config, name: str, size: int) -> tuple[str, str]:
     """The prepared folder, or "" for random bytes, and words for it."""
-    from ablations.data.prepare import prepare
+    from ablations.subjects.alexnet.data.prepare import prepare
 
     stored = round(size * PRESETS[name].spec.stored_ratio)
     if size > 32:  # enlarging CIFAR-10 would only take disk: the time does not depend on what the bytes say
@@ -242,7 +242,7 @@ def _start(name: str, task: Task, cores: int, workers: int) -> Contender:
 
 def _save(config: Config, record: Mapping[str, Any]) -> None:
     from ablations.bench.figure import bench
-    from ablations.figures import svg
+    from ablations.reporting.figures.style import svg
 
     config.results.mkdir(parents=True, exist_ok=True)
     path = config.results / f"{config.name}.json"

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ablations.allocator import keep_freed_memory
 from ablations.bench import plain
 from ablations.bench.worker import Clock, Task
-from ablations.data.load import Data, Split, load
-from ablations.train import start, train
-from ablations.types import Budget
-from models.presets import PRESETS
-from models.spec import Spec
+from ablations.core.study import Budget
+from ablations.execution.allocator import keep_freed_memory
+from ablations.models.presets import PRESETS
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet.data.load import Data, Split, load
+from ablations.subjects.alexnet.training.train import start, train
 
 SIDE = 2048  # of the multiplied matrices
 CLASSES = 10  # of random bytes
@@ -59,7 +59,7 @@ def _spec(task: Task) -> Spec:
 
 
 def ours(task: Task, tick: Clock) -> None:
-    """`ablations.train.train` itself, with a short epoch between two looks at the clock."""
+    """`ablations.subjects.alexnet.training.train.train` itself, with a short epoch between two looks at the clock."""
     keep_freed_memory()
     torch.set_num_threads(task.threads)
     data, images = data_of(task), task.steps * task.batch_size

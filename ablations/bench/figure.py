@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from ablations.bench.summary import Bar
-from ablations.figures import BLUE, INK, LINE, WIDTH, rows_named, styled
+from ablations.reporting.figures.style import BLUE, INK, LINE, WIDTH, rows_named, styled
 
 
 @styled

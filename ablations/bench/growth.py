@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from ablations.bench import summary
 from ablations.bench.rounds import Contender, closing, rounds
 from ablations.bench.worker import Task
-from models.layout import layout
-from models.presets import PRESETS
+from ablations.models.layout import layout
+from ablations.models.presets import PRESETS
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ablations.types import Result, Trial
+    from ablations.core.study import Result, Trial
 
 SEEDS = (5, 20, 80)
 SIZES = (64, 96, 128, 224)  # pixels
@@ -41,11 +41,11 @@ def of_seeds(counts: Sequence[int] = SEEDS) -> list[dict[str, float]]:
 def _of_seeds(seeds: int) -> dict[str, float]:
     import numpy as np
 
-    from ablations.evidence import Evidence
-    from ablations.plan import Source, make_study
+    from ablations.analysis.evidence import Evidence
+    from ablations.core.study import Budget
+    from ablations.planning.study import Source, make_study
+    from ablations.records.store import read, write_result, write_study
     from ablations.report import write_as
-    from ablations.store import read, write_result, write_study
-    from ablations.types import Budget
 
     source = Source(dataset="cifar10", fingerprint="made up", num_classes=CLASSES, channels=3)
     budget = Budget(epochs=5, train_examples=50_000, batch_size=128, image_size=32)
@@ -85,8 +85,8 @@ def _of_seeds(seeds: int) -> dict[str, float]:
 
 def _made_up(trial: Trial, random: np.random.Generator) -> Result:
     """A finished result about 20% error."""
-    from ablations.bits import pack
-    from ablations.types import DONE, Result
+    from ablations.core.study import DONE, Result
+    from ablations.records.outcomes import pack
 
     right = random.random(TEST_IMAGES) < random.normal(0.8, 0.01)
     error = 100 * float(1 - right.mean())

@@ -1,6 +1,6 @@
 """The same training in JAX, as its users write it: pure functions, one jitted step, compiled by XLA for all cores.
 
-Neither Flax nor Optax: the network is read from the `Spec`, as ours is.  `ablations/engine.md` has what else was tried.
+Neither Flax nor Optax: the network is read from the `Spec`, as ours is.  `ablations/subjects/alexnet/training/SPEED.md` has what else was tried.
 Shapes: N images, B batch, S side of a stored image, s side of a crop, H and W map sides, C channels, which are last.
 """
 
@@ -17,16 +17,16 @@ import numpy as np
 from jax import Array, lax
 from torch import Tensor
 
-from ablations.data.augment import PCA_UNITS
-from ablations.data.load import Data
-from ablations.examples import batches, split_examples
-from ablations.optimizers import optimizer_of
-from ablations.streams import CPU
-from ablations.train import start
-from ablations.types import Budget
-from models.layout import border_behind, layout, pooled_size
-from models.network import Network
-from models.spec import Conv, Dense, Norm, Pool, Spec
+from ablations.core.study import Budget
+from ablations.models.layout import border_behind, layout, pooled_size
+from ablations.models.network import Network
+from ablations.models.spec import Conv, Dense, Norm, Pool, Spec
+from ablations.subjects.alexnet.data.augment import PCA_UNITS
+from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.training.examples import batches, split_examples
+from ablations.subjects.alexnet.training.optimizers import optimizer_of
+from ablations.subjects.alexnet.training.streams import CPU
+from ablations.subjects.alexnet.training.train import start
 
 jax.config.update("jax_platforms", "cpu")
 

@@ -11,11 +11,11 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ablations.jobs import Job
-from ablations.store import write_result
-from ablations.trial import Context
-from ablations.types import DONE, Budget, Result, Trial, Variant
-from models.presets import PRESETS
+from ablations.core.study import DONE, Budget, Result, Trial, Variant
+from ablations.execution.turns import Job
+from ablations.execution.worker import Context
+from ablations.models.presets import PRESETS
+from ablations.records.store import write_result
 
 
 def nothing(job: Job, context: Context, *, report: Callable[[Trial, Mapping[str, float]], None]) -> Iterator[Result]:
@@ -32,7 +32,7 @@ def measure(count: int, *, workers: int) -> dict[str, Any]:
     From the first end to the last, so without the start of Ray.  Memory in MiB: after the first trial and the last.
     `growth` has the same at the `marks`: memory then, and seconds a trial since the mark before.
     """
-    from ablations.execute_ray import RayExecutor
+    from ablations.execution.ray_executor import RayExecutor
 
     watch = _Watch()
     with tempfile.TemporaryDirectory() as folder:
@@ -75,7 +75,7 @@ def marks(count: int) -> list[int]:
 
 def _bare(count: int) -> tuple[list[float], list[float]]:
     """When each of `count` trials of bare Tune ended, and what this process held then."""
-    from ablations.execute_ray import empty_trials
+    from ablations.execution.ray_executor import empty_trials
 
     watch = _Watch()
     empty_trials(count, watch.ended)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ablations.bench import plain
-from ablations.data.load import Data
-from ablations.train import train
-from ablations.types import Budget
-from models.spec import Spec
+from ablations.core.study import Budget
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.training.train import train
 
 STEPS = 50
 SHARE = 0.1  # of the learning rate

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any, NamedTuple
 
-from models.layout import Layer
-from models.spec import Spec
+from ablations.models.layout import Layer
+from ablations.models.spec import Spec
 
 WORDS = {
     "plain": "plain PyTorch",

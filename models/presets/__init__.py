@@ -1,6 +1,6 @@
 """Named reference Specs, a file a lineage.  Each names its source; nothing here imports torch."""
 
-from models.presets import alexnet, cifar, copies, cuda_convnet, vgg
-from models.presets.registry import PRESETS, Preset, preset
+from ablations.models.presets import alexnet, cifar, copies, cuda_convnet, vgg
+from ablations.models.presets.registry import PRESETS, Preset, preset
 
 __all__ = ["PRESETS", "Preset", "alexnet", "cifar", "copies", "cuda_convnet", "preset", "vgg"]

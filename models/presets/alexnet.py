@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from models.presets.registry import preset
-from models.spec import Conv, Dense, Norm, Pool, Spec
+from ablations.models.presets.registry import preset
+from ablations.models.spec import Conv, Dense, Norm, Pool, Spec
 
 
 @preset(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from models.presets.registry import preset
-from models.spec import Conv, Dense, Norm, Pool, Spec
+from ablations.models.presets.registry import preset
+from ablations.models.spec import Conv, Dense, Norm, Pool, Spec
 
 
 def _scaled(widths: tuple[int, ...], hidden: int, learning_rate: float) -> Spec:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from models.presets.registry import preset
-from models.spec import Conv, Dense, Norm, Pool, Spec
+from ablations.models.presets.registry import preset
+from ablations.models.spec import Conv, Dense, Norm, Pool, Spec
 
 _POOL = Pool(size=3, stride=2)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from models.spec import Spec
+from ablations.models.spec import Spec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from models.presets.copies import vision_hist
-from models.presets.registry import preset
-from models.spec import Conv, Dense, Norm, Pool, Spec
+from ablations.models.presets.copies import vision_hist
+from ablations.models.presets.registry import preset
+from ablations.models.spec import Conv, Dense, Norm, Pool, Spec
 
 _SOURCE = "Simonyan and Zisserman 2015, arXiv 1409.1556, table 1"
 

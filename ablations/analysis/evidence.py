@@ -1,0 +1,206 @@
+"""What a study's records amount to: their table and what is compared in it, computed once for verdicts and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import isfinite, nan
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ablations.analysis import effects as estimating
+from ablations.analysis import failures, tables
+from ablations.analysis.effects import REFERENCE
+from ablations.core.claim import MAIN
+from ablations.core.study import DONE, Effect, Result, Study, Variant
+from ablations.models.layout import layout
+from ablations.models.spec import Spec
+from ablations.records import store
+from ablations.records.claims import metric_of
+from ablations.records.outcomes import unpack
+from ablations.subjects.alexnet.registry import derive
+
+if TYPE_CHECKING:
+    from ablations.analysis.verdicts import Verdict
+
+SHOWN = 24  # variants of a study up to which figures show those with two changes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """A study, its results, and one sentence for each record that cannot be read."""
+
+    study: Study
+    results: Sequence[Result]
+    problems: Sequence[str] = ()
+    folder: Path | None = None  # of the study, where trials may have kept their predictions
+    _by_seed: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row a result, with the metrics of early epochs that claims are about, and failed trainings marked."""
+        metrics = {metric_of(claim, self.phase) for claim in self.study.claims}
+        table = tables.with_epochs(store.table(self.study, self.results), self.results, metrics)
+        return failures.marked(table, self.failed)
+
+    @cached_property
+    def failed(self) -> dict[str, str]:
+        """The key of every trial whose training failed, whatever that looked like -> why, in words."""
+        return failures.failures(self.study, self.results)
+
+    @cached_property
+    def failed_by_variant(self) -> dict[str, tuple[int, int]]:
+        """The label of every variant of which a training failed -> how many did, of how many with an outcome."""
+        return failures.by_variant(self.study, self.results, self.failed)
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """On every claim of the study."""
+        from ablations.analysis.verdicts import judge  # which asks the evidence itself
+
+        return judge(self)
+
+    @property
+    def phase(self) -> str:
+        """`test` or `validation`: what the errors were measured on."""
+        return self.study.budget.evaluate_on
+
+    @property
+    def metric(self) -> str:
+        """The column of the main outcome."""
+        return main_metric(self.study)
+
+    @cached_property
+    def effects(self) -> list[Effect]:
+        """Of every component and control on the main outcome."""
+        return estimating.effects(self.study, self.table, self.metric)
+
+    @cached_property
+    def differences(self) -> pd.DataFrame:
+        """The single differences behind `effects`."""
+        return estimating.differences(self.study, self.table, self.metric)
+
+    @property
+    def labels(self) -> list[str]:
+        """Every planned variant's label, in the study's order."""
+        return [variant.label for variant in self.study.variants]
+
+    @cached_property
+    def shown(self) -> list[str]:
+        """The variants that figures show: those that a paired effect compares, and where they are few, the pairs."""
+        compared = {name for one in estimating.contrasts(self.study) for name in (one.departed, one.kept)}
+        few = {one.label for one in self.study.variants if len(one.departures) < 3 and len(self.labels) <= SHOWN}
+        return [label for label in self.labels if label in compared | few | {"reference"}]
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """A name for each variant: its label, but "all changes" and "all but -lrn" in a one-in study."""
+        every = max(self.study.variants, key=lambda one: len(one.departures)).departures
+        words = {label: label for label in self.labels}
+        if self.study.grid == "one_in" and len(every) > 1:
+            for departure in every:
+                without = Variant(departures=tuple(other for other in every if other != departure))
+                words[without.label] = f"all but {Variant(departures=(departure,)).label}"
+            words[Variant(departures=every).label] = "all changes"
+        return words
+
+    def count(self, status: str) -> int:
+        """How many trials ended so."""
+        return sum(result.status == status for result in self.results)
+
+    def by_seed(self, metric: str) -> pd.DataFrame:
+        """Finished outcomes, seeds x variants."""
+        if metric not in self._by_seed:
+            self._by_seed[metric] = tables.by_seed(self.table, metric)
+        return self._by_seed[metric]
+
+    def values(self, metric: str, variant: str) -> pd.Series[float]:
+        """The finished outcomes of one variant, by seed; may be empty."""
+        outcomes = self.by_seed(metric)
+        return outcomes[variant].dropna() if variant in outcomes else pd.Series(dtype=float)
+
+    def mean(self, metric: str, variant: str) -> float:
+        """Over the finished seeds; nan where there is none."""
+        values = self.values(metric, variant)
+        return float(values.mean()) if len(values) else nan
+
+    @cached_property
+    def right(self) -> dict[tuple[str, int], np.ndarray]:
+        """(variant, seed) -> which evaluation images (E,) were right, of finished trials that recorded it."""
+        return {
+            (one.trial.variant.label, one.trial.seed): unpack(one.outcomes, int(one.metrics["evaluated_examples"]))
+            for one in finished(self)
+            if one.outcomes and one.metrics.get("evaluated_examples")
+        }
+
+
+def main_metric(study: Study) -> str:
+    """The column of the study's main outcome."""
+    return f"{study.budget.evaluate_on}_top1_error_percent"
+
+
+def finished(evidence: Evidence) -> list[Result]:
+    """The results of trainings that ended and did not fail."""
+    return [result for result in evidence.results if result.status == DONE and result.trial.key not in evidence.failed]
+
+
+def ratio(evidence: Evidence, effect: Effect, metric: str) -> float:
+    """The mean of `metric` with the departure over that without it: parameters or macs."""
+    means = [[evidence.mean(metric, label) for label in side] for side in (effect.departed, effect.kept)]
+    sides = [[value for value in side if isfinite(value)] for side in means]
+    return float(np.mean(sides[0]) / np.mean(sides[1])) if all(sides) else nan
+
+
+def broken(evidence: Evidence, effect: Effect) -> tuple[int, int, int]:
+    """Of the seeds, each with a pair or a whole design: planned, left out as a training failed, for another reason."""
+    labels = {*effect.departed, *effect.kept}
+    planned = _planned_seeds(evidence, labels)
+    failed = {
+        one.trial.seed
+        for one in evidence.results
+        if one.trial.key in evidence.failed and one.trial.variant.label in labels
+    }
+    known = len(evidence.by_seed(effect.metric).reindex(columns=sorted(labels)).dropna())
+    return planned, len(failed), max(planned - known - len(failed), 0)
+
+
+def _planned_seeds(evidence: Evidence, labels: Collection[str]) -> int:
+    """That all these variants were to have: in a sequential study those that its looks have given them so far."""
+    if not evidence.study.looks:
+        return evidence.study.seeds
+    run = [{one.trial.seed for one in evidence.results if one.trial.variant.label == label} for label in labels]
+    return len(set.intersection(*run))
+
+
+def map_changes(evidence: Evidence, effect: Effect) -> str:
+    """`conv2 16 to 17`: the maps whose side the departure alters, in pixels; empty when none."""
+    size = evidence.study.budget.image_size
+    try:
+        before, after = (
+            layout(spec, num_classes=10, image_size=size) if spec else () for spec in _specs(evidence, effect)
+        )
+    except ValueError:
+        return ""  # a network that cannot be built is among the failures already
+    return ", ".join(
+        f"{one.name} {one.map_size} to {two.map_size}"
+        for one, two in zip(before, after, strict=False)
+        if one.map_size != two.map_size
+    )
+
+
+def _specs(evidence: Evidence, effect: Effect) -> tuple[Spec | None, Spec | None]:
+    """The specs without and with the departure, from the records, or derived where no such trial ran."""
+    recorded = {result.trial.variant.label: result.trial.spec for result in evidence.results}
+    reference = recorded.get(REFERENCE.label)
+    if effect.kind != MAIN and effect.departed[0] in recorded:
+        return recorded.get(effect.kept[0]), recorded[effect.departed[0]]
+    if reference is None:
+        return None, None
+    try:
+        return reference, derive(reference, Variant(departures=((effect.component, effect.level),)))
+    except ValueError:
+        return reference, None  # a component that this installation does not know

@@ -1,0 +1,174 @@
+"""Trainings that fail: which they are, how often each arm trains, and whether that leaves a direction to be told.
+
+A failure is one thing, whatever it looks like: a loss or a weight that was no number, an error that is that of
+guessing, or a training that was left far behind by others of its variant.  `Rule` declares the numbers.  Means are
+over the trainings that did not fail, and how often an arm trains is told beside them: where a change makes a share of
+trainings collapse, the mean over all is no estimate of anything that a user will see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from math import isfinite, nan
+from typing import Any
+
+import pandas as pd
+from scipy import stats
+
+from ablations.analysis.group_sequential import Look
+from ablations.analysis.statistics import Array, discordant, sign_flip_p
+from ablations.core.claim import Rule
+from ablations.core.study import DIVERGED, DONE, Effect, Result, Study, Variant
+
+FAILED = "failed"  # the status, in a table of outcomes, of every training that failed
+LOWERED = frozenset({"gap_percent"})  # metrics that a failure lowers: at chance, both errors are the same
+LEVEL = 0.95  # of the intervals of how often an arm trains
+
+
+def why_failed(
+    metrics: Mapping[str, Any], phase: str, rule: Rule, *, chance: float, linear: float = nan, best: float = nan
+) -> str:
+    """Why a finished training counts as failed, in words; empty where it does not.
+
+    `metrics` are its own, measured on the images of `phase`; `chance` and `linear` are the errors in percent of
+    guessing and of a linear classifier, and `best` is the lowest of the trainings of its variant.  nan: not known.
+    """
+    error, loss = (metrics.get(f"{phase}_{name}", 0.0) for name in ("top1_error_percent", "loss"))
+    if not all(isinstance(value, int | float) and isfinite(value) for value in (error, loss)):
+        return "its evaluation is not finite"
+    if rule.failed_above and error > rule.failed_above * chance:
+        return f"its error of {error:.1f}% is hardly below the {chance:.1f}% of guessing"
+    behind = chance - error < rule.failed_below_best * (chance - best)
+    if rule.failed_below_best and best < linear < error and behind:
+        return (
+            f"its error of {error:.1f}% is above the {linear:.1f}% of a linear classifier, where its variant has "
+            f"reached {best:.1f}%"
+        )
+    return ""
+
+
+def failures(study: Study, results: Iterable[Result]) -> dict[str, str]:
+    """The key of every trial whose training failed -> why, in words.  Trials without an outcome are not among them."""
+    rule, phase = study.rule or Rule(), study.budget.evaluate_on
+    chance, linear = (
+        nan if value is None else value for value in (study.chance_error_percent, study.linear_error_percent)
+    )
+    results = list(results)
+    best: dict[Variant, float] = {}
+    for one in results:
+        error = one.metrics.get(f"{phase}_top1_error_percent")
+        if one.status == DONE and error is not None and isfinite(error):
+            best[one.trial.variant] = min(error, best.get(one.trial.variant, error))
+    found = {one.trial.key: one.error or "it diverged" for one in results if one.status == DIVERGED}
+    for one in results:
+        if one.status == DONE and (
+            why := why_failed(
+                one.metrics, phase, rule, chance=chance, linear=linear, best=best.get(one.trial.variant, nan)
+            )
+        ):
+            found[one.trial.key] = why
+    return found
+
+
+def marked(table: pd.DataFrame, failed: Collection[str]) -> pd.DataFrame:
+    """`table` of outcomes with the status FAILED in the rows of these keys, so that whatever reads it leaves them out.
+
+    What a failed training ended at is not an outcome of its variant.
+    """
+    if table.empty or not failed:
+        return table
+    return table.assign(status=table["status"].where(~table["key"].isin(failed), FAILED))
+
+
+def failed_rows(table: pd.DataFrame) -> pd.Series[bool]:
+    """Which rows of a table of outcomes are those of trainings that failed."""
+    return table["status"].isin((DIVERGED, FAILED))
+
+
+def with_trainings(effect: Effect, table: pd.DataFrame, differences: Array) -> Effect:
+    """`effect` with how often each of its arms trained, by the `table` of outcomes of the design.
+
+    `differences` (S,) are those of the seeds where all of both arms trained.  For a main effect the arms are all
+    variants with the change and all without it, so that its numbers are those of the design by level.  Where the seeds
+    on which a whole design trained point the other way than the estimate from all trials, no direction can be told.
+    """
+    if table.empty:
+        return effect
+    rows = table[table["status"].eq(DONE) | failed_rows(table)]
+    sides = [rows[rows["variant"].isin(labels)] for labels in (effect.departed, effect.kept)]
+    failed = [failed_rows(side) for side in sides]
+    ended = len(sides[0]), len(sides[1])
+    trained = ended[0] - int(failed[0].sum()), ended[1] - int(failed[1].sum())
+    effect = replace(effect, trained=trained, ended=ended)
+    if not effect.unstable:
+        return effect
+    by_seed = [
+        side.assign(failed=bad).groupby("seed")["failed"].mean() for side, bad in zip(sides, failed, strict=True)
+    ]
+    told = differences.size and differences.mean() * effect.estimate > 0
+    return replace(effect, p_trained=_p_trained(*by_seed), p_flip=sign_flip_p(differences) if told else nan)
+
+
+def _p_trained(departed: pd.Series[float], kept: pd.Series[float]) -> float:
+    """The exact p of both arms failing equally often, from the share that failed at each seed.
+
+    McNemar's over pairs of seeds; by flipping the signs of the seeds' differences where an arm has several variants.
+    """
+    shares = pd.DataFrame({"departed": departed, "kept": kept}).dropna()
+    if shares.empty:
+        return nan
+    if shares.isin((0.0, 1.0)).all(axis=None):
+        return discordant(shares["departed"].to_numpy() == 0, shares["kept"].to_numpy() == 0)[2]
+    return sign_flip_p((shares["departed"] - shares["kept"]).to_numpy(dtype=float))
+
+
+def share_interval(trained: int, ended: int) -> tuple[float, float]:
+    """The exact 95% interval of the share of trainings that do not fail (Clopper and Pearson 1934); nan for none."""
+    if not ended:
+        return nan, nan
+    found = stats.binomtest(trained, ended).proportion_ci(LEVEL, method="exact")
+    return float(found.low), float(found.high)
+
+
+def for_direction(effect: Effect, look: Look | None = None) -> Effect:
+    """`effect` with the p that its direction is judged by: that of flipping signs where trainings failed."""
+    p = effect.p_flip if effect.unstable else effect.p
+    return replace(effect, p=look.p(p) if look else p)
+
+
+def agrees(effect: Effect) -> bool:
+    """Whether how often the arms train does not contradict how well they do where both train.
+
+    For the mean over all trainings a failure counts as a high error, and as a gap of none.
+    """
+    shares = [bad / of for bad, of in zip(effect.failed, effect.ended, strict=True) if of]
+    often = shares[0] - shares[1] if len(shares) == 2 else nan
+    metric = effect.metric.partition("@")[0]
+    return often * (-1 if metric in LOWERED else 1) * effect.estimate >= 0
+
+
+def worst(effect: Effect) -> tuple[int, int]:
+    """Failed trainings of the arm that fails oftener, and how many of it have an outcome."""
+    return max(zip(effect.failed, effect.ended, strict=True), key=lambda arm: (arm[0] / max(arm[1], 1), arm[1]))
+
+
+def failed_words(effect: Effect) -> str:
+    """`failed, 5 of 5`: what a verdict says where too few trainings of an arm are left to compare."""
+    return "failed, {} of {}".format(*worst(effect))
+
+
+def arms_words(effect: Effect) -> str:
+    """`8 of 10 trained with the change and 10 of 10 without it`."""
+    (with_it, of_it), (without, of_without) = zip(effect.trained, effect.ended, strict=True)
+    return f"{with_it} of {of_it} trained with the change and {without} of {of_without} without it"
+
+
+def by_variant(study: Study, results: Sequence[Result], failed: Collection[str]) -> dict[str, tuple[int, int]]:
+    """The label of every variant of which a training failed -> how many did, of how many that have an outcome."""
+    ended = [one for one in results if one.status in (DONE, DIVERGED)]
+    counts = {
+        variant.label: [one.trial.key in failed for one in ended if one.trial.variant == variant]
+        for variant in study.variants
+    }
+    return {label: (sum(bad), len(bad)) for label, bad in counts.items() if any(bad)}

@@ -1,0 +1,266 @@
+"""What has to hold before anything is judged: of the whole study, and of one comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isfinite, isnan, nan, sqrt
+
+import numpy as np
+
+from ablations.analysis.evidence import Evidence, broken, finished, map_changes, ratio
+from ablations.analysis.failures import arms_words
+from ablations.core.claim import MAIN, Claim, Rule
+from ablations.core.study import Effect, Result
+from ablations.models.layout import layout, parameters
+from ablations.planning.grids import GRIDS
+from ablations.records.claims import compared
+from ablations.reporting.document import change, interval, number, probability, signed
+from ablations.subjects.alexnet.registry import components
+from ablations.subjects.alexnet.training.stopwatch import LOG_STEPS, REACHED
+
+GAP = "gap_percent"
+FITTED = "clean_train_top1_error_percent"
+PLACEBO, SABOTAGE, MILD = "placebo", "sabotage", "mild_sabotage"
+
+# Why a claim was not tested.
+NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING = "no arm", "not run", "one seed", "gate", "missing pairs"
+INACTIVE, UNMEASURED, NO_SPREAD, CENSORED = "inactive", "unmeasured", "no spread", "censored"
+UNDERFITS, FAILS, UNTUNED = "underfits", "failed", "untuned"
+REASONS = (
+    NO_ARM,
+    NO_PAIR,
+    ONE_SEED,
+    GATE,
+    PAIRS_MISSING,
+    INACTIVE,
+    UNMEASURED,
+    NO_SPREAD,
+    CENSORED,
+    UNDERFITS,
+    FAILS,
+    UNTUNED,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """One thing that has to hold of a study, what was found, and whether it held; None: it cannot be told."""
+
+    name: str
+    demand: str
+    found: str
+    passed: bool | None
+
+    @property
+    def answer(self) -> str:
+        """`yes`, `no`, `not known`."""
+        return "not known" if self.passed is None else "yes" if self.passed else "no"
+
+
+def study_gates(evidence: Evidence, rule: Rule) -> list[Gate]:
+    """The gates of a study: a reference that learns, and controls that behave, but for those its grid leaves out."""
+    grid = GRIDS.get(evidence.study.grid)
+    wanted = (SABOTAGE, PLACEBO) if grid is None or grid.controls is None else grid.controls
+    gates = {SABOTAGE: _sabotage, PLACEBO: _placebo}
+    return [learns(evidence, rule), *(gate(evidence, rule) for name, gate in gates.items() if name in wanted)]
+
+
+def learns(evidence: Evidence, rule: Rule) -> Gate:
+    """Whether the reference beats guessing, and a linear classifier where that is asked and known, by the margins."""
+    chance, linear = chance_error(evidence), linear_error(evidence)
+    asked = [(chance, 1 - rule.beats_chance_by, "what guessing gives")]
+    if rule.beats_linear_by is not None and isfinite(linear):
+        asked.append((linear, 1 - rule.beats_linear_by, "what a linear classifier on the raw pixels has"))
+    words = [f"below {number(error * share)}%, {share:.0%} of {whose}" for error, share, whose in asked]
+    unknown = "" if isfinite(linear) else "; what a linear classifier gives was not computed for this study"
+    bound = min(error * share for error, share, _ in asked) if isfinite(chance) else nan
+    error = evidence.mean(evidence.metric, "reference")
+    known = isfinite(bound) and isfinite(error)
+    found = f"{number(error)}%" if known else "no finished reference, or the chance level is not known"
+    failed, ended = evidence.failed_by_variant.get("reference", (0, 0))
+    if failed and failed == ended:
+        found = f"failed, {failed} of {ended} trainings"
+    return Gate(
+        name="the reference learns",
+        demand=f"its error is {', and '.join(words)}{unknown}",
+        found=found,
+        passed=error < bound if known else False if failed and failed == ended else None,
+    )
+
+
+def linear_error(evidence: Evidence) -> float:
+    """Error in percent of a linear classifier on the raw pixels; nan in studies that were planned without it."""
+    recorded = evidence.study.linear_error_percent
+    return nan if recorded is None else recorded
+
+
+def chance_error(evidence: Evidence) -> float:
+    """Error in percent of always naming the commonest class; nan where it cannot be told.
+
+    Studies that did not record it are taken to have balanced classes, as many as the parameters of a record tell.
+    """
+    recorded = evidence.study.chance_error_percent
+    if recorded is not None:
+        return recorded
+    classes = next(filter(None, map(_classes, finished(evidence))), 0)
+    return 100 * (1 - 1 / classes) if classes else nan
+
+
+def _classes(result: Result) -> int:
+    """How many classes the recorded number of parameters fits, which grows by the same with each; 0 for none."""
+    spec, size = result.trial.spec, result.trial.budget.image_size
+    for channels in (1, 3):
+        try:
+            one, two = (parameters(layout(spec, num_classes=n, image_size=size, channels=channels)) for n in (1, 2))
+        except ValueError:
+            return 0  # a record of a network that cannot be built
+        more, rest = divmod(result.metrics.get("parameters", 0) - one, two - one)
+        if rest == 0 and more > 0:
+            return int(more) + 1
+    return 0
+
+
+def guesses(evidence: Evidence, result: Result) -> bool:
+    """Whether a finished network is no better than chance, within two standard errors of guessing."""
+    chance, count = chance_error(evidence), result.metrics.get("evaluated_examples", nan)
+    scatter = sqrt(chance * (100 - chance) / count)  # in percent
+    return result.metrics.get(evidence.metric, nan) > chance - 2 * scatter
+
+
+def _sabotage(evidence: Evidence, rule: Rule) -> Gate:
+    effect = control_effect(evidence, SABOTAGE)
+    passed = effect.estimate > 0 and effect.p < rule.sabotage_alpha if effect and isfinite(effect.p) else None
+    found = effect_words(effect)
+    if effect and effect.unstable and effect.failed[0] > effect.failed[1]:  # it may not train at all: that is seen, too
+        passed = passed or effect.p_trained < rule.sabotage_alpha or None
+        found = f"{found}; {arms_words(effect)}"
+    return Gate(
+        name="the sabotage is detected",
+        demand=f"half of the training labels shuffled raise the error, p below {rule.sabotage_alpha:g}",
+        found=found,
+        passed=passed,
+    )
+
+
+def _placebo(evidence: Evidence, rule: Rule) -> Gate:
+    effect = control_effect(evidence, PLACEBO)
+    return Gate(
+        name="the placebo is not",
+        demand=f"other random draws change nothing, p not below {rule.placebo_alpha:g}",
+        found=effect_words(effect),
+        passed=not effect.p < rule.placebo_alpha if effect and isfinite(effect.p) else None,
+    )
+
+
+def control_effect(evidence: Evidence, name: str) -> Effect | None:
+    """The effect of the control of that name on the main outcome; None where the study does not have it."""
+    return next((effect for effect in evidence.effects if effect.component == name), None)
+
+
+def effect_words(effect: Effect | None) -> str:
+    """`+11.70 [+10.00, +13.50] points, p <0.001, n = 10`, or why there is no number."""
+    if effect is None:
+        return "not in this study"
+    if not isfinite(effect.p):
+        return "needs two finished pairs that differ"
+    within = f" {interval(effect.low, effect.high)}" if isfinite(effect.low) else ""
+    return f"{signed(effect.estimate)}{within} points, p {probability(effect.p)}, n = {effect.n}"
+
+
+def obstacle(evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule) -> tuple[str, str]:
+    """Why a comparison cannot be judged, as a code of `REASONS` and a sentence; two empty strings if it can."""
+    if effect is None:
+        return NO_ARM, "this study does not make the comparison"
+    return next(_obstacles(evidence, claim, effect, rule), ("", ""))
+
+
+def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> Iterator[tuple[str, str]]:
+    if effect.unstable and not isfinite(effect.error):
+        yield FAILS, f"too few pairs are left to compare: {arms_words(effect)}"
+    if evidence.study.seeds < 2 or effect.n == 1:
+        yield ONE_SEED, "one seed says nothing of the scatter between seeds"
+    if not effect.n:
+        what = "seed has all trials of the design" if effect.kind == MAIN else "pair of trials has"
+        yield NO_PAIR, f"no {what} finished with this metric"
+    if claim.metric == LOG_STEPS and (lost := _never_arrived(evidence, effect)):
+        yield (
+            CENSORED,
+            f"{lost} trials ended before they arrived, which the rule cannot weigh: see the ratio of the steps",
+        )
+    planned, failed, missing = broken(evidence, effect)
+    if missing > rule.missing * planned:
+        unit = "seeds" if effect.kind == MAIN else "pairs"
+        more = f", and of {failed} more a training failed" if failed else ""
+        yield PAIRS_MISSING, f"{missing} of {planned} {unit} are missing{more}"
+    if not effect.error > 0:
+        yield NO_SPREAD, "the pairs do not differ from each other, so there is nothing to judge them by"
+    for component, _ in compared(claim):
+        activity, bound = mean_activity(evidence, component), threshold(evidence, component)
+        if isnan(activity):  # which no bound would stop
+            yield UNMEASURED, f"the {component}'s activity was measured in no trained reference"
+        if activity < bound:
+            words = f"activity in the trained reference is {number(activity, 4)}, below {bound:g}"
+            yield INACTIVE, f"the {component}'s {words}"
+    if needs_fit(claim) and (words := _unfitted(evidence, rule)):
+        yield UNDERFITS, words
+    if claim.metric == GAP and not (gap := _mean_gap(evidence, effect)) >= rule.overfitting:
+        words = f"between training and {evidence.phase} error is {signed(gap)} on average"
+        yield UNDERFITS, f"the arms' gap {words}: nothing overfits here"
+
+
+def needs_fit(claim: Claim) -> bool:
+    """Whether a claim is about the evaluation error or the gap, which a reference that still learns cannot tell."""
+    return claim.metric.startswith("test_") or claim.metric == GAP
+
+
+def _unfitted(evidence: Evidence, rule: Rule) -> str:
+    """That the reference has not fitted its training images as the rule asks, in a sentence; empty where it has."""
+    if rule.fitted_within is None:
+        return ""
+    error, bound = evidence.mean(FITTED, "reference"), chance_error(evidence) * rule.fitted_within
+    if error <= bound:
+        return ""
+    if isnan(error):
+        return "the reference's error on its own training images was not recorded"
+    return f"the reference misses {number(error)}% of its own training images, and may miss {number(bound)}%"
+
+
+def _never_arrived(evidence: Evidence, effect: Effect) -> int:
+    labels = {*effect.departed, *effect.kept}
+    arms = (one for one in finished(evidence) if one.trial.variant.label in labels)
+    return sum(one.metrics.get(REACHED) == 0 for one in arms)
+
+
+def threshold(evidence: Evidence, component: str) -> float:
+    """The activity below which a component counts as inactive: as declared, or its own where nothing was."""
+    declared = dict(evidence.study.rule.negligible) if evidence.study.rule else {}
+    known = components().get(component)
+    return declared.get(component, known.activity.negligible if known else 0.0)
+
+
+def mean_activity(evidence: Evidence, component: str) -> float:
+    """Mean over the trained references of how much the component does in them; nan where none was recorded."""
+    found = [one.activity[component] for one in finished(evidence) if component in one.activity]
+    return float(np.mean(found)) if found else nan
+
+
+def underfits(evidence: Evidence, rule: Rule) -> bool:
+    """Whether the reference has hardly fitted its training images: their error is about that of the others."""
+    return evidence.mean(GAP, "reference") < rule.overfitting
+
+
+def _mean_gap(evidence: Evidence, effect: Effect) -> float:
+    """Of both arms together: their difference, which is to be judged, hardly depends on it."""
+    sides = [[evidence.mean(GAP, label) for label in side] for side in (effect.departed, effect.kept)]
+    return float(np.mean([np.mean(side) for side in sides]))
+
+
+def confounds(evidence: Evidence, effect: Effect) -> str:
+    """What else differs between the arms, `+18.6% parameters, map sizes conv2 16 to 17`; empty for little."""
+    bound = (evidence.study.rule or Rule()).confounded
+    names = (("parameters", "parameters"), ("multiply-adds", "macs"))
+    ratios = [(name, ratio(evidence, effect, metric)) for name, metric in names]
+    parts = [f"{change(value)} {name}" for name, value in ratios if abs(value - 1) > bound]
+    maps = map_changes(evidence, effect)
+    return ", ".join([*parts, *[f"map sizes {maps}"] * bool(maps)])

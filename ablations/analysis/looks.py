@@ -1,0 +1,111 @@
+"""Seeds in declared looks: which claims a study's records have settled, at which look, and what the next one trains.
+
+A claim is settled at the first look at which its size is told: larger than the smallest effect of interest, or smaller.
+Changes that only settled claims are about get no more seeds; the reference, the controls and what no claim is about go
+on with the study.  It follows from the records alone, so a study that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from ablations.analysis.effects import REFERENCE, contrast_of
+from ablations.analysis.evidence import Evidence
+from ablations.analysis.factorial import factorial_design
+from ablations.analysis.group_sequential import Look
+from ablations.core.claim import MAIN, Claim
+from ablations.core.study import Study, Variant
+from ablations.core.text import counted, listed
+from ablations.records.claims import compared
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """How far the records of a study bring its looks."""
+
+    seeds: Mapping[str, int]  # that each variant gets up to the look under way: label -> number
+    taken: int = 0  # looks that are complete
+    settled: Mapping[str, int] = field(default_factory=dict)  # claim -> the look that settled it
+    done: bool = False  # nothing more is trained
+
+    def stands_at(self, claim: Claim) -> int:
+        """The look at which the verdict on a claim stands; 0 before the first is complete."""
+        return self.settled.get(claim.name, self.taken)
+
+
+def stage(evidence: Evidence) -> Stage:
+    """What the records say; a trial of any status counts as run."""
+    from ablations.analysis.verdicts import (  # which asks for the stage itself
+        claims_in_force,
+        rule_of,
+        settled,
+        untuned,
+    )
+
+    study, looks = evidence.study, rule_of(evidence.study).looks
+    recorded = {(one.trial.variant.label, one.trial.seed) for one in evidence.results}
+    found: dict[str, int] = {}
+    asked = [claim for claim in claims_in_force(study) if not untuned(study, claim)]  # which no look can settle
+    wanted: dict[str, int] = {}
+    for number, seeds in enumerate(looks, start=1):
+        still_open = [claim for claim in asked if claim.name not in found]
+        going_on = _going_on(study, asked, still_open)
+        wanted |= dict.fromkeys(going_on, seeds)
+        if not all((label, seed) in recorded for label in going_on for seed in range(seeds)):
+            return Stage(seeds=wanted, taken=number - 1, settled=found)
+        then = until(evidence, seeds)
+        look = Look(number=number, seeds=looks)
+        found |= {claim.name: number for claim in still_open if settled(then, claim, look)}
+        if asked and len(found) == len(asked):
+            return Stage(seeds=wanted, taken=number, settled=found, done=True)
+    return Stage(seeds=wanted, taken=len(looks), settled=found, done=True)
+
+
+def until(evidence: Evidence, seeds: int) -> Evidence:
+    """The evidence as it was after so many seeds."""
+    results = [one for one in evidence.results if one.trial.seed < seeds]
+    return Evidence(study=replace(evidence.study, seeds=seeds), results=results, folder=evidence.folder)
+
+
+def _going_on(study: Study, asked: list[Claim], still_open: list[Claim]) -> list[str]:
+    """The labels of the variants that get the seeds of the next look, in the study's order."""
+    needed = {label for claim in still_open for label in _arms(study, claim)}
+    stopped = {label for claim in asked for label in _arms(study, claim)} - needed - {REFERENCE.label}
+    return [variant.label for variant in study.variants if variant.label not in stopped]
+
+
+def _arms(study: Study, claim: Claim) -> set[str]:
+    """The labels of the variants that a claim compares."""
+    if claim.estimand == MAIN:
+        return {variant.label for variant in factorial_design(study)}
+    departure, *others = compared(claim)
+    contrast = contrast_of(study, departure, Variant(departures=tuple(others)))
+    return {contrast.departed, contrast.kept}
+
+
+def said(study: Study, reached: Stage) -> list[str]:
+    """What the latest complete look has settled, and what goes on; empty before the first."""
+    from ablations.analysis.verdicts import untuned
+
+    looks = study.looks
+    if not reached.taken:
+        return []
+    now = [name for name, look in reached.settled.items() if look == reached.taken]
+    open_ = [one.name for one in study.claims if one.name not in reached.settled and not untuned(study, one)]
+    what = f"settled: {', '.join(now)}" if now else "nothing is settled by it"
+    left = "no claim is open" if not open_ else f"{counted(len(open_), 'claim')} open"
+    rest = "" if reached.done else f"; on to {looks[reached.taken]} seeds"
+    return [f"look {reached.taken} of {len(looks)}, after {looks[reached.taken - 1]} seeds: {what}; {left}{rest}"]
+
+
+def plan_line(study: Study) -> str:
+    """What a sequential study says of its looks before it starts; empty for another."""
+    looks = study.looks
+    if not looks:
+        return ""
+    most = len(study.variants) * study.seeds
+    return (
+        f"looks     after {listed(looks)} seeds: what a look settles gets no more seeds, so {most:,} trials at most; "
+        "O'Brien-Fleming-type levels (Lan and DeMets) keep the error rate"
+    )

@@ -1,0 +1,55 @@
+"""What the choice of the evaluation images adds to an effect, from which of them each trial got right.
+
+S seeds, E evaluation images.
+"""
+
+from __future__ import annotations
+
+from math import isclose, nan
+
+import numpy as np
+
+from ablations.analysis.evidence import Evidence
+from ablations.analysis.factorial import LEVEL
+from ablations.analysis.statistics import both_samplings, discordant, t_interval
+from ablations.core.study import Effect
+
+
+def interval_over_both(evidence: Evidence, effect: Effect) -> tuple[float, float]:
+    """The 95% interval of an effect on the top-1 error, in points, over new seeds and new evaluation images.
+
+    Never narrower than that over seeds alone, of which it has the degrees of freedom and at least the standard error.
+    nan where images were not recorded, or where they do not make the effect: it is of other seeds, or unpaired.
+    """
+    found = _differences(evidence, effect)
+    by_seed = found.mean(axis=1) if len(found) > 1 else np.empty(0)
+    if len(by_seed) < 2 or effect.df != len(by_seed) - 1 or not isclose(by_seed.mean(), effect.estimate, abs_tol=1e-6):
+        return nan, nan
+    error, df = both_samplings(found)
+    return t_interval(effect.estimate, max(error, effect.error), df, LEVEL)  # rounding does not make it narrower
+
+
+def _differences(evidence: Evidence, effect: Effect) -> np.ndarray:
+    """[S, E] 100 times wrong with the departure minus wrong without it: its mean is the effect in points."""
+    rows = []
+    for seed in range(evidence.study.seeds):
+        sides = [[evidence.right.get((label, seed)) for label in labels] for labels in (effect.departed, effect.kept)]
+        whole = [[one for one in side if one is not None] for side in sides]
+        if all(whole) and [len(side) for side in whole] == [len(side) for side in sides]:
+            departed, kept = (np.mean(side, axis=0) for side in whole)
+            rows.append(100 * (kept - departed))
+    return np.array(rows)
+
+
+def single_models(evidence: Evidence, effect: Effect) -> tuple[int, int, float] | None:
+    """Of one seed's two networks: images that only the changed one got right, only the other, and McNemar's exact p.
+
+    None where the effect has more than one pair, or the images were not recorded.
+    """
+    if effect.n != 1 or len(effect.departed) != 1:
+        return None
+    for seed in range(evidence.study.seeds):
+        one, two = (evidence.right.get((labels[0], seed)) for labels in (effect.departed, effect.kept))
+        if one is not None and two is not None:
+            return discordant(one, two)
+    return None

@@ -1,0 +1,68 @@
+"""Tables of outcomes: which rows count, seeds against variants, and numbers of an early epoch.
+
+Only finished trials with a finite metric count.  A training that failed, whatever that looked like, has no last-epoch
+value that means anything: `ablations.analysis.failures` marks its row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from math import nan
+
+import numpy as np
+import pandas as pd
+
+from ablations.core.errors import InputError, printable
+from ablations.core.study import DONE, Result
+
+_LABEL = re.compile(r"-\w[\w.=+ -]*")  # of a variant, which no spreadsheet can take for more than names and signs
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """`table` as CSV in full precision, without its index, safe to open in a spreadsheet.
+
+    Text that one would run as a formula, as it begins with = + @ or - and is no variant's label, gets an apostrophe
+    before it.
+    """
+    named = table.rename(columns={name: _cell(name) for name in table})
+    return named.map(_cell).to_csv(index=False)
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text[:1] in tuple("=+-@\t\r") and not _LABEL.fullmatch(text) else text
+
+
+def usable(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The rows of finished trials whose metric is a number; none where the table lacks it."""
+    if metric not in table:
+        return table.iloc[:0]
+    return table[(table["status"] == DONE) & np.isfinite(table[metric].astype(float))]
+
+
+def by_seed(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Finished, finite outcomes: one row a seed, one column a variant's label, nan where there is none."""
+    if metric not in table or table.empty:
+        return pd.DataFrame()
+    rows = usable(table, metric)
+    twice = rows[rows.duplicated(["variant", "seed"])]
+    if len(twice):
+        row = twice.iloc[0]
+        raise InputError(f"Two records for variant {row['variant']!r} and seed {row['seed']}: remove the older one.")
+    return rows.pivot(index="seed", columns="variant", values=metric)
+
+
+def with_epochs(table: pd.DataFrame, results: Iterable[Result], metrics: Iterable[str]) -> pd.DataFrame:
+    """`table` with a column for each of `metrics` such as `train_loss@1`: the metric after that epoch."""
+    early = {name: name.rpartition("@") for name in metrics if "@" in name}
+    if not early or table.empty:
+        return table
+    curves = {result.trial.key: {row.get("epoch"): row for row in result.curve} for result in results}
+    columns = {
+        name: [curves[key].get(float(epoch), {}).get(metric, nan) for key in table["key"]]
+        for name, (metric, _, epoch) in early.items()
+    }
+    return table.assign(**columns)

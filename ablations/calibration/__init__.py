@@ -1,0 +1,1 @@
+"""Made-up studies whose truth is known: how often verdicts on them are wrong."""

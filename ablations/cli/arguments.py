@@ -1,0 +1,108 @@
+"""The words of a command line -> the values that a command takes, or one sentence on what is wrong with them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import inspect
+import io
+import re
+import typing
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tyro
+
+from ablations.core.errors import InputError, acting, nearest, shown
+
+T = TypeVar("T")
+
+_KINDS = {int: "a whole number", float: "a number", Path: "a path", str: "a word"}
+# What tyro draws around the parts of an error, and what it takes for that where there are letters alone.
+_FRAME = "\N{BOX DRAWINGS LIGHT VERTICAL}| "
+_RULES = "\N{BOX DRAWINGS LIGHT HORIZONTAL}-"
+
+
+def parsed(
+    what: Callable[..., T], arguments: Sequence[str], *, prog: str, may_be_empty: Collection[str] = (), **how: Any
+) -> T:
+    """What `what`, a dataclass or a function, makes of the words `arguments`; `how` is handed to tyro.
+
+    Raises InputError on an unknown option, a value of the wrong kind, an empty one but for the options
+    `may_be_empty`, and on characters that a terminal would obey wherever they were printed.
+    """
+    for word, option in zip(arguments, ["", *arguments], strict=False):
+        name, _, value = word.partition("=") if word.startswith("--") else (option, "", word)
+        label = name if name.startswith("--") else "an argument"
+        if acted := acting(word):
+            raise InputError(f"{_printed(label)} is {shown(value)}; leave out the control character {acted!r}.")
+        if (not word or word == f"{name}=") and name not in may_be_empty:
+            raise InputError(f"{label} has an empty value; leave it out, or give it one.")
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            found: T = tyro.cli(what, args=arguments, prog=prog, **how)
+            return found
+    except SystemExit as stop:
+        if not stop.code:  # --help
+            raise
+    raise InputError(f"{_sentence(said.getvalue(), what, arguments)} `{prog} --help` lists all options.")
+
+
+def _printed(option: str) -> str:
+    """An option's name as an error may say it."""
+    return option if option.isprintable() and len(option) < 40 else shown(option)
+
+
+def _sentence(said: str, what: Callable[..., Any], arguments: Sequence[str]) -> str:
+    """What tyro said in a box, in one sentence: which option, what was given, and the nearest or what it takes."""
+    text = _first_part(said)
+    if found := re.search(r"Error parsing (--[\w-]+)", text):
+        return _of_value(found[1], what, arguments)
+    if found := re.search(r"Missing value for argument '(--[\w-]+)", text):
+        return f"{found[1]} needs a value."
+    if found := re.search("Unrecognized options: (.*)", text):
+        known = _options(what)
+        for word in arguments:
+            name = word.partition("=")[0].replace("_", "-")
+            if word.startswith("-") and name not in known:
+                near = nearest(name, known)
+                return f"unknown option {shown(word)}{near if near.endswith('?') else '.'}"
+        return f"no option takes the word {shown(found[1].split(', ')[0])}."
+    if found := re.search(r"Missing from [^:]*: (.*)", text):
+        return f"an argument is missing: {found[1]}."
+    return f"{text[:400].rstrip('.')}."
+
+
+def _first_part(said: str) -> str:
+    """The words of the box that tyro drew, up to the first rule below its title and without its frame."""
+    lines: list[str] = []
+    for line in said.splitlines()[1:]:
+        words = line.strip(_FRAME)
+        if words.strip(_RULES):
+            lines.append(words)
+        elif lines:
+            break
+    return " ".join(" ".join(lines).split())
+
+
+def _options(what: Callable[..., Any]) -> list[str]:
+    fields = dataclasses.fields(what) if dataclasses.is_dataclass(what) else ()
+    names = [one.name for one in fields] or list(inspect.signature(what).parameters)
+    return ["--help", *(f"--{name.replace('_', '-')}" for name in names)]
+
+
+def _of_value(option: str, what: Callable[..., Any], arguments: Sequence[str]) -> str:
+    """What is wrong with the value of `option`."""
+    given = ""
+    for index, word in enumerate(arguments):
+        name, equals, value = word.partition("=")
+        if name.replace("_", "-") == option:
+            given = value if equals else next(iter(arguments[index + 1 :]), "")
+    hints = typing.get_type_hints(what)
+    hint = hints.get(option.removeprefix("--").replace("-", "_"))
+    kind = next((word for one, word in _KINDS.items() if one in (hint, *typing.get_args(hint))), "something else")
+    if given.lstrip("+-").isdecimal():
+        return f"{option} is {shown(given)}, which is far too large."
+    return f"{option} is {shown(given)}; it must be {kind}."

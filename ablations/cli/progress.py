@@ -1,0 +1,120 @@
+"""A line a finished trial, with the time left: under a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+
+from tqdm import tqdm
+
+from ablations.core.study import DONE, Result, Trial
+from ablations.core.text import duration
+from ablations.planning import tuning
+from ablations.subjects.alexnet.training.stopwatch import REACHED, STEPS, TRAINED
+
+TRUSTED = 20  # epochs after which the pace so far replaces the estimate made before the start
+QUIET = 30.0  # seconds without a line after which an epoch gets one
+
+
+class Progress:
+    """A `Watch` that prints what comes, counts it and hands results on; a context manager that closes the bar."""
+
+    def __init__(
+        self,
+        total: int,
+        *,
+        already: int,
+        trainings: int,
+        epochs: int,
+        evaluate_on: str,
+        expected: float,
+        first: Callable[[], None] | None = None,
+        then: Callable[[Result], None] | None = None,
+    ) -> None:
+        self.total, self.done, self.already = total, already, already
+        self.epochs, self.evaluate_on, self.first, self.then = epochs, evaluate_on, first, then
+        self.owed = trainings * epochs  # epochs that are missing: trials may share a training
+        self.expected = expected / max(self.owed, 1)  # seconds an epoch
+        self.passed = 0  # epochs, over all trainings
+        self.last: dict[str, int] = {}  # epoch that a training under way has ended
+        self.failed = 0
+        self.began = self.spoke = time.monotonic()
+        self.bar = tqdm(total=total, initial=already, unit="trial", disable=not sys.stderr.isatty(), leave=False)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.bar.close()
+
+    def begin(self) -> None:
+        """Calls `first`."""
+        if self.first:
+            self.first()
+
+    def epoch(self, trial: Trial, row: Mapping[str, float]) -> None:
+        """Prints an epoch of `trial` when nothing else was printed for a while."""
+        epoch = int(row["epoch"])
+        self.passed += 1
+        self.owed -= epoch - 1 - self.last.get(trial.key, 0)  # those that a training had before it went on
+        self.last[trial.key] = epoch
+        if time.monotonic() - self.spoke > QUIET:
+            kind = self.evaluate_on if f"{self.evaluate_on}_top1_error_percent" in row else "train"
+            error = row[f"{kind}_top1_error_percent"]
+            self._say(f"{_name(trial)}: epoch {epoch}/{self.epochs}, {error:.1f}% {kind} error")
+
+    def result(self, result: Result) -> None:
+        """Prints the line of `result` and hands it on."""
+        self.done += 1
+        self.failed += result.status != DONE
+        if not result.trained_with:
+            # Those that never come: of a training that failed or ended early.
+            self.owed -= self.epochs - self.last.pop(result.trial.key, 0)
+        self.bar.update()
+        self._say(f"{_name(result.trial)}: {self._outcome(result)}{f', {self.failed} failed' if self.failed else ''}")
+        if self.then:
+            self.then(result)
+
+    def _say(self, text: str) -> None:
+        line = f"[{self.done}/{self.total}] {text}{self._left()}"
+        if self.bar.disable:
+            print(line, flush=True)
+        else:
+            self.bar.write(line)
+        self.spoke = time.monotonic()
+
+    def _outcome(self, result: Result) -> str:
+        if result.status != DONE:
+            return f"{result.status.replace('_', ' ')} ({(result.error.strip().splitlines() or [''])[-1]})"
+        error = result.metrics[f"{self.evaluate_on}_top1_error_percent"]
+        alone = f"in {duration(round(result.seconds))}" if not result.trained_with else "after the same training"
+        return f"{error:.1f}% {self.evaluate_on} error{_threshold(result)} {alone}"
+
+    def _left(self) -> str:
+        if self.passed >= self.owed:
+            return ""
+        left = self.owed - self.passed
+        pace = (time.monotonic() - self.began) / max(self.passed, 1)
+        # Early on the start-up weighs too much, and trials side by side end their epochs together.
+        trust = min(1.0, self.passed / TRUSTED)
+        seconds = ((1 - trust) * self.expected + trust * pace) * left
+        return f", about {duration(round(seconds))} left"
+
+
+def _name(trial: Trial) -> str:
+    if trial.seed < tuning.SEED:
+        return f"{trial.variant.label}, seed {trial.seed}"
+    return f"{trial.variant.label}, tuning at {trial.spec.learning_rate:.3g}, seed {trial.seed - tuning.SEED}"
+
+
+def _threshold(result: Result) -> str:
+    threshold = result.trial.budget.threshold_percent
+    if threshold is None or REACHED not in result.metrics:
+        return ""
+    if result.metrics[REACHED]:
+        return f", {threshold:g}% training error after {result.metrics[STEPS]:,.0f} steps,"
+    return f", {threshold:g}% training error not reached in {result.metrics[TRAINED]:,.0f} steps,"

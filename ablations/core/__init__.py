@@ -1,0 +1,1 @@
+"""The values that flow through the harness.  Standard library only."""

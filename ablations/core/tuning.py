@@ -1,0 +1,80 @@
+"""What a search of learning rates has found.  Frozen, plain inside, standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ablations.core.text import counted
+from ablations.core.variant import Variant
+from ablations.subjects.alexnet.setting import Budget
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningTrial:
+    """One training at a learning rate that was tried, and what came of it."""
+
+    key: str  # of the trial, whose record lies under the study's folder in tuning/
+    status: str  # of the trial
+    steps_to_threshold: float | None = None  # None: not asked, or never reached
+    steps: int = 0  # that were trained
+    error_percent: float | None = None  # training error at the last look, or validation error; None where it diverged
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One learning rate that was tried for an arm."""
+
+    factor: float  # times the arm's own rate
+    trials: tuple[TuningTrial, ...]  # in the order of their seeds, which are the same at every rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """How the learning rate of one arm was chosen."""
+
+    variant: Variant
+    attempts: tuple[Attempt, ...]
+    factor: float  # that was chosen, times the arm's own rate; need not be one of those that were tried
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """A search over each arm's learning rate before the study's own trials, with as many trials for each."""
+
+    rates: int  # that are tried for each arm
+    seed: int  # the first of those of the tuning, of which no trial of the study has any
+    budget: Budget  # evaluated on the validation images, which it holds out of training
+    arms: tuple[Tuned, ...] = ()  # empty until all are tuned
+    seeds: int = 1  # trials at each rate
+    # Standard errors by which a rate is clearly worse than the best, and ends what the parabola goes through that
+    # chooses; 0: the best of the rates that were tried was chosen.
+    clearly: float = 0.0
+    slower: float = 1.0  # times the steps of an arm's best rate, at which a trial ends, where the budget stops so
+
+    @property
+    def how(self) -> str:
+        """`7 rates an arm, 3 trials at each`."""
+        return f"{counted(self.rates, 'rate')} an arm, {counted(self.seeds, 'trial')} at each"
+
+
+def tuning_from_dict(record: Mapping[str, Any]) -> Tuning:
+    """The Tuning of a record.  Raises KeyError or TypeError on a wrong field."""
+    arms = tuple(
+        Tuned(
+            variant=Variant.from_dict(arm["variant"]),
+            attempts=tuple(map(_attempt_from_dict, arm["attempts"])),
+            factor=arm["factor"],
+        )
+        for arm in record["arms"]
+    )
+    fields = {"rates" if name == "trials" else name: value for name, value in record.items()}  # an older name
+    return Tuning(**{**fields, "budget": Budget(**record["budget"]), "arms": arms})
+
+
+def _attempt_from_dict(record: Mapping[str, Any]) -> Attempt:
+    """The Attempt of a record; in older ones a rate had one training, whose fields stood beside the factor."""
+    fields = dict(record)
+    factor = fields.pop("factor")
+    return Attempt(factor=factor, trials=tuple(TuningTrial(**one) for one in fields.get("trials", [fields])))

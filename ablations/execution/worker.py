@@ -1,0 +1,282 @@
+"""run_job(job) -> Results: each training once, failures caught, records written by the process that ran them.
+
+Imports neither ray nor mlflow nor a plotting library: this is all that a worker needs.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ablations.core.study import DIVERGED, DONE, ERROR, FINAL, OUT_OF_MEMORY, Result, Trial
+from ablations.execution.turns import Job, by_training, in_turns
+from ablations.models.layers import LocalConv2d
+from ablations.models.layout import layout, macs, parameters
+from ablations.models.response_norm import implementation
+from ablations.models.spec import stored_size
+from ablations.records.checkpoint import Checkpoint, unfinished_path
+from ablations.records.lineage import TRAINING_VERSION, training_digest
+from ablations.records.measures import UNMEASURED, lacking
+from ablations.records.outcomes import pack
+from ablations.records.predictions import Predictions, packed, predictions_path, write_predictions
+from ablations.records.provenance import code, provenance
+from ablations.records.store import read_result, trial_path, write_result
+from ablations.subjects.alexnet import filters, measuring
+from ablations.subjects.alexnet.data.catalogue import FOLDER, folder_of
+from ablations.subjects.alexnet.data.load import Data, load, memory_bytes, placed
+from ablations.subjects.alexnet.data.prepare import prepare
+from ablations.subjects.alexnet.measuring import lines
+from ablations.subjects.alexnet.training.evaluate import Evaluation, Row
+from ablations.subjects.alexnet.training.step import EAGER
+from ablations.subjects.alexnet.training.train import DivergedError, Trained, Turns, evaluate_as, training
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Where a trial finds its data and leaves its record, and what it may use.  Absolute paths."""
+
+    folder: Path  # the study's, under results/
+    cache: Path  # of decoded images
+    data_root: Path | None
+    base: Path  # what a relative folder:PATH is relative to: a worker may stand elsewhere
+    threads: int  # processor threads a trial
+    gpus: float  # of a GPU that a trial holds; 0 trains on the CPU
+    pack: int = 1  # trainings of a job that take turns
+    memory_budget: float | None = None  # GiB of a GPU that the images of a trial may take; None: half of its share
+    command: str  # for the provenance
+    predictions: bool = True  # whether a trial keeps them beside its record
+    declared: str = ""  # digest of the claims and the rule that were in force, for the provenance
+    measures: tuple[str, ...] = ()  # components whose activity the record of a trained reference must have
+
+
+def run_job(
+    job: Job, context: Context, *, report: Callable[[Trial, Row], None] = lambda trial, row: None
+) -> Iterator[Result]:
+    """What came of each trial of `job`, as it ends; its record is on disk by then.
+
+    `context.pack` trainings take turns, a step each, and no failure of one is that of another.  Trials that share
+    a training are trained once, and `report` gets each epoch's row of that under the first of them.  No failure of
+    a training or an evaluation escapes; that of a training is the result of each.
+    """
+    torch.set_num_threads(context.threads)
+    torch.backends.cudnn.deterministic = True  # kernels picked by timing differ from run to run
+    yield from in_turns((_run_group(group, context, report) for group in by_training(job)), at_once=context.pack)
+
+
+def run_trial(trial: Trial, context: Context, *, report: Callable[[Row], None] = lambda row: None) -> Result:
+    """What came of `trial`, run by itself; see `run_job`."""
+    (result,) = run_job((trial,), context, report=lambda trial, row: report(row))
+    return result
+
+
+def _run_group(group: Job, context: Context, report: Callable[[Trial, Row], None]) -> Iterator[Result | None]:
+    """The results of the trials of one training, and None after each of its steps.
+
+    Trained references that were left unmeasured come first, and need no training.
+    """
+    device = torch.device("cuda" if context.gpus > 0 else "cpu")
+    left = []
+    for trial in group:
+        opened = functools.partial(open_data, trial, context, device)
+        result = None
+        if not trial.variant.departures:
+            result = measuring.measured_later(context.folder, trial, context.measures, opened, device)
+        if result is None or result.training_version != TRAINING_VERSION:
+            left.append(trial)
+            continue
+        write_result(context.folder, result)
+        measuring.forget(context.folder, result)
+        yield result
+    if left:
+        yield from _run_training(tuple(left), context, device, report)
+
+
+def _run_training(
+    group: Job, context: Context, device: torch.device, report: Callable[[Trial, Row], None]
+) -> Iterator[Result | None]:
+    first = group[0]
+    origin, began = _origin(context, device), time.perf_counter()
+    checkpoint = Checkpoint(
+        unfinished_path(context.folder, first.training.key),
+        code=code(device, context.threads, origin["response_norm"]),
+        started=origin["started"],
+        turns=context.pack,
+    )
+    trained = yield from _trained(first, context, device, functools.partial(report, first), checkpoint)
+    began -= checkpoint.seconds
+    if checkpoint.stops:
+        origin |= {"started": checkpoint.started, "went_on_after_steps": checkpoint.stops}
+    statuses, to_measure = [], list[Result]()
+    for trial in group:
+        if before := _unmeasured(trial, context):
+            result = _again(before, trained)
+        else:
+            outcome = trained if isinstance(trained, dict) else _evaluated(trial, trained, context)
+            result = Result(
+                trial=trial,
+                seconds=time.perf_counter() - began,
+                trained_with="" if trial is first else first.key,
+                provenance={**origin, "step": trained.step} if isinstance(trained, Trained) else origin,
+                training_version=TRAINING_VERSION,
+                training_digest=training_digest(),
+                **outcome,
+            )
+        statuses.append(result.status)
+        if result.status == DONE and not trial.variant.departures and isinstance(trained, Trained):
+            result = replace(result, error=lines(measuring.without(result.error, UNMEASURED), UNMEASURED))
+            measuring.keep(context.folder, result, trained.network)
+            to_measure.append(result)
+        write_result(context.folder, result)
+        if result not in to_measure:
+            yield result
+        origin, began = _origin(context, device), time.perf_counter()
+    for result in to_measure:  # last: it may take longer than all before it, and by now that is on disk
+        assert isinstance(trained, Trained)
+        complete = measuring.measured(result, trained.network, trained.training.data, context.measures)
+        write_result(context.folder, complete)
+        measuring.forget(context.folder, complete)
+        yield complete
+    if FINAL.issuperset(statuses):
+        checkpoint.remove()
+
+
+def _unmeasured(trial: Trial, context: Context) -> Result | None:
+    """The record of a reference that was trained and lacks activities, as its network is gone; mostly None.
+
+    Its numbers stand, whatever comes of its training again.
+    """
+    if trial.variant.departures or not context.measures:
+        return None
+    before, _ = read_result(trial_path(context.folder, trial.key))
+    return before if before and lacking(before, context.measures) else None
+
+
+def _again(before: Result, trained: Trained | dict[str, Any]) -> Result:
+    """The result of a reference that was trained once more for its activities alone."""
+    if isinstance(trained, Trained):
+        told = {"measured_on": "a second training of the same trial"}
+        return replace(before, provenance={**before.provenance, **told})
+    reason = (str(trained["error"]).strip().splitlines() or [""])[-1]
+    failed = f"its training again, to measure activities, failed: {reason}"
+    return replace(before, error=lines(measuring.without(before.error, failed), failed))
+
+
+def _origin(context: Context, device: torch.device) -> dict[str, Any]:
+    origin = provenance(command=context.command, threads=context.threads, device=str(device))
+    declared = {"declared": context.declared} if context.declared else {}
+    pack = {"pack": context.pack} if context.pack > 1 else {}
+    return {**origin, "response_norm": implementation(device), **declared, **pack}
+
+
+def _failure(error: Exception) -> dict[str, Any]:
+    """The fields of a result that says what came of a trial instead."""
+    if isinstance(error, DivergedError):
+        return {"status": DIVERGED, "curve": error.curve, "error": str(error)}
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return {"status": OUT_OF_MEMORY, "error": str(error) or "out of memory"}
+    return {"status": ERROR, "error": "".join(traceback.format_exception(error, limit=-8))}
+
+
+def _trained(
+    trial: Trial, context: Context, device: torch.device, report: Callable[[Row], None], checkpoint: Checkpoint
+) -> Turns[Trained | dict[str, Any]]:
+    """The trained network or, where that fails, the fields of a result that says so."""
+    try:
+        data = open_data(trial, context, device)
+        if data.fingerprint != trial.fingerprint:
+            raise ValueError(f"the data of {trial.dataset} have changed since the study was planned")
+        return (
+            yield from training(
+                trial.spec,
+                seed=trial.seed,
+                budget=trial.budget,
+                data=data,
+                device=device,
+                report=report,
+                checkpoint=checkpoint,
+            )
+        )
+    except Exception as error:
+        return _failure(error)
+
+
+def _evaluated(trial: Trial, trained: Trained, context: Context) -> dict[str, Any]:
+    """The fields of a result of `trial`, whatever its evaluation comes to."""
+    try:
+        return _measured(trial, trained, context)
+    except Exception as error:
+        return _failure(error)
+
+
+def _measured(trial: Trial, trained: Trained, context: Context) -> dict[str, Any]:
+    data = trained.training.data
+    metrics, evaluation = evaluate_as(trial.spec, trained, trial.budget.evaluate_on)
+    layers = layout(
+        trial.spec, num_classes=data.num_classes, image_size=trial.budget.image_size, channels=data.channels
+    )
+    return {
+        "status": DONE,
+        "metrics": {**metrics, "parameters": parameters(layers), "macs": macs(layers)},
+        "curve": trained.curve,
+        "looks": trained.looks,
+        "outcomes": pack(evaluation.outcomes),
+        "filters": "" if trial.variant.departures else _filters(trained),
+        "error": lines(_keep(trial, evaluation, context), _refused(trained.step)),
+    }
+
+
+def _refused(step: str) -> str:
+    """A sentence where a training step that should have been captured was not: its trial took longer."""
+    return f"the training step was {step}" if step.startswith(f"{EAGER}:") else ""
+
+
+def _keep(trial: Trial, evaluation: Evaluation, context: Context) -> str:
+    """Leaves the evaluation's predictions on disk; says in a sentence why not: the trial is not lost by it."""
+    if not context.predictions:
+        return ""
+    path = predictions_path(context.folder, trial.key)
+    try:
+        if evaluation.probabilities is None:  # too many, as the plan said
+            path.unlink(missing_ok=True)
+        else:
+            kept = Predictions(probabilities=evaluation.probabilities.numpy(), labels=evaluation.labels.numpy())
+            write_predictions(context.folder, trial.key, packed(kept))
+    except OSError as error:
+        return f"predictions were not kept: {error.strerror or error}"
+    return ""
+
+
+def _filters(trained: Trained) -> str:
+    """The first layer's kernels, where every place shares them, for a picture in the report."""
+    first = next((layer for layer in trained.network.features.modules() if isinstance(layer, nn.Conv2d)), None)
+    shared = not any(isinstance(layer, LocalConv2d) for layer in trained.network.features[0].modules())
+    return filters.pack(first.weight.detach().cpu()) if first is not None and shared else ""
+
+
+def open_data(trial: Trial, context: Context, device: torch.device) -> Data:
+    """The data of `trial`, decoded first where this machine has not done so: on `device` if they fit, else mapped."""
+    named = trial.dataset
+    return _opened(
+        f"{FOLDER}{folder_of(named, context.base)}" if named.startswith(FOLDER) else named,
+        context.data_root,
+        stored_size(trial.spec, trial.budget.image_size),
+        context.cache,
+        device,
+        memory_bytes(context.memory_budget, device, share=context.gpus),
+    )
+
+
+@functools.lru_cache(maxsize=1)  # one look at a folder's files, and one copy to a GPU, a process and not a trial
+def _opened(
+    name: str, data_root: Path | None, size: int, cache: Path, device: torch.device, memory_bytes: float
+) -> Data:
+    data = load(prepare(name, data_root=data_root, size=size, cache=cache, quiet=True))
+    return placed(data, device, memory_bytes=memory_bytes)

@@ -1,0 +1,1 @@
+"""results/<study>/ on disk: written whole or not at all, and read back."""

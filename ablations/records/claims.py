@@ -1,0 +1,275 @@
+"""What publications say of each component: `published/*.toml`, and files of a user's own, read into `Claim`s.
+
+Directions are those of the departure: most departures take something away, so an error is expected to rise.
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ablations.core.claim import DIRECTIONS, STANDINGS, Claim, Conditions
+from ablations.core.errors import InputError, acting, shown, unknown
+from ablations.core.study import Budget, Variant
+from ablations.subjects.alexnet.registry import components
+from ablations.subjects.alexnet.training.stopwatch import LOG_STEPS
+
+POINTS, NATS, LOGS = "points", "nats", "log units"
+METRICS = {  # that a claim may be about -> unit; "test" stands for whatever a study evaluates on
+    "test_top1_error_percent": POINTS,
+    "test_top5_error_percent": POINTS,
+    "test_loss": NATS,
+    "train_loss": NATS,  # as training saw it, with augmentation and dropout
+    "train_top1_error_percent": POINTS,
+    "clean_train_top1_error_percent": POINTS,  # without augmentation or dropout
+    "gap_percent": POINTS,  # evaluation error minus clean training error
+    LOG_STEPS: LOGS,  # a difference of logarithms is the logarithm of a ratio
+}
+_HOME = Path(__file__).parents[1] / "subjects" / "alexnet" / "published"
+_REQUIRED = ("name", "component", "level", "statement", "metric", "direction", "smallest_effect", "reason")
+_NUMBERS = {"smallest_effect", "published_effect"}
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {  # of the keys that are no text, and what an error calls them
+    **dict.fromkeys(_NUMBERS, ((int, float), "a number")),
+    "epoch": ((int,), "a number"),
+    "tuned": ((bool,), "true or false"),
+}
+LARGEST = 10**9  # number that a claims file may hold
+_OF_THE_FILE = {"estimand", "family"}  # fields of a Claim that no file sets
+_KEYS = {field.name for field in dataclasses.fields(Claim)} - _OF_THE_FILE
+_CONDITIONS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(Conditions)}
+
+Departure = tuple[str, str]
+
+
+def read_claims(path: Path) -> tuple[Claim, ...]:
+    """The claims in a TOML file, a family of their own by the file's name.
+
+    Raises InputError with one sentence on the first thing that is wrong.
+    """
+    try:
+        record = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"claims file {shown(path)} cannot be read: {error.strerror}.") from None
+    # A whole number of thousands of digits is a ValueError of its own.
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"claims file {shown(path)} is no TOML: {error}.") from None
+    try:
+        return claims_in(record, family=path.stem)
+    except InputError as error:
+        raise InputError(f"claims file {shown(path)}: {error}") from None
+
+
+def claims_in(record: Mapping[str, Any], *, family: str) -> tuple[Claim, ...]:
+    """The claims in what a TOML file holds.  Raises InputError with one sentence on the first thing that is wrong."""
+    _check_keys("key", record, {"source", "conditions", "claim"})
+    source, conditions, tables = record.get("source", ""), record.get("conditions", {}), record.get("claim", [])
+    _check_text("source", source)
+    if not isinstance(conditions, dict) or not all(isinstance(table, dict) for table in conditions.values()):
+        raise InputError(f"conditions is {shown(conditions)}; it must be tables such as [conditions.cifar].")
+    named = {name: _conditions(name, table) for name, table in conditions.items()}
+    if not tables or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise InputError("it holds no [[claim]].")
+    found = tuple(_claim(table, named, source=source, family=family) for table in tables)
+    names = [claim.name for claim in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"two claims are called {shown(name)}.")
+    return found
+
+
+def _conditions(name: str, table: Mapping[str, Any]) -> Conditions:
+    _check_text("a name of conditions", name)
+    _check_keys(f"key of conditions.{name}", table, _CONDITIONS)
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    for key, value in values.items():
+        kind = type(_CONDITIONS[key])
+        if type(value) is not kind or (kind is tuple and not all(isinstance(word, str) for word in value)):
+            word = {tuple: "a list of names", int: "a whole number", str: "text", bool: "true or false"}[kind]
+            raise InputError(f"{key} of conditions.{name} is {shown(table[key])}; it must be {word}.")
+        for text in value if kind is tuple else [value] if kind is str else []:
+            _check_text(f"{key} of conditions.{name}", text)
+        if kind is int and not 0 <= value <= LARGEST:
+            raise InputError(f"{key} of conditions.{name} is {shown(value)}; it must be from 0 to {LARGEST:,}.")
+    return Conditions(**values)
+
+
+def _claim(table: Mapping[str, Any], named: Mapping[str, Conditions], *, source: str, family: str) -> Claim:
+    name = table.get("name")
+    if not isinstance(name, str) or not name.strip():
+        raise InputError("a claim has no name.")
+    try:
+        _check(table)
+        if (conditions := table.get("conditions", "")) not in ("", *named):
+            raise unknown("conditions", conditions, named)
+    except InputError as error:
+        raise InputError(f"claim {shown(name)}: {error}") from None
+    return Claim(
+        **{
+            "published": "no number given",
+            **table,
+            "source": ", ".join(filter(None, (source, table.get("source", "")))) or "not given",
+            "direction": DIRECTIONS[table["direction"]],
+            "conditions": named.get(conditions, Conditions()),
+            "family": family,
+            **{key: float(table[key]) for key in _NUMBERS & table.keys()},
+        }
+    )
+
+
+def _check(table: Mapping[str, Any]) -> None:
+    _check_keys("key", table, _KEYS)
+    for key in _REQUIRED:
+        if key not in table:
+            raise InputError(f"{key} is missing.")
+    for key, value in table.items():
+        kinds, word = _KINDS.get(key, ((str,), "text"))
+        if not isinstance(value, kinds) or (isinstance(value, bool) and kinds != (bool,)):
+            raise InputError(f"{key} is {shown(value)}; it must be {word}.")
+        if isinstance(value, str):
+            _check_text(key, value)
+        elif isinstance(value, int | float) and not abs(value) <= LARGEST:  # nor is nan
+            raise InputError(f"{key} is {shown(value)}; it must be a finite number, of {LARGEST:,} or less.")
+    _check_departure((table["component"], table["level"]))
+    if against := table.get("against"):
+        component, _, level = against.partition("=")
+        _check_departure((component, level))
+        if (component, level) == (table["component"], table["level"]):
+            raise InputError(f"against is {shown(against)}, which is the claim's own change: name another one.")
+    _check_words(table)
+    if not table["smallest_effect"] > 0:
+        raise InputError(f"smallest_effect is {table['smallest_effect']}; it must be above 0.")
+    if table.get("epoch", 1) < 1:
+        raise InputError(f"epoch is {table['epoch']}; the first is 1.")
+
+
+def _check_text(key: str, value: object) -> None:
+    """Raises InputError on what is no text, and on text that a terminal would obey; lines may end in it."""
+    if not isinstance(value, str):
+        raise InputError(f"{key} is {shown(value)}; it must be text.")
+    if acted := acting(value.replace("\n", " ").replace("\t", " ").replace("\r\n", " ")):
+        raise InputError(f"{key} is {shown(value)}; leave out the control character {acted!r}.")
+
+
+def _check_words(table: Mapping[str, Any]) -> None:
+    """Raises InputError where a word is none of those that its key allows."""
+    asked: list[tuple[str, str, Iterable[str]]] = [
+        ("metric", table["metric"], METRICS),
+        ("direction", table["direction"], DIRECTIONS),
+        ("standing", table.get("standing", ""), ("", *STANDINGS)),
+    ]
+    if also := table.get("also", ""):
+        direction, _, metric = also.partition(" ")
+        asked += [("direction of also", direction, ("raises", "lowers")), ("metric of also", metric, METRICS)]
+    for kind, value, allowed in asked:
+        if value not in allowed:
+            raise unknown(kind, value, list(filter(None, allowed)))
+
+
+def _check_departure(departure: Departure) -> None:
+    component, level = departure
+    known = components()
+    if component not in known:
+        raise unknown("component", component, known)
+    if level not in known[component].levels:
+        raise unknown(f"level of {component}", level, known[component].levels)
+
+
+def _check_keys(kind: str, table: Mapping[str, Any], allowed: Iterable[str]) -> None:
+    for key in table:
+        if key not in allowed:
+            raise unknown(kind, key, allowed)
+
+
+CLAIMS: tuple[Claim, ...] = tuple(claim for path in sorted(_HOME.glob("*.toml")) for claim in read_claims(path))
+
+
+def with_own(path: Path | None) -> tuple[Claim, ...]:
+    """The published claims, and those in a file of the user's own.
+
+    Raises InputError when a name is taken, or as `read_claims` does.
+    """
+    own = read_claims(path) if path else ()
+    taken = {claim.name for claim in CLAIMS}
+    for claim in own:
+        if claim.name in taken:
+            raise InputError(f"claims file {shown(path)}: the name {claim.name!r} is taken by a published claim.")
+    return (*CLAIMS, *own)
+
+
+def check_epochs(claims: Iterable[Claim], epochs: int | None) -> None:
+    """Raises InputError where a claim of the user's own is read after an epoch that a study of `epochs` has not.
+
+    None: not known yet.  A published claim is then left out of the study instead.
+    """
+    published = {claim.name for claim in CLAIMS}
+    for claim in claims:
+        if epochs and claim.epoch and claim.epoch > epochs and claim.name not in published:
+            raise InputError(
+                f"claim {shown(claim.name)} is read after epoch {claim.epoch}, and the study ends after {epochs}: "
+                "raise --epochs, or lower the claim's epoch."
+            )
+
+
+def own_among(judged: Sequence[Claim], path: Path | None) -> set[str]:
+    """The names of the user's claims that a study judges; says aloud which it does not.
+
+    Raises InputError when it judges none of them.
+    """
+    own = [claim.name for claim in (read_claims(path) if path else ())]
+    names = {claim.name for claim in judged} & set(own)
+    left = ", ".join(name for name in own if name not in names)
+    if own and not names:
+        raise InputError(f"no claim in {str(path)!r} is about a change that this study makes: {left}.")
+    if left:
+        print(f"not judged, as this study does not make the change, or measure it then: {left}", file=sys.stderr)
+    return names
+
+
+def claims_of(
+    departures: Iterable[Departure], budget: Budget, claims: Sequence[Claim] = CLAIMS, *, preset: str = ""
+) -> tuple[Claim, ...]:
+    """Those of `claims` that only these (component, level) pairs and trials of `budget` are needed for, in their order.
+
+    Steps to a threshold need one, trials that end there have no error after equal epochs, and an evaluated metric
+    of an early epoch needs an evaluation then.  Claims on certain presets only are left out of studies of another
+    `preset`.
+    """
+    wanted = set(departures)
+
+    def meant(claim: Claim) -> bool:
+        return not claim.conditions.presets_only or preset in claim.conditions.presets
+
+    def measured(claim: Claim) -> bool:
+        if claim.companion and not measured(claim.companion):
+            return False
+        if claim.metric == LOG_STEPS:
+            return budget.threshold_percent is not None
+        if claim.epoch and claim.epoch > budget.epochs:
+            return False
+        if claim.epoch and claim.epoch != budget.epochs and claim.metric.startswith("test_"):
+            return budget.evaluates(claim.epoch)
+        return not budget.stop_at_threshold
+
+    return tuple(claim for claim in claims if set(compared(claim)) <= wanted and meant(claim) and measured(claim))
+
+
+def compared(claim: Claim) -> tuple[Departure, ...]:
+    """The departure that a claim is about, and the one that it is compared with, if any."""
+    component, _, level = claim.against.partition("=")
+    return ((claim.component, claim.level), *([(component, level)] if claim.against else []))
+
+
+def label_of(claim: Claim) -> str:
+    """`-lrn`, or `-lrn against pooling=non_overlapping`."""
+    return " against ".join(Variant(departures=(departure,)).label for departure in compared(claim))
+
+
+def metric_of(claim: Claim, phase: str) -> str:
+    """The claim's metric on what a study evaluates on: `validation_top1_error_percent`, `train_loss@1`."""
+    name = claim.metric.replace("test_", f"{phase}_", 1) if claim.metric.startswith("test_") else claim.metric
+    return f"{name}@{claim.epoch}" if claim.epoch else name

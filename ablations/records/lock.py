@@ -1,0 +1,139 @@
+"""One driver a study: a second one is refused in a sentence that says who has it.
+
+The kernel's lock on `driver.lock` (filelock) dies with its process.  Beside it `driver.json` says who holds it: for the
+sentence, and for network file systems on which two machines do not see each other's locks.  There it counts as held
+while its driver touches it, which it does every few seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import errno
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ablations.core.errors import InputError
+
+BEAT = 20.0  # seconds between two signs of life
+DEAD = 300.0  # seconds without one after which a driver of another machine counts as dead
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # of a file system that has none: `driver.json` decides
+SHOWN = 200  # characters of a command
+
+
+@contextlib.contextmanager
+def alone(folder: Path, command: str) -> Iterator[None]:
+    """Holds the study in `folder` for this process, which runs `command`.
+
+    Raises InputError where another process holds it; nothing is changed then.  What a bad command would leave of a
+    study that was not there before goes again.
+    """
+    new = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    told = folder / "driver.json"
+    with contextlib.ExitStack() as held:
+        held.callback(_remove, new)
+        _lock(held, folder / "driver.lock", told)
+        if _alive(other := _read(told), told):
+            raise _taken(other, told, seen=False)
+        _write(told, command)
+        held.callback(told.unlink, missing_ok=True)
+        stop = threading.Event()
+        threading.Thread(target=_beat, args=(told, stop), name="heartbeat", daemon=True).start()
+        held.callback(stop.set)
+        yield
+
+
+def _lock(held: contextlib.ExitStack, path: Path, told: Path) -> None:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise _taken(_read(told), told, seen=True) from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        return
+    held.callback(lock.release)
+    # Who opened it before that holds the lock of a file that is gone: `driver.json` then keeps a third one out.
+    held.callback(path.unlink, missing_ok=True)
+
+
+def _read(told: Path) -> dict[str, Any]:
+    """What the holder says of itself; empty where that cannot be read, as while it is written."""
+    try:
+        found = json.loads(told.read_text(encoding="utf-8")) if told.is_file() else {}
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(told: Path, command: str) -> None:
+    from ablations.records.store import write_json
+
+    since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    mine = {"host": socket.gethostname(), "process": os.getpid(), "began": _began(os.getpid())}
+    write_json(told, {**mine, "since": since, "command": command})
+
+
+def _beat(told: Path, stop: threading.Event) -> None:
+    while not stop.wait(BEAT):
+        with contextlib.suppress(OSError):
+            os.utime(told)
+
+
+def _alive(other: Mapping[str, Any], told: Path) -> bool:
+    """Whether the holder that `other` describes is there, though the kernel has shown us no lock of it."""
+    if not other:
+        return False
+    if other.get("host") == socket.gethostname():
+        number = other.get("process")
+        began = _began(number) if isinstance(number, int) and number != os.getpid() else ""
+        return bool(began) and began == other.get("began")
+    try:
+        return time.time() - told.stat().st_mtime < DEAD
+    except OSError:
+        return False
+
+
+def _began(process: int) -> str:
+    """When a process of this machine began, in the kernel's ticks since it started; empty where there is none."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return fields[19] if fields[0] != "Z" else ""
+    except (OSError, IndexError):
+        return ""
+
+
+def _taken(other: Mapping[str, Any], told: Path, *, seen: bool) -> InputError:
+    name = told.parent.name
+    who = " ".join(
+        [
+            f"process {other['process']} on {other['host']}" if {"process", "host"} <= other.keys() else "another one",
+            *([f"since {other['since']}"] if "since" in other else []),
+            *([f"with `{_plain(str(other['command']))}`"] if "command" in other else []),
+        ]
+    )
+    gone = "" if seen else f"; if that process is no more, remove {told}"
+    return InputError(f"study {name!r} is being run by {who}: wait for it, stop it, or take another --name{gone}.")
+
+
+def _plain(text: str) -> str:
+    """`text` on one line that a terminal prints as it is."""
+    text = "".join(one if one.isprintable() else " " for one in text)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def _remove(new: Sequence[Path]) -> None:
+    """Takes away those of the folders that were made, the innermost first, in which nothing was written."""
+    for folder in new:
+        with contextlib.suppress(OSError):
+            folder.rmdir()

@@ -1,0 +1,310 @@
+"""Records <-> disk <-> DataFrame.  results/<study>/: study.json, trials/<key>.json, table.csv.
+
+The records are the truth: what is run is decided by them, and every view is made from them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import secrets
+import stat
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from ablations.core.errors import InputError, shown, unknown
+from ablations.core.study import Result, Study
+from ablations.core.text import counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.lib.npyio import NpzFile
+
+
+@contextlib.contextmanager
+def replaced(path: Path) -> Iterator[BinaryIO]:
+    """A file to write what shall stand at `path`: a reader sees the old one or the whole new one, never a part.
+
+    A temporary name in the same folder, flushed to the disk, then renamed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    file = temporary.open("xb")  # who may read it is what the umask says
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            error.filename = str(path)  # a full disk does not say which file had no room
+        raise
+
+
+# What a file of arrays raises that is damaged, or is not what was looked for.
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
+
+
+@contextlib.contextmanager
+def arrays(path: Path) -> Iterator[NpzFile]:
+    """The arrays of an .npz file by their names, each read when it is asked for and none unpickled.
+
+    Raises what `UNREADABLE` lists.
+    """
+    import numpy as np
+
+    # numpy leaves a file open that it cannot read.
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        yield file
+
+
+def write_json(path: Path, record: Mapping[str, Any]) -> None:
+    """Writes `record` as strict JSON, whole or not at all."""
+    with replaced(path) as file:
+        file.write(json.dumps(_strict(record), indent=1, allow_nan=False).encode() + b"\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text` as UTF-8, whole or not at all."""
+    with replaced(path) as file:
+        file.write(text.encode())
+
+
+# What reading a JSON file of ours raises where it is damaged, is no file, or holds something else.
+DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
+
+def read_json(path: Path) -> Any:
+    """What the JSON file `path` holds.  Raises what `DAMAGED` lists, and never waits: a pipe is no file."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without waiting for whoever writes into a pipe
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise ValueError("it is no file but a folder, a pipe or a device")
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            text = file.read().decode()
+    finally:
+        os.close(handle)
+    found = json.loads(text, parse_constant=_refuse)
+    if "\\ud" in text.lower():
+        json.dumps(found, ensure_ascii=False).encode()  # raises where half a character would break every page
+    return found
+
+
+def why(error: BaseException) -> str:
+    """What is wrong with a file, in a clause, from what `read_json` or a value's `from_dict` raised."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, KeyError):
+        return f"no {error}"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+
+
+def _strict(value: Any) -> Any:
+    """`value` with None for what JSON has no word for: infinities and nan."""
+    if isinstance(value, Mapping):
+        return {name: _strict(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def checksum(record: Mapping[str, Any]) -> str:
+    """Sixteen hex digits of the sha256 of a record's content, whatever the order of its fields."""
+    text = json.dumps(_strict(record), sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def trial_path(folder: Path, key: str) -> Path:
+    """Where the record of a trial lies in the study's folder."""
+    return folder / "trials" / f"{key}.json"
+
+
+def write_result(folder: Path, result: Result) -> Path:
+    """The record of `result`, written, with a checksum over its content.
+
+    A record in its place that cannot be read is kept beside it as `.corrupt`, and one that another version of the
+    training code made as `.version-1`.
+    """
+    path = trial_path(folder, result.trial.key)
+    if path.exists():
+        before, _ = read_result(path)
+        if before is None:
+            _put_aside(path, path.with_suffix(".json.corrupt"))
+        elif before.training_version != result.training_version:
+            path.replace(path.with_suffix(f".json.version-{before.training_version}"))
+    record = result.to_dict()
+    write_json(path, {**record, "checksum": checksum(record)})
+    return path
+
+
+def read_result(path: Path) -> tuple[Result | None, str]:
+    """The result in `path`, or None and one sentence that says why it cannot be read."""
+    try:
+        record = read_json(path)
+        _check_sum(record)
+        result = Result.from_dict(record)
+    except DAMAGED as error:
+        return None, f"record {path} cannot be read ({why(error)}); its trial counts as not run"
+    if path.stem != result.trial.key:
+        return None, f"record {path} holds the trial {result.trial.key}; its trial counts as not run"
+    return result, ""
+
+
+def _put_aside(path: Path, aside: Path) -> None:
+    """Moves `path`, whatever it is, to `aside`, or beside that where a file and a folder would meet."""
+    meet = aside.exists() and (aside.is_dir() or path.is_dir())
+    path.replace(aside.with_name(f"{aside.name}-{secrets.token_hex(4)}") if meet else aside)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"it holds {constant}, which is no number")
+
+
+def _check_sum(record: dict[str, Any]) -> None:
+    """Takes the checksum out of a record.  Raises ValueError where it is missing or does not fit the content."""
+    found = record.pop("checksum", None)
+    if found is None and not record.get("training_digest"):
+        return  # older than checksums
+    if found != checksum(record):
+        raise ValueError("it was changed after it was written: its checksum does not fit its content")
+
+
+def find(study: str, results: Path) -> Path:
+    """The folder of a study, given by its name under `results` or by its folder.
+
+    Raises InputError when there is none, with the nearest.
+    """
+    for folder in (results / study, Path(study)):
+        if os.path.exists(
+            folder / "study.json"
+        ):  # what is no file is named when it is read, and too long a path is not
+            return folder
+    known = names(results)
+    if not known:
+        raise InputError(f"unknown study {shown(study)}: there is no study in {shown(results)}.")
+    raise unknown("study", study, known)
+
+
+def names(results: Path) -> list[str]:
+    """Of the studies under `results`, in alphabetical order."""
+    return sorted(path.parent.name for path in results.glob("*/study.json"))
+
+
+def write_study(folder: Path, study: Study) -> None:
+    """`study.json`, before the first trial runs.
+
+    Raises InputError when the folder holds a study that this one does not extend: only seeds,
+    components and variants may differ.
+    """
+    path = folder / "study.json"
+    if path.exists():
+        old = read_study(folder)
+        for name in ("grid", "preset", "fingerprint", "budget", "tuning", "resolution"):
+            before, after = getattr(old, name), getattr(study, name)
+            if name == "tuning":  # how, not how far: an arm that joins is tuned as the others were
+                before, after = (one.how if one else "none" for one in (before, after))
+            if before != after:
+                raise InputError(
+                    f"study {study.name!r} in {folder} has {name} {before}, and this run {after}: "
+                    "choose another --name, or another --results."
+                )
+    write_json(path, study.to_dict())
+
+
+def so_far(folder: Path) -> tuple[Study | None, int]:
+    """The plan in `folder`, if there is one, and how many trials have a record there, of this plan or another."""
+    study = read_study(folder) if (folder / "study.json").exists() else None
+    return study, len(list((folder / "trials").glob("*.json")))
+
+
+def read_study(folder: Path) -> Study:
+    """The plan in `folder`.  Raises InputError when there is none or it cannot be read."""
+    path = folder / "study.json"
+    try:
+        return Study.from_dict(read_json(path))
+    except FileNotFoundError:
+        raise InputError(f"no study in {str(folder)!r}: study.json is missing.") from None
+    except DAMAGED as error:
+        raise InputError(f"{path} cannot be read: {why(error)}.") from None
+
+
+def read(folder: Path) -> tuple[Study, list[Result], list[str]]:
+    """The plan, the results of its trials in the plan's order, and one sentence per record that is left out.
+
+    Left out is what cannot be read, and what was trained by an older version of the training code than others.
+    Records of other plans in the same folder (fewer seeds now, say) are left alone.
+    """
+    study = read_study(folder)
+    found, problems = read_results(folder, study.keys)
+    newest = max((result.training_version for result in found), default=0)
+    old = sum(result.training_version != newest for result in found)
+    if old:
+        problems.append(
+            f"{counted(old, 'record')} of an older version of the training code left out: trials of two versions are "
+            f"never paired, and the others are of version {newest}"
+        )
+    return study, [result for result in found if result.training_version == newest], problems
+
+
+def read_results(folder: Path, keys: Iterable[str]) -> tuple[list[Result], list[str]]:
+    """The results under these keys that are there, and one sentence per corrupt record."""
+    found: list[Result] = []
+    problems: list[str] = []
+    for key in keys:
+        path = trial_path(folder, key)
+        if path.exists():
+            result, problem = read_result(path)
+            if result:
+                found.append(result)
+            else:
+                problems.append(problem)
+    return found, problems
+
+
+def read_all(folder: Path) -> tuple[dict[str, Result], list[str]]:
+    """Every result in `folder` by its key, and one sentence per corrupt record."""
+    keys = sorted(path.stem for path in (folder / "trials").glob("*.json"))
+    found, problems = read_results(folder, keys)
+    return {result.trial.key: result for result in found}, problems
+
+
+def table(study: Study, results: Iterable[Result]) -> pd.DataFrame:
+    """One row a result: key, variant, seed, status, seconds, a column a component, and the last epoch's metrics.
+
+    A component's column holds the level's name or "reference".
+    """
+    import pandas as pd
+
+    names = list(dict.fromkeys(name for name, _ in study.components))
+    rows = []
+    for result in results:
+        levels = dict(result.trial.variant.departures)
+        rows.append(
+            {
+                "key": result.trial.key,
+                "variant": result.trial.variant.label,
+                "seed": result.trial.seed,
+                "status": result.status,
+                "seconds": result.seconds,
+                **{name: levels.get(name, "reference") for name in [*names, *study.controls]},
+                **result.metrics,
+            }
+        )
+    columns = ["key", "variant", "seed", "status", "seconds", *names, *study.controls]
+    return pd.DataFrame(rows, columns=None if rows else columns)
+
+
+def write_table(folder: Path, study: Study, results: Iterable[Result]) -> Path:
+    """table.csv, for a spreadsheet; numbers in full precision."""
+    from ablations.analysis.tables import as_csv
+
+    path = folder / "table.csv"
+    write_text(path, as_csv(table(study, results)))
+    return path

@@ -1,0 +1,215 @@
+"""Effects, ratios of steps and verdicts as files for other programs: tidy CSV in full precision, and LaTeX tables.
+
+What a report leaves out because it compares nothing is left out here too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from ablations.analysis.evidence import Evidence
+from ablations.analysis.failures import share_interval
+from ablations.analysis.tables import as_csv
+from ablations.analysis.time_to_target import speeds
+from ablations.analysis.verdicts import NOT_TESTED, Verdict
+from ablations.core.errors import printable
+from ablations.core.study import Effect, Variant
+from ablations.records.claims import METRICS, label_of
+from ablations.records.store import write_text
+from ablations.reporting.document import MINUS, MISSING, interval, probability, signed
+from ablations.reporting.sections.claimed import is_ratio, size
+from ablations.reporting.sections.time_to_target import METHODS, ratio_words
+from ablations.reporting.sections.verdicts import bounds
+
+T = TypeVar("T")
+
+
+def effects_table(evidence: Evidence) -> pd.DataFrame:
+    """One row an effect, in the metric's unit; nan where there is none."""
+    left_out = {"departed", "kept", "trained", "ended"}  # what one cell does not hold
+    names = ["component", "level", "kind", "metric", "estimate", "low", "high", "p", "n", "correlation"]
+    rows = [{**dataclasses.asdict(effect), **_how_often(effect)} for effect in evidence.effects]
+    table = pd.DataFrame(rows, columns=None if rows else names)
+    return table.drop(columns=[name for name in left_out if name in table])
+
+
+def _how_often(effect: Effect | None) -> dict[str, Any]:
+    """How often both arms train, with exact 95% intervals; None where nothing is known."""
+    names = ("with", "without")
+    arms = [(0, 0)] * 2 if effect is None else list(zip(effect.trained, effect.ended, strict=True))
+    found: dict[str, Any] = {"unstable": effect is not None and effect.unstable}
+    for name, (trained, ended) in zip(names, arms, strict=True):
+        low, high = share_interval(trained, ended)
+        found |= {f"trained_{name}": trained, f"ended_{name}": ended}
+        found |= {f"trained_{name}_low": low, f"trained_{name}_high": high}
+    return found
+
+
+def speeds_table(evidence: Evidence) -> pd.DataFrame:
+    """One row a change: how many times the reference's steps to the training error it needs, with the interval."""
+    rows = [
+        {
+            "component": one.component,
+            "level": one.level,
+            "ratio": one.ratio,
+            "low": one.interval[0],
+            "high": one.interval[1],
+            "confidence": one.estimate.level,
+            "n": len(one.pairs),
+            "censored": one.censored,
+            "method": METHODS[one.estimate.method],
+        }
+        for one in speeds(evidence.study, evidence.results)
+    ]
+    return pd.DataFrame(rows, columns=None if rows else ["component", "level", "ratio", "low", "high", "n"])
+
+
+def verdicts_table(evidence: Evidence) -> pd.DataFrame:
+    """One row a claim: what it says, what was found, and the verdict."""
+    rows = [_verdict_row(verdict) for verdict in evidence.verdicts]
+    return pd.DataFrame(rows, columns=None if rows else ["claim", "verdict", "reason", "scope"])
+
+
+def _verdict_row(verdict: Verdict) -> dict[str, Any]:
+    claim, effect = verdict.claim, verdict.effect
+    return {
+        "claim": claim.name,
+        "family": claim.family,
+        "component": claim.component,
+        "level": claim.level,
+        "against": claim.against,
+        "metric": claim.metric,
+        "epoch": claim.epoch,
+        "direction": claim.direction,
+        "also": claim.also,
+        "standing": claim.standing,
+        "smallest_effect": claim.smallest_effect,
+        "published_effect": claim.published_effect,
+        "verdict": verdict.call,
+        "size": verdict.size,  # beside the smallest effect: above, below (so excluded) or open
+        "reason": verdict.reason,
+        "scope": verdict.scope,
+        "draft": verdict.draft,
+        "estimate": None if effect is None else effect.estimate,
+        "low": verdict.low,
+        "high": verdict.high,
+        "p_holm": verdict.p_holm,
+        "n": None if effect is None else effect.n,
+        "also_estimate": None if verdict.also is None else verdict.also.estimate,
+        "also_low": verdict.also_low,
+        "also_high": verdict.also_high,
+        "seeds_to_settle": verdict.seeds,
+        "seeds_to_settle_low": verdict.seeds_low,
+        "seeds_to_settle_high": verdict.seeds_high,
+        **_how_often(effect),
+        "out_of_reach": verdict.out_of_reach,
+        "statement": claim.statement,
+        "source": claim.source,
+    }
+
+
+def _kinds(evidence: Evidence) -> tuple[str, ...]:
+    """Which tables the study has: errors of trials that end at one error compare nothing, steps need a threshold."""
+    budget = evidence.study.budget
+    effects = () if budget.stop_at_threshold else ("effects",)
+    return (*effects, *(() if budget.threshold_percent is None else ("speed",)), "verdicts")
+
+
+def write_csv(evidence: Evidence, folder: Path) -> list[Path]:
+    """verdicts.csv, and where the study has them effects.csv and speed.csv."""
+    tables = {"effects": effects_table, "speed": speeds_table, "verdicts": verdicts_table}
+    return _write(evidence, folder, "csv", tables, as_csv)
+
+
+def write_latex(evidence: Evidence, folder: Path) -> list[Path]:
+    """verdicts.tex, and where the study has them effects.tex and speed.tex.
+
+    They want the package booktabs; every name in them is escaped.
+    """
+    texts = {"effects": _effects_latex, "speed": _speed_latex, "verdicts": _verdicts_latex}
+    return _write(evidence, folder, "tex", texts, str)
+
+
+def _write(
+    evidence: Evidence, folder: Path, ending: str, make: Mapping[str, Callable[[Evidence], T]], text: Callable[[T], str]
+) -> list[Path]:
+    """The files of the tables that the study has; any other that an earlier report left is taken away."""
+    kinds = _kinds(evidence)
+    paths = {name: folder / f"{name}.{ending}" for name in make}
+    for name, path in paths.items():
+        if name in kinds:
+            write_text(path, printable(text(make[name](evidence))))
+        else:
+            path.unlink(missing_ok=True)
+    return [paths[name] for name in kinds]
+
+
+def _effects_latex(evidence: Evidence) -> str:
+    rows = [
+        (
+            one.label,
+            one.kind,
+            signed(one.estimate),
+            interval(one.low, one.high),
+            str(one.n),
+            probability(one.p),
+            *(f"{trained} of {ended}" for trained, ended in zip(one.trained, one.ended, strict=True)),
+        )
+        for one in evidence.effects
+    ]
+    head = ("change", "estimand", "effect", "95% interval", "n", "p", "trained with", "without")
+    caption = (
+        f"Change in {evidence.phase} top-1 error, percentage points, paired by seed, over the seeds where both arms "
+        "trained."
+    )
+    return _latex(head, rows, "llrrrrrr", caption, "effects")
+
+
+def _speed_latex(evidence: Evidence) -> str:
+    rows = [
+        (
+            Variant(departures=((one.component, one.level),)).label,
+            *ratio_words(one),
+            f"{100 * one.estimate.level:.3g}%",
+            str(len(one.pairs)),
+            str(one.censored),
+        )
+        for one in speeds(evidence.study, evidence.results)
+    ]
+    head = ("change", "times the steps", "interval", "confidence", "n", "censored")
+    threshold = rf"{evidence.study.budget.threshold_percent:g}\% training error"
+    caption = f"Steps to {threshold} over the reference's, paired by seed."
+    return _latex(head, rows, "lrrrrr", caption, "speed")
+
+
+def _verdicts_latex(evidence: Evidence) -> str:
+    rows = [(one.claim.statement, label_of(one.claim), *_measured(one), one.label) for one in evidence.verdicts]
+    head = ("claim", "change", "effect", "interval", "p, Holm", "verdict")
+    caption = "Verdicts on published claims; the intervals hold all together."
+    return _latex(head, rows, "p{5cm}lrrrp{3.5cm}", caption, "verdicts")
+
+
+def _measured(verdict: Verdict) -> tuple[str, str, str]:
+    effect, claim = verdict.effect, verdict.claim
+    if effect is None or not isfinite(effect.estimate):
+        return MISSING, MISSING, MISSING
+    p = MISSING if verdict.call == NOT_TESTED else probability(verdict.p_holm)
+    unit = "times" if is_ratio(claim) else METRICS[claim.metric]
+    return f"{size(claim, effect.estimate)} {unit}", bounds(verdict), p
+
+
+def _latex(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], columns: str, caption: str, name: str) -> str:
+    table = pd.DataFrame(rows, columns=list(head))
+    style = table.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
+    text = style.to_latex(hrules=True, column_format=columns, caption=caption, label=f"tab:{name}", position="t")
+    text = text.replace("\n[", "\n{}[")  # after a line's end LaTeX would take a bracket for an option of it
+    # In text of LaTeX's old encoding < and > print as Spanish punctuation.
+    for letter, words in ((MINUS, "$-$"), (MISSING, "--"), ("<", "$<$"), (">", "$>$")):
+        text = text.replace(letter, words)
+    return text

@@ -1,0 +1,1 @@
+"""From plain tables to matplotlib figures, one function a figure."""

@@ -1,0 +1,67 @@
+"""The figure of one claim: its pairs of seeds, and what they differ by beside what would matter."""
+
+from __future__ import annotations
+
+from math import exp, isfinite, log, nan
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, MultipleLocator
+
+from ablations.reporting.figures.style import BLUE, DOTS, INK, LINE, ORANGE, PAPER, WIDTH, styled
+
+
+@styled
+def pairs(
+    outcomes: pd.DataFrame,
+    estimate: float,
+    low: float,
+    high: float,
+    margin: float,
+    published: float | None,
+    what: str,
+    unit: str,
+    *,
+    ratios: bool = False,
+) -> Figure:
+    """Left, a line a seed from its outcome without the change to that with it; right, the differences.
+
+    `outcomes` has the columns kept and departed, by seed; `margin` is the smallest effect of interest, shown
+    as a band around zero.  Where `ratios`, all are logarithms, and the axes are labelled with what they are of.
+    Without constrained layout, whose cost a report of twenty claims would feel.
+    """
+    figure = Figure(figsize=(WIDTH, 1.9))
+    slopes, change = figure.add_axes((0.15, 0.25, 0.27, 0.68)), figure.add_axes((0.53, 0.25, 0.44, 0.68))
+    both = outcomes.dropna()
+    for column, name in enumerate(("kept", "departed")):  # what has lost its partner stands alone
+        slopes.scatter([column] * len(outcomes), outcomes[name], s=14, color=BLUE, zorder=3)
+    slopes.plot([0, 1], both[["kept", "departed"]].to_numpy(dtype=float).T, color=DOTS, linewidth=0.9)
+    slopes.set_xticks([0, 1], ["without", "with"])
+    slopes.set_xlim(-0.35, 1.35)
+    slopes.set_ylabel(what, fontsize=8)
+    slopes.yaxis.set_major_locator(MaxNLocator(4))
+    single = (both["departed"] - both["kept"]).to_numpy(dtype=float)
+    change.axvspan(-margin, margin, color=LINE, alpha=0.6, linewidth=0)
+    change.axvline(0, color=INK, linewidth=1)
+    change.scatter(single, np.full(len(single), 0.45), s=14, color=DOTS, linewidth=0)
+    if isfinite(low) and isfinite(high):
+        change.hlines(0, low, high, color=BLUE, linewidth=2)
+    change.scatter([estimate], [0], s=34, color=BLUE, zorder=3)
+    change.scatter(
+        [nan if published is None else published], [-0.45], s=30, marker="D", facecolor=PAPER, edgecolor=ORANGE
+    )
+    change.set_ylim(-0.8, 0.8)
+    change.set_yticks([])
+    change.spines["left"].set_visible(False)
+    change.xaxis.set_major_locator(MaxNLocator(5))
+    change.set_xlabel(f"{'ratio' if ratios else 'difference'}, {unit}", fontsize=8)
+    if ratios:
+        round_ones = [one for one in MaxNLocator(4).tick_values(*np.exp(slopes.get_ylim())) if one > 0]
+        slopes.set_yticks(np.log(round_ones), [f"{one:,.0f}" for one in round_ones])
+        slopes.set_ylim(np.nanmin(outcomes) - 0.05, np.nanmax(outcomes) + 0.05)
+        change.xaxis.set_major_locator(MultipleLocator(log(2)))
+        change.xaxis.set_major_formatter(lambda value, position: f"{exp(value):.2g}")
+    for axes in (slopes, change):
+        axes.grid(axis="y" if axes is slopes else "x", color=LINE, linewidth=0.4)
+    return figure

@@ -1,0 +1,312 @@
+"""The sections around the findings: what was run, what did not work, where it all came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ablations.analysis import effects as estimating
+from ablations.analysis.evidence import Evidence, finished
+from ablations.analysis.failures import FAILED
+from ablations.analysis.gates import chance_error, guesses, linear_error, threshold
+from ablations.analysis.verdicts import rule_of
+from ablations.core.study import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result, Study
+from ablations.core.text import counted, duration
+from ablations.models.presets import PRESETS
+from ablations.planning.declare import post_hoc
+from ablations.planning.grids import GRIDS
+from ablations.reporting.document import MISSING, Block, Section, Table, interval, listed, number
+from ablations.subjects.alexnet.baseline import limits
+from ablations.subjects.alexnet.describe import difference, stack
+from ablations.subjects.alexnet.registry import components as registered
+from ablations.subjects.alexnet.setting import PRECISIONS, Budget
+
+WORDS = {
+    DIVERGED: "diverged",
+    OUT_OF_MEMORY: "ran out of memory",
+    TIMEOUT: "ran out of time",
+    ERROR: "stopped with an error",
+}
+
+
+def label(evidence: Evidence) -> str:
+    """What so many seeds are good for, and whether the verdicts were fixed before the first trial."""
+    seeds = evidence.study.seeds
+    grade = "smoke test" if seeds < 5 else "draft" if seeds < rule_of(evidence.study).seeds else "enough for verdicts"
+    late = "post hoc, " if evidence.verdicts and post_hoc(evidence.study, evidence.results) else ""
+    return f"{late}{grade} ({counted(seeds, 'seed')})"
+
+
+def summary(evidence: Evidence) -> tuple[str, ...]:
+    """What was run and how it ended, in plain words."""
+    note = evidence.study.data_note
+    data = [f"Of the data: {note}"] if note else []
+    return (_plan(evidence.study) + _views(evidence), *data, _trivial(evidence), _outcome(evidence))
+
+
+def _trivial(evidence: Evidence) -> str:
+    """The errors that need no network: of guessing, and of a linear classifier on the same images."""
+    chance, linear, budget = chance_error(evidence), linear_error(evidence), evidence.study.budget
+    guessing = f"{number(chance)}%" if np.isfinite(chance) else "an error that is not known here"
+    if not np.isfinite(linear):
+        return f"Guessing gives {guessing}; what a linear classifier gives was not computed for this study."
+    seen = ", ".join(filter(None, (limits(budget), "as seed 0 sees them")))
+    return (
+        f"Guessing gives {guessing}, and a linear classifier (ridge regression) on the raw pixels of the same training "
+        f"images ({seen}) {number(linear)}%."
+    )
+
+
+def _plan(study: Study) -> str:
+    budget = study.budget
+    what = f" ({GRIDS[study.grid].summary})" if study.grid in GRIDS else ""
+    until, when = ("at most ", "where it ended") if budget.stop_at_threshold else ("", "after the last epoch")
+    return (
+        f"{counted(len(study.variants), 'variant')} of the preset {study.preset} on {study.dataset}, chosen by the "
+        f"grid {study.grid}{what}. Each was trained with {counted(study.seeds, 'seed')} for "
+        f"{until}{counted(budget.epochs, 'epoch')} of {budget.train_examples:,} images, {budget.image_size} pixels a "
+        f"side{f' out of {budget.base_size}' if budget.base_size else ''}, in batches of {budget.batch_size}"
+        f"{_order(budget)}{_precision(budget)}, and evaluated on the {budget.evaluate_on} images {when}."
+    )
+
+
+def _order(budget: Budget) -> str:
+    return f", shuffled {budget.read_window:,} at a time out of blocks from everywhere" if budget.read_window else ""
+
+
+def _precision(budget: Budget) -> str:
+    return "" if budget.precision == PRECISIONS[0] else f", with products of {budget.precision} in its steps"
+
+
+def _views(evidence: Evidence) -> str:
+    """What an image was evaluated by, which the records of the reference hold."""
+    used = {result.trial.spec.views for result in evidence.results if not result.trial.variant.departures}
+    words = {
+        "centre": " An image is judged by its centre crop.",
+        "ten": " An image is judged by the mean of the softmax outputs over ten views, the corners, the centre and "
+        "their reflections; learning curves are by the centre crop alone.",
+    }
+    return "".join(words.get(one, f" An image is judged by the views {one!r}.") for one in sorted(used))
+
+
+def _outcome(evidence: Evidence) -> str:
+    study = evidence.study
+    planned = len(study.keys) if study.looks else len(study.variants) * study.seeds
+    counts = {status: evidence.count(status) for status in STATUSES}
+    silent = counts[DONE] - len(finished(evidence))
+    failed = [f"{count} {WORDS[status]}" for status, count in counts.items() if count and status != DONE]
+    failed += [f"{silent} of the finished ones failed to train"] * bool(silent)
+    missing = planned - len(evidence.results)
+    parts = [f"{counts[DONE]} finished", *failed, *([f"{missing} not run yet"] if missing > 0 else [])]
+    seconds = sum(result.seconds for result in evidence.results)
+    return (
+        f"Of {counted(planned, 'trial')}, {listed(parts)}. They took {duration(seconds)} in total, added over trials "
+        "that may have run side by side." + _guessing(evidence)
+    )
+
+
+def _guessing(evidence: Evidence) -> str:
+    """A sentence on trials that finished and learnt nothing, in a study by whose rule that is no failure."""
+    if rule_of(evidence.study).failed_above and evidence.study.chance_error_percent is not None:
+        return ""
+    chance = chance_error(evidence)
+    seeds: dict[str, list[int]] = {}
+    for result in finished(evidence):
+        if guesses(evidence, result):
+            seeds.setdefault(result.trial.variant.label, []).append(result.trial.seed)
+    if not seeds:
+        return ""
+    which = listed([f"{name} (seed {listed([str(seed) for seed in found])})" for name, found in seeds.items()])
+    return (
+        f" No better than guessing ({chance:.0f}%) at their end: {which}. They count in full, as training that fails "
+        "now and then is an effect too, and widen the intervals."
+    )
+
+
+def sources(evidence: Evidence) -> list[str]:
+    """A sentence where the trials were trained by more than one state of the training sources; else nothing."""
+    digests = sorted({result.training_digest or "not recorded" for result in evidence.results})
+    if len(digests) < 2:
+        return []
+    version = evidence.results[0].training_version
+    return [
+        f"Its trials were trained by {len(digests)} states of the sources ({', '.join(digests)}) of one training "
+        f"version, {version}: equal trials should come out alike. Effects that compare them say so in their notes."
+    ]
+
+
+def components(evidence: Evidence) -> Section:
+    """What each component is, and what was published of it."""
+    known = registered()
+    changes: dict[str, list[str]] = {}
+    for name, level in [*evidence.study.components, *estimating.controls(evidence.study)]:
+        changes.setdefault(name, []).append(level)
+    rows = []
+    for name, levels in changes.items():
+        found = known.get(name)
+        words = (found.reference, found.summary, found.source) if found else (MISSING, "not known here", MISSING)
+        rows.append((name, words[0], ", ".join(levels), *words[1:]))
+    head = ("component", "reference", "changed to", "what it does", "source")
+    blocks: list[Block] = [
+        _recipe(evidence.study),
+        Table(caption="What is changed, and from what.", head=head, rows=tuple(rows)),
+        *_reference(evidence),
+    ]
+    return Section(title="Components", blocks=tuple(blocks))
+
+
+def _reference(evidence: Evidence) -> list[Block]:
+    """The layers of the reference as it was trained, and where it departs from the paper."""
+    study = evidence.study
+    trained = (result.trial.spec for result in evidence.results if not result.trial.variant.departures)
+    known = PRESETS[study.preset].spec if study.preset in PRESETS else None
+    spec = next(trained, known)
+    if spec is None:
+        return []
+    departures = difference(spec, PRESETS["paper"].spec)
+    rows = (("layers", stack(spec)), *((part, "; ".join(lines)) for part, lines in departures.items()))
+    caption = f"The reference, preset {study.preset}" + (
+        ", and where it departs from the preset paper, whose values are in brackets." if departures else "."
+    )
+    return [Table(caption=caption, head=("of", "value"), rows=rows, collapsed=True)]
+
+
+def _recipe(study: Study) -> str:
+    if study.tuning:
+        return (
+            "Each arm has the learning rate that was chosen for it, from as many trials for each: see Learning rates. "
+            "In all else every variant uses the reference's recipe."
+        )
+    return (
+        "Every variant uses the reference's recipe: nothing was tuned for any arm. A change that would need another "
+        "learning rate or more epochs to show its worth is at a disadvantage here."
+    )
+
+
+def activity(evidence: Evidence) -> Section:
+    """How much each component does inside the trained reference."""
+    title = "Activity in the trained reference"
+    found = [result.activity for result in finished(evidence) if result.activity]
+    if not found:
+        return Section(title=title, blocks=("No finished reference has recorded any activity.",))
+    known = registered()
+    under_study = {name for name, _ in evidence.study.components} | set(evidence.study.controls)
+    measured = {name for one in found for name in one}
+    names = sorted(measured & under_study or measured)  # all of them where the reference was trained alone
+    rows = []
+    for name in names:
+        values = [one[name] for one in found if name in one]
+        mean, low, high = estimating.mean_interval(values)
+        unit = known[name].activity.unit if name in known else "unit not known here"
+        bound = threshold(evidence, name)
+        flag = "inactive" if mean < bound else "not finite" if not np.isfinite(mean) else "active"
+        between = interval(low, high, sign=False, digits=3)
+        rows.append((name, number(mean, 3), between, str(len(values)), f"{bound:g}", unit, flag))
+    head = ("component", "mean", "95% interval", "n", "inactive below", "of what", "flag")
+    words = (
+        "A component that changes nothing in the trained reference cannot have an effect. One that is inactive is not "
+        "judged: a null effect would say something of this implementation, not of the idea."
+    )
+    table = Table(caption="Activity, mean over the reference's seeds.", head=head, rows=tuple(rows))
+    return Section(title=title, blocks=(words, table))
+
+
+def failures(evidence: Evidence) -> Section:
+    """Trials that failed or have something to report, unreadable records, what was left out, and aliases."""
+    study, blocks = evidence.study, list[Block]()
+    failed = evidence.failed
+    bad = [one for one in evidence.results if one.status != DONE or one.error or one.trial.key in failed]
+    rows = tuple(
+        (
+            one.trial.variant.label,
+            str(one.trial.seed),
+            one.status if one.trial.key not in failed else FAILED,
+            last_line(failed.get(one.trial.key, one.error)),
+        )
+        for one in bad
+    )
+    if rows:
+        caution = (
+            "Trainings that failed are in no mean and no pair, whatever the failure looked like; comparisons with "
+            "them are unstable, and how often each arm trains stands under Effects."
+        )
+        blocks += [caution] * bool(failed)
+        head = ("variant", "seed", "status", "reason")
+        blocks.append(Table(caption="Trials that failed, or that have something to report.", head=head, rows=rows))
+    else:
+        blocks.append("No trial that was run has failed.")
+    blocks += [f"Unreadable: {problem}" for problem in evidence.problems]
+    if study.skipped:
+        left = tuple((one.variant.label, one.reason) for one in study.skipped)
+        blocks.append(Table(caption="Combinations that the grid left out.", head=("variant", "reason"), rows=left))
+    if study.aliases:
+        words = "In this fraction the following effects cannot be told apart: each line is one column of the design."
+        same = tuple((alias,) for alias in study.aliases)
+        blocks += [words, Table(caption="Aliases.", head=("aliased",), rows=same, collapsed=len(same) > 12)]
+    return Section(title="Failures and gaps in the design", blocks=tuple(blocks))
+
+
+def last_line(error: str) -> str:
+    """The last line that says something, at most 200 characters: of a traceback, the exception."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()] or ["no reason recorded"]
+    return lines[-1] if len(lines[-1]) <= 200 else f"{lines[-1][:199]}…"
+
+
+def origin(evidence: Evidence) -> Section:
+    """Commit, versions, hardware, dates, data, and the commands that make it all again."""
+    study, records = evidence.study, [result.provenance for result in evidence.results]
+    keys = dict.fromkeys(key for record in records for key in record if key not in ("started", "command"))
+    names = {"dirty": "uncommitted changes"}
+    found = [(names.get(key, key.replace("_", " ")), _distinct(record.get(key) for record in records)) for key in keys]
+    rows = [row for row in found if row[1]]
+    started = sorted(str(record["started"]) for record in records if record.get("started"))
+    if started:
+        rows.append(("started", started[0] if len(started) == 1 else f"{started[0]} to {started[-1]}"))
+    rows += [("data", f"{study.dataset}, fingerprint {study.fingerprint}")]
+    rows += [("run it again", study.command or "not recorded")]
+    rows += [("render this again", f"python -m ablations.report {study.name}")]
+    caution = "The records come from different commits or from code with uncommitted changes."
+    mixed = len({record.get("commit") for record in records}) > 1 or any(record.get("dirty") for record in records)
+    table = Table(caption="Where the records came from.", head=("what", "value"), rows=tuple(rows))
+    return Section(title="Provenance", blocks=(*[caution] * mixed, table))
+
+
+def _distinct(values: Iterable[Any]) -> str:
+    written = dict.fromkeys(_written(value) for value in values)
+    return "; ".join(word for word in written if word)
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_written(item)}" for name, item in value.items() if _written(item))
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_written, value))
+    return str(value)
+
+
+def trials(evidence: Evidence) -> Section:
+    """Every trial, one row each."""
+    rows = tuple(_trial_row(result, evidence.metric) for result in evidence.results)
+    head = ("variant", "seed", "status", f"{evidence.phase} top-1, %", "time", "record")
+    if not rows:
+        return Section(title="All trials", blocks=("No trial has been run yet.",))
+    table = Table(
+        caption=f"All {counted(len(rows), 'trial')}, each with its record.",
+        head=head,
+        rows=rows,
+        collapsed=True,
+        files=tuple(f"trials/{result.trial.key}.json" for result in evidence.results),
+    )
+    return Section(title="All trials", blocks=(table,))
+
+
+def _trial_row(result: Result, metric: str) -> tuple[str, ...]:
+    error = result.metrics.get(metric, float("nan"))
+    trial = result.trial
+    return (trial.variant.label, str(trial.seed), result.status, number(error), duration(result.seconds), trial.key)

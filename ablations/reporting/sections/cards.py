@@ -1,0 +1,157 @@
+"""One card a claim: what was said and where, what was found here, seed by seed, and what to think of it."""
+
+from __future__ import annotations
+
+from math import exp, isfinite
+
+import pandas as pd
+
+from ablations.analysis.evidence import Evidence
+from ablations.analysis.failures import arms_words
+from ablations.analysis.rule import BELOW
+from ablations.analysis.verdicts import (
+    CONTRADICTED,
+    DIRECTION_ONLY,
+    INCONCLUSIVE,
+    NO_EFFECT,
+    NOT_TESTED,
+    REPRODUCED,
+    Verdict,
+)
+from ablations.core.claim import SAME
+from ablations.core.study import Effect
+from ablations.records.claims import METRICS, label_of
+from ablations.reporting.document import MISSING, Card, Picture, Section, number, told
+from ablations.reporting.sections.claimed import NAMES, WAYS, digits, expected, is_ratio, margin, second_words, size
+from ablations.reporting.sections.outcomes import picture
+from ablations.reporting.sections.remedies import changes_it
+from ablations.reporting.sections.tuning import conditional
+from ablations.reporting.sections.verdicts import ESTIMANDS, bounds, how_often, ours, published
+
+MOODS = {REPRODUCED: "yes", DIRECTION_ONLY: "yes", CONTRADICTED: "no", NO_EFFECT: "no"}
+
+
+def section(evidence: Evidence) -> Section | None:
+    """A card for each claim that the study is about; None where there is none."""
+    if not evidence.verdicts:
+        return None
+    words = (
+        "What was claimed, by paraphrase, and what these trials say of it. In each picture: left, a line a seed from "
+        "its outcome without the change to that with it; right, the differences as grey dots, their mean with the "
+        "simultaneous interval in blue, the smallest effect of interest as a band around zero, and the published "
+        "effect, where there is one, as a hollow diamond."
+    )
+    return Section(title="Claims, one by one", blocks=(words, *(_card(evidence, one) for one in evidence.verdicts)))
+
+
+def _card(evidence: Evidence, verdict: Verdict) -> Card:
+    claim, rates = verdict.claim, conditional(evidence.study.tuning)
+    facts = (
+        ("claimed in", claim.source),
+        ("claimed that", f"{label_of(claim)} {expected(claim)}"),
+        ("stated there", {"": "", "our reading": "no: it is our reading"}.get(claim.standing, f"as {claim.standing}")),
+        ("published", claim.published),
+        ("confounds there", claim.confounds),
+        ("what others found", claim.others),
+        ("smallest effect of interest", f"{margin(claim)}: {claim.reason or 'no reason recorded'}"),
+        ("measured here", ours(verdict) + ("" if verdict.effect is None else f"; {verdict.effect.method}{rates}")),
+        ("how often it trains", "" if verdict.effect is None else how_often(verdict.effect)),
+        ("judged here on", ESTIMANDS.get(claim.estimand, claim.estimand)),
+        ("scope", "; ".join(verdict.proxy) or "as where the claim was made"),
+        (
+            "published effect within our 95% prediction interval",
+            verdict.published_inside if claim.published_effect is not None else "",
+        ),
+        ("confounds here", verdict.confounds),
+    )
+    return Card(
+        name=claim.name,
+        title=claim.statement,
+        badge=verdict.label,
+        mood=MOODS.get(verdict.call, "open"),
+        words=f"{in_words(verdict)} {changes_it(verdict)}".strip(),
+        facts=tuple((term, text) for term, text in facts if text and text != MISSING),
+        picture=_pairs(evidence, verdict),
+    )
+
+
+def in_words(verdict: Verdict) -> str:
+    """What was found, for who reads no statistics."""
+    claim, effect = verdict.claim, verdict.effect
+    if verdict.call == NOT_TESTED or effect is None:
+        return "Not judged."
+    if verdict.unstable and verdict.call == INCONCLUSIVE:
+        return f"Trainings failed, so a mean says little: {arms_words(effect)}."
+    way = "higher" if effect.estimate > 0 else "lower"
+    by = (
+        f"{size(claim, effect.estimate)} times those without it"
+        if is_ratio(claim)
+        else f"{number(abs(effect.estimate), digits(claim))} {METRICS[claim.metric]} {way}"
+    )
+    where = " where both trained" if verdict.unstable else " on average"
+    found = f"With the change ({label_of(claim)}) the {NAMES.get(claim.metric, claim.metric)} came out {by}{where}"
+    asked, least = WAYS[claim.direction], margin(claim)
+    by_less = f"and an effect of {least} is excluded" if verdict.size == BELOW else f"and may or may not reach {least}"
+    same = claim.direction == SAME
+    words = {
+        REPRODUCED: f"{found}: too little to matter ({least} would), as was claimed."
+        if same
+        else f"{found}, as was claimed, and by more than would be too little to matter ({least}).",
+        DIRECTION_ONLY: f"{found}, which is the claimed direction, {by_less}.",
+        CONTRADICTED: f"{found}, where {asked} was claimed.",
+        NO_EFFECT: f"{found}: too little to matter, whichever way ({least} would).",
+        INCONCLUSIVE: f"{found}, where {asked} was claimed, and "
+        + (f"may or may not reach what would matter ({least})." if same else "that may be chance."),
+    }
+    return f"{words[verdict.first or verdict.call]} {second_words(verdict)}".strip()
+
+
+def _pairs(evidence: Evidence, verdict: Verdict) -> Picture | None:
+    """The picture of a claim's pairs; None where no pair has finished."""
+    effect, claim = verdict.effect, verdict.claim
+    if effect is None or not isfinite(effect.estimate):
+        return None
+    found = evidence.by_seed(effect.metric)
+    sides = {
+        name: found.reindex(columns=list(labels)).mean(axis=1, skipna=False)
+        for name, labels in (("kept", effect.kept), ("departed", effect.departed))
+    }
+    outcomes = pd.DataFrame(sides).dropna(how="all")
+    if outcomes.dropna().empty:
+        return None
+    from ablations.reporting.figures.claims import pairs
+
+    ratio = is_ratio(claim)
+    unit = "times" if ratio else METRICS[claim.metric]
+    figure = pairs(
+        outcomes,
+        effect.estimate,
+        verdict.low,
+        verdict.high,
+        claim.smallest_effect,
+        claim.published_effect,
+        {"points": "percent", "times": "steps"}.get(unit, unit),
+        unit,
+        ratios=ratio,
+    )
+    told_of = outcomes.map(exp) if ratio else outcomes
+    each = [f"seed {seed} {number(row['kept'])} and {number(row['departed'])}" for seed, row in told_of.iterrows()]
+    kind = "ratio" if ratio else "difference"
+    mean = f"mean {kind} {size(claim, effect.estimate)} {bounds(verdict)}"
+    shown = f" Published: {published(claim)}." if claim.published_effect is not None else ""
+    alternative = told(f"Without the change and with it, {mean}", each) + shown
+    lost = f" {not_drawn(effect)}" if effect.unstable else ""
+    return picture(
+        f"claim-{_safe(claim.name)}", f"{label_of(claim)}: {ours(verdict)}.{lost}", alternative + lost, figure
+    )
+
+
+def not_drawn(effect: Effect) -> str:
+    """A sentence on the trainings of an unstable comparison that are in no line and no dot of its picture."""
+    with_it, without = (f"{bad} of {of}" for bad, of in zip(effect.failed, effect.ended, strict=True))
+    return f"Not drawn, as they failed: {with_it} trainings with the change and {without} without it."
+
+
+def _safe(name: str) -> str:
+    """`name` as part of a file's name and of an id."""
+    return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name)

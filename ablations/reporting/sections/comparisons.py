@@ -1,0 +1,281 @@
+"""The sections that compare: effects, controls and interactions, with the sentences that sum them up."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+import numpy as np
+
+from ablations.analysis.effects import differences_of
+from ablations.analysis.evidence import Evidence, broken, ratio
+from ablations.analysis.failures import share_interval
+from ablations.analysis.gates import chance_error, learns, linear_error
+from ablations.analysis.sampling import interval_over_both, single_models
+from ablations.analysis.statistics import benjamini_hochberg, sign_flip_p
+from ablations.analysis.verdicts import rule_of
+from ablations.core.claim import MAIN, ONE_OUT
+from ablations.core.study import Effect
+from ablations.core.text import counted
+from ablations.reporting.document import (
+    MINUS,
+    MISSING,
+    Block,
+    Section,
+    Table,
+    change,
+    interval,
+    listed,
+    number,
+    probability,
+    signed,
+    told,
+    without_empty,
+)
+from ablations.reporting.sections.notes import mean_and_interval, notes, sampling_error
+from ablations.reporting.sections.outcomes import picture
+
+KINDS = {
+    "main": ("Main effects", "each row is averaged over all the settings of the other components"),
+    "one in": ("One change among all", "each row makes its change where all the other changes are made too"),
+    "one out": ("One change at a time", "each row makes one change to the otherwise complete reference"),
+}
+BOTH = "95% interval, new images too"
+HEAD = ("change", "effect, points", "95% interval", BOTH, "pairs", "correlation", "p", "q", "p, sign flips")
+COST = ("parameters", "multiply-adds")
+OPTIONAL = (BOTH, "correlation", "p", "q", "p, sign flips", "notes")  # columns that are left out where they are empty
+SMALL_GAP = 1.0  # points between training and test error, below which the reference counts as underfitting
+NOTHING = "No finished pair of trials yet, so nothing can be estimated."
+
+
+def headline(evidence: Evidence) -> str:
+    """One sentence on the reference, and one on where the intervals lie."""
+    n, mean, low, high = mean_and_interval(evidence, evidence.metric, "reference")
+    failed = failing(evidence)
+    if not n and "reference" in evidence.failed_by_variant:
+        return f"No training of the reference has trained, so there is nothing to compare with. {failed}"
+    if not n:
+        return "No trial of the reference has finished, so there is nothing to compare with."
+    sampling = sampling_words(evidence, mean)
+    spread = f" (95% interval over {counted(n, 'seed')} {interval(low, high, sign=False)})" if n > 1 else " (one seed)"
+    error = f"The reference has a {evidence.phase} top-1 error of {number(mean)}%{spread}."
+    cautions = (guessing(evidence), failed, underfitting(evidence))
+    return " ".join(filter(None, (error, *cautions, sampling, _tally(evidence))))
+
+
+def failing(evidence: Evidence) -> str:
+    """How many trainings of which variants failed, or an empty string."""
+    found = evidence.failed_by_variant
+    if not found:
+        return ""
+    arms = listed([f"{bad} of {of} of {evidence.names[label]}" for label, (bad, of) in found.items()])
+    return (
+        f"Trainings failed: {arms}. They are in no mean, and comparisons with them are unstable: how often each arm "
+        "trains is told beside how well it does where both train."
+    )
+
+
+def guessing(evidence: Evidence) -> str:
+    """A caution where the reference has hardly learned, as the first gate has it, or an empty string."""
+    gate = learns(evidence, rule_of(evidence.study))
+    if gate.passed is not False:
+        return ""
+    beyond = f" and a linear classifier {number(linear)}%" if isfinite(linear := linear_error(evidence)) else ""
+    return (
+        f"Guessing gives {number(chance_error(evidence))}%{beyond}: it has learned little or nothing that needs such a "
+        "network, and effects here say nothing of its parts."
+    )
+
+
+def underfitting(evidence: Evidence) -> str:
+    """A caution where the reference has hardly fitted its training images, or an empty string."""
+    gap = evidence.mean("gap_percent", "reference")
+    if not gap < SMALL_GAP:
+        return ""
+    return (
+        f"Its training error is as high, within {SMALL_GAP:g} point (gap {signed(gap)}): it underfits at this budget, "
+        "so an effect says more of how fast a variant learns than of where it ends."
+    )
+
+
+def sampling_words(evidence: Evidence, error_percent: float) -> str:
+    """What the choice of test images alone does to an error."""
+    return (
+        f"The sampling of the {evidence.phase} images adds a standard error of "
+        f"{sampling_error(evidence, error_percent)}; it is common to all variants, and no number of seeds removes it. "
+        "The effects' table has intervals that contain it."
+    )
+
+
+def effect_rows(evidence: Evidence, effects: list[Effect]) -> tuple[tuple[str, ...], ...]:
+    """The cells of `HEAD` and of what follows it."""
+    adjusted = benjamini_hochberg([effect.p for effect in effects])
+    return tuple(
+        (
+            effect.label,
+            signed(effect.estimate),
+            interval(effect.low, effect.high),
+            interval(*interval_over_both(evidence, effect)),
+            f"{effect.n} of {broken(evidence, effect)[0]}",
+            number(effect.correlation),
+            probability(effect.p),
+            probability(q),
+            probability(_flipped(evidence, effect)),
+            change(ratio(evidence, effect, "parameters")),
+            change(ratio(evidence, effect, "macs")),
+            notes(evidence, effect),
+        )
+        for effect, q in zip(effects, adjusted, strict=True)
+    )
+
+
+def _flipped(evidence: Evidence, effect: Effect) -> float:
+    """The exact p of flipping the signs of the single differences."""
+    return sign_flip_p(np.array(differences_of(evidence.differences, effect)))
+
+
+def _tally(evidence: Evidence) -> str:
+    """How many intervals lie above, below and around zero."""
+    kinds = [kind for kind in ("main", "one in", "one out") if any(one.kind == kind for one in _studied(evidence))]
+    known = [one for one in _studied(evidence) if one.kind == kinds[0] and np.isfinite(one.low)] if kinds else []
+    unstable = sum(one.unstable for one in known)
+    known = [one for one in known if not one.unstable]
+    if not known:
+        return (
+            "No effect has an interval that counts, as trainings failed."
+            if unstable
+            else ("No effect has an interval yet.")
+        )
+    left = f" Not counted among them: {counted(unstable, 'unstable comparison')}." if unstable else ""
+    above, below = sum(one.low > 0 for one in known), sum(one.high < 0 for one in known)
+    return (
+        f"Of {counted(len(known), 'change')} with a 95% interval ({kinds[0]}), {above} raised the error with an "
+        f"interval clear of zero, {below} lowered it so, and {len(known) - above - below} left zero inside.{left}"
+    )
+
+
+def _studied(evidence: Evidence) -> list[Effect]:
+    return [effect for effect in evidence.effects if effect.component not in evidence.study.controls]
+
+
+def effects(evidence: Evidence) -> Section:
+    """Estimates, intervals and the forest plot, one table an estimand."""
+    blocks: list[Block] = [
+        f"Each effect is the {evidence.phase} top-1 error with the change minus that without it, in percentage points: "
+        "above zero, the change made the network worse. Pairs share a seed, hence order of images, crops and initial "
+        f"weights; the interval is the mean difference ± t(0.975, n {MINUS} 1) · s / √n, where a main effect's "
+        "difference of a seed is that between the two halves of its design, and the one beside it covers "
+        "the choice of the images as well as that of the seeds (a two-way random layout). The correlation is that of "
+        "the two arms over seeds. This table explores: p is a two-sided t test's and not adjusted, q is Benjamini and "
+        "Hochberg's over the rows, and the last p counts flipped signs. Claims are judged under Verdicts."
+    ]
+    for kind, (name, meaning) in KINDS.items():
+        found = [effect for effect in _studied(evidence) if effect.kind == kind]
+        if found:
+            blocks += _forest(evidence, kind)
+            head = tuple("seeds" if word == "pairs" and kind == MAIN else word for word in (*HEAD, *COST, "notes"))
+            table = Table(caption=f"{name}: {meaning}.", head=head, rows=effect_rows(evidence, found))
+            blocks.append(without_empty(table, *OPTIONAL))
+    if not any(effect.n for effect in evidence.effects):
+        blocks.append(NOTHING)
+    return Section(title="Effects", blocks=(*blocks, *how_often(evidence)))
+
+
+def how_often(evidence: Evidence) -> tuple[Block, ...]:
+    """The other line of each effect: how often its arms train; one sentence where no training has failed."""
+    ended = max((min(effect.ended) for effect in evidence.effects), default=0)
+    if not any(effect.unstable for effect in evidence.effects):
+        low, _ = share_interval(ended, ended)
+        room = f" Of one variant {ended} of {ended} leave room for up to {1 - low:.0%} that fail (exact 95% interval)."
+        return (f"No training has failed.{room}",) if ended else ()
+    rows = tuple(
+        (
+            f"{effect.label}{'' if effect.kind == ONE_OUT else f' ({effect.kind})'}",
+            *(cell for arm in zip(effect.trained, effect.ended, strict=True) for cell in _share(*arm)),
+            probability(effect.p_trained),
+            f"{signed(effect.estimate)} {interval(effect.low, effect.high)}, n = {effect.n}" if effect.n else MISSING,
+            probability(effect.p_flip),
+            "unstable" if effect.unstable else "",
+        )
+        for effect in evidence.effects
+    )
+    words = (
+        "Where a training failed, a mean over all trainings says little: a change that makes one training in ten "
+        "collapse looks like none in a third of all studies of ten seeds. So two things are told of each effect: how "
+        "often either arm trains, with exact intervals (Clopper and Pearson) and the exact p of both training equally "
+        "often (McNemar's over the seeds, or of flipping their signs), and how well they do where both train. An "
+        "unstable comparison has no verdict on a size."
+    )
+    often = ("trained with it", "95%", "trained without it", "95%", "p, equally often")
+    head = ("change", *often, "effect where both trained, points", "p, sign flips", "flag")
+    table = Table(caption="How often each arm trains, and how well where both do.", head=head, rows=rows)
+    return words, table
+
+
+def _share(trained: int, ended: int) -> tuple[str, str]:
+    low, high = share_interval(trained, ended)
+    return f"{trained} of {ended}", f"[{low:.0%}, {high:.0%}]" if ended else MISSING
+
+
+def _forest(evidence: Evidence, kind: str) -> list[Block]:
+    from ablations.reporting.figures.style import effect_forest
+
+    controls = frozenset(evidence.study.controls)
+    found = [one for one in evidence.effects if one.n and (one.kind == kind or one.component in controls)]
+    found = [one for one in found if np.isfinite(one.estimate)]
+    if not any(one.kind == kind for one in found):
+        return []
+    axis = f"change in {evidence.phase} top-1 error, points\n(right of zero: the change makes it worse)"
+    figure = effect_forest(found, evidence.differences, controls, axis)
+    name = f"effects-{kind.replace(' ', '-')}"
+    bars = (
+        "bars: 95% t intervals"
+        if any(np.isfinite(one.low) for one in found)
+        else "no intervals, as no pair is repeated"
+    )
+    caption = (
+        f"{KINDS[kind][0]}. Large marks: estimates; {bars}; grey dots above them: single seeds. Green squares are "
+        "controls; a triangle at the edge points to what lies beyond the axis."
+        + (" Where trainings failed, the row says how many; they are in no mark of it." if _any_failed(found) else "")
+    )
+    rows = [f"{one.label} {signed(one.estimate)} {interval(one.low, one.high)}".rstrip(f" {MISSING}") for one in found]
+    alternative = told("Forest plot of effects in points, with their 95% intervals", rows)
+    return [picture(name, caption, alternative, figure)]
+
+
+def _any_failed(effects: list[Effect]) -> bool:
+    return any(effect.unstable for effect in effects)
+
+
+def controls(evidence: Evidence) -> Section:
+    """The placebo and the sabotage, which two of the gates look at, and the mild sabotage, which no gate does."""
+    found = [effect for effect in evidence.effects if effect.component in evidence.study.controls]
+    if not found:
+        words = "This study has no controls. Without a placebo and a sabotage its effects should not be believed."
+        return Section(title="Controls", blocks=(words,))
+    words = (
+        "A placebo changes only the random draws and must show no effect. A sabotage shuffles half of the training "
+        "labels and must show a clear rise. Whether they did stands under Gates. A mild sabotage shuffles a twentieth "
+        "of the labels: whether it shows tells how small an effect the study could have seen."
+    )
+    table = Table(
+        caption="Controls, against the reference.", head=(*HEAD, *COST, "notes"), rows=effect_rows(evidence, found)
+    )
+    return Section(title="Controls", blocks=(words, without_empty(table, *OPTIONAL)))
+
+
+def single_networks(evidence: Evidence) -> Section | None:
+    """Two networks of one seed compared image by image; None where effects have more than one pair."""
+    rows = []
+    for effect in evidence.effects:
+        if (found := single_models(evidence, effect)) is not None:
+            rows.append((effect.label, f"{found[0]:,}", f"{found[1]:,}", probability(found[2])))
+    if not rows:
+        return None
+    words = (
+        "With one seed, each row compares two trained networks on the same images (McNemar's exact test). It says "
+        "whether these two differ, not whether the change matters: two seeds of one variant may differ as much. The "
+        "placebo's row shows how much."
+    )
+    head = ("change", "only the changed one right", "only the other right", "p, McNemar")
+    table = Table(caption="Images that one of two networks got right.", head=head, rows=tuple(rows))
+    return Section(title="Single networks", blocks=(words, table))

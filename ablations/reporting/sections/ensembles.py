@@ -1,0 +1,137 @@
+"""The section on ensembles: the networks of a variant's seeds, averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from ablations.analysis.ensembles import Ensemble, ensembles
+from ablations.analysis.evidence import Evidence, finished
+from ablations.core.text import counted
+from ablations.records.predictions import MOST_PROBABILITIES, Predictions, read_predictions
+from ablations.reporting.document import Block, Section, Table, interval, number, signed, told
+from ablations.reporting.sections.outcomes import picture
+
+PUBLISHED = (
+    "The paper averaged five networks on ILSVRC-2012: 40.7% to 38.1% top-1 error on the validation images, 2.6 points, "
+    "on ten views, once (section 6). This is shown and not judged: an average over seeds has no pair of "
+    "trials that the rule for claims could be applied to."
+)
+
+
+def section(evidence: Evidence) -> Section | None:
+    """What averaging the softmax outputs of the seeds does to the error; None where no two networks stop alike."""
+    if evidence.study.seeds < 2 or evidence.study.budget.stop_at_threshold:
+        return None
+    kept = {label: predictions(evidence, label) for label in evidence.labels}
+    found = {label: _of(networks) for label, networks in kept.items() if len(networks) > 1}
+    blocks: list[Block] = [
+        "The softmax outputs of networks that differ in nothing but their seed, averaged image by image. No training "
+        "was added: they are the networks of this study. A gain is the error of the average less the mean error of "
+        "its networks, so below zero the average is better."
+    ]
+    if missing := len(finished(evidence)) - sum(map(len, kept.values())):
+        blocks.append(_missing(missing, evidence))
+    if "reference" in found:
+        blocks.append(_headline(found["reference"][-1], evidence))
+    blocks.append(PUBLISHED)
+    if found:
+        blocks += [_figure(evidence, kept, found), _whole(evidence, found), *_smaller(evidence, found)]
+    return Section(title="Ensembles of the seeds", blocks=tuple(blocks))
+
+
+def predictions(evidence: Evidence, label: str) -> list[Predictions]:
+    """What is kept of the finished trials of a variant, on the same images; those of the first seed say which."""
+    mine = [one.trial.key for one in finished(evidence) if one.trial.variant.label == label]
+    read = [read_predictions(evidence.folder, key) for key in mine] if evidence.folder else []
+    found = [one for one in read if one is not None]
+    return [
+        one
+        for one in found
+        if one.probabilities.shape == found[0].probabilities.shape and (one.labels == found[0].labels).all()
+    ]
+
+
+def _of(networks: Sequence[Predictions]) -> list[Ensemble]:
+    return ensembles([one.probabilities for one in networks], networks[0].labels)
+
+
+def _missing(count: int, evidence: Evidence) -> str:
+    of = counted(len(finished(evidence)), "finished trial")
+    return (
+        f"The predictions of {count:,} of {of} are not here. They lie beside the records, in predictions/, but are no "
+        f"part of the repository, and a trial keeps none above {MOST_PROBABILITIES:,} numbers. To have them, train "
+        "again: the same command with another --results."
+    )
+
+
+def _headline(whole: Ensemble, evidence: Evidence) -> str:
+    error, single = (f"{number(value)}%" for value in (whole.error, whole.single))
+    return (
+        f"All {whole.size} networks of the reference, averaged, have {error} {evidence.phase} error, where one has "
+        f"{single} on average: {signed(whole.gain)} points (95% interval over the choice of the {evidence.phase} "
+        f"images {interval(whole.low, whole.high)})."
+    )
+
+
+def _figure(evidence: Evidence, kept: Mapping[str, list[Predictions]], found: Mapping[str, list[Ensemble]]) -> Block:
+    from ablations.reporting.figures.style import learning_curves
+
+    rows = []
+    for label in (label for label in evidence.shown if label in found):
+        single = [100 * float((one.probabilities.argmax(axis=1) != one.labels).mean()) for one in kept[label]]
+        sizes = {1: single, **{one.size: one.errors for one in found[label]}}
+        rows += [
+            (evidence.names[label], number, size, error)
+            for size, errors in sizes.items()
+            for number, error in enumerate(errors)
+        ]
+    curves = pd.DataFrame(rows, columns=["variant", "seed", "epoch", "error"])
+    others = [name for name in dict.fromkeys(curves["variant"]) if name != "reference"]
+    what = f"{evidence.phase} top-1 error, percent"
+    figure = learning_curves(curves, "reference", others, what, along="networks averaged", ranges=True)
+    ends = [
+        f"{evidence.names[label]} from {number(sizes[-1].single)}% to {number(sizes[-1].error)}% with {sizes[-1].size}"
+        for label, sizes in found.items()
+    ]
+    caption = (
+        f"The {evidence.phase} error of averages of so many networks: mean over the ensembles of that size, and a band "
+        "from the lowest to the highest (a range, no confidence interval). Grey: the reference."
+    )
+    return picture("ensembles", caption, told("Error falling with the number of networks averaged", ends), figure)
+
+
+def _whole(evidence: Evidence, found: Mapping[str, list[Ensemble]]) -> Table:
+    rows = [
+        (
+            evidence.names[label],
+            str(sizes[-1].size),
+            number(sizes[-1].single),
+            number(sizes[-1].error),
+            signed(sizes[-1].gain),
+            interval(sizes[-1].low, sizes[-1].high),
+        )
+        for label, sizes in found.items()
+    ]
+    head = ("variant", "networks", "one, %", "all averaged, %", "gain, points", "95% interval")
+    caption = "All networks of a variant, averaged. The interval is over the choice of the images, for these networks."
+    return Table(caption=caption, head=head, rows=tuple(rows))
+
+
+def _smaller(evidence: Evidence, found: Mapping[str, list[Ensemble]]) -> list[Table]:
+    rows = [
+        (
+            evidence.names[label],
+            str(one.size),
+            str(len(one.errors)),
+            number(one.error),
+            signed(one.gain),
+            interval(one.low, one.high),
+        )
+        for label, sizes in found.items()
+        for one in sizes[:-1]
+    ]
+    head = ("variant", "averaged", "ensembles", "error, %", "gain, points", "95% interval")
+    caption = "Fewer networks, mean over ensembles. The interval is over the choice of networks and of images."
+    return [Table(caption=caption, head=head, rows=tuple(rows), collapsed=True)] if rows else []

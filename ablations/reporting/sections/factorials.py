@@ -1,0 +1,148 @@
+"""The sections that only a factorial has: both estimands side by side, interactions, the parts against the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import comb
+
+import numpy as np
+
+from ablations.analysis import factorial
+from ablations.analysis.effects import mean_interval
+from ablations.analysis.evidence import Evidence, broken
+from ablations.analysis.sampling import interval_over_both
+from ablations.core.claim import MAIN, ONE_OUT
+from ablations.core.study import Effect
+from ablations.reporting.document import (
+    MINUS,
+    Block,
+    Section,
+    Table,
+    interval,
+    probability,
+    signed,
+    told,
+    without_empty,
+)
+from ablations.reporting.sections.comparisons import BOTH
+from ablations.reporting.sections.outcomes import picture
+
+ALIASED = "and with it"  # a column's head: the interactions that are in the same number
+
+
+def both_estimands(evidence: Evidence) -> Section | None:
+    """The effect in the reference's context beside the average over all contexts; None where a study has but one."""
+    kinds: dict[str, dict[str, Effect]] = {ONE_OUT: {}, MAIN: {}}
+    for effect in evidence.effects:
+        if effect.kind in kinds and effect.component not in evidence.study.controls:
+            kinds[effect.kind][effect.label] = effect
+    shared = [name for name in kinds[MAIN] if name in kinds[ONE_OUT]]
+    if not shared:
+        return None
+    rows = tuple((name, *(cell for kind in (ONE_OUT, MAIN) for cell in _cells(kinds[kind][name]))) for name in shared)
+    head = ("change", "one out, points", "95% interval", "main, points", "95% interval")
+    words = (
+        "Two questions. One out: what does the change do to the otherwise complete reference? Main: what does it do on "
+        "average over all the settings of the other components? They agree where nothing interacts. The paper asked "
+        "the first."
+    )
+    table = Table(caption="Leave-one-out and main effects on the same outcome.", head=head, rows=rows)
+    return Section(title="One out against on average", blocks=(words, table))
+
+
+def _cells(effect: Effect) -> tuple[str, str]:
+    return signed(effect.estimate), interval(effect.low, effect.high)
+
+
+def interactions(evidence: Evidence) -> Section | None:
+    """Two-way interactions; None where the design has none."""
+    found = factorial.interactions(evidence.study, evidence.table, evidence.metric)
+    main = [effect for effect in evidence.effects if effect.kind == MAIN]
+    known = [effect for effect in [*main, *found] if np.isfinite(effect.estimate)]
+    if not found:
+        return None
+    aliases = {one.component: factorial.aliases(evidence.study, one) for one in found}
+    clear = [one for one in found if one in known and not aliases[one.component]]
+    blocks: list[Block] = [
+        "a x b is half the difference between the effect of a where b is changed and where b is kept. Where it is "
+        "large, the main effects of a and b describe no single setting: read the simple effects."
+    ]
+    if any(aliases.values()):
+        blocks.append(
+            "This fraction cannot tell some interactions apart: where a row names others, its effect is their sum, the "
+            "one with a minus sign being subtracted."
+        )
+    if clear and all(one in known for one in main):
+        from ablations.reporting.figures.style import interaction_map
+
+        caption = (
+            "Two-way interactions, coloured, and main effects on the diagonal, in points of top-1 error. "
+            "Bold: the 95% interval excludes zero."
+        )
+        figure = interaction_map(main, clear, "points")
+        blocks.append(
+            picture(
+                "interactions", caption, _told("Heat map of effects in points, the largest", [*main, *clear]), figure
+            )
+        )
+    if known:
+        from ablations.reporting.figures.style import half_normal
+
+        caption = (
+            "Half-normal plot (Daniel 1959): were nothing going on, all effects would lie on a line through zero. "
+            "What stands clear above the rest is named."
+        )
+        figure = half_normal(known, "size of the effect, points")
+        blocks.append(
+            picture("half-normal", caption, _told("The sizes of all effects in order, the largest", known), figure)
+        )
+    blocks.append(_interactions_table(evidence, found, aliases))
+    return Section(title="Interactions", blocks=tuple(blocks))
+
+
+def _interactions_table(evidence: Evidence, found: Sequence[Effect], aliases: Mapping[str, Sequence[str]]) -> Table:
+    rows = tuple(
+        (
+            one.component,
+            *_cells(one),
+            interval(*interval_over_both(evidence, one)),
+            f"{one.n} of {broken(evidence, one)[0]}",
+            probability(one.p),
+            ", ".join(name.replace("-", MINUS, 1) if name[0] == "-" else name for name in aliases[one.component]),
+        )
+        for one in found
+    )
+    head = ("interaction", "effect, points", "95% interval", BOTH, "seeds", "p, unadjusted", ALIASED)
+    whole = len(found) == comb(len(evidence.study.components), 2)
+    what = "sums of two-way interactions" if any(aliases.values()) else "two-way interactions"
+    caption = f"{'All' if whole else 'The'} {len(found)} {what}{'' if whole else ' that the design tells apart'}."
+    table = Table(caption=caption, head=head, rows=rows, collapsed=len(found) > 10)
+    return without_empty(table, BOTH, "p, unadjusted", ALIASED)
+
+
+def _told(what: str, effects: list[Effect]) -> str:
+    largest = sorted(effects, key=lambda one: -abs(one.estimate))[:5]
+    return told(what, [f"{one.component} {signed(one.estimate)}" for one in largest])
+
+
+def parts_and_whole(evidence: Evidence) -> Section | None:
+    """Whether the effects of single changes add up to that of all of them; None where the study cannot tell."""
+    found = factorial.parts_and_whole(evidence.study, evidence.table, evidence.metric)
+    if found.empty:
+        return None
+    sums = (
+        ("the single changes, added", found["parts"]),
+        ("all changes at once", found["whole"]),
+        ("the difference: all at once less the sum", found["whole"] - found["parts"]),
+    )
+    rows = []
+    for name, values in sums:
+        mean, low, high = mean_interval(values)
+        rows.append((name, signed(mean), interval(low, high), str(len(values))))
+    words = (
+        "Effects of single changes need not add up. Where all changes at once do less than their sum, the components "
+        "stand in for each other; where they do more, they need each other."
+    )
+    head = ("what", "effect, points", "95% interval", "seeds")
+    table = Table(caption="The sum of the parts against all together.", head=head, rows=tuple(rows))
+    return Section(title="The parts and the whole", blocks=(words, table))

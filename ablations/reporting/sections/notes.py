@@ -1,0 +1,56 @@
+"""What a reader must know beside a number: names, confounds, broken pairs, intervals of means."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ablations.analysis import effects as estimating
+from ablations.analysis.evidence import Evidence, broken
+from ablations.analysis.failures import arms_words
+from ablations.analysis.gates import confounds
+from ablations.core.claim import MAIN
+from ablations.core.study import Effect
+from ablations.reporting.document import number
+
+
+def notes(evidence: Evidence, effect: Effect) -> str:
+    """What a reader must know of one effect: confounds, failed trainings, broken pairs, a toggle that did nothing."""
+    planned, _, missing = broken(evidence, effect)
+    unit = "seeds" if effect.kind == MAIN else "pairs"
+    found = confounds(evidence, effect)
+    words = [f"confounded: {found}"] * bool(found)
+    if effect.unstable:
+        words.append(f"unstable: {arms_words(effect)}")
+    if missing:
+        words.append(f"{missing} of {planned} {unit} without a result")
+    labels = {*effect.departed, *effect.kept}
+    digests = {one.training_digest for one in evidence.results if one.trial.variant.label in labels}
+    if len(digests) > 1:
+        words.append(f"its trials were trained by {len(digests)} states of the sources")
+    single = estimating.differences_of(evidence.differences, effect)
+    if len(single) > 1 and not any(single):
+        words.append("every pair identical: a toggle without effect?")
+    if effect.kind != MAIN and effect.n == 1:
+        words.append("one pair: no interval")
+    if effect.method.startswith("Welch"):
+        words.append(effect.method)
+    if effect.kind == MAIN and effect.n < 2:
+        words.append(effect.method.split(";")[0])
+    if effect.kind == MAIN and effect.n and not np.isfinite(effect.estimate):
+        words.append(effect.method.split(";")[0])
+    return "; ".join(words)
+
+
+def mean_and_interval(evidence: Evidence, metric: str, variant: str) -> tuple[int, float, float, float]:
+    """n, mean and 95% t interval over the finished seeds."""
+    values = evidence.values(metric, variant)
+    return len(values), *estimating.mean_interval(values)
+
+
+def sampling_error(evidence: Evidence, error_percent: float) -> str:
+    """Standard error of an error rate for the evaluated images alone, in points: sqrt(p (1 - p) / n)."""
+    images = evidence.mean("evaluated_examples", "reference")
+    if not (np.isfinite(images) and np.isfinite(error_percent) and images > 0):
+        return "cannot be given, as the number of images was not recorded"
+    share = error_percent / 100
+    return f"{number(100 * float(np.sqrt(share * (1 - share) / images)))} points over {images:,.0f} images"

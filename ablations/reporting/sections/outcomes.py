@@ -1,0 +1,223 @@
+"""The sections that describe: learning curves, errors with the train/test gap, and cost."""
+
+from __future__ import annotations
+
+from math import inf, nan
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from ablations.analysis.evidence import Evidence, finished
+from ablations.core.text import counted, duration
+from ablations.reporting.document import (
+    Block,
+    Picture,
+    Section,
+    Table,
+    change,
+    interval,
+    listed,
+    number,
+    signed,
+    told,
+    without_empty,
+)
+from ablations.reporting.sections.notes import mean_and_interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def picture(name: str, caption: str, alternative: str, figure: Figure) -> Picture:
+    """`figure` drawn as SVG text."""
+    from ablations.reporting.figures.style import svg
+
+    return Picture(name=name, caption=caption, alternative=alternative, svg=svg(figure, name))
+
+
+def curves(evidence: Evidence) -> Section:
+    """Error by epoch, each variant over the reference."""
+    shown = set(evidence.shown)
+    rows = [
+        (
+            evidence.names[result.trial.variant.label],
+            result.trial.seed,
+            row.get("epoch", nan),
+            row.get(evidence.metric, nan),
+        )
+        for result in finished(evidence)
+        if result.trial.variant.label in shown
+        for row in result.curve
+    ]
+    table = pd.DataFrame(rows, columns=["variant", "seed", "epoch", "error"]).dropna()
+    if table.empty:
+        return Section(title="Learning curves", blocks=("No finished trial has left a curve.",))
+    from ablations.reporting.figures.style import learning_curves
+
+    drawn = [evidence.names[one] for one in evidence.shown if one != "reference"]
+    others = [name for name in drawn if name in set(table["variant"])]
+    figure = learning_curves(table, "reference", others, f"{evidence.phase} top-1 error, percent")
+    every = evidence.study.budget.evaluate_every
+    when = "each epoch" if every == 1 else f"every {every} epochs and the last"
+    caption = (
+        f"The {evidence.phase} error after {when}: mean over the finished seeds, and its 95% t interval at that "
+        "epoch (not at all of them together). Two bands may overlap where their paired difference is clear: see "
+        "Effects. Grey: the reference." + _left_out(evidence) + _not_drawn(evidence, drawn)
+    )
+    last = table.sort_values("epoch").groupby(["variant", "seed"])["error"].last().groupby("variant").mean()
+    ends = [f"{name} {number(last[name])}%" for name in ["reference", *others] if name in last]
+    alternative = told(f"Falling curves of {evidence.phase} error. They end, on average, at", ends)
+    return Section(title="Learning curves", blocks=(picture("curves", caption, alternative, figure),))
+
+
+def _not_drawn(evidence: Evidence, drawn: list[str]) -> str:
+    """How many trainings of which of the `drawn` variants failed, and are in no curve."""
+    found = {evidence.names[label]: counts for label, counts in evidence.failed_by_variant.items()}
+    words = [f"{bad} of {of} of {name}" for name, (bad, of) in found.items() if name in {"reference", *drawn}]
+    return f" Not drawn, as they did not train: {listed(words)}." if words else ""
+
+
+def _left_out(evidence: Evidence) -> str:
+    missing = len(evidence.labels) - len(evidence.shown)
+    return f" {counted(missing, 'variant')} with several changes not shown." if missing else ""
+
+
+def errors(evidence: Evidence) -> Section:
+    """Errors after the last epoch, on both kinds of images."""
+    phase = evidence.phase
+    train = "clean_train_top1_error_percent"
+    words = (
+        "Training errors here are those after the last epoch, on training images without augmentation and with dropout "
+        "switched off, so that the two errors are measured alike. The gap is the "
+        f"{phase} error minus the training error."
+    )
+    blocks: list[Block] = [words]
+    names = {"train": train, "evaluation": evidence.metric}
+    columns = {key: pd.Series({one: evidence.mean(name, one) for one in evidence.shown}) for key, name in names.items()}
+    means = pd.DataFrame(columns).dropna().rename(index=evidence.names)
+    if len(means):
+        from ablations.reporting.figures.style import gap
+
+        caption = (
+            f"Training error (hollow) and {phase} error (filled), means over seeds.{_left_out(evidence)}"
+            f"{_not_drawn(evidence, list(means.index))}"
+        )
+        blocks.append(picture("gap", caption, _pairs_told(means, phase), gap(means, phase)))
+    measured = (f"{phase} top-1, %", "95% interval", f"{phase} top-5, %", f"{phase} loss")
+    head = ("variant", "seeds", *measured, "train top-1, %", "gap, points", "failed")
+    rows = tuple(_error_row(evidence, one, train) for one in evidence.labels)
+    caption = "Errors after the last epoch, means over the seeds that trained, every variant."
+    table = Table(caption=caption, head=head, rows=rows, collapsed=len(rows) > 24)
+    blocks.append(without_empty(table, "failed"))
+    return Section(title="Errors and the train/test gap", blocks=tuple(blocks))
+
+
+def _pairs_told(means: pd.DataFrame, phase: str) -> str:
+    pairs = [f"{name} {number(row['train'])} and {number(row['evaluation'])}" for name, row in means.iterrows()]
+    return told(f"A line for each variant from its training error to its {phase} error, in percent", pairs)
+
+
+def _error_row(evidence: Evidence, variant: str, train: str) -> tuple[str, ...]:
+    n, mean, low, high = mean_and_interval(evidence, evidence.metric, variant)
+    others = [evidence.mean(f"{evidence.phase}_{name}", variant) for name in ("top5_error_percent", "loss")]
+    return (
+        evidence.names[variant],
+        f"{n} of {evidence.study.seeds}",
+        number(mean),
+        interval(low, high, sign=False),
+        number(others[0]),
+        number(others[1], 3),
+        number(evidence.mean(train, variant)),
+        signed(evidence.mean("gap_percent", variant)),
+        "{} of {}".format(*evidence.failed_by_variant[variant]) if variant in evidence.failed_by_variant else "",
+    )
+
+
+def cost(evidence: Evidence) -> Section:
+    """Time, parameters and arithmetic relative to the reference."""
+    ratios = {variant: _ratios(evidence, variant) for variant in evidence.shown}
+    words = (
+        "Time an epoch is compared within a seed; the range is over seeds. Trials may have shared a machine, so small "
+        "differences in time mean little. Parameters and multiply-accumulates (of one image, forward) are exact."
+    )
+    rows = tuple(_cost_row(evidence, variant, _ratios(evidence, variant)) for variant in evidence.labels)
+    head = ("variant", "time an epoch", "times reference", "range", "parameters", "change", "multiply-adds", "change")
+    blocks: list[Block] = [words]
+    drawn = (
+        pd.DataFrame(ratios).T.drop(index="reference", errors="ignore").dropna(how="all").rename(index=evidence.names)
+    )
+    if len(drawn):
+        from ablations.reporting.figures.cost import cost as draw
+
+        caption = f"Cost relative to the reference; bars: lowest to highest seed.{_left_out(evidence)}"
+        blocks.append(picture("cost", caption, _costs_told(drawn), draw(drawn)))
+    blocks += _pareto(evidence)
+    blocks.append(Table(caption="Cost of every variant.", head=head, rows=rows, collapsed=len(rows) > 24))
+    return Section(title="Cost", blocks=tuple(blocks))
+
+
+def _pareto(evidence: Evidence) -> list[Block]:
+    """Error against what it costs, the front of variants that no other beats in both marked."""
+    names = {"error": evidence.metric, "macs": "macs", "seconds": "seconds_per_epoch"}
+    controls = set(evidence.study.controls)
+    rows = {
+        evidence.names[one.label]: {key: evidence.mean(name, one.label) for key, name in names.items()}
+        for one in evidence.study.variants
+        if one.label in evidence.shown and not controls & {name for name, _ in one.departures}
+    }
+    points = pd.DataFrame(rows).T.dropna()
+    if len(points) < 3:
+        return []
+    from ablations.reporting.figures.cost import pareto
+
+    fronts = {cost: front(points, cost) for cost in ("macs", "seconds")}
+    caption = (
+        "Error against cost, mean over seeds, one point a variant; those on the joined line are beaten by no other in "
+        f"both. Where the intervals of errors overlap, so may the places.{_left_out(evidence)}"
+    )
+    words = {"macs": "multiply-accumulates", "seconds": "time"}
+    said = [f"by {words[cost]}: {', '.join(names)}" for cost, names in fronts.items()]
+    figure = pareto(points, fronts, f"{evidence.phase} top-1 error, percent")
+    return [picture("pareto", caption, told("The variants that no other beats in both error and cost", said), figure)]
+
+
+def front(points: pd.DataFrame, cost: str) -> list[str]:
+    """The rows that no other row beats, in `error` and in `cost`, from the cheapest to the dearest."""
+    kept: list[str] = []
+    least = inf
+    for name, row in points.sort_values([cost, "error"]).iterrows():
+        if row["error"] < least:
+            kept.append(str(name))
+            least = float(row["error"])
+    return kept
+
+
+def _costs_told(ratios: pd.DataFrame) -> str:
+    words = [
+        f"{name} {', '.join(number(row[column]) for column in ('time', 'parameters', 'macs'))}"
+        for name, row in ratios.iterrows()
+    ]
+    return told("Time an epoch, parameters and multiply-accumulates of each variant, in times the reference's", words)
+
+
+def _ratios(evidence: Evidence, variant: str) -> dict[str, float]:
+    times = (evidence.values("seconds_per_epoch", variant) / evidence.values("seconds_per_epoch", "reference")).dropna()
+    return {
+        "time": float(times.mean()) if len(times) else nan,
+        "time_low": float(times.min()) if len(times) else nan,
+        "time_high": float(times.max()) if len(times) else nan,
+        **{name: evidence.mean(name, variant) / evidence.mean(name, "reference") for name in ("parameters", "macs")},
+    }
+
+
+def _cost_row(evidence: Evidence, variant: str, row: dict[str, float]) -> tuple[str, ...]:
+    return (
+        evidence.names[variant],
+        duration(evidence.mean("seconds_per_epoch", variant)),
+        number(row["time"]),
+        interval(row["time_low"], row["time_high"], sign=False),
+        number(evidence.mean("parameters", variant), 0),
+        change(row["parameters"]),
+        number(evidence.mean("macs", variant), 0),
+        change(row["macs"]),
+    )

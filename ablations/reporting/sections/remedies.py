@@ -1,0 +1,106 @@
+"""What would bring about another verdict."""
+
+from __future__ import annotations
+
+from ablations.analysis.failures import share_interval
+from ablations.analysis.gates import (
+    CENSORED,
+    FAILS,
+    GATE,
+    INACTIVE,
+    NO_ARM,
+    NO_PAIR,
+    NO_SPREAD,
+    ONE_SEED,
+    PAIRS_MISSING,
+    UNDERFITS,
+    UNMEASURED,
+    UNTUNED,
+)
+from ablations.analysis.rule import REFUTED
+from ablations.analysis.seeds_needed import MANY_SEEDS
+from ablations.analysis.verdicts import DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED, Verdict
+from ablations.core.claim import SAME
+from ablations.core.text import counted
+from ablations.reporting.sections.claimed import NAMES, WAYS, is_ratio, margin, size
+
+STEADY = "A recipe by which every training of both arms trains; no number of seeds can be given for this one."
+REMEDIES = {
+    NO_ARM: "A study that makes this change.",
+    NO_PAIR: "Finished trials.",
+    ONE_SEED: "More seeds: --seeds 10.",
+    GATE: "A study that passes its gates.",
+    PAIRS_MISSING: "Its missing trials.",
+    INACTIVE: "A preset or data on which the component does something.",
+    NO_SPREAD: "Outcomes that differ: more evaluation images, or a change that takes effect.",
+    CENSORED: "A longer budget, in which every trial arrives.",
+    UNDERFITS: "A study that fits its training images: more epochs, or fewer images.",
+    FAILS: "A recipe by which both arms train.",
+    UNMEASURED: "A finished reference whose activities are recorded.",
+    UNTUNED: "A study that tunes the learning rate of each arm: --tune 7.",
+}
+
+
+def changes_it(verdict: Verdict) -> str:
+    """What would bring about another verdict, in a sentence."""
+    least = margin(verdict.claim)
+    if verdict.call == NOT_TESTED:
+        return f"{REMEDIES.get(verdict.reason, '')} Here {verdict.because}."
+    return STEADY if verdict.unstable else _changes_it(verdict, least)
+
+
+def _changes_it(verdict: Verdict, least: str) -> str:
+    """The same of a claim that was tested on trainings of which none failed."""
+    claim = verdict.claim
+    if verdict.first:
+        return _second(verdict)
+    if verdict.call == INCONCLUSIVE:
+        return _would_decide(verdict)
+    if verdict.call == NO_EFFECT or (claim.direction == SAME and verdict.call == REPRODUCED):
+        return f"An effect beyond {least} either way, which these seeds exclude{_unseen(verdict)}."
+    if verdict.call == DIRECTION_ONLY and verdict.size_known:
+        return f"Nothing by more seeds: its direction holds, and a size of {least} is excluded."
+    if not verdict.size_known:
+        return f"{_seeds(verdict, f'tell whether its size reaches {least}')}."
+    nearest = min(verdict.low, verdict.high, key=abs)
+    none = "1" if is_ratio(claim) else "zero"
+    return f"An interval that comes nearer to {none} than {least}; it now ends at {size(claim, nearest)}."
+
+
+def _unseen(verdict: Verdict) -> str:
+    """What no number of trainings that all train can exclude, where it is known how many did."""
+    if verdict.effect is None or not min(verdict.effect.ended):
+        return ""
+    low = min(share_interval(*arm)[0] for arm in zip(verdict.effect.trained, verdict.effect.ended, strict=True))
+    return f" where both arms train; up to {1 - low:.0%} of trainings may fail unseen"
+
+
+def _seeds(verdict: Verdict, what: str) -> str:
+    """`9 to 60 seeds would find ...`, with the interval that the scatter leaves, or why no number is given."""
+    low, high = verdict.seeds_low, verdict.seeds_high
+    if low is None or low > MANY_SEEDS:
+        return f"Over {MANY_SEEDS} seeds would {what}"
+    if high is None or high > MANY_SEEDS:
+        return f"More seeds would {what}, and those there are do not tell how many: {low} or more"
+    return f"{low} to {high} seeds would {what}" if low < high else f"{counted(low, 'seed')} would {what}"
+
+
+def _would_decide(verdict: Verdict) -> str:
+    """What more seeds would do for an open claim."""
+    least = margin(verdict.claim)
+    what = f"tell whether it stays below {least}"
+    if verdict.claim.direction != SAME:
+        what = f"find an effect of {least}, or exclude it"
+    reach = f" That is out of reach, as was declared before the first trial: {verdict.out_of_reach} by the prior."
+    return f"{_seeds(verdict, what)}.{reach if verdict.out_of_reach else ''}"
+
+
+def _second(verdict: Verdict) -> str:
+    """What would change a verdict that hangs on the second thing that its claim says."""
+    asked = verdict.claim.companion
+    assert asked
+    way = WAYS[asked.direction]
+    if verdict.companion == REFUTED:
+        return f"A {NAMES[asked.metric]} that comes out {way} with the change."
+    what = f"tell whether the {NAMES[asked.metric]} is {way} too, were it to differ by as much as it did"
+    return f"{_seeds(verdict, what)}."

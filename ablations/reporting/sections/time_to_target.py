@@ -1,0 +1,215 @@
+"""The section on speed: steps to a training error, as figure 1 of the paper has it, and their ratio."""
+
+from __future__ import annotations
+
+from math import exp, inf, isfinite
+
+from ablations.analysis.evidence import Evidence
+from ablations.analysis.time_to_target import (
+    ABOVE,
+    BELOW,
+    BOUND,
+    EXACT,
+    LIKELIHOOD,
+    NOTHING,
+    UNKNOWN,
+    Pair,
+    Speed,
+    T,
+    speeds,
+    times,
+)
+from ablations.core.study import Result, Variant
+from ablations.core.text import counted
+from ablations.reporting.document import MISSING, Block, Section, Table, number, told
+from ablations.reporting.sections.outcomes import picture
+
+PAPER = {("activation", "tanh"): 6.0}  # figure 1: times the iterations, one run an arm
+METHODS = {
+    T: "paired t interval on the logarithms",
+    LIKELIHOOD: "maximum likelihood with censored pairs, profile interval",
+    BOUND: "sign-test bound on the median",
+    NOTHING: "too few pairs",
+}
+BACKWARD = 2  # a training step costs this many forward passes more than a look at the same images
+
+
+def section(evidence: Evidence) -> Section | None:
+    """Curves, the steps of each seed and the ratios; None where no threshold was asked for."""
+    if evidence.study.budget.threshold_percent is None:
+        return None
+    found = speeds(evidence.study, evidence.results)
+    blocks: list[Block] = [_measured(evidence), *sentences(evidence)]
+    if any(result.looks for result in evidence.results):
+        blocks.append(_curves(evidence))
+    if found:
+        blocks.append(_ratios(found))
+    blocks += [_steps(evidence), _how(found)]
+    return Section(title=title(evidence), blocks=tuple(blocks))
+
+
+def title(evidence: Evidence) -> str:
+    """`Speed to 25% training error (figure 1)`."""
+    threshold = evidence.study.budget.threshold_percent
+    return f"Speed to {threshold:g}% training error{' (figure 1)' if evidence.study.grid == 'figure1' else ''}"
+
+
+def sentences(evidence: Evidence) -> list[str]:
+    """A sentence for each change: how many times the reference's steps it needs, beside what was published."""
+    return [_sentence(evidence, speed) for speed in speeds(evidence.study, evidence.results)]
+
+
+def lines(evidence: Evidence) -> str:
+    """The same for a terminal, in plain ASCII."""
+    said = [f"{line}\n" for line in sentences(evidence)]
+    return "".join(said).replace("\N{MINUS SIGN}", "-").rstrip("\n") or "No trial has ended yet."
+
+
+def ratio_words(speed: Speed) -> tuple[str, str]:
+    """The ratio and its interval as text: `3.42`, `[2.90, 4.05]`, `2.90 or more`."""
+    low, high = speed.interval
+    if low > 0 and high < inf:
+        interval = f"[{number(low)}, {number(high)}]"
+    elif low > 0:
+        interval = f"{number(low)} or more"
+    else:
+        interval = f"{number(high)} or less" if high < inf else MISSING
+    return number(speed.ratio), interval
+
+
+def _sentence(evidence: Evidence, speed: Speed) -> str:
+    name = Variant(departures=((speed.component, speed.level),)).label
+    ratio, interval = ratio_words(speed)
+    threshold = f"{evidence.study.budget.threshold_percent:g}% training error"
+    pairs = f"n = {len(speed.pairs)}" + (f", {speed.censored} of them censored" if speed.censored else "")
+    level = f"{100 * speed.estimate.level:.3g}%"
+    if isfinite(speed.ratio) and interval != MISSING:
+        said = f"{name} needs {ratio} times the reference's steps to {threshold} ({level} interval {interval}, {pairs})"
+    elif isfinite(speed.ratio):
+        said = f"{name} needs {ratio} times the reference's steps to {threshold} ({pairs}: no interval)"
+    elif interval != MISSING:
+        said = f"{name} needs {interval.replace(' or ', ' times or ')} of the reference's steps to {threshold}"
+        said += f" (confidence {level} for the median, {pairs})"
+    else:
+        return f"Of {name} nothing can be said: {pairs or 'no finished pair'}."
+    return f"{said}.{_beside(speed, evidence)}"
+
+
+def _beside(speed: Speed, evidence: Evidence) -> str:
+    if speed.component in evidence.study.controls:
+        low, high = speed.interval
+        inside = low <= 1 <= high
+        return f" A control: {'as expected, 1 lies inside' if inside else 'not as expected, 1 lies outside'}."
+    published = PAPER.get((speed.component, speed.level))
+    return f" The paper's figure 1 shows {published:g} times, from one run an arm." if published else ""
+
+
+def _measured(evidence: Evidence) -> str:
+    budget = evidence.study.budget
+    images = min(budget.threshold_examples, budget.train_examples)
+    cost = images / ((1 + BACKWARD) * budget.threshold_every * budget.batch_size)
+    stopped = " A trial ends there." if budget.stop_at_threshold else ""
+    return (
+        f"Every {budget.threshold_every} steps the error on the same {images:,} training images is measured, every "
+        f"class in proportion, without augmentation and dropout; that adds about {100 * cost:.0f}% to the arithmetic. "
+        f"The time to {budget.threshold_percent:g}% is the step at which it is first that low, on a straight line "
+        f"between two looks.{stopped} A run whose {budget.steps:,} steps end before that is censored: it counts as one "
+        "that takes longer, and is not left out."
+    )
+
+
+def _curves(evidence: Evidence) -> Block:
+    from ablations.reporting.figures.time_to_target import race
+
+    threshold = evidence.study.budget.threshold_percent
+    assert threshold is not None
+    looks = {label: [one.looks for one in _of(evidence, label)] for label in evidence.labels}
+    controls = {Variant(departures=(pair,)).label for pair in _control_pairs(evidence)}
+    others = {label: seeds for label, seeds in looks.items() if label != "reference" and label not in controls}
+    caption = (
+        f"Training error against steps, a line a seed: the reference solid, {', '.join(others)} dashed, and the "
+        "threshold dotted. A cross is where a budget ended first."
+    )
+    figure = race(looks.get("reference", []), others, threshold)
+    return picture(
+        "speed",
+        caption,
+        told("Training error falling with steps", [line.rstrip(".") for line in sentences(evidence)]),
+        figure,
+    )
+
+
+def _control_pairs(evidence: Evidence) -> list[tuple[str, str]]:
+    return [pair for one in evidence.study.variants for pair in one.departures if pair[0] in evidence.study.controls]
+
+
+def _of(evidence: Evidence, label: str) -> list[Result]:
+    return [one for one in evidence.results if one.trial.variant.label == label and one.looks]
+
+
+def _ratios(found: list[Speed]) -> Table:
+    rows = []
+    for speed in found:
+        published = PAPER.get((speed.component, speed.level))
+        rows.append(
+            (
+                Variant(departures=((speed.component, speed.level),)).label,
+                *ratio_words(speed),
+                f"{100 * speed.estimate.level:.3g}%",
+                str(len(speed.pairs)),
+                str(speed.censored),
+                METHODS[speed.estimate.method],
+                number(published, 0) if published else MISSING,
+            )
+        )
+    head = ("change", "times the steps", "interval", "confidence", "pairs", "censored", "method", "published")
+    return Table(caption="Steps with the change over steps without it.", head=head, rows=tuple(rows))
+
+
+def _steps(evidence: Evidence) -> Table:
+    by_arm = {label: times(evidence.results, label) for label in evidence.labels}
+    pairs = {
+        speed.departed: {pair.seed: pair for pair in speed.pairs} for speed in speeds(evidence.study, evidence.results)
+    }
+    rows = []
+    for seed in range(evidence.study.seeds):
+        row = [str(seed)]
+        for label in evidence.labels:
+            steps, reached = by_arm[label].get(seed, (float("nan"), True))
+            row.append(f"{'' if reached else '> '}{number(steps, 0)}")
+        row += [_ratio_of(found.get(seed)) for found in pairs.values()]
+        rows.append(tuple(row))
+    head = ("seed", *evidence.labels, *(f"{label} / reference" for label in pairs))
+    caption = "Steps to the threshold of each seed, and their ratios; > marks what was censored there."
+    return Table(caption=caption, head=head, rows=tuple(rows))
+
+
+def _ratio_of(pair: Pair | None) -> str:
+    if pair is None or pair.known == UNKNOWN:
+        return MISSING
+    return f"{ {EXACT: '', ABOVE: '> ', BELOW: '< '}[pair.known] }{number(exp(pair.log_ratio))}"
+
+
+def _how(found: list[Speed]) -> str:
+    methods = {speed.estimate.method for speed in found}
+    words = [
+        "Ratios are geometric means over seeds: means and intervals are of logarithms, paired by seed "
+        "(t(0.975, n \N{MINUS SIGN} 1) · s / √n where every run arrived)."
+    ]
+    if LIKELIHOOD in methods:
+        words.append(
+            "Where runs were censored, a normal distribution is fitted to the log-ratios by maximum likelihood, in "
+            "which a censored pair counts with its chance of lying beyond; the interval is that of the profile "
+            "likelihood, with the cut that gives the t interval where nothing is censored."
+        )
+    if BOUND in methods:
+        words.append(
+            "Where fewer than two pairs arrived, only a bound is given: each of n values lies above the median with "
+            "chance one half, so the median lies below all of them with chance 2 to the power of \N{MINUS SIGN}n."
+        )
+    return " ".join(words)
+
+
+def headline(evidence: Evidence) -> str:
+    """Of a study whose trials end at the threshold: its answer in a few sentences."""
+    return " ".join(sentences(evidence)) or f"{counted(0, 'pair')} of trials has ended, so nothing can be compared."

@@ -1,0 +1,175 @@
+"""The section on learning rates: what was tried for each arm, what was chosen, and what that leaves open."""
+
+from __future__ import annotations
+
+from ablations.analysis.evidence import Evidence
+from ablations.core.study import DONE, Attempt, Study, Tuned, Tuning, TuningTrial
+from ablations.core.text import counted
+from ablations.planning.tuning import at_edge, best, cost, fitted, outcome, outcome_of
+from ablations.reporting.document import MISSING, Section, Table, number, told
+from ablations.reporting.sections.outcomes import picture
+
+
+def section(evidence: Evidence) -> Section | None:
+    """How each arm's rate was chosen; None where every arm has the preset's own."""
+    tuning = evidence.study.tuning
+    if tuning is None:
+        return None
+    if not tuning.arms:
+        return Section(title="Learning rates", blocks=("The learning rates are still being tuned.",))
+    from ablations.reporting.figures.time_to_target import rates
+
+    what = _measure(tuning)
+    chosen = [f"{arm.variant.label} is best at {arm.factor:g} times its own rate" for arm in tuning.arms]
+    drawing = picture(
+        "rates",
+        _caption(tuning, what),
+        told("A line an arm, through what each rate came to", chosen),
+        rates(tuning, what),
+    )
+    edges = [_edge(arm) for arm in tuning.arms if at_edge(arm)]
+    words = (_words(evidence, tuning), _open(tuning), *edges)
+    if tuning.seeds == 1:
+        return Section(title="Learning rates", blocks=(*words, drawing, _trials(tuning, what)))
+    tables = (_rates(tuning, what), _trials(tuning, what))
+    return Section(title="Learning rates", blocks=(*words, _chosen(tuning), drawing, *tables))
+
+
+def conditional(tuning: Tuning | None) -> str:
+    """What to add to how an effect was estimated: that its interval is for the rates that were chosen."""
+    return "; conditional on the learning rates that were chosen" if tuning else ""
+
+
+def _measure(tuning: Tuning) -> str:
+    threshold = tuning.budget.threshold_percent
+    return f"steps to {threshold:g}% training error" if threshold is not None else "validation top-1 error, percent"
+
+
+def _caption(tuning: Tuning, what: str) -> str:
+    points = (
+        f"the mean of {tuning.seeds} trials a point, and a dot a trial" if tuning.seeds > 1 else "one trial a point"
+    )
+    ended = " Triangles: trials that ended there without arriving." * (tuning.budget.threshold_percent is not None)
+    return f"{what[0].upper()}{what[1:]} against the learning rate, {points}. Rings: chosen.{ended}"
+
+
+def _words(evidence: Evidence, tuning: Tuning) -> str:
+    seeds = counted(tuning.seeds, "seed")
+    last = f" to {tuning.seed + tuning.seeds - 1:,}" if tuning.seeds > 1 else ""
+    times = f"{tuning.slower:g} times " if tuning.slower != 1 else ""
+    early = f" A trial that had taken {times}as many steps as the best rate of its arm was ended: its rate had lost."
+    return (
+        f"Before the study each arm tried {counted(tuning.rates, 'learning rate')}, with {seeds} at each that the "
+        f"study does not use ({tuning.seed:,}{last}), on {tuning.budget.train_examples:,} images, with the validation "
+        "images held out and no test image seen: the arm's own rate, then on either side of the best so far."
+        f"{_controls(evidence.study, tuning)}{early if tuning.budget.stop_at_threshold else ''}"
+    )
+
+
+def _controls(study: Study, tuning: Tuning) -> str:
+    """Which arm's rate each variant has that was not tuned, and what the placebo's own is good for."""
+    arms = {arm.variant for arm in tuning.arms}
+    placebos = [one.label for one in arms if any(name in study.controls for name, _ in one.departures)]
+    others = [one.label for one in study.variants if one not in arms]
+    words = ""
+    if placebos:
+        words += f" The rate of {', '.join(placebos)} is its own, so its effect holds the error of the tuning too."
+    if others:
+        words += f" Not tuned themselves, with the rate of what they depart from: {', '.join(others)}."
+    return words
+
+
+def _open(tuning: Tuning) -> str:
+    """How the rate follows from the trials, and what of its uncertainty is in the study's intervals: nothing."""
+    if not tuning.clearly:
+        return (
+            "The best of the rates that were tried was chosen. One training decides between two rates, so neighbours "
+            "are hardly told apart, and all of an arm's seeds share the error of the choice. Intervals and p of the "
+            "study's effects are for these rates and do not hold it: in families of six claims without any effect, a "
+            "tuning like this led to a wrong direction in about a quarter of made-up studies."
+        )
+    return (
+        "The rate that was chosen is the lowest place of a parabola over the logarithm of the rate, through the best "
+        f"rate and its neighbours: on each side all up to the first that is worse by more than {tuning.clearly:g} "
+        "standard errors, the worse ones with less weight. Where there is no such parabola, it is the best of those "
+        "tried. Intervals and p of the study's effects are conditional on these rates: that another tuning would have "
+        "chosen somewhat other ones is not in them. The table says what that is expected to cost an arm, by the "
+        "parabola's curvature and the variance of its lowest place; a curve that is no parabola costs more. Effects "
+        "of that size may be the tuning's."
+    )
+
+
+def _edge(arm: Tuned) -> str:
+    return (
+        f"The best rate of {arm.variant.label}, {arm.factor:g} times its own, lies at the edge of what was tried: a "
+        "better one may lie beyond."
+    )
+
+
+def _chosen(tuning: Tuning) -> Table:
+    timed = tuning.budget.threshold_percent is not None
+    rows = []
+    for arm in tuning.arms:
+        found, loss = fitted(arm.attempts, tuning.clearly), cost(tuning, arm)
+        rows.append(
+            (
+                arm.variant.label,
+                f"{arm.factor:g}",
+                f"{best(arm.attempts).factor:g}",
+                counted(found.points, "rate") if found else "none",
+                number(loss) if loss is not None else "not known",
+            )
+        )
+    unit = "percent of its steps" if timed else "points of error"
+    return Table(
+        caption="The rate of each arm, as a multiple of its own, and what not knowing it better is expected to cost.",
+        head=("arm", "chosen", "best of those tried", "parabola through", f"expected cost, {unit}"),
+        rows=tuple(rows),
+    )
+
+
+def _rates(tuning: Tuning, what: str) -> Table:
+    timed = tuning.budget.threshold_percent is not None
+    mean = f"{what}: {'geometric mean' if timed else 'mean'} of {tuning.seeds} trials"
+    return Table(
+        caption="Every rate that was tried, in the order in which it was.",
+        head=("arm", "times its own rate", mean, "outcome"),
+        rows=tuple(_rate(tuning, arm, one) for arm in tuning.arms for one in arm.attempts),
+        collapsed=len(tuning.arms) * tuning.rates > 24,
+    )
+
+
+def _rate(tuning: Tuning, arm: Tuned, one: Attempt) -> tuple[str, ...]:
+    value = outcome(tuning, one)
+    without = sum(outcome_of(tuning, trial) is None for trial in one.trials)
+    words = [f"{without} of {counted(len(one.trials), 'trial')} came to none"] * bool(without)
+    words += ["chosen" if one.factor == arm.factor else "the best of those tried"] * (one == best(arm.attempts))
+    digits = 2 if tuning.budget.threshold_percent is None else 0
+    came_to = number(value, digits) if value is not None else MISSING
+    return (arm.variant.label, f"{one.factor:g}", came_to, "; ".join(words))
+
+
+def _trials(tuning: Tuning, what: str) -> Table:
+    rows, files = [], []
+    for arm in tuning.arms:
+        for one in arm.attempts:
+            for number_, trial in enumerate(one.trials):
+                seed = f"{tuning.seed + number_:,}"
+                chosen = "chosen" if one.factor == arm.factor else ""
+                state = trial.status if trial.status != DONE else chosen
+                rows.append((arm.variant.label, f"{one.factor:g}", seed, _came_to(tuning, trial), state, trial.key))
+                files.append(f"tuning/trials/{trial.key}.json")
+    return Table(
+        caption="Every trial of the tuning, in the order of the rates; > marks one that was ended there.",
+        head=("arm", "times its own rate", "seed", what, "outcome", "record"),
+        rows=tuple(rows),
+        collapsed=len(rows) > 24,
+        files=tuple(files),
+    )
+
+
+def _came_to(tuning: Tuning, trial: TuningTrial) -> str:
+    value, timed = outcome_of(tuning, trial), tuning.budget.threshold_percent is not None
+    if value is not None:
+        return number(value, 0 if timed else 2)
+    return f"> {trial.steps:,}" if timed and trial.steps else MISSING

@@ -1,0 +1,270 @@
+"""The sections that judge: the headline, the verdicts, gates, and the rule as a formula."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import exp, isfinite
+
+from ablations.analysis.evidence import Evidence
+from ablations.analysis.failures import arms_words, share_interval
+from ablations.analysis.gates import GATE, NO_ARM, study_gates
+from ablations.analysis.verdicts import (
+    CONTRADICTED,
+    DIRECTION_ONLY,
+    INCONCLUSIVE,
+    NO_EFFECT,
+    NOT_TESTED,
+    REPRODUCED,
+    Verdict,
+    rule_of,
+)
+from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, SAME, Claim, Rule
+from ablations.core.study import Effect
+from ablations.core.text import counted
+from ablations.planning.declare import post_hoc
+from ablations.records.claims import CLAIMS, METRICS, label_of
+from ablations.reporting.document import MINUS, MISSING, Block, Section, Table, listed, probability
+from ablations.reporting.sections.claimed import (
+    NAMES,
+    also_measured,
+    between,
+    by_comparison,
+    is_ratio,
+    other_kinds,
+    size,
+)
+from ablations.reporting.sections.remedies import changes_it
+from ablations.reporting.sections.sensitivity import placebo_reach, sensitivity
+from ablations.reporting.sections.tuning import conditional
+
+ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
+DIRECTIONS = (DIRECTION_ONLY, CONTRADICTED)
+ESTIMANDS = {
+    ONE_OUT: "one change to the otherwise complete reference",
+    ONE_IN: "one change where all the others are made too",
+    MAIN: "one change, averaged over all the settings of the others",
+}
+
+
+def headline(evidence: Evidence) -> str:
+    """A few sentences: how many comparisons came to which verdict, and at what scale."""
+    verdicts = evidence.verdicts
+    if not verdicts:
+        return "No published claim is about what this study changes, so there is nothing to judge."
+    words = [by_comparison(verdicts)]
+    words += [f"The study fails a gate: {why}." for why in {one.because for one in verdicts if one.reason == GATE}]
+    judged = [verdict for verdict in verdicts if verdict.call != NOT_TESTED]
+    if proxies := sum(bool(verdict.proxy) for verdict in judged):
+        all_of_them = "All are judged" if proxies == len(judged) else f"{proxies} of {len(judged)} are judged"
+        words.append(
+            f"{all_of_them} by proxy, as this study is smaller than, or differs from, where the claims were made. "
+            "A proxy does not refute the paper; it can fail to show at its own scale what was claimed."
+        )
+    if any(verdict.draft for verdict in judged):
+        words.append(f"Fewer than {rule_of(evidence.study).seeds} seeds make a draft.")
+    return " ".join(words)
+
+
+def caution(evidence: Evidence) -> tuple[str, ...]:
+    """Why the verdicts were not fixed before the first trial, if they were not."""
+    reasons = post_hoc(evidence.study, evidence.results) if evidence.verdicts else []
+    return (" ".join(["Post hoc, not fixed before the first trial:", *reasons]),) if reasons else ()
+
+
+def verdicts(evidence: Evidence) -> Section:
+    """Claim by claim: the paper's number, ours, the call, and what would change it."""
+    blocks: list[Block] = []
+    if evidence.verdicts:
+        blocks += [
+            "Effects are the metric with the change minus that without it. The intervals hold all together with "
+            f"probability {1 - rule_of(evidence.study).alpha:.0%}; p is Holm's, over the claims of a family. The rule "
+            "stands under Methods. In brackets: proxy where this study differs from where the claim was made, draft "
+            "where it has too few seeds, underfitting where the reference has hardly fitted its training images, "
+            "confounded where the arms differ much in size, unstable where trainings of an arm failed.",
+            *_unstable(evidence.verdicts),
+            *zero_inside(evidence.verdicts, rule_of(evidence.study).alpha),
+            _table(evidence),
+        ]
+    others = _others(evidence)
+    return Section(title="Verdicts", blocks=(*blocks, *others))
+
+
+def zero_inside(judged: Sequence[Verdict], alpha: float) -> list[str]:
+    """A sentence on verdicts of a direction whose interval holds zero, at which a reader would stumble."""
+    if not any(
+        one.call in DIRECTIONS and not one.first and one.low <= 0 <= one.high and not one.unstable for one in judged
+    ):
+        return []
+    return [
+        f"An interval below may hold zero where p is under {alpha:g}, and both are right: p asks for the direction "
+        "alone, and Holm's steps ask less of each comparison than intervals that tell all the sizes at once. The "
+        "direction is then shown, and how large the effect is stays open."
+    ]
+
+
+def _unstable(judged: Sequence[Verdict]) -> list[str]:
+    """What the word unstable means for the verdicts that carry it; nothing where none does."""
+    if not any(one.unstable for one in judged):
+        return []
+    return [
+        "Where a training failed two things are told: how often each arm trains, and how well where both do. Such a "
+        "comparison has no verdict on a size and no number of seeds. It has one on a direction only where the pairs "
+        "that trained show it (by the exact p of flipping their signs) and the arm that does worse fails as often as "
+        "the other or oftener."
+    ]
+
+
+def _table(evidence: Evidence) -> Table:
+    rows = tuple(
+        (
+            f"{verdict.claim.statement} ({label_of(verdict.claim)})",
+            verdict.label,
+            ours(verdict),
+            published(verdict.claim),
+            probability(verdict.p_holm) if verdict.call != NOT_TESTED and verdict.claim.direction != SAME else MISSING,
+            changes_it(verdict),
+        )
+        for verdict in evidence.verdicts
+    )
+    head = ("claim (change)", "verdict", "measured here", "published", "p, Holm", "what would change it")
+    return Table(caption="Verdicts, one claim a row.", head=head, rows=rows)
+
+
+def published(claim: Claim) -> str:
+    """`+1.40 points`, `6 times`; what was published in words where no effect can be had from it."""
+    if claim.published_effect is None:
+        return claim.published.partition(";")[0]
+    if is_ratio(claim):
+        return f"{exp(claim.published_effect):.2g} times"
+    return f"{size(claim, claim.published_effect)} {METRICS[claim.metric]}"
+
+
+def ours(verdict: Verdict) -> str:
+    """`+0.46 [-12.77, +13.70] points, n = 3`, `1.64 [1.53, 1.76] times, n = 10`; a dash where nothing was measured."""
+    effect, claim = verdict.effect, verdict.claim
+    if effect is None or not isfinite(effect.estimate):
+        return MISSING
+    between = f" {bounds(verdict)}" if isfinite(verdict.low) else ""
+    unit = "times" if is_ratio(claim) else METRICS[claim.metric]
+    also = f"; {NAMES[claim.companion.metric]} {also_measured(verdict)}" if claim.companion and verdict.also else ""
+    where = f" where both trained; {arms_words(effect)}" if effect.unstable else ""
+    return f"{size(claim, effect.estimate)}{between} {unit}, n = {effect.n}{where}{also}"
+
+
+def how_often(effect: Effect) -> str:
+    """`8 of 10 with the change [44%, 97%], 10 of 10 without it [69%, 100%]; p 0.500 that both train equally often`."""
+    parts = []
+    for word, trained, ended in zip(("with the change", "without it"), effect.trained, effect.ended, strict=True):
+        low, high = share_interval(trained, ended)
+        parts.append(f"{trained} of {ended} {word}" + (f" [{low:.0%}, {high:.0%}]" if ended else ""))
+    tested = f"; p {probability(effect.p_trained)} that both train equally often" if effect.unstable else ""
+    return ", ".join(parts) + tested
+
+
+def bounds(verdict: Verdict) -> str:
+    """`[-12.77, +13.70]`, `[1.53, 1.76]`: what holds together with the bounds of the family's other claims."""
+    return between(verdict.claim, verdict.low, verdict.high)
+
+
+def _others(evidence: Evidence) -> tuple[Table, ...]:
+    """Published claims that this study says nothing of: kept, so that a reader sees what was not asked."""
+    judged = {verdict.claim.name for verdict in evidence.verdicts}
+    rows = tuple(
+        (f"{claim.statement} ({label_of(claim)})", claim.published, f"{NOT_TESTED} ({NO_ARM})")
+        for claim in CLAIMS
+        if claim.name not in judged
+    )
+    caption = f"{counted(len(rows), 'published claim')} that this study does not touch, or does not measure."
+    head = ("claim (change)", "published", "verdict")
+    return (Table(caption=caption, head=head, rows=rows, collapsed=True),) if rows else ()
+
+
+def gates(evidence: Evidence) -> Section:
+    """What has to hold of the study before anything is judged, and whether it did."""
+    found = study_gates(evidence, rule_of(evidence.study))
+    rows = tuple((gate.name, gate.demand, gate.found, gate.answer) for gate in found)
+    caption = "Where one does not hold, the study has no verdicts."
+    table = Table(caption=caption, head=("gate", "it must hold that", "found", "holds"), rows=rows)
+    words = filter(None, (sensitivity(evidence), placebo_reach(evidence)))
+    return Section(title="Gates", blocks=(table, *words))
+
+
+def methods(evidence: Evidence) -> Section:
+    """The rule as a formula, and what it was applied to."""
+    rule, alpha = rule_of(evidence.study), rule_of(evidence.study).alpha
+    families = {verdict.claim.family: verdict.comparisons for verdict in evidence.verdicts}
+    symbols = (
+        ("s", f"+1 where the change is claimed to raise the metric, {MINUS}1 where to lower it"),
+        (
+            "d, se, f",
+            f"s times the effect, its standard error and its degrees of freedom; n {MINUS} 1 over n paired seeds",
+        ),
+        ("δ", "the claim's smallest effect of interest"),
+        (ALPHA, f"{alpha:g}"),
+        ("m", f"different comparisons that the claims of a family make, tested or not: {_families(families)}"),
+        ("[L, U]", f"d ± t(1 {MINUS} {ALPHA} / 2m, f) · se: simultaneous intervals (Bonferroni)"),
+        ("[l, u]", f"d ± t(1 {MINUS} {ALPHA} / m, f) · se: two one-sided tests at {ALPHA} / m (Schuirmann 1987)"),
+        ("p", "of d = 0, two-sided t, adjusted by Holm over the m comparisons; of flipped signs where it is unstable"),
+        ("a training failed", _what_failed(rule)),
+        ("unstable", "a training of either arm failed"),
+    )
+    ladder = (
+        (NOT_TESTED, "a gate fails, or the comparison lacks an arm, a second seed, spread, activity, or pairs: "
+         f"over {rule.missing:.0%} of them missing, or fewer than two left where trainings failed; {_fit(rule)}of "
+         f"overfitting, also where the arms' gap is below {rule.overfitting:g} point on average"),
+        (f"{DIRECTION_ONLY} [unstable]", f"unstable, d > 0, p < {ALPHA}, and the arm that does worse does not fail "
+         "less often (a failure counts as a high error, and as a gap of none)"),
+        (f"{CONTRADICTED} [unstable]", f"unstable, d < 0, p < {ALPHA}, and the same"),
+        (f"{INCONCLUSIVE} [unstable]", "otherwise unstable"),
+        (REPRODUCED, "L > δ"),
+        (DIRECTION_ONLY, f"otherwise d > 0 and p < {ALPHA}; its size is excluded where {MINUS}δ < l and u < δ, or "
+         "else open"),
+        (CONTRADICTED, f"otherwise U < {MINUS}δ"),
+        (NO_EFFECT, f"otherwise {MINUS}δ < l and u < δ"),
+        (f"{CONTRADICTED}, its size open", f"otherwise d < 0 and p < {ALPHA}"),
+        (INCONCLUSIVE, "otherwise"),
+        *other_kinds([verdict.claim for verdict in evidence.verdicts]),
+    )  # fmt: skip
+    declared = evidence.study.declared
+    trace = tuple((one.at, one.digest, str(one.records), one.what) for one in declared)
+    blocks: list[Block] = [
+        "Two kinds of statement are made of each claim, on its direction and on its size; each kind is wrong anywhere "
+        f"in a family with probability {alpha:g} at most. Both are of trainings that do not fail: of how often they do "
+        "the statement is the exact interval beside it, and no failure among ten trainings still leaves room for up to "
+        f"31%. The intervals are over seeds, for these evaluation images{conditional(evidence.study.tuning)}; "
+        "the effects' table has those that cover other images too. The seeds that would decide an open claim are those "
+        "at which an effect of δ would be found, and one of zero excluded, four times in five; they are given with the "
+        "95% interval that so few seeds leave of their scatter (chi-square), or not at all. How often the rule errs "
+        "on made-up studies is in reports/README.md; python -m ablations.calibrate counts it again.",
+        Table(caption="What the symbols mean.", head=("symbol", "meaning"), rows=symbols),
+        Table(caption="The rule: the first line that holds decides.", head=("verdict", "holds when"), rows=ladder),
+    ]
+    if trace:
+        head = ("when", "digest", "records by then", "declared or changed")
+        blocks.append(Table(caption="Claims, rule and seeds as they were declared.", head=head, rows=trace))
+    return Section(title="Methods", blocks=tuple(blocks))
+
+
+def _fit(rule: Rule) -> str:
+    """What the rule asks of the reference before the evaluation error or the gap is judged."""
+    if rule.fitted_within is None:
+        return ""
+    return (
+        "of the evaluation error and the gap, also where the reference misses more of its own training images than "
+        f"{rule.fitted_within:.0%} of what guessing misses; "
+    )
+
+
+def _what_failed(rule: Rule) -> str:
+    """What counts as a training that failed, as the rule has it."""
+    words = ["a loss or a weight was no finite number"]
+    words += [f"its error is above {rule.failed_above:.0%} of what guessing gives"] * bool(rule.failed_above)
+    words += [
+        f"its error is above a linear classifier's and it has shed less than {rule.failed_below_best:.0%} of what the "
+        "best training of its variant has shed of the error of guessing, and that one beats the linear classifier"
+    ] * bool(rule.failed_below_best)
+    return "; or ".join(words)
+
+
+def _families(families: dict[str, int]) -> str:
+    return listed([f"{count} for {name or 'unnamed'}" for name, count in families.items()]) if families else "none"

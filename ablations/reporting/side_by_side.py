@@ -1,0 +1,274 @@
+"""Two studies beside each other: the effects that both have, how they differ, and under which conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import isfinite, nan, sqrt
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ablations.analysis.effects import LEVEL, differences_of
+from ablations.analysis.evidence import Evidence
+from ablations.analysis.statistics import benjamini_hochberg, t_interval, t_test
+from ablations.core.errors import InputError
+from ablations.core.study import Effect
+from ablations.core.text import counted
+from ablations.reporting.document import (
+    MINUS,
+    MISSING,
+    Block,
+    Picture,
+    Report,
+    Section,
+    Table,
+    interval,
+    listed,
+    probability,
+    signed,
+    told,
+)
+from ablations.reporting.figures import style
+
+PAIRED, APART = "seeds paired", "Welch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One effect in both studies, and the second minus the first."""
+
+    first: Effect
+    second: Effect
+    difference: Effect
+
+
+def compose(first: Evidence, second: Evidence) -> Report:
+    """The report that compares two studies.
+
+    Raises InputError when they share no component, or one of them is a race to a threshold.
+    """
+    one, two = first.study, second.study
+    for study in (one, two):
+        if study.budget.stop_at_threshold:
+            raise InputError(
+                f"study {study.name!r} ends its trials at a threshold, so its errors are of unequal trainings "
+                "and cannot be compared with another study's."
+            )
+    shared = [pair for pair in one.components if pair in two.components]
+    if not shared:
+        has, have = (", ".join("=".join(pair) for pair in study.components) or "nothing" for study in (one, two))
+        raise InputError(
+            f"studies {one.name!r} and {two.name!r} share no component: one changes {has}, the other {have}."
+        )
+    found = differences(first, second)
+    if not found:
+        raise InputError(
+            f"studies {one.name!r} and {two.name!r} share components and no estimand: "
+            f"grid {one.grid} and grid {two.grid} ask different questions."
+        )
+    unlike, alike = conditions(first, second)
+    return Report(
+        name=f"{one.name} and {two.name}",
+        label=f"two studies, {counted(len(shared), 'component')} in common",
+        summary=(_headline(found), _method(first, second, found), *_trials_in_common(first, second)),
+        sections=(_effects(first, second, found), _conditions(first, second, unlike, alike)),
+    )
+
+
+def differences(first: Evidence, second: Evidence) -> list[Difference]:
+    """The effects on the main outcome that both studies have, with that of the second minus that of the first."""
+    others = {(one.component, one.level, one.kind): one for one in second.effects}
+    both = [(one, others.get((one.component, one.level, one.kind))) for one in first.effects]
+    return [
+        Difference(first=one, second=two, difference=_difference(first, second, one, two))
+        for one, two in both
+        if two is not None and isfinite(one.estimate) and isfinite(two.estimate)
+    ]
+
+
+def _difference(first: Evidence, second: Evidence, one: Effect, two: Effect) -> Effect:
+    """Paired by seed where both have the same seeds, which share their random draws; else by Welch's t."""
+    rows = [_by_seed(evidence, effect) for evidence, effect in ((first, one), (second, two))]
+    paired = len(rows[0]) > 1 and rows[0].index.equals(rows[1].index)
+    if paired:
+        change = (rows[1] - rows[0]).to_numpy(dtype=float)
+        estimate, error, df = float(change.mean()), float(stats.sem(change)), float(change.size - 1)
+    else:
+        parts = [effect.error**2 for effect in (one, two)]
+        error, estimate = sqrt(sum(parts)), two.estimate - one.estimate
+        weights = [part**2 / effect.df for part, effect in zip(parts, (one, two), strict=True) if effect.df > 0]
+        df = sum(parts) ** 2 / sum(weights) if len(weights) == 2 and sum(weights) > 0 else nan
+    low, high = t_interval(estimate, error, df, LEVEL)
+    return replace(
+        one,
+        estimate=estimate,
+        low=low,
+        high=high,
+        p=t_test(estimate, error, df),
+        n=min(one.n, two.n),
+        error=error,
+        df=df,
+        correlation=nan,
+        method=PAIRED if paired else APART,
+    )
+
+
+def _by_seed(evidence: Evidence, effect: Effect) -> pd.Series[float]:
+    """The single differences of an effect, by seed."""
+    found = evidence.differences
+    same = (found["component"] == effect.component) & (found["level"] == effect.level) & (found["kind"] == effect.kind)
+    return found.loc[same].set_index("seed")["difference"].sort_index()
+
+
+def _headline(found: list[Difference]) -> str:
+    studied = [one for one in found if isfinite(one.difference.low)]
+    if not studied:
+        return "No difference between the two has an interval yet: that takes two finished seeds in each study."
+    apart = [one for one in studied if not one.difference.low <= 0 <= one.difference.high]
+    names = listed([_label(one.first) for one in apart])
+    words = f"The intervals of {names} exclude zero" if len(apart) > 1 else f"The interval of {names} excludes zero"
+    return (
+        f"Of {counted(len(studied), 'effect')} that both studies have, {len(apart) or 'none'} "
+        f"{'differs' if len(apart) == 1 else 'differ'} between them at 95%, each taken alone. "
+        f"{f'{words}.' if apart else ''}"
+    ).strip()
+
+
+def _method(first: Evidence, second: Evidence, found: list[Difference]) -> str:
+    kinds = {one.difference.method for one in found}
+    how = {
+        frozenset({PAIRED}): "Both have the same seeds, so the differences are paired by seed, with a paired t.",
+        frozenset({APART}): "The differences are by Welch's t, as the two do not have the same finished seeds.",
+    }.get(
+        frozenset(kinds), "Differences are paired by seed where both have the same seeds, and by Welch's t elsewhere."
+    )
+    return (
+        f"An effect is the change of the {first.phase} error in points, departure minus reference. A difference is the "
+        f"effect in {second.study.name} minus that in {first.study.name}. {how} They are exploratory: no claim was "
+        "made on them beforehand, and q is Benjamini and Hochberg's."
+    )
+
+
+def _trials_in_common(first: Evidence, second: Evidence) -> tuple[str, ...]:
+    common = set(first.study.keys) & set(second.study.keys)
+    if not common:
+        return ()
+    return (f"{counted(len(common), 'trial')} of the two are the very same trials, with the same keys.",)
+
+
+def _effects(first: Evidence, second: Evidence, found: list[Difference]) -> Section:
+    adjusted = benjamini_hochberg([one.difference.p for one in found])
+    rows = tuple(
+        (
+            _label(one.first),
+            *(cell for effect in (one.first, one.second) for cell in _cells(effect)),
+            signed(one.difference.estimate),
+            interval(one.difference.low, one.difference.high),
+            probability(one.difference.p) if isfinite(one.difference.p) else MISSING,
+            probability(q) if isfinite(q) else MISSING,
+            one.difference.method,
+        )
+        for one, q in zip(found, adjusted, strict=True)
+    )
+    one, two = first.study.name, second.study.name
+    head = ("change", f"{one}", "95%", "n", f"{two}", "95%", "n", "difference", "95%", "p", "q", "how")
+    caption = f"Effects side by side; the difference is {two} {MINUS} {one}."
+    blocks: list[Block] = [_picture(first, second, found), Table(caption=caption, head=head, rows=rows)]
+    return Section(title="Effects side by side", blocks=tuple(blocks))
+
+
+def _cells(effect: Effect) -> tuple[str, str, str]:
+    return signed(effect.estimate), interval(effect.low, effect.high), f"{effect.n}{' unstable' * effect.unstable}"
+
+
+def _label(effect: Effect) -> str:
+    return effect.label + ("" if effect.kind == "one out" else f" ({effect.kind})")
+
+
+def _picture(first: Evidence, second: Evidence, found: list[Difference]) -> Picture:
+    what = "difference between the effects, percentage points"
+    shown = [one.difference for one in found]
+    single = pd.DataFrame(
+        [
+            (one.component, one.level, one.kind, seed, value)
+            for one in shown
+            if one.method == PAIRED
+            for seed, value in (_by_seed(second, one) - _by_seed(first, one)).items()
+        ],
+        columns=["component", "level", "kind", "seed", "difference"],
+    )
+    which = f"{second.study.name} {MINUS} {first.study.name}"
+    singles = "" if single.empty else "; dots are single seeds"
+    assert all(np.isfinite(differences_of(single, one)).all() for one in shown)
+    controls = frozenset({*first.study.controls, *second.study.controls})
+    return Picture(
+        name="differences",
+        caption=f"Differences between the two studies' effects, {which}, with 95% intervals{singles}.",
+        alternative=told(
+            f"A point and an interval for each effect that both studies have: {what}",
+            [f"{_label(one)} {signed(one.estimate)} {interval(one.low, one.high)}" for one in shown],
+        ),
+        svg=style.svg(style.effect_forest(shown, single, controls, what), "differences"),
+    )
+
+
+def conditions(first: Evidence, second: Evidence) -> tuple[dict[str, tuple[str, str]], list[str]]:
+    """What differs between the two studies, name -> both values, and the names of what does not."""
+    one, two = (_facts(evidence) for evidence in (first, second))
+    names = list(dict.fromkeys([*one, *two]))
+    unlike = {
+        name: (one.get(name, MISSING), two.get(name, MISSING)) for name in names if one.get(name) != two.get(name)
+    }
+    return unlike, [name for name in names if name not in unlike]
+
+
+def _facts(evidence: Evidence) -> Mapping[str, str]:
+    study, budget = evidence.study, evidence.study.budget
+    origins = [result.provenance for result in evidence.results]
+    versions = [dict(one.get("versions", {})) for one in origins]
+    hardware = [dict(one.get("hardware", {})) for one in origins]
+
+    def said(values: list[object]) -> str:
+        return ", ".join(sorted({str(value) for value in values if value not in (None, "")})) or MISSING
+
+    return {
+        "preset": study.preset,
+        "data set": study.dataset,
+        "data fingerprint": study.fingerprint,
+        "grid": study.grid,
+        "seeds": str(study.seeds),
+        "epochs": str(budget.epochs),
+        "training images": f"{budget.train_examples:,}",
+        "batch size": str(budget.batch_size),
+        "image size": str(budget.image_size),
+        "order of an epoch": f"free within {budget.read_window:,} images" if budget.read_window else "free",
+        "evaluated on": budget.evaluate_on,
+        "evaluated every": f"{budget.evaluate_every} epochs" if budget.evaluate_every > 1 else "epoch",
+        "learning rates": study.tuning.how if study.tuning else "the preset's",
+        "ended at a threshold": "yes" if budget.stop_at_threshold else "no",
+        "looks": ", ".join(map(str, study.looks)) or "none",
+        "commit": said([str(one.get("commit", ""))[:12] for one in origins]),
+        "device": said([one.get("device") for one in origins]),
+        "processor": said([one.get("cpu") for one in hardware]),
+        "GPU": said([one.get("gpu") for one in hardware]),
+        **{
+            name: said([one.get(name) for one in versions]) for name in sorted({key for one in versions for key in one})
+        },
+    }
+
+
+def _conditions(first: Evidence, second: Evidence, unlike: Mapping[str, tuple[str, str]], alike: list[str]) -> Section:
+    rows = tuple((name, *values) for name, values in unlike.items())
+    head = ("condition", first.study.name, second.study.name)
+    blocks: list[Block] = []
+    if rows:
+        blocks.append(Table(caption="What differs between the two studies.", head=head, rows=rows))
+    blocks.append(f"The same in both: {listed(alike)}." if alike else "Nothing is the same in both.")
+    own = [
+        (study.name, ", ".join("=".join(pair) for pair in study.components if pair not in other.components))
+        for study, other in ((first.study, second.study), (second.study, first.study))
+    ]
+    blocks += [f"Only {name} changes {what}." for name, what in own if what]
+    return Section(title="What differs between the studies", blocks=tuple(blocks))

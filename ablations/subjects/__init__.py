@@ -1,0 +1,1 @@
+"""What is ablated: each subject is a folder."""

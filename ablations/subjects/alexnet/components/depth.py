@@ -1,0 +1,51 @@
+"""Layers left out one or two at a time (the paper, 7; Zeiler and Fergus)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ablations.core.study import Activity, Component
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet.registry import register
+
+
+def without(*, convs: tuple[int, ...] = (), hidden: tuple[int, ...] = ()) -> Callable[[Spec], Spec]:
+    """The rewrite that takes out the convolutions and hidden layers at these places, counted from zero.
+
+    The others keep their names, and so their initial draws; the pooling of a removed block stays.
+    """
+
+    def rewrite(spec: Spec) -> Spec:
+        blocks = tuple(
+            replace(block, removed=block.removed or place in convs) for place, block in enumerate(spec.blocks)
+        )
+        layers = tuple(
+            replace(layer, removed=layer.removed or place in hidden) for place, layer in enumerate(spec.hidden)
+        )
+        return replace(spec, blocks=blocks, hidden=layers)
+
+    return rewrite
+
+
+register(
+    Component(
+        name="depth",
+        reference="every layer",
+        levels={
+            "no_conv3": without(convs=(2,)),
+            "no_conv4": without(convs=(3,)),
+            "no_conv3_conv4": without(convs=(2, 3)),
+            "no_fc6": without(hidden=(0,)),
+            "no_fc7": without(hidden=(1,)),
+            "no_fc6_fc7": without(hidden=(0, 1)),
+            "no_conv3_conv4_fc6_fc7": without(convs=(2, 3), hidden=(0, 1)),
+        },
+        summary="takes layers out; fc6 and fc7 stand for the first and second hidden layer of any network",
+        source="Krizhevsky et al. 2012, section 7; Zeiler and Fergus 2014, arXiv 1311.2901, table 3",
+        activity=Activity(
+            measure=lambda probe: probe.parameter_change(without(convs=(2,))),
+            unit="relative change of the number of parameters without conv3",
+        ),
+    )
+)

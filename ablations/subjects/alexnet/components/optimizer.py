@@ -1,0 +1,41 @@
+"""How gradients move weights: momentum in two forms, or Adam (the paper, 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ablations.core.study import Activity, Component
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet.registry import register
+
+# A rate means nothing to the other family: the paper's, and the one that Kingma and Ba propose.
+_RATES = {"sgd": 0.01, "sgd_original": 0.01, "adam": 1e-3, "adamw": 1e-3}
+
+
+def use(name: str) -> Callable[[Spec], Spec]:
+    """The rewrite that trains with the optimiser `name`; across families the learning rate changes with it."""
+
+    def rewrite(spec: Spec) -> Spec:
+        if _RATES[name] == _RATES.get(spec.optimizer):
+            return replace(spec, optimizer=name)
+        return replace(spec, optimizer=name, learning_rate=_RATES[name])
+
+    return rewrite
+
+
+register(
+    Component(
+        name="optimizer",
+        reference="the preset's own",
+        levels={name: use(name) for name in ("adam", "adamw", "sgd", "sgd_original")},
+        summary="adam and adamw scale each weight's step and start from a rate of .001; sgd_original differs "
+        "from sgd after a drop of the rate",
+        source="Krizhevsky et al. 2012, section 5; Kingma and Ba 2015, arXiv 1412.6980; "
+        "Loshchilov and Hutter 2019, arXiv 1711.05101",
+        activity=Activity(
+            measure=lambda probe: max(probe.path_change(use("adam")), probe.path_change(use("sgd"))),
+            unit="relative change of where eight steps along the schedule lead",
+        ),
+    )
+)

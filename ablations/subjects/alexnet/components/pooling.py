@@ -1,0 +1,49 @@
+"""Overlapping pooling, windows of 3 with stride 2 (the paper, 3.4)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ablations.core.study import Activity, Component
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet.components import _edit
+from ablations.subjects.alexnet.registry import register
+
+
+def non_overlapping(spec: Spec) -> Spec:
+    """Windows of 2 with stride 2, padded and rounded so that the maps keep the reference's sizes.
+
+    A padded 3/2 window writes ceil(s / 2), an unpadded one that rounds up floor(s / 2), and so does
+    one that rounds down where s is odd, as in the paper.  The original run (net #147) moved paddings
+    to the same end, but its conv 3 to 5 still saw 11x11 maps instead of 13x13.
+    """
+    return _edit.pools(spec, lambda pool: replace(pool, size=2, stride=2, pad=0, ceil=pool.pad > 0))
+
+
+def non_overlapping_naive(spec: Spec) -> Spec:
+    """Windows of 2 with stride 2 and nothing else changed: map sizes may grow, a confound."""
+    return _edit.pools(spec, lambda pool: replace(pool, size=2, stride=2))
+
+
+def average(spec: Spec) -> Spec:
+    """The mean of each window instead of its maximum."""
+    return _edit.pools(spec, lambda pool: replace(pool, kind="average"))
+
+
+register(
+    Component(
+        name="pooling",
+        reference="overlapping 3/2 maximum",
+        levels={
+            "non_overlapping": non_overlapping,
+            "non_overlapping_naive": non_overlapping_naive,
+            "average": average,
+        },
+        summary="summarises windows that share a row and a column with their neighbours",
+        source="Krizhevsky et al. 2012, section 3.4",
+        activity=Activity(
+            measure=lambda probe: probe.logit_change(non_overlapping),
+            unit="relative change of the logits when windows of 2 replace it",
+        ),
+    )
+)

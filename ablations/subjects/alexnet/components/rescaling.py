@@ -1,0 +1,30 @@
+"""Training images enlarged and reduced, as teaching copies have it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ablations.core.study import Activity, Component
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet.registry import register
+
+
+def factor(largest: float) -> Callable[[Spec], Spec]:
+    """The rewrite that scales by a factor drawn log-uniformly between 1 / `largest` and `largest`."""
+    return lambda spec: replace(spec, rescaling=largest)
+
+
+register(
+    Component(
+        name="rescaling",
+        reference="none",
+        levels={"factor_1.25": factor(1.25)},
+        summary="scales each training image by a random factor, anew each epoch; what comes in is the crop reflected",
+        source="scale jittering: Simonyan and Zisserman 2015, arXiv 1409.1556, section 3.1",
+        activity=Activity(
+            measure=lambda probe: probe.pixel_change(factor(1.25)),
+            unit="root mean square change of the pixels, in their standard deviations",
+        ),
+    )
+)

@@ -1,0 +1,31 @@
+"""Training images turned about their centre, as teaching copies have it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ablations.core.study import Activity, Component
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet.registry import register
+
+
+def degrees(largest: float) -> Callable[[Spec], Spec]:
+    """The rewrite that turns by an angle drawn uniformly up to `largest` degrees either way."""
+    return lambda spec: replace(spec, rotation=largest)
+
+
+register(
+    Component(
+        name="rotation",
+        reference="none",
+        levels={"degrees_25": degrees(25.0), "degrees_5": degrees(5.0)},
+        summary="turns each training image by a random angle, anew each epoch; what turns in is the crop reflected",
+        source="Shorten and Khoshgoftaar 2019, Journal of Big Data 6:60, section Rotation; "
+        "5 degrees: Mishkin et al. 2017, arXiv 1606.02228",
+        activity=Activity(
+            measure=lambda probe: probe.pixel_change(degrees(25.0)),
+            unit="root mean square change of the pixels, in their standard deviations",
+        ),
+    )
+)

@@ -1,0 +1,30 @@
+"""Positive control: half of the training labels are shuffled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ablations.core.study import Activity, Component
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet.registry import register
+
+
+def half(spec: Spec) -> Spec:
+    """Half of the training labels, chosen at random, permuted among themselves."""
+    return replace(spec, shuffled_labels=0.5)
+
+
+register(
+    Component(
+        name="sabotage",
+        reference="true labels",
+        levels={"half": half},
+        summary="must show as a clear effect, or the study can see nothing",
+        source="ours; label noise as in Mishkin et al. 2017, arXiv 1606.02228",
+        activity=Activity(
+            measure=lambda probe: probe.label_change(half),
+            unit="share of the training labels that are wrong",
+        ),
+        control=True,
+    )
+)

@@ -1,0 +1,29 @@
+"""Reflections that turn training images upside down, as some teaching copies have them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ablations.core.study import Activity, Component
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet.registry import register
+
+
+def on(spec: Spec) -> Spec:
+    """Half of the training images are upside down."""
+    return replace(spec, vertical_flip=True)
+
+
+register(
+    Component(
+        name="vertical_flip",
+        reference="none",
+        levels={"on": on},
+        summary="turns half of the training images upside down, anew each epoch",
+        source="Shorten and Khoshgoftaar 2019, Journal of Big Data 6:60, section Flipping",
+        activity=Activity(
+            measure=lambda probe: probe.pixel_change(on),
+            unit="root mean square change of the pixels, in their standard deviations",
+        ),
+    )
+)

@@ -1,0 +1,64 @@
+"""The initial weights of every layer (the paper, 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ablations.core.study import Activity, Component
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet.components import _edit
+from ablations.subjects.alexnet.registry import register
+
+_CODE_WIDE = (2, 3, 4)  # conv 3, 4, 5, counted from zero, which the code draws with .03
+
+
+def scheme(name: str) -> Callable[[Spec], Spec]:
+    """The rewrite that draws every layer's weights as ablations.models.init.INITS[name] does."""
+    return lambda spec: replace(_deviation(spec, None), weight_init=name)
+
+
+def paper(spec: Spec) -> Spec:
+    """N(0, .01) in every layer."""
+    return _deviation(spec, 0.01)
+
+
+def original_code(spec: Spec) -> Spec:
+    """N(0, .01), but .03 in conv 3, 4 and 5."""
+    spec = paper(spec)
+    blocks = tuple(
+        replace(block, weight_std=0.03) if index in _CODE_WIDE else block for index, block in enumerate(spec.blocks)
+    )
+    return replace(spec, blocks=blocks)
+
+
+def _deviation(spec: Spec, weight_std: float | None) -> Spec:
+    spec = _edit.blocks(spec, lambda block: replace(block, weight_std=weight_std))
+    spec = _edit.hidden(spec, lambda layer: replace(layer, weight_std=weight_std))
+    return replace(spec, classifier_weight_std=weight_std)
+
+
+register(
+    Component(
+        name="weight_init",
+        reference="the preset's own",
+        levels={
+            "torch_default": scheme("torch_default"),
+            "kaiming": scheme("kaiming"),
+            "glorot": scheme("glorot"),
+            "lsuv": scheme("lsuv"),
+            "paper": paper,
+            "original_code": original_code,
+        },
+        summary="the scale that signals keep from layer to layer; the same draws under every scheme. lsuv makes them "
+        "orthonormal and gives every layer's outputs the variance 1 on 128 training images, the same for all variants",
+        source="Krizhevsky et al. 2012, section 5; He et al. 2015, arXiv 1502.01852; Glorot and Bengio 2010; "
+        "lsuv: Mishkin and Matas 2016, arXiv 1511.06422",
+        activity=Activity(
+            measure=lambda probe: max(
+                probe.initial_logit_change(scheme("torch_default")), probe.initial_logit_change(scheme("kaiming"))
+            ),
+            unit="relative change of the untrained network's logits",
+        ),
+    )
+)

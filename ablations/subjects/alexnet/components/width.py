@@ -1,0 +1,34 @@
+"""The one-GPU network of the two-GPU claim (the paper, 3.2 and its second footnote)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ablations.core.study import Activity, Component
+from ablations.models.spec import Conv, Spec
+from ablations.subjects.alexnet.registry import register
+
+
+def half(spec: Spec) -> Spec:
+    """Half the channels in every convolution but the last, ungrouped; the hidden layers are kept."""
+
+    def change(block: Conv, last: bool) -> Conv:
+        return replace(block, channels=block.channels if last else block.channels // 2, groups=1)
+
+    *first, last = spec.blocks
+    return replace(spec, blocks=(*(change(block, False) for block in first), change(last, True)))
+
+
+register(
+    Component(
+        name="width",
+        reference="full",
+        levels={"half": half},
+        summary="the width that one GPU held; changes width and grouping at once, as the paper's comparison did",
+        source="Krizhevsky et al. 2012, section 3.2, footnote 2",
+        activity=Activity(
+            measure=lambda probe: probe.parameter_change(half),
+            unit="relative change of the number of parameters",
+        ),
+    )
+)

@@ -1,0 +1,268 @@
+"""A folder of class folders -> the names of its images and their classes; none of them is opened."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+
+from ablations.core.errors import InputError, acting, shortened, shown
+
+# What is taken for an image; which kind it is, its content tells.
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff",
+    ".ppm", ".pgm", ".pbm", ".pnm",
+)  # fmt: skip
+KINDS = "JPEG, PNG, WebP, BMP, GIF, TIFF or PPM"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """The image files of one split, in order: by subfolder, then by name.
+
+    Held as names, some 80 bytes each; a million `Path`s would take a gigabyte.
+    """
+
+    folder: Path
+    names: Mapping[str, Sequence[str]]  # subfolder -> names, both in alphabetical order; a name may be `deeper/0.png`
+    left_out: Mapping[str, int] = field(default_factory=dict)  # what for, such as ".heic" -> how many files
+
+    def __len__(self) -> int:
+        """How many files there are."""
+        return sum(self.counts)
+
+    @property
+    def counts(self) -> list[int]:
+        """How many files each subfolder has."""
+        return [len(names) for names in self.names.values()]
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return list(accumulate(self.counts))
+
+    def paths(self, start: int, stop: int) -> list[str]:
+        """The paths of the files `start` to `stop`, the latter excluded."""
+        found: list[str] = []
+        subfolders = list(self.names)
+        at = bisect_right(self._ends, start)
+        while start + len(found) < stop and at < len(subfolders):
+            names = self.names[subfolders[at]]
+            first = start + len(found) - (self._ends[at] - len(names))
+            folder = os.path.join(self.folder, subfolders[at])
+            found += [f"{folder}/{name}" for name in names[first : first + stop - start - len(found)]]
+            at += 1
+        return found
+
+    def lines(self) -> Iterator[str]:
+        """One line a file: its path, bytes and time of change.  Raises InputError when one is gone."""
+        for subfolder, names in self.names.items():
+            folder = self.folder / subfolder
+            for name in names:
+                path = f"{folder}/{name}"
+                try:
+                    status = os.stat(path)
+                except OSError as error:
+                    raise InputError(f"The image {path} cannot be read: {error.strerror}.") from error
+                yield f"{path}\t{status.st_size}\t{status.st_mtime_ns}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folders:
+    """The image files of a train/ and of a test/ or val/ folder; their subfolders are the classes, alike in both."""
+
+    train: Files
+    test: Files
+
+    def listing(self) -> Iterator[str]:
+        """One line a file of both splits."""
+        yield from self.train.lines()
+        yield from self.test.lines()
+
+    def remarks(self) -> list[str]:
+        """A sentence for each split of which some files are not used, or lie deeper than in a class folder."""
+        used = self.test.folder
+        others = [folder for name in ("test", "val") if (folder := used.parent / name).is_dir() and folder != used]
+        return [
+            *(words for files in (self.train, self.test) if (words := remark(files))),
+            *(f"{folder}: not used, {used.name}/ is." for folder in others),
+        ]
+
+
+def remark(files: Files) -> str:
+    """How many images of `files` are used, and what a reader may not expect of them; empty where there is nothing.
+
+    That is: images that lie deeper than in their class folder, classes without any, and files that are left out.
+    """
+    deeper = sum("/" in name for names in files.names.values() for name in names)
+    words = [f"{deeper:,} of them in folders within class folders"] if deeper else []
+    words += [f"none of {some(empty)}"] if (empty := _empty(files)) else []
+    if files.left_out:
+        words += [f"{sum(files.left_out.values()):,} left out: {_counted(files.left_out)}"]
+    return f"{files.folder}: {len(files):,} images used, {'; '.join(words)}." if words else ""
+
+
+def _counted(left_out: Mapping[str, int]) -> str:
+    """`30 .heic, 2 hidden`, the commonest first."""
+    commonest = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
+    return some([f"{count:,} {why}" for why, count in commonest])
+
+
+def splits(path: Path) -> tuple[Path, Path]:
+    """The training and the test folder of `path`: train/, and test/ or else val/.
+
+    A test/ without class folders does not count, since ImageNet's has no labels.
+    Raises InputError when one is missing.
+    """
+    if not os.path.isdir(path):  # which, unlike Path, says no where the name is too long to be one
+        what = "is a file, and no folder with train/ in it" if os.path.exists(path) else "does not exist"
+        raise InputError(f"The folder {shortened(str(path))} {what}.")
+    if not (path / "train").is_dir():
+        raise InputError(f"The folder {path} has no train/ in it.")
+    candidates = [path / name for name in ("test", "val") if (path / name).is_dir()]
+    if not candidates:
+        raise InputError(f"The folder {path} has neither test/ nor val/ in it.")
+    return path / "train", next((folder for folder in candidates if class_folders(folder)), candidates[-1])
+
+
+def class_folders(folder: Path) -> list[Path]:
+    """The subfolders of `folder` in alphabetical order, hidden ones left out.  Raises InputError on a dead link."""
+    names = []
+    with os.scandir(folder) as entries:  # 50,000 loose files are not looked at one by one
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                names.append(entry.name)
+            elif entry.is_symlink() and not entry.is_file():
+                raise _dead(entry)
+    return [folder / name for name in sorted(names)]
+
+
+def scan(path: Path) -> Folders:
+    """The image files of the folder `path`, none of them opened.
+
+    Raises InputError, in one sentence, when it is not laid out as a data set.
+    """
+    train, test = splits(path)
+    found = Folders(train=by_class(train), test=by_class(test))
+    if differing := sorted(found.train.names.keys() ^ found.test.names.keys()):
+        raise InputError(f"Only one of {train} and {test} has the class folders {some(differing)}.")
+    if acted := next((name for name in found.train.names if acting(name)), ""):
+        raise InputError(f"The folder {train} has a class called {shown(acted)}: rename it, without {acting(acted)!r}.")
+    if len(found.train.names) < 2:
+        [only] = found.train.names
+        raise InputError(f"The folder {train} has one class alone, {only}: there is nothing to tell it from.")
+    for files in (found.train, found.test):
+        empty = _empty(files)
+        if empty and (files is found.train or not len(files)):
+            left_out = f"; left out are {_counted(files.left_out)}" if files.left_out else ""
+            raise InputError(f"The folder {files.folder} has no {KINDS} image of {some(empty)}{left_out}.")
+    return found
+
+
+def _empty(files: Files) -> list[str]:
+    return [name for name, inside in files.names.items() if not inside]
+
+
+def by_class(folder: Path) -> Files:
+    """The images in the class folders of `folder`, however deep.  Raises InputError when it has none."""
+    if classes := class_folders(folder):
+        left_out = _beside(folder)
+        return Files(folder=folder, names={path.name: _within(path, left_out) for path in classes}, left_out=left_out)
+    archives = sorted(path.name for path in folder.glob("*.tar"))
+    hint = f": unpack {some(archives)}, each into a folder of its own" if archives else ""
+    raise InputError(f"The folder {folder} has no class folders in it{hint}.")
+
+
+def image_names(folder: Path) -> list[str]:
+    """The names of the images that lie in `folder` itself, in alphabetical order, hidden ones left out."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if not entry.is_dir() and _is_image(entry))
+
+
+def _beside(folder: Path) -> Counter[str]:
+    """How many files lie beside class folders, and what else of `folder` is not used."""
+    left_out: Counter[str] = Counter()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                left_out.update(_hidden(entry))
+            elif not entry.is_dir():
+                left_out["beside the class folders"] += 1
+    return left_out
+
+
+def _within(folder: Path, left_out: Counter[str]) -> list[str]:
+    """The images of one class as paths from its `folder` on, in alphabetical order; `left_out` counts other files."""
+    names: list[str] = []
+    waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
+    while waiting:
+        inside, above = waiting.pop()
+        place = folder / inside
+        status = place.stat()
+        if (here := (status.st_dev, status.st_ino)) in above:
+            raise InputError(f"The folder {place} is a link to a folder that it lies in; remove it.")
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    left_out.update(_hidden(entry))
+                elif entry.is_dir():
+                    waiting.append((f"{inside}{entry.name}/", above | {here}))
+                elif _is_image(entry):
+                    names.append(f"{inside}{entry.name}")
+                else:
+                    left_out[_kind(entry.name)] += 1
+    return sorted(names)
+
+
+def _kind(name: str) -> str:
+    """The suffix of a file that is left out, as it can be printed."""
+    suffix = os.path.splitext(name)[1].lower()
+    if not suffix:
+        return "without a suffix"
+    return suffix if len(suffix) <= 10 and suffix.isprintable() else "of other suffixes"
+
+
+def _has_suffix(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES)
+
+
+def _hidden(entry: os.DirEntry[str]) -> list[str]:
+    """What a hidden entry counts as, if it may hold images."""
+    if entry.is_dir():
+        return ["hidden folders"]
+    return ["hidden"] if _has_suffix(entry.name) else []
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    """Whether a visible entry that is no folder is an image, by its suffix.
+
+    Raises InputError on what has the suffix, or none, and is a dead link, and on what has it and is no file at all.
+    """
+    suffixed = _has_suffix(entry.name)
+    if entry.name.startswith(".") or not (suffixed or entry.is_symlink()):
+        return False
+    if entry.is_file():
+        return suffixed
+    if entry.is_symlink() and (suffixed or "." not in entry.name):  # without a suffix it may have been a folder
+        raise _dead(entry)
+    if suffixed:
+        raise InputError(f"The image {entry.path} is no regular file; remove it.")
+    return False
+
+
+def _dead(entry: os.DirEntry[str]) -> InputError:
+    return InputError(
+        f"The link {entry.path} leads to {os.readlink(entry.path)}, which is not there; mend or remove it."
+    )
+
+
+def some(names: Sequence[str]) -> str:
+    """The first five of `names`, and how many more there are."""
+    shown = ", ".join(names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

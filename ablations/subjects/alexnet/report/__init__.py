@@ -1,0 +1,1 @@
+"""The sections of a report that only AlexNet has."""

@@ -1,0 +1,185 @@
+"""How long a study will take here, from timing a few steps of what it trains."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+
+from ablations.core.machine import HELD, memory_here
+from ablations.core.study import Budget, Trial, Variant
+from ablations.execution.turns import Job
+from ablations.models.layout import layout, macs
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet.data.augment import VIEWS
+from ablations.subjects.alexnet.data.load import Data, image_bytes, memory_bytes, placed
+from ablations.subjects.alexnet.registry import derive
+from ablations.subjects.alexnet.training.evaluate import BATCH, evaluate
+from ablations.subjects.alexnet.training.examples import split_examples
+from ablations.subjects.alexnet.training.optimizers import Rate
+from ablations.subjects.alexnet.training.step import WARM_UP as BEFORE_CAPTURE
+from ablations.subjects.alexnet.training.step import Step, cuda_graph
+from ablations.subjects.alexnet.training.train import WATCHED, start
+
+WARM_UP, TIMED = 1, 2  # steps
+# Multiply-accumulates of a timed forward pass on a CPU, whose time grows with the batch: 36 images of
+# `cifar` take a quarter of a whole batch's time, and all variants of a study are timed before it starts.
+ENOUGH = 2e9
+FEWEST = 16  # images of a timed batch
+
+
+class Pace(NamedTuple):
+    """Seconds of one training step and of one evaluated image in one view, and how many images are evaluated."""
+
+    step: float
+    image: float
+    images: int
+
+
+class Seconds(NamedTuple):
+    """Expected seconds of the two parts of a trial; trials that share a training share the first."""
+
+    training: float
+    evaluation: float
+
+    @property
+    def whole(self) -> float:
+        """Of a trial that shares nothing."""
+        return self.training + self.evaluation
+
+
+def seconds_of(job: Job, expected: Mapping[Variant, Seconds]) -> float:
+    """Expected seconds of a job whose trials share a training."""
+    return expected[job[0].variant].training + sum(expected[trial.variant].evaluation for trial in job)
+
+
+def seconds_a_trial(
+    trials: Sequence[Trial], data: Data, *, threads: int, device: torch.device
+) -> dict[Variant, Seconds]:
+    """Expected seconds of one trial of each variant.
+
+    Several trials side by side slow each other down, which this leaves out.
+    """
+    return expected_seconds(trials, paces_of(trials, data, threads=threads, device=device))
+
+
+def expected_seconds(trials: Sequence[Trial], paces: Mapping[Variant, Pace]) -> dict[Variant, Seconds]:
+    """Expected seconds of one trial of each variant at these paces, for the budget that it has."""
+    one_each = {trial.variant: trial for trial in trials}
+    return {
+        variant: seconds(trial.budget, paces[variant], views=VIEWS[trial.spec.views])
+        for variant, trial in one_each.items()
+    }
+
+
+def paces_here(
+    trials: Sequence[Trial], data: Data, *, threads: int, gpus: float, memory_budget: float | None
+) -> dict[Variant, Pace]:
+    """The pace of each variant on what a trial holds here, with the images where a trial would have them."""
+    device = torch.device("cuda" if gpus else "cpu")
+    near = placed(data, device, memory_bytes=memory_bytes(memory_budget, device, share=gpus))
+    return paces_of(trials, near, threads=threads, device=device)
+
+
+def paces_of(trials: Sequence[Trial], data: Data, *, threads: int, device: torch.device) -> dict[Variant, Pace]:
+    """The pace of each variant; it does not depend on epochs or seeds.
+
+    The reference and each single departure are timed; a variant of several departures costs the
+    product of their ratios.
+    """
+    torch.set_num_threads(threads)
+    reference = next(trial for trial in trials if not trial.variant.departures)
+    budget = reference.budget
+    paces: dict[object, Pace] = {}  # by what costs time: the recipe and the pixels hardly do
+
+    def timed(variant: Variant) -> Pace:
+        spec = _with_plain_weights(derive(reference.spec, variant))
+        network = (spec.blocks, spec.hidden, spec.dropout_place, spec.adaptive_pool)
+        if network not in paces:
+            paces[network] = _time(spec, budget, data, device)
+        return paces[network]
+
+    def pace(variant: Variant) -> Pace:
+        # Singles that the grid does not hold are timed too: a fraction has none.
+        singles = [timed(Variant(departures=(departure,))) for departure in variant.departures]
+        step, image = (math.prod([one[part] / alone[part] for one in singles], start=alone[part]) for part in (0, 1))
+        return Pace(step=step, image=image, images=alone.images)
+
+    alone = timed(reference.variant)
+    return {variant: pace(variant) for variant in dict.fromkeys(trial.variant for trial in trials)}
+
+
+def _with_plain_weights(spec: Spec) -> Spec:
+    """`spec` with other initial weights and biases: they cost no time in a step, and "lsuv" much before the first."""
+    blocks = tuple(replace(block, weight_std=0.01, bias=0.0) for block in spec.blocks)
+    hidden = tuple(replace(layer, weight_std=0.01, bias=0.0) for layer in spec.hidden)
+    return replace(spec, blocks=blocks, hidden=hidden, weight_init="kaiming")
+
+
+def _time(spec: Spec, budget: Budget, data: Data, device: torch.device) -> Pace:
+    size = _timed_batch(spec, budget, data, device)
+    warm_up = WARM_UP if device.type == "cpu" else BEFORE_CAPTURE + WARM_UP  # the first replay comes after the capture
+    few = min(budget.train_examples, (warm_up + TIMED) * size)
+    training, evaluation = split_examples(
+        spec, seed=0, budget=replace(budget, train_examples=few), data=data, device=device
+    )
+    network = start(spec, seed=0, budget=budget, data=data, device=device)
+    timed = replace(budget, train_examples=few, batch_size=size, epochs=1)
+    timed_step = Step(network, spec, training, timed, capture=None if device.type == "cpu" else cuda_graph)
+    timed_step.begin(training, 0, 1, Rate(spec))
+    seconds, clock = [], _clock(data, device)
+    with _stream(device):
+        for _ in range(timed.steps_per_epoch):
+            began = clock()
+            timed_step()
+            timed_step.means()  # waits for the device
+            seconds.append(clock() - began)
+    # The fastest: the machine may be busy with other things.
+    step = min(seconds[warm_up:] or seconds) * min(budget.batch_size, budget.train_examples) / min(size, few)
+    evaluated = min(BATCH, evaluation.count, size)
+    began = clock()
+    evaluate(network, replace(evaluation, spec=replace(spec, views=WATCHED)), limit=evaluated)
+    image = (clock() - began) / evaluated
+    return Pace(step=step, image=image, images=evaluation.count)
+
+
+def _clock(data: Data, device: torch.device) -> Callable[[], float]:
+    """Of a single thread the processor time, in which nothing else counts that runs here: Ray starts meanwhile.
+
+    Nor does waiting for a disk, so not where the images are more than memory keeps.
+    """
+    alone = device.type == "cpu" and torch.get_num_threads() == 1 and image_bytes(data) <= HELD * memory_here()
+    return time.thread_time if alone else time.perf_counter
+
+
+def _stream(device: torch.device) -> AbstractContextManager[object]:
+    """A stream of its own on a GPU: nothing can be captured on the default one."""
+    if device.type == "cpu":
+        return nullcontext()
+    stream = torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
+    return torch.cuda.stream(stream)
+
+
+def _timed_batch(spec: Spec, budget: Budget, data: Data, device: torch.device) -> int:
+    if device.type != "cpu":
+        return budget.batch_size
+    layers = layout(spec, num_classes=data.num_classes, image_size=budget.image_size, channels=data.channels)
+    return min(budget.batch_size, max(FEWEST, round(ENOUGH / macs(layers))))
+
+
+def seconds(budget: Budget, pace: Pace, *, views: int) -> Seconds:
+    """Seconds of a whole trial that nothing stops early and that is evaluated on so many views.
+
+    Epochs end with an evaluation on one view, as the budget says, and the last serves a trial of one view at
+    the end too; after it, as many training images are evaluated as well.
+    """
+    looks = 0 if budget.threshold_percent is None else budget.steps // budget.threshold_every
+    along = budget.evaluations * pace.images + looks * min(budget.threshold_examples, budget.train_examples)
+    last = (views > 1) * pace.images + min(pace.images, budget.train_examples)
+    return Seconds(training=budget.steps * pace.step + along * pace.image, evaluation=views * last * pace.image)

@@ -1,0 +1,1 @@
+"""A Spec and images in, a trained network and its errors out."""

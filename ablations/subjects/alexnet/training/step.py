@@ -1,0 +1,248 @@
+"""The optimiser step of a training: eager, or captured once as a CUDA graph and replayed.
+
+Shapes: N examples, B batch, T steps an epoch, G groups of parameters, C channels, s side of what the network sees.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ablations.core.study import Budget
+from ablations.models.network import Network
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet.data.augment import Draws
+from ablations.subjects.alexnet.data.read_ahead import ReadAhead
+from ablations.subjects.alexnet.training.examples import Examples, epoch_order, read_ahead
+from ablations.subjects.alexnet.training.optimizers import Rate, learning_rates, optimizer_of, rates_as_tensors
+from ablations.subjects.alexnet.training.precision import casting, computing
+
+Body = Callable[[], None]
+# body, the generators that it draws from -> its replay.  Raises RuntimeError where it cannot be captured.
+Capture = Callable[[Body, Sequence[torch.Generator]], Body]
+
+WARM_UP = 3  # steps before the capture, in which libraries and the optimiser make what a capture must not
+EAGER, CAPTURED = "eager", "captured"
+
+
+def cuda_graph(body: Body, generators: Sequence[torch.Generator]) -> Body:
+    """`body`, captured on the current stream, as one launch.  Raises RuntimeError where it cannot be captured."""
+    graph = torch.cuda.CUDAGraph()
+    for generator in generators:
+        graph.register_generator_state(generator)
+    # Other threads of this process, such as those of Ray, may allocate meanwhile.
+    with torch.cuda.graph(graph, stream=torch.cuda.current_stream(), capture_error_mode="thread_local"):
+        body()
+    return graph.replay
+
+
+class Step:
+    """One optimiser step after another, an epoch at a time; all that a step reads or writes lies in buffers that stay.
+
+    The buffers hold the epoch's order and draws, the rates of its steps and its sums, and counters say how far it is,
+    so that a step is the same work every time and asks nothing of the host.  `capture` makes of it, after a few eager
+    steps, what is replayed for every whole batch from then on; without it, or where it fails, all steps are eager.
+    Images that are elsewhere than the network, and noise drawn on the CPU, are brought to it before the captured part.
+    """
+
+    def __init__(
+        self, network: Network, spec: Spec, training: Examples, budget: Budget, *, capture: Capture | None = None
+    ) -> None:
+        self.network, self.training, self.budget, self.capture = network, training, budget, capture
+        self.optimizer = optimizer_of(network, spec)
+        if capture:
+            rates_as_tensors(self.optimizer, training.labels.device)
+        here, device, steps = training.rows.device, training.labels.device, budget.steps_per_epoch
+        self.size = min(budget.batch_size, training.count)
+        self.offsets = torch.arange(self.size, device=here)
+        self.order = torch.empty(training.count, dtype=torch.int64, device=here)
+        self.ahead: ReadAhead | None = None
+        self.draws: Draws | None = None
+        self.seen = torch.zeros((), dtype=torch.int64, device=here)  # images of the epoch
+        self.number = torch.zeros(1, dtype=torch.int64, device=device)  # of the next step of the epoch
+        self.rates = torch.zeros(steps, len(self.optimizer.param_groups), device=device)  # (T, G)
+        self.total = torch.zeros(2, device=device)  # loss and wrong answers
+        self.looked_at = torch.zeros(2, pin_memory=device.type == "cuda")
+        self.batch: tuple[Tensor, Tensor] | None = None  # that a captured step reads, where images are brought to it
+        self.replay: Body | None = None
+        self.warm = 0
+        self.how = EAGER  # for the provenance: how most steps ran
+
+    def begin(self, training: Examples, seed: int, epoch: int, rate: Rate) -> None:
+        """Starts an epoch of `training`, always of the same examples, in its own order and with its own draws."""
+        if training.spec != self.training.spec:  # its noise has ended
+            self.training, self.replay = training, None
+        draws = training.draws(seed, epoch)
+        if self.draws is None:
+            self.draws = draws.to(self.order.device)
+        else:
+            self.draws.copy_(draws)
+        order = epoch_order(training, seed, epoch)
+        self.order.copy_(order)
+        self.ahead = read_ahead(training, order)
+        steps, epochs = self.budget.steps_per_epoch, self.budget.epochs
+        shares = [(epoch - 1 + step / steps) / epochs for step in range(steps)]
+        self.base_rates = [rate.at(done) for done in shares]
+        self.plan = [
+            learning_rates(self.optimizer, base, done=done) for base, done in zip(self.base_rates, shares, strict=True)
+        ]
+        self.rates.copy_(torch.tensor(self.plan))
+        self.taken = 0
+        for counter in (*self._counters.values(), self.looked_at):
+            counter.zero_()
+
+    @property
+    def last_rate(self) -> float:
+        """The learning rate of weights in the step before."""
+        return self.base_rates[self.taken - 1]
+
+    @property
+    def images(self) -> int:
+        """How many images of the epoch were taken."""
+        return min(self.taken * self.size, self.training.count)
+
+    def __call__(self) -> None:
+        """Takes the next batch, the last of an epoch being what is left."""
+        size = min(self.size, self.training.count - self.images)
+        self.network.train()  # an evaluation leaves it evaluating
+        if not self.capture or size < self.size or self.warm < WARM_UP:
+            self._learn(*self._load(size))
+            self.warm += 1
+        else:
+            if not self.training.on_device:
+                self._bring()
+            if not self.replay:
+                self._capture(self.capture)
+            (self.replay or self._whole_batch)()
+        self.taken += 1
+
+    def diverged(self) -> bool:
+        """Whether the loss is no longer finite; on a GPU as of the call before, since waiting would leave it idle."""
+        before = float(self.looked_at[0])
+        self.looked_at.copy_(self.total, non_blocking=True)
+        return not math.isfinite(before if self.total.is_cuda else float(self.looked_at[0]))
+
+    def means(self) -> tuple[float, float]:
+        """The mean loss of the epoch's images so far and the share that was wrong; waits for the device."""
+        loss, wrong = (self.total / self.images).tolist()
+        return loss, wrong
+
+    def state(self) -> dict[str, Tensor]:
+        """All that steps change: weights, what the optimiser keeps of each, streams of layers, the epoch's sums."""
+        streams = {f"draws/{number}": stream.get_state() for number, (_, stream) in enumerate(_drawing(self.network))}
+        return (
+            {f"network/{name}": value for name, value in self.network.state_dict().items()}
+            | streams
+            | self._counters
+            | {
+                f"optimizer/{number}/{name}": value
+                for number, weight in enumerate(self._weights())
+                for name, value in self.optimizer.state[weight].items()
+            }
+        )
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Goes on from `state` within its epoch, which has begun; before the first step."""
+        for name, counter in self._counters.items():
+            counter.copy_(state[name])
+        self.taken = int(self.number)
+        own = {path.removeprefix("network/"): value for path, value in state.items() if path.startswith("network/")}
+        self.network.load_state_dict(own)
+        for number, (_, stream) in enumerate(_drawing(self.network)):
+            stream.set_state(state[f"draws/{number}"])
+        weights = self._weights()
+        for path, value in state.items():
+            if path.startswith("optimizer/"):
+                _, place, name = path.split("/")
+                weight = weights[int(place)]
+                # In the weight's own layout, which a file does not tell.
+                alike = value.shape == weight.shape
+                kept = torch.empty_like(weight).copy_(value) if alike else value.to(weight.device)
+                self.optimizer.state[weight][name] = kept
+
+    @property
+    def _counters(self) -> dict[str, Tensor]:
+        """What says how far the epoch is, and its sums."""
+        return {"epoch/seen": self.seen, "epoch/number": self.number, "epoch/total": self.total}
+
+    def _weights(self) -> list[Tensor]:
+        return [weight for group in self.optimizer.param_groups for weight in group["params"]]
+
+    def _load(self, size: int) -> tuple[Tensor, Tensor]:
+        """Inputs (B, C, s, s) and labels (B,) of the next `size` examples of the order."""
+        assert self.draws
+        if self.ahead:
+            self.ahead.at(self.images)
+        index = self.order[self.seen + self.offsets[:size]]
+        self.seen.add_(size)
+        return self.training.augmented(index, self.draws), self.training.labels[index.to(self.training.labels.device)]
+
+    def _learn(self, inputs: Tensor, labels: Tensor) -> None:
+        """Forward, backward, update and sums on one batch."""
+        row = self.rates.index_select(0, self.number)[0] if self.capture else None
+        for group, parameters in enumerate(self.optimizer.param_groups):
+            if row is None:
+                parameters["lr"] = self.plan[self.taken][group]
+            else:
+                parameters["lr"].copy_(row[group])
+        self.number.add_(1)
+        with computing(self.budget.precision):
+            with casting(self.budget.precision, labels.device):
+                logits = self.network(inputs)
+            logits = logits.float()
+            loss = F.cross_entropy(logits, labels)
+            self.optimizer.zero_grad()
+            loss.backward()
+        self.optimizer.step()
+        wrong = (logits.detach().argmax(1) != labels).sum()
+        self.total.add_(torch.stack([loss.detach() * len(labels), wrong]))
+
+    def _bring(self) -> None:
+        """Puts the next whole batch where a captured step reads it."""
+        inputs, labels = self._load(self.size)
+        if self.batch is None:
+            self.batch = torch.empty_like(inputs), torch.empty_like(labels)
+        self.batch[0].copy_(inputs)
+        self.batch[1].copy_(labels)
+
+    def _whole_batch(self) -> None:
+        """What is captured."""
+        self._learn(*(self.batch or self._load(self.size)))
+
+    def _capture(self, capture: Capture) -> None:
+        """Captures the step or, where that fails, says so and goes on eagerly."""
+        drawing = _drawing(self.network)
+        states = [generator.get_state() for _, generator in drawing]
+        groups = [group for group in self.optimizer.param_groups if "capturable" in group]
+        for group in groups:  # only meanwhile: torch warns of eager steps with it
+            group["capturable"] = True
+        try:
+            self.replay = capture(self._whole_batch, [generator for _, generator in drawing])
+            self.how = f"{CAPTURED}, from the network's inputs on" if self.batch else CAPTURED
+        except RuntimeError as error:
+            reason = str(error.__context__ or error).strip().splitlines()[0]
+            self.how = f"{EAGER}: it could not be captured ({reason})"
+            logging.getLogger(__name__).warning("The training step is %s.", self.how)
+            self.capture = None
+            for (layer, generator), state in zip(drawing, states, strict=True):
+                fresh = torch.Generator(generator.device)  # the old one is in the capture that was broken off
+                fresh.set_state(state)
+                layer.generator = fresh  # type: ignore[assignment]
+        for group in groups:
+            group["capturable"] = False
+
+
+def streams_of(network: Network) -> list[torch.Generator]:
+    """The streams that layers draw from, such as those of dropout, in the order of the layers."""
+    return [stream for _, stream in _drawing(network)]
+
+
+def _drawing(network: Network) -> list[tuple[nn.Module, torch.Generator]]:
+    """The layers that draw from a stream of their own, and the streams."""
+    found = ((layer, getattr(layer, "generator", None)) for layer in network.modules())
+    return [(layer, generator) for layer, generator in found if isinstance(generator, torch.Generator)]

@@ -1,0 +1,1 @@
+"""Records -> MLflow, a view that nothing reads back."""
