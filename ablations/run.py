@@ -16,27 +16,32 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from ablations.analysis import tables
+from ablations.cli import announce
 from ablations.cli.arguments import parsed
 from ablations.cli.options import Config, as_options, check, default_name, resolved
 from ablations.core.errors import answered
-from ablations.core.study import FINAL, Result, Study
+from ablations.core.result import FINAL, Result
+from ablations.core.secrets import without_password
+from ablations.core.study import Study
 from ablations.core.text import counted
-from ablations.execution.turns import Job, by_training, packed
+from ablations.core.trial import Job, by_training
+from ablations.execution.turns import packed
 from ablations.planning import tuning
 from ablations.planning.plan import Plan, after_tuning, code_lines, make_plan, next_look, tuning_folder, with_finished
 from ablations.records.lock import alone
 from ablations.records.measures import lacking, needed
+from ablations.reporting import pages, terminal
 from ablations.subjects.alexnet.data.catalogue import cache_folder
 from ablations.subjects.alexnet.registry import check_components
-from ablations.tracking.background import without_password
 
 # A worker that has said nothing, not even of an epoch, for so many times as long as a whole training should take hangs.
 PATIENCE, LEAST_PATIENCE = 20, 600.0  # times; seconds
 
 if TYPE_CHECKING:
     from ablations.cli.announce import Expected
+    from ablations.core.place import Context
     from ablations.execution.executor import Executor
-    from ablations.execution.worker import Context
     from ablations.tracking.background import View
 
 
@@ -202,7 +207,7 @@ def _tune(config: Config, plan: Plan, search: tuning.Search, seconds: float) -> 
                 print(f"{counted(failed, 'tuning trial')} failed; the same command tries again", file=sys.stderr)
                 return plan, failed
     sweep(folder, ())
-    print("\n".join(tuning.said(search.tuning)), flush=True)
+    print("\n".join(announce.tuning_lines(search.tuning)), flush=True)
     return with_finished(config, plan), 0
 
 
@@ -211,7 +216,7 @@ def _packed(jobs: Sequence[Job], plan: Plan) -> tuple[Job, ...]:
 
 
 def _context(config: Config, plan: Plan, folder: Path) -> Context:
-    from ablations.execution.worker import Context
+    from ablations.core.place import Context
 
     return Context(
         folder=folder,
@@ -255,17 +260,16 @@ def _mirror(config: Config, study: Study, finished: Sequence[Result]) -> View | 
 
 
 def _finish(config: Config, study: Study, folder: Path, mirror: View | None) -> int:
-    from ablations import report
     from ablations.analysis.evidence import Evidence
     from ablations.records import store
     from ablations.records.checkpoint import kept_name, sweep
 
     _, results, problems = store.read(folder)
-    store.write_table(folder, study, results)
+    tables.write_table(folder, study, results)
     evidence = Evidence(study=study, results=results, problems=problems, folder=folder)
     # First what a night was spent on: whatever a figure may do, its effects have been told.
-    print(f"\n{report.terminal_lines(evidence)}\n", flush=True)
-    paths = report.write_as(report.formats_of(config.format), evidence, config.reports / study.name)
+    print(f"\n{terminal.terminal_lines(evidence)}\n", flush=True)
+    paths = pages.write_as(pages.formats_of(config.format), evidence, config.reports / study.name)
     print("report: " + "\n        ".join(map(str, paths)) + f"\nrecords: {folder}", flush=True)
     failed = [result for result in results if result.status not in FINAL]
     unmeasured = [result for result in results if lacking(result, needed(study))]

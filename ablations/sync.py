@@ -15,11 +15,12 @@ from tqdm import tqdm
 
 from ablations.cli.arguments import parsed
 from ablations.core.errors import InputError, answered, printable
-from ablations.core.study import Result
+from ablations.core.result import Result
+from ablations.core.secrets import reason, without_password
 from ablations.core.text import counted, duration
 from ablations.records import store
 from ablations.subjects.alexnet.data.catalogue import at_home
-from ablations.tracking.background import default_uri, page, reason, ui_command, without_password
+from ablations.tracking.address import default_uri, page, ui_command
 
 QUIET = 10.0  # seconds between two lines where there is no terminal for a bar
 
@@ -75,7 +76,7 @@ def mirror(uri: str, folder: Path, report: Path) -> str:
     Raises InputError when study.json cannot be read, or MLflow not be written.
     """
     from ablations.analysis.evidence import Evidence
-    from ablations.report import USUAL, formats_of, write_as
+    from ablations.reporting.pages import USUAL, formats_of, write_as
     from ablations.tracking.mlflow_view import Mirror
 
     study, results, problems = store.read(folder)

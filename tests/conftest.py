@@ -11,11 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
-from ablations.core.study import Budget, Result, Study, Trial
-from ablations.execution.worker import Context
+from ablations.core.place import Context
+from ablations.core.result import Result
+from ablations.core.study import Study
+from ablations.core.trial import Trial
 from ablations.planning.study import Source, make_study
 from ablations.subjects.alexnet.data.load import Data, load
 from ablations.subjects.alexnet.data.prepare import prepare
+from ablations.subjects.alexnet.setting import Budget
 
 CLASSES = ("blue", "green", "red")
 

@@ -17,10 +17,10 @@ from torch.nn import functional as F
 from ablations.bench import jax_loop, same_work, summary
 from ablations.bench.contenders import data_of
 from ablations.bench.worker import Task
-from ablations.core.study import Budget
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec
 from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.examples import split_examples
 from ablations.subjects.alexnet.training.streams import CPU
 from ablations.subjects.alexnet.training.train import start

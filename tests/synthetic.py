@@ -7,10 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from ablations.core.study import DIVERGED, DONE, ERROR, Budget, Result, Study, Trial
+from ablations.core.result import DIVERGED, DONE, ERROR, Result
+from ablations.core.study import Study
+from ablations.core.trial import Trial
 from ablations.models.layout import layout, macs, parameters
 from ablations.planning.study import Source, make_study
 from ablations.subjects.alexnet.registry import components
+from ablations.subjects.alexnet.setting import Budget
 
 BUDGET = Budget(epochs=12, train_examples=50_000, batch_size=128, image_size=32)
 EFFECTS: Mapping[str, float] = {

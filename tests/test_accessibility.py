@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ablations.report import build, write
+from ablations.reporting.compose import build
 from ablations.reporting.document import Picture
+from ablations.reporting.pages import write
 from ablations.reporting.theme import COLOURS, themed
 from tests import synthetic
 

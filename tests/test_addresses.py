@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ablations.tracking.background import hidden, without_password
+from ablations.core.secrets import hidden, without_password
 
 
 @pytest.mark.parametrize(

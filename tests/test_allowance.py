@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from ablations.cli.announce import time_budget_lines as lines
 from ablations.core.errors import InputError
-from ablations.core.study import Study, Variant
+from ablations.core.study import Allowance, Study
 from ablations.core.text import seconds_in
+from ablations.core.variant import Variant
 from ablations.planning.alternatives import Design, designs, need
-from ablations.planning.time_budget import SHARE, Wish, choose, kept, lines
-from ablations.subjects.alexnet.setting import Allowance
-from ablations.subjects.alexnet.timing import Pace
+from ablations.planning.cost import Pace
+from ablations.planning.time_budget import SHARE, Wish, choose, kept
 from tests import synthetic
 from tests.test_designs import IMAGES, equal_paces, maker
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from ablations.core.study import Budget
 from ablations.models.presets import PRESETS
 from ablations.subjects.alexnet import baseline
 from ablations.subjects.alexnet.baseline import limits, linear_error_percent, penalty
 from ablations.subjects.alexnet.data.catalogue import cache_folder
 from ablations.subjects.alexnet.data.load import Data, Split, load
 from ablations.subjects.alexnet.data.prepare import prepare
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.examples import split_examples
 
 SPEC = PRESETS["cifar_small"].spec

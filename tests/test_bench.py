@@ -22,11 +22,11 @@ from ablations.bench.contenders import data_of
 from ablations.bench.overhead import marks
 from ablations.bench.rounds import Contender, ContenderError, descendants, others_seconds
 from ablations.bench.worker import Clock, Task
-from ablations.core.study import Budget
 from ablations.models.layout import layout
 from ablations.models.presets import PRESETS
 from ablations.models.response_norm import ResponseNorm
 from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.examples import split_examples
 from ablations.subjects.alexnet.training.streams import CPU
 from ablations.subjects.alexnet.training.train import start

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ablations.analysis.verdicts import CALLS, CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, REPRODUCED
+from ablations.analysis.rule import CALLS, CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, REPRODUCED
 from ablations.calibration.rule import CROSSED, SCENARIOS, Tally, simulate, table, wrong
 
 

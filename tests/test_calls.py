@@ -28,27 +28,34 @@ from ablations.analysis.rule import (
     REFUTED,
     REPRODUCED,
     SHOWN,
+    adjust,
     call,
     companion_state,
     size_of,
     with_companion,
     words_of,
 )
+from ablations.analysis.seeds_needed import seeds_to_settle
 from ablations.analysis.statistics import seeds_to_exclude
-from ablations.analysis.verdicts import Verdict, adjust, seeds_to_settle
+from ablations.analysis.verdicts import Verdict
 from ablations.calibration.kinds import SAMENESS, TWO_THINGS, Kind, sameness, table, two_things
 from ablations.cli.announce import announce
 from ablations.core.claim import SAME, Claim, Rule, digest
-from ablations.core.study import Attempt, Result, Study, Tuned, TuningTrial, Variant
+from ablations.core.result import Result
+from ablations.core.study import Study
+from ablations.core.tuning import Attempt, Tuned, TuningTrial
+from ablations.core.variant import Variant
+from ablations.planning.claims import CLAIMS, claims_of
 from ablations.planning.declare import declare
-from ablations.records.claims import CLAIMS, claims_of, read_claims
-from ablations.report import build, terminal_lines
+from ablations.records.claims import read_claims
+from ablations.reporting.compose import build
 from ablations.reporting.document import Card
 from ablations.reporting.exports import verdicts_table
 from ablations.reporting.sections.cards import in_words
 from ablations.reporting.sections.claimed import by_comparison
 from ablations.reporting.sections.remedies import changes_it
 from ablations.reporting.sections.verdicts import headline
+from ablations.reporting.terminal import terminal_lines
 from ablations.subjects.alexnet.data.load import Data
 from ablations.tracking.fields import verdict_tags
 from tests import synthetic

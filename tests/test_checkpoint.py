@@ -15,17 +15,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from ablations.core.study import DIVERGED, DONE, ERROR, Budget
+from ablations.core.place import Context
+from ablations.core.result import DIVERGED, DONE, ERROR
+from ablations.core.trial import by_training
 from ablations.execution import worker as trial_module
 from ablations.execution.executor import serial
-from ablations.execution.turns import by_training, packed
-from ablations.execution.worker import Context, run_job, run_trial
+from ablations.execution.turns import packed
+from ablations.execution.worker import run_job, run_trial
 from ablations.models.presets import PRESETS
 from ablations.records import checkpoint as module
 from ablations.records.checkpoint import Checkpoint, Kept, sweep, unfinished_path
 from ablations.records.provenance import code
 from ablations.records.store import trial_path
 from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training import optimizers
 from ablations.subjects.alexnet.training.step import Step
 from ablations.subjects.alexnet.training.train import Trained, Turns, evaluate_as, training

@@ -8,22 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from ablations.core.claim import SAME, Claim
-from ablations.core.study import Budget, Variant
+from ablations.core.claim import SAME, Claim, compared, label_of, metric_of
+from ablations.core.variant import Variant
 from ablations.models.presets import PRESETS
-from ablations.records.claims import (
-    CLAIMS,
-    METRICS,
-    claims_of,
-    compared,
-    label_of,
-    metric_of,
-    own_among,
-    read_claims,
-    with_own,
-)
+from ablations.planning.claims import CLAIMS, claims_of, own_among, with_own
+from ablations.records.claims import read_claims
 from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.metrics import METRICS
 from ablations.subjects.alexnet.registry import components, derive
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.train import evaluate_as, train
 
 ROOT = Path(__file__).parent.parent

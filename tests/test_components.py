@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ablations.core.study import Variant
+from ablations.core.variant import Variant
 from ablations.models.init import initialise
 from ablations.models.layout import layout, parameters
 from ablations.models.network import build
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec, described, leaves
-from ablations.subjects.alexnet.registry import changes, components, conflict, derive
+from ablations.planning.factors import changes, conflict
+from ablations.subjects.alexnet.registry import components, derive
 from ablations.subjects.alexnet.training.streams import CPU, streams
 
 SMALL = PRESETS["cifar_small"].spec
@@ -95,7 +96,7 @@ def test_a_level_builds_and_learns_on_a_small_network(name: str, level: str) -> 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_headline_components_can_all_be_combined(preset: str) -> None:
-    from ablations.planning.grids import HEADLINE
+    from ablations.subjects.alexnet.recipes import HEADLINE
 
     spec = PRESETS[preset].spec
     asked = [departure for departure in FIRST_LEVELS if departure[0] in HEADLINE]

@@ -13,16 +13,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablations.core.study import Budget, Trial, Variant
+from ablations.core.trial import Trial
+from ablations.core.variant import Variant
 from ablations.models import equivalence
 from ablations.models.layout import layout, parameters
 from ablations.models.network import build
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec, stored_size, training_part
+from ablations.planning.factors import changes, conflict
 from ablations.subjects.alexnet import registry
 from ablations.subjects.alexnet.data.load import Data, load
 from ablations.subjects.alexnet.data.prepare import prepare
-from ablations.subjects.alexnet.registry import changes, components, conflict
+from ablations.subjects.alexnet.registry import components
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.train import train
 
 EVERY_LEVEL = [(name, level) for name, component in components().items() for level in component.levels]

@@ -10,10 +10,12 @@ import pytest
 
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.power import outlook
-from ablations.core.study import Study, Variant
-from ablations.planning.alternatives import Design, Make, designs, largest, lines, need
+from ablations.cli.forecast import alternative_lines as lines
+from ablations.core.study import Study
+from ablations.core.variant import Variant
+from ablations.planning.alternatives import Design, Make, designs, largest, need
+from ablations.planning.cost import Pace
 from ablations.planning.study import Source, make_study
-from ablations.subjects.alexnet.timing import Pace
 from tests import synthetic
 
 IMAGES = 10_000

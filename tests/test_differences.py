@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ablations.core.study import Variant
+from ablations.core.variant import Variant
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec
 from ablations.subjects.alexnet.describe import difference, stack

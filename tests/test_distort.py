@@ -14,12 +14,12 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as TF
 
-from ablations.core.study import Budget
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec
 from ablations.subjects.alexnet.data.distort import Distortions, add_noise, distorted, draw_distortions
 from ablations.subjects.alexnet.data.load import Data
 from ablations.subjects.alexnet.registry import component
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.examples import Examples, split_examples
 from ablations.subjects.alexnet.training.streams import CPU, streams
 

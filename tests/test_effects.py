@@ -9,11 +9,14 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from ablations.analysis import tables
 from ablations.analysis.effects import contrasts, differences, differences_of, effects, mean_interval
 from ablations.analysis.factorial import aliases, factorial_design, interactions, parts_and_whole
 from ablations.analysis.tables import by_seed, with_epochs
-from ablations.core.study import Budget, Effect, Study, Variant
-from ablations.records import store
+from ablations.core.effect import Effect
+from ablations.core.study import Study
+from ablations.core.variant import Variant
+from ablations.subjects.alexnet.setting import Budget
 from tests import synthetic
 
 METRIC = "test_top1_error_percent"
@@ -133,7 +136,7 @@ def test_the_sum_of_the_parts_is_set_against_all_changes_at_once() -> None:
 def test_a_metric_of_an_early_epoch_comes_from_the_curve() -> None:
     study, trials = synthetic.plan("one_out", ["lrn"], seeds=2)
     results = [*synthetic.results(trials)[:-1], synthetic.failed(synthetic.results(trials)[-1])]
-    table = with_epochs(store.table(study, results), results, ["train_loss@1", "train_loss@99", METRIC])
+    table = with_epochs(tables.table(study, results), results, ["train_loss@1", "train_loss@99", METRIC])
     assert table["train_loss@1"].tolist()[:-1] == [result.curve[0]["train_loss"] for result in results[:-1]]
     assert np.isnan(table["train_loss@1"].tolist()[-1]) and table["train_loss@99"].isna().all()
 

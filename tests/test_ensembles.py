@@ -13,10 +13,11 @@ from scipy import stats
 from ablations.analysis.ensembles import MOST, Array, ensembles, subsets
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.statistics import both_samplings
+from ablations.core.text import number, signed
 from ablations.records.predictions import Predictions, packed, predictions_path, read_predictions, write_predictions
 from ablations.records.store import read, write_result, write_study
 from ablations.report import render
-from ablations.reporting.document import Section, Table, number, signed
+from ablations.reporting.document import Section, Table
 from ablations.reporting.sections import ensembles as reporting
 from ablations.run import main
 from tests import synthetic

@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from ablations.core.study import Budget, Variant
+from ablations.core.variant import Variant
 from ablations.models.equivalence import canonical
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Norm, Spec
 from ablations.subjects.alexnet.data.load import Data
 from ablations.subjects.alexnet.registry import derive
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.train import train
 
 SMALL = PRESETS["cifar_small"].spec

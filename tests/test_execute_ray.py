@@ -21,13 +21,15 @@ import ray
 
 from ablations.cli.options import Config
 from ablations.core.errors import InputError, StoppedError
-from ablations.core.study import DONE, ERROR, Result, Trial
+from ablations.core.place import Context
+from ablations.core.result import DONE, ERROR, Result
+from ablations.core.trial import UNPACKED, Job, Trial, by_training
 from ablations.execution import ray_cluster, ray_executor
 from ablations.execution.allocator import ENVIRONMENT
 from ablations.execution.executor import serial
 from ablations.execution.ray_executor import RayExecutor, _Deliver
-from ablations.execution.turns import UNPACKED, Job, by_training, packed
-from ablations.execution.worker import Context, run_job
+from ablations.execution.turns import packed
+from ablations.execution.worker import run_job
 from ablations.records.store import read, read_results
 from ablations.run import _alone, _executor, main
 from ablations.subjects.alexnet import registry

@@ -10,8 +10,9 @@ import pytest
 
 from ablations.analysis.evidence import Evidence
 from ablations.core.errors import InputError
-from ablations.report import formats_of, render, write_as
+from ablations.report import render
 from ablations.reporting.exports import write_csv, write_latex
+from ablations.reporting.pages import formats_of, write_as
 from ablations.reporting.sections.outcomes import front
 from tests import synthetic
 from tests.test_report import stored

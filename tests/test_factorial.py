@@ -15,7 +15,10 @@ from ablations.analysis.evidence import Evidence, broken
 from ablations.analysis.factorial import aliases, factorial_design, interactions, main_effects
 from ablations.analysis.sampling import interval_over_both
 from ablations.calibration.rule import METRIC, Settings, factorial_outcomes, made_up_factorial
-from ablations.core.study import Effect, Study, Trial, Variant
+from ablations.core.effect import Effect
+from ablations.core.study import Study
+from ablations.core.trial import Trial
+from ablations.core.variant import Variant
 from ablations.records.outcomes import pack
 from tests import synthetic
 

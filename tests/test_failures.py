@@ -16,9 +16,7 @@ from statsmodels.stats.proportion import proportion_confint
 from ablations.analysis.effects import Contrast, compare
 from ablations.analysis.evidence import Evidence, finished
 from ablations.analysis.failures import agrees, failures, marked, share_interval, why_failed
-from ablations.analysis.seeds_needed import seeds_between
-from ablations.analysis.statistics import sign_flip_p, spread_interval
-from ablations.analysis.verdicts import (
+from ablations.analysis.rule import (
     CALLS,
     CONTRADICTED,
     DIRECTION_ONLY,
@@ -26,18 +24,20 @@ from ablations.analysis.verdicts import (
     NO_EFFECT,
     NOT_TESTED,
     REPRODUCED,
-    Verdict,
     call,
-    judge,
-    seeds_to_settle,
 )
+from ablations.analysis.seeds_needed import seeds_between, seeds_to_settle
+from ablations.analysis.statistics import sign_flip_p, spread_interval
+from ablations.analysis.verdicts import Verdict, judge
 from ablations.calibration.failures import AT_CHANCE, NOT_FINITE, simulate, table
 from ablations.core.claim import ONE_OUT, Rule
-from ablations.core.study import DONE, Effect, Result, Study
+from ablations.core.effect import Effect
+from ablations.core.result import DONE, Result
+from ablations.core.study import Study
+from ablations.planning.claims import CLAIMS
 from ablations.planning.declare import declare
 from ablations.planning.study import FAILED_ABOVE, FAILED_BELOW_BEST
 from ablations.records import store
-from ablations.records.claims import CLAIMS
 from ablations.reporting.exports import effects_table, verdicts_table
 from ablations.reporting.sections.cards import in_words
 from ablations.reporting.sections.remedies import changes_it

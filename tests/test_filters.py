@@ -13,12 +13,14 @@ import torch
 from torch import nn
 
 from ablations.analysis.evidence import Evidence
-from ablations.execution.worker import Context, open_data, run_trial
+from ablations.core.place import Context
+from ablations.execution.worker import run_trial
 from ablations.records.store import read_result, trial_path
 from ablations.reporting.document import Picture, Table
 from ablations.subjects.alexnet import filters
 from ablations.subjects.alexnet.report.filters import section, share, split_p
 from ablations.subjects.alexnet.training.train import train
+from ablations.subjects.alexnet.trial import open_data
 from tests import synthetic
 from tests.conftest import Planner
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from ablations.core.errors import InputError
-from ablations.core.study import Variant
-from ablations.planning.grids import GRIDS, HEADLINE, find
+from ablations.core.variant import Variant
+from ablations.planning.grids import GRIDS, find
+from ablations.subjects.alexnet.recipes import HEADLINE
 
 SIX = tuple((name, "x") for name in HEADLINE)
 

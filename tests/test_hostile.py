@@ -12,10 +12,12 @@ import pytest
 from mlflow import MlflowClient
 
 from ablations import report, sync
+from ablations.analysis import tables
 from ablations.core.errors import printable
 from ablations.records import store
+from ablations.reporting import terminal
 from ablations.subjects.alexnet.registry import component, register
-from ablations.tracking.background import database_of, default_uri
+from ablations.tracking.address import database_of, default_uri
 from tests import synthetic
 
 BAD = "=1+1\x1b]0;owned\x07<script>alert(1)</script><img src=x onerror=alert(1)>\u202e`*_|$[x](javascript:x)\r"
@@ -54,7 +56,7 @@ def hostile(tmp_path: Path) -> Path:
     store.write_study(folder, study)
     for one in records:
         store.write_result(folder, one)
-    store.write_table(folder, study, records)
+    tables.write_table(folder, study, records)
     return tmp_path
 
 
@@ -94,7 +96,7 @@ def test_the_terminals_last_lines_hold_nothing_that_acts(hostile: Path) -> None:
 
     folder = hostile / "results" / "hostile"
     study, found, problems = store.read(folder)
-    text = report.terminal_lines(Evidence(study=study, results=found, problems=problems, folder=folder))
+    text = terminal.terminal_lines(Evidence(study=study, results=found, problems=problems, folder=folder))
     assert not NO.search(text) and "\\x1b]0;owned" in text
 
 

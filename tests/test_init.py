@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ablations.core.study import Variant
+from ablations.core.variant import Variant
 from ablations.models.init import initialise
 from ablations.models.layers import Dropout, LocalConv2d
 from ablations.models.network import Network, build

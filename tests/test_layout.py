@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from ablations.core.study import Variant
+from ablations.core.variant import Variant
 from ablations.models.layout import Layer, layout, macs, parameters, pooled_size
 from ablations.models.network import build
 from ablations.models.presets import PRESETS

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ablations.core.study import Budget
 from ablations.models.spec import Conv, Dense, Norm, Pool, Spec
 from ablations.records import lineage
 from ablations.records.lineage import TRAINING_VERSION, training_digest
 from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.train import evaluate_as, train
 
 GOLDEN = Path(__file__).parent / "golden" / "losses.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ablations.core.study import ERROR, OUT_OF_MEMORY
+from ablations.core.result import ERROR, OUT_OF_MEMORY
 from ablations.execution.lost import why_lost
 
 MEMORY = """Failure # 1 (occurred at 2026-11-29_00-17-03)

@@ -11,13 +11,16 @@ from scipy import stats
 
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.factorial import factorial_design
-from ablations.analysis.power import Outlook, lines, outlook, pilot_spread, prior_spread
-from ablations.analysis.reach import EFFECTS_DIFFER
+from ablations.analysis.power import Outlook, outlook, pilot_spread
+from ablations.analysis.reach import EFFECTS_DIFFER, prior_spread
+from ablations.analysis.rule import INCONCLUSIVE
+from ablations.analysis.seeds_needed import seeds_to_settle
 from ablations.analysis.statistics import seeds_to_detect, seeds_to_exclude
-from ablations.analysis.verdicts import INCONCLUSIVE, seeds_to_settle
-from ablations.core.study import Result, Study
+from ablations.cli.forecast import power_lines as lines
+from ablations.core.result import Result
+from ablations.core.study import Study
+from ablations.planning.claims import CLAIMS
 from ablations.planning.declare import declare
-from ablations.records.claims import CLAIMS
 from tests import synthetic
 
 ERROR = "test_top1_error_percent"

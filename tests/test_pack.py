@@ -12,11 +12,13 @@ import torch
 
 from ablations.cli.options import Config, check
 from ablations.core.errors import InputError
-from ablations.core.study import DIVERGED, DONE, ERROR
+from ablations.core.place import Context
+from ablations.core.result import DIVERGED, DONE, ERROR
+from ablations.core.trial import by_training
 from ablations.execution import worker as trial_module
 from ablations.execution.executor import serial
-from ablations.execution.turns import ROUNDS, by_training, in_turns, packed
-from ablations.execution.worker import Context, run_job
+from ablations.execution.turns import ROUNDS, in_turns, packed
+from ablations.execution.worker import run_job
 from ablations.planning.resources import packing
 from ablations.records.store import read_result, trial_path
 from ablations.subjects.alexnet.data.load import Data

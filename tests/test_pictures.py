@@ -18,14 +18,16 @@ from PIL import Image, PngImagePlugin
 
 from ablations.cli.options import Config, resolved
 from ablations.core.errors import InputError
-from ablations.core.study import Study, Trial
-from ablations.execution.worker import Context, open_data
+from ablations.core.place import Context
+from ablations.core.study import Study
+from ablations.core.trial import Trial
 from ablations.planning.study import Source
 from ablations.subjects.alexnet.data import prepare as prepare_module
 from ablations.subjects.alexnet.data.catalogue import CACHE_SCHEMA, cache_folder, folder_of, note_of
 from ablations.subjects.alexnet.data.load import load
 from ablations.subjects.alexnet.data.prepare import prepare
 from ablations.subjects.alexnet.training.streams import CPU
+from ablations.subjects.alexnet.trial import open_data
 
 # Images of 2 x 2 pixels, stored at 2 pixels a side: none of them is scaled.
 GREYS = [[10, 60], [110, 160]]

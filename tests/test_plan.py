@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from ablations.core.errors import InputError
-from ablations.core.study import Budget, Variant
+from ablations.core.variant import Variant
 from ablations.models.equivalence import canonical
 from ablations.models.presets import PRESETS
+from ablations.planning.factors import departures_of
 from ablations.planning.grids import GRIDS
-from ablations.planning.study import departures_of
+from ablations.subjects.alexnet.setting import Budget
 from tests.conftest import Planner
 
 

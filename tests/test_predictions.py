@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ablations.core.study import DONE
+from ablations.core.place import Context
+from ablations.core.result import DONE
+from ablations.core.trial import by_training
 from ablations.execution import ray_executor
 from ablations.execution.ray_executor import RayExecutor
-from ablations.execution.turns import by_training
-from ablations.execution.worker import Context, run_trial
+from ablations.execution.worker import run_trial
 from ablations.records.outcomes import unpack
 from ablations.records.predictions import Predictions, packed, predictions_path, read_predictions, write_predictions
 from ablations.records.store import read_results, trial_path

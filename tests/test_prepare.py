@@ -22,13 +22,13 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
-from ablations.core.study import Budget
 from ablations.models.spec import Conv, Spec
 from ablations.subjects.alexnet.data import decode, imagenet, resume, sources
 from ablations.subjects.alexnet.data.catalogue import CACHE_SCHEMA, DATASETS
 from ablations.subjects.alexnet.data.folders import Files
 from ablations.subjects.alexnet.data.load import Data, held_out, load, placed
 from ablations.subjects.alexnet.data.prepare import prepare
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.examples import batches, split_examples
 from ablations.subjects.alexnet.training.streams import CPU
 from tests.test_data import prepared, write_folder

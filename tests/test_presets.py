@@ -12,13 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ablations.core.study import Budget, Trial, Variant
+from ablations.core.trial import Trial
+from ablations.core.variant import Variant
 from ablations.models.layers import NORMS
 from ablations.models.layout import Layer, layout
 from ablations.models.network import build
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Dense, Spec, described
 from ablations.subjects.alexnet.registry import derive
+from ablations.subjects.alexnet.setting import Budget
 
 every_preset = pytest.mark.parametrize("name", PRESETS)
 

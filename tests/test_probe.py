@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablations.core.study import Budget
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Pool, Spec, stored_size
 from ablations.subjects.alexnet.activity import Probe
@@ -17,6 +16,7 @@ from ablations.subjects.alexnet.components.pooling import non_overlapping
 from ablations.subjects.alexnet.data.load import Data, load
 from ablations.subjects.alexnet.data.prepare import prepare
 from ablations.subjects.alexnet.registry import components
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.streams import CPU
 from ablations.subjects.alexnet.training.train import start
 

@@ -10,12 +10,14 @@ import torch
 
 from ablations.cli import progress
 from ablations.cli.progress import Progress
-from ablations.core.study import DONE, ERROR, Budget, Result
+from ablations.core.result import DONE, ERROR, Result
 from ablations.core.text import NONE, duration
 from ablations.models.spec import Spec
+from ablations.planning.cost import Pace, Seconds, seconds, seconds_of
 from ablations.subjects.alexnet import timing
 from ablations.subjects.alexnet.data.load import Data
-from ablations.subjects.alexnet.timing import Pace, Seconds, seconds, seconds_a_trial, seconds_of
+from ablations.subjects.alexnet.setting import Budget
+from ablations.subjects.alexnet.timing import seconds_a_trial
 from tests.conftest import Planner
 
 

@@ -24,16 +24,22 @@ from ablations.analysis import tables
 from ablations.cli.arguments import parsed
 from ablations.cli.options import Config, check, default_name, resolved
 from ablations.core import errors
-from ablations.core.claim import Claim
+from ablations.core.claim import Claim, label_of
 from ablations.core.errors import InputError
-from ablations.core.study import STATUSES, Budget, Result, Study, Trial, Variant
+from ablations.core.result import STATUSES, Result
+from ablations.core.study import Study
+from ablations.core.trial import Trial
+from ablations.core.variant import Variant
 from ablations.models.equivalence import canonical
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Conv, Spec, leaves, sparse, spec_from_dict
+from ablations.planning.claims import CLAIMS
+from ablations.planning.factors import departures_of
 from ablations.planning.grids import GRIDS
-from ablations.planning.study import departures_of
-from ablations.records import claims, store
+from ablations.records import claims, files, store
+from ablations.subjects.alexnet.metrics import METRICS
 from ablations.subjects.alexnet.registry import components
+from ablations.subjects.alexnet.setting import Budget
 
 quick = hypothesis.settings(
     derandomize=True,  # the same examples every time
@@ -238,7 +244,7 @@ def test_a_key_follows_from_what_decides_the_result_and_from_nothing_else(trial:
         chance_error_percent=some.none() | numbers,
         command=some.text(max_size=20),
         out_of_reach=some.lists(some.tuples(words, some.none() | some.integers(1, 9)), max_size=2).map(tuple),
-        claims=some.lists(some.sampled_from(claims.CLAIMS), max_size=2, unique=True).map(tuple),
+        claims=some.lists(some.sampled_from(CLAIMS), max_size=2, unique=True).map(tuple),
     )
 )
 def test_any_study_comes_back_from_json_as_it_was(study: Study) -> None:
@@ -261,7 +267,7 @@ def test_any_name_is_refused_in_a_sentence_or_makes_one_folder_among_the_results
         except InputError as error:
             assert str(error).startswith("--name is ") and str(error).isprintable() and not list(Path(folder).iterdir())
             return
-        store.write_json(results / name / "study.json", {})
+        files.write_json(results / name / "study.json", {})
         assert [path.name for path in Path(folder).iterdir()] == ["results"]
         assert [path.name for path in results.iterdir()] == [name]
         assert store.find(name, results) == results / name
@@ -370,7 +376,7 @@ def judged(record: Mapping[str, Any]) -> None:
     for claim in found:
         assert math.isfinite(claim.smallest_effect) and claim.smallest_effect > 0
         assert Claim.from_dict(json.loads(json.dumps(dataclasses.asdict(claim), allow_nan=False))) == claim
-        assert claim.metric in claims.METRICS and claims.label_of(claim)
+        assert claim.metric in METRICS and label_of(claim)
 
 
 @quick

@@ -17,11 +17,11 @@ import pytest
 import ray
 
 from ablations.bench.overhead import _jobs, nothing
-from ablations.core.study import DONE, ERROR, OUT_OF_MEMORY, TIMEOUT, Result, Trial
+from ablations.core.place import Context
+from ablations.core.result import DONE, ERROR, OUT_OF_MEMORY, TIMEOUT, Result
+from ablations.core.trial import Job, Trial
 from ablations.execution import ray_cluster
 from ablations.execution.ray_executor import TRIES, RayExecutor
-from ablations.execution.turns import Job
-from ablations.execution.worker import Context
 from ablations.records.store import read_results, write_result
 from tests.conftest import Collect
 

@@ -14,10 +14,10 @@ import ray
 
 from ablations.bench.overhead import _jobs, nothing
 from ablations.core.errors import StoppedError
-from ablations.core.study import DONE, OUT_OF_MEMORY, Result
+from ablations.core.place import Context
+from ablations.core.result import DONE, OUT_OF_MEMORY, Result
+from ablations.core.trial import Job
 from ablations.execution import ray_cluster
-from ablations.execution.turns import Job
-from ablations.execution.worker import Context
 from tests.conftest import Collect
 from tests.test_ray_faults import ONE_CPU, Report, node, ran
 

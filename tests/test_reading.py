@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from ablations.cli.options import Config
-from ablations.core.study import Budget, Study
+from ablations.core.study import Study
 from ablations.models.spec import Conv, Spec, sparse
 from ablations.planning import resources as resources_module
-from ablations.planning.resources import read_window
 from ablations.subjects.alexnet.data import read_ahead as reading
 from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.data.memory import read_window
 from ablations.subjects.alexnet.data.read_ahead import ReadAhead, block_of, shuffled, window_of
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.examples import Examples, epoch_order, read_ahead, split_examples
 from ablations.subjects.alexnet.training.streams import CPU, stream
 from ablations.subjects.alexnet.training.train import train

@@ -12,9 +12,10 @@ import pytest
 import tyro
 
 from ablations import show
+from ablations.analysis import tables
 from ablations.analysis.effects import effects
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.verdicts import CONTRADICTED, INCONCLUSIVE, NOT_TESTED, REPRODUCED
+from ablations.analysis.rule import CONTRADICTED, INCONCLUSIVE, NOT_TESTED, REPRODUCED
 from ablations.cli.options import Config, check
 from ablations.records import store
 
@@ -60,7 +61,7 @@ def test_the_effects_of_the_reference_study_are_those_of_its_records() -> None:
     assert (len(results), problems) == (90, [])
     section = README.partition("## What comes with the repository")[2].partition("\n## ")[0]
     shown = [[cell.strip() for cell in line.split("|")[2:4]] for line in section.splitlines() if line.startswith("| ")]
-    found = effects(study, store.table(study, results), "test_top1_error_percent")
+    found = effects(study, tables.table(study, results), "test_top1_error_percent")
     assert shown[1:] == [[_signed(e.estimate), f"[{_signed(e.low)}, {_signed(e.high)}]"] for e in found]
 
 

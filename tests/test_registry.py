@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from ablations.core.study import Activity, Component, Variant
+from ablations.core.variant import Variant
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec
+from ablations.planning.factors import conflict
 from ablations.subjects.alexnet import registry
-from ablations.subjects.alexnet.registry import component, components, conflict, derive, register
+from ablations.subjects.alexnet.component import Activity, Component
+from ablations.subjects.alexnet.registry import component, components, derive, register
 
 ROOT = Path(__file__).parent.parent
 CIFAR = PRESETS["cifar"].spec

@@ -16,24 +16,23 @@ import numpy as np
 import pytest
 
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.verdicts import (
-    CONTRADICTED,
-    DIRECTION_ONLY,
-    INCONCLUSIVE,
-    NO_EFFECT,
-    NOT_TESTED,
-    REPRODUCED,
-    Verdict,
-)
-from ablations.core.study import Result, Study, Trial
+from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
+from ablations.analysis.verdicts import Verdict
+from ablations.core.result import Result
+from ablations.core.study import Study
+from ablations.core.text import MINUS
+from ablations.core.trial import Trial
+from ablations.planning.claims import CLAIMS
 from ablations.planning.declare import declare
 from ablations.records import store
-from ablations.records.claims import CLAIMS
 from ablations.records.outcomes import pack
-from ablations.report import build, compose, main, render, terminal_lines, write
-from ablations.reporting.document import MINUS, Card, Report, Table
+from ablations.report import main, render
+from ablations.reporting.compose import build, compose
+from ablations.reporting.document import Card, Report, Table
+from ablations.reporting.pages import write
 from ablations.reporting.sections.cards import in_words
 from ablations.reporting.sections.verdicts import zero_inside
+from ablations.reporting.terminal import terminal_lines
 from tests import synthetic
 from tests.pages import Page
 

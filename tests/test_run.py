@@ -15,13 +15,13 @@ import pytest
 import tyro
 
 from ablations.cli.options import Config, resolved
+from ablations.core.study import Allowance
 from ablations.planning import time_budget
 from ablations.planning.plan import make_plan
 from ablations.records.lineage import TRAINING_VERSION
 from ablations.records.measures import UNMEASURED
 from ablations.records.store import read
 from ablations.run import main
-from ablations.subjects.alexnet.setting import Allowance
 
 PYTHON = [sys.executable, "-m", "ablations.run"]
 TINY = ["--epochs", "1", "--train-examples", "64", "--batch-size", "32"]

@@ -9,12 +9,14 @@ import pytest
 from scipy import stats
 
 from ablations.analysis.evidence import Evidence
-from ablations.core.study import Result, Trial
+from ablations.core.result import Result
+from ablations.core.study import Allowance
+from ablations.core.text import MINUS, interval, signed
+from ablations.core.trial import Trial
 from ablations.planning.declare import declare
-from ablations.report import build, terminal_lines
-from ablations.reporting.document import MINUS, interval, signed
+from ablations.reporting.compose import build
 from ablations.reporting.sections.sensitivity import nothing_learned, placebo_reach, sensitivity
-from ablations.subjects.alexnet.setting import Allowance
+from ablations.reporting.terminal import terminal_lines
 from tests import synthetic
 
 MILD, PLACEBO = "mild_sabotage=twentieth", "placebo=salted"

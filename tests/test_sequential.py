@@ -10,13 +10,18 @@ import pytest
 
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.group_sequential import Look
-from ablations.analysis.looks import plan_line, said, stage
+from ablations.analysis.looks import stage
+from ablations.analysis.rule import DIRECTION_ONLY, NO_EFFECT, NOT_TESTED, REPRODUCED, call
 from ablations.analysis.statistics import t_interval
-from ablations.analysis.verdicts import DIRECTION_ONLY, NO_EFFECT, NOT_TESTED, REPRODUCED, call, judge
+from ablations.analysis.verdicts import judge
+from ablations.cli.announce import look_lines as said
+from ablations.cli.announce import looks_line as plan_line
 from ablations.cli.options import Config, check, looks_of, resolved
 from ablations.core.claim import Rule, digest
 from ablations.core.errors import InputError
-from ablations.core.study import Result, Study, Trial
+from ablations.core.result import Result
+from ablations.core.study import Study
+from ablations.core.trial import Trial
 from ablations.models.spec import sparse
 from ablations.planning.declare import declare
 from tests import synthetic
@@ -186,7 +191,7 @@ def test_the_rule_errs_at_most_as_often_as_it_says_in_studies_that_stop_at_looks
 
 
 def test_a_report_holds_the_looks_their_levels_and_what_each_settled() -> None:
-    from ablations.report import compose
+    from ablations.reporting.compose import compose
     from ablations.reporting.document import Table
 
     study, trials = planned()

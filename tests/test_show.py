@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ablations.cli.cards import WIDEST
 from ablations.models.presets import PRESETS
-from ablations.records.claims import CLAIMS
-from ablations.show import TOPICS, WIDEST, main
+from ablations.planning.claims import CLAIMS
+from ablations.show import TOPICS, main
 from ablations.subjects.alexnet.registry import components
 
 ROOT = Path(__file__).parent.parent

@@ -30,13 +30,17 @@ from ablations.analysis.time_to_target import (
 )
 from ablations.analysis.verdicts import effect_on
 from ablations.core.claim import Rule
-from ablations.core.study import DIVERGED, DONE, Attempt, Budget, Result, Study, Trial, Tuned, TuningTrial
+from ablations.core.result import DIVERGED, DONE, LOOKED, REACHED, STEPS, TRAINED, Result
+from ablations.core.study import Study
 from ablations.core.text import NONE
+from ablations.core.trial import Trial
+from ablations.core.tuning import Attempt, Tuned, TuningTrial
 from ablations.planning.study import Source, make_study
 from ablations.planning.tuning import advance, apply, start
-from ablations.report import build, terminal_lines
+from ablations.reporting.compose import build
 from ablations.reporting.document import Card, Table
-from ablations.subjects.alexnet.training.stopwatch import LOOKED, REACHED, STEPS, TRAINED
+from ablations.reporting.terminal import terminal_lines
+from ablations.subjects.alexnet.setting import Budget
 
 CAP = 6000  # steps of the budget below
 RACE = Budget(

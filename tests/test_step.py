@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_flatten
 
 from ablations.cli.options import Config
 from ablations.core.errors import InputError
-from ablations.core.study import Budget, Variant
+from ablations.core.variant import Variant
 from ablations.models import response_norm
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec, sparse
@@ -27,6 +27,7 @@ from ablations.records import checkpoint as checkpoint_module
 from ablations.records.checkpoint import Checkpoint
 from ablations.subjects.alexnet.data.load import Data
 from ablations.subjects.alexnet.registry import derive
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training import step as step_module
 from ablations.subjects.alexnet.training import train as training_module
 from ablations.subjects.alexnet.training.evaluate import evaluate

@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
+from ablations.analysis import tables
 from ablations.core.errors import InputError
-from ablations.core.study import DONE, ERROR, Result, Study, Trial
-from ablations.records import store
+from ablations.core.result import DONE, ERROR, Result
+from ablations.core.study import Study
+from ablations.core.trial import Trial
+from ablations.records import files, store
 from ablations.records.store import read_study, write_study
 from tests import synthetic
 from tests.conftest import Planner
@@ -36,21 +39,21 @@ def test_a_record_reads_back_as_the_result_that_was_written(plan: Planner, tmp_p
 
 def test_a_half_written_record_is_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "record.json"
-    store.write_json(path, {"old": True})
+    files.write_json(path, {"old": True})
 
     def fail(handle: int) -> None:
         raise OSError("the disk is full")
 
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(OSError, match="disk is full"):
-        store.write_json(path, {"new": True})
+        files.write_json(path, {"new": True})
     assert json.loads(path.read_text()) == {"old": True}
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_numbers_that_json_has_no_word_for_are_written_as_null(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
-    store.write_json(path, {"row": [1.5, float("nan"), float("inf")]})
+    files.write_json(path, {"row": [1.5, float("nan"), float("inf")]})
     assert json.loads(path.read_text(), parse_constant=pytest.fail) == {"row": [1.5, None, None]}
 
 
@@ -114,7 +117,7 @@ def test_records_of_seeds_that_the_plan_no_longer_has_are_left_alone(plan: Plann
 def test_the_table_has_a_row_a_result_and_a_column_a_component(plan: Planner) -> None:
     study, trials = plan()
     failed = Result(trial=trials[1], status=ERROR, error="no")
-    frame = store.table(study, [result_of(trials[0]), failed])
+    frame = tables.table(study, [result_of(trials[0]), failed])
     assert frame["lrn"].tolist() == ["reference", "off"]
     assert frame["placebo"].tolist() == ["reference", "reference"]
     assert frame["test_top1_error_percent"].isna().tolist() == [False, True]
@@ -122,7 +125,7 @@ def test_the_table_has_a_row_a_result_and_a_column_a_component(plan: Planner) ->
 
 def test_the_table_of_no_results_still_has_its_columns(plan: Planner) -> None:
     study, _ = plan()
-    assert list(store.table(study, []))[:5] == ["key", "variant", "seed", "status", "seconds"]
+    assert list(tables.table(study, []))[:5] == ["key", "variant", "seed", "status", "seconds"]
 
 
 def altered(path: Path, **fields: object) -> None:
@@ -370,7 +373,7 @@ def test_files_are_readable_to_whom_the_umask_says(umask: int, mode: int, plan: 
     study, trials = plan()
     before = os.umask(umask)
     try:
-        paths = [store.write_result(tmp_path, result_of(trials[0])), store.write_table(tmp_path, study, [])]
+        paths = [store.write_result(tmp_path, result_of(trials[0])), tables.write_table(tmp_path, study, [])]
     finally:
         os.umask(before)
     assert [path.stat().st_mode & 0o777 for path in paths] == [mode, mode]

@@ -16,7 +16,7 @@ from ablations.core.study import Study
 from ablations.records import store
 from ablations.sync import main
 from ablations.tracking import fields
-from ablations.tracking.background import default_uri, page, ui_command
+from ablations.tracking.address import default_uri, page, ui_command
 from tests import test_track_mlflow as view
 from tests.conftest import free_port
 from tests.test_track_mlflow import outcome, outcomes, parent_and_children, plan, runs, trials, write

@@ -10,21 +10,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ablations.core.study import Budget
+from ablations.core.result import LOG_STEPS, LOOKED, REACHED, STEPS, TRAINED
 from ablations.models.presets import PRESETS
 from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.evaluate import evaluate
 from ablations.subjects.alexnet.training.examples import batches, split_examples
 from ablations.subjects.alexnet.training.optimizers import optimizer_of
-from ablations.subjects.alexnet.training.stopwatch import (
-    LOG_STEPS,
-    LOOKED,
-    REACHED,
-    STEPS,
-    TRAINED,
-    Stopwatch,
-    crossing,
-)
+from ablations.subjects.alexnet.training.stopwatch import Stopwatch, crossing
 from ablations.subjects.alexnet.training.streams import CPU
 from ablations.subjects.alexnet.training.train import start, train
 

@@ -23,11 +23,16 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
 from ablations.analysis.evidence import Evidence
-from ablations.core.study import DIVERGED, DONE, ERROR, Budget, Result, Study, Trial, Variant
+from ablations.core.result import DIVERGED, DONE, ERROR, Result
+from ablations.core.study import Study
+from ablations.core.trial import Trial
+from ablations.core.variant import Variant
 from ablations.models.presets import PRESETS
 from ablations.records import store
+from ablations.subjects.alexnet.setting import Budget
 from ablations.tracking import fields, mlflow_view
-from ablations.tracking.background import View, default_uri, ui_command
+from ablations.tracking.address import default_uri, ui_command
+from ablations.tracking.background import View
 from ablations.tracking.mlflow_view import Mirror
 from tests.conftest import free_port
 

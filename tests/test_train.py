@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ablations.core.study import Budget, Variant
+from ablations.core.variant import Variant
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec
 from ablations.subjects.alexnet.data.load import Data, held_out
 from ablations.subjects.alexnet.registry import components, derive
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.evaluate import evaluate
 from ablations.subjects.alexnet.training.examples import batches, shuffle_labels, split_examples
 from ablations.subjects.alexnet.training.optimizers import SCHEDULES, optimizer_of

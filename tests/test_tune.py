@@ -10,24 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from ablations.core.study import (
-    DIVERGED,
-    DONE,
-    ERROR,
-    Attempt,
-    Budget,
-    Result,
-    Study,
-    Trial,
-    Tuned,
-    TuningTrial,
-    Variant,
-)
-from ablations.execution.turns import by_training
+from ablations.cli import announce
+from ablations.core.result import DIVERGED, DONE, ERROR, LOOKED, REACHED, STEPS, TRAINED, Result
+from ablations.core.study import Study
+from ablations.core.trial import Trial, by_training
+from ablations.core.tuning import Attempt, Tuned, TuningTrial, at_edge, best
+from ablations.core.variant import Variant
 from ablations.planning import tuning as tune
 from ablations.records.store import read, read_all
 from ablations.run import main
-from ablations.subjects.alexnet.training.stopwatch import LOOKED, REACHED, STEPS, TRAINED
+from ablations.subjects.alexnet.setting import Budget
 from tests.conftest import Planner
 
 RACE = Budget(
@@ -93,7 +85,7 @@ def test_the_rates_are_coarse_then_refined_round_the_best(raced: tuple[Study, tu
     assert sorted(factors[3:5]) == [2, 16]
     assert sorted(factors[5:7]) == [2.83, 8]
     assert [len(one) for one in rounds] == [9, 18, 18, 18]  # of three arms, three seeds each
-    assert tune.best(search.tuning.arms[0].attempts).factor == 4
+    assert best(search.tuning.arms[0].attempts).factor == 4
     assert search.tuning.arms[0].factor == 5.3
 
 
@@ -163,7 +155,7 @@ def test_a_study_whose_rates_had_one_training_each_is_read_as_it_was_tuned() -> 
     assert tuning is not None
     assert (tuning.rates, tuning.seeds, tuning.clearly, tuning.slower) == (8, 1, 0, 1)
     for arm in tuning.arms:
-        assert arm.factor == tune.best(arm.attempts).factor == tune.chosen(arm.attempts, tuning.clearly)
+        assert arm.factor == best(arm.attempts).factor == tune.chosen(arm.attempts, tuning.clearly)
         assert tune.cost(tuning, arm) is None
     assert tuning.arms[0].attempts[0].trials[0].key == "e095ba7cb89d"
     assert tune.tuned(study, ("activation", "tanh")) and not tune.tuned(study, ("placebo", "salted"))
@@ -200,7 +192,7 @@ def test_a_rate_is_not_lost_by_one_trial_that_is_slower_than_the_best_rate(
         return Result(trial=trial, status=DONE, metrics={**metrics, **({STEPS: float(steps)} if reached else {})})
 
     search, _ = searched(*raced, 3, run)
-    assert [tune.best(arm.attempts).factor for arm in search.tuning.arms] == [4, 4, 4]
+    assert [best(arm.attempts).factor for arm in search.tuning.arms] == [4, 4, 4]
 
 
 def test_where_trials_of_a_round_are_missing_the_others_count_and_the_search_waits(
@@ -244,13 +236,13 @@ def steps(factor: float, *found: float | None) -> Attempt:
 
 def test_more_arrivals_beat_fewer_then_the_mean_decides_and_an_error_beats_a_divergence() -> None:
     diverged = errors(0.1, None, None, None)
-    assert tune.best([errors(1, 30, 30, 30), steps(2, 500, None, None), diverged]).factor == 2
-    assert tune.best([steps(1, 800, 800, 800), steps(2, 300, 300, None)]).factor == 1
+    assert best([errors(1, 30, 30, 30), steps(2, 500, None, None), diverged]).factor == 2
+    assert best([steps(1, 800, 800, 800), steps(2, 300, 300, None)]).factor == 1
     # Steps are averaged in the logarithm: 100, 100 and 800 are 200, and not 333.
-    assert tune.best([steps(1, 100, 100, 800), steps(2, 210, 210, 210)]).factor == 1
-    assert tune.best([errors(1, 30, 30, 30), errors(2, 29, 29, 31), diverged]).factor == 2
-    assert tune.best([errors(1, 30, 30, 30), errors(2, 20, 20, None), diverged]).factor == 1
-    assert tune.best([errors(4, None, None, None), diverged]).factor == 0.1  # of equals the lower rate
+    assert best([steps(1, 100, 100, 800), steps(2, 210, 210, 210)]).factor == 1
+    assert best([errors(1, 30, 30, 30), errors(2, 29, 29, 31), diverged]).factor == 2
+    assert best([errors(1, 30, 30, 30), errors(2, 20, 20, None), diverged]).factor == 1
+    assert best([errors(4, None, None, None), diverged]).factor == 0.1  # of equals the lower rate
 
 
 def test_a_rate_at_which_a_trial_came_to_nothing_is_a_wall_for_the_parabola() -> None:
@@ -277,7 +269,7 @@ def test_where_an_arm_never_arrives_its_errors_choose_and_are_not_taken_for_step
     for arm in search.tuning.arms:
         assert arm.factor == pytest.approx(1.5, rel=0.01)
         assert tune.came_to(search.tuning, arm) is None and tune.cost(search.tuning, arm) is None
-    assert "no rate at which all trials came to an outcome" in tune.said(search.tuning)[0]
+    assert "no rate at which all trials came to an outcome" in announce.tuning_lines(search.tuning)[0]
 
 
 def test_a_trial_that_was_ended_early_is_never_taken_for_an_outcome() -> None:
@@ -287,12 +279,12 @@ def test_a_trial_that_was_ended_early_is_never_taken_for_an_outcome() -> None:
 
 def test_a_best_rate_at_the_edge_is_said_aloud(raced: tuple[Study, tuple[Trial, ...]]) -> None:
     search, _ = searched(*raced, 3, arrival(8e-3))
-    lines = tune.said(search.tuning)
+    lines = announce.tuning_lines(search.tuning)
     assert lines[0].startswith("tuned     reference: 4 times its own rate (")
     assert all("at the edge of what was tried" in line for line in lines)
     inside = Tuned(variant=Variant(), attempts=(errors(0.5, 40), errors(1, 30), errors(2, 40)), factor=1)
-    assert not tune.at_edge(inside)
-    assert not tune.at_edge(replace(inside, factor=1.9)) and tune.at_edge(replace(inside, factor=2))
+    assert not at_edge(inside)
+    assert not at_edge(replace(inside, factor=1.9)) and at_edge(replace(inside, factor=2))
 
 
 def test_a_failed_trial_is_asked_for_again_and_nothing_is_chosen(raced: tuple[Study, tuple[Trial, ...]]) -> None:

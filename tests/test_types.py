@@ -16,29 +16,18 @@ from typing import Any, get_type_hints
 import pytest
 
 from ablations.core.claim import Claim, Conditions, Declaration, Rule
-from ablations.core.study import (
-    DIVERGED,
-    DONE,
-    SCHEMA,
-    STATUSES,
-    Activity,
-    Attempt,
-    Budget,
-    Component,
-    Effect,
-    Result,
-    Skipped,
-    Study,
-    Trial,
-    Tuned,
-    Tuning,
-    TuningTrial,
-    Variant,
-)
+from ablations.core.effect import Effect
+from ablations.core.identity import SCHEMA
+from ablations.core.result import DIVERGED, DONE, STATUSES, Result
+from ablations.core.study import Allowance, Study
+from ablations.core.trial import Trial
+from ablations.core.tuning import Attempt, Tuned, Tuning, TuningTrial
+from ablations.core.variant import Skipped, Variant
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Norm, Pool, leaves
-from ablations.records.claims import CLAIMS
-from ablations.subjects.alexnet.setting import Allowance
+from ablations.planning.claims import CLAIMS
+from ablations.subjects.alexnet.component import Activity, Component
+from ablations.subjects.alexnet.setting import Budget
 
 BUDGET = Budget(epochs=2, train_examples=100, batch_size=10, image_size=32)
 TRIAL = Trial(

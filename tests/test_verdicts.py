@@ -15,7 +15,7 @@ from statsmodels.stats.multitest import multipletests
 
 from ablations.analysis import gates
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.verdicts import (
+from ablations.analysis.rule import (
     CALLS,
     CONTRADICTED,
     DIRECTION_ONLY,
@@ -23,18 +23,18 @@ from ablations.analysis.verdicts import (
     NO_EFFECT,
     NOT_TESTED,
     REPRODUCED,
-    Verdict,
     adjust,
     call,
-    judge,
-    proxy_reasons,
-    seeds_to_settle,
 )
+from ablations.analysis.seeds_needed import seeds_to_settle
+from ablations.analysis.verdicts import Verdict, judge, proxy_reasons
 from ablations.core.claim import ONE_OUT, Claim, Conditions, Rule
-from ablations.core.study import Effect, Result, Study
+from ablations.core.effect import Effect
+from ablations.core.result import Result
+from ablations.core.study import Study
+from ablations.planning.claims import CLAIMS
 from ablations.planning.declare import declare, post_hoc
 from ablations.records import store
-from ablations.records.claims import CLAIMS
 from ablations.reporting.sections.cards import in_words
 from ablations.reporting.sections.remedies import changes_it
 from ablations.reporting.sections.verdicts import ours, published

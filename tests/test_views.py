@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import functional as tv
 
-from ablations.core.study import DIVERGED, DONE, OUT_OF_MEMORY, Budget, Trial, Variant
+from ablations.core.place import Context
+from ablations.core.result import DIVERGED, DONE, OUT_OF_MEMORY
+from ablations.core.trial import Trial, by_training
+from ablations.core.variant import Variant
 from ablations.execution import worker as module
 from ablations.execution.executor import serial
-from ablations.execution.turns import by_training
-from ablations.execution.worker import Context
 from ablations.models.presets import PRESETS
 from ablations.models.spec import EVALUATION_FIELDS, Spec, room, training_part
 from ablations.records.store import read_result, trial_path
@@ -23,6 +24,7 @@ from ablations.subjects.alexnet.data.augment import VIEWS, views
 from ablations.subjects.alexnet.data.load import Data, load
 from ablations.subjects.alexnet.data.prepare import prepare
 from ablations.subjects.alexnet.registry import components, derive
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.evaluate import evaluate, log_probabilities
 from ablations.subjects.alexnet.training.examples import Examples, split_examples
 from ablations.subjects.alexnet.training.streams import CPU

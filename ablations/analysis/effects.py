@@ -21,12 +21,13 @@ from ablations.analysis.failures import with_trainings
 from ablations.analysis.statistics import Array, correlation, is_constant, t_interval, t_test, welch
 from ablations.analysis.tables import by_seed
 from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, Rule
-from ablations.core.study import Effect, Study, Variant
+from ablations.core.effect import Effect
+from ablations.core.study import Study
+from ablations.core.variant import Departure, Variant
 
 LEVEL = factorial.LEVEL
 REFERENCE = Variant()
 BROKEN = Rule().missing  # share of broken pairs beyond which an effect is estimated without pairs
-Departure = tuple[str, str]  # (component, level)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,15 +14,12 @@ import pandas as pd
 
 from ablations.analysis import effects as estimating
 from ablations.analysis import failures, tables
-from ablations.analysis.effects import REFERENCE
-from ablations.core.claim import MAIN
-from ablations.core.study import DONE, Effect, Result, Study, Variant
-from ablations.models.layout import layout
-from ablations.models.spec import Spec
-from ablations.records import store
-from ablations.records.claims import metric_of
+from ablations.core.claim import metric_of
+from ablations.core.effect import Effect
+from ablations.core.result import DONE, Result
+from ablations.core.study import Study
+from ablations.core.variant import Variant
 from ablations.records.outcomes import unpack
-from ablations.subjects.alexnet.registry import derive
 
 if TYPE_CHECKING:
     from ablations.analysis.verdicts import Verdict
@@ -44,7 +41,7 @@ class Evidence:
     def table(self) -> pd.DataFrame:
         """One row a result, with the metrics of early epochs that claims are about, and failed trainings marked."""
         metrics = {metric_of(claim, self.phase) for claim in self.study.claims}
-        table = tables.with_epochs(store.table(self.study, self.results), self.results, metrics)
+        table = tables.with_epochs(tables.table(self.study, self.results), self.results, metrics)
         return failures.marked(table, self.failed)
 
     @cached_property
@@ -174,33 +171,3 @@ def _planned_seeds(evidence: Evidence, labels: Collection[str]) -> int:
         return evidence.study.seeds
     run = [{one.trial.seed for one in evidence.results if one.trial.variant.label == label} for label in labels]
     return len(set.intersection(*run))
-
-
-def map_changes(evidence: Evidence, effect: Effect) -> str:
-    """`conv2 16 to 17`: the maps whose side the departure alters, in pixels; empty when none."""
-    size = evidence.study.budget.image_size
-    try:
-        before, after = (
-            layout(spec, num_classes=10, image_size=size) if spec else () for spec in _specs(evidence, effect)
-        )
-    except ValueError:
-        return ""  # a network that cannot be built is among the failures already
-    return ", ".join(
-        f"{one.name} {one.map_size} to {two.map_size}"
-        for one, two in zip(before, after, strict=False)
-        if one.map_size != two.map_size
-    )
-
-
-def _specs(evidence: Evidence, effect: Effect) -> tuple[Spec | None, Spec | None]:
-    """The specs without and with the departure, from the records, or derived where no such trial ran."""
-    recorded = {result.trial.variant.label: result.trial.spec for result in evidence.results}
-    reference = recorded.get(REFERENCE.label)
-    if effect.kind != MAIN and effect.departed[0] in recorded:
-        return recorded.get(effect.kept[0]), recorded[effect.departed[0]]
-    if reference is None:
-        return None, None
-    try:
-        return reference, derive(reference, Variant(departures=((effect.component, effect.level),)))
-    except ValueError:
-        return reference, None  # a component that this installation does not know

@@ -20,13 +20,14 @@ import pandas as pd
 from ablations.analysis.statistics import Array, correlation, over_seeds, t_interval, t_test
 from ablations.analysis.tables import by_seed
 from ablations.core.claim import MAIN
-from ablations.core.study import Effect, Study, Variant
+from ablations.core.effect import Effect
+from ablations.core.study import Study
 from ablations.core.text import counted
+from ablations.core.variant import Departure, Variant
 
 INTERACTION = "interaction"
 LEVEL = 0.95  # of every interval
 
-Departure = tuple[str, str]  # (component, level)
 Term = tuple[Departure, ...]  # one departure: its main effect; two: their interaction
 
 

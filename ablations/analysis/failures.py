@@ -19,7 +19,10 @@ from scipy import stats
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.statistics import Array, discordant, sign_flip_p
 from ablations.core.claim import Rule
-from ablations.core.study import DIVERGED, DONE, Effect, Result, Study, Variant
+from ablations.core.effect import Effect
+from ablations.core.result import DIVERGED, DONE, Result
+from ablations.core.study import Study
+from ablations.core.variant import Variant
 
 FAILED = "failed"  # the status, in a table of outcomes, of every training that failed
 LOWERED = frozenset({"gap_percent"})  # metrics that a failure lowers: at chance, both errors are the same

@@ -8,16 +8,16 @@ from math import isfinite, isnan, nan, sqrt
 
 import numpy as np
 
-from ablations.analysis.evidence import Evidence, broken, finished, map_changes, ratio
+from ablations.analysis.evidence import Evidence, broken, finished, ratio
 from ablations.analysis.failures import arms_words
-from ablations.core.claim import MAIN, Claim, Rule
-from ablations.core.study import Effect, Result
+from ablations.core.claim import MAIN, Claim, Rule, compared
+from ablations.core.effect import Effect
+from ablations.core.result import LOG_STEPS, REACHED, Result
+from ablations.core.text import change, interval, number, probability, signed
 from ablations.models.layout import layout, parameters
 from ablations.planning.grids import GRIDS
-from ablations.records.claims import compared
-from ablations.reporting.document import change, interval, number, probability, signed
 from ablations.subjects.alexnet.registry import components
-from ablations.subjects.alexnet.training.stopwatch import LOG_STEPS, REACHED
+from ablations.subjects.alexnet.sizes import map_changes
 
 GAP = "gap_percent"
 FITTED = "clean_train_top1_error_percent"

@@ -14,10 +14,9 @@ from ablations.analysis.effects import REFERENCE, contrast_of
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.factorial import factorial_design
 from ablations.analysis.group_sequential import Look
-from ablations.core.claim import MAIN, Claim
-from ablations.core.study import Study, Variant
-from ablations.core.text import counted, listed
-from ablations.records.claims import compared
+from ablations.core.claim import MAIN, Claim, compared
+from ablations.core.study import Study
+from ablations.core.variant import Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,30 +81,3 @@ def _arms(study: Study, claim: Claim) -> set[str]:
     departure, *others = compared(claim)
     contrast = contrast_of(study, departure, Variant(departures=tuple(others)))
     return {contrast.departed, contrast.kept}
-
-
-def said(study: Study, reached: Stage) -> list[str]:
-    """What the latest complete look has settled, and what goes on; empty before the first."""
-    from ablations.analysis.verdicts import untuned
-
-    looks = study.looks
-    if not reached.taken:
-        return []
-    now = [name for name, look in reached.settled.items() if look == reached.taken]
-    open_ = [one.name for one in study.claims if one.name not in reached.settled and not untuned(study, one)]
-    what = f"settled: {', '.join(now)}" if now else "nothing is settled by it"
-    left = "no claim is open" if not open_ else f"{counted(len(open_), 'claim')} open"
-    rest = "" if reached.done else f"; on to {looks[reached.taken]} seeds"
-    return [f"look {reached.taken} of {len(looks)}, after {looks[reached.taken - 1]} seeds: {what}; {left}{rest}"]
-
-
-def plan_line(study: Study) -> str:
-    """What a sequential study says of its looks before it starts; empty for another."""
-    looks = study.looks
-    if not looks:
-        return ""
-    most = len(study.variants) * study.seeds
-    return (
-        f"looks     after {listed(looks)} seeds: what a look settles gets no more seeds, so {most:,} trials at most; "
-        "O'Brien-Fleming-type levels (Lan and DeMets) keep the error rate"
-    )

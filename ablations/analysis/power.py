@@ -13,13 +13,14 @@ from ablations.analysis.effects import effects
 from ablations.analysis.evidence import Evidence, finished
 from ablations.analysis.factorial import factorial_design
 from ablations.analysis.gates import chance_error
-from ablations.analysis.reach import PAIR, variance_ratio
-from ablations.analysis.reach import prior_spread as prior_spread  # noqa: PLC0414  the outlook's own prior
+from ablations.analysis.reach import PAIR, prior_spread, variance_ratio
+from ablations.analysis.rule import adjust
 from ablations.analysis.statistics import detectable, seeds_to_detect, seeds_to_exclude
-from ablations.analysis.verdicts import adjust, claims_in_force, effect_on, rule_of
-from ablations.core.claim import MAIN, SAME, Claim
-from ablations.core.study import Effect, Result, Study
-from ablations.records.claims import metric_of
+from ablations.analysis.verdicts import claims_in_force, effect_on, rule_of
+from ablations.core.claim import MAIN, SAME, Claim, metric_of
+from ablations.core.effect import Effect
+from ablations.core.result import Result
+from ablations.core.study import Study
 
 ASSUMED = (
     "Main effects: their scatter is worked out from that of pairs, assuming that effects differ between seeds",
@@ -110,29 +111,3 @@ def trained(evidence: Evidence) -> Evidence:
 
     results = [one for one in finished(evidence) if learned(one)]
     return Evidence(study=evidence.study, results=results, folder=evidence.folder)
-
-
-def lines(study: Study, results: Sequence[Result], *, images: int) -> list[str]:
-    """The same as text for a terminal; empty for a study without claims."""
-    rows = outlook(study, results, images=images)
-    if not rows:
-        return []
-    width = max(len(row.claim.name) for row in rows)
-    source = {True: "pilot", False: "prior"}
-    head = f"{'of interest':>12}{'scatter':>10}{'from':>7}{'resolved':>10}{'seeds that decide':>19}"
-    found = [f"{'claim':<{width}}  {head}"]
-    for row in rows:
-        numbers = (_written(row.spread), source[row.piloted] if isfinite(row.spread) else "-", _written(row.resolved))
-        decide = f"{row.seeds:,}" if row.seeds else "over 10,000" if isfinite(row.spread) else "needs a pilot"
-        cells = f"{row.claim.smallest_effect:>12g}{numbers[0]:>10}{numbers[1]:>7}{numbers[2]:>10}{decide:>19}"
-        found.append(f"{row.claim.name:<{width}}  {cells}")
-    comparisons = len({question for claim in claims_in_force(study) for question in claim.questions})
-    found += [
-        f"resolved: the smallest effect that {study.seeds} seeds find four times in five ({comparisons} comparisons).",
-        "A prior knows nothing of short or unstable trainings, which scatter more: a pilot of 3 seeds does.",
-    ]
-    return found + list(ASSUMED) * any(row.assumed for row in rows)
-
-
-def _written(value: float) -> str:
-    return f"{value:.2f}" if isfinite(value) else "-"

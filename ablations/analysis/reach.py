@@ -15,7 +15,7 @@ from statistics import NormalDist
 
 from ablations.core.claim import MAIN, SAME, Claim, Rule
 from ablations.core.study import Study
-from ablations.records.claims import METRICS, POINTS
+from ablations.subjects.alexnet.metrics import METRICS, POINTS
 
 GAP = "gap_percent"
 POWER = 0.8  # as in ablations.analysis.statistics, which has the same by the noncentral t

@@ -52,7 +52,7 @@ from ablations.analysis.failures import agrees
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.statistics import holm, seeds_to_detect, seeds_to_exclude, t_interval
 from ablations.core.claim import SAME, Claim
-from ablations.core.study import Effect
+from ablations.core.effect import Effect
 
 REPRODUCED, DIRECTION_ONLY, CONTRADICTED, NO_EFFECT, INCONCLUSIVE, NOT_TESTED = CALLS = (
     "reproduced",

@@ -12,7 +12,7 @@ import numpy as np
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.factorial import LEVEL
 from ablations.analysis.statistics import both_samplings, discordant, t_interval
-from ablations.core.study import Effect
+from ablations.core.effect import Effect
 
 
 def interval_over_both(evidence: Evidence, effect: Effect) -> tuple[float, float]:

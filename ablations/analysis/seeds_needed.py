@@ -8,7 +8,7 @@ from dataclasses import replace
 from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, seeds_for_sameness
 from ablations.analysis.statistics import seeds_to_detect, seeds_to_exclude, spread_interval
 from ablations.core.claim import SAME, Claim
-from ablations.core.study import Effect
+from ablations.core.effect import Effect
 
 MANY_SEEDS = 500  # of one variant, beyond which a number of seeds is of no use
 LEVEL = 0.95  # of the interval

@@ -9,12 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from math import nan
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from ablations.core.errors import InputError, printable
-from ablations.core.study import DONE, Result
+from ablations.core.result import DONE, Result
+from ablations.core.study import Study
+from ablations.records.files import write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 _LABEL = re.compile(r"-\w[\w.=+ -]*")  # of a variant, which no spreadsheet can take for more than names and signs
 
@@ -66,3 +74,36 @@ def with_epochs(table: pd.DataFrame, results: Iterable[Result], metrics: Iterabl
         for name, (metric, _, epoch) in early.items()
     }
     return table.assign(**columns)
+
+
+def table(study: Study, results: Iterable[Result]) -> pd.DataFrame:
+    """One row a result: key, variant, seed, status, seconds, a column a component, and the last epoch's metrics.
+
+    A component's column holds the level's name or "reference".
+    """
+    import pandas as pd
+
+    names = list(dict.fromkeys(name for name, _ in study.components))
+    rows = []
+    for result in results:
+        levels = dict(result.trial.variant.departures)
+        rows.append(
+            {
+                "key": result.trial.key,
+                "variant": result.trial.variant.label,
+                "seed": result.trial.seed,
+                "status": result.status,
+                "seconds": result.seconds,
+                **{name: levels.get(name, "reference") for name in [*names, *study.controls]},
+                **result.metrics,
+            }
+        )
+    columns = ["key", "variant", "seed", "status", "seconds", *names, *study.controls]
+    return pd.DataFrame(rows, columns=None if rows else columns)
+
+
+def write_table(folder: Path, study: Study, results: Iterable[Result]) -> Path:
+    """table.csv, for a spreadsheet; numbers in full precision."""
+    path = folder / "table.csv"
+    write_text(path, as_csv(table(study, results)))
+    return path

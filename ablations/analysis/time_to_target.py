@@ -22,8 +22,8 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from ablations.analysis.effects import LEVEL, contrasts, mean_interval
-from ablations.core.study import DIVERGED, DONE, Result, Study
-from ablations.subjects.alexnet.training.stopwatch import REACHED, STEPS, TRAINED
+from ablations.core.result import DIVERGED, DONE, REACHED, STEPS, TRAINED, Result
+from ablations.core.study import Study
 
 EXACT, ABOVE, BELOW, UNKNOWN = "exact", "above", "below", "unknown"  # what is known of a pair's log-ratio
 T, LIKELIHOOD, BOUND, NOTHING = "paired t", "censored likelihood", "sign-test bound", "too few pairs"

@@ -25,25 +25,30 @@ from ablations.analysis.gates import (
 )
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.looks import stage, until
-from ablations.analysis.rule import ABOVE, BELOW, OPEN, companion_state, intervals, size_of, with_companion, words_of
-from ablations.analysis.rule import CALLS as CALLS  # noqa: PLC0414  the words of a verdict are found here too
-from ablations.analysis.rule import CONTRADICTED as CONTRADICTED  # noqa: PLC0414
-from ablations.analysis.rule import DIRECTION_ONLY as DIRECTION_ONLY  # noqa: PLC0414
-from ablations.analysis.rule import INCONCLUSIVE as INCONCLUSIVE  # noqa: PLC0414
-from ablations.analysis.rule import NO_EFFECT as NO_EFFECT  # noqa: PLC0414
-from ablations.analysis.rule import NOT_TESTED as NOT_TESTED  # noqa: PLC0414
-from ablations.analysis.rule import REPRODUCED as REPRODUCED  # noqa: PLC0414
-from ablations.analysis.rule import adjust as adjust  # noqa: PLC0414
-from ablations.analysis.rule import call as call  # noqa: PLC0414
-from ablations.analysis.seeds_needed import seeds_to_settle as seeds_to_settle  # noqa: PLC0414
+from ablations.analysis.rule import (
+    ABOVE,
+    BELOW,
+    INCONCLUSIVE,
+    NOT_TESTED,
+    OPEN,
+    adjust,
+    call,
+    companion_state,
+    intervals,
+    size_of,
+    with_companion,
+    words_of,
+)
 from ablations.analysis.seeds_needed import settling_seeds
 from ablations.analysis.statistics import prediction_interval
-from ablations.core.claim import MAIN, Claim, Rule
-from ablations.core.study import Effect, Study, Variant
+from ablations.core.claim import MAIN, Claim, Rule, compared, metric_of
+from ablations.core.effect import Effect
+from ablations.core.study import Study
+from ablations.core.variant import Variant
+from ablations.planning.claims import claims_of
 from ablations.planning.declare import judged_on
 from ablations.planning.grids import GRIDS
 from ablations.planning.tuning import tuned
-from ablations.records.claims import claims_of, compared, metric_of
 
 FAITHFUL, PROXY = "faithful", "proxy"
 LEVEL = 0.95  # of the prediction interval

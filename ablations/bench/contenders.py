@@ -13,11 +13,11 @@ from torch.nn import functional as F
 
 from ablations.bench import plain
 from ablations.bench.worker import Clock, Task
-from ablations.core.study import Budget
 from ablations.execution.allocator import keep_freed_memory
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec
 from ablations.subjects.alexnet.data.load import Data, Split, load
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.train import start, train
 
 SIDE = 2048  # of the multiplied matrices

@@ -19,7 +19,8 @@ from ablations.models.presets import PRESETS
 if TYPE_CHECKING:
     import numpy as np
 
-    from ablations.core.study import Result, Trial
+    from ablations.core.result import Result
+    from ablations.core.trial import Trial
 
 SEEDS = (5, 20, 80)
 SIZES = (64, 96, 128, 224)  # pixels
@@ -42,10 +43,10 @@ def _of_seeds(seeds: int) -> dict[str, float]:
     import numpy as np
 
     from ablations.analysis.evidence import Evidence
-    from ablations.core.study import Budget
     from ablations.planning.study import Source, make_study
     from ablations.records.store import read, write_result, write_study
-    from ablations.report import write_as
+    from ablations.reporting.pages import write_as
+    from ablations.subjects.alexnet.setting import Budget
 
     source = Source(dataset="cifar10", fingerprint="made up", num_classes=CLASSES, channels=3)
     budget = Budget(epochs=5, train_examples=50_000, batch_size=128, image_size=32)
@@ -85,7 +86,7 @@ def _of_seeds(seeds: int) -> dict[str, float]:
 
 def _made_up(trial: Trial, random: np.random.Generator) -> Result:
     """A finished result about 20% error."""
-    from ablations.core.study import DONE, Result
+    from ablations.core.result import DONE, Result
     from ablations.records.outcomes import pack
 
     right = random.random(TEST_IMAGES) < random.normal(0.8, 0.01)

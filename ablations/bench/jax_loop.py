@@ -17,12 +17,12 @@ import numpy as np
 from jax import Array, lax
 from torch import Tensor
 
-from ablations.core.study import Budget
 from ablations.models.layout import border_behind, layout, pooled_size
 from ablations.models.network import Network
 from ablations.models.spec import Conv, Dense, Norm, Pool, Spec
 from ablations.subjects.alexnet.data.augment import PCA_UNITS
 from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.examples import batches, split_examples
 from ablations.subjects.alexnet.training.optimizers import optimizer_of
 from ablations.subjects.alexnet.training.streams import CPU

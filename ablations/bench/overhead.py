@@ -11,11 +11,13 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ablations.core.study import DONE, Budget, Result, Trial, Variant
-from ablations.execution.turns import Job
-from ablations.execution.worker import Context
+from ablations.core.place import Context
+from ablations.core.result import DONE, Result
+from ablations.core.trial import Job, Trial
+from ablations.core.variant import Variant
 from ablations.models.presets import PRESETS
 from ablations.records.store import write_result
+from ablations.subjects.alexnet.setting import Budget
 
 
 def nothing(job: Job, context: Context, *, report: Callable[[Trial, Mapping[str, float]], None]) -> Iterator[Result]:

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from ablations.core.study import Budget
 from ablations.models.layers import Dropout
 from ablations.models.network import Network, build
 from ablations.models.response_norm import LocalResponseNorm, SameMapNorm
 from ablations.models.spec import Norm, Spec
 from ablations.subjects.alexnet.data.augment import PCA_UNITS
 from ablations.subjects.alexnet.data.load import Data, Split
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.examples import batches, split_examples
 from ablations.subjects.alexnet.training.optimizers import optimizer_of
 from ablations.subjects.alexnet.training.train import start

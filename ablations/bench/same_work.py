@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ablations.bench import plain
-from ablations.core.study import Budget
 from ablations.models.spec import Spec
 from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.train import train
 
 STEPS = 50

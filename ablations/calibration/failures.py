@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from ablations.core.study import Effect
+    from ablations.core.effect import Effect
 
 METRIC = "test_top1_error_percent"
 MARGIN = 1.0  # point, the claims' smallest effect of interest
@@ -60,7 +60,7 @@ def simulate(
     import numpy as np
 
     from ablations.analysis.failures import share_interval
-    from ablations.analysis.verdicts import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED
+    from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED
 
     random = np.random.default_rng([seed, list(TRUTHS).index(truth), round(1000 * share)])
     truths = [TRUTHS[truth][index % len(TRUTHS[truth])] * MARGIN for index in range(claims)]
@@ -152,7 +152,7 @@ def _as_before(errors: np.ndarray[Any, Any], collapsed: np.ndarray[Any, Any], wa
 
 def _calls(claims: Sequence[Claim], effects: Sequence[Effect], *, missing: bool) -> list[str]:
     from ablations.analysis.failures import for_direction
-    from ablations.analysis.verdicts import NOT_TESTED, adjust, call
+    from ablations.analysis.rule import NOT_TESTED, adjust, call
 
     rule = Rule()
     lost = [missing and int(one.method) > rule.missing * (one.n + int(one.method)) for one in effects]
@@ -182,7 +182,7 @@ def _claim(index: int, true: float) -> Claim:
 
 def table(tallies: Sequence[FailureTally]) -> str:
     """The tallies as a Markdown table, in per cent with standard errors."""
-    from ablations.analysis.verdicts import CALLS
+    from ablations.analysis.rule import CALLS
     from ablations.calibration.rule import _percent
 
     head = ["truth where both train", "a collapse is", "failures", "wrong in direction", "in size"]

@@ -18,7 +18,7 @@ from ablations.core.claim import ONE_OUT, RAISES, SAME, Claim, Rule
 if TYPE_CHECKING:
     import numpy as np
 
-    from ablations.core.study import Effect
+    from ablations.core.effect import Effect
 
 MARGIN = 1.0  # the claims' smallest effect of interest
 SECOND = "raises test_top1_error_percent"

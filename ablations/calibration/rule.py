@@ -21,7 +21,8 @@ from ablations.core.claim import ONE_OUT, Claim, Rule
 if TYPE_CHECKING:
     import numpy as np
 
-    from ablations.core.study import Effect, Study
+    from ablations.core.effect import Effect
+    from ablations.core.study import Study
 
 MARGIN = 1.0  # the claims' smallest effect of interest
 METRIC = "test_top1_error_percent"
@@ -71,7 +72,7 @@ class Tally:
 
 def wrong(call: str, true: float, margin: float = MARGIN) -> tuple[bool, bool]:
     """Whether a call's statement on the direction is wrong, and that on the size, given the true d."""
-    from ablations.analysis import verdicts as words
+    from ablations.analysis import rule as words
 
     as_claimed = call in (words.REPRODUCED, words.DIRECTION_ONLY)
     direction = (as_claimed and true <= 0) or (call == words.CONTRADICTED and true >= 0)
@@ -86,7 +87,7 @@ def simulate(scenario: str, **settings: Any) -> Tally:
 
 def tallied(scenario: str, truths: Sequence[float], families: Iterable[Sequence[Effect]]) -> Tally:
     """What the rule makes of studies whose claims, one for each of `truths`, have these effects."""
-    from ablations.analysis.verdicts import adjust, call
+    from ablations.analysis.rule import adjust, call
 
     rule, studies = Rule(), 0
     made = [made_up_claim(index) for index in range(len(truths))]
@@ -143,8 +144,9 @@ def factorial_families(scenario: str, grid: str, differ: float, settings: Settin
 
 def made_up_factorial(grid: str, seeds: int, **options: int) -> Study:
     """A study of six components of one level each; `options` are the grid's own."""
-    from ablations.core.study import Budget, Study
+    from ablations.core.study import Study
     from ablations.planning import grids
+    from ablations.subjects.alexnet.setting import Budget
 
     components = tuple((f"component_{index}", "off") for index in range(CROSSED))
     return Study(
@@ -234,7 +236,7 @@ def _holds(effect: Effect, true: float, level: float) -> bool:
 
 def table(tallies: Sequence[Tally]) -> str:
     """The tallies as a Markdown table, in per cent with standard errors."""
-    from ablations.analysis.verdicts import CALLS, INCONCLUSIVE
+    from ablations.analysis.rule import CALLS, INCONCLUSIVE
 
     head = ["truth", "wrong anywhere", "in direction", "in size", "95% intervals that hold", "simultaneous, all hold"]
     head += list(CALLS[: CALLS.index(INCONCLUSIVE) + 1])

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from ablations.calibration.rule import made_up_claim, made_up_effect
 from ablations.core.claim import Rule
-from ablations.core.study import DONE, Attempt, TuningTrial
+from ablations.core.result import DONE
+from ablations.core.tuning import Attempt, TuningTrial, best
 from ablations.planning import tuning
 
 if TYPE_CHECKING:
@@ -34,11 +35,9 @@ class Procedure:
 PROCEDURES = {
     "as studies are tuned": Procedure(seeds=tuning.SEEDS, choose=tuning.chosen),
     "three trainings a rate, the best of those tried": Procedure(
-        seeds=3, choose=lambda attempts: tuning.best(attempts).factor
+        seeds=3, choose=lambda attempts: best(attempts).factor
     ),
-    "one training a rate, the best of those tried": Procedure(
-        seeds=1, choose=lambda attempts: tuning.best(attempts).factor
-    ),
+    "one training a rate, the best of those tried": Procedure(seeds=1, choose=lambda attempts: best(attempts).factor),
 }
 
 
@@ -86,7 +85,7 @@ def simulate(
     """
     import numpy as np
 
-    from ablations.analysis.verdicts import adjust
+    from ablations.analysis.rule import adjust
 
     random = np.random.default_rng([seed, list(CURVES).index(curve)])
     made, alpha = [made_up_claim(index) for index in range(claims)], Rule().alpha

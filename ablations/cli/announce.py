@@ -10,17 +10,24 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from ablations.analysis.looks import Stage
+from ablations.cli import forecast
 from ablations.core.machine import memory_here
-from ablations.core.study import Budget, Result, Study, Trial, Variant
-from ablations.core.text import counted, duration
-from ablations.execution.turns import UNPACKED, Job, Packing, by_training
+from ablations.core.result import Result
+from ablations.core.study import Allowance, Study
+from ablations.core.text import counted, duration, listed
+from ablations.core.trial import UNPACKED, Job, Packing, Trial, by_training
+from ablations.core.tuning import Tuning, at_edge
+from ablations.core.variant import Variant
 from ablations.models.layout import layout, macs, parameters
-from ablations.planning.tuning import Search, arms
+from ablations.planning.cost import Pace, Seconds, expected_seconds, seconds_of
+from ablations.planning.tuning import Search, arms, came_to
 from ablations.records.predictions import MOST_PROBABILITIES
 from ablations.subjects.alexnet.baseline import limits
 from ablations.subjects.alexnet.data.load import Data, evaluated_labels, image_bytes, memory_bytes
 from ablations.subjects.alexnet.data.read_ahead import block_of
-from ablations.subjects.alexnet.timing import Pace, Seconds, expected_seconds, paces_here, seconds_of
+from ablations.subjects.alexnet.setting import Budget
+from ablations.subjects.alexnet.timing import paces_here
 
 if TYPE_CHECKING:
     from ablations.planning.alternatives import Design, Make
@@ -103,13 +110,10 @@ def expect(
         paces = paces_here(timed, data, threads=threads, gpus=gpus, memory_budget=memory_budget)
     seconds = expected_seconds([*trials, *tuned], paces)
     if full:
-        from ablations.analysis import power
-        from ablations.planning import alternatives
-
         _print_variants(study, trials, data, seconds)
         images = len(evaluated_labels(data, study.budget.evaluate_on))
-        print(*power.lines(study, finished, images=images), "", sep="\n")
-        if told := alternatives.lines(study, others, paces, finished, images=images, workers=workers):
+        print(*forecast.power_lines(study, finished, images=images), "", sep="\n")
+        if told := forecast.alternative_lines(study, others, paces, finished, images=images, workers=workers):
             print(*told, "", sep="\n")
     at_a_time = max(1, min(workers, len(missing)))
     # Of a search it is not known in advance how many trials of which arm are still to come: their mean will do.
@@ -176,15 +180,11 @@ def _shared(trials: Sequence[Trial]) -> str:
 def _print_chosen(study: Study, by_grid: str) -> None:
     """What was chosen for the user, and when the study is judged before its end."""
     if study.looks:
-        from ablations.analysis.looks import plan_line
-
-        print(plan_line(study))
+        print(looks_line(study))
     if study.out_of_reach:
         print(f"reach     {_out_of_reach(study)}")
     if study.allowance:
-        from ablations.planning.time_budget import lines
-
-        print(*lines(study.allowance), sep="\n")
+        print(*time_budget_lines(study.allowance), sep="\n")
     if by_grid:
         print(f"grid      {study.grid} chose {by_grid}")
 
@@ -294,3 +294,55 @@ def _print_variants(study: Study, trials: Sequence[Trial], data: Data, seconds: 
     for alias in study.aliases:
         print(f"alias   {alias}")
     print()
+
+
+def time_budget_lines(allowance: Allowance) -> list[str]:
+    """What was picked and what was given up, for a terminal."""
+    picked = f"{allowance.grid}, {counted(allowance.seeds, 'seed')}, {counted(allowance.epochs, 'epoch')}"
+    said = [f"budget    {allowance.asked}: {picked}; about {duration(round(allowance.seconds))} of training"]
+    return said + [f"given up  {one}" for one in allowance.given_up]
+
+
+def look_lines(study: Study, reached: Stage) -> list[str]:
+    """What the latest complete look has settled, and what goes on; empty before the first."""
+    from ablations.analysis.verdicts import untuned
+
+    looks = study.looks
+    if not reached.taken:
+        return []
+    now = [name for name, look in reached.settled.items() if look == reached.taken]
+    open_ = [one.name for one in study.claims if one.name not in reached.settled and not untuned(study, one)]
+    what = f"settled: {', '.join(now)}" if now else "nothing is settled by it"
+    left = "no claim is open" if not open_ else f"{counted(len(open_), 'claim')} open"
+    rest = "" if reached.done else f"; on to {looks[reached.taken]} seeds"
+    return [f"look {reached.taken} of {len(looks)}, after {looks[reached.taken - 1]} seeds: {what}; {left}{rest}"]
+
+
+def looks_line(study: Study) -> str:
+    """What a sequential study says of its looks before it starts; empty for another."""
+    looks = study.looks
+    if not looks:
+        return ""
+    most = len(study.variants) * study.seeds
+    return (
+        f"looks     after {listed(looks)} seeds: what a look settles gets no more seeds, so {most:,} trials at most; "
+        "O'Brien-Fleming-type levels (Lan and DeMets) keep the error rate"
+    )
+
+
+def tuning_lines(tuning: Tuning) -> list[str]:
+    """A line an arm: the rate that was chosen, and whether a better one may lie beyond."""
+    lines = []
+    for arm in tuning.arms:
+        value = came_to(tuning, arm)
+        threshold = tuning.budget.threshold_percent
+        words = (
+            "no rate at which all trials came to an outcome"
+            if value is None
+            else f"about {value:,.0f} steps to {threshold:g}% training error"
+            if threshold is not None
+            else f"about {value:.1f}% error"
+        )
+        edge = "; it lies at the edge of what was tried, so a better one may lie beyond" if at_edge(arm) else ""
+        lines.append(f"tuned     {arm.variant.label}: {arm.factor:g} times its own rate ({words}){edge}")
+    return lines

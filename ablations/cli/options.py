@@ -15,14 +15,14 @@ from typing import Annotated
 
 import tyro
 
-from ablations import report
 from ablations.cli.limits import check_numbers, check_places, pack_of
 from ablations.core.errors import InputError, as_name, shown, study_name, unknown
 from ablations.core.text import seconds_in
 from ablations.models.presets import PRESETS
 from ablations.planning import grids
-from ablations.planning.study import departures_of
-from ablations.records.claims import check_epochs, with_own
+from ablations.planning.claims import check_epochs, with_own
+from ablations.planning.factors import departures_of
+from ablations.reporting import pages
 from ablations.subjects.alexnet.data.catalogue import DATASETS, DEFAULT, FOLDER, at_home, dataset, folder_of
 from ablations.subjects.alexnet.setting import PRECISIONS
 
@@ -122,7 +122,7 @@ class Config:
     """Where records go."""
     reports: Path = Path("reports")
     """Where reports go."""
-    format: str = report.USUAL
+    format: str = pages.USUAL
     """Of the report: html, md, csv (tidy tables of effects and verdicts) and latex (the same for booktabs)."""
     mlflow_uri: Annotated[str | None, _STR] = None
     """Tracking server or database (default: an SQLite file under --results)."""
@@ -199,7 +199,7 @@ def check(config: Config) -> None:
     grids.find(config.grid or str(_DEFAULTS["grid"]))
     departures_of(words_of(config))
     dataset(config.dataset)
-    report.formats_of(config.format)
+    pages.formats_of(config.format)
     for kind, value, allowed in (
         ("preset", config.preset or str(_DEFAULTS["preset"]), PRESETS),
         ("executor", config.executor, ("ray", "serial")),

@@ -9,10 +9,10 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from ablations.core.study import DONE, Result, Trial
+from ablations.core.result import DONE, REACHED, STEPS, TRAINED, Result
 from ablations.core.text import duration
+from ablations.core.trial import Trial
 from ablations.planning import tuning
-from ablations.subjects.alexnet.training.stopwatch import REACHED, STEPS, TRAINED
 
 TRUSTED = 20  # epochs after which the pace so far replaces the estimate made before the start
 QUIET = 30.0  # seconds without a line after which an epoch gets one

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ablations.core.variant import Departure, Variant
 from ablations.models.spec import sparse
 
 RAISES, LOWERS, SAME = 1, -1, 0
@@ -154,3 +155,20 @@ def changes(before: tuple[tuple[Claim, ...], Rule, int], after: tuple[tuple[Clai
     words += [f"seeds {seeds} to {new_seeds}"] * (seeds != new_seeds)
     words += ["the rule changed"] * (replace(new_rule, negligible=()) != replace(rule, negligible=()))
     return "; ".join(words)
+
+
+def compared(claim: Claim) -> tuple[Departure, ...]:
+    """The departure that a claim is about, and the one that it is compared with, if any."""
+    component, _, level = claim.against.partition("=")
+    return ((claim.component, claim.level), *([(component, level)] if claim.against else []))
+
+
+def label_of(claim: Claim) -> str:
+    """`-lrn`, or `-lrn against pooling=non_overlapping`."""
+    return " against ".join(Variant(departures=(departure,)).label for departure in compared(claim))
+
+
+def metric_of(claim: Claim, phase: str) -> str:
+    """The claim's metric on what a study evaluates on: `validation_top1_error_percent`, `train_loss@1`."""
+    name = claim.metric.replace("test_", f"{phase}_", 1) if claim.metric.startswith("test_") else claim.metric
+    return f"{name}@{claim.epoch}" if claim.epoch else name

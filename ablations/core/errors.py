@@ -134,7 +134,7 @@ def _told(sentence: str, code: int) -> int:
 
 def _hidden(text: str) -> str:
     """`text` without the secrets that were typed."""
-    from ablations.tracking.background import hidden
+    from ablations.core.secrets import hidden
 
     return hidden(text, *sys.argv)
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from math import isfinite
 
 from ablations.core.errors import InputError, shown
+
+MINUS = "\N{MINUS SIGN}"
+NUMBER = 24  # characters that the longest number or interval takes
 
 NONE = "\N{EN DASH}"
 LONGEST = 366 * 24 * 3600  # seconds that a study may be given
@@ -45,3 +49,44 @@ def listed(items: Sequence[object]) -> str:
     """`4`, `4 and 7`, `4, 7 and 10`."""
     *first, last = map(str, items)
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def number(value: float, digits: int = 2) -> str:
+    """`12.34`, with a real minus sign; a dash where there is none."""
+    return f"{_rounded(value, digits):,.{digits}f}".replace("-", MINUS) if isfinite(value) else MISSING
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """`+1.23`, or with a real minus sign; zero keeps its plus."""
+    return f"{_rounded(value, digits):+,.{digits}f}".replace("-", MINUS) if isfinite(value) else MISSING
+
+
+def _rounded(value: float, digits: int) -> float:
+    return round(value, digits) + 0.0  # never -0.00
+
+
+def interval(low: float, high: float, *, sign: bool = True, digits: int = 2) -> str:
+    """`[+0.10, +2.56]`; a dash where a bound is missing."""
+    write = signed if sign else number
+    return f"[{write(low, digits)}, {write(high, digits)}]" if isfinite(low) and isfinite(high) else MISSING
+
+
+def probability(value: float) -> str:
+    """`0.031`, `<0.001`."""
+    return "<0.001" if value < 0.001 else number(value, 3)
+
+
+def change(ratio: float) -> str:
+    """`+12.3%`, `0`."""
+    if not isfinite(ratio):
+        return MISSING
+    return "0" if abs(ratio - 1) < 5e-4 else f"{signed(100 * (ratio - 1), 1)}%"
+
+
+def told(what: str, parts: list[str]) -> str:
+    """`what` is to be seen, and its parts one by one, for who cannot see a figure: the first 30 of them."""
+    more = f"; and {len(parts) - 30} more" if len(parts) > 30 else ""
+    return f"{what}: {'; '.join(parts[:30])}{more}."
+
+
+MISSING = NONE

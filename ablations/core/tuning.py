@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from ablations.core.text import counted
@@ -78,3 +80,51 @@ def _attempt_from_dict(record: Mapping[str, Any]) -> Attempt:
     fields = dict(record)
     factor = fields.pop("factor")
     return Attempt(factor=factor, trials=tuple(TuningTrial(**one) for one in fields.get("trials", [fields])))
+
+
+def best(attempts: Sequence[Attempt]) -> Attempt:
+    """The best of the rates that were tried, by `rank`; of equals the lowest."""
+    return min(attempts, key=lambda one: (*rank(one), one.factor))
+
+
+def rank(attempt: Attempt) -> tuple[float, float]:
+    """The lower the better: how many trials did not arrive, then the mean logarithm of the steps of those that did.
+
+    Where none arrives, or there is no threshold, how many diverged, then the mean error of those that did not.
+    """
+    arrived = [math.log(one.steps_to_threshold) for one in attempt.trials if one.steps_to_threshold is not None]
+    if arrived:
+        return len(attempt.trials) - len(arrived), fmean(arrived)
+    errors = [one.error_percent for one in attempt.trials if one.error_percent is not None]
+    return 2 * len(attempt.trials) - len(errors), fmean(errors) if errors else math.inf
+
+
+def outcome(tuning: Tuning, attempt: Attempt) -> float | None:
+    """The mean of a rate's trials: of the steps to the threshold, geometric, where the budget has one, else of the
+    error in percent.  None where one of them has none.
+    """
+    timed = tuning.budget.threshold_percent is not None
+    found = [value for value in _outcomes(attempt, timed) if value is not None]
+    return _natural(fmean(found), timed) if len(found) == len(attempt.trials) else None
+
+
+def outcome_of(tuning: Tuning, trial: TuningTrial) -> float | None:
+    """What one trial of a rate came to, in the unit of `outcome`; None where it came to nothing."""
+    return trial.steps_to_threshold if tuning.budget.threshold_percent is not None else trial.error_percent
+
+
+def at_edge(arm: Tuned) -> bool:
+    """Whether the chosen rate is the lowest or the highest that was tried, so that a better one may lie beyond."""
+    factors = [one.factor for one in arm.attempts]
+    return not min(factors) < arm.factor < max(factors)
+
+
+def _outcomes(attempt: Attempt, timed: bool) -> list[float | None]:
+    """Of each trial of a rate the logarithm of its steps, or its error; None where it has none."""
+    if not timed:
+        return [one.error_percent for one in attempt.trials]
+    return [None if one.steps_to_threshold is None else math.log(one.steps_to_threshold) for one in attempt.trials]
+
+
+def _natural(value: float, timed: bool) -> float:
+    return math.exp(value) if timed else value

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+Departure = tuple[str, str]
+
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Variant:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from ablations.core.study import Result, Trial
+from ablations.core.place import Context
+from ablations.core.result import Result
+from ablations.core.trial import Job, Trial
 from ablations.execution.allocator import keep_freed_memory
-from ablations.execution.turns import Job
-from ablations.execution.worker import Context, run_job
+from ablations.execution.worker import run_job
 
 
 class Watch(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ablations.core.study import ERROR, OUT_OF_MEMORY
+from ablations.core.result import ERROR, OUT_OF_MEMORY
 
 _MEMORY = re.compile(r"low on memory.*?was (\S+) used / (\S+) limit", re.DOTALL)
 _EXIT = re.compile(r"Worker exit type: (\w+) Worker exit detail: (.*?)\s*(?:Some common causes|If the process|$)")

@@ -25,14 +25,15 @@ import ray
 from ray import tune
 
 from ablations.core.errors import InputError, StoppedError
-from ablations.core.study import DONE, FINAL, OUT_OF_MEMORY, TIMEOUT, Result, Trial
+from ablations.core.place import Context
+from ablations.core.result import DONE, FINAL, OUT_OF_MEMORY, TIMEOUT, Result
 from ablations.core.text import duration
+from ablations.core.trial import Job, Trial, by_training
 from ablations.execution.executor import Watch
 from ablations.execution.leftovers import own_folder
 from ablations.execution.lost import why_lost
 from ablations.execution.ray_cluster import LOOK, BrokenRayError, end, look, node_here, started
-from ablations.execution.turns import Job, by_training
-from ablations.execution.worker import Context, run_job
+from ablations.execution.worker import run_job
 from ablations.planning.resources import room
 from ablations.records.predictions import predictions_path, write_predictions
 from ablations.records.store import read_result, trial_path, write_result

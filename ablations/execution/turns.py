@@ -5,38 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-from ablations.core.study import Trial
+from ablations.core.trial import Job
 
-Job = tuple[Trial, ...]
 T = TypeVar("T")
 
 # A pack holds so many times the trainings that take turns: the next one takes the place of one that ended, which
 # otherwise stays empty until the longest has ended too.  More would be lost with a worker that dies.
 ROUNDS = 4
-
-
-class Packing(NamedTuple):
-    """How many trainings take turns in one job, what that gives, and what there is to say of it."""
-
-    at_once: int = 1
-    gain: float = 1.0  # times the trials an hour of one after another; 1 where it was not measured
-    words: str = ""
-
-
-UNPACKED = Packing()
-
-
-def by_training(trials: Iterable[Trial]) -> tuple[Job, ...]:
-    """The trials that share a training together, in the order of the first of each.
-
-    They differ in nothing but what evaluation reads, so one training, evaluated for each of them, serves them all.
-    """
-    groups: dict[Trial, list[Trial]] = {}
-    for trial in trials:
-        groups.setdefault(trial.training, []).append(trial)
-    return tuple(tuple(group) for group in groups.values())
 
 
 def packed(jobs: Sequence[Job], *, at_once: int, workers: int) -> tuple[Job, ...]:

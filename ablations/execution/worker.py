@@ -9,52 +9,27 @@ import functools
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import nn
 
-from ablations.core.study import DIVERGED, DONE, ERROR, FINAL, OUT_OF_MEMORY, Result, Trial
-from ablations.execution.turns import Job, by_training, in_turns
-from ablations.models.layers import LocalConv2d
-from ablations.models.layout import layout, macs, parameters
+from ablations.core.place import Context
+from ablations.core.result import DIVERGED, DONE, ERROR, FINAL, OUT_OF_MEMORY, Result
+from ablations.core.trial import Job, Trial, by_training
+from ablations.execution.turns import in_turns
 from ablations.models.response_norm import implementation
-from ablations.models.spec import stored_size
 from ablations.records.checkpoint import Checkpoint, unfinished_path
 from ablations.records.lineage import TRAINING_VERSION, training_digest
 from ablations.records.measures import UNMEASURED, lacking
-from ablations.records.outcomes import pack
 from ablations.records.predictions import Predictions, packed, predictions_path, write_predictions
 from ablations.records.provenance import code, provenance
 from ablations.records.store import read_result, trial_path, write_result
-from ablations.subjects.alexnet import filters, measuring
-from ablations.subjects.alexnet.data.catalogue import FOLDER, folder_of
-from ablations.subjects.alexnet.data.load import Data, load, memory_bytes, placed
-from ablations.subjects.alexnet.data.prepare import prepare
+from ablations.subjects.alexnet import measuring
 from ablations.subjects.alexnet.measuring import lines
 from ablations.subjects.alexnet.training.evaluate import Evaluation, Row
-from ablations.subjects.alexnet.training.step import EAGER
-from ablations.subjects.alexnet.training.train import DivergedError, Trained, Turns, evaluate_as, training
-
-
-@dataclass(frozen=True, kw_only=True)
-class Context:
-    """Where a trial finds its data and leaves its record, and what it may use.  Absolute paths."""
-
-    folder: Path  # the study's, under results/
-    cache: Path  # of decoded images
-    data_root: Path | None
-    base: Path  # what a relative folder:PATH is relative to: a worker may stand elsewhere
-    threads: int  # processor threads a trial
-    gpus: float  # of a GPU that a trial holds; 0 trains on the CPU
-    pack: int = 1  # trainings of a job that take turns
-    memory_budget: float | None = None  # GiB of a GPU that the images of a trial may take; None: half of its share
-    command: str  # for the provenance
-    predictions: bool = True  # whether a trial keeps them beside its record
-    declared: str = ""  # digest of the claims and the rule that were in force, for the provenance
-    measures: tuple[str, ...] = ()  # components whose activity the record of a trained reference must have
+from ablations.subjects.alexnet.training.train import DivergedError, Trained
+from ablations.subjects.alexnet.trial import _evaluated, _trained, open_data
 
 
 def run_job(
@@ -185,59 +160,6 @@ def _failure(error: Exception) -> dict[str, Any]:
     return {"status": ERROR, "error": "".join(traceback.format_exception(error, limit=-8))}
 
 
-def _trained(
-    trial: Trial, context: Context, device: torch.device, report: Callable[[Row], None], checkpoint: Checkpoint
-) -> Turns[Trained | dict[str, Any]]:
-    """The trained network or, where that fails, the fields of a result that says so."""
-    try:
-        data = open_data(trial, context, device)
-        if data.fingerprint != trial.fingerprint:
-            raise ValueError(f"the data of {trial.dataset} have changed since the study was planned")
-        return (
-            yield from training(
-                trial.spec,
-                seed=trial.seed,
-                budget=trial.budget,
-                data=data,
-                device=device,
-                report=report,
-                checkpoint=checkpoint,
-            )
-        )
-    except Exception as error:
-        return _failure(error)
-
-
-def _evaluated(trial: Trial, trained: Trained, context: Context) -> dict[str, Any]:
-    """The fields of a result of `trial`, whatever its evaluation comes to."""
-    try:
-        return _measured(trial, trained, context)
-    except Exception as error:
-        return _failure(error)
-
-
-def _measured(trial: Trial, trained: Trained, context: Context) -> dict[str, Any]:
-    data = trained.training.data
-    metrics, evaluation = evaluate_as(trial.spec, trained, trial.budget.evaluate_on)
-    layers = layout(
-        trial.spec, num_classes=data.num_classes, image_size=trial.budget.image_size, channels=data.channels
-    )
-    return {
-        "status": DONE,
-        "metrics": {**metrics, "parameters": parameters(layers), "macs": macs(layers)},
-        "curve": trained.curve,
-        "looks": trained.looks,
-        "outcomes": pack(evaluation.outcomes),
-        "filters": "" if trial.variant.departures else _filters(trained),
-        "error": lines(_keep(trial, evaluation, context), _refused(trained.step)),
-    }
-
-
-def _refused(step: str) -> str:
-    """A sentence where a training step that should have been captured was not: its trial took longer."""
-    return f"the training step was {step}" if step.startswith(f"{EAGER}:") else ""
-
-
 def _keep(trial: Trial, evaluation: Evaluation, context: Context) -> str:
     """Leaves the evaluation's predictions on disk; says in a sentence why not: the trial is not lost by it."""
     if not context.predictions:
@@ -252,31 +174,3 @@ def _keep(trial: Trial, evaluation: Evaluation, context: Context) -> str:
     except OSError as error:
         return f"predictions were not kept: {error.strerror or error}"
     return ""
-
-
-def _filters(trained: Trained) -> str:
-    """The first layer's kernels, where every place shares them, for a picture in the report."""
-    first = next((layer for layer in trained.network.features.modules() if isinstance(layer, nn.Conv2d)), None)
-    shared = not any(isinstance(layer, LocalConv2d) for layer in trained.network.features[0].modules())
-    return filters.pack(first.weight.detach().cpu()) if first is not None and shared else ""
-
-
-def open_data(trial: Trial, context: Context, device: torch.device) -> Data:
-    """The data of `trial`, decoded first where this machine has not done so: on `device` if they fit, else mapped."""
-    named = trial.dataset
-    return _opened(
-        f"{FOLDER}{folder_of(named, context.base)}" if named.startswith(FOLDER) else named,
-        context.data_root,
-        stored_size(trial.spec, trial.budget.image_size),
-        context.cache,
-        device,
-        memory_bytes(context.memory_budget, device, share=context.gpus),
-    )
-
-
-@functools.lru_cache(maxsize=1)  # one look at a folder's files, and one copy to a GPU, a process and not a trial
-def _opened(
-    name: str, data_root: Path | None, size: int, cache: Path, device: torch.device, memory_bytes: float
-) -> Data:
-    data = load(prepare(name, data_root=data_root, size=size, cache=cache, quiet=True))
-    return placed(data, device, memory_bytes=memory_bytes)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, inf, isfinite
+from math import ceil, isfinite
 
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.power import ASSUMED, outlook
-from ablations.core.claim import MAIN
+from ablations.analysis.power import outlook
 from ablations.core.errors import InputError
-from ablations.core.study import Budget, Result, Study, Trial, Variant
-from ablations.core.text import counted, duration
-from ablations.execution.turns import Job, by_training
-from ablations.planning import grids
-from ablations.subjects.alexnet.timing import Pace, expected_seconds, seconds_of
+from ablations.core.study import Study
+from ablations.core.trial import Job, Trial, by_training
+from ablations.core.variant import Variant
+from ablations.planning.cost import Pace, expected_seconds, seconds_of
+from ablations.subjects.alexnet.setting import Budget
 
 COMPARED = ("one_out", "fractional", "full")
 MOST_FACTORS = 10  # of a full factorial that is looked at: 1,024 variants
@@ -96,79 +95,6 @@ def need(design: Design, claims: Sequence[str], *, images: int, pilot: Evidence 
         unknown=tuple(row.claim.name for row in rows if not isfinite(row.spread)),
         unasked=tuple(name for name in claims if name not in asked),
     )
-
-
-def lines(
-    study: Study,
-    found: Sequence[Design],
-    paces: Mapping[Variant, Pace],
-    results: Sequence[Result],
-    *,
-    images: int,
-    workers: int,
-) -> list[str]:
-    """A row a design and the cheapest that decides all claims, for a terminal; empty for a study without claims."""
-    claims = [claim.name for claim in study.claims]
-    if not claims or not found:
-        return []
-    pilot = Evidence(study=study, results=results)
-    rows: list[str] = []
-    costs: list[tuple[float, Design, Need]] = []
-    for design in found:
-        needed = need(design, claims, images=images, pilot=pilot)
-        cost = inf
-        if design.study:
-            cost = design.seconds(paces, seeds=needed.seeds, epochs=study.budget.epochs, workers=workers)
-        if needed.decides:
-            costs.append((cost, design, needed))
-        rows.append(_row(design, needed, cost))
-    head = f"{'design':<12}{'variants':>9}{'seeds that decide':>19}{'trials':>9}{'time here':>14}  judged on"
-    return [head, *rows, *_cheapest(costs, needed_pilot=_unknown(found, claims, images, pilot))]
-
-
-def _row(design: Design, needed: Need, cost: float) -> str:
-    if design.study is None:
-        return f"{design.grid:<12}{'-':>9}  cannot be had: {design.why_not}"
-    variants = len(design.study.variants)
-    if needed.hopeless:
-        return f"{design.grid:<12}{variants:>9}{'over 10,000':>19}  for {', '.join(needed.hopeless)}"
-    kept = f"{needed.seeds:>19}{needed.seeds * variants:>9,}{duration(round(cost)):>14}  {_estimand(design)}"
-    lacks = f"; cannot ask {', '.join(needed.unasked)}" if needed.unasked else ""
-    return f"{design.grid:<12}{variants:>9}{kept}{lacks}"
-
-
-def _estimand(design: Design) -> str:
-    if grids.find(design.grid).estimand != MAIN:
-        return "single changes of the reference"
-    clear = design.study is not None and not design.study.aliases
-    return f"main effects, averaged over the others{', and interactions' * clear}"
-
-
-def _unknown(found: Sequence[Design], claims: Sequence[str], images: int, pilot: Evidence) -> tuple[str, ...]:
-    asked = [need(design, claims, images=images, pilot=pilot).unknown for design in found if design.study]
-    return max(asked, key=len, default=())
-
-
-def _cheapest(costs: Sequence[tuple[float, Design, Need]], *, needed_pilot: Sequence[str]) -> list[str]:
-    """The last lines: the design to take, and what is not known of it."""
-    if not costs:
-        return ["cheapest: none of these decides every claim; fewer components or claims would."]
-    cost, design, needed = min(costs, key=lambda one: one[0])
-    assert design.study
-    usual = design.study.resolution == grids.RESOLUTIONS[0]
-    resolution = "" if usual else f" --resolution {design.study.resolution}"
-    said = [
-        f"cheapest: {design.grid} with {counted(needed.seeds, 'seed')}, about {duration(round(cost))} here: "
-        f"--grid {design.grid}{resolution} --seeds {needed.seeds}"
-    ]
-    if needed.otherwise < needed.seeds:
-        said.append(f"All but {needed.dearest} would be decided by {counted(needed.otherwise, 'seed')}.")
-    rule = design.study.rule
-    if rule and needed.seeds < rule.seeds:
-        said.append(f"Verdicts of fewer than {rule.seeds} seeds are labelled drafts all the same.")
-    if needed_pilot:
-        said.append(f"Not counted, as only a pilot tells their scatter: {', '.join(needed_pilot)}.")
-    return said + list(ASSUMED) * any(one.assumed for *_, one in costs)
 
 
 def largest(fits: Callable[[int], bool], most: int) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from ablations.core.claim import ONE_OUT, RULE_VERSION, Claim, Declaration, Rule, changes, digest
+from ablations.core.claim import ONE_OUT, RULE_VERSION, Claim, Declaration, Rule, changes, compared, digest
 from ablations.core.errors import InputError
-from ablations.core.study import Result, Study
+from ablations.core.result import Result
+from ablations.core.study import Study
 from ablations.core.text import counted, listed
 from ablations.planning.grids import Grid
-from ablations.records.claims import compared
 
 
 def judged_on(grid: Grid, claims: Iterable[Claim]) -> tuple[Claim, ...]:

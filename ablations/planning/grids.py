@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 from ablations.cli.limits import MOST_VARIANTS
 from ablations.core.claim import MAIN, ONE_IN, ONE_OUT
 from ablations.core.errors import InputError, unknown
-from ablations.core.study import Variant
+from ablations.core.variant import Departure, Variant
+from ablations.subjects.alexnet.recipes import HEADLINE
 
 if TYPE_CHECKING:
     import numpy as np
-
-Departure = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +46,6 @@ class Grid:
 
 
 RESOLUTIONS = (4, 5, 6)  # of a fraction, the first unless another is asked for
-HEADLINE = ("activation", "lrn", "pooling", "dropout", "pca_jitter", "grouping")
 
 GRIDS: dict[str, Grid] = {}
 

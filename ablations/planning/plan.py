@@ -16,26 +16,30 @@ from typing import TYPE_CHECKING
 from ablations.analysis.reach import out_of_reach
 from ablations.cli.options import Config, default_name, looks_of, words_of
 from ablations.core.errors import InputError, printable
-from ablations.core.study import Budget, Result, Study, Trial, Variant
+from ablations.core.result import Result
+from ablations.core.study import Study
 from ablations.core.text import counted, listed
-from ablations.execution.turns import UNPACKED, Job, Packing, by_training
+from ablations.core.trial import UNPACKED, Job, Packing, Trial, by_training
+from ablations.core.variant import Variant
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec, stored_size
 from ablations.planning import tuning
+from ablations.planning.claims import own_among, with_own
 from ablations.planning.declare import declare
 from ablations.planning.grids import RESOLUTIONS
-from ablations.planning.resources import packing, read_window, resources, room
+from ablations.planning.resources import packing, resources, room
 from ablations.planning.study import Source, make_study, reference
-from ablations.records.claims import own_among, with_own
 from ablations.records.lineage import TRAINING_VERSION, training_digest
 from ablations.records.measures import complete, needed
 from ablations.subjects.alexnet.data.catalogue import cache_folder, dataset, note_of
+from ablations.subjects.alexnet.data.memory import read_window
+from ablations.subjects.alexnet.setting import Budget
 
 if TYPE_CHECKING:
     from ablations.analysis.looks import Stage
     from ablations.planning.alternatives import Make
+    from ablations.planning.cost import Pace
     from ablations.subjects.alexnet.data.load import Data
-    from ablations.subjects.alexnet.timing import Pace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +189,7 @@ def next_look(config: Config, plan: Plan) -> Plan | None:
     """
     if not plan.study.looks:
         return None
-    from ablations.analysis.looks import said
+    from ablations.cli.announce import look_lines as said
 
     later = with_finished(config, plan)
     assert later.stage

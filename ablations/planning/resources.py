@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from ablations.cli.limits import pack_of
 from ablations.cli.options import Config
 from ablations.core.errors import InputError
-from ablations.core.machine import HELD, cores_here, memory_here
-from ablations.execution.turns import UNPACKED, Packing
+from ablations.core.machine import cores_here
+from ablations.core.trial import UNPACKED, Packing
 from ablations.subjects.alexnet.setting import PRECISIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ablations.core.study import Budget, Study, Trial
+    from ablations.core.trial import Trial
     from ablations.subjects.alexnet.data.load import Data
 
 
@@ -96,27 +96,3 @@ def packing(config: Config, trials: Sequence[Trial], data: Data, *, gpus: float,
     return Packing(
         count, gain, f"{count} trials take turns on each GPU: {gain:.1f} times the steps an hour of one, by timing some"
     )
-
-
-def read_window(config: Config, data: Data, budget: Budget, before: Study | None, *, gpus: float, workers: int) -> int:
-    """`Budget.read_window` of a study: as asked, as it has begun, or chosen by the memory of this machine.
-
-    0, any order, where a GPU holds the images or this machine does.
-    """
-    if config.read_window is not None:
-        return config.read_window
-    images = budget.train_examples
-    if before and (before.fingerprint, before.budget.train_examples) == (data.fingerprint, images):
-        return before.budget.read_window
-    import torch
-
-    from ablations.subjects.alexnet.data.load import image_bytes, memory_bytes
-    from ablations.subjects.alexnet.data.read_ahead import window_of
-
-    device = torch.device("cuda" if gpus else "cpu")
-    if gpus and image_bytes(data) <= memory_bytes(config.memory_budget, device, share=gpus):
-        return 0
-    each, here = data.train.images[0].numel(), memory_here()
-    if images * each <= HELD * here:
-        return 0
-    return window_of(each, here / (4 * workers))  # each trial's window and its next one, in half of the memory

@@ -12,20 +12,23 @@ from dataclasses import dataclass
 
 from ablations.cli.limits import MOST_TRIALS
 from ablations.core.claim import RULE_VERSION, Claim, Rule
-from ablations.core.errors import InputError, shown
-from ablations.core.study import Budget, Skipped, Study, Trial, Variant
+from ablations.core.errors import InputError
+from ablations.core.study import Study
+from ablations.core.trial import Trial
+from ablations.core.variant import Departure, Skipped, Variant
 from ablations.models.equivalence import canonical
 from ablations.models.layout import layout
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec
 from ablations.planning import grids
+from ablations.planning.claims import CLAIMS, claims_of
 from ablations.planning.declare import judged_on
-from ablations.records.claims import CLAIMS, claims_of
-from ablations.subjects.alexnet.registry import changes, component, components, conflict, derive
+from ablations.planning.factors import changes, conflict, controls, departures_of
+from ablations.subjects.alexnet.registry import component, derive
+from ablations.subjects.alexnet.setting import Budget
 
 AFFORDABLE = 100  # seeds beyond which nobody would train a study: claims that need more are declared out of reach
 
-Departure = tuple[str, str]
 
 # What counts as a training that failed, in studies that are planned from now on.  Guessing at 10,000 images scatters by
 # .3 points; a network that has learnt to tell one class from the nine others has shed 11% of the chance error.
@@ -41,37 +44,6 @@ BEATS_LINEAR_BY = 0.1
 # Of ten balanced classes 40.5%: a network that misses more of its own training images is still learning, so its test
 # error says how fast it learns, and its gap nothing of overfitting.
 FITTED_WITHIN = 0.45
-
-
-def departures_of(words: Sequence[str]) -> tuple[Departure, ...]:
-    """The (component, level) pairs that `words` ask for.
-
-    `lrn` is the component's first level, `lrn=batch_norm` that level, `lrn=all` every level.
-    Raises InputError on an unknown name, and on a control, which every study holds anyway.
-    """
-    chosen: list[Departure] = []
-    for word in words:
-        name, equals, level = word.partition("=")
-        found = component(name)
-        if equals and not level:
-            raise InputError(f"{shown(word)} names no level of {name}; leave out the = for {next(iter(found.levels))}.")
-        if found.control:
-            raise InputError(f"{name} is a control and rides along in every study; leave it out of --components.")
-        levels = list(found.levels) if level == "all" else [level or next(iter(found.levels))]
-        for one in levels:
-            derive(PRESETS["paper"].spec, Variant(departures=((name, one),)))  # an unknown level raises
-            if (name, one) not in chosen:
-                chosen.append((name, one))
-    return tuple(chosen)
-
-
-def controls(names: Sequence[str] | None = None) -> tuple[Departure, ...]:
-    """The first level of every control, a placebo and two sabotages, or of those of these names."""
-    return tuple(
-        (name, next(iter(found.levels)))
-        for name, found in components().items()
-        if found.control and (names is None or name in names)
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

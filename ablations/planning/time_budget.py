@@ -14,13 +14,15 @@ from math import ceil
 from ablations.cli.options import Config, words_of
 from ablations.core.claim import MAIN
 from ablations.core.errors import InputError
-from ablations.core.study import Study, Variant
+from ablations.core.study import Allowance, Study
 from ablations.core.text import counted, duration, seconds_in
+from ablations.core.variant import Variant
 from ablations.planning import grids
 from ablations.planning.alternatives import Design, Make, Need, designs, largest, need
+from ablations.planning.cost import Pace
 from ablations.subjects.alexnet.data.load import Data
-from ablations.subjects.alexnet.setting import Allowance, Budget
-from ablations.subjects.alexnet.timing import Pace, paces_here
+from ablations.subjects.alexnet.setting import Budget
+from ablations.subjects.alexnet.timing import paces_here
 
 SHARE = 0.9  # of the time that trials may take; the rest is for starting up, the report, and a busy machine
 FEWEST = 3  # seeds before trainings are made shorter
@@ -185,13 +187,6 @@ def spend(
             )
         chosen = choose(found, paces or {}, wish)
     return replace(config, grid=chosen.grid, seeds=chosen.seeds, epochs=chosen.epochs), chosen, paces
-
-
-def lines(allowance: Allowance) -> list[str]:
-    """What was picked and what was given up, for a terminal."""
-    picked = f"{allowance.grid}, {counted(allowance.seeds, 'seed')}, {counted(allowance.epochs, 'epoch')}"
-    said = [f"budget    {allowance.asked}: {picked}; about {duration(round(allowance.seconds))} of training"]
-    return said + [f"given up  {one}" for one in allowance.given_up]
 
 
 def kept(before: Study | None, wish: Wish, grid: str | None) -> Allowance | None:

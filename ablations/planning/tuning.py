@@ -27,14 +27,18 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
 
 from ablations.analysis.parabola import CLEARLY, Lowest, Point, lowest
-from ablations.core.study import DONE, FINAL, Attempt, Budget, Result, Study, Trial, Tuned, Tuning, TuningTrial, Variant
+from ablations.core.result import DONE, FINAL, LOOKED, STEPS, TRAINED, Result
+from ablations.core.study import Study
+from ablations.core.trial import Trial
+from ablations.core.tuning import Attempt, Tuned, Tuning, TuningTrial, _natural, _outcomes, best, outcome, rank
+from ablations.core.variant import Variant
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec
-from ablations.subjects.alexnet.registry import derive, trains_otherwise
-from ablations.subjects.alexnet.training.stopwatch import LOOKED, STEPS, TRAINED
+from ablations.planning.factors import trains_otherwise
+from ablations.subjects.alexnet.registry import derive
+from ablations.subjects.alexnet.setting import Budget
 
 SEED = 1_000_000  # no study has so many seeds, so none of them is used for choosing
 SEEDS = 3  # trainings at each rate: SEED and those after it
@@ -132,24 +136,6 @@ def at_rate(trial: Trial, factor: float) -> Trial:
     return replace(trial, spec=replace(trial.spec, learning_rate=trial.spec.learning_rate * factor))
 
 
-def said(tuning: Tuning) -> list[str]:
-    """A line an arm: the rate that was chosen, and whether a better one may lie beyond."""
-    lines = []
-    for arm in tuning.arms:
-        value = came_to(tuning, arm)
-        threshold = tuning.budget.threshold_percent
-        words = (
-            "no rate at which all trials came to an outcome"
-            if value is None
-            else f"about {value:,.0f} steps to {threshold:g}% training error"
-            if threshold is not None
-            else f"about {value:.1f}% error"
-        )
-        edge = "; it lies at the edge of what was tried, so a better one may lie beyond" if at_edge(arm) else ""
-        lines.append(f"tuned     {arm.variant.label}: {arm.factor:g} times its own rate ({words}){edge}")
-    return lines
-
-
 def _advance(trial: Trial, tuning: Tuning, records: Mapping[str, Result]) -> tuple[Tuned, tuple[Trial, ...], int]:
     """What the arm of `trial` has tried, the trials of its round without a final record, and how many have one."""
     attempts: list[Attempt] = []
@@ -195,23 +181,6 @@ def next_factors(attempts: Sequence[Attempt]) -> list[float]:
     return [_rounded(factor) for _, factor in sorted(sides)]
 
 
-def best(attempts: Sequence[Attempt]) -> Attempt:
-    """The best of the rates that were tried, by `rank`; of equals the lowest."""
-    return min(attempts, key=lambda one: (*rank(one), one.factor))
-
-
-def rank(attempt: Attempt) -> tuple[float, float]:
-    """The lower the better: how many trials did not arrive, then the mean logarithm of the steps of those that did.
-
-    Where none arrives, or there is no threshold, how many diverged, then the mean error of those that did not.
-    """
-    arrived = [math.log(one.steps_to_threshold) for one in attempt.trials if one.steps_to_threshold is not None]
-    if arrived:
-        return len(attempt.trials) - len(arrived), fmean(arrived)
-    errors = [one.error_percent for one in attempt.trials if one.error_percent is not None]
-    return 2 * len(attempt.trials) - len(errors), fmean(errors) if errors else math.inf
-
-
 def chosen(attempts: Sequence[Attempt], clearly: float = CLEARLY) -> float:
     """The factor that an arm gets: where the parabola is lowest, or the best of those tried where there is none."""
     found = fitted(attempts, clearly)
@@ -235,20 +204,6 @@ def fitted(attempts: Sequence[Attempt], clearly: float = CLEARLY) -> Lowest | No
         if whole and best(attempts) in near:
             return lowest([_point(one, timed) for one in near], clearly)
     return None
-
-
-def outcome(tuning: Tuning, attempt: Attempt) -> float | None:
-    """The mean of a rate's trials: of the steps to the threshold, geometric, where the budget has one, else of the
-    error in percent.  None where one of them has none.
-    """
-    timed = tuning.budget.threshold_percent is not None
-    found = [value for value in _outcomes(attempt, timed) if value is not None]
-    return _natural(fmean(found), timed) if len(found) == len(attempt.trials) else None
-
-
-def outcome_of(tuning: Tuning, trial: TuningTrial) -> float | None:
-    """What one trial of a rate came to, in the unit of `outcome`; None where it came to nothing."""
-    return trial.steps_to_threshold if tuning.budget.threshold_percent is not None else trial.error_percent
 
 
 def came_to(tuning: Tuning, arm: Tuned) -> float | None:
@@ -275,26 +230,9 @@ def cost(tuning: Tuning, arm: Tuned) -> float | None:
     return 100 * math.expm1(found.cost) if timed else found.cost
 
 
-def at_edge(arm: Tuned) -> bool:
-    """Whether the chosen rate is the lowest or the highest that was tried, so that a better one may lie beyond."""
-    factors = [one.factor for one in arm.attempts]
-    return not min(factors) < arm.factor < max(factors)
-
-
 def _arrives(attempts: Sequence[Attempt]) -> bool:
     """Whether any trial arrived at a threshold, so that steps choose, and not errors."""
     return any(one.steps_to_threshold is not None for attempt in attempts for one in attempt.trials)
-
-
-def _outcomes(attempt: Attempt, timed: bool) -> list[float | None]:
-    """Of each trial of a rate the logarithm of its steps, or its error; None where it has none."""
-    if not timed:
-        return [one.error_percent for one in attempt.trials]
-    return [None if one.steps_to_threshold is None else math.log(one.steps_to_threshold) for one in attempt.trials]
-
-
-def _natural(value: float, timed: bool) -> float:
-    return math.exp(value) if timed else value
 
 
 def _point(attempt: Attempt, timed: bool) -> Point:

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ablations.records.store import UNREADABLE, arrays, replaced
+from ablations.records.files import UNREADABLE, arrays, replaced
 
 EVERY_SECONDS = 60.0
 WRITING_SHARE = 0.02  # of the time, at most: the next one waits longer where the disk is slow

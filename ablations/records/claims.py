@@ -7,29 +7,17 @@ Standard library only.
 from __future__ import annotations
 
 import dataclasses
-import sys
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ablations.core.claim import DIRECTIONS, STANDINGS, Claim, Conditions
 from ablations.core.errors import InputError, acting, shown, unknown
-from ablations.core.study import Budget, Variant
+from ablations.core.variant import Departure
+from ablations.subjects.alexnet.metrics import METRICS
 from ablations.subjects.alexnet.registry import components
-from ablations.subjects.alexnet.training.stopwatch import LOG_STEPS
 
-POINTS, NATS, LOGS = "points", "nats", "log units"
-METRICS = {  # that a claim may be about -> unit; "test" stands for whatever a study evaluates on
-    "test_top1_error_percent": POINTS,
-    "test_top5_error_percent": POINTS,
-    "test_loss": NATS,
-    "train_loss": NATS,  # as training saw it, with augmentation and dropout
-    "train_top1_error_percent": POINTS,
-    "clean_train_top1_error_percent": POINTS,  # without augmentation or dropout
-    "gap_percent": POINTS,  # evaluation error minus clean training error
-    LOG_STEPS: LOGS,  # a difference of logarithms is the logarithm of a ratio
-}
 _HOME = Path(__file__).parents[1] / "subjects" / "alexnet" / "published"
 _REQUIRED = ("name", "component", "level", "statement", "metric", "direction", "smallest_effect", "reason")
 _NUMBERS = {"smallest_effect", "published_effect"}
@@ -42,8 +30,6 @@ LARGEST = 10**9  # number that a claims file may hold
 _OF_THE_FILE = {"estimand", "family"}  # fields of a Claim that no file sets
 _KEYS = {field.name for field in dataclasses.fields(Claim)} - _OF_THE_FILE
 _CONDITIONS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(Conditions)}
-
-Departure = tuple[str, str]
 
 
 def read_claims(path: Path) -> tuple[Claim, ...]:
@@ -183,93 +169,3 @@ def _check_keys(kind: str, table: Mapping[str, Any], allowed: Iterable[str]) -> 
     for key in table:
         if key not in allowed:
             raise unknown(kind, key, allowed)
-
-
-CLAIMS: tuple[Claim, ...] = tuple(claim for path in sorted(_HOME.glob("*.toml")) for claim in read_claims(path))
-
-
-def with_own(path: Path | None) -> tuple[Claim, ...]:
-    """The published claims, and those in a file of the user's own.
-
-    Raises InputError when a name is taken, or as `read_claims` does.
-    """
-    own = read_claims(path) if path else ()
-    taken = {claim.name for claim in CLAIMS}
-    for claim in own:
-        if claim.name in taken:
-            raise InputError(f"claims file {shown(path)}: the name {claim.name!r} is taken by a published claim.")
-    return (*CLAIMS, *own)
-
-
-def check_epochs(claims: Iterable[Claim], epochs: int | None) -> None:
-    """Raises InputError where a claim of the user's own is read after an epoch that a study of `epochs` has not.
-
-    None: not known yet.  A published claim is then left out of the study instead.
-    """
-    published = {claim.name for claim in CLAIMS}
-    for claim in claims:
-        if epochs and claim.epoch and claim.epoch > epochs and claim.name not in published:
-            raise InputError(
-                f"claim {shown(claim.name)} is read after epoch {claim.epoch}, and the study ends after {epochs}: "
-                "raise --epochs, or lower the claim's epoch."
-            )
-
-
-def own_among(judged: Sequence[Claim], path: Path | None) -> set[str]:
-    """The names of the user's claims that a study judges; says aloud which it does not.
-
-    Raises InputError when it judges none of them.
-    """
-    own = [claim.name for claim in (read_claims(path) if path else ())]
-    names = {claim.name for claim in judged} & set(own)
-    left = ", ".join(name for name in own if name not in names)
-    if own and not names:
-        raise InputError(f"no claim in {str(path)!r} is about a change that this study makes: {left}.")
-    if left:
-        print(f"not judged, as this study does not make the change, or measure it then: {left}", file=sys.stderr)
-    return names
-
-
-def claims_of(
-    departures: Iterable[Departure], budget: Budget, claims: Sequence[Claim] = CLAIMS, *, preset: str = ""
-) -> tuple[Claim, ...]:
-    """Those of `claims` that only these (component, level) pairs and trials of `budget` are needed for, in their order.
-
-    Steps to a threshold need one, trials that end there have no error after equal epochs, and an evaluated metric
-    of an early epoch needs an evaluation then.  Claims on certain presets only are left out of studies of another
-    `preset`.
-    """
-    wanted = set(departures)
-
-    def meant(claim: Claim) -> bool:
-        return not claim.conditions.presets_only or preset in claim.conditions.presets
-
-    def measured(claim: Claim) -> bool:
-        if claim.companion and not measured(claim.companion):
-            return False
-        if claim.metric == LOG_STEPS:
-            return budget.threshold_percent is not None
-        if claim.epoch and claim.epoch > budget.epochs:
-            return False
-        if claim.epoch and claim.epoch != budget.epochs and claim.metric.startswith("test_"):
-            return budget.evaluates(claim.epoch)
-        return not budget.stop_at_threshold
-
-    return tuple(claim for claim in claims if set(compared(claim)) <= wanted and meant(claim) and measured(claim))
-
-
-def compared(claim: Claim) -> tuple[Departure, ...]:
-    """The departure that a claim is about, and the one that it is compared with, if any."""
-    component, _, level = claim.against.partition("=")
-    return ((claim.component, claim.level), *([(component, level)] if claim.against else []))
-
-
-def label_of(claim: Claim) -> str:
-    """`-lrn`, or `-lrn against pooling=non_overlapping`."""
-    return " against ".join(Variant(departures=(departure,)).label for departure in compared(claim))
-
-
-def metric_of(claim: Claim, phase: str) -> str:
-    """The claim's metric on what a study evaluates on: `validation_top1_error_percent`, `train_loss@1`."""
-    name = claim.metric.replace("test_", f"{phase}_", 1) if claim.metric.startswith("test_") else claim.metric
-    return f"{name}@{claim.epoch}" if claim.epoch else name

@@ -77,7 +77,7 @@ def _read(told: Path) -> dict[str, Any]:
 
 
 def _write(told: Path, command: str) -> None:
-    from ablations.records.store import write_json
+    from ablations.records.files import write_json
 
     since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     mine = {"host": socket.gethostname(), "process": os.getpid(), "began": _began(os.getpid())}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ablations.core.study import DONE, FINAL, Result, Study
-from ablations.records.claims import compared
+from ablations.core.claim import compared
+from ablations.core.result import DONE, FINAL, Result
+from ablations.core.study import Study
 from ablations.records.lineage import TRAINING_VERSION
 
 UNMEASURED = "activities were not measured: the process ended before that"

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ablations.records.store import UNREADABLE, arrays, replaced
+from ablations.records.files import UNREADABLE, arrays, replaced
 
 MOST_PROBABILITIES = 20_000_000  # numbers, N x K, that a trial keeps: 40 MB as float16
 

@@ -7,14 +7,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from math import isfinite
 from pathlib import Path
 
-from ablations.core.text import NONE
-
-MISSING = NONE
-MINUS = "\N{MINUS SIGN}"
-NUMBER = 24  # characters that the longest number or interval takes
+from ablations.core.text import MINUS, MISSING, NUMBER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,44 +101,6 @@ def without_empty(table: Table, *optional: str) -> Table:
     keep = [index for index, name in enumerate(table.head) if not (name in optional and empty[index])]
     rows = tuple(tuple(row[index] for index in keep) for row in table.rows)
     return replace(table, head=tuple(table.head[index] for index in keep), rows=rows)
-
-
-def number(value: float, digits: int = 2) -> str:
-    """`12.34`, with a real minus sign; a dash where there is none."""
-    return f"{_rounded(value, digits):,.{digits}f}".replace("-", MINUS) if isfinite(value) else MISSING
-
-
-def signed(value: float, digits: int = 2) -> str:
-    """`+1.23`, or with a real minus sign; zero keeps its plus."""
-    return f"{_rounded(value, digits):+,.{digits}f}".replace("-", MINUS) if isfinite(value) else MISSING
-
-
-def _rounded(value: float, digits: int) -> float:
-    return round(value, digits) + 0.0  # never -0.00
-
-
-def interval(low: float, high: float, *, sign: bool = True, digits: int = 2) -> str:
-    """`[+0.10, +2.56]`; a dash where a bound is missing."""
-    write = signed if sign else number
-    return f"[{write(low, digits)}, {write(high, digits)}]" if isfinite(low) and isfinite(high) else MISSING
-
-
-def probability(value: float) -> str:
-    """`0.031`, `<0.001`."""
-    return "<0.001" if value < 0.001 else number(value, 3)
-
-
-def change(ratio: float) -> str:
-    """`+12.3%`, `0`."""
-    if not isfinite(ratio):
-        return MISSING
-    return "0" if abs(ratio - 1) < 5e-4 else f"{signed(100 * (ratio - 1), 1)}%"
-
-
-def told(what: str, parts: list[str]) -> str:
-    """`what` is to be seen, and its parts one by one, for who cannot see a figure: the first 30 of them."""
-    more = f"; and {len(parts) - 30} more" if len(parts) > 30 else ""
-    return f"{what}: {'; '.join(parts[:30])}{more}."
 
 
 def listed(words: list[str]) -> str:

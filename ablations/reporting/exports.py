@@ -15,17 +15,20 @@ import pandas as pd
 
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.failures import share_interval
+from ablations.analysis.rule import NOT_TESTED
 from ablations.analysis.tables import as_csv
 from ablations.analysis.time_to_target import speeds
-from ablations.analysis.verdicts import NOT_TESTED, Verdict
+from ablations.analysis.verdicts import Verdict
+from ablations.core.claim import label_of
+from ablations.core.effect import Effect
 from ablations.core.errors import printable
-from ablations.core.study import Effect, Variant
-from ablations.records.claims import METRICS, label_of
-from ablations.records.store import write_text
-from ablations.reporting.document import MINUS, MISSING, interval, probability, signed
+from ablations.core.text import MINUS, MISSING, interval, probability, signed
+from ablations.core.variant import Variant
+from ablations.records.files import write_text
 from ablations.reporting.sections.claimed import is_ratio, size
 from ablations.reporting.sections.time_to_target import METHODS, ratio_words
 from ablations.reporting.sections.verdicts import bounds
+from ablations.subjects.alexnet.metrics import METRICS
 
 T = TypeVar("T")
 

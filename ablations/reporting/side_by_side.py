@@ -13,24 +13,11 @@ from scipy import stats
 from ablations.analysis.effects import LEVEL, differences_of
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.statistics import benjamini_hochberg, t_interval, t_test
+from ablations.core.effect import Effect
 from ablations.core.errors import InputError
-from ablations.core.study import Effect
-from ablations.core.text import counted
-from ablations.reporting.document import (
-    MINUS,
-    MISSING,
-    Block,
-    Picture,
-    Report,
-    Section,
-    Table,
-    interval,
-    listed,
-    probability,
-    signed,
-    told,
-)
-from ablations.reporting.figures import style
+from ablations.core.text import MINUS, MISSING, counted, interval, probability, signed, told
+from ablations.reporting.document import Block, Picture, Report, Section, Table, listed
+from ablations.reporting.figures import effects, style
 
 PAIRED, APART = "seeds paired", "Welch"
 
@@ -210,7 +197,7 @@ def _picture(first: Evidence, second: Evidence, found: list[Difference]) -> Pict
             f"A point and an interval for each effect that both studies have: {what}",
             [f"{_label(one)} {signed(one.estimate)} {interval(one.low, one.high)}" for one in shown],
         ),
-        svg=style.svg(style.effect_forest(shown, single, controls, what), "differences"),
+        svg=style.svg(effects.effect_forest(shown, single, controls, what), "differences"),
     )
 
 

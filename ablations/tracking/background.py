@@ -6,7 +6,6 @@ importing mlflow, a new database, and a server far away take seconds.
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -15,18 +14,19 @@ from queue import Queue
 from threading import Thread
 from types import TracebackType
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote
 
 from tqdm import tqdm
 
+from ablations.core.secrets import reason, without_password
 from ablations.core.text import counted
+from ablations.tracking.address import default_uri, is_server, page, ui_command
 
 if TYPE_CHECKING:
     from ablations.analysis.evidence import Evidence
-    from ablations.core.study import Result, Study
+    from ablations.core.result import Result
+    from ablations.core.study import Study
     from ablations.tracking.mlflow_view import Mirror
 
-_PLAIN = "".join(chr(code) for code in range(32, 127) if chr(code) not in "%?")  # in the path of a database
 MANY = 50  # records that are not mirrored yet, so that it is said that they are waited for
 
 
@@ -123,62 +123,3 @@ class View:
         words += [] if self._results == Path("results") else ["--results", str(self._results)]
         words += [] if self._address == default_uri(self._results) else ["--mlflow-uri", without_password(self._uri)]
         return shlex.join(words)
-
-
-def default_uri(results: Path) -> str:
-    """The database beside the records: `sqlite:////.../results/mlflow.db`."""
-    path = str(results.resolve())
-    quoted = quote(path, safe=_PLAIN)
-    # SQLAlchemy decodes a database's path, and takes what follows a ? for options.  MLflow makes the folder of an
-    # address that begins with sqlite:/// without decoding it, so another one would appear beside ours.
-    return f"sqlite{'' if quoted == path else '+pysqlite'}:///{quoted}/mlflow.db"
-
-
-def database_of(uri: str) -> Path:
-    """Where the file of an SQLite address lies."""
-    return Path(unquote(uri.partition(":///")[2].partition("?")[0]))
-
-
-def ui_command(uri: str) -> str:
-    """What shows the view: a command for a database, the address itself for a server."""
-    if is_server(uri):
-        return without_password(uri)
-    return f"mlflow ui --workers 1 --backend-store-uri {shlex.quote(without_password(uri))}"
-
-
-def page(uri: str, experiment: str) -> str:
-    """The address of the study's runs; the experiment's bare address opens an empty page for language models."""
-    server = without_password(uri).rstrip("/") if is_server(uri) else "http://127.0.0.1:5000"
-    return f"{server}/#/experiments/{experiment}/runs?workflowType=machine_learning"
-
-
-def is_server(uri: str) -> bool:
-    """Whether the address is a tracking server's, not a database's."""
-    return uri.startswith(("http://", "https://"))
-
-
-_USER = re.compile(r"//(?:[^\s/@:]*:[^\n]*|[^\s/@]*)@")  # a password may hold anything, whatever the standard says
-_SECRET = re.compile(r"([?&][^\s=&]*(?:pass|pwd|token|secret|key)[^\s=&]*=)([^\s&]+)", re.IGNORECASE)
-
-
-def without_password(text: str) -> str:
-    """An address, or a text that holds some, as it may be shown and written down: without users and secrets."""
-    return _SECRET.sub(r"\1***", _USER.sub("//", text))
-
-
-def hidden(text: str, *addresses: str) -> str:
-    """`text` without the users and secrets of these addresses, of which an error may quote a part."""
-    found = [piece for address in addresses for match in _USER.findall(address) for piece in re.split("[/@:]", match)]
-    found += [secret for address in addresses for _, secret in _SECRET.findall(address)]
-    for piece in sorted({*found}, key=len, reverse=True):
-        if len(piece) > 2:
-            text = text.replace(piece, "***")
-    return without_password(text)
-
-
-def reason(error: BaseException, address: str = "") -> str:
-    """The first line of what lies at the bottom: "connection refused" rather than four layers of wrapping."""
-    while cause := error.__cause__ or error.__context__:
-        error = cause
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {hidden(lines[0], address)[:200]}" if lines else type(error).__name__

@@ -14,7 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
-from ablations.core.study import Effect, Result, Study
+from ablations.core.effect import Effect
+from ablations.core.result import Result
+from ablations.core.study import Study
 from ablations.subjects.alexnet.data.catalogue import DATASETS, FOLDER
 
 if TYPE_CHECKING:

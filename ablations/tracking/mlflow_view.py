@@ -30,9 +30,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 
 from ablations.analysis.evidence import Evidence
-from ablations.core.study import DONE, Result, Study
+from ablations.core.result import DONE, Result
+from ablations.core.study import Study
 from ablations.tracking import fields
-from ablations.tracking.background import database_of, is_server
+from ablations.tracking.address import database_of, is_server
 
 EXPERIMENT = "ablations"
 PARENT = "mlflow.parentRunId"

@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from ablations.core.study import Tuning
-from ablations.planning.tuning import came_to, outcome, outcome_of
+from ablations.core.result import Look
+from ablations.core.tuning import Tuning, outcome, outcome_of
+from ablations.planning.tuning import came_to
 from ablations.reporting.figures.style import BLUE, GREEN, GREY, GRID, ORANGE, PAPER, WIDTH, styled
 from ablations.reporting.theme import light
-from ablations.subjects.alexnet.training.stopwatch import Look
 
 COLOURS = (ORANGE, GREEN, light("purple"), light("brown"))
 DASHED = (0, (4, 2))

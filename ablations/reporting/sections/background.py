@@ -12,12 +12,13 @@ from ablations.analysis.evidence import Evidence, finished
 from ablations.analysis.failures import FAILED
 from ablations.analysis.gates import chance_error, guesses, linear_error, threshold
 from ablations.analysis.verdicts import rule_of
-from ablations.core.study import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result, Study
-from ablations.core.text import counted, duration
+from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result
+from ablations.core.study import Study
+from ablations.core.text import MISSING, counted, duration, interval, number
 from ablations.models.presets import PRESETS
 from ablations.planning.declare import post_hoc
 from ablations.planning.grids import GRIDS
-from ablations.reporting.document import MISSING, Block, Section, Table, interval, listed, number
+from ablations.reporting.document import Block, Section, Table, listed
 from ablations.subjects.alexnet.baseline import limits
 from ablations.subjects.alexnet.describe import difference, stack
 from ablations.subjects.alexnet.registry import components as registered

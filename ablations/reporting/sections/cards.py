@@ -8,25 +8,18 @@ import pandas as pd
 
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.failures import arms_words
-from ablations.analysis.rule import BELOW
-from ablations.analysis.verdicts import (
-    CONTRADICTED,
-    DIRECTION_ONLY,
-    INCONCLUSIVE,
-    NO_EFFECT,
-    NOT_TESTED,
-    REPRODUCED,
-    Verdict,
-)
-from ablations.core.claim import SAME
-from ablations.core.study import Effect
-from ablations.records.claims import METRICS, label_of
-from ablations.reporting.document import MISSING, Card, Picture, Section, number, told
+from ablations.analysis.rule import BELOW, CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
+from ablations.analysis.verdicts import Verdict
+from ablations.core.claim import SAME, label_of
+from ablations.core.effect import Effect
+from ablations.core.text import MISSING, number, told
+from ablations.reporting.document import Card, Picture, Section
 from ablations.reporting.sections.claimed import NAMES, WAYS, digits, expected, is_ratio, margin, second_words, size
 from ablations.reporting.sections.outcomes import picture
 from ablations.reporting.sections.remedies import changes_it
 from ablations.reporting.sections.tuning import conditional
 from ablations.reporting.sections.verdicts import ESTIMANDS, bounds, how_often, ours, published
+from ablations.subjects.alexnet.metrics import METRICS
 
 MOODS = {REPRODUCED: "yes", DIRECTION_ONLY: "yes", CONTRADICTED: "no", NO_EFFECT: "no"}
 

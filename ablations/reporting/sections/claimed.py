@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from math import exp, isfinite
 
-from ablations.analysis.rule import OPEN, REFUTED, SHOWN
-from ablations.analysis.verdicts import CALLS, CONTRADICTED, INCONCLUSIVE, NOT_TESTED, REPRODUCED, Verdict
-from ablations.core.claim import RAISES, SAME, Claim
-from ablations.core.text import counted
-from ablations.records.claims import LOGS, METRICS, NATS, compared, label_of
-from ablations.reporting.document import MINUS, MISSING, interval, listed, signed
+from ablations.analysis.rule import CALLS, CONTRADICTED, INCONCLUSIVE, NOT_TESTED, OPEN, REFUTED, REPRODUCED, SHOWN
+from ablations.analysis.verdicts import Verdict
+from ablations.core.claim import RAISES, SAME, Claim, compared, label_of
+from ablations.core.text import MINUS, MISSING, counted, interval, signed
+from ablations.reporting.document import listed
+from ablations.subjects.alexnet.metrics import LOGS, METRICS, NATS
 
 NAMES = {  # of metrics, in words
     "test_top1_error_percent": "top-1 error",

@@ -14,23 +14,9 @@ from ablations.analysis.sampling import interval_over_both, single_models
 from ablations.analysis.statistics import benjamini_hochberg, sign_flip_p
 from ablations.analysis.verdicts import rule_of
 from ablations.core.claim import MAIN, ONE_OUT
-from ablations.core.study import Effect
-from ablations.core.text import counted
-from ablations.reporting.document import (
-    MINUS,
-    MISSING,
-    Block,
-    Section,
-    Table,
-    change,
-    interval,
-    listed,
-    number,
-    probability,
-    signed,
-    told,
-    without_empty,
-)
+from ablations.core.effect import Effect
+from ablations.core.text import MINUS, MISSING, change, counted, interval, number, probability, signed, told
+from ablations.reporting.document import Block, Section, Table, listed, without_empty
 from ablations.reporting.sections.notes import mean_and_interval, notes, sampling_error
 from ablations.reporting.sections.outcomes import picture
 
@@ -217,7 +203,7 @@ def _share(trained: int, ended: int) -> tuple[str, str]:
 
 
 def _forest(evidence: Evidence, kind: str) -> list[Block]:
-    from ablations.reporting.figures.style import effect_forest
+    from ablations.reporting.figures.effects import effect_forest
 
     controls = frozenset(evidence.study.controls)
     found = [one for one in evidence.effects if one.n and (one.kind == kind or one.component in controls)]

@@ -8,9 +8,9 @@ import pandas as pd
 
 from ablations.analysis.ensembles import Ensemble, ensembles
 from ablations.analysis.evidence import Evidence, finished
-from ablations.core.text import counted
+from ablations.core.text import counted, interval, number, signed, told
 from ablations.records.predictions import MOST_PROBABILITIES, Predictions, read_predictions
-from ablations.reporting.document import Block, Section, Table, interval, number, signed, told
+from ablations.reporting.document import Block, Section, Table
 from ablations.reporting.sections.outcomes import picture
 
 PUBLISHED = (
@@ -76,7 +76,7 @@ def _headline(whole: Ensemble, evidence: Evidence) -> str:
 
 
 def _figure(evidence: Evidence, kept: Mapping[str, list[Predictions]], found: Mapping[str, list[Ensemble]]) -> Block:
-    from ablations.reporting.figures.style import learning_curves
+    from ablations.reporting.figures.curves import learning_curves
 
     rows = []
     for label in (label for label in evidence.shown if label in found):

@@ -12,18 +12,9 @@ from ablations.analysis.effects import mean_interval
 from ablations.analysis.evidence import Evidence, broken
 from ablations.analysis.sampling import interval_over_both
 from ablations.core.claim import MAIN, ONE_OUT
-from ablations.core.study import Effect
-from ablations.reporting.document import (
-    MINUS,
-    Block,
-    Section,
-    Table,
-    interval,
-    probability,
-    signed,
-    told,
-    without_empty,
-)
+from ablations.core.effect import Effect
+from ablations.core.text import MINUS, interval, probability, signed, told
+from ablations.reporting.document import Block, Section, Table, without_empty
 from ablations.reporting.sections.comparisons import BOTH
 from ablations.reporting.sections.outcomes import picture
 
@@ -73,7 +64,7 @@ def interactions(evidence: Evidence) -> Section | None:
             "one with a minus sign being subtracted."
         )
     if clear and all(one in known for one in main):
-        from ablations.reporting.figures.style import interaction_map
+        from ablations.reporting.figures.effects import interaction_map
 
         caption = (
             "Two-way interactions, coloured, and main effects on the diagonal, in points of top-1 error. "
@@ -86,7 +77,7 @@ def interactions(evidence: Evidence) -> Section | None:
             )
         )
     if known:
-        from ablations.reporting.figures.style import half_normal
+        from ablations.reporting.figures.effects import half_normal
 
         caption = (
             "Half-normal plot (Daniel 1959): were nothing going on, all effects would lie on a line through zero. "

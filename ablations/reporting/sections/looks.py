@@ -6,8 +6,8 @@ from ablations.analysis.evidence import Evidence
 from ablations.analysis.group_sequential import FEW_SEEDS, Look
 from ablations.analysis.looks import Stage, stage
 from ablations.analysis.verdicts import rule_of
-from ablations.core.text import counted, duration, listed
-from ablations.reporting.document import MISSING, Block, Section, Table, probability
+from ablations.core.text import MISSING, counted, duration, listed, probability
+from ablations.reporting.document import Block, Section, Table
 
 
 def section(evidence: Evidence) -> Section | None:

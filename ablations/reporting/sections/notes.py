@@ -9,8 +9,8 @@ from ablations.analysis.evidence import Evidence, broken
 from ablations.analysis.failures import arms_words
 from ablations.analysis.gates import confounds
 from ablations.core.claim import MAIN
-from ablations.core.study import Effect
-from ablations.reporting.document import number
+from ablations.core.effect import Effect
+from ablations.core.text import number
 
 
 def notes(evidence: Evidence, effect: Effect) -> str:

@@ -8,20 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ablations.analysis.evidence import Evidence, finished
-from ablations.core.text import counted, duration
-from ablations.reporting.document import (
-    Block,
-    Picture,
-    Section,
-    Table,
-    change,
-    interval,
-    listed,
-    number,
-    signed,
-    told,
-    without_empty,
-)
+from ablations.core.text import change, counted, duration, interval, number, signed, told
+from ablations.reporting.document import Block, Picture, Section, Table, listed, without_empty
 from ablations.reporting.sections.notes import mean_and_interval
 
 if TYPE_CHECKING:
@@ -52,7 +40,7 @@ def curves(evidence: Evidence) -> Section:
     table = pd.DataFrame(rows, columns=["variant", "seed", "epoch", "error"]).dropna()
     if table.empty:
         return Section(title="Learning curves", blocks=("No finished trial has left a curve.",))
-    from ablations.reporting.figures.style import learning_curves
+    from ablations.reporting.figures.curves import learning_curves
 
     drawn = [evidence.names[one] for one in evidence.shown if one != "reference"]
     others = [name for name in drawn if name in set(table["variant"])]
@@ -96,7 +84,7 @@ def errors(evidence: Evidence) -> Section:
     columns = {key: pd.Series({one: evidence.mean(name, one) for one in evidence.shown}) for key, name in names.items()}
     means = pd.DataFrame(columns).dropna().rename(index=evidence.names)
     if len(means):
-        from ablations.reporting.figures.style import gap
+        from ablations.reporting.figures.curves import gap
 
         caption = (
             f"Training error (hollow) and {phase} error (filled), means over seeds.{_left_out(evidence)}"

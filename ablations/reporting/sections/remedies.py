@@ -17,9 +17,9 @@ from ablations.analysis.gates import (
     UNMEASURED,
     UNTUNED,
 )
-from ablations.analysis.rule import REFUTED
+from ablations.analysis.rule import DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REFUTED, REPRODUCED
 from ablations.analysis.seeds_needed import MANY_SEEDS
-from ablations.analysis.verdicts import DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED, Verdict
+from ablations.analysis.verdicts import Verdict
 from ablations.core.claim import SAME
 from ablations.core.text import counted
 from ablations.reporting.sections.claimed import NAMES, WAYS, is_ratio, margin, size

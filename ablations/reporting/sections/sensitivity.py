@@ -9,10 +9,10 @@ from math import isfinite
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.gates import MILD, PLACEBO, chance_error, control_effect, effect_words, guesses
 from ablations.analysis.verdicts import rule_of
-from ablations.core.study import DONE, Study
-from ablations.core.text import counted
-from ablations.records.claims import metric_of
-from ablations.reporting.document import interval, number
+from ablations.core.claim import metric_of
+from ablations.core.result import DONE
+from ablations.core.study import Study
+from ablations.core.text import counted, interval, number
 
 
 def nothing_learned(evidence: Evidence) -> tuple[str, ...]:

@@ -19,9 +19,10 @@ from ablations.analysis.time_to_target import (
     speeds,
     times,
 )
-from ablations.core.study import Result, Variant
-from ablations.core.text import counted
-from ablations.reporting.document import MISSING, Block, Section, Table, number, told
+from ablations.core.result import Result
+from ablations.core.text import MISSING, counted, number, told
+from ablations.core.variant import Variant
+from ablations.reporting.document import Block, Section, Table
 from ablations.reporting.sections.outcomes import picture
 
 PAPER = {("activation", "tanh"): 6.0}  # figure 1: times the iterations, one run an arm

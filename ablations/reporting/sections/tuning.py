@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from ablations.analysis.evidence import Evidence
-from ablations.core.study import DONE, Attempt, Study, Tuned, Tuning, TuningTrial
-from ablations.core.text import counted
-from ablations.planning.tuning import at_edge, best, cost, fitted, outcome, outcome_of
-from ablations.reporting.document import MISSING, Section, Table, number, told
+from ablations.core.result import DONE
+from ablations.core.study import Study
+from ablations.core.text import MISSING, counted, number, told
+from ablations.core.tuning import Attempt, Tuned, Tuning, TuningTrial, at_edge, best, outcome, outcome_of
+from ablations.planning.tuning import cost, fitted
+from ablations.reporting.document import Section, Table
 from ablations.reporting.sections.outcomes import picture
 
 

@@ -8,22 +8,14 @@ from math import exp, isfinite
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.failures import arms_words, share_interval
 from ablations.analysis.gates import GATE, NO_ARM, study_gates
-from ablations.analysis.verdicts import (
-    CONTRADICTED,
-    DIRECTION_ONLY,
-    INCONCLUSIVE,
-    NO_EFFECT,
-    NOT_TESTED,
-    REPRODUCED,
-    Verdict,
-    rule_of,
-)
-from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, SAME, Claim, Rule
-from ablations.core.study import Effect
-from ablations.core.text import counted
+from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
+from ablations.analysis.verdicts import Verdict, rule_of
+from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, SAME, Claim, Rule, label_of
+from ablations.core.effect import Effect
+from ablations.core.text import MINUS, MISSING, counted, probability
+from ablations.planning.claims import CLAIMS
 from ablations.planning.declare import post_hoc
-from ablations.records.claims import CLAIMS, METRICS, label_of
-from ablations.reporting.document import MINUS, MISSING, Block, Section, Table, listed, probability
+from ablations.reporting.document import Block, Section, Table, listed
 from ablations.reporting.sections.claimed import (
     NAMES,
     also_measured,
@@ -36,6 +28,7 @@ from ablations.reporting.sections.claimed import (
 from ablations.reporting.sections.remedies import changes_it
 from ablations.reporting.sections.sensitivity import placebo_reach, sensitivity
 from ablations.reporting.sections.tuning import conditional
+from ablations.subjects.alexnet.metrics import METRICS
 
 ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
 DIRECTIONS = (DIRECTION_ONLY, CONTRADICTED)

@@ -1,4 +1,4 @@
-"""Measures how active a component is in a trained reference: see `ablations.core.study.Activity`.
+"""Measures how active a component is in a trained reference: see `ablations.subjects.alexnet.component.Activity`.
 
 A toggle whose activity is near zero is null by construction, and its effect says nothing.
 """
@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ablations.core.study import Budget
 from ablations.models.layers import Dropout
 from ablations.models.layout import layout, parameters
 from ablations.models.network import Network, build
 from ablations.models.response_norm import ResponseNorm
 from ablations.models.spec import Spec
 from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.evaluate import log_probabilities
 from ablations.subjects.alexnet.training.examples import shuffle_labels, split_examples
 from ablations.subjects.alexnet.training.optimizers import Rate, optimizer_of, set_learning_rates

@@ -15,7 +15,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablations.records.store import write_json
+from ablations.records.files import write_json
 from ablations.subjects.alexnet.setting import Budget
 
 if TYPE_CHECKING:

@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from ablations.core.study import Result, Trial
+from ablations.core.result import Result
+from ablations.core.trial import Trial
 from ablations.models.network import Network
 from ablations.records.checkpoint import kept_name, unfinished_path
+from ablations.records.files import UNREADABLE, arrays, replaced
 from ablations.records.measures import UNMEASURED, not_measured
-from ablations.records.store import UNREADABLE, arrays, replaced
 from ablations.subjects.alexnet.activity import Probe
 from ablations.subjects.alexnet.data.load import Data
 from ablations.subjects.alexnet.registry import components, own_file

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import torch
 
-from ablations.core.study import Trial
+from ablations.core.trial import Trial
 from ablations.subjects.alexnet.data.load import Data
 from ablations.subjects.alexnet.training.examples import split_examples
 from ablations.subjects.alexnet.training.optimizers import Rate

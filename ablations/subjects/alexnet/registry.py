@@ -6,7 +6,6 @@ processes inherit.  Standard library only: planning a study imports no torch.
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import os
 import re
@@ -17,11 +16,10 @@ from pathlib import Path
 
 from ablations.core.errors import InputError, shown, unknown
 from ablations.core.fields import check_types
-from ablations.core.study import Activity, Component, Variant
-from ablations.models.equivalence import canonical
-from ablations.models.spec import Spec, leaves, training_part
+from ablations.core.variant import Variant
+from ablations.models.spec import Spec
+from ablations.subjects.alexnet.component import Activity, Component
 
-SHOWN = 4  # fields that the reason for a conflict names
 _COMPONENTS: dict[str, Component] = {}
 _LOADED: set[Path] = set()
 _BROKEN: dict[str, str] = {}  # what cannot be used of the user's own, and why
@@ -131,54 +129,6 @@ def _rewritten(spec: Spec, name: str, level: str) -> Spec:
     except (Exception, SystemExit) as error:
         raise InputError(f"{name}={level} of {_OWN[name]} cannot be used: {_why(error, _OWN[name])}.") from error
     return changed
-
-
-def changes(spec: Spec, variant: Variant) -> bool:
-    """Whether `variant` is another training or evaluation than `spec`, not only other words for it."""
-    return canonical(derive(spec, variant)) != canonical(spec)
-
-
-def trains_otherwise(spec: Spec, departure: tuple[str, str]) -> bool:
-    """Whether a departure changes what training reads, and not the evaluation alone."""
-    departed = derive(spec, Variant(departures=(departure,)))
-    return canonical(training_part(departed)) != canonical(training_part(spec))
-
-
-def conflict(spec: Spec, first: tuple[str, str], second: tuple[str, str]) -> str | None:
-    """Why two departures cannot be combined on `spec`, or None: computed from what they rewrite.
-
-    They can when the order does not matter and neither makes the other a no-op.
-    """
-    if first[0] == second[0]:
-        return f"two levels of {first[0]}"
-    one, two = (Variant(departures=(departure,)) for departure in (first, second))
-    changed = {alone: derive(spec, alone) for alone in (one, two)}
-    forms = {alone: canonical(derived) for alone, derived in changed.items()}
-    for alone in (one, two):
-        if forms[alone] == canonical(spec):
-            return f"{alone.label} changes nothing here"
-    there, back = canonical(derive(changed[one], two)), canonical(derive(changed[two], one))
-    shared = functools.partial(_shared, spec, changed[one], changed[two])
-    if there != back:
-        why = f"both rewrite {shared()}" if shared() else "depend on their order: one reads what the other rewrites"
-        return f"{one.label} and {two.label} {why}"
-    for idle, other in ((two, one), (one, two)):
-        if there == forms[other]:
-            detail = f": both rewrite {shared()}" if shared() else ""
-            return f"{idle.label} changes nothing beside {other.label}{detail}"
-    return None
-
-
-def _shared(spec: Spec, one: Spec, two: Spec) -> str:
-    """The fields in which both `one` and `two` differ from `spec`; the first few of many."""
-    fields = sorted(_touched(spec, one) & _touched(spec, two))
-    more = f" and {len(fields) - SHOWN} more" if len(fields) > SHOWN else ""
-    return ", ".join(fields[:SHOWN]) + more
-
-
-def _touched(spec: Spec, changed: Spec) -> set[str]:
-    before, after = leaves(spec), leaves(changed)
-    return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
 
 
 def _files() -> Iterator[Path]:

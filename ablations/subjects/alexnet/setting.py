@@ -69,15 +69,3 @@ class Budget:
             raise ValueError("the schedule 'plateau' reads the error after each epoch, so it needs --evaluate-every 1")
         if spec.views == "ten" and room(spec, self.image_size) <= 0:
             raise ValueError("ten views need stored images, or a border, larger than the crops: here they are all one")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Allowance:
-    """What was chosen, before the first trial, to fit a study into a given time."""
-
-    asked: str  # the time, as it was typed
-    grid: str
-    seeds: int
-    epochs: int
-    seconds: float  # that all trials were expected to take
-    given_up: tuple[str, ...] = ()  # in words

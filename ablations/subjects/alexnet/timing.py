@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import NamedTuple
 
 import torch
 
 from ablations.core.machine import HELD, memory_here
-from ablations.core.study import Budget, Trial, Variant
-from ablations.execution.turns import Job
+from ablations.core.trial import Trial
+from ablations.core.variant import Variant
 from ablations.models.layout import layout, macs
 from ablations.models.spec import Spec
-from ablations.subjects.alexnet.data.augment import VIEWS
+from ablations.planning.cost import Pace, Seconds, expected_seconds
 from ablations.subjects.alexnet.data.load import Data, image_bytes, memory_bytes, placed
 from ablations.subjects.alexnet.registry import derive
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.evaluate import BATCH, evaluate
 from ablations.subjects.alexnet.training.examples import split_examples
 from ablations.subjects.alexnet.training.optimizers import Rate
@@ -33,31 +33,6 @@ ENOUGH = 2e9
 FEWEST = 16  # images of a timed batch
 
 
-class Pace(NamedTuple):
-    """Seconds of one training step and of one evaluated image in one view, and how many images are evaluated."""
-
-    step: float
-    image: float
-    images: int
-
-
-class Seconds(NamedTuple):
-    """Expected seconds of the two parts of a trial; trials that share a training share the first."""
-
-    training: float
-    evaluation: float
-
-    @property
-    def whole(self) -> float:
-        """Of a trial that shares nothing."""
-        return self.training + self.evaluation
-
-
-def seconds_of(job: Job, expected: Mapping[Variant, Seconds]) -> float:
-    """Expected seconds of a job whose trials share a training."""
-    return expected[job[0].variant].training + sum(expected[trial.variant].evaluation for trial in job)
-
-
 def seconds_a_trial(
     trials: Sequence[Trial], data: Data, *, threads: int, device: torch.device
 ) -> dict[Variant, Seconds]:
@@ -66,15 +41,6 @@ def seconds_a_trial(
     Several trials side by side slow each other down, which this leaves out.
     """
     return expected_seconds(trials, paces_of(trials, data, threads=threads, device=device))
-
-
-def expected_seconds(trials: Sequence[Trial], paces: Mapping[Variant, Pace]) -> dict[Variant, Seconds]:
-    """Expected seconds of one trial of each variant at these paces, for the budget that it has."""
-    one_each = {trial.variant: trial for trial in trials}
-    return {
-        variant: seconds(trial.budget, paces[variant], views=VIEWS[trial.spec.views])
-        for variant, trial in one_each.items()
-    }
 
 
 def paces_here(
@@ -171,15 +137,3 @@ def _timed_batch(spec: Spec, budget: Budget, data: Data, device: torch.device) -
         return budget.batch_size
     layers = layout(spec, num_classes=data.num_classes, image_size=budget.image_size, channels=data.channels)
     return min(budget.batch_size, max(FEWEST, round(ENOUGH / macs(layers))))
-
-
-def seconds(budget: Budget, pace: Pace, *, views: int) -> Seconds:
-    """Seconds of a whole trial that nothing stops early and that is evaluated on so many views.
-
-    Epochs end with an evaluation on one view, as the budget says, and the last serves a trial of one view at
-    the end too; after it, as many training images are evaluated as well.
-    """
-    looks = 0 if budget.threshold_percent is None else budget.steps // budget.threshold_every
-    along = budget.evaluations * pace.images + looks * min(budget.threshold_examples, budget.train_examples)
-    last = (views > 1) * pace.images + min(pace.images, budget.train_examples)
-    return Seconds(training=budget.steps * pace.step + along * pace.image, evaluation=views * last * pace.image)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from ablations.core.study import Activity, Component
 from ablations.models.spec import Spec
+from ablations.subjects.alexnet.component import Activity, Component
 from ablations.subjects.alexnet.registry import register
 
 

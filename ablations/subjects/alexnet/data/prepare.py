@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from ablations.core.errors import InputError
-from ablations.records.store import write_json
+from ablations.records.files import write_json
 from ablations.subjects.alexnet.data.catalogue import CACHE_SCHEMA, Dataset, dataset
 from ablations.subjects.alexnet.data.decode import Chunk, decoded, stored
 from ablations.subjects.alexnet.data.decode_progress import Progress

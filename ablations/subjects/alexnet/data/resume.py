@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
-from ablations.records.store import write_json
+from ablations.records.files import write_json
 
 SECONDS_BETWEEN_MARKS = 10.0
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ablations.records.store import DAMAGED, read_json
+from ablations.records.files import DAMAGED, read_json
 from ablations.subjects.alexnet.data.catalogue import CACHE_SCHEMA
 
 

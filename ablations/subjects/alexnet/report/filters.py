@@ -10,8 +10,8 @@ from scipy import stats
 
 from ablations.analysis.effects import mean_interval
 from ablations.analysis.evidence import Evidence, finished
-from ablations.core.text import counted
-from ablations.reporting.document import Block, Section, Table, interval, number, probability, told
+from ablations.core.text import counted, interval, number, probability, told
+from ablations.reporting.document import Block, Section, Table
 from ablations.reporting.sections.outcomes import picture
 from ablations.subjects.alexnet.filters import Array, unpack
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ablations.core.study import Budget
 from ablations.models.spec import Spec
 from ablations.subjects.alexnet.data.augment import Draws, crop, draw, to_input
 from ablations.subjects.alexnet.data.distort import add_noise, distorted
 from ablations.subjects.alexnet.data.load import Data, held_out, stratified
 from ablations.subjects.alexnet.data.read_ahead import ReadAhead, shuffled
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.streams import stream, streams
 
 

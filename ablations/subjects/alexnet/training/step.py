@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ablations.core.study import Budget
 from ablations.models.network import Network
 from ablations.models.spec import Spec
 from ablations.subjects.alexnet.data.augment import Draws
 from ablations.subjects.alexnet.data.read_ahead import ReadAhead
+from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.examples import Examples, epoch_order, read_ahead
 from ablations.subjects.alexnet.training.optimizers import Rate, learning_rates, optimizer_of, rates_as_tensors
 from ablations.subjects.alexnet.training.precision import casting, computing

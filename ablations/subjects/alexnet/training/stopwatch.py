@@ -9,15 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from ablations.core.study import Budget
-
-STEPS = "steps_to_threshold"  # missing where the threshold was never reached: see the next two
-LOG_STEPS = "log_steps_to_threshold"  # its natural logarithm: differences of it are logarithms of ratios
-REACHED = "threshold_reached"  # 1 or 0; with 0 the time is censored at
-TRAINED = "steps_trained"
-LOOKED = "threshold_train_top1_error_percent"  # at the last look
-
-Look = tuple[int, float]  # (step, error in percent)
+from ablations.core.result import LOG_STEPS, LOOKED, REACHED, STEPS, TRAINED, Look
+from ablations.subjects.alexnet.setting import Budget
 
 
 class Stopwatch:

@@ -1,0 +1,86 @@
+"""Which claims a study can judge: the published ones, and those of a file of the user's own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ablations.core.claim import Claim, compared
+from ablations.core.errors import InputError, shown
+from ablations.core.result import LOG_STEPS
+from ablations.core.variant import Departure
+from ablations.records.claims import _HOME, read_claims
+from ablations.subjects.alexnet.setting import Budget
+
+CLAIMS: tuple[Claim, ...] = tuple(claim for path in sorted(_HOME.glob("*.toml")) for claim in read_claims(path))
+
+
+def with_own(path: Path | None) -> tuple[Claim, ...]:
+    """The published claims, and those in a file of the user's own.
+
+    Raises InputError when a name is taken, or as `read_claims` does.
+    """
+    own = read_claims(path) if path else ()
+    taken = {claim.name for claim in CLAIMS}
+    for claim in own:
+        if claim.name in taken:
+            raise InputError(f"claims file {shown(path)}: the name {claim.name!r} is taken by a published claim.")
+    return (*CLAIMS, *own)
+
+
+def check_epochs(claims: Iterable[Claim], epochs: int | None) -> None:
+    """Raises InputError where a claim of the user's own is read after an epoch that a study of `epochs` has not.
+
+    None: not known yet.  A published claim is then left out of the study instead.
+    """
+    published = {claim.name for claim in CLAIMS}
+    for claim in claims:
+        if epochs and claim.epoch and claim.epoch > epochs and claim.name not in published:
+            raise InputError(
+                f"claim {shown(claim.name)} is read after epoch {claim.epoch}, and the study ends after {epochs}: "
+                "raise --epochs, or lower the claim's epoch."
+            )
+
+
+def own_among(judged: Sequence[Claim], path: Path | None) -> set[str]:
+    """The names of the user's claims that a study judges; says aloud which it does not.
+
+    Raises InputError when it judges none of them.
+    """
+    own = [claim.name for claim in (read_claims(path) if path else ())]
+    names = {claim.name for claim in judged} & set(own)
+    left = ", ".join(name for name in own if name not in names)
+    if own and not names:
+        raise InputError(f"no claim in {str(path)!r} is about a change that this study makes: {left}.")
+    if left:
+        print(f"not judged, as this study does not make the change, or measure it then: {left}", file=sys.stderr)
+    return names
+
+
+def claims_of(
+    departures: Iterable[Departure], budget: Budget, claims: Sequence[Claim] = CLAIMS, *, preset: str = ""
+) -> tuple[Claim, ...]:
+    """Those of `claims` that only these (component, level) pairs and trials of `budget` are needed for, in their order.
+
+    Steps to a threshold need one, trials that end there have no error after equal epochs, and an evaluated metric
+    of an early epoch needs an evaluation then.  Claims on certain presets only are left out of studies of another
+    `preset`.
+    """
+    wanted = set(departures)
+
+    def meant(claim: Claim) -> bool:
+        return not claim.conditions.presets_only or preset in claim.conditions.presets
+
+    def measured(claim: Claim) -> bool:
+        if claim.companion and not measured(claim.companion):
+            return False
+        if claim.metric == LOG_STEPS:
+            return budget.threshold_percent is not None
+        if claim.epoch and claim.epoch > budget.epochs:
+            return False
+        if claim.epoch and claim.epoch != budget.epochs and claim.metric.startswith("test_"):
+            return budget.evaluates(claim.epoch)
+        return not budget.stop_at_threshold
+
+    return tuple(claim for claim in claims if set(compared(claim)) <= wanted and meant(claim) and measured(claim))

@@ -1,0 +1,82 @@
+"""Everything that a study's records say -> one Report value: which sections, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ablations.analysis.evidence import Evidence
+    from ablations.core.result import Result
+    from ablations.core.study import Study
+    from ablations.reporting.document import Report, Section
+
+
+def build(study: Study, results: Sequence[Result], problems: Sequence[str], *, folder: Path | None = None) -> Report:
+    """The report of a study; `problems` are sentences on records that cannot be read.
+
+    `folder` is the study's, in which trials may have kept their predictions.
+    """
+    from ablations.analysis.evidence import Evidence
+
+    return compose(Evidence(study=study, results=results, problems=problems, folder=folder))
+
+
+def compose(evidence: Evidence) -> Report:
+    """The whole report as plain text, tables and SVG."""
+    from ablations.reporting.document import Report
+    from ablations.reporting.sections import (
+        background,
+        cards,
+        comparisons,
+        ensembles,
+        factorials,
+        looks,
+        outcomes,
+        sensitivity,
+        time_to_target,
+        tuning,
+        verdicts,
+    )
+    from ablations.subjects.alexnet.report import filters
+
+    study = evidence.study
+    compares = len(study.variants) > 1
+    race = study.budget.stop_at_threshold  # the errors of trials that end at one error compare nothing
+    judged = (verdicts.headline(evidence), *verdicts.caution(evidence)) if compares else ()
+    headline = time_to_target.headline if race else comparisons.headline
+    sections: list[Callable[[Evidence], Section | None]] = []
+    if compares:
+        sections += [verdicts.verdicts, verdicts.gates, background.components]
+    sections += [time_to_target.section, tuning.section]
+    sections += [comparisons.effects] if compares and not race else []
+    sections += [cards.section] if compares else []
+    if compares and not race:
+        sections += [comparisons.single_networks, comparisons.controls]
+        sections += [factorials.both_estimands, factorials.interactions, factorials.parts_and_whole]
+    sections += [] if race else [outcomes.curves]
+    sections += [
+        outcomes.errors,
+        ensembles.section,
+        filters.section,
+        background.activity,
+        outcomes.cost,
+        background.failures,
+    ]
+    sections += [verdicts.methods, looks.section] if compares else []
+    sections += [background.origin, background.trials]
+    made = [make(evidence) for make in sections]
+    return Report(
+        name=study.name,
+        label=background.label(evidence),
+        summary=(
+            *sensitivity.nothing_learned(evidence),
+            *judged,
+            *background.sources(evidence),
+            *background.summary(evidence),
+            headline(evidence),
+        ),
+        sections=tuple(section for section in made if section),
+        folder=evidence.folder,
+    )

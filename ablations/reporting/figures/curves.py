@@ -1,0 +1,103 @@
+"""Learning curves, and the gap between training and test error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ablations.analysis.effects import mean_interval
+from ablations.reporting.figures.style import (
+    BLUE,
+    GREY,
+    GRID,
+    LINE,
+    ORANGE,
+    PAPER,
+    WIDTH,
+    _canvas,
+    _figure,
+    rows_named,
+    styled,
+    wrapped,
+)
+
+
+@styled
+def learning_curves(
+    curves: pd.DataFrame,
+    reference: str,
+    variants: Sequence[str],
+    what: str,
+    along: str = "epoch",
+    *,
+    ranges: bool = False,
+) -> Figure:
+    """Small multiples: each variant's mean over seeds by epoch on top of the reference's.
+
+    `curves` has the columns variant, seed, epoch, error.  Bands are 95% t intervals over seeds, or where `ranges`,
+    as between ensembles that share networks, run from the lowest to the highest.
+    `along` names what the column epoch counts.
+    """
+    variants = list(variants) or [reference]
+    count = -(-len(variants) // 2)
+    alone = len(variants) == 1
+    figure = Figure(figsize=(WIDTH, 2.4 if alone else 0.65 + 1.25 * count), layout="constrained")
+    grid = figure.subplots(count, 1 if alone else 2, sharex=True, sharey=True, squeeze=False)
+    panels: list[Axes] = list(grid.flat)
+    panels[0].xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    for panel, variant in zip(panels, variants, strict=False):
+        _curve(panel, curves, reference, GREY, "reference", ranges)
+        if variant != reference:
+            _curve(panel, curves, variant, BLUE, "variant", ranges)
+        panel.set_title(wrapped(variant, 25))
+        panel.grid(color=GRID)
+    for panel in panels[len(variants) :]:
+        panel.set_axis_off()
+    if len(variants) % 2 and count > 1:
+        panels[-3].tick_params(labelbottom=True)  # the panel above the empty one is a last one too
+    low, high = curves["error"].min(), curves["error"].max()
+    shown = panels[0].get_ylim()  # shared; the band of two seeds may be wider than all that was measured
+    margin = 0.3 * (high - low) or 1.0
+    panels[0].set_ylim(max(shown[0], low - margin), min(shown[1], high + margin))
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=2, frameon=False)
+    figure.supxlabel(along, fontsize=9)
+    figure.supylabel(what, fontsize=9)
+    return figure
+
+
+@styled
+def gap(means: pd.DataFrame, phase: str) -> Figure:
+    """Dumbbells: clean training error (hollow) and `phase` error (filled) of each variant, means over seeds.
+
+    `means` is indexed by the variant's label, with the columns train and evaluation, in percent.
+    """
+    axes = _canvas(1.15 + 0.27 * len(means))
+    heights = np.arange(len(means))
+    axes.hlines(heights, means["train"], means["evaluation"], color=LINE, linewidth=2, zorder=1)
+    axes.scatter(means["train"], heights, s=26, facecolor=PAPER, edgecolor=ORANGE, linewidth=1.5, label="training")
+    axes.scatter(means["evaluation"], heights, s=26, color=BLUE, label=phase)
+    rows_named(axes, list(means.index))
+    axes.set_xlabel("top-1 error, percent")
+    axes.grid(axis="x", color=GRID)
+    _figure(axes).legend(loc="outside upper left", ncols=2, frameon=False)
+    return _figure(axes)
+
+
+def _curve(axes: Axes, curves: pd.DataFrame, variant: str, colour: str, label: str, ranges: bool) -> None:
+    rows = curves[curves["variant"] == variant]
+    if rows.empty:
+        return
+    by_epoch = rows.groupby("epoch")["error"]
+    bands = by_epoch.agg(["mean", "min", "max"])
+    if not ranges:
+        bands[["mean", "min", "max"]] = [mean_interval(errors) for _, errors in by_epoch]
+    axes.fill_between(bands.index, bands["min"], bands["max"], color=colour, alpha=0.25, linewidth=0)
+    marker = "o" if len(bands) < 3 else None
+    width = 2.0 if label == "reference" else 1.4
+    axes.plot(bands.index, bands["mean"], color=colour, linewidth=width, marker=marker, markersize=3, label=label)

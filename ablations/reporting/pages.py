@@ -1,0 +1,125 @@
+"""A Report -> report.html and report.md, and the files for other programs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from ablations.core.errors import InputError, printable, unknown
+from ablations.records.files import write_text
+from ablations.reporting.compose import compose
+from ablations.reporting.theme import COLOURS, themed
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from ablations.analysis.evidence import Evidence
+    from ablations.reporting.document import Report
+
+
+TEMPLATES = Path(__file__).parent / "templates"
+FORMATS = ("html", "md", "csv", "latex")
+USUAL = "html,md"
+
+
+def formats_of(words: str) -> tuple[str, ...]:
+    """Those of FORMATS that `html,csv` names, in their order.  Raises InputError on another one, or on none."""
+    asked = words.replace(",", " ").split()
+    for word in asked:
+        if word not in FORMATS:
+            raise unknown("format", word, FORMATS)
+    if not asked:
+        raise InputError(f"no format is named. Allowed: {', '.join(FORMATS)}.")
+    return tuple(name for name in FORMATS if name in asked)
+
+
+def write_as(formats: Sequence[str], evidence: Evidence, folder: Path) -> tuple[Path, ...]:
+    """The paths of the report in each of `formats`: pages, tidy tables for a program, or tables for LaTeX."""
+    from ablations.reporting import exports
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths: list[Path] = []
+    if {"html", "md"} & set(formats):
+        report = compose(evidence)
+        _write_figures(report, folder)
+        paths += [_render(f"report.{name}", report, folder) for name in ("html", "md") if name in formats]
+    paths += exports.write_csv(evidence, folder) if "csv" in formats else []
+    paths += exports.write_latex(evidence, folder) if "latex" in formats else []
+    return tuple(paths)
+
+
+def write(report: Report, folder: Path) -> tuple[Path, Path]:
+    """The paths of report.html, one file that needs nothing else, and of report.md beside its figures/."""
+    _write_figures(report, folder)
+    return _render("report.html", report, folder), _render("report.md", report, folder)
+
+
+def _write_figures(report: Report, folder: Path) -> None:
+    figures = folder / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    for stale in figures.glob("*.svg"):
+        if _is_ours(stale):
+            stale.unlink()
+    for picture in report.pictures:
+        write_text(figures / f"{picture.name}.svg", printable(picture.svg))
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether `path` is a figure that a report drew: all its ids start with its name then.  Users may add their own."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    ids = re.findall(r'\bid="([^"]*)"', text)
+    return text.startswith("<svg") and bool(ids) and all(one.startswith(f"{path.stem}-") for one in ids)
+
+
+def _render(name: str, report: Report, folder: Path) -> Path:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=name.endswith(".html"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"words": _markdown, "breakable": _breakable, "themed": _themed, "digest": _digest}
+    path = folder / name
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    records = Path(os.path.relpath(report.folder.resolve(), folder.resolve())).as_posix() if report.folder else ""
+    page = environment.get_template(f"{name}.j2").render(
+        report=report, script=script, colours=COLOURS, records=quote(records)
+    )
+    write_text(path, printable(page))
+    return path
+
+
+def _themed(svg: str) -> Markup:
+    """A figure that we drew, in the reader's colours."""
+    from markupsafe import Markup
+
+    return Markup(themed(svg))
+
+
+def _digest(script: str) -> str:
+    """The only script that a browser may run, whatever else has slipped into the page: its source as CSP wants it."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
+
+
+def _markdown(text: str) -> str:
+    """`text` on one line, with what Markdown would take for markup escaped."""
+    line = " ".join(text.split())
+    line = re.sub(r"([\\`*<>|\[\]~$])", r"\\\1", line)
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", line)
+
+
+def _breakable(text: str) -> Markup:
+    """`text` escaped, with leave to break a line after = and _."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub("([=_])", r"\1<wbr>", str(escape(text))))

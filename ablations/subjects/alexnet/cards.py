@@ -1,0 +1,133 @@
+"""What `show` prints of AlexNet: its components, presets and data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ablations.cli.cards import Card
+from ablations.core.variant import Variant
+from ablations.models.layout import layout, macs, parameters
+from ablations.models.presets import PRESETS, Preset
+from ablations.planning.factors import changes
+from ablations.subjects.alexnet.describe import difference, stack
+from ablations.subjects.alexnet.registry import check_components, components
+
+_LEGEND = (
+    "MACs are the multiply-accumulates of one image's forward pass. Below, layers are written as channels, "
+    "kernel/stride, g2 for two groups, and what follows in its order; a ReLU that comes first is not named."
+)
+
+
+def of_components() -> list[Card]:
+    """Every component: what the reference does, what it can be changed to, and who described it."""
+    check_components()
+    return [
+        Card(
+            name,
+            " (control: in every study)" if component.control else "",
+            [
+                ("does", component.summary),
+                ("reference", component.reference),
+                ("levels", ", ".join(component.levels)),
+                ("no effect", _idle(name)),
+                ("source", component.source),
+            ],
+        )
+        for name, component in components().items()
+    ]
+
+
+def of_presets() -> list[Card]:
+    """Every preset: its size, its layers, and each field in which it departs from `paper`."""
+    return [_preset(preset) for preset in PRESETS.values()]
+
+
+def of_datasets() -> list[Card]:
+    """Every data set that has a name; any folder of class folders is one too, as `folder:PATH`."""
+    from ablations.subjects.alexnet.data.catalogue import DATASETS
+
+    return [
+        Card(
+            name,
+            "",
+            [
+                ("holds", dataset.summary),
+                ("classes", str(dataset.num_classes)),
+                ("pixels", str(dataset.native_size)),
+                ("source", dataset.source),
+            ],
+        )
+        for name, dataset in DATASETS.items()
+    ]
+
+
+def _idle(name: str) -> str:
+    """The levels of a component that change nothing in some preset, which a study refuses or leaves out."""
+    levels = list(components()[name].levels)
+    idle = {
+        level: {preset for preset, one in PRESETS.items() if not changes(one.spec, _alone(name, level))}
+        for level in levels
+    }
+    never = set.intersection(*idle.values())
+    alike: dict[frozenset[str], list[str]] = {}
+    for level, presets in idle.items():
+        alike.setdefault(frozenset(presets - never), []).append(level)
+    found = [f"{', '.join(words)} in {_among(presets, never)}" for presets, words in alike.items() if presets]
+    if never:
+        found.insert(0, f"{'every level' if len(levels) > 1 else levels[0]} in {_among(never, set())}")
+    return "; ".join(found)
+
+
+def _among(presets: Iterable[str], apart: set[str]) -> str:
+    """The presets in their order; all but those left over where that is shorter, `apart` having been named."""
+    rest = [name for name in PRESETS if name not in presets and name not in apart]
+    named = [name for name in PRESETS if name in presets]
+    if len(rest) >= len(named):
+        return ", ".join(named)
+    return f"all {'others ' if apart else ''}but {', '.join(rest)}" if rest else "all others" if apart else "all"
+
+
+def _alone(name: str, level: str) -> Variant:
+    return Variant(departures=((name, level),))
+
+
+def _preset(preset: Preset) -> Card:
+    spec, size = preset.spec, preset.spec.image_size
+    layers = layout(spec, num_classes=preset.classes, image_size=size)
+    departures = difference(spec, PRESETS["paper"].spec)
+    return Card(
+        preset.name,
+        "",
+        [
+            ("is", preset.summary),
+            ("source", preset.source),
+            ("reads", f"{size}x{size} pixels, {preset.classes:,} classes"),
+            ("size", f"{parameters(layers):,} parameters, {macs(layers):,} multiply-accumulates an image"),
+            ("layers", stack(spec)),
+            ("differs", "from paper, whose value is in brackets, in" if departures else ""),
+            *((f"  {part}", "; ".join(lines)) for part, lines in departures.items()),
+        ],
+    )
+
+
+def _table(presets: Sequence[Preset]) -> str:
+    """A line a preset, to compare sizes."""
+    rows = [("preset", "pixels", "classes", "parameters", "MACs", "optimizer")]
+    for preset in presets:
+        spec = preset.spec
+        layers = layout(spec, num_classes=preset.classes, image_size=spec.image_size)
+        numbers = (
+            str(spec.image_size),
+            f"{preset.classes:,}",
+            f"{parameters(layers):,}",
+            f"{macs(layers) / 1e6:,.1f} M",
+        )
+        rows.append((preset.name, *numbers, spec.optimizer))
+    name, *widths, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
+    lines = [
+        "  ".join(
+            [f"{first:<{name}}", *(f"{value:>{width}}" for value, width in zip(values, widths, strict=True)), last]
+        )
+        for first, *values, last in rows
+    ]
+    return "\n".join(lines)
