@@ -58,7 +58,7 @@ class Page(HTMLParser):
         return outside + [target for target in pictures if not target.startswith("data:")]
 
     def check(self) -> None:
-        """Asserts what can be told without a browser; `tests/test_accessibility.py` has the rest."""
+        """Asserts what can be told without a browser; `tests/reporting/test_accessibility.py` has the rest."""
         ids = [found["id"] for _, found, _ in self.elements if "id" in found]
         assert len(set(ids)) == len(ids)
         assert self.all("html")[0]["lang"] == "en"

@@ -17,9 +17,9 @@ from ablations.records import store
 from ablations.sync import main
 from ablations.tracking import fields
 from ablations.tracking.address import default_uri, page, ui_command
-from tests import test_track_mlflow as view
 from tests.conftest import free_port
-from tests.test_track_mlflow import outcome, outcomes, parent_and_children, plan, runs, trials, write
+from tests.tracking import test_mlflow_view as view
+from tests.tracking.test_mlflow_view import outcome, outcomes, parent_and_children, plan, runs, trials, write
 
 pytestmark = view.pytestmark
 empty_database, uri = view.empty_database, view.uri  # fixtures

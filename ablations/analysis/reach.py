@@ -1,8 +1,8 @@
 """Which claims no affordable number of seeds decides, said before the first trial and kept in `study.json`.
 
-By the prior alone (`ablations/analysis/power.py`), so that nothing that was measured has a say.  Trainings as short as ours
-scatter more than it says, so what is out of its reach is hardly in theirs.  A claim out of reach keeps its place in its
-family and is judged like any other: a large effect has a direction that a few seeds tell.
+By the prior alone (`ablations/analysis/power.py`), so that nothing that was measured has a say.  Trainings as short
+as ours scatter more than it says, so what is out of its reach is hardly in theirs.  A claim out of reach keeps its
+place in its family and is judged like any other: a large effect has a direction that a few seeds tell.
 
 Standard library only, as a study is announced without scipy: the quantiles are those of the normal distribution, with
 Guenther's term for the t (1981, The American Statistician 35:243), which is right to about one pair.

@@ -16,8 +16,8 @@ For a claim that the change moves a metric in direction s, with a smallest effec
     inconclusive                            else
 
 d is of the seeds at which both arms trained, and so is what a verdict says: how often an arm trains is told beside it.
-Where a training of either arm failed (`ablations/analysis/failures.py`), the comparison is unstable: its mean has no size, p is
-the exact one of flipping the signs of the pairs that are left, and the rule is
+Where a training of either arm failed (`analysis/failures.py`), the comparison is unstable: its mean has no size, p
+is the exact one of flipping the signs of the pairs that are left, and the rule is
 
     reproduced (direction only)             d > 0 and p < alpha, and the arm that does worse does not fail less often
     contradicted                            d < 0 and the same

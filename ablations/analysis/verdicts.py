@@ -1,4 +1,4 @@
-"""Claims and effects -> verdicts, by the rule of `ablations/analysis/rule.py`, which is fixed before the first trial."""
+"""Claims and effects -> verdicts, by the rule of `analysis/rule.py`, which is fixed before the first trial."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The same training in JAX, as its users write it: pure functions, one jitted step, compiled by XLA for all cores.
 
-Neither Flax nor Optax: the network is read from the `Spec`, as ours is.  `ablations/subjects/alexnet/training/SPEED.md` has what else was tried.
+Neither Flax nor Optax: the network is read from the `Spec`, as ours is.  What else was tried is in
+`subjects/alexnet/training/SPEED.md`.
 Shapes: N images, B batch, S side of a stored image, s side of a crop, H and W map sides, C channels, which are last.
 """
 

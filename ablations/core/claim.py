@@ -92,7 +92,7 @@ RULE_VERSION = 2  # of the rule's wording in new studies; 1 knew neither failed 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """The numbers of the rule that turns effects into verdicts; `ablations/analysis/verdicts.py` has the rule itself."""
+    """The numbers of the rule that turns effects into verdicts; `analysis/rule.py` has the rule itself."""
 
     version: int = 1  # of the rule's wording: another one is another rule
     alpha: float = 0.05  # chance of a wrong statement of one kind anywhere in a family of claims

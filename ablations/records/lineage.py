@@ -17,8 +17,8 @@ from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
 # Raised by hand whenever the same trial would come out otherwise than before: other draws, another update, another
-# evaluation.  `tests/test_lineage.py` compares losses with those of this version, and fails where they moved and the
-# number did not.  Records of two versions are never paired.
+# evaluation.  `tests/records/test_lineage.py` compares losses with those of this version, and fails where they moved
+# and the number did not.  Records of two versions are never paired.
 #   1  the first images of each class were the training images of every seed
 #   2  each seed draws its own; a network whose weights or evaluation are not finite has diverged
 TRAINING_VERSION = 2

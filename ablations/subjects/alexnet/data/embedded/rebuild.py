@@ -1,4 +1,6 @@
-"""Rebuilds the embedded data from the whole of Fashion-MNIST: `python -m ablations.subjects.alexnet.data.embedded.rebuild`.
+"""Rebuilds the embedded data from the whole of Fashion-MNIST.
+
+The command is `python -m ablations.subjects.alexnet.data.embedded.rebuild`.
 
 Needs Debian's package dataset-fashion-mnist.  Byte for byte the same everywhere, for which bzip2
 is there: gzip's bytes differ between zlib and its faster replacements.

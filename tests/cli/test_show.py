@@ -1,0 +1,120 @@
+"""`python -m ablations.show`: what there is to choose from."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ablations.cli.cards import WIDEST
+from ablations.models.presets import PRESETS
+from ablations.planning.claims import CLAIMS
+from ablations.show import TOPICS, main
+from ablations.subjects.alexnet.registry import components
+
+ROOT = Path(__file__).parents[2]
+
+
+def shown(topic: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main([topic]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
+def test_every_component_level_and_source_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    text = " ".join(shown("components", capsys).split())
+    for name, component in components().items():
+        assert name in text and component.summary in text and component.source in text
+        assert all(level in text for level in component.levels)
+
+
+def test_a_level_that_changes_nothing_is_said_aloud(capsys: pytest.CaptureFixture[str]) -> None:
+    text = " ".join(shown("components", capsys).split())
+    assert "one in paper, original_code" in text  # bias_init
+    assert "every level in torchvision, gist" in text  # lrn
+
+
+def test_the_presets_open_with_a_table_of_their_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {line.split()[0]: line.split() for line in shown("presets", capsys).split("\n\n")[0].splitlines()}
+    assert rows.keys() == {"preset", *PRESETS}
+    assert rows["paper"] == ["paper", "224", "1,000", "60,965,224", "724.4", "M", "sgd_original"]
+
+
+def test_a_preset_is_shown_with_its_published_size_its_layers_and_its_source(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = " ".join(shown("presets", capsys).split())
+    assert "size 60,965,224 parameters, 724,406,816 multiply-accumulates an image" in text
+    assert "layers 96 11x11/4 lrn max3/2; 256 5x5 g2 lrn max3/2; 384 3x3; 384 3x3 g2;" in text
+    assert all(preset.source in text and preset.summary in text for preset in PRESETS.values())
+
+
+def test_a_preset_lists_its_departures_from_the_paper_with_both_values(capsys: pytest.CaptureFixture[str]) -> None:
+    text = " ".join(shown("presets", capsys).split())
+    assert "kernel 5 (11) in conv1" in text and "features 2048 (4096) in fc6-7" in text
+
+
+def test_names_choose_cards_and_a_wrong_one_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["presets", "vgg_a", "gist"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("preset ") and "\ngist\n" in text and "\nvgg_a\n" in text and "\npaper\n" not in text
+    assert main(["components", "lrn"]) == 0
+    assert capsys.readouterr().out.startswith("lrn\n  does ")
+    assert main(["components", "lnr"]) == 2
+    assert capsys.readouterr().err.startswith("error: unknown component 'lnr'; did you mean 'lrn'?")
+
+
+def test_every_claim_is_shown_with_its_confounds(capsys: pytest.CaptureFixture[str]) -> None:
+    text = " ".join(shown("claims", capsys).split())
+    assert all(claim.statement in text and claim.confounds in text for claim in CLAIMS)
+
+
+def test_every_grid_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    from ablations.planning.grids import GRIDS
+
+    text = " ".join(shown("grids", capsys).split())
+    assert all(name in text and grid.summary in text for name, grid in GRIDS.items())
+
+
+def test_every_data_set_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    from ablations.subjects.alexnet.data.catalogue import DATASETS
+
+    text = " ".join(shown("datasets", capsys).split())
+    assert all(name in text and dataset.summary in text for name, dataset in DATASETS.items())
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+@pytest.mark.parametrize("topic", TOPICS)
+def test_lines_fit_a_terminal_and_are_never_too_long_to_read(
+    topic: str, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert max(map(len, shown(topic, capsys).splitlines())) <= min(columns, WIDEST)
+
+
+def test_an_unknown_topic_is_one_sentence_with_the_nearest_and_exit_code_2() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "ablations.show", "component"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 2 and ran.stdout == ""
+    assert ran.stderr.startswith("error: unknown topic 'component'; did you mean 'components'?")
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_no_topic_prints_the_usage_and_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "{components,grids,presets,datasets,claims} [NAME ...]" in capsys.readouterr().err
+    assert main(["--help"]) == 0
+    assert "{components,grids,presets,datasets,claims} [NAME ...]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_topic_is_shown_at_once_since_it_loads_nothing_heavy(topic: str) -> None:
+    heavy = {"torch", "numpy", "pandas", "scipy", "ray", "mlflow", "matplotlib"}
+    code = f"import sys; from ablations.show import main; main([{topic!r}]); print({heavy!r} & sys.modules.keys())"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1] == "set()"
