@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablations.core.errors import InputError, answered, printable
-from ablations.reporting.pages import USUAL, formats_of, write, write_as
+from ablations.reporting.formats import USUAL, formats_of
+from ablations.reporting.pages import write, write_as
 from ablations.subjects.alexnet.data.catalogue import at_home
 
 if TYPE_CHECKING:

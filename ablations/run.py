@@ -31,7 +31,7 @@ from ablations.planning import tuning
 from ablations.planning.plan import Plan, after_tuning, code_lines, make_plan, next_look, tuning_folder, with_finished
 from ablations.records.lock import alone
 from ablations.records.measures import lacking, needed
-from ablations.reporting import pages, terminal
+from ablations.reporting import formats, pages, terminal
 from ablations.subjects.alexnet.data.catalogue import cache_folder
 from ablations.subjects.alexnet.registry import check_components
 
@@ -269,7 +269,7 @@ def _finish(config: Config, study: Study, folder: Path, mirror: View | None) -> 
     evidence = Evidence(study=study, results=results, problems=problems, folder=folder)
     # First what a night was spent on: whatever a figure may do, its effects have been told.
     print(f"\n{terminal.terminal_lines(evidence)}\n", flush=True)
-    paths = pages.write_as(pages.formats_of(config.format), evidence, config.reports / study.name)
+    paths = pages.write_as(formats.formats_of(config.format), evidence, config.reports / study.name)
     print("report: " + "\n        ".join(map(str, paths)) + f"\nrecords: {folder}", flush=True)
     failed = [result for result in results if result.status not in FINAL]
     unmeasured = [result for result in results if lacking(result, needed(study))]

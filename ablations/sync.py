@@ -76,7 +76,8 @@ def mirror(uri: str, folder: Path, report: Path) -> str:
     Raises InputError when study.json cannot be read, or MLflow not be written.
     """
     from ablations.analysis.evidence import Evidence
-    from ablations.reporting.pages import USUAL, formats_of, write_as
+    from ablations.reporting.formats import USUAL, formats_of
+    from ablations.reporting.pages import write_as
     from ablations.tracking.mlflow_view import Mirror
 
     study, results, problems = store.read(folder)

@@ -62,7 +62,7 @@ import os, signal
 from dataclasses import replace
 from pathlib import Path
 from ablations.subjects.alexnet.registry import register
-from ablations.core.study import Activity, Component
+from ablations.subjects.alexnet.component import Activity, Component
 
 def measure(probe):
     once = Path(os.environ["ONCE"])

@@ -25,7 +25,7 @@ PLANNING = [
     "ablations.models.spec",
 ]
 MODELS = sorted(
-    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    ".".join(("ablations", *path.relative_to(ROOT).with_suffix("").parts))
     for path in (ROOT / "models").rglob("*.py")
     if path.stem != "__init__"
 )
@@ -51,7 +51,14 @@ def loaded_after(code: str) -> frozenset[str]:
 
 def test_models_import_nothing_of_ablations() -> None:
     # All of them in one interpreter, which has loaded what any of them loads.
-    assert not [name for name in loaded_after(f"import {', '.join(MODELS)}") if name.startswith("ablations")]
+    loaded = loaded_after(f"import {', '.join(MODELS)}")
+    ours = {name for name in loaded if name.partition(".")[0] == "ablations"}
+    assert {*MODELS} <= ours
+    assert not [
+        name
+        for name in ours
+        if name not in ("ablations", "ablations.models") and not name.startswith("ablations.models.")
+    ]
 
 
 @pytest.mark.parametrize("module", PLANNING)
@@ -85,7 +92,7 @@ TRAINING = """
 from ablations.bench.contenders import data_of
 from ablations.bench.worker import Task
 from ablations.subjects.alexnet.training.train import train
-from ablations.core.study import Budget
+from ablations.subjects.alexnet.setting import Budget
 from ablations.models.presets import PRESETS
 for preset in ("cifar_small", "cuda_convnet_18pct"):
     task = Task(contender="one", net=preset, image_size=32, batch_size=4, folder="", images=8, threads=1)
@@ -117,7 +124,7 @@ def imports_of(path: Path) -> set[str]:
     [
         ("ray", "ablations/execution/ray_executor.py ablations/execution/ray_cluster.py"),
         ("mlflow", "ablations/tracking/mlflow_view.py"),
-        ("seaborn", "ablations/reporting/figures/style.py"),
+        ("seaborn", "ablations/reporting/figures/effects.py"),
         ("jax", "ablations/bench/jax_loop.py"),
     ],
 )

@@ -60,7 +60,7 @@ def test_help_answers_without_torch_ray_mlflow_or_pandas() -> None:
     ("prepared", "heavy"),
     [
         ("", ("pandas", "scipy", "mlflow", "ray")),
-        ("from ablations import execute_ray\n", ("scipy", "mlflow")),  # Ray imports pandas itself
+        ("from ablations.execution import ray_executor\n", ("scipy", "mlflow")),  # Ray imports pandas itself
     ],
 )
 def test_a_study_is_announced_without_what_only_reports_need(

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from ablations.analysis.looks import Stage
-from ablations.cli import forecast
 from ablations.core.machine import memory_here
 from ablations.core.result import Result
 from ablations.core.study import Allowance, Study
@@ -30,6 +28,7 @@ from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.timing import paces_here
 
 if TYPE_CHECKING:
+    from ablations.analysis.looks import Stage
     from ablations.planning.alternatives import Design, Make
 
 REASONS = 4  # that are spelled out for what a grid left out
@@ -112,6 +111,8 @@ def expect(
     if full:
         _print_variants(study, trials, data, seconds)
         images = len(evaluated_labels(data, study.budget.evaluate_on))
+        from ablations.cli import forecast
+
         print(*forecast.power_lines(study, finished, images=images), "", sep="\n")
         if told := forecast.alternative_lines(study, others, paces, finished, images=images, workers=workers):
             print(*told, "", sep="\n")

@@ -22,7 +22,7 @@ from ablations.models.presets import PRESETS
 from ablations.planning import grids
 from ablations.planning.claims import check_epochs, with_own
 from ablations.planning.factors import departures_of
-from ablations.reporting import pages
+from ablations.reporting import formats
 from ablations.subjects.alexnet.data.catalogue import DATASETS, DEFAULT, FOLDER, at_home, dataset, folder_of
 from ablations.subjects.alexnet.setting import PRECISIONS
 
@@ -122,7 +122,7 @@ class Config:
     """Where records go."""
     reports: Path = Path("reports")
     """Where reports go."""
-    format: str = pages.USUAL
+    format: str = formats.USUAL
     """Of the report: html, md, csv (tidy tables of effects and verdicts) and latex (the same for booktabs)."""
     mlflow_uri: Annotated[str | None, _STR] = None
     """Tracking server or database (default: an SQLite file under --results)."""
@@ -199,7 +199,7 @@ def check(config: Config) -> None:
     grids.find(config.grid or str(_DEFAULTS["grid"]))
     departures_of(words_of(config))
     dataset(config.dataset)
-    pages.formats_of(config.format)
+    formats.formats_of(config.format)
     for kind, value, allowed in (
         ("preset", config.preset or str(_DEFAULTS["preset"]), PRESETS),
         ("executor", config.executor, ("ray", "serial")),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -15,20 +14,19 @@ from typing import Any
 import torch
 
 from ablations.core.place import Context
-from ablations.core.result import DIVERGED, DONE, ERROR, FINAL, OUT_OF_MEMORY, Result
+from ablations.core.result import DONE, FINAL, Result
 from ablations.core.trial import Job, Trial, by_training
 from ablations.execution.turns import in_turns
 from ablations.models.response_norm import implementation
 from ablations.records.checkpoint import Checkpoint, unfinished_path
 from ablations.records.lineage import TRAINING_VERSION, training_digest
 from ablations.records.measures import UNMEASURED, lacking
-from ablations.records.predictions import Predictions, packed, predictions_path, write_predictions
 from ablations.records.provenance import code, provenance
 from ablations.records.store import read_result, trial_path, write_result
 from ablations.subjects.alexnet import measuring
 from ablations.subjects.alexnet.measuring import lines
-from ablations.subjects.alexnet.training.evaluate import Evaluation, Row
-from ablations.subjects.alexnet.training.train import DivergedError, Trained
+from ablations.subjects.alexnet.training.evaluate import Row
+from ablations.subjects.alexnet.training.train import Trained
 from ablations.subjects.alexnet.trial import _evaluated, _trained, open_data
 
 
@@ -149,28 +147,3 @@ def _origin(context: Context, device: torch.device) -> dict[str, Any]:
     declared = {"declared": context.declared} if context.declared else {}
     pack = {"pack": context.pack} if context.pack > 1 else {}
     return {**origin, "response_norm": implementation(device), **declared, **pack}
-
-
-def _failure(error: Exception) -> dict[str, Any]:
-    """The fields of a result that says what came of a trial instead."""
-    if isinstance(error, DivergedError):
-        return {"status": DIVERGED, "curve": error.curve, "error": str(error)}
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return {"status": OUT_OF_MEMORY, "error": str(error) or "out of memory"}
-    return {"status": ERROR, "error": "".join(traceback.format_exception(error, limit=-8))}
-
-
-def _keep(trial: Trial, evaluation: Evaluation, context: Context) -> str:
-    """Leaves the evaluation's predictions on disk; says in a sentence why not: the trial is not lost by it."""
-    if not context.predictions:
-        return ""
-    path = predictions_path(context.folder, trial.key)
-    try:
-        if evaluation.probabilities is None:  # too many, as the plan said
-            path.unlink(missing_ok=True)
-        else:
-            kept = Predictions(probabilities=evaluation.probabilities.numpy(), labels=evaluation.labels.numpy())
-            write_predictions(context.folder, trial.key, packed(kept))
-    except OSError as error:
-        return f"predictions were not kept: {error.strerror or error}"
-    return ""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ablations.core.errors import InputError, printable, unknown
+from ablations.core.errors import printable
 from ablations.records.files import write_text
 from ablations.reporting.compose import compose
 from ablations.reporting.theme import COLOURS, themed
@@ -24,19 +24,6 @@ if TYPE_CHECKING:
 
 
 TEMPLATES = Path(__file__).parent / "templates"
-FORMATS = ("html", "md", "csv", "latex")
-USUAL = "html,md"
-
-
-def formats_of(words: str) -> tuple[str, ...]:
-    """Those of FORMATS that `html,csv` names, in their order.  Raises InputError on another one, or on none."""
-    asked = words.replace(",", " ").split()
-    for word in asked:
-        if word not in FORMATS:
-            raise unknown("format", word, FORMATS)
-    if not asked:
-        raise InputError(f"no format is named. Allowed: {', '.join(FORMATS)}.")
-    return tuple(name for name in FORMATS if name in asked)
 
 
 def write_as(formats: Sequence[str], evidence: Evidence, folder: Path) -> tuple[Path, ...]:

@@ -65,12 +65,12 @@ def read_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 STUCK = """
 import sys, time
 from pathlib import Path
-from ablations.subjects.alexnet.data import decode, partial
+from ablations.subjects.alexnet.data import decode, resume
 from ablations.subjects.alexnet.data.prepare import prepare
 folder, cache, stuck = sys.argv[1:]
 read = decode._read
 decode._read = lambda path, mode: time.sleep(600) if path.endswith(stuck) else read(path, mode)
-decode.CHUNK_IMAGES, partial.SECONDS_BETWEEN_MARKS = 1, 0
+decode.CHUNK_IMAGES, resume.SECONDS_BETWEEN_MARKS = 1, 0
 prepare(f"folder:{folder}", data_root=None, size=8, cache=Path(cache), quiet=True)
 """
 
@@ -172,11 +172,11 @@ def test_an_image_that_changed_before_the_mark_is_decoded_again(tmp_path: Path, 
 # The command line, on images that take 50 ms each.
 SLOW = """
 import sys, time
-from ablations.subjects.alexnet.data import decode, partial
+from ablations.subjects.alexnet.data import decode, resume
 from ablations.run import main
 read = decode._read
 decode._read = lambda path, mode: time.sleep(0.05) or read(path, mode)
-decode.CHUNK_IMAGES, partial.SECONDS_BETWEEN_MARKS = 1, 0
+decode.CHUNK_IMAGES, resume.SECONDS_BETWEEN_MARKS = 1, 0
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -224,10 +224,10 @@ def test_a_cache_without_room_is_named_before_anything_is_decoded(
 PEAK = """
 import sys, time
 from pathlib import Path
-from ablations.subjects.alexnet.data import partial
+from ablations.subjects.alexnet.data import resume
 from ablations.subjects.alexnet.data.prepare import prepare
-move = partial.Mark.move
-partial.Mark.move = lambda mark, *rest: time.sleep(0 if mark.images else 4) or move(mark, *rest)
+move = resume.Mark.move
+resume.Mark.move = lambda mark, *rest: time.sleep(0 if mark.images else 4) or move(mark, *rest)
 prepare(f"folder:{sys.argv[1]}", data_root=None, size=128, cache=Path(sys.argv[2]), quiet=True)
 print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 """

@@ -45,7 +45,11 @@ def example() -> str:
 
 
 def test_every_file_of_the_components_folder_is_one_component_of_its_name() -> None:
-    files = {path.stem for path in (ROOT / "ablations" / "components").glob("*.py") if not path.stem.startswith("_")}
+    files = {
+        path.stem
+        for path in (ROOT / "ablations" / "subjects" / "alexnet" / "components").glob("*.py")
+        if not path.stem.startswith("_")
+    }
     assert set(components()) == files
 
 
@@ -53,7 +57,7 @@ def test_the_example_of_contributing_is_found_in_a_folder_of_ones_own(tmp_path: 
     (tmp_path / "mean_image.py").write_text(example())
     code = """
 from ablations.subjects.alexnet.registry import components, derive
-from ablations.core.study import Variant
+from ablations.core.variant import Variant
 from ablations.models.presets import PRESETS
 assert "lrn" in components()
 for level, before in (("colour", "paper"), ("image", "cifar")):
@@ -162,7 +166,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_rewrite_of_ones_own_that_fails_is_named_with_its_file(rewrite: str, said: str, tmp_path: Path) -> None:
     own = re.sub(r"levels=.*", f'levels={{"image": {rewrite}}},', example())
     (tmp_path / "mine.py").write_text(own)
-    ran = python("from ablations.planning.study import departures_of; departures_of(['mean_image'])", tmp_path)
+    ran = python("from ablations.planning.factors import departures_of; departures_of(['mean_image'])", tmp_path)
     last = ran.stderr.splitlines()[-1]
     assert f"InputError: mean_image=image of {tmp_path / 'mine.py'} cannot be used: " in last and said in last
 

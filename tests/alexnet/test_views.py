@@ -15,11 +15,11 @@ from ablations.core.place import Context
 from ablations.core.result import DIVERGED, DONE, OUT_OF_MEMORY
 from ablations.core.trial import Trial, by_training
 from ablations.core.variant import Variant
-from ablations.execution import worker as module
 from ablations.execution.executor import serial
 from ablations.models.presets import PRESETS
 from ablations.models.spec import EVALUATION_FIELDS, Spec, room, training_part
 from ablations.records.store import read_result, trial_path
+from ablations.subjects.alexnet import trial as module
 from ablations.subjects.alexnet.data.augment import VIEWS, views
 from ablations.subjects.alexnet.data.load import Data, load
 from ablations.subjects.alexnet.data.prepare import prepare

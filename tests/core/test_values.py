@@ -174,7 +174,7 @@ def test_every_field_of_a_trial_changes_its_key_except_where_the_data_lie(path: 
 
 def test_a_key_is_twelve_hex_digits_and_the_same_in_every_process() -> None:
     assert len(TRIAL.key) == 12 and int(TRIAL.key, 16) >= 0
-    code = "import json, sys; from ablations.core.study import Trial; print(Trial.from_dict(json.load(sys.stdin)).key)"
+    code = "import json, sys; from ablations.core.trial import Trial; print(Trial.from_dict(json.load(sys.stdin)).key)"
     for seed in ("1", "2"):
         ran = subprocess.run(
             [sys.executable, "-c", code],

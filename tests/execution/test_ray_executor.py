@@ -133,7 +133,7 @@ COMPONENT = """
 import os, signal
 from dataclasses import replace
 from ablations.subjects.alexnet.registry import register
-from ablations.core.study import Activity, Component
+from ablations.subjects.alexnet.component import Activity, Component
 
 def measure(probe):
     if os.environ.get("KILL"):

@@ -15,12 +15,12 @@ from ablations.core.errors import InputError
 from ablations.core.place import Context
 from ablations.core.result import DIVERGED, DONE, ERROR
 from ablations.core.trial import by_training
-from ablations.execution import worker as trial_module
 from ablations.execution.executor import serial
 from ablations.execution.turns import ROUNDS, in_turns, packed
 from ablations.execution.worker import run_job
 from ablations.planning.resources import packing
 from ablations.records.store import read_result, trial_path
+from ablations.subjects.alexnet import trial as trial_module
 from ablations.subjects.alexnet.data.load import Data
 from ablations.subjects.alexnet.packing import COUNTS, TIMED, WORTH, _Timed, best, steps_a_second
 from ablations.subjects.alexnet.training import train as training_module

@@ -14,13 +14,13 @@ import torch
 from ablations.core.place import Context
 from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Result
 from ablations.core.trial import Trial, by_training
-from ablations.execution import worker as module
 from ablations.execution.executor import serial
 from ablations.execution.worker import run_job, run_trial
 from ablations.records.measures import UNMEASURED, lacking, needed
 from ablations.records.outcomes import pack, unpack
 from ablations.records.store import read_result, trial_path
 from ablations.subjects.alexnet import registry
+from ablations.subjects.alexnet import trial as module
 from ablations.subjects.alexnet.component import Activity
 from ablations.subjects.alexnet.registry import components
 from ablations.subjects.alexnet.training.train import training

@@ -18,7 +18,6 @@ from torch import Tensor
 from ablations.core.place import Context
 from ablations.core.result import DIVERGED, DONE, ERROR
 from ablations.core.trial import by_training
-from ablations.execution import worker as trial_module
 from ablations.execution.executor import serial
 from ablations.execution.turns import packed
 from ablations.execution.worker import run_job, run_trial
@@ -27,6 +26,7 @@ from ablations.records import checkpoint as module
 from ablations.records.checkpoint import Checkpoint, Kept, sweep, unfinished_path
 from ablations.records.provenance import code
 from ablations.records.store import trial_path
+from ablations.subjects.alexnet import trial as trial_module
 from ablations.subjects.alexnet.data.load import Data
 from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training import optimizers

@@ -12,7 +12,8 @@ from ablations.analysis.evidence import Evidence
 from ablations.core.errors import InputError
 from ablations.report import render
 from ablations.reporting.exports import write_csv, write_latex
-from ablations.reporting.pages import formats_of, write_as
+from ablations.reporting.formats import formats_of
+from ablations.reporting.pages import write_as
 from ablations.reporting.sections.outcomes import front
 from tests import synthetic
 from tests.analysis.test_time_to_target import raced

@@ -417,7 +417,7 @@ def test_a_report_does_not_depend_on_the_readers_matplotlib(backend: str, tmp_pa
     environment = {**os.environ, "MPLBACKEND": backend, "MATPLOTLIBRC": str(tmp_path)}
     code = (
         "import os; from pathlib import Path; import ablations.reporting.figures.style; from tests import synthetic\n"
-        "from ablations.report import build, write\n"
+        "from ablations.reporting.compose import build; from ablations.reporting.pages import write\n"
         "study, trials = synthetic.plan('one_out', ('lrn',))\n"
         "write(build(study, synthetic.results(trials), []), Path({folder!r}))\n"
         "print(os.environ.get('MPLBACKEND'))"

@@ -513,7 +513,7 @@ SLOW = """
 import sys, threading
 from pathlib import Path
 from types import SimpleNamespace
-from ablations import mirror, track_mlflow
+from ablations.tracking import background, mlflow_view
 
 class Slow:
     def __init__(self, *arguments, **options):
@@ -525,8 +525,8 @@ class Slow:
         raise OSError("no longer there")
 
 asked, goes_on = threading.Event(), threading.Event()
-track_mlflow.Mirror = Slow
-with mirror.View("sqlite:///x", SimpleNamespace(name="s"), results=Path("results"), finished=[1, 2]) as view:
+mlflow_view.Mirror = Slow
+with background.View("sqlite:///x", SimpleNamespace(name="s"), results=Path("results"), finished=[1, 2]) as view:
     view.trial(3)
     assert asked.wait(60)
     if sys.argv[1:] == ["stopped"]:

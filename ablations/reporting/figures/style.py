@@ -1,6 +1,6 @@
-"""One function a figure, from plain tables to a matplotlib Figure, and a Figure to SVG text.
+"""How every figure looks, and a matplotlib Figure as SVG text.
 
-The only file that imports seaborn and matplotlib.  Drawn 4.2 inches wide, so that the words can
+Drawn 4.2 inches wide, so that the words can
 still be read when a telephone shows them.  No pyplot state, no error bar that we did not compute.
 """
 
@@ -9,14 +9,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ParamSpec
-
-# One that a notebook or a shell has left need not be there, and then matplotlib cannot even be imported.
-_inherited = os.environ.pop("MPLBACKEND", None)
-os.environ["MPLBACKEND"] = "agg"
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -24,11 +19,6 @@ from matplotlib.figure import Figure
 
 from ablations.core.effect import Effect
 from ablations.reporting.theme import light
-
-if _inherited is None:
-    del os.environ["MPLBACKEND"]
-else:
-    os.environ["MPLBACKEND"] = _inherited  # other programs may want it
 
 P = ParamSpec("P")
 WIDTH = 4.2  # inches

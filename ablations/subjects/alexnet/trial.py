@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,13 @@ import torch
 from torch import nn
 
 from ablations.core.place import Context
-from ablations.core.result import DONE
+from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY
 from ablations.core.trial import Trial
-from ablations.execution.worker import _failure, _keep
+from ablations.records.predictions import Predictions, packed, predictions_path, write_predictions
+from ablations.subjects.alexnet.training.evaluate import Evaluation
+from ablations.subjects.alexnet.training.train import DivergedError
+
+pass
 from ablations.models.layers import LocalConv2d
 from ablations.models.layout import layout, macs, parameters
 from ablations.models.spec import stored_size
@@ -108,3 +113,28 @@ def _opened(
 ) -> Data:
     data = load(prepare(name, data_root=data_root, size=size, cache=cache, quiet=True))
     return placed(data, device, memory_bytes=memory_bytes)
+
+
+def _failure(error: Exception) -> dict[str, Any]:
+    """The fields of a result that says what came of a trial instead."""
+    if isinstance(error, DivergedError):
+        return {"status": DIVERGED, "curve": error.curve, "error": str(error)}
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return {"status": OUT_OF_MEMORY, "error": str(error) or "out of memory"}
+    return {"status": ERROR, "error": "".join(traceback.format_exception(error, limit=-8))}
+
+
+def _keep(trial: Trial, evaluation: Evaluation, context: Context) -> str:
+    """Leaves the evaluation's predictions on disk; says in a sentence why not: the trial is not lost by it."""
+    if not context.predictions:
+        return ""
+    path = predictions_path(context.folder, trial.key)
+    try:
+        if evaluation.probabilities is None:  # too many, as the plan said
+            path.unlink(missing_ok=True)
+        else:
+            kept = Predictions(probabilities=evaluation.probabilities.numpy(), labels=evaluation.labels.numpy())
+            write_predictions(context.folder, trial.key, packed(kept))
+    except OSError as error:
+        return f"predictions were not kept: {error.strerror or error}"
+    return ""
