@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from ablations.analysis import tables
-from ablations.cli import announce
 from ablations.cli.arguments import parsed
 from ablations.cli.options import Config, as_options, check, default_name, resolved
 from ablations.core.errors import answered
@@ -27,11 +25,10 @@ from ablations.core.study import Study
 from ablations.core.text import counted
 from ablations.core.trial import Job, by_training
 from ablations.execution.turns import packed
-from ablations.planning import tuning
 from ablations.planning.plan import Plan, after_tuning, code_lines, make_plan, next_look, tuning_folder, with_finished
 from ablations.records.lock import alone
 from ablations.records.measures import lacking, needed
-from ablations.reporting import formats, pages, terminal
+from ablations.reporting.formats import formats_of
 from ablations.subjects.alexnet.data.catalogue import cache_folder
 from ablations.subjects.alexnet.registry import check_components
 
@@ -42,6 +39,7 @@ if TYPE_CHECKING:
     from ablations.cli.announce import Expected
     from ablations.core.place import Context
     from ablations.execution.executor import Executor
+    from ablations.planning.tuning import Search
     from ablations.tracking.background import View
 
 
@@ -181,8 +179,9 @@ def _train(config: Config, plan: Plan, folder: Path, mirror: View | None, second
     return plan
 
 
-def _tune(config: Config, plan: Plan, search: tuning.Search, seconds: float) -> tuple[Plan, int]:
+def _tune(config: Config, plan: Plan, search: Search, seconds: float) -> tuple[Plan, int]:
     """The plan at the rates that its tuning chose, and how many tuning trials failed: then none was chosen."""
+    from ablations.cli.announce import tuning_lines
     from ablations.cli.progress import Progress
     from ablations.records.checkpoint import sweep
 
@@ -207,7 +206,7 @@ def _tune(config: Config, plan: Plan, search: tuning.Search, seconds: float) -> 
                 print(f"{counted(failed, 'tuning trial')} failed; the same command tries again", file=sys.stderr)
                 return plan, failed
     sweep(folder, ())
-    print("\n".join(announce.tuning_lines(search.tuning)), flush=True)
+    print("\n".join(tuning_lines(search.tuning)), flush=True)
     return with_finished(config, plan), 0
 
 
@@ -261,15 +260,18 @@ def _mirror(config: Config, study: Study, finished: Sequence[Result]) -> View | 
 
 def _finish(config: Config, study: Study, folder: Path, mirror: View | None) -> int:
     from ablations.analysis.evidence import Evidence
+    from ablations.analysis.tables import write_table
     from ablations.records import store
     from ablations.records.checkpoint import kept_name, sweep
+    from ablations.reporting.pages import write_as
+    from ablations.reporting.terminal import terminal_lines
 
     _, results, problems = store.read(folder)
-    tables.write_table(folder, study, results)
+    write_table(folder, study, results)
     evidence = Evidence(study=study, results=results, problems=problems, folder=folder)
     # First what a night was spent on: whatever a figure may do, its effects have been told.
-    print(f"\n{terminal.terminal_lines(evidence)}\n", flush=True)
-    paths = pages.write_as(formats.formats_of(config.format), evidence, config.reports / study.name)
+    print(f"\n{terminal_lines(evidence)}\n", flush=True)
+    paths = write_as(formats_of(config.format), evidence, config.reports / study.name)
     print("report: " + "\n        ".join(map(str, paths)) + f"\nrecords: {folder}", flush=True)
     failed = [result for result in results if result.status not in FINAL]
     unmeasured = [result for result in results if lacking(result, needed(study))]
