@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablations.core.errors import InputError, answered, printable
+from ablations.core.errors import InputError, answered, at_home, printable
 from ablations.reporting.formats import USUAL, formats_of
 from ablations.reporting.pages import write, write_as
-from ablations.subjects.alexnet.data.catalogue import at_home
 
 if TYPE_CHECKING:
     pass

@@ -11,33 +11,36 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tyro
 
 from ablations.cli.arguments import parsed
-from ablations.cli.options import Config, as_options, check, default_name, resolved
+from ablations.cli.options import (
+    Config,
+    as_options,
+    check,
+    default_name,
+    options_of,
+    request_of,
+    resolved,
+    subject_among,
+)
 from ablations.core.errors import answered
-from ablations.core.result import FINAL, Result
+from ablations.core.result import FINAL
 from ablations.core.secrets import without_password
-from ablations.core.study import Study
 from ablations.core.text import counted
 from ablations.core.trial import Job, by_training
 from ablations.execution.turns import packed
-from ablations.planning.plan import Plan, after_tuning, code_lines, make_plan, next_look, tuning_folder, with_finished
+from ablations.planning.plan import Plan, after_tuning, code_lines, make_plan, next_look, with_finished
 from ablations.records.lock import alone
 from ablations.records.measures import lacking, needed
 from ablations.reporting.formats import formats_of
-from ablations.subjects.alexnet.data.catalogue import cache_folder
-from ablations.subjects.alexnet.registry import check_components
 
 # A worker that has said nothing, not even of an epoch, for so many times as long as a whole training should take hangs.
 PATIENCE, LEAST_PATIENCE = 20, 600.0  # times; seconds
 
 if TYPE_CHECKING:
-    from ablations.cli.announce import Expected
-    from ablations.core.place import Context
     from ablations.execution.executor import Executor
     from ablations.planning.tuning import Search
     from ablations.tracking.background import View
@@ -51,10 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     flags = (tyro.conf.FlagCreatePairsOff,)
-    asked = parsed(Config, arguments, prog="python -m ablations.run", may_be_empty=("--components",), config=flags)
+    options = options_of(subject_among(arguments))
+    asked = parsed(options, arguments, prog="python -m ablations.run", may_be_empty=("--components",), config=flags)
     # Each word by itself: a password ends where its word does.
     command = shlex.join(["python", "-m", "ablations.run", *map(without_password, arguments)])
-    check_components()
     config, by_grid = resolved(asked)
     check(config)
     with contextlib.ExitStack() as until_the_end:
@@ -62,18 +65,20 @@ def _run(arguments: Sequence[str]) -> int:
             folder = config.results / (config.name or default_name(config))
             until_the_end.enter_context(alone(folder, command))
         machines = until_the_end.enter_context(_cluster(config))
-        plan = make_plan(config, command=command, machines=machines)
-        _announce(config, plan, as_options(by_grid))
+        plan = make_plan(request_of(config, command=command, machines=machines))
+        from ablations.cli.announce import announce, expect
+
+        announce(plan, full=config.dry_run, by_grid=as_options(by_grid))
         for line in code_lines(plan):
             print(line, flush=True)
         if config.dry_run:
-            _expect(config, plan)
+            expect(plan, full=True)
             return 0
         return run(config, plan)
 
 
 def _cluster(config: Config) -> contextlib.AbstractContextManager[list[dict[str, float]]]:
-    """The machines of the cluster that was asked for; none where it is this one."""
+    """What each machine of the cluster has, with Ray up as long as it is held; nothing where Ray is this one."""
     if not config.ray_address:
         return contextlib.nullcontext([])
     from ablations.execution.ray_cluster import joined
@@ -81,63 +86,26 @@ def _cluster(config: Config) -> contextlib.AbstractContextManager[list[dict[str,
     return joined(config.ray_address)
 
 
-def _announce(config: Config, plan: Plan, by_grid: str) -> None:
-    from ablations.cli.announce import announce
-
-    announce(
-        plan.study,
-        plan.trials,
-        plan.data,
-        gpus=plan.gpus,
-        memory_budget=config.memory_budget,
-        full=config.dry_run,
-        by_grid=by_grid,
-        search=plan.search,
-        packing=plan.packing,
-    )
-
-
-def _expect(config: Config, plan: Plan) -> Expected:
-    from ablations.cli.announce import expect
-
-    return expect(
-        plan.study,
-        plan.trials,
-        plan.missing,
-        plan.data,
-        workers=plan.workers,
-        threads=config.cpus_per_trial,
-        gpus=plan.gpus,
-        memory_budget=config.memory_budget,
-        full=config.dry_run,
-        finished=plan.finished,
-        search=plan.search,
-        make=plan.make,
-        paces=plan.paces,
-        packing=plan.packing,
-    )
-
-
 def run(config: Config, plan: Plan) -> int:
     """Trains what has no record yet, mirrors it to MLflow, writes the report; 1 when a trial failed."""
+    from ablations.cli.announce import expect
     from ablations.records import store
 
-    folder = (config.results / plan.study.name).resolve()
     with contextlib.ExitStack() as until_the_end:
         with _workers(config, plan) as ready:
-            expected = _expect(config, plan)
-            store.write_study(folder, plan.study)
+            expected = expect(plan, full=False)
+            store.write_study(plan.folder, plan.study)
             ready()
             if plan.search and plan.search.missing:
                 plan, failed = _tune(config, plan, plan.search, expected.tuning)
                 if failed:
                     return 1
-                store.write_study(folder, plan.study)
-            mirror = _mirror(config, plan.study, plan.finished)
+                store.write_study(plan.folder, plan.study)
+            mirror = _mirror(config, plan)
             if mirror:
                 until_the_end.enter_context(mirror)
-            plan = _train(config, plan, folder, mirror, expected.study)
-        return _finish(config, plan.study, folder, mirror)
+            plan = _train(config, plan, mirror, expected.study)
+        return _finish(config, plan, mirror)
 
 
 def _workers(config: Config, plan: Plan) -> contextlib.AbstractContextManager[Callable[[], object]]:
@@ -152,31 +120,35 @@ def _workers(config: Config, plan: Plan) -> contextlib.AbstractContextManager[Ca
     return started()
 
 
-def _train(config: Config, plan: Plan, folder: Path, mirror: View | None, seconds: float) -> Plan:
+def _train(config: Config, plan: Plan, mirror: View | None, seconds: float) -> Plan:
     """The plan of the last look, when all that the looks asked for has been trained; the usual study has one."""
+    from ablations.cli.announce import look_lines
     from ablations.cli.progress import Progress
     from ablations.records import store
 
     a_job = seconds / max(len(plan.missing), 1)
-    later: Plan | None = plan
-    while later:
-        plan = later
+    while True:
         with Progress(
             len(plan.trials),
             already=len(plan.finished),
             trainings=len(plan.missing),
-            epochs=plan.study.budget.epochs,
-            evaluate_on=plan.study.budget.evaluate_on,
+            setting=plan.study.setting,
             expected=a_job * len(plan.missing),
             first=mirror.open if mirror else None,
             then=mirror.trial if mirror else None,
         ) as progress:
             if plan.missing:
                 executor = _executor(config, plan, _alone(a_job, len(plan.missing), plan))
-                executor(_packed(plan.missing, plan), _context(config, plan, folder), progress)
-        if later := next_look(config, plan):
-            store.write_study(folder, later.study)
-    return plan
+                executor(_packed(plan.missing, plan), plan.place, progress)
+        later = next_look(plan)
+        if later is None:
+            return plan
+        assert later.stage
+        print(*look_lines(later.study, later.stage), sep="\n", flush=True)
+        if later.trials == plan.trials:
+            return plan
+        plan = later
+        store.write_study(plan.folder, plan.study)
 
 
 def _tune(config: Config, plan: Plan, search: Search, seconds: float) -> tuple[Plan, int]:
@@ -185,51 +157,32 @@ def _tune(config: Config, plan: Plan, search: Search, seconds: float) -> tuple[P
     from ablations.cli.progress import Progress
     from ablations.records.checkpoint import sweep
 
-    folder, budget = tuning_folder(config, plan.study), search.tuning.budget
+    # Nobody asks for the predictions and activities of trials that choose a rate.
+    place = replace(plan.place, folder=plan.tuning_folder, predictions=False, measures=())
     with Progress(
         search.total,
         already=search.total - search.left,
         trainings=search.left,
-        epochs=budget.epochs,
-        evaluate_on=budget.evaluate_on,
+        setting=search.tuning.setting,
         expected=seconds,
     ) as progress:
         while search.missing:
             asked = search.missing
-            context = replace(_context(config, plan, folder), predictions=False, measures=())  # nobody asks for them
             each = _alone(seconds / max(search.left, 1), len(asked), plan)
-            _executor(config, plan, each)(_packed(by_training(asked), plan), context, progress)
-            plan = after_tuning(config, plan)
+            _executor(config, plan, each)(_packed(by_training(asked), plan), place, progress)
+            plan = after_tuning(plan)
             assert plan.search
             search = plan.search
             if failed := len({*asked} & {*search.missing}):
                 print(f"{counted(failed, 'tuning trial')} failed; the same command tries again", file=sys.stderr)
                 return plan, failed
-    sweep(folder, ())
+    sweep(plan.tuning_folder, ())
     print("\n".join(tuning_lines(search.tuning)), flush=True)
-    return with_finished(config, plan), 0
+    return with_finished(plan), 0
 
 
 def _packed(jobs: Sequence[Job], plan: Plan) -> tuple[Job, ...]:
     return packed(jobs, at_once=plan.packing.at_once, workers=plan.workers)
-
-
-def _context(config: Config, plan: Plan, folder: Path) -> Context:
-    from ablations.core.place import Context
-
-    return Context(
-        folder=folder,
-        cache=cache_folder(),
-        data_root=config.data_root and config.data_root.resolve(),
-        base=Path.cwd(),
-        threads=config.cpus_per_trial,
-        gpus=plan.gpus,
-        pack=plan.packing.at_once,
-        memory_budget=config.memory_budget,
-        command=plan.study.command,
-        declared=plan.study.declared[-1].digest,
-        measures=needed(plan.study),
-    )
 
 
 def _alone(seconds: float, trainings: int, plan: Plan) -> float:
@@ -246,19 +199,20 @@ def _executor(config: Config, plan: Plan, seconds: float) -> Executor:
     from ablations.execution.ray_executor import RayExecutor
 
     patience = config.timeout * 60 if config.timeout else max(LEAST_PATIENCE, PATIENCE * seconds)
-    return RayExecutor(cpus_per_trial=config.cpus_per_trial, gpus_per_trial=plan.gpus, patience=patience)
+    return RayExecutor(cpus_per_trial=config.cpus_per_trial, gpus_per_trial=plan.place.gpus, patience=patience)
 
 
-def _mirror(config: Config, study: Study, finished: Sequence[Result]) -> View | None:
+def _mirror(config: Config, plan: Plan) -> View | None:
     """The MLflow view, not opened yet; None with --no-mlflow."""
     if config.no_mlflow:
         return None
     from ablations.tracking.background import View
 
-    return View(config.mlflow_uri or "", study, results=config.results, finished=finished)
+    return View(config.mlflow_uri or "", plan.study, results=config.results, finished=plan.finished)
 
 
-def _finish(config: Config, study: Study, folder: Path, mirror: View | None) -> int:
+def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
+    """Tells and writes what the records say; the exit code."""
     from ablations.analysis.evidence import Evidence
     from ablations.analysis.tables import write_table
     from ablations.records import store
@@ -266,6 +220,7 @@ def _finish(config: Config, study: Study, folder: Path, mirror: View | None) -> 
     from ablations.reporting.pages import write_as
     from ablations.reporting.terminal import terminal_lines
 
+    study, folder = plan.study, plan.folder
     _, results, problems = store.read(folder)
     write_table(folder, study, results)
     evidence = Evidence(study=study, results=results, problems=problems, folder=folder)

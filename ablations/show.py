@@ -8,18 +8,22 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 
-from ablations.cli.cards import NARROWEST, WIDEST, Card, _written, of_claims, of_grids
+from ablations.cli.cards import NARROWEST, WIDEST, of_claims, of_components, of_grids, written
 from ablations.core.errors import answered, printable, unknown
-from ablations.models.presets import PRESETS
-from ablations.subjects.alexnet.cards import _LEGEND, _table, of_components, of_datasets, of_presets
+from ablations.core.load import FIRST, load
+from ablations.core.subject import Card
 
-TOPICS: dict[str, Callable[[], list[Card]]] = {
-    "components": of_components,
-    "grids": of_grids,
-    "presets": of_presets,
-    "datasets": of_datasets,
-    "claims": of_claims,
-}
+Topic = Callable[[Sequence[str]], tuple[Sequence[str], Sequence[Card]]]
+
+
+def topics(subject: str = FIRST) -> dict[str, Topic]:
+    """What there is to show: of any subject, and of this one alone."""
+    return {
+        "components": lambda names: ([], of_components(subject)),
+        "grids": lambda names: ([], of_grids(subject)),
+        **load(subject).topics(),
+        "claims": lambda names: ([], of_claims(subject)),
+    }
 
 
 def show(topic: str, names: Sequence[str] = ()) -> str:
@@ -27,23 +31,22 @@ def show(topic: str, names: Sequence[str] = ()) -> str:
 
     Raises InputError on an unknown topic or name, with the nearest.
     """
-    if topic not in TOPICS:
-        raise unknown("topic", topic, TOPICS)
-    cards = {card.name: card for card in TOPICS[topic]()}
+    known = topics()
+    if topic not in known:
+        raise unknown("topic", topic, known)
+    first, found = known[topic](names)
+    cards = {card.name: card for card in found}
     for name in names:
         if name not in cards:
             raise unknown(topic.removesuffix("s"), name, cards)
     width = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
-    blocks = [_written(card, width) for name, card in cards.items() if name in names or not names]
-    if topic == "presets" and len(names) != 1:
-        blocks.insert(0, _table([preset for name, preset in PRESETS.items() if name in names or not names]))
-        blocks.insert(1, "\n".join(textwrap.wrap(_LEGEND, width)))
-    return "\n\n".join(blocks)
+    texts = [text if "\n" in text else textwrap.fill(text, width) for text in first]
+    return "\n\n".join([*texts, *(written(card, width) for name, card in cards.items() if name in names or not names)])
 
 
 def main(arguments: list[str]) -> int:
     """Prints the topic and returns the exit code: 0, or 2 for a topic or a name that there is not."""
-    usage = "usage: python -m ablations.show {" + ",".join(TOPICS) + "} [NAME ...]"
+    usage = "usage: python -m ablations.show {" + ",".join(topics()) + "} [NAME ...]"
     if arguments in (["-h"], ["--help"]):
         print(usage)
         return 0

@@ -14,12 +14,11 @@ import tyro
 from tqdm import tqdm
 
 from ablations.cli.arguments import parsed
-from ablations.core.errors import InputError, answered, printable
+from ablations.core.errors import InputError, answered, at_home, printable
 from ablations.core.result import Result
 from ablations.core.secrets import reason, without_password
 from ablations.core.text import counted, duration
 from ablations.records import store
-from ablations.subjects.alexnet.data.catalogue import at_home
 from ablations.tracking.address import default_uri, page, ui_command
 
 QUIET = 10.0  # seconds between two lines where there is no terminal for a bar

@@ -187,22 +187,8 @@ def leaves(spec: Spec) -> dict[str, Any]:
     return dict(walk(spec, ""))
 
 
-def sparse(value: Any) -> Any:
-    """The plain values of a dataclass that are not their field's default, nested; other values as they are.
-
-    What a key is made of: a field that a later version adds, with the old behaviour as its default,
-    leaves the keys of older records as they are.  So a default never changes its meaning.
-    """
-    if dataclasses.is_dataclass(value):
-        named = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
-        return {field.name: sparse(item) for field, item in named if item != field.default}
-    if isinstance(value, tuple):
-        return [sparse(item) for item in value]
-    return value
-
-
 def spec_from_dict(record: Mapping[str, Any]) -> Spec:
-    """The `Spec` that `dataclasses.asdict` wrote, after a round trip through JSON.
+    """The `Spec` that `dataclasses.asdict` wrote, or that lacks default values, after a round trip through JSON.
 
     Raises TypeError when a field is unknown or missing.
     """
@@ -214,8 +200,10 @@ def spec_from_dict(record: Mapping[str, Any]) -> Spec:
 
 def _conv_from_dict(record: Mapping[str, Any]) -> Conv:
     block = dict(record)
-    block["norm"] = Norm(**block["norm"]) if block["norm"] else None
-    block["extra_norm"] = Norm(**block["extra_norm"]) if block.get("extra_norm") else None
-    block["pool"] = Pool(**block["pool"]) if block["pool"] else None
-    block["order"] = tuple(block["order"])
+    kinds: dict[str, type[Norm | Pool]] = {"norm": Norm, "extra_norm": Norm, "pool": Pool}
+    for name, kind in kinds.items():
+        if block.get(name) is not None:
+            block[name] = kind(**block[name])
+    if "order" in block:
+        block["order"] = tuple(block["order"])
     return Conv(**block)

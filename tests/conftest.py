@@ -15,7 +15,8 @@ from ablations.core.place import Context
 from ablations.core.result import Result
 from ablations.core.study import Study
 from ablations.core.trial import Trial
-from ablations.planning.study import Source, make_study
+from ablations.subjects.alexnet.data.sources import Source
+from ablations.planning.study import make_study
 from ablations.subjects.alexnet.data.load import Data, load
 from ablations.subjects.alexnet.data.prepare import prepare
 from ablations.subjects.alexnet.setting import Budget

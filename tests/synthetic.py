@@ -11,7 +11,8 @@ from ablations.core.result import DIVERGED, DONE, ERROR, Result
 from ablations.core.study import Study
 from ablations.core.trial import Trial
 from ablations.models.layout import layout, macs, parameters
-from ablations.planning.study import Source, make_study
+from ablations.subjects.alexnet.data.sources import Source
+from ablations.planning.study import make_study
 from ablations.subjects.alexnet.registry import components
 from ablations.subjects.alexnet.setting import Budget
 

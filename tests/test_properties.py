@@ -26,13 +26,14 @@ from ablations.cli.options import Config, check, default_name, resolved
 from ablations.core import errors
 from ablations.core.claim import Claim, label_of
 from ablations.core.errors import InputError
+from ablations.core.identity import sparse
 from ablations.core.result import STATUSES, Result
 from ablations.core.study import Study
 from ablations.core.trial import Trial
 from ablations.core.variant import Variant
 from ablations.models.equivalence import canonical
 from ablations.models.presets import PRESETS
-from ablations.models.spec import Conv, Spec, leaves, sparse, spec_from_dict
+from ablations.models.spec import Conv, Spec, leaves, spec_from_dict
 from ablations.planning.claims import CLAIMS
 from ablations.planning.factors import departures_of
 from ablations.planning.grids import GRIDS

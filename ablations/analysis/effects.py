@@ -71,7 +71,7 @@ def contrasts(study: Study) -> list[Contrast]:
 
 def contrast_of(study: Study, departure: Departure, against: Variant = REFERENCE) -> Contrast:
     """What a departure is compared with in this design: the reference or another variant, or all changes but it."""
-    return _one_in(_everything(study), departure) if study.grid == "one_in" else _one_out(departure, against)
+    return _one_in(_everything(study), departure) if study.estimand == ONE_IN else _one_out(departure, against)
 
 
 def controls(study: Study) -> list[Departure]:

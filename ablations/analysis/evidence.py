@@ -14,7 +14,7 @@ import pandas as pd
 
 from ablations.analysis import effects as estimating
 from ablations.analysis import failures, tables
-from ablations.core.claim import metric_of
+from ablations.core.claim import ONE_IN, metric_of
 from ablations.core.effect import Effect
 from ablations.core.result import DONE, Result
 from ablations.core.study import Study
@@ -64,12 +64,12 @@ class Evidence:
     @property
     def phase(self) -> str:
         """`test` or `validation`: what the errors were measured on."""
-        return self.study.budget.evaluate_on
+        return self.study.setting.phase
 
     @property
     def metric(self) -> str:
         """The column of the main outcome."""
-        return main_metric(self.study)
+        return self.study.setting.main
 
     @cached_property
     def effects(self) -> list[Effect]:
@@ -98,7 +98,7 @@ class Evidence:
         """A name for each variant: its label, but "all changes" and "all but -lrn" in a one-in study."""
         every = max(self.study.variants, key=lambda one: len(one.departures)).departures
         words = {label: label for label in self.labels}
-        if self.study.grid == "one_in" and len(every) > 1:
+        if self.study.estimand == ONE_IN and len(every) > 1:
             for departure in every:
                 without = Variant(departures=tuple(other for other in every if other != departure))
                 words[without.label] = f"all but {Variant(departures=(departure,)).label}"
@@ -133,11 +133,6 @@ class Evidence:
             for one in finished(self)
             if one.outcomes and one.metrics.get("evaluated_examples")
         }
-
-
-def main_metric(study: Study) -> str:
-    """The column of the study's main outcome."""
-    return f"{study.budget.evaluate_on}_top1_error_percent"
 
 
 def finished(evidence: Evidence) -> list[Result]:

@@ -53,10 +53,8 @@ def why_failed(
 
 def failures(study: Study, results: Iterable[Result]) -> dict[str, str]:
     """The key of every trial whose training failed -> why, in words.  Trials without an outcome are not among them."""
-    rule, phase = study.rule or Rule(), study.budget.evaluate_on
-    chance, linear = (
-        nan if value is None else value for value in (study.chance_error_percent, study.linear_error_percent)
-    )
+    rule, phase = study.rule or Rule(), study.setting.phase
+    chance, linear = (nan if value is None else value for value in (study.setting.guessing, study.setting.baseline))
     results = list(results)
     best: dict[Variant, float] = {}
     for one in results:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, isnan, nan, sqrt
 
 import numpy as np
 
+from ablations.analysis.effects import REFERENCE
 from ablations.analysis.evidence import Evidence, broken, finished, ratio
 from ablations.analysis.failures import arms_words
 from ablations.core.claim import MAIN, Claim, Rule, compared
 from ablations.core.effect import Effect
+from ablations.core.load import PLACEBO, SABOTAGE, load
 from ablations.core.result import LOG_STEPS, REACHED, Result
+from ablations.core.setting import SIZE
 from ablations.core.text import change, interval, number, probability, signed
-from ablations.models.layout import layout, parameters
-from ablations.planning.grids import GRIDS
-from ablations.subjects.alexnet.registry import components
-from ablations.subjects.alexnet.sizes import map_changes
 
 GAP = "gap_percent"
 FITTED = "clean_train_top1_error_percent"
-PLACEBO, SABOTAGE, MILD = "placebo", "sabotage", "mild_sabotage"
 
 # Why a claim was not tested.
 NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING = "no arm", "not run", "one seed", "gate", "missing pairs"
@@ -60,9 +58,8 @@ class Gate:
 
 def study_gates(evidence: Evidence, rule: Rule) -> list[Gate]:
     """The gates of a study: a reference that learns, and controls that behave, but for those its grid leaves out."""
-    grid = GRIDS.get(evidence.study.grid)
-    wanted = (SABOTAGE, PLACEBO) if grid is None or grid.controls is None else grid.controls
     gates = {SABOTAGE: _sabotage, PLACEBO: _placebo}
+    wanted = evidence.study.wanted
     return [learns(evidence, rule), *(gate(evidence, rule) for name, gate in gates.items() if name in wanted)]
 
 
@@ -91,34 +88,14 @@ def learns(evidence: Evidence, rule: Rule) -> Gate:
 
 def linear_error(evidence: Evidence) -> float:
     """Error in percent of a linear classifier on the raw pixels; nan in studies that were planned without it."""
-    recorded = evidence.study.linear_error_percent
+    recorded = evidence.study.setting.baseline
     return nan if recorded is None else recorded
 
 
 def chance_error(evidence: Evidence) -> float:
-    """Error in percent of always naming the commonest class; nan where it cannot be told.
-
-    Studies that did not record it are taken to have balanced classes, as many as the parameters of a record tell.
-    """
-    recorded = evidence.study.chance_error_percent
-    if recorded is not None:
-        return recorded
-    classes = next(filter(None, map(_classes, finished(evidence))), 0)
-    return 100 * (1 - 1 / classes) if classes else nan
-
-
-def _classes(result: Result) -> int:
-    """How many classes the recorded number of parameters fits, which grows by the same with each; 0 for none."""
-    spec, size = result.trial.spec, result.trial.budget.image_size
-    for channels in (1, 3):
-        try:
-            one, two = (parameters(layout(spec, num_classes=n, image_size=size, channels=channels)) for n in (1, 2))
-        except ValueError:
-            return 0  # a record of a network that cannot be built
-        more, rest = divmod(result.metrics.get("parameters", 0) - one, two - one)
-        if rest == 0 and more > 0:
-            return int(more) + 1
-    return 0
+    """What guessing gives on the main metric; nan where that is not known."""
+    recorded = evidence.study.setting.guessing
+    return nan if recorded is None else recorded
 
 
 def guesses(evidence: Evidence, result: Result) -> bool:
@@ -235,8 +212,8 @@ def _never_arrived(evidence: Evidence, effect: Effect) -> int:
 def threshold(evidence: Evidence, component: str) -> float:
     """The activity below which a component counts as inactive: as declared, or its own where nothing was."""
     declared = dict(evidence.study.rule.negligible) if evidence.study.rule else {}
-    known = components().get(component)
-    return declared.get(component, known.activity.negligible if known else 0.0)
+    known = load(evidence.study.subject).components.get(component)
+    return declared.get(component, known.negligible if known else 0.0)
 
 
 def mean_activity(evidence: Evidence, component: str) -> float:
@@ -259,8 +236,23 @@ def _mean_gap(evidence: Evidence, effect: Effect) -> float:
 def confounds(evidence: Evidence, effect: Effect) -> str:
     """What else differs between the arms, `+18.6% parameters, map sizes conv2 16 to 17`; empty for little."""
     bound = (evidence.study.rule or Rule()).confounded
-    names = (("parameters", "parameters"), ("multiply-adds", "macs"))
-    ratios = [(name, ratio(evidence, effect, metric)) for name, metric in names]
-    parts = [f"{change(value)} {name}" for name, value in ratios if abs(value - 1) > bound]
-    maps = map_changes(evidence, effect)
-    return ", ".join([*parts, *[f"map sizes {maps}"] * bool(maps)])
+    sizes = {name: metric.words for name, metric in evidence.study.setting.metrics.items() if metric.kind == SIZE}
+    ratios = [(words, ratio(evidence, effect, name)) for name, words in sizes.items()]
+    parts = [f"{change(value)} {words}" for words, value in ratios if abs(value - 1) > bound]
+    return ", ".join(filter(None, [*parts, _told_by_the_subject(evidence, effect)]))
+
+
+def _told_by_the_subject(evidence: Evidence, effect: Effect) -> str:
+    """What else the departure changes, from the records, or derived where no such trial ran."""
+    subject = load(evidence.study.subject)
+    recorded = {result.trial.variant.label: result.trial.config for result in evidence.results}
+    before, after = recorded.get(REFERENCE.label), recorded.get(effect.departed[0])
+    if effect.kind != MAIN and after is not None:
+        before = recorded.get(effect.kept[0])
+    elif before is not None:
+        try:
+            setting = replace(evidence.study.setting, config=before)
+            after = subject.configure(setting, ((effect.component, effect.level),))
+        except ValueError:
+            return ""  # a component that this installation does not know
+    return str(subject.differences(before, after)) if before is not None and after is not None else ""

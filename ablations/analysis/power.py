@@ -40,8 +40,8 @@ class Outlook:
     seeds: int | None  # that find an effect of interest or exclude it; None: over 10,000, or not known
 
 
-def outlook(study: Study, results: Sequence[Result], *, images: int, pilot: Evidence | None = None) -> list[Outlook]:
-    """One row a claim of the study; `results` are its records so far, `images` how many it evaluates on.
+def outlook(study: Study, results: Sequence[Result], *, pilot: Evidence | None = None) -> list[Outlook]:
+    """One row a claim of the study; `results` are its records so far.
 
     The scatter is that of `pilot` where it is given: of a study of another design, say.
     """
@@ -54,7 +54,7 @@ def outlook(study: Study, results: Sequence[Result], *, images: int, pilot: Evid
         trainings = whole if claim.estimand == MAIN else PAIR
         spread, assumed = pilot_spread(evidence, claim, trainings)
         if not (piloted := isfinite(spread)):
-            spread = prior_spread(study, claim, images=images) * sqrt(variance_ratio(trainings, PAIR))
+            spread = prior_spread(study, claim) * sqrt(variance_ratio(trainings, PAIR))
             assumed = trainings != PAIR
         level = alpha / comparisons
         tests = (seeds_to_exclude,) if claim.direction == SAME else (seeds_to_detect, seeds_to_exclude)

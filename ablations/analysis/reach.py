@@ -14,8 +14,8 @@ from math import ceil, isfinite, nan, sqrt
 from statistics import NormalDist
 
 from ablations.core.claim import MAIN, SAME, Claim, Rule
+from ablations.core.setting import POINTS
 from ablations.core.study import Study
-from ablations.subjects.alexnet.metrics import METRICS, POINTS
 
 GAP = "gap_percent"
 POWER = 0.8  # as in ablations.analysis.statistics, which has the same by the noncentral t
@@ -26,30 +26,32 @@ PAIR = 2  # trainings of a seed that a paired difference compares
 EFFECTS_DIFFER = 1.0
 
 
-def prior_spread(study: Study, claim: Claim, *, images: int) -> float:
+def prior_spread(study: Study, claim: Claim) -> float:
     """Standard deviation of a paired difference of trainings whose errors on single images are independent.
 
     In points; nan for other units.  sqrt(error / 2 n) for one trained network, as an upper bound (after Jordan 2023,
     arXiv 2304.01910), times the root of 2 for the difference of two that do not correlate.  The error is assumed to be
     half of that of guessing.
     """
-    if METRICS[claim.metric] != POINTS or study.chance_error_percent is None or not images:
+    setting = study.setting
+    metric = setting.metrics.get(claim.metric)
+    if not metric or metric.unit != POINTS or setting.guessing is None or not setting.examples:
         return nan
-    error = study.chance_error_percent / 200
-    one = 100 * sqrt(error / (2 * images))
+    error = setting.guessing / 200
+    one = 100 * sqrt(error / (2 * setting.examples))
     return one * sqrt(2) * (sqrt(2) if claim.metric == GAP else 1)  # a gap is the difference of two errors
 
 
-def out_of_reach(study: Study, *, images: int) -> tuple[tuple[str, int | None], ...]:
+def out_of_reach(study: Study) -> tuple[tuple[str, int | None], ...]:
     """(claim, about how many seeds would decide it) where that is more than the study's rule calls affordable.
 
-    None for over 10,000 seeds; empty for a study whose rule names no number.  `images` are those that it evaluates on.
+    None for over 10,000 seeds; empty for a study whose rule names no number.
     """
     rule = study.rule or Rule()
     if not rule.affordable:
         return ()
     most = max(rule.affordable, study.seeds)
-    needed = {claim.name: _seeds(study, claim, rule.alpha, images) for claim in study.claims}
+    needed = {claim.name: _seeds(study, claim, rule.alpha) for claim in study.claims}
     return tuple((name, None if n > MOST_SEEDS else n) for name, n in needed.items() if n > most)
 
 
@@ -60,10 +62,10 @@ def words_of(study: Study, claim: Claim) -> str:
     return "" if claim.name not in declared else f"about {seeds:,} seeds" if seeds else f"over {MOST_SEEDS:,} seeds"
 
 
-def _seeds(study: Study, claim: Claim, alpha: float, images: int) -> int:
+def _seeds(study: Study, claim: Claim, alpha: float) -> int:
     """That find an effect of the smallest size of interest and exclude it where there is none; 0: not known."""
     trainings = _runs(study) if claim.estimand == MAIN else PAIR
-    spread = prior_spread(study, claim, images=images) * sqrt(variance_ratio(trainings, PAIR))
+    spread = prior_spread(study, claim) * sqrt(variance_ratio(trainings, PAIR))
     if not isfinite(spread):
         return 0
     family = {question for one in study.claims if one.family == claim.family for question in one.questions}

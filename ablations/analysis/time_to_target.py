@@ -22,6 +22,7 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from ablations.analysis.effects import LEVEL, contrasts, mean_interval
+from ablations.core.load import load
 from ablations.core.result import DIVERGED, DONE, REACHED, STEPS, TRAINED, Result
 from ablations.core.study import Study
 
@@ -108,7 +109,7 @@ def times(results: Sequence[Result], variant: str) -> dict[int, tuple[float, boo
             reached = bool(result.metrics[REACHED])
             found[result.trial.seed] = (result.metrics[STEPS if reached else TRAINED], reached)
         elif result.status == DIVERGED:
-            found[result.trial.seed] = (float(result.trial.budget.steps), False)
+            found[result.trial.seed] = (float(load(result.trial.subject).steps(result.trial.config)), False)
     return found
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import isfinite, nan
 
 from ablations.analysis import failures, reach
@@ -41,14 +41,12 @@ from ablations.analysis.rule import (
 )
 from ablations.analysis.seeds_needed import settling_seeds
 from ablations.analysis.statistics import prediction_interval
+from ablations.analysis.tuning import tuned
 from ablations.core.claim import MAIN, Claim, Rule, compared, metric_of
 from ablations.core.effect import Effect
+from ablations.core.setting import Metric
 from ablations.core.study import Study
 from ablations.core.variant import Variant
-from ablations.planning.claims import claims_of
-from ablations.planning.declare import judged_on
-from ablations.planning.grids import GRIDS
-from ablations.planning.tuning import tuned
 
 FAITHFUL, PROXY = "faithful", "proxy"
 LEVEL = 0.95  # of the prediction interval
@@ -83,6 +81,18 @@ class Verdict:
     also_low: float = nan  # of its simultaneous interval
     also_high: float = nan
     out_of_reach: str = ""  # "about 160 seeds" that would decide it, where that was declared to be too many
+    metrics: Mapping[str, Metric] = field(default_factory=dict, repr=False)  # of the study, to read the numbers by
+
+    @property
+    def metric(self) -> Metric:
+        """What the claim's effect is measured by."""
+        return self.metrics.get(self.claim.metric, Metric(words=self.claim.metric))
+
+    @property
+    def also_metric(self) -> Metric:
+        """What the effect of the claim's companion is measured by."""
+        name = self.claim.companion.metric if self.claim.companion else ""
+        return self.metrics.get(name, Metric(words=name))
 
     @property
     def size(self) -> str:
@@ -204,11 +214,8 @@ def rule_of(study: Study) -> Rule:
 
 
 def claims_in_force(study: Study) -> tuple[Claim, ...]:
-    """The claims that the study was planned with; for a study older than the rule, those of today."""
-    grid = GRIDS.get(study.grid, GRIDS["fractional"])
-    return (
-        study.claims if study.rule else judged_on(grid, claims_of(study.components, study.budget, preset=study.preset))
-    )
+    """The claims that the study was planned with."""
+    return study.claims
 
 
 def effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
@@ -225,15 +232,16 @@ def effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
 
 def proxy_reasons(claim: Claim, study: Study) -> tuple[str, ...]:
     """How a study falls short of where a claim was made, in words; empty where it tests the claim itself."""
-    asked, budget = claim.conditions, study.budget
+    asked, setting = claim.conditions, study.setting
+    preset = setting.facts.get("preset", "")
     names = (
-        (study.dataset, asked.datasets, f"{study.dataset} for {' or '.join(asked.datasets)}"),
-        (study.preset, asked.presets, f"preset {study.preset} for {' or '.join(asked.presets)}"),
+        (setting.data, asked.datasets, f"{setting.data} for {' or '.join(asked.datasets)}"),
+        (preset, asked.presets, f"preset {preset} for {' or '.join(asked.presets)}"),
     )
     sizes = (
-        (budget.train_examples, asked.train_examples, "training images"),
-        (budget.image_size, asked.image_size, "pixels"),
-        (budget.epochs, asked.epochs, "epochs"),
+        (setting.facts.get("train_examples", 0), asked.train_examples, "training images"),
+        (setting.facts.get("image_size", 0), asked.image_size, "pixels"),
+        (setting.work, asked.epochs, "epochs"),
     )
     words = [asked.always_proxy] * bool(asked.always_proxy)
     words += [text for value, allowed, text in names if allowed and value not in allowed]
@@ -283,6 +291,7 @@ def _verdict(
         comparisons=comparisons,
         look=look,
         out_of_reach=reach.words_of(evidence.study, claim),
+        metrics=evidence.study.setting.metrics,
     )
     if effect is None:
         return common

@@ -21,13 +21,13 @@ import tyro
 from ablations.bench import summary
 from ablations.bench.rounds import Contender, ContenderError, closing, rounds
 from ablations.bench.worker import Task
-from ablations.core.errors import InputError, answered, unknown
+from ablations.core.errors import InputError, answered, at_home, unknown
 from ablations.core.machine import cores_here
 from ablations.core.text import duration
 from ablations.execution.allocator import ENVIRONMENT
 from ablations.models.layout import layout
 from ablations.models.presets import PRESETS
-from ablations.subjects.alexnet.data.catalogue import at_home, cache_folder
+from ablations.subjects.alexnet.data.catalogue import cache_folder
 
 SCHEMA = 1
 NETS = "cuda_convnet_18pct,cifar,paper@128"
@@ -36,7 +36,6 @@ CHECK_BATCH = 16  # images a step of the check that all do the same work
 RANDOM_IMAGES = 2_048
 CLASSES = 10  # of random bytes
 MODULES = {"lightning": "pytorch_lightning", "jax": "jax"}  # contenders that are left out where they are not installed
-GROWTH_SECONDS = 120
 IMAGES_A_TRIAL = 5 * 50_000  # five epochs of CIFAR-10
 
 
@@ -57,8 +56,6 @@ class Config:
     """Share of the machine that other processes may take in a round before it is dropped."""
     trials: int = 100
     """Trials that do nothing, for the overhead of a trial; 0 leaves that out."""
-    growth: bool = True
-    """Measure how a study's overhead grows with its seeds, and training with the image size: two minutes."""
     results: Path = Path("results/bench")
     """Where NAME.json and NAME.svg go."""
     name: str = "latest"
@@ -113,7 +110,7 @@ def run(config: Config, nets: Mapping[str, int], *, command: str) -> int:
     for name in (name for name in MODULES if name not in optional):
         print(f"{summary.WORDS[name]} is not installed (pip install -e '.[bench]'): it is left out")
     a_net = 8 * (config.rounds + 2) * config.seconds + 120  # and starting, and the check
-    about = len(nets) * a_net + 0.5 * config.trials + GROWTH_SECONDS * config.growth
+    about = len(nets) * a_net + 0.5 * config.trials
     print(f"about {duration(round(about))} if the machine is quiet", flush=True)
     for name, size in nets.items():
         record["nets"][name] = _net(config, name, size, cores, optional)
@@ -125,23 +122,10 @@ def run(config: Config, nets: Mapping[str, int], *, command: str) -> int:
         record["overhead"] = measure(config.trials, workers=cores)
         print(summary.overhead_lines(record["overhead"]))
         _save(config, record)
-    if config.growth:
-        record["growth"] = _growth(config, cores)
         _save(config, record)
     print(f"saved: {config.results / config.name}.json")
     bad = [net for net in record["nets"].values() if not summary.kept(net) or summary.voids(net)]
     return 1 if bad else 0
-
-
-def _growth(config: Config, cores: int) -> dict[str, Any]:
-    from ablations.bench import growth
-
-    print("\ngrowth", flush=True)
-    seeds = growth.of_seeds()
-    print(growth.seed_lines(seeds), flush=True)
-    sizes = growth.of_sizes(batch_size=config.batch_size, threads=cores, most_percent=config.others_percent, say=_say)
-    print(growth.size_lines(sizes), flush=True)
-    return {"seeds": seeds, "sizes": sizes}
 
 
 def _net(config: Config, name: str, size: int, cores: int, optional: set[str]) -> dict[str, Any]:

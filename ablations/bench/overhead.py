@@ -11,20 +11,20 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ablations.core.place import Context
+from ablations.core.subject import Place
 from ablations.core.result import DONE, Result
 from ablations.core.trial import Job, Trial
 from ablations.core.variant import Variant
 from ablations.models.presets import PRESETS
 from ablations.records.store import write_result
-from ablations.subjects.alexnet.setting import Budget
+from ablations.subjects.alexnet.setting import Budget, config_of
 
 
-def nothing(job: Job, context: Context, *, report: Callable[[Trial, Mapping[str, float]], None]) -> Iterator[Result]:
+def nothing(job: Job, place: Place, *, report: Callable[[Trial, Mapping[str, float]], None]) -> Iterator[Result]:
     """A result and its record for each trial of `job`, at once."""
     for trial in job:
         result = Result(trial=trial, status=DONE, metrics={"test_top1_error_percent": 90.0})
-        write_result(context.folder, result)
+        write_result(place.folder, result)
         yield result
 
 
@@ -38,16 +38,8 @@ def measure(count: int, *, workers: int) -> dict[str, Any]:
 
     watch = _Watch()
     with tempfile.TemporaryDirectory() as folder:
-        context = Context(
-            folder=Path(folder) / "study",
-            cache=Path(folder),
-            data_root=None,
-            base=Path(folder),
-            threads=1,
-            gpus=0.0,
-            command="python -m ablations.bench",
-        )
-        RayExecutor(cpus_per_trial=1, gpus_per_trial=0.0, run=nothing)(_jobs(count), context, watch)
+        place = Place(folder=Path(folder), command="")
+        RayExecutor(cpus_per_trial=1, gpus_per_trial=0.0, run=nothing)(_jobs(count), place, watch)
     # In a process of its own, whose memory holds nothing of ours.
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as other:
         bare_ends, bare_memory = other.submit(_bare, count).result()
@@ -86,18 +78,9 @@ def _bare(count: int) -> tuple[list[float], list[float]]:
 
 def _jobs(count: int) -> list[Job]:
     budget = Budget(epochs=1, train_examples=1, batch_size=1, image_size=32)
-    spec = PRESETS["cifar_small"].spec
+    config = config_of("cifar_small", budget, PRESETS["cifar_small"].spec)
     trials = (
-        Trial(
-            variant=Variant(departures=()),
-            seed=seed,
-            budget=budget,
-            dataset="none",
-            fingerprint="none",
-            preset="cifar_small",
-            spec=spec,
-        )
-        for seed in range(count)
+        Trial(variant=Variant(), seed=seed, data="none", fingerprint="none", config=config) for seed in range(count)
     )
     return [(trial,) for trial in trials]
 

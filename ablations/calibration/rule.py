@@ -144,21 +144,27 @@ def factorial_families(scenario: str, grid: str, differ: float, settings: Settin
 
 def made_up_factorial(grid: str, seeds: int, **options: int) -> Study:
     """A study of six components of one level each; `options` are the grid's own."""
+    from ablations.core.setting import POINTS, Metric, Setting
     from ablations.core.study import Study
     from ablations.planning import grids
-    from ablations.subjects.alexnet.setting import Budget
 
+    asked = grids.find(grid)
     components = tuple((f"component_{index}", "off") for index in range(CROSSED))
     return Study(
         name="made up",
         grid=grid,
-        preset="cifar",
-        dataset="made up",
-        fingerprint="",
+        setting=Setting(
+            config={},
+            data="made up",
+            fingerprint="",
+            main=METRIC,
+            metrics={METRIC: Metric(words="error", unit=POINTS)},
+        ),
         components=components,
-        variants=grids.find(grid).make(components, **options).variants,
+        variants=asked.make(components, **options).variants,
         seeds=seeds,
-        budget=Budget(epochs=1, train_examples=1, batch_size=1, image_size=32),
+        estimand=asked.estimand,
+        factorial=asked.factorial,
     )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ablations.analysis.tuning import chosen
 from ablations.calibration.rule import made_up_claim, made_up_effect
 from ablations.core.claim import Rule
 from ablations.core.result import DONE
@@ -33,7 +34,7 @@ class Procedure:
 
 
 PROCEDURES = {
-    "as studies are tuned": Procedure(seeds=tuning.SEEDS, choose=tuning.chosen),
+    "as studies are tuned": Procedure(seeds=tuning.SEEDS, choose=chosen),
     "three trainings a rate, the best of those tried": Procedure(
         seeds=3, choose=lambda attempts: best(attempts).factor
     ),

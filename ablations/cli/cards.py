@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
-from typing import NamedTuple
+
+from ablations.core.claim import label_of
+from ablations.core.load import load
+from ablations.core.subject import Card
+from ablations.planning.grids import grids_of
+from ablations.records.claims import published
 
 NARROWEST, WIDEST = 60, 120  # characters a line, in however wide a terminal: longer ones are hard to read
 LABEL = 12  # of which the label takes these
 
 
-class Card(NamedTuple):
-    """What is printed of one thing: its name, a word beside it, and rows of a label and a text."""
+def of_components(subject: str) -> list[Card]:
+    """Every component: what the reference does, what it can be changed to, and who described it."""
+    return [
+        Card(
+            name,
+            " (control)" if one.control else "",
+            [
+                ("reference", one.reference),
+                ("levels", ", ".join(one.levels)),
+                ("does", one.summary),
+                ("source", one.source),
+            ],
+        )
+        for name, one in load(subject).components.items()
+    ]
 
-    name: str
-    beside: str
-    rows: Sequence[tuple[str, str]]  # one without text is left out
 
-
-def of_grids() -> list[Card]:
+def of_grids(subject: str) -> list[Card]:
     """Every grid and what it trains."""
-    from ablations.planning.grids import GRIDS
-
-    return [Card(name, "", [("trains", grid.summary)]) for name, grid in GRIDS.items()]
+    return [Card(name, "", [("trains", grid.summary)]) for name, grid in grids_of(subject).items()]
 
 
-def of_claims() -> list[Card]:
+def of_claims(subject: str) -> list[Card]:
     """Every claim, with what else changed in the published comparison."""
-    from ablations.core.claim import label_of
-    from ablations.planning.claims import CLAIMS
-    from ablations.subjects.alexnet.metrics import METRICS
+    metrics = load(subject).metrics
 
     ways = {1: "rises", -1: "falls", 0: "stays the same"}
     return [
@@ -44,17 +53,17 @@ def of_claims() -> list[Card]:
                 ("and also", f"{claim.companion.metric} {ways[claim.companion.direction]}" if claim.companion else ""),
                 ("asks for", "a learning rate tuned for each arm" if claim.tuned else ""),
                 ("read after", f"epoch {claim.epoch}" if claim.epoch else ""),
-                ("of interest", f"from {claim.smallest_effect:g} {METRICS[claim.metric]} on: {claim.reason}"),
+                ("of interest", f"from {claim.smallest_effect:g} {metrics[claim.metric].unit} on: {claim.reason}"),
                 ("confounds", claim.confounds),
                 ("others", claim.others),
                 ("source", claim.source),
             ],
         )
-        for claim in CLAIMS
+        for claim in published(subject)
     ]
 
 
-def _written(card: Card, width: int) -> str:
+def written(card: Card, width: int) -> str:
     """A block, its rows indented below its title."""
     lines = [card.name + card.beside]
     for label, text in card.rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import inf, isfinite
 
 from ablations.analysis.evidence import Evidence
@@ -12,19 +12,17 @@ from ablations.core.claim import MAIN
 from ablations.core.result import Result
 from ablations.core.study import Study
 from ablations.core.text import counted, duration
-from ablations.core.variant import Variant
 from ablations.planning import grids
 from ablations.planning.alternatives import Design, Need, need
-from ablations.planning.cost import Pace
+from ablations.planning.cost import Paces
 
 
 def alternative_lines(
     study: Study,
     found: Sequence[Design],
-    paces: Mapping[Variant, Pace],
+    paces: Paces,
     results: Sequence[Result],
     *,
-    images: int,
     workers: int,
 ) -> list[str]:
     """A row a design and the cheapest that decides all claims, for a terminal; empty for a study without claims."""
@@ -35,15 +33,15 @@ def alternative_lines(
     rows: list[str] = []
     costs: list[tuple[float, Design, Need]] = []
     for design in found:
-        needed = need(design, claims, images=images, pilot=pilot)
+        needed = need(design, claims, pilot=pilot)
         cost = inf
         if design.study:
-            cost = design.seconds(paces, seeds=needed.seeds, epochs=study.budget.epochs, workers=workers)
+            cost = design.seconds(paces, seeds=needed.seeds, work=study.setting.work, workers=workers)
         if needed.decides:
             costs.append((cost, design, needed))
         rows.append(_row(design, needed, cost))
     head = f"{'design':<12}{'variants':>9}{'seeds that decide':>19}{'trials':>9}{'time here':>14}  judged on"
-    return [head, *rows, *_cheapest(costs, needed_pilot=_unknown(found, claims, images, pilot))]
+    return [head, *rows, *_cheapest(costs, needed_pilot=_unknown(found, claims, pilot))]
 
 
 def _row(design: Design, needed: Need, cost: float) -> str:
@@ -58,14 +56,14 @@ def _row(design: Design, needed: Need, cost: float) -> str:
 
 
 def _estimand(design: Design) -> str:
-    if grids.find(design.grid).estimand != MAIN:
+    if design.study is None or design.study.estimand != MAIN:
         return "single changes of the reference"
     clear = design.study is not None and not design.study.aliases
     return f"main effects, averaged over the others{', and interactions' * clear}"
 
 
-def _unknown(found: Sequence[Design], claims: Sequence[str], images: int, pilot: Evidence) -> tuple[str, ...]:
-    asked = [need(design, claims, images=images, pilot=pilot).unknown for design in found if design.study]
+def _unknown(found: Sequence[Design], claims: Sequence[str], pilot: Evidence) -> tuple[str, ...]:
+    asked = [need(design, claims, pilot=pilot).unknown for design in found if design.study]
     return max(asked, key=len, default=())
 
 
@@ -91,9 +89,9 @@ def _cheapest(costs: Sequence[tuple[float, Design, Need]], *, needed_pilot: Sequ
     return said + list(ASSUMED) * any(one.assumed for *_, one in costs)
 
 
-def power_lines(study: Study, results: Sequence[Result], *, images: int) -> list[str]:
+def power_lines(study: Study, results: Sequence[Result]) -> list[str]:
     """The same as text for a terminal; empty for a study without claims."""
-    rows = outlook(study, results, images=images)
+    rows = outlook(study, results)
     if not rows:
         return []
     width = max(len(row.claim.name) for row in rows)

@@ -7,68 +7,25 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import math
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any
 
 from ablations.core.errors import InputError, shown
+from ablations.core.limits import Bounds, is_there
 
-if TYPE_CHECKING:
-    from ablations.cli.options import Config
-
-MOST_VARIANTS = 4096  # of a study: all combinations of twelve components
-MOST_TRIALS = 50_000  # whose plan still takes less than a minute
 MOST_PACKED = 1024  # trials that take turns
-
-
-class Bounds(NamedTuple):
-    """The least and the most that an option takes, and the unit that an error names."""
-
-    least: float
-    most: float
-    unit: str = ""
 
 
 NUMBERS: Mapping[str, Bounds] = {
     "seeds": Bounds(1, 10_000),
-    "epochs": Bounds(1, 100_000),
-    "train_examples": Bounds(1, 10**9),
-    "batch_size": Bounds(1, 10**6),
-    "image_size": Bounds(8, 2048),
-    "base_size": Bounds(1, 4096),
     "cpus_per_trial": Bounds(1, 10**5),
-    "threshold_every": Bounds(1, 10**9),
-    "evaluate_every": Bounds(1, 10**6),
     "tune": Bounds(0, 100),
     "gpus_per_trial": Bounds(0, 10**4),
-    "memory_budget": Bounds(0, 10**6, "GiB"),
     "timeout": Bounds(0.01, 10**6, "minutes"),
-    "read_window": Bounds(0, 10**12),
 }
-
-
-def check_numbers(config: Config) -> None:
-    """Raises InputError on a number out of its bounds, and on one that is not finite."""
-    for name, (least, most, unit) in NUMBERS.items():
-        value = getattr(config, name)
-        if value is None or least <= value <= most:
-            continue
-        if isinstance(value, float) and not math.isfinite(value):
-            needed = "a finite number"
-        else:
-            needed = " ".join(filter(None, (f"{most:,}" if value > most else f"{least:g}", unit)))
-            needed += " or less" if value > most else " or more"
-        said = f"{value:g}" if isinstance(value, float) else _digits(value)
-        raise InputError(f"--{name.replace('_', '-')} is {said}; it must be {needed}.")
-
-
-def _digits(value: int) -> str:
-    """A whole number as it was typed, shortened where it has more digits than anyone reads."""
-    text = str(value)
-    return text if len(text) <= 20 else f"{text[:6]}... of {len(text)} digits"
 
 
 def pack_of(text: str) -> int | None:
@@ -82,28 +39,13 @@ def pack_of(text: str) -> int | None:
     return int(text)
 
 
-def check_places(config: Config, name: str) -> None:
+def check_places(config: Any, name: str) -> None:
     """Raises InputError where what is read is not there, or what a study called `name` writes cannot be written."""
-    if config.data_root is not None and not _is(config.data_root, "--data-root", os.path.isdir):
-        what = "is no folder" if os.path.lexists(config.data_root) else "does not exist"
-        raise InputError(f"--data-root {shown(config.data_root)} {what}: make the folder, or leave the option out.")
-    if config.claims is not None and not _is(config.claims, "--claims", os.path.isfile):
+    if config.claims is not None and not is_there(config.claims, "--claims", os.path.isfile):
         what = "is no file" if os.path.lexists(config.claims) else "does not exist"
         raise InputError(f"--claims {shown(config.claims)} {what}; it is a TOML file with a [[claim]] in it.")
     for folder in (config.results, config.reports):
         _writable(folder, name)
-
-
-def _is(path: Path, option: str, what: Callable[[Path], bool]) -> bool:
-    """Whether `path` is there and of that kind.  Raises InputError where that cannot be told."""
-    try:
-        os.lstat(path)
-    except FileNotFoundError:
-        return False
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{option} {shown(path)} cannot be read: {reason}.") from None
-    return what(path)
 
 
 def _writable(folder: Path, name: str) -> None:

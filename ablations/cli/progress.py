@@ -9,7 +9,9 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from ablations.core.load import load
 from ablations.core.result import DONE, REACHED, STEPS, TRAINED, Result
+from ablations.core.setting import POINTS, Setting
 from ablations.core.text import duration
 from ablations.core.trial import Trial
 from ablations.planning import tuning
@@ -27,15 +29,14 @@ class Progress:
         *,
         already: int,
         trainings: int,
-        epochs: int,
-        evaluate_on: str,
+        setting: Setting,
         expected: float,
         first: Callable[[], None] | None = None,
         then: Callable[[Result], None] | None = None,
     ) -> None:
         self.total, self.done, self.already = total, already, already
-        self.epochs, self.evaluate_on, self.first, self.then = epochs, evaluate_on, first, then
-        self.owed = trainings * epochs  # epochs that are missing: trials may share a training
+        self.setting, self.epochs, self.first, self.then = setting, setting.work, first, then
+        self.owed = trainings * setting.work  # epochs that are missing: trials may share a training
         self.expected = expected / max(self.owed, 1)  # seconds an epoch
         self.passed = 0  # epochs, over all trainings
         self.last: dict[str, int] = {}  # epoch that a training under way has ended
@@ -63,9 +64,8 @@ class Progress:
         self.owed -= epoch - 1 - self.last.get(trial.key, 0)  # those that a training had before it went on
         self.last[trial.key] = epoch
         if time.monotonic() - self.spoke > QUIET:
-            kind = self.evaluate_on if f"{self.evaluate_on}_top1_error_percent" in row else "train"
-            error = row[f"{kind}_top1_error_percent"]
-            self._say(f"{_name(trial)}: epoch {epoch}/{self.epochs}, {error:.1f}% {kind} error")
+            unit = load(trial.subject).work_unit
+            self._say(f"{_name(trial)}: {unit} {epoch}/{self.epochs}{self._so_far(row)}")
 
     def result(self, result: Result) -> None:
         """Prints the line of `result` and hands it on."""
@@ -90,9 +90,33 @@ class Progress:
     def _outcome(self, result: Result) -> str:
         if result.status != DONE:
             return f"{result.status.replace('_', ' ')} ({(result.error.strip().splitlines() or [''])[-1]})"
-        error = result.metrics[f"{self.evaluate_on}_top1_error_percent"]
         alone = f"in {duration(round(result.seconds))}" if not result.trained_with else "after the same training"
-        return f"{error:.1f}% {self.evaluate_on} error{_threshold(result)} {alone}"
+        value = self._value(result.metrics[self.setting.main], self.setting.phase)
+        return f"{value}{self._target(result)} {alone}"
+
+    def _value(self, value: float, phase: str) -> str:
+        """`62.5% test error`, `test loss 1.234`."""
+        metric = self.setting.main_metric
+        if metric.unit == POINTS:
+            return f"{value:.1f}% {phase} {'error' if metric.lower_is_better else metric.words}"
+        return f"{phase} {metric.words} {value:.4g}"
+
+    def _so_far(self, row: Mapping[str, float]) -> str:
+        """The main outcome in a row of a curve, or the same of the training data; empty where it holds neither."""
+        main, phase = self.setting.main, self.setting.phase
+        for name, kind in ((main, phase), (main.replace(f"{phase}_", "train_", 1), "train")):
+            if name in row:
+                return f", {self._value(row[name], kind)}"
+        return ""
+
+    def _target(self, result: Result) -> str:
+        target = self.setting.target
+        if target is None or REACHED not in result.metrics:
+            return ""
+        what = f"{target.value:g}{target.unit} {target.metric}"
+        if result.metrics[REACHED]:
+            return f", {what} after {result.metrics[STEPS]:,.0f} steps,"
+        return f", {what} not reached in {result.metrics[TRAINED]:,.0f} steps,"
 
     def _left(self) -> str:
         if self.passed >= self.owed:
@@ -108,13 +132,5 @@ class Progress:
 def _name(trial: Trial) -> str:
     if trial.seed < tuning.SEED:
         return f"{trial.variant.label}, seed {trial.seed}"
-    return f"{trial.variant.label}, tuning at {trial.spec.learning_rate:.3g}, seed {trial.seed - tuning.SEED}"
-
-
-def _threshold(result: Result) -> str:
-    threshold = result.trial.budget.threshold_percent
-    if threshold is None or REACHED not in result.metrics:
-        return ""
-    if result.metrics[REACHED]:
-        return f", {threshold:g}% training error after {result.metrics[STEPS]:,.0f} steps,"
-    return f", {threshold:g}% training error not reached in {result.metrics[TRAINED]:,.0f} steps,"
+    rate = load(trial.subject).rate(trial.config)
+    return f"{trial.variant.label}, tuning at {rate:.3g}, seed {trial.seed - tuning.SEED}"

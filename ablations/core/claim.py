@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ablations.core.identity import sparse
 from ablations.core.variant import Departure, Variant
-from ablations.models.spec import sparse
 
 RAISES, LOWERS, SAME = 1, -1, 0
 ONE_OUT, ONE_IN, MAIN = "one out", "one in", "main"  # estimands: what an effect is an effect of

@@ -11,6 +11,7 @@ import tempfile
 import traceback
 import unicodedata
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 LONGEST_NAME = 200  # bytes of a study's name: file systems take 255, and temporary names add some
 _LONGEST_SHOWN = 200  # characters of a value that an error quotes
@@ -92,6 +93,14 @@ def as_name(text: str) -> str:
     plain = unicodedata.normalize("NFC", text)
     plain = "".join(char if char.isprintable() and not _NOT_IN_NAMES.match(char) else "-" for char in plain)
     return plain.encode()[: LONGEST_NAME // 2].decode(errors="ignore").strip()
+
+
+def at_home(path: Path | str) -> Path:
+    """`path` with the `~` or `~user` that it begins with replaced.  Raises InputError where there is no such folder."""
+    home = os.path.expanduser(path)  # of the words as they are: a Path has already made `~` of `./~`
+    if home.startswith("~"):
+        raise InputError(f"The path {path} begins with a home folder that is not known; write it out.")
+    return Path(home)
 
 
 def answered(command: Callable[[], int], *, stopped: str = "stopped; the same command goes on where it was") -> int:

@@ -1,14 +1,41 @@
-"""What the JSON files of the harness say of their own form."""
+"""What two things must have in common to count as one: what keys are made of, and the schema of our JSON files."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-SCHEMA = 1  # of every JSON file that the harness writes
+SCHEMA = 2  # of every JSON file that the harness writes; `ablations/records/upgrade.py` reads 1 as 2
 
 
-def _current(record: Mapping[str, Any]) -> dict[str, Any]:
+def sparse(value: Any) -> Any:
+    """The plain values of a dataclass that are not their field's default, nested; other values as they are.
+
+    What a key is made of: a field that a later version adds, with the old behaviour as its default,
+    leaves the keys of older records as they are.  So a default never changes its meaning.
+    """
+    if dataclasses.is_dataclass(value):
+        named = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
+        return {field.name: sparse(item) for field, item in named if item != field.default}
+    if isinstance(value, tuple):
+        return [sparse(item) for item in value]
+    return value
+
+
+def leaves(value: Any, path: str = "") -> dict[str, Any]:
+    """Every plain value of nested JSON by its path, such as `spec.blocks.0.norm.alpha`."""
+    if isinstance(value, Mapping) and value:
+        named = [(str(name), item) for name, item in value.items()]
+    elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+        named = [(str(index), item) for index, item in enumerate(value)]
+    else:
+        return {path: value}
+    return {leaf: item for name, one in named for leaf, item in leaves(one, f"{path}.{name}" if path else name).items()}
+
+
+def current(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a record of the current schema.  Raises TypeError on no table, ValueError on another schema."""
     if not isinstance(record, Mapping):
         raise TypeError("it holds no table of fields")
     fields = dict(record)

@@ -6,7 +6,7 @@ By control groups of version 2 or 1, whose limits hold for all that is below the
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path("/")
@@ -54,3 +54,9 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
             top = root / "sys/fs/cgroup" / (controller if controllers else "")
             group = top / path.lstrip("/")
             yield from (folder for folder in (group, *group.parents) if folder.is_relative_to(top))
+
+
+def slots(machine: Mapping[str, float], cpus: int, gpus: float) -> int:
+    """How many trials with so much each a machine holds, given what it has of "CPU" and "GPU"."""
+    most = [machine.get("CPU", 0) / cpus, *([machine.get("GPU", 0) / gpus] if gpus else [])]
+    return int(min(most))

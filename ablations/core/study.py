@@ -5,19 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ablations.core.claim import Claim, Declaration, Rule
+from ablations.core.claim import ONE_OUT, Claim, Declaration, Rule
 from ablations.core.fields import check_types
-from ablations.core.identity import SCHEMA, _current
+from ablations.core.identity import SCHEMA, current
+from ablations.core.load import FIRST, PLACEBO, SABOTAGE
+from ablations.core.setting import Setting
 from ablations.core.tuning import Tuning, tuning_from_dict
 from ablations.core.variant import Skipped, Variant
-
-pass
-from ablations.subjects.alexnet.setting import Budget
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,26 +22,25 @@ class Study:
 
     name: str
     grid: str
-    preset: str
-    dataset: str
-    fingerprint: str
-    data_note: str = ""  # what a reader must know of the data; reports print it
+    subject: str = FIRST  # by which `ablations.core.subject.load` finds it
+    setting: Setting  # what its trials share
     components: tuple[tuple[str, str], ...]  # the (component, level) pairs under study
     variants: tuple[Variant, ...]
     seeds: int
-    budget: Budget
     controls: tuple[str, ...] = ()  # components that ride along as single departures
+    wanted: tuple[str, ...] = (SABOTAGE, PLACEBO)  # controls that must have behaved before anything is judged
+    question: str = ""  # of its grid, in words
+    estimand: str = ONE_OUT  # what its effects are: ONE_OUT, ONE_IN or MAIN
+    factorial: bool = False  # whether main effects and interactions can be told
     keys: tuple[str, ...] = ()  # of the trials, seed by seed, in the order of `variants`
     skipped: tuple[Skipped, ...] = ()
     aliases: tuple[str, ...] = ()  # of a fractional design, such as "activation = dropout*lrn"
     claims: tuple[Claim, ...] = ()
     rule: Rule | None = None  # None in studies older than the rule
     declared: tuple[Declaration, ...] = ()  # the first before any trial; each later one is a change
-    chance_error_percent: float | None = None  # of always naming the commonest class of the evaluation images
     command: str = ""  # that runs it again
-    tuning: Tuning | None = None  # None: every arm has the rate of the preset
-    allowance: Allowance | None = None  # None: design, seeds and epochs are the user's own
-    linear_error_percent: float | None = None  # of a linear classifier on the raw pixels; None: not computed
+    tuning: Tuning | None = None  # None: every arm has its own rate
+    allowance: Allowance | None = None  # None: design, seeds and work are the user's own
     resolution: int = 4  # of a fraction; another design has none
     out_of_reach: tuple[tuple[str, int | None], ...] = ()  # claim -> seeds that would decide it; None: over 10,000
 
@@ -61,13 +56,14 @@ class Study:
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Study:
         """The Study of `study.json`.  Raises ValueError on another schema, KeyError or TypeError on a wrong field."""
-        fields = _current(record)
+        fields = current(record)
         study = cls(
             **{
                 **fields,
                 "components": tuple((name, level) for name, level in fields["components"]),
                 "variants": tuple(Variant.from_dict(variant) for variant in fields["variants"]),
-                "budget": Budget(**fields["budget"]),
+                "setting": Setting.from_dict(fields["setting"]),
+                "wanted": tuple(fields["wanted"]),
                 "skipped": tuple(
                     Skipped(variant=Variant.from_dict(row["variant"]), reason=row["reason"])
                     for row in fields["skipped"]
@@ -98,6 +94,6 @@ class Allowance:
     asked: str  # the time, as it was typed
     grid: str
     seeds: int
-    epochs: int
+    work: int  # units of a trial, such as epochs
     seconds: float  # that all trials were expected to take
     given_up: tuple[str, ...] = ()  # in words

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from ablations.core.setting import Setting
 from ablations.core.text import counted
 from ablations.core.variant import Variant
-from ablations.subjects.alexnet.setting import Budget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +47,13 @@ class Tuning:
 
     rates: int  # that are tried for each arm
     seed: int  # the first of those of the tuning, of which no trial of the study has any
-    budget: Budget  # evaluated on the validation images, which it holds out of training
+    setting: Setting  # of its trials, which are evaluated on what the study does not report
     arms: tuple[Tuned, ...] = ()  # empty until all are tuned
     seeds: int = 1  # trials at each rate
     # Standard errors by which a rate is clearly worse than the best, and ends what the parabola goes through that
     # chooses; 0: the best of the rates that were tried was chosen.
     clearly: float = 0.0
-    slower: float = 1.0  # times the steps of an arm's best rate, at which a trial ends, where the budget stops so
+    slower: float = 1.0  # times the steps of an arm's best rate, at which a trial ends, where trials stop at a target
 
     @property
     def how(self) -> str:
@@ -71,15 +71,11 @@ def tuning_from_dict(record: Mapping[str, Any]) -> Tuning:
         )
         for arm in record["arms"]
     )
-    fields = {"rates" if name == "trials" else name: value for name, value in record.items()}  # an older name
-    return Tuning(**{**fields, "budget": Budget(**record["budget"]), "arms": arms})
+    return Tuning(**{**record, "setting": Setting.from_dict(record["setting"]), "arms": arms})
 
 
 def _attempt_from_dict(record: Mapping[str, Any]) -> Attempt:
-    """The Attempt of a record; in older ones a rate had one training, whose fields stood beside the factor."""
-    fields = dict(record)
-    factor = fields.pop("factor")
-    return Attempt(factor=factor, trials=tuple(TuningTrial(**one) for one in fields.get("trials", [fields])))
+    return Attempt(factor=record["factor"], trials=tuple(TuningTrial(**one) for one in record["trials"]))
 
 
 def best(attempts: Sequence[Attempt]) -> Attempt:
@@ -100,17 +96,17 @@ def rank(attempt: Attempt) -> tuple[float, float]:
 
 
 def outcome(tuning: Tuning, attempt: Attempt) -> float | None:
-    """The mean of a rate's trials: of the steps to the threshold, geometric, where the budget has one, else of the
-    error in percent.  None where one of them has none.
+    """The mean of a rate's trials: of the steps to the threshold, geometric, where there is one, else of the
+    error.  None where one of them has none.
     """
-    timed = tuning.budget.threshold_percent is not None
-    found = [value for value in _outcomes(attempt, timed) if value is not None]
-    return _natural(fmean(found), timed) if len(found) == len(attempt.trials) else None
+    timed = tuning.setting.target is not None
+    found = [value for value in outcomes(attempt, timed) if value is not None]
+    return natural(fmean(found), timed) if len(found) == len(attempt.trials) else None
 
 
 def outcome_of(tuning: Tuning, trial: TuningTrial) -> float | None:
     """What one trial of a rate came to, in the unit of `outcome`; None where it came to nothing."""
-    return trial.steps_to_threshold if tuning.budget.threshold_percent is not None else trial.error_percent
+    return trial.steps_to_threshold if tuning.setting.target is not None else trial.error_percent
 
 
 def at_edge(arm: Tuned) -> bool:
@@ -119,12 +115,13 @@ def at_edge(arm: Tuned) -> bool:
     return not min(factors) < arm.factor < max(factors)
 
 
-def _outcomes(attempt: Attempt, timed: bool) -> list[float | None]:
+def outcomes(attempt: Attempt, timed: bool) -> list[float | None]:
     """Of each trial of a rate the logarithm of its steps, or its error; None where it has none."""
     if not timed:
         return [one.error_percent for one in attempt.trials]
     return [None if one.steps_to_threshold is None else math.log(one.steps_to_threshold) for one in attempt.trials]
 
 
-def _natural(value: float, timed: bool) -> float:
+def natural(value: float, timed: bool) -> float:
+    """The outcome that a value stands for: steps for their logarithm, or the error itself."""
     return math.exp(value) if timed else value

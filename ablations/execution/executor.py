@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from ablations.core.place import Context
 from ablations.core.result import Result
+from ablations.core.subject import Place
 from ablations.core.trial import Job, Trial
 from ablations.execution.allocator import keep_freed_memory
 from ablations.execution.worker import run_job
@@ -28,14 +28,14 @@ class Watch(Protocol):
 class Executor(Protocol):
     """Runs jobs somewhere and tells a `Watch` what comes of their trials."""
 
-    def __call__(self, jobs: Sequence[Job], context: Context, watch: Watch) -> None:
+    def __call__(self, jobs: Sequence[Job], place: Place, watch: Watch) -> None:
         """Returns when every trial has a result."""
 
 
-def serial(jobs: Sequence[Job], context: Context, watch: Watch) -> None:
+def serial(jobs: Sequence[Job], place: Place, watch: Watch) -> None:
     """One job after another, in this process: no ray needed."""
     keep_freed_memory()
     watch.begin()
     for job in jobs:
-        for result in run_job(job, context, report=watch.epoch):
+        for result in run_job(job, place, report=watch.epoch):
             watch.result(result)

@@ -25,8 +25,9 @@ import ray
 from ray import tune
 
 from ablations.core.errors import InputError, StoppedError
-from ablations.core.place import Context
+from ablations.core.machine import slots
 from ablations.core.result import DONE, FINAL, OUT_OF_MEMORY, TIMEOUT, Result
+from ablations.core.subject import Place
 from ablations.core.text import duration
 from ablations.core.trial import Job, Trial, by_training
 from ablations.execution.executor import Watch
@@ -34,7 +35,6 @@ from ablations.execution.leftovers import own_folder
 from ablations.execution.lost import why_lost
 from ablations.execution.ray_cluster import LOOK, BrokenRayError, end, look, node_here, started
 from ablations.execution.worker import run_job
-from ablations.planning.resources import room
 from ablations.records.predictions import predictions_path, write_predictions
 from ablations.records.store import read_result, trial_path, write_result
 
@@ -46,7 +46,7 @@ GOES_ON = "the same command goes on where it was"
 Run = Callable[..., Iterable[Result]]  # as `run_job`
 
 
-def _run(config: dict[str, Any], *, jobs: Sequence[Job], context: Context, home: str, run: Run) -> None:
+def _run(config: dict[str, Any], *, jobs: Sequence[Job], place: Place, home: str, run: Run) -> None:
     """What a worker does, job after job: a fresh process for each would import torch each time.
 
     Plain values travel: a worker's registry, unlike ours, is empty until the trial fills it.
@@ -57,8 +57,8 @@ def _run(config: dict[str, Any], *, jobs: Sequence[Job], context: Context, home:
 
     # What takes a process seconds, torch for one, has been imported with this module.
     tune.report({"worker": (node_here(), os.getpid())})
-    for result in run(jobs[config["job"]], context, report=report):
-        kept = predictions_path(context.folder, result.trial.key)
+    for result in run(jobs[config["job"]], place, report=report):
+        kept = predictions_path(place.folder, result.trial.key)
         if node_here() != home and result.status == DONE and kept.exists():  # on another machine than the driver's
             tune.report({"key": result.trial.key, "predictions": kept.read_bytes()})
         tune.report({"key": result.trial.key, "record": result.to_dict()})
@@ -80,8 +80,8 @@ class _Deliver(tune.Callback):
     Trials whose worker was lost, or for which there was not enough memory, are kept back until `last`.
     """
 
-    def __init__(self, jobs: Sequence[Job], context: Context, watch: Watch) -> None:
-        self.jobs, self.context, self.watch = jobs, context, watch
+    def __init__(self, jobs: Sequence[Job], place: Place, watch: Watch) -> None:
+        self.jobs, self.place, self.watch = jobs, place, watch
         self.missing = {trial.key: trial for job in jobs for trial in job}
         self.waits_since: float | None = time.monotonic()  # for a first worker
         self.begun = False
@@ -150,7 +150,7 @@ class _Deliver(tune.Callback):
             self.decoded.add(heard.node)
             self.watch.epoch(self.missing[result["key"]], result.pop("row"))
         elif "predictions" in result:
-            write_predictions(self.context.folder, result["key"], result.pop("predictions"))
+            write_predictions(self.place.folder, result["key"], result.pop("predictions"))
         else:
             self._finished(Result.from_dict(result.pop("record")))
 
@@ -167,8 +167,8 @@ class _Deliver(tune.Callback):
         if reasons:
             result = replace(result, provenance={**result.provenance, "tries_before": list(reasons)})
         # On several machines the worker's folder may not be ours; the result travelled, so we write it.
-        if read_result(trial_path(self.context.folder, key))[0] != result:
-            write_result(self.context.folder, result)
+        if read_result(trial_path(self.place.folder, key))[0] != result:
+            write_result(self.place.folder, result)
         if result.status == OUT_OF_MEMORY and not self.last:
             self._keep_back(key, OUT_OF_MEMORY, result.error)
         else:
@@ -192,14 +192,14 @@ class _Deliver(tune.Callback):
 
     def _lost(self, trial: Trial, first: Trial, status: str, reason: str) -> None:
         """Hands over the result of a trial whose process died: its own where it had written it just before."""
-        written, _ = read_result(trial_path(self.context.folder, trial.key))
+        written, _ = read_result(trial_path(self.place.folder, trial.key))
         if written and written.status in FINAL:
             self._finished(written)
             return
         shared = "" if trial is first else first.key
         before = {"tries_before": list(self.before[trial.key])} if self.before.get(trial.key) else {}
         result = Result(trial=trial, status=status, trained_with=shared, error=reason, provenance=before)
-        write_result(self.context.folder, result)
+        write_result(self.place.folder, result)
         if self.last or status == TIMEOUT:  # what hangs, hangs again, each time for as long
             del self.missing[trial.key]
             self.watch.result(result)
@@ -224,16 +224,16 @@ class RayExecutor:
     patience: float = math.inf  # seconds without a word from a worker after which it is ended: its trials timed out
     run: Run = run_job  # what a worker does with a job; the benchmark of the overhead puts nothing here
 
-    def __call__(self, jobs: Sequence[Job], context: Context, watch: Watch) -> None:
+    def __call__(self, jobs: Sequence[Job], place: Place, watch: Watch) -> None:
         """Returns when every trial has a result.
 
         What lost its worker is tried again, with as many side by side; what lacked memory, with half as many, and the
         last time alone.  Raises InputError when Ray cannot hold one job, and StoppedError when Ray itself is lost.
         """
-        with started() as ready, _scratch(context.folder) as scratch:
+        with started() as ready, _scratch(place.folder) as scratch:
             ready()
             self._check_room()
-            deliver = _Deliver(jobs, context, watch)
+            deliver = _Deliver(jobs, place, watch)
             deliver.patience, deliver.home = self.patience, node_here()
             widths = self._widths()
             lost: Sequence[Job] = jobs
@@ -243,15 +243,15 @@ class RayExecutor:
                     deliver.last = attempt == len(widths) - 1
                     for name, some, at_once in (("lost", lost, widths[0]), ("starved", starved, width)):
                         if some:
-                            self._spread(some, context, deliver, scratch / f"{name}-{attempt}", at_once)
+                            self._spread(some, place, deliver, scratch / f"{name}-{attempt}", at_once)
                     lost, starved = deliver.again()
             except BrokenRayError as error:
                 raise StoppedError(f"{error}; {GOES_ON}") from None
 
-    def _spread(self, jobs: Sequence[Job], context: Context, deliver: _Deliver, scratch: Path, at_once: int) -> None:
+    def _spread(self, jobs: Sequence[Job], place: Place, deliver: _Deliver, scratch: Path, at_once: int) -> None:
         """Runs each of `jobs` once, `at_once` side by side."""
         deliver.jobs = jobs
-        runner = tune.with_parameters(_run, jobs=jobs, context=context, home=node_here(), run=self.run)
+        runner = tune.with_parameters(_run, jobs=jobs, place=place, home=node_here(), run=self.run)
         tuner = tune.Tuner(
             tune.with_resources(runner, {"cpu": self.cpus_per_trial, "gpu": self.gpus_per_trial}),
             param_space={"job": tune.grid_search(list(range(len(jobs))))},
@@ -263,7 +263,7 @@ class RayExecutor:
     def _widths(self) -> list[int]:
         """How many jobs run side by side in each try: all that Ray holds, half of them, .., one."""
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        most = sum(room(machine, self.cpus_per_trial, self.gpus_per_trial) for machine in machines)
+        most = sum(slots(machine, self.cpus_per_trial, self.gpus_per_trial) for machine in machines)
         return [*(max(1, most >> attempt) for attempt in range(TRIES - 1)), 1]
 
     def _check_room(self) -> None:

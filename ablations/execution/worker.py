@@ -1,149 +1,158 @@
 """run_job(job) -> Results: each training once, failures caught, records written by the process that ran them.
 
-Imports neither ray nor mlflow nor a plotting library: this is all that a worker needs.
+Knows no subject: what a trial is comes from `ablations.core.subject`.  Imports neither ray nor torch.
 """
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import torch
-
-from ablations.core.place import Context
-from ablations.core.result import DONE, FINAL, Result
+from ablations.core.load import load
+from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Result
+from ablations.core.subject import Activities, DivergedError, Failed, Measured, Place, Report
 from ablations.core.trial import Job, Trial, by_training
 from ablations.execution.turns import in_turns
-from ablations.models.response_norm import implementation
-from ablations.records.checkpoint import Checkpoint, unfinished_path
-from ablations.records.lineage import TRAINING_VERSION, training_digest
 from ablations.records.measures import UNMEASURED, lacking
-from ablations.records.provenance import code, provenance
+from ablations.records.provenance import provenance
 from ablations.records.store import read_result, trial_path, write_result
-from ablations.subjects.alexnet import measuring
-from ablations.subjects.alexnet.measuring import lines
-from ablations.subjects.alexnet.training.evaluate import Row
-from ablations.subjects.alexnet.training.train import Trained
-from ablations.subjects.alexnet.trial import _evaluated, _trained, open_data
 
 
-def run_job(
-    job: Job, context: Context, *, report: Callable[[Trial, Row], None] = lambda trial, row: None
-) -> Iterator[Result]:
+def run_job(job: Job, place: Place, *, report: Report = lambda trial, row: None) -> Iterator[Result]:
     """What came of each trial of `job`, as it ends; its record is on disk by then.
 
-    `context.pack` trainings take turns, a step each, and no failure of one is that of another.  Trials that share
-    a training are trained once, and `report` gets each epoch's row of that under the first of them.  No failure of
+    `place.turns` trainings take turns, a step each, and no failure of one is that of another.  Trials that share
+    a training are trained once, and `report` gets each row of its curve under the first of them.  No failure of
     a training or an evaluation escapes; that of a training is the result of each.
     """
-    torch.set_num_threads(context.threads)
-    torch.backends.cudnn.deterministic = True  # kernels picked by timing differ from run to run
-    yield from in_turns((_run_group(group, context, report) for group in by_training(job)), at_once=context.pack)
+    yield from in_turns((_run_group(group, place, report) for group in by_training(job)), at_once=place.turns)
 
 
-def run_trial(trial: Trial, context: Context, *, report: Callable[[Row], None] = lambda row: None) -> Result:
-    """What came of `trial`, run by itself; see `run_job`."""
-    (result,) = run_job((trial,), context, report=lambda trial, row: report(row))
-    return result
+def _run_group(group: Job, place: Place, report: Report) -> Iterator[Result | None]:
+    """The results of the trials of one training, and None after each of its steps."""
+    records = _Records(group, place)
+    try:
+        for event in load(group[0].subject).run(group, place, report):
+            if event is None:
+                yield None
+            elif isinstance(event, Activities):
+                yield records.measured(event)
+            elif (result := records.ended(event)) is not None:
+                yield result
+    except Exception as error:  # whatever a subject may raise is what came of the trials that have no outcome yet
+        for number in records.left():
+            yield records.failed(number, error)
 
 
-def _run_group(group: Job, context: Context, report: Callable[[Trial, Row], None]) -> Iterator[Result | None]:
-    """The results of the trials of one training, and None after each of its steps.
+class _Records:
+    """Writes what comes of the trials of one training, each as soon as it is known."""
 
-    Trained references that were left unmeasured come first, and need no training.
-    """
-    device = torch.device("cuda" if context.gpus > 0 else "cpu")
-    left = []
-    for trial in group:
-        opened = functools.partial(open_data, trial, context, device)
-        result = None
-        if not trial.variant.departures:
-            result = measuring.measured_later(context.folder, trial, context.measures, opened, device)
-        if result is None or result.training_version != TRAINING_VERSION:
-            left.append(trial)
-            continue
-        write_result(context.folder, result)
-        measuring.forget(context.folder, result)
-        yield result
-    if left:
-        yield from _run_training(tuple(left), context, device, report)
+    def __init__(self, group: Job, place: Place) -> None:
+        self.group, self.place = group, place
+        self.subject = load(group[0].subject)
+        self.results: dict[int, Result] = {}
+        self.first: Trial | None = None  # whose result holds the seconds of the training
+        self._begin()
 
+    def _begin(self) -> None:
+        self.began, self.origin = time.perf_counter(), self._origin()
 
-def _run_training(
-    group: Job, context: Context, device: torch.device, report: Callable[[Trial, Row], None]
-) -> Iterator[Result | None]:
-    first = group[0]
-    origin, began = _origin(context, device), time.perf_counter()
-    checkpoint = Checkpoint(
-        unfinished_path(context.folder, first.training.key),
-        code=code(device, context.threads, origin["response_norm"]),
-        started=origin["started"],
-        turns=context.pack,
-    )
-    trained = yield from _trained(first, context, device, functools.partial(report, first), checkpoint)
-    began -= checkpoint.seconds
-    if checkpoint.stops:
-        origin |= {"started": checkpoint.started, "went_on_after_steps": checkpoint.stops}
-    statuses, to_measure = [], list[Result]()
-    for trial in group:
-        if before := _unmeasured(trial, context):
-            result = _again(before, trained)
-        else:
-            outcome = trained if isinstance(trained, dict) else _evaluated(trial, trained, context)
-            result = Result(
-                trial=trial,
-                seconds=time.perf_counter() - began,
-                trained_with="" if trial is first else first.key,
-                provenance={**origin, "step": trained.step} if isinstance(trained, Trained) else origin,
-                training_version=TRAINING_VERSION,
-                training_digest=training_digest(),
-                **outcome,
+    def left(self) -> list[int]:
+        """The numbers of the trials that have no outcome yet."""
+        return [number for number in range(len(self.group)) if number not in self.results]
+
+    def ended(self, event: Measured | Failed) -> Result | None:
+        """The result of a trial, on disk; None where its activities are still to be measured."""
+        if isinstance(event, Failed):
+            return self.failed(event.number, event.error, event)
+        trial = self.group[event.number]
+        before = self._unmeasured(trial)
+        if before is None:
+            result = self._result(
+                trial,
+                event,
+                status=DONE,
+                metrics=dict(event.metrics),
+                curve=tuple(event.curve),
+                readings=tuple(event.readings),
+                outcomes=event.outcomes,
+                extras=dict(event.extras),
+                notes=event.notes,
             )
-        statuses.append(result.status)
-        if result.status == DONE and not trial.variant.departures and isinstance(trained, Trained):
-            result = replace(result, error=lines(measuring.without(result.error, UNMEASURED), UNMEASURED))
-            measuring.keep(context.folder, result, trained.network)
-            to_measure.append(result)
-        write_result(context.folder, result)
-        if result not in to_measure:
-            yield result
-        origin, began = _origin(context, device), time.perf_counter()
-    for result in to_measure:  # last: it may take longer than all before it, and by now that is on disk
-        assert isinstance(trained, Trained)
-        complete = measuring.measured(result, trained.network, trained.training.data, context.measures)
-        write_result(context.folder, complete)
-        measuring.forget(context.folder, complete)
-        yield complete
-    if FINAL.issuperset(statuses):
-        checkpoint.remove()
+        else:  # its numbers stand, whatever comes of its training again
+            told = {} if event.kept else {"measured_on": "a second training of the same trial"}
+            result = replace(before, provenance={**before.provenance, **told})
+        if event.to_measure:
+            result = replace(result, notes=(*without(result.notes, UNMEASURED), UNMEASURED))
+        self._write(event.number, result)
+        return None if event.to_measure else result
+
+    def measured(self, event: Activities) -> Result:
+        """The result of a trained reference with its activities, on disk."""
+        result = self.results[event.number]
+        notes = without(result.notes, UNMEASURED) if event.complete else without(result.notes, *event.notes)
+        result = replace(result, activity=dict(event.found), notes=(*notes, *event.notes))
+        self._write(event.number, result)
+        return result
+
+    def failed(self, number: int, error: Exception, event: Failed | None = None) -> Result:
+        """The result of a trial that came to nothing, on disk; one that only lacked activities keeps its numbers."""
+        trial = self.group[number]
+        event = event or Failed(number=number, error=error)
+        said = _said(error)
+        if before := self._unmeasured(trial):
+            last = (said["error"].strip().splitlines() or [""])[-1]
+            failed = f"its training again, to measure activities, failed: {last}"
+            result = replace(before, notes=(*without(before.notes, failed), failed))
+        else:
+            result = self._result(trial, event, **said)
+        self._write(number, result)
+        return result
+
+    def _result(self, trial: Trial, event: Measured | Failed, **fields: Any) -> Result:
+        self.first = self.first or trial
+        return Result(
+            trial=trial,
+            seconds=time.perf_counter() - self.began + event.seconds,
+            trained_with="" if trial is self.first else self.first.key,
+            provenance={**self.origin, **event.provenance},
+            training_version=self.subject.version,
+            training_digest=self.subject.digest(),
+            **fields,
+        )
+
+    def _write(self, number: int, result: Result) -> None:
+        self.results[number] = result
+        write_result(self.place.folder, result)
+        self._begin()
+
+    def _unmeasured(self, trial: Trial) -> Result | None:
+        """The record of a reference that was trained and lacks activities; mostly None."""
+        if trial.variant.departures or not self.place.measures:
+            return None
+        before, _ = read_result(trial_path(self.place.folder, trial.key))
+        return before if before and lacking(before, self.place.measures) else None
+
+    def _origin(self) -> dict[str, Any]:
+        place = self.place
+        device = "cuda" if place.gpus > 0 else "cpu"
+        origin = provenance(command=place.command, threads=place.threads, device=device)
+        declared = {"declared": place.declared} if place.declared else {}
+        return {**origin, **declared, **({"pack": place.turns} if place.turns > 1 else {})}
 
 
-def _unmeasured(trial: Trial, context: Context) -> Result | None:
-    """The record of a reference that was trained and lacks activities, as its network is gone; mostly None.
-
-    Its numbers stand, whatever comes of its training again.
-    """
-    if trial.variant.departures or not context.measures:
-        return None
-    before, _ = read_result(trial_path(context.folder, trial.key))
-    return before if before and lacking(before, context.measures) else None
+def _said(error: Exception) -> dict[str, Any]:
+    """The fields of a result that says what came of a trial instead."""
+    if isinstance(error, DivergedError):
+        return {"status": DIVERGED, "curve": error.curve, "error": str(error)}
+    if isinstance(error, MemoryError):
+        return {"status": OUT_OF_MEMORY, "error": str(error) or "out of memory"}
+    return {"status": ERROR, "error": "".join(traceback.format_exception(error, limit=-8))}
 
 
-def _again(before: Result, trained: Trained | dict[str, Any]) -> Result:
-    """The result of a reference that was trained once more for its activities alone."""
-    if isinstance(trained, Trained):
-        told = {"measured_on": "a second training of the same trial"}
-        return replace(before, provenance={**before.provenance, **told})
-    reason = (str(trained["error"]).strip().splitlines() or [""])[-1]
-    failed = f"its training again, to measure activities, failed: {reason}"
-    return replace(before, error=lines(measuring.without(before.error, failed), failed))
-
-
-def _origin(context: Context, device: torch.device) -> dict[str, Any]:
-    origin = provenance(command=context.command, threads=context.threads, device=str(device))
-    declared = {"declared": context.declared} if context.declared else {}
-    pack = {"pack": context.pack} if context.pack > 1 else {}
-    return {**origin, "response_norm": implementation(device), **declared, **pack}
+def without(notes: tuple[str, ...], *left_out: str) -> tuple[str, ...]:
+    """`notes` less those that are left out."""
+    return tuple(note for note in notes if note not in left_out)

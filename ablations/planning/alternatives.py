@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, isfinite
 
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.power import outlook
 from ablations.core.errors import InputError
+from ablations.core.load import load
+from ablations.core.setting import Setting
 from ablations.core.study import Study
 from ablations.core.trial import Job, Trial, by_training
-from ablations.core.variant import Variant
-from ablations.planning.cost import Pace, expected_seconds, seconds_of
-from ablations.subjects.alexnet.setting import Budget
+from ablations.planning.cost import Paces, expected_seconds, seconds_of
 
 COMPARED = ("one_out", "fractional", "full")
 MOST_FACTORS = 10  # of a full factorial that is looked at: 1,024 variants
 
-Make = Callable[..., tuple[Study, tuple[Trial, ...]]]  # `make_study`, but for its grid, seeds and budget
+Make = Callable[..., tuple[Study, tuple[Trial, ...]]]  # `make_study`, but for its grid, seeds and setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +35,16 @@ class Design:
         """Of one seed."""
         return [trial for job in self.jobs for trial in job]
 
-    def seconds(self, paces: Mapping[Variant, Pace], *, seeds: int, epochs: int, workers: int) -> float:
+    def seconds(self, paces: Paces, *, seeds: int, work: int, workers: int) -> float:
         """Expected seconds of all its trials, so many at a time, started together and ended together."""
-        jobs = [tuple(replace(one, budget=replace(one.budget, epochs=epochs)) for one in job) for job in self.jobs]
+        jobs = [tuple(_with_work(one, work) for one in job) for job in self.jobs]
         expected = expected_seconds([trial for job in jobs for trial in job], paces)
         a_seed = sum(seconds_of(job, expected) for job in jobs)
         return a_seed * seeds / max(1, min(workers, len(jobs) * seeds))
+
+
+def _with_work(trial: Trial, work: int) -> Trial:
+    return replace(trial, config=load(trial.subject).with_work(trial.config, work))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,27 +65,27 @@ class Need:
         return not (self.hopeless or self.unasked)
 
 
-def designs(make: Make, budget: Budget, only: Sequence[str] = COMPARED) -> list[Design]:
+def designs(make: Make, setting: Setting, only: Sequence[str] = COMPARED) -> list[Design]:
     """One seed of each of these grids, made of the same components by `make`."""
-    return [_design(make, budget, name) for name in only]
+    return [_design(make, setting, name) for name in only]
 
 
-def _design(make: Make, budget: Budget, name: str) -> Design:
+def _design(make: Make, setting: Setting, name: str) -> Design:
     try:
-        smallest, _ = make(grid="one_out", seeds=1, budget=budget)
+        smallest, _ = make(grid="one_out", seeds=1, setting=setting)
         if name == "full" and len(smallest.components) > MOST_FACTORS:
             raise InputError(f"over {2**MOST_FACTORS:,} variants")
-        study, trials = make(grid=name, seeds=1, budget=budget)
+        study, trials = make(grid=name, seeds=1, setting=setting)
     except InputError as error:
         return Design(grid=name, why_not=str(error))
     return Design(grid=name, study=study, jobs=by_training(trials))
 
 
-def need(design: Design, claims: Sequence[str], *, images: int, pilot: Evidence | None) -> Need:
-    """The seeds with which `design` decides these claims, evaluated on so many images; `pilot` tells the scatter."""
+def need(design: Design, claims: Sequence[str], *, pilot: Evidence | None) -> Need:
+    """The seeds with which `design` decides these claims; `pilot` tells the scatter."""
     if design.study is None:
         return Need(unasked=tuple(claims))
-    rows = outlook(design.study, [], images=images, pilot=pilot)
+    rows = outlook(design.study, [], pilot=pilot)
     known = [row for row in rows if isfinite(row.spread)]
     asked = {row.claim.name for row in rows}
     ranked = sorted(((row.seeds, row.claim.name) for row in known if row.seeds), reverse=True)
@@ -98,7 +102,10 @@ def need(design: Design, claims: Sequence[str], *, images: int, pilot: Evidence 
 
 
 def largest(fits: Callable[[int], bool], most: int) -> int:
-    """The largest whole number up to `most` that fits, 0 where not even 1 does; what fits has all smaller ones fit."""
+    """The largest whole number up to `most` that fits, 0 where 1 does not.
+
+    `fits` must be true of every whole number below one that fits, as the search halves what is left.
+    """
     low, high = 0, most
     while low < high:
         middle = ceil((low + high) / 2)

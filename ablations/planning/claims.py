@@ -4,51 +4,52 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from ablations.core.claim import Claim, compared
+from ablations.core.claim import ONE_OUT, Claim, compared
 from ablations.core.errors import InputError, shown
+from ablations.core.load import FIRST
 from ablations.core.result import LOG_STEPS
+from ablations.core.setting import Setting
 from ablations.core.variant import Departure
-from ablations.records.claims import _HOME, read_claims
-from ablations.subjects.alexnet.setting import Budget
-
-CLAIMS: tuple[Claim, ...] = tuple(claim for path in sorted(_HOME.glob("*.toml")) for claim in read_claims(path))
+from ablations.planning.grids import Grid
+from ablations.records.claims import published, read_claims
 
 
-def with_own(path: Path | None) -> tuple[Claim, ...]:
+def with_own(path: Path | None, subject: str = FIRST) -> tuple[Claim, ...]:
     """The published claims, and those in a file of the user's own.
 
     Raises InputError when a name is taken, or as `read_claims` does.
     """
-    own = read_claims(path) if path else ()
-    taken = {claim.name for claim in CLAIMS}
+    own = read_claims(path, subject) if path else ()
+    taken = {claim.name for claim in published(subject)}
     for claim in own:
         if claim.name in taken:
             raise InputError(f"claims file {shown(path)}: the name {claim.name!r} is taken by a published claim.")
-    return (*CLAIMS, *own)
+    return (*published(subject), *own)
 
 
-def check_epochs(claims: Iterable[Claim], epochs: int | None) -> None:
+def check_epochs(claims: Iterable[Claim], epochs: int | None, subject: str = FIRST) -> None:
     """Raises InputError where a claim of the user's own is read after an epoch that a study of `epochs` has not.
 
     None: not known yet.  A published claim is then left out of the study instead.
     """
-    published = {claim.name for claim in CLAIMS}
+    known = {claim.name for claim in published(subject)}
     for claim in claims:
-        if epochs and claim.epoch and claim.epoch > epochs and claim.name not in published:
+        if epochs and claim.epoch and claim.epoch > epochs and claim.name not in known:
             raise InputError(
                 f"claim {shown(claim.name)} is read after epoch {claim.epoch}, and the study ends after {epochs}: "
                 "raise --epochs, or lower the claim's epoch."
             )
 
 
-def own_among(judged: Sequence[Claim], path: Path | None) -> set[str]:
+def own_among(judged: Sequence[Claim], path: Path | None, subject: str = FIRST) -> set[str]:
     """The names of the user's claims that a study judges; says aloud which it does not.
 
     Raises InputError when it judges none of them.
     """
-    own = [claim.name for claim in (read_claims(path) if path else ())]
+    own = [claim.name for claim in (read_claims(path, subject) if path else ())]
     names = {claim.name for claim in judged} & set(own)
     left = ", ".join(name for name in own if name not in names)
     if own and not names:
@@ -58,16 +59,13 @@ def own_among(judged: Sequence[Claim], path: Path | None) -> set[str]:
     return names
 
 
-def claims_of(
-    departures: Iterable[Departure], budget: Budget, claims: Sequence[Claim] = CLAIMS, *, preset: str = ""
-) -> tuple[Claim, ...]:
-    """Those of `claims` that only these (component, level) pairs and trials of `budget` are needed for, in their order.
+def claims_of(departures: Iterable[Departure], setting: Setting, claims: Sequence[Claim]) -> tuple[Claim, ...]:
+    """Those of `claims` that only these (component, level) pairs and such trials are needed for, in their order.
 
-    Steps to a threshold need one, trials that end there have no error after equal epochs, and an evaluated metric
-    of an early epoch needs an evaluation then.  Claims on certain presets only are left out of studies of another
-    `preset`.
+    Steps to a target need one, trials that end there have no outcome after equal work, and an evaluated metric
+    of an early epoch needs an evaluation then.  Claims on certain presets only are left out of studies of others.
     """
-    wanted = set(departures)
+    wanted, preset = set(departures), setting.facts.get("preset", "")
 
     def meant(claim: Claim) -> bool:
         return not claim.conditions.presets_only or preset in claim.conditions.presets
@@ -76,11 +74,20 @@ def claims_of(
         if claim.companion and not measured(claim.companion):
             return False
         if claim.metric == LOG_STEPS:
-            return budget.threshold_percent is not None
-        if claim.epoch and claim.epoch > budget.epochs:
+            return setting.target is not None
+        if claim.epoch and claim.epoch > setting.work:
             return False
-        if claim.epoch and claim.epoch != budget.epochs and claim.metric.startswith("test_"):
-            return budget.evaluates(claim.epoch)
-        return not budget.stop_at_threshold
+        if claim.epoch and claim.epoch != setting.work and claim.metric.startswith("test_"):
+            return setting.evaluates(claim.epoch)
+        return not setting.races
 
     return tuple(claim for claim in claims if set(compared(claim)) <= wanted and meant(claim) and measured(claim))
+
+
+def judged_on(grid: Grid, claims: Iterable[Claim]) -> tuple[Claim, ...]:
+    """`claims` with what the design can tell of them; those that compare two departures need each of them alone."""
+    return tuple(
+        replace(claim, estimand=ONE_OUT if claim.against else grid.estimand)
+        for claim in claims
+        if grid.singles or not claim.against
+    )

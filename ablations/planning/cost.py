@@ -1,34 +1,16 @@
-"""How long a study will take, from how long a step and an evaluation of each variant take."""
+"""How long a study will take, from how fast each variant goes here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any
 
+from ablations.core.load import load
+from ablations.core.subject import Seconds
 from ablations.core.trial import Job, Trial
 from ablations.core.variant import Variant
-from ablations.subjects.alexnet.data.augment import VIEWS
-from ablations.subjects.alexnet.setting import Budget
 
-
-class Pace(NamedTuple):
-    """Seconds of one training step and of one evaluated image in one view, and how many images are evaluated."""
-
-    step: float
-    image: float
-    images: int
-
-
-class Seconds(NamedTuple):
-    """Expected seconds of the two parts of a trial; trials that share a training share the first."""
-
-    training: float
-    evaluation: float
-
-    @property
-    def whole(self) -> float:
-        """Of a trial that shares nothing."""
-        return self.training + self.evaluation
+Paces = Mapping[Variant, Any]  # what `Subject.paces` gave, which only its `seconds` reads
 
 
 def seconds_of(job: Job, expected: Mapping[Variant, Seconds]) -> float:
@@ -36,22 +18,7 @@ def seconds_of(job: Job, expected: Mapping[Variant, Seconds]) -> float:
     return expected[job[0].variant].training + sum(expected[trial.variant].evaluation for trial in job)
 
 
-def expected_seconds(trials: Sequence[Trial], paces: Mapping[Variant, Pace]) -> dict[Variant, Seconds]:
-    """Expected seconds of one trial of each variant at these paces, for the budget that it has."""
+def expected_seconds(trials: Sequence[Trial], paces: Paces) -> dict[Variant, Seconds]:
+    """Expected seconds of one trial of each variant at these paces, for the work that it has."""
     one_each = {trial.variant: trial for trial in trials}
-    return {
-        variant: seconds(trial.budget, paces[variant], views=VIEWS[trial.spec.views])
-        for variant, trial in one_each.items()
-    }
-
-
-def seconds(budget: Budget, pace: Pace, *, views: int) -> Seconds:
-    """Seconds of a whole trial that nothing stops early and that is evaluated on so many views.
-
-    Epochs end with an evaluation on one view, as the budget says, and the last serves a trial of one view at
-    the end too; after it, as many training images are evaluated as well.
-    """
-    looks = 0 if budget.threshold_percent is None else budget.steps // budget.threshold_every
-    along = budget.evaluations * pace.images + looks * min(budget.threshold_examples, budget.train_examples)
-    last = (views > 1) * pace.images + min(pace.images, budget.train_examples)
-    return Seconds(training=budget.steps * pace.step + along * pace.image, evaluation=views * last * pace.image)
+    return {variant: load(trial.subject).seconds(trial.config, paces[variant]) for variant, trial in one_each.items()}

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 
-from ablations.core.claim import ONE_OUT, RULE_VERSION, Claim, Declaration, Rule, changes, compared, digest
+from ablations.core.claim import Claim, Declaration, Rule, changes, compared, digest
 from ablations.core.errors import InputError
-from ablations.core.result import Result
 from ablations.core.study import Study
-from ablations.core.text import counted, listed
-from ablations.planning.grids import Grid
-
-
-def judged_on(grid: Grid, claims: Iterable[Claim]) -> tuple[Claim, ...]:
-    """`claims` with what the design can tell of them; those that compare two departures need each of them alone."""
-    return tuple(
-        replace(claim, estimand=ONE_OUT if claim.against else grid.estimand)
-        for claim in claims
-        if grid.singles or not claim.against
-    )
+from ablations.core.text import listed
 
 
 def declare(study: Study, before: Study | None, *, records: int, at: str, anew: Collection[str] = ()) -> Study:
@@ -62,23 +51,3 @@ def _carried(study: Study, before: Study, anew: Collection[str]) -> tuple[Claim,
         for claim in study.claims
         if claim.name in {*old, *anew} or not set(compared(claim)) <= known
     )
-
-
-def post_hoc(study: Study, results: Sequence[Result]) -> list[str]:
-    """Why the verdicts were not fixed before the first trial, one sentence each; empty where they were."""
-    if not study.rule or not study.declared:
-        return ["No rule was written down before its trials: today's claims and rule are applied to it."]
-    found = [
-        f"Declared when {counted(one.records, 'trial')} had a record already ({one.at}): {one.what}."
-        for one in study.declared
-        if one.records
-    ]
-    known = {one.digest for one in study.declared}
-    if digest(study.claims, study.rule, study.seeds) != study.declared[-1].digest:
-        found.append("study.json was changed by hand: its claims, rule or seeds are not those that were declared.")
-    strange = sum(one.provenance.get("declared", study.declared[0].digest) not in known for one in results)
-    if strange:
-        found.append(f"{counted(strange, 'trial')} ran under a declaration that study.json does not know.")
-    if study.rule.version != RULE_VERSION:
-        found.append(f"The study was planned with version {study.rule.version} of the rule; this is {RULE_VERSION}.")
-    return found

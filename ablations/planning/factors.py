@@ -1,21 +1,28 @@
-"""Whether departures change anything, and which of them cannot be combined."""
+"""Whether departures change anything, and which cannot be combined: computed from what they make of a config."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
-from ablations.core.errors import InputError, shown
+from ablations.core.errors import InputError, shown, unknown
+from ablations.core.identity import leaves
+from ablations.core.load import load
+from ablations.core.setting import Config, Setting
+from ablations.core.subject import Component
 from ablations.core.variant import Departure, Variant
-from ablations.models.equivalence import canonical
-from ablations.models.presets import PRESETS
-from ablations.models.spec import Spec, leaves, training_part
-from ablations.subjects.alexnet.registry import component, components, derive
 
 SHOWN = 4  # fields that the reason for a conflict names
 
 
-def departures_of(words: Sequence[str]) -> tuple[Departure, ...]:
+def component_of(components: Mapping[str, Component], name: str) -> Component:
+    """The component of that name.  Raises InputError with the nearest name."""
+    if name not in components:
+        raise unknown("component", name, components)
+    return components[name]
+
+
+def departures_of(subject: str, words: Sequence[str]) -> tuple[Departure, ...]:
     """The (component, level) pairs that `words` ask for.
 
     `lrn` is the component's first level, `lrn=batch_norm` that level, `lrn=all` every level.
@@ -24,71 +31,89 @@ def departures_of(words: Sequence[str]) -> tuple[Departure, ...]:
     chosen: list[Departure] = []
     for word in words:
         name, equals, level = word.partition("=")
-        found = component(name)
+        found = component_of(load(subject).components, name)
         if equals and not level:
-            raise InputError(f"{shown(word)} names no level of {name}; leave out the = for {next(iter(found.levels))}.")
+            raise InputError(f"{shown(word)} names no level of {name}; leave out the = for {found.levels[0]}.")
         if found.control:
             raise InputError(f"{name} is a control and rides along in every study; leave it out of --components.")
-        levels = list(found.levels) if level == "all" else [level or next(iter(found.levels))]
+        levels = list(found.levels) if level == "all" else [level or found.levels[0]]
         for one in levels:
-            derive(PRESETS["paper"].spec, Variant(departures=((name, one),)))  # an unknown level raises
+            if one not in found.levels:
+                raise unknown(f"level of {name}", one, found.levels)
             if (name, one) not in chosen:
                 chosen.append((name, one))
     return tuple(chosen)
 
 
-def controls(names: Sequence[str] | None = None) -> tuple[Departure, ...]:
-    """The first level of every control, a placebo and two sabotages, or of those of these names."""
+def controls(subject: str, names: Sequence[str] | None = None) -> tuple[Departure, ...]:
+    """The first level of every control, a placebo and sabotages, or of those of these names."""
     return tuple(
-        (name, next(iter(found.levels)))
-        for name, found in components().items()
+        (name, found.levels[0])
+        for name, found in load(subject).components.items()
         if found.control and (names is None or name in names)
     )
 
 
-def changes(spec: Spec, variant: Variant) -> bool:
-    """Whether `variant` is another training or evaluation than `spec`, not only other words for it."""
-    return canonical(derive(spec, variant)) != canonical(spec)
+class Forms:
+    """What departures make of the reference of one setting, each computed once."""
 
+    def __init__(self, subject: str, setting: Setting) -> None:
+        self.subject: Any = load(subject)
+        self.setting = setting
+        self._configs: dict[tuple[Departure, ...], Config] = {}
+        self._forms: dict[tuple[Departure, ...], Hashable] = {}
+        self._conflicts: dict[tuple[Departure, Departure], str] = {}
 
-def trains_otherwise(spec: Spec, departure: tuple[str, str]) -> bool:
-    """Whether a departure changes what training reads, and not the evaluation alone."""
-    departed = derive(spec, Variant(departures=(departure,)))
-    return canonical(training_part(departed)) != canonical(training_part(spec))
+    def config(self, *departures: Departure) -> Config:
+        """The reference with the departures made, in this order."""
+        if departures not in self._configs:
+            self._configs[departures] = self.subject.configure(self.setting, departures)
+        return self._configs[departures]
 
+    def form(self, *departures: Departure) -> Hashable:
+        """Equal for departures that give equal results."""
+        if departures not in self._forms:
+            self._forms[departures] = self.subject.canonical(self.config(*departures))
+        return self._forms[departures]
 
-def conflict(spec: Spec, first: tuple[str, str], second: tuple[str, str]) -> str | None:
-    """Why two departures cannot be combined on `spec`, or None: computed from what they rewrite.
+    def changes(self, departure: Departure) -> bool:
+        """Whether it is another training or evaluation than the reference, not only other words for it."""
+        return self.form(departure) != self.form()
 
-    They can when the order does not matter and neither makes the other a no-op.
-    """
-    if first[0] == second[0]:
-        return f"two levels of {first[0]}"
-    one, two = (Variant(departures=(departure,)) for departure in (first, second))
-    changed = {alone: derive(spec, alone) for alone in (one, two)}
-    forms = {alone: canonical(derived) for alone, derived in changed.items()}
-    for alone in (one, two):
-        if forms[alone] == canonical(spec):
-            return f"{alone.label} changes nothing here"
-    there, back = canonical(derive(changed[one], two)), canonical(derive(changed[two], one))
-    shared = functools.partial(_shared, spec, changed[one], changed[two])
-    if there != back:
-        why = f"both rewrite {shared()}" if shared() else "depend on their order: one reads what the other rewrites"
-        return f"{one.label} and {two.label} {why}"
-    for idle, other in ((two, one), (one, two)):
-        if there == forms[other]:
-            detail = f": both rewrite {shared()}" if shared() else ""
-            return f"{idle.label} changes nothing beside {other.label}{detail}"
-    return None
+    def conflict(self, first: Departure, second: Departure) -> str:
+        """Why two departures cannot be combined, or an empty string.
 
+        They can when the order does not matter and neither makes the other a no-op.
+        """
+        if (first, second) not in self._conflicts:
+            self._conflicts[first, second] = self._conflict(first, second)
+        return self._conflicts[first, second]
 
-def _shared(spec: Spec, one: Spec, two: Spec) -> str:
-    """The fields in which both `one` and `two` differ from `spec`; the first few of many."""
-    fields = sorted(_touched(spec, one) & _touched(spec, two))
-    more = f" and {len(fields) - SHOWN} more" if len(fields) > SHOWN else ""
-    return ", ".join(fields[:SHOWN]) + more
+    def _conflict(self, first: Departure, second: Departure) -> str:
+        if first[0] == second[0]:
+            return f"two levels of {first[0]}"
+        one, two = (Variant(departures=(departure,)).label for departure in (first, second))
+        for label, departure in ((one, first), (two, second)):
+            if not self.changes(departure):
+                return f"{label} changes nothing here"
+        there, back = self.form(first, second), self.form(second, first)
+        shared = self._shared(first, second)
+        if there != back:
+            why = f"both rewrite {shared}" if shared else "depend on their order: one reads what the other rewrites"
+            return f"{one} and {two} {why}"
+        for idle, label, other in ((two, one, first), (one, two, second)):
+            if there == self.form(other):
+                detail = f": both rewrite {shared}" if shared else ""
+                return f"{idle} changes nothing beside {label}{detail}"
+        return ""
 
+    def _shared(self, first: Departure, second: Departure) -> str:
+        """The fields of the config that both change; the first few of many."""
+        fields = sorted(self._touched(first) & self._touched(second))
+        more = f" and {len(fields) - SHOWN} more" if len(fields) > SHOWN else ""
+        return ", ".join(fields[:SHOWN]) + more
 
-def _touched(spec: Spec, changed: Spec) -> set[str]:
-    before, after = leaves(spec), leaves(changed)
-    return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+    def _touched(self, departure: Departure) -> set[str]:
+        before, after = leaves(self.config()), leaves(self.config(departure))
+        changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+        return {path.removeprefix("spec.") for path in changed}

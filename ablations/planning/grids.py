@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ablations.cli.limits import MOST_VARIANTS
 from ablations.core.claim import MAIN, ONE_IN, ONE_OUT
 from ablations.core.errors import InputError, unknown
+from ablations.core.limits import MOST_VARIANTS
+from ablations.core.load import FIRST, load
 from ablations.core.variant import Departure, Variant
-from ablations.subjects.alexnet.recipes import HEADLINE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,9 +35,11 @@ class Grid:
     name: str
     summary: str
     make: Callable[..., Design]  # of the departures, and of a resolution where it takes one
-    defaults: tuple[str, ...]  # the components it takes when none are named
+    first: int = 0  # it takes so many of the subject's headline components; 0: all of them
+    defaults: tuple[str, ...] = ()  # the components it takes when none are named; empty: the subject's headline
+    bare: bool = False  # whether it takes no components at all
     factorial: bool = False  # balanced over one level a component, so that main effects can be had
-    # Options of the command line that it sets unless they are given: field of Config -> value.
+    # Options of the command line that it sets unless they are given: name -> value.
     options: Mapping[str, str | int | float] = field(default_factory=dict)
     controls: tuple[str, ...] | None = None  # that ride along; None: all of them
     estimand: str = ONE_OUT  # what its claims are judged on
@@ -54,7 +56,8 @@ def grid(
     name: str,
     summary: str,
     *,
-    defaults: tuple[str, ...] = HEADLINE,
+    first: int = 0,
+    bare: bool = False,
     factorial: bool = False,
     options: Mapping[str, str | int | float] | None = None,
     controls: tuple[str, ...] | None = None,
@@ -71,7 +74,8 @@ def grid(
             name=name,
             summary=summary,
             make=make,
-            defaults=defaults,
+            first=first,
+            bare=bare,
             factorial=factorial,
             options=options or {},
             controls=controls,
@@ -84,11 +88,34 @@ def grid(
     return register
 
 
-def find(name: str) -> Grid:
-    """The grid of that name.  Raises ValueError with the nearest name."""
-    if name not in GRIDS:
-        raise unknown("grid", name, GRIDS)
-    return GRIDS[name]
+def grids_of(subject: str = FIRST) -> dict[str, Grid]:
+    """The engine's grids and the subject's own, by name."""
+    own = {
+        name: replace(
+            GRIDS[recipe.grid],
+            name=name,
+            summary=recipe.summary,
+            defaults=recipe.components,
+            options=recipe.options,
+            controls=recipe.controls,
+        )
+        for name, recipe in load(subject).recipes.items()
+    }
+    return {**GRIDS, **own}
+
+
+def find(name: str, subject: str = FIRST) -> Grid:
+    """The grid of that name, with the components that it takes where none are named.
+
+    Raises ValueError with the nearest name.
+    """
+    known = grids_of(subject)
+    if name not in known:
+        raise unknown("grid", name, known)
+    found, headline = known[name], tuple(load(subject).headline)
+    if found.defaults or found.bare:
+        return found
+    return replace(found, defaults=headline[: found.first or None])
 
 
 def _variants(choices: Sequence[Sequence[Departure]]) -> tuple[Variant, ...]:
@@ -104,7 +131,7 @@ def one_level_each(departures: Sequence[Departure]) -> None:
             raise InputError(f"this grid takes one level a component, and {name} came with {levels}.")
 
 
-@grid("reference", "the reference alone, without controls: does it train?", defaults=(), options={"seeds": 3})
+@grid("reference", "the reference alone, without controls: does it train?", bare=True, options={"seeds": 3})
 def reference(departures: Sequence[Departure]) -> Design:
     """1 variant."""
     if departures:
@@ -121,32 +148,10 @@ def one_out(departures: Sequence[Departure]) -> Design:
 @grid(
     "smoke",
     "one_out over two components: does everything work?",
-    defaults=("lrn", "dropout"),
+    first=2,
     options={"seeds": 1},
 )
 def smoke(departures: Sequence[Departure]) -> Design:
-    """1 + k variants."""
-    return one_out(departures)
-
-
-@grid(
-    "figure1",
-    "the paper's figure 1: steps to 25% training error, ReLU against tanh, the rate of each tuned",
-    defaults=("activation=tanh",),
-    options={
-        "preset": "figure1",
-        "threshold": 25.0,
-        "stop_at_threshold": True,
-        "tune": 7,
-        "seeds": 5,
-        "epochs": 80,  # at most: the paper's tanh arm takes about 36
-        "batch_size": 128,  # cuda-convnet's
-    },
-    # Sabotaged labels would never be learned to 25%, at the price of the whole budget for every seed.
-    # That tanh differs is the study's positive control.
-    controls=("placebo",),
-)
-def figure1(departures: Sequence[Departure]) -> Design:
     """1 + k variants."""
     return one_out(departures)
 

@@ -1,31 +1,25 @@
 """What the user asked for -> a Study and its Trials, checked before anything runs.
 
-Imports no torch: a plan is made from Specs alone.
+Knows no subject: what departures make of a config is asked of `ablations.core.subject`.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
-from ablations.cli.limits import MOST_TRIALS
 from ablations.core.claim import RULE_VERSION, Claim, Rule
 from ablations.core.errors import InputError
+from ablations.core.limits import MOST_TRIALS
+from ablations.core.load import FIRST, PLACEBO, SABOTAGE, load
+from ablations.core.setting import Config, Setting
 from ablations.core.study import Study
 from ablations.core.trial import Trial
 from ablations.core.variant import Departure, Skipped, Variant
-from ablations.models.equivalence import canonical
-from ablations.models.layout import layout
-from ablations.models.presets import PRESETS
-from ablations.models.spec import Spec
 from ablations.planning import grids
-from ablations.planning.claims import CLAIMS, claims_of
-from ablations.planning.declare import judged_on
-from ablations.planning.factors import changes, conflict, controls, departures_of
-from ablations.subjects.alexnet.registry import component, derive
-from ablations.subjects.alexnet.setting import Budget
+from ablations.planning.claims import claims_of, judged_on
+from ablations.planning.factors import Forms, controls, departures_of
+from ablations.records.claims import published
 
 AFFORDABLE = 100  # seeds beyond which nobody would train a study: claims that need more are declared out of reach
 
@@ -46,56 +40,36 @@ BEATS_LINEAR_BY = 0.1
 FITTED_WITHIN = 0.45
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """What a plan must know of its data."""
-
-    dataset: str  # as the user named it
-    fingerprint: str
-    num_classes: int
-    channels: int
-    note: str = ""  # what a reader must know of them
-    chance_error_percent: float | None = None  # of always naming the commonest class of the evaluation images
-
-
-def reference(preset: str, source: Source, budget: Budget) -> Spec:
-    """What the variants of a study depart from.  Raises InputError when it cannot be built for these images."""
-    spec = budget.sized(PRESETS[preset].spec)
-    if problem := _unbuildable(spec, source, budget):
-        raise InputError(f"preset {preset}: {problem}.")
-    return spec
-
-
 def make_study(
     *,
     name: str,
     grid: str,
     words: Sequence[str],
-    preset: str,
-    source: Source,
+    setting: Setting,
     seeds: int,
-    budget: Budget,
     command: str,
-    claims: Sequence[Claim] = CLAIMS,
+    subject: str = FIRST,
+    claims: Sequence[Claim] | None = None,
     looks: tuple[int, ...] = (),
     resolution: int = grids.RESOLUTIONS[0],
 ) -> tuple[Study, tuple[Trial, ...]]:
     """The study and its trials, seed by seed, so that an interrupted study holds complete pairs.
 
-    It holds those of `claims` that are about its departures, and the rule that will judge them, once or after each
-    of so many seeds as `looks` says.  A fraction has that `resolution`.
+    It holds those of `claims`, by default the published ones, that are about its departures, and the rule that will
+    judge them, once or after each of so many seeds as `looks` says.  A fraction has that `resolution`.
 
     What the grid chose by itself, or `=all` brought along, is left out with the reason where it changes
-    nothing in this preset.  Raises InputError when a level that was asked for by itself changes nothing,
-    when the reference cannot be built at this image size, or when a design does not take these components.
+    nothing here.  Raises InputError when a level that was asked for by itself changes nothing,
+    when the reference cannot be run, or when a design does not take these components.
     """
-    spec = reference(preset, source, budget)
-    chosen, no_ops = _effective(spec, preset, words, grids.find(grid))
-    resolution = resolution if grids.find(grid).resolved else grids.RESOLUTIONS[0]
-    design = _designed(grids.find(grid), chosen, no_ops, resolution)
-    riding = controls(grids.find(grid).controls) if len(design.variants) > 1 else ()
+    asked, forms = grids.find(grid, subject), Forms(subject, setting)
+    check_reference(subject, setting)
+    chosen, no_ops = _effective(forms, words, asked)
+    resolution = resolution if asked.resolved else grids.RESOLUTIONS[0]
+    design = _designed(asked, chosen, no_ops, resolution)
+    riding = controls(subject, asked.controls) if len(design.variants) > 1 else ()
     singles = [Variant(departures=(departure,)) for departure in riding]
-    kept, skipped = _sift(spec, [*design.variants, *singles], source, budget)
+    kept, skipped = _sift(forms, [*design.variants, *singles])
     if seeds * len(kept) > MOST_TRIALS:
         raise InputError(
             f"{seeds:,} seeds of {len(kept):,} variants are {seeds * len(kept):,} trials, and a study has "
@@ -105,78 +79,90 @@ def make_study(
         Trial(
             variant=variant,
             seed=seed,
-            budget=budget,
-            dataset=source.dataset,
-            fingerprint=source.fingerprint,
-            preset=preset,
-            spec=derived,
+            data=setting.data,
+            fingerprint=setting.fingerprint,
+            config=config,
+            subject=subject,
         )
         for seed in range(seeds)
-        for variant, derived in kept.items()
+        for variant, config in kept.items()
     )
+    among = published(subject) if claims is None else claims
     study = Study(
         name=name,
         grid=grid,
-        preset=preset,
-        dataset=source.dataset,
-        fingerprint=source.fingerprint,
-        data_note=source.note,
+        subject=subject,
+        setting=setting,
         components=chosen,
         variants=tuple(kept),
         seeds=seeds,
-        budget=budget,
         controls=tuple(control for control, _ in riding),
+        wanted=tuple(one for one in (SABOTAGE, PLACEBO) if asked.controls is None or one in asked.controls),
+        question=asked.summary,
+        estimand=asked.estimand,
+        factorial=asked.factorial,
         keys=tuple(trial.key for trial in trials),
         skipped=(*no_ops, *skipped),
         aliases=design.aliases,
-        claims=judged_on(grids.find(grid), claims_of(chosen, budget, claims, preset=preset)),
-        rule=Rule(
-            version=RULE_VERSION,
-            affordable=AFFORDABLE,
-            looks=looks,
-            negligible=tuple(sorted({name: component(name).activity.negligible for name, _ in chosen}.items())),
-            failed_above=FAILED_ABOVE,
-            failed_below_best=FAILED_BELOW_BEST,
-            beats_linear_by=BEATS_LINEAR_BY,
-            fitted_within=FITTED_WITHIN,
-        ),
-        chance_error_percent=source.chance_error_percent,
+        claims=judged_on(asked, claims_of(chosen, setting, among)),
+        rule=_rule(subject, chosen, looks),
         command=command,
         resolution=resolution,
     )
     return study, trials
 
 
-def _effective(
-    spec: Spec, preset: str, words: Sequence[str], grid: grids.Grid
-) -> tuple[tuple[Departure, ...], list[Skipped]]:
+def _rule(subject: str, chosen: Sequence[Departure], looks: tuple[int, ...]) -> Rule:
+    """What studies that are planned from now on are judged by."""
+    known = load(subject).components
+    return Rule(
+        version=RULE_VERSION,
+        affordable=AFFORDABLE,
+        looks=looks,
+        negligible=tuple(sorted({name: known[name].negligible for name, _ in chosen}.items())),
+        failed_above=FAILED_ABOVE,
+        failed_below_best=FAILED_BELOW_BEST,
+        beats_linear_by=BEATS_LINEAR_BY,
+        fitted_within=FITTED_WITHIN,
+    )
+
+
+def check_reference(subject: str, setting: Setting) -> None:
+    """Raises InputError when the reference cannot be run in this setting."""
+    try:
+        load(subject).check(setting, setting.config)
+    except ValueError as error:
+        raise InputError(f"{setting.facts.get('reference', 'the reference')}: {error}.") from None
+
+
+def _effective(forms: Forms, words: Sequence[str], grid: grids.Grid) -> tuple[tuple[Departure, ...], list[Skipped]]:
     """The departures that change something, and the others that nobody asked for by themselves.
 
     Raises InputError on one without effect that was, and when nothing is left.
     """
-    named = {departure for word in words if not word.endswith("=all") for departure in departures_of([word])}
+    named = {one for word in words if not word.endswith("=all") for one in departures_of(forms.subject.name, [word])}
     chosen: list[Departure] = []
     no_ops: list[Skipped] = []
-    for departure in departures_of(words or grid.defaults):
-        alone = Variant(departures=(departure,))
-        reason = f"changes nothing in preset {preset}"
-        if changes(spec, alone):
+    where = forms.setting.facts.get("reference", "the reference")
+    for departure in departures_of(forms.subject.name, words or grid.defaults):
+        reason = f"changes nothing in {where}"
+        if forms.changes(departure):
             chosen.append(departure)
         elif departure not in named:
-            no_ops.append(Skipped(variant=alone, reason=reason))
+            no_ops.append(Skipped(variant=Variant(departures=(departure,)), reason=reason))
         else:
-            raise InputError(f"{'='.join(departure)} {reason}, and {_instead(spec, departure[0])}.")
+            raise InputError(f"{'='.join(departure)} {reason}, and {_instead(forms, departure[0])}.")
     if no_ops and not chosen:
         raise InputError(
-            f"nothing is left to study in preset {preset}, where {_list(no_ops)} change nothing; "
+            f"nothing is left to study in {where}, where {_list(no_ops)} change nothing; "
             "choose other components with --components."
         )
     return tuple(chosen), no_ops
 
 
-def _instead(spec: Spec, name: str) -> str:
+def _instead(forms: Forms, name: str) -> str:
     """What the component `name` can do here."""
-    levels = [level for level in component(name).levels if changes(spec, Variant(departures=((name, level),)))]
+    levels = [level for level in forms.subject.components[name].levels if forms.changes((name, level))]
     return f"{name}={' or '.join(levels)} does" if levels else f"no level of {name} does"
 
 
@@ -195,35 +181,30 @@ def _list(skipped: Sequence[Skipped]) -> str:
     return ", ".join("=".join(*one.variant.departures) for one in skipped)
 
 
-def _unbuildable(spec: Spec, source: Source, budget: Budget) -> str:
-    """Why `spec` cannot be built for these images, or an empty string."""
-    try:
-        layout(spec, num_classes=source.num_classes, image_size=budget.image_size, channels=source.channels)
-        budget.check(spec)
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
-def _sift(
-    spec: Spec, variants: Iterable[Variant], source: Source, budget: Budget
-) -> tuple[dict[Variant, Spec], list[Skipped]]:
-    """The variants that can run and that no earlier one repeats with their Specs, and the others with the reason."""
-    pairwise = functools.cache(functools.partial(conflict, spec))
-    kept: dict[Variant, Spec] = {}
-    seen: dict[Spec, Variant] = {}
+def _sift(forms: Forms, variants: Iterable[Variant]) -> tuple[dict[Variant, Config], list[Skipped]]:
+    """The variants that can run and that no earlier one repeats with their configs, and the others with the reason."""
+    kept: dict[Variant, Config] = {}
+    seen: dict[object, Variant] = {}
     skipped: list[Skipped] = []
     for variant in variants:
-        derived = derive(spec, variant)
-        conflicts = (pairwise(one, two) for one, two in itertools.combinations(variant.departures, 2))
-        reason = next(filter(None, conflicts), None)
-        same = seen.get(canonical(derived))
+        conflicts = (forms.conflict(one, two) for one, two in itertools.combinations(variant.departures, 2))
+        reason = next(filter(None, conflicts), "")
+        same = seen.get(forms.form(*variant.departures))
         if not reason and same is not None:
             reason = f"the same network and recipe as {same.label}"
-        reason = reason or _unbuildable(derived, source, budget)
+        reason = reason or _unbuildable(forms, variant)
         if reason:
             skipped.append(Skipped(variant=variant, reason=reason))
         else:
-            kept[variant] = derived
-            seen[canonical(derived)] = variant
+            kept[variant] = forms.config(*variant.departures)
+            seen[forms.form(*variant.departures)] = variant
     return kept, skipped
+
+
+def _unbuildable(forms: Forms, variant: Variant) -> str:
+    """Why a variant cannot be run in this setting, or an empty string."""
+    try:
+        forms.subject.check(forms.setting, forms.config(*variant.departures))
+    except ValueError as error:
+        return str(error)
+    return ""

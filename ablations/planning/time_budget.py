@@ -6,23 +6,21 @@ to those that the claims were made on.  Where three seeds do not fit, trainings 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
 
-from ablations.cli.options import Config, words_of
 from ablations.core.claim import MAIN
 from ablations.core.errors import InputError
+from ablations.core.load import load
+from ablations.core.setting import Setting
 from ablations.core.study import Allowance, Study
+from ablations.core.subject import Place
 from ablations.core.text import counted, duration, seconds_in
-from ablations.core.variant import Variant
-from ablations.planning import grids
 from ablations.planning.alternatives import Design, Make, Need, designs, largest, need
-from ablations.planning.cost import Pace
-from ablations.subjects.alexnet.data.load import Data
-from ablations.subjects.alexnet.setting import Budget
-from ablations.subjects.alexnet.timing import paces_here
+from ablations.planning.cost import Paces
+from ablations.planning.request import Request
 
 SHARE = 0.9  # of the time that trials may take; the rest is for starting up, the report, and a busy machine
 FEWEST = 3  # seeds before trainings are made shorter
@@ -30,8 +28,7 @@ LEAST = 2  # seeds that have an interval at all
 MOST_SEEDS = 1000
 PICKED = ("one_out", "fractional")  # grids of which one is picked where none is given
 
-Paces = Mapping[Variant, Pace]
-Cost = Callable[[Design, int, int], float]  # seconds of a design with so many seeds and epochs
+Cost = Callable[[Design, int, int], float]  # seconds of a design with so many seeds and so much work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +37,9 @@ class Wish:
 
     asked: str  # the time, as typed
     seeds: int | None  # None: to be chosen
-    epochs: int | None
-    usual_epochs: int
-    images: int  # that are evaluated
+    work: int | None
+    usual_work: int
+    unit: str  # of work, as it is counted: "epoch"
     workers: int
 
 
@@ -51,7 +48,7 @@ class _Choice:
     design: Design
     needed: Need
     seeds: int
-    epochs: int
+    work: int
 
 
 def choose(found: Sequence[Design], paces: Paces, wish: Wish) -> Allowance:
@@ -62,42 +59,42 @@ def choose(found: Sequence[Design], paces: Paces, wish: Wish) -> Allowance:
     limit = SHARE * seconds_in(wish.asked)
     studies = [design.study for design in possible if design.study]
     claims = list(dict.fromkeys(claim.name for study in studies for claim in study.claims))
-    needs = [need(design, claims, images=wish.images, pilot=None) for design in possible]
+    needs = [need(design, claims, pilot=None) for design in possible]
 
-    def seconds(design: Design, seeds: int, epochs: int) -> float:
-        return design.seconds(paces, seeds=seeds, epochs=epochs, workers=wish.workers)
+    def seconds(design: Design, seeds: int, work: int) -> float:
+        return design.seconds(paces, seeds=seeds, work=work, workers=wish.workers)
 
-    def with_most_seeds(epochs: int, least: int) -> _Choice | None:
+    def with_most_seeds(work: int, least: int) -> _Choice | None:
         """Of the designs that fit so many seeds the one that asks most and comes nearest to deciding it."""
         made = []
         for design, needed in zip(possible, needs, strict=True):
             enough = _enough(design, needed, wish)
-            fits = largest(lambda n: seconds(design, n, epochs) <= limit, enough)  # noqa: B023  used at once
+            fits = largest(lambda n: seconds(design, n, work) <= limit, enough)  # noqa: B023  used at once
             if fits >= least:
-                made.append(_Choice(design=design, needed=needed, seeds=fits, epochs=epochs))
+                made.append(_Choice(design=design, needed=needed, seeds=fits, work=work))
         return max(made, key=lambda one: _worth(one, wish), default=None)
 
     fewest = wish.seeds or FEWEST
-    usual = wish.epochs or wish.usual_epochs
+    usual = wish.work or wish.usual_work
     chosen = with_most_seeds(usual, fewest)
-    if not chosen and wish.epochs is None:
-        shorter = largest(lambda epochs: with_most_seeds(epochs, fewest) is not None, usual)
+    if not chosen and wish.work is None:
+        shorter = largest(lambda work: with_most_seeds(work, fewest) is not None, usual)
         chosen = with_most_seeds(shorter, fewest) if shorter else None
     if not chosen:
-        chosen = with_most_seeds(wish.epochs or 1, wish.seeds or LEAST)
+        chosen = with_most_seeds(wish.work or 1, wish.seeds or LEAST)
     if not chosen:
         raise InputError(_too_small(possible, seconds, wish))
-    epochs = chosen.epochs
-    if wish.epochs is None and chosen.seeds >= _enough(chosen.design, chosen.needed, wish):
+    work = chosen.work
+    if wish.work is None and chosen.seeds >= _enough(chosen.design, chosen.needed, wish):
         longest = max(_longest(chosen.design), usual)
-        epochs = max(epochs, largest(lambda n: seconds(chosen.design, chosen.seeds, n) <= limit, longest))
-    expected = seconds(chosen.design, chosen.seeds, epochs)
-    given_up = tuple(_given_up(chosen, epochs, usual, bool(claims), seconds))
+        work = max(work, largest(lambda n: seconds(chosen.design, chosen.seeds, n) <= limit, longest))
+    expected = seconds(chosen.design, chosen.seeds, work)
+    given_up = tuple(_given_up(chosen, work, usual, wish.unit, bool(claims), seconds))
     return Allowance(
         asked=wish.asked,
         grid=chosen.design.grid,
         seeds=chosen.seeds,
-        epochs=epochs,
+        work=work,
         seconds=expected,
         given_up=given_up,
     )
@@ -126,67 +123,66 @@ def _longest(design: Design) -> int:
     return max((claim.conditions.epochs for claim in design.study.claims), default=0) if design.study else 0
 
 
-def _given_up(choice: _Choice, epochs: int, usual: int, judged: bool, seconds: Cost) -> list[str]:
+def _given_up(choice: _Choice, work: int, usual: int, unit: str, judged: bool, seconds: Cost) -> list[str]:
     design, needed, said = choice.design, choice.needed, []
     rule_seeds = _rule_seeds(design)
     if choice.seeds < rule_seeds:
         said.append(f"{rule_seeds - choice.seeds} of the {rule_seeds} seeds that make more than a draft")
     if needed.seeds > choice.seeds and judged:
-        took = duration(round(seconds(design, needed.seeds, epochs)))
+        took = duration(round(seconds(design, needed.seeds, work)))
         said.append(f"deciding every claim: {needed.dearest} would take about {needed.seeds:,} seeds, {took}")
     if needed.hopeless:
         said.append(f"deciding {', '.join(needed.hopeless)}: over 10,000 seeds")
-    if epochs < usual:
-        said.append(f"{usual - epochs} of the usual {counted(usual, 'epoch')}")
+    if work < usual:
+        said.append(f"{usual - work} of the usual {counted(usual, unit)}")
     if needed.unasked:
         said.append(f"claims that this design cannot ask: {', '.join(needed.unasked)}")
-    if grids.find(design.grid).estimand == MAIN:
+    if design.study and design.study.estimand == MAIN:
         said.append("effects in the otherwise complete reference: they are averaged over the settings of the others")
-    if not grids.find(design.grid).factorial and design.study and len(design.study.components) > 1:
+    if design.study and not design.study.factorial and len(design.study.components) > 1:
         said.append("interactions, which --grid full tells")
     return said
 
 
 def _too_small(possible: Sequence[Design], seconds: Cost, wish: Wish) -> str:
-    seeds, epochs = wish.seeds or LEAST, wish.epochs or 1
-    cost, grid = min((seconds(design, seeds, epochs) / SHARE, design.grid) for design in possible)
+    seeds, work = wish.seeds or LEAST, wish.work or 1
+    cost, grid = min((seconds(design, seeds, work) / SHARE, design.grid) for design in possible)
     enough = f"{ceil(cost)}s" if cost < 60 else f"{ceil(cost / 60)}m"
     return (
         f"--budget {wish.asked} is too small for anything: the smallest study, {grid} with {counted(seeds, 'seed')} of "
-        f"{counted(epochs, 'epoch')}, takes about {duration(round(cost))} here; take --budget {enough}, "
+        f"{counted(work, wish.unit)}, takes about {duration(round(cost))} here; take --budget {enough}, "
         "fewer --components or fewer --train-examples."
     )
 
 
 def spend(
-    config: Config, make: Make, budget: Budget, data: Data, before: Study | None, *, gpus: float, workers: int
-) -> tuple[Config, Allowance, Paces | None]:
-    """`config` with the grid, seeds and epochs that fit its time, that choice, and the paces that it was made from.
+    request: Request, make: Make, setting: Setting, before: Study | None, place: Place, *, workers: int
+) -> tuple[Request, Allowance, Paces | None]:
+    """`request` with the grid, seeds and work that fit its time, that choice, and the paces that it was made from.
 
     `before` is the study on disk, whose choice stands, so that nothing is timed.  Raises InputError where nothing
     fits, and where the study on disk was planned otherwise.
     """
-    grid = None if "grid" in config.left_open else config.grid
-    assert config.budget and config.epochs
+    subject = load(request.subject)
+    grid = None if "grid" in request.left_open else request.grid
+    assert request.time
     wish = Wish(
-        asked=config.budget,
-        seeds=None if "seeds" in config.left_open else config.seeds,
-        epochs=None if "epochs" in config.left_open else config.epochs,
-        usual_epochs=config.epochs,
-        images=len(data.test.labels) if budget.evaluate_on == "test" else len(data.train.labels) // 10,
+        asked=request.time,
+        seeds=None if "seeds" in request.left_open else request.seeds,
+        work=None if "work" in request.left_open else request.work,
+        usual_work=request.work,
+        unit=subject.work_unit,
         workers=workers,
     )
     paces = None
     chosen = kept(before, wish, grid)
     if chosen is None:
-        found = designs(partial(make, words=words_of(config)), budget, (grid,) if grid else PICKED)
+        found = designs(partial(make, words=request.words), setting, (grid,) if grid else PICKED)
         trials = [trial for design in found for trial in design.trials]
         if trials:
-            paces = paces_here(
-                trials, data, threads=config.cpus_per_trial, gpus=gpus, memory_budget=config.memory_budget
-            )
+            paces = subject.paces(trials, place)
         chosen = choose(found, paces or {}, wish)
-    return replace(config, grid=chosen.grid, seeds=chosen.seeds, epochs=chosen.epochs), chosen, paces
+    return replace(request, grid=chosen.grid, seeds=chosen.seeds, work=chosen.work), chosen, paces
 
 
 def kept(before: Study | None, wish: Wish, grid: str | None) -> Allowance | None:
@@ -199,12 +195,13 @@ def kept(before: Study | None, wish: Wish, grid: str | None) -> Allowance | None
     was = before.allowance
     if was is None:
         raise InputError(f"study {before.name!r} was planned without --budget: leave it out, or choose another --name.")
-    asked = {"--budget": wish.asked, "--grid": grid, "--seeds": wish.seeds, "--epochs": wish.epochs}
-    had = {"--budget": was.asked, "--grid": was.grid, "--seeds": was.seeds, "--epochs": was.epochs}
-    for option, value in asked.items():
-        if value is not None and value != had[option]:
+    option = f"--{wish.unit}s"
+    asked = {"--budget": wish.asked, "--grid": grid, "--seeds": wish.seeds, option: wish.work}
+    had = {"--budget": was.asked, "--grid": was.grid, "--seeds": was.seeds, option: was.work}
+    for name, value in asked.items():
+        if value is not None and value != had[name]:
             raise InputError(
-                f"study {before.name!r} was planned for {option} {had[option]}, and this run asks for {value}: "
+                f"study {before.name!r} was planned for {name} {had[name]}, and this run asks for {value}: "
                 "choose another --name."
             )
     return was

@@ -23,22 +23,19 @@ Light: modules that plan a study import this one.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ablations.analysis.parabola import CLEARLY, Lowest, Point, lowest
+from ablations.analysis.parabola import CLEARLY
+from ablations.analysis.tuning import arm_of, chosen, rounded
+from ablations.core.load import load
 from ablations.core.result import DONE, FINAL, LOOKED, STEPS, TRAINED, Result
+from ablations.core.setting import Config
 from ablations.core.study import Study
 from ablations.core.trial import Trial
-from ablations.core.tuning import Attempt, Tuned, Tuning, TuningTrial, _natural, _outcomes, best, outcome, rank
+from ablations.core.tuning import Attempt, Tuned, Tuning, TuningTrial, best, rank
 from ablations.core.variant import Variant
-from ablations.models.presets import PRESETS
-from ablations.models.spec import Spec
-from ablations.planning.factors import trains_otherwise
-from ablations.subjects.alexnet.registry import derive
-from ablations.subjects.alexnet.setting import Budget
 
 SEED = 1_000_000  # no study has so many seeds, so none of them is used for choosing
 SEEDS = 3  # trainings at each rate: SEED and those after it
@@ -56,10 +53,10 @@ class Search:
     total: int  # trials in all
 
 
-def start(study: Study, rates: int, available: int) -> Tuning:
-    """The tuning of `study` before anything was tried; `available` images are not held out for validation."""
-    budget = replace(study.budget, evaluate_on="validation", train_examples=min(study.budget.train_examples, available))
-    return Tuning(rates=rates, seed=SEED, seeds=SEEDS, clearly=CLEARLY, slower=SLOWER, budget=budget)
+def start(study: Study, rates: int) -> Tuning:
+    """The tuning of `study` before anything was tried."""
+    setting = load(study.subject).for_tuning(study.setting)
+    return Tuning(rates=rates, seed=SEED, seeds=SEEDS, clearly=CLEARLY, slower=SLOWER, setting=setting)
 
 
 def advance(study: Study, trials: Sequence[Trial], tuning: Tuning, records: Mapping[str, Result]) -> Search:
@@ -74,54 +71,12 @@ def advance(study: Study, trials: Sequence[Trial], tuning: Tuning, records: Mapp
 
 def arms(study: Study, trials: Sequence[Trial]) -> list[Trial]:
     """One untuned trial of each arm whose rate is chosen, in the study's order."""
+    subject = load(study.subject)
     first: dict[Variant, Trial] = {}
     for trial in trials:
         arm = arm_of(study, trial.variant)
-        first.setdefault(arm, replace(trial, variant=arm, spec=derive(reference_of(study), arm)))
+        first.setdefault(arm, replace(trial, variant=arm, config=subject.configure(study.setting, arm.departures)))
     return list(first.values())
-
-
-def reference_of(study: Study) -> Spec:
-    """What the study's variants depart from."""
-    return study.budget.sized(PRESETS[study.preset].spec)
-
-
-def arm_of(study: Study, variant: Variant) -> Variant:
-    """`variant` without the departures that have no rate of their own: the arm whose rate it has.
-
-    Those are what evaluation alone reads, and a sabotage: its damage must show under the reference's own recipe, and a
-    rate of its own would hide as much of the damage as a rate can.  A placebo has a rate of its own, found with its
-    own draws: it is the reference over again, so an effect of it shows the error of the tuning too.
-    """
-    spec = reference_of(study)
-    own = (
-        pair
-        for pair in variant.departures
-        if trains_otherwise(spec, pair) and (pair[0] not in study.controls or _only_draws(spec, pair))
-    )
-    return Variant(departures=tuple(own))
-
-
-def tuned(study: Study, departure: tuple[str, str]) -> bool:
-    """Whether the rate was tuned for each arm of the study with this departure, and for the reference.
-
-    What evaluation alone reads has the arm that it shares its training with.  False for a sabotage, which has the
-    reference's rate, and while the tuning is under way.
-    """
-    if study.tuning is None:
-        return False
-    spec = reference_of(study)
-    if departure[0] in study.controls and not _only_draws(spec, departure):
-        return False
-    own = {arm.variant for arm in study.tuning.arms if arm.attempts}
-    departed = [arm_of(study, variant) for variant in study.variants if departure in variant.departures]
-    reference = [arm_of(study, variant) for variant in study.variants if not variant.departures]
-    return bool(departed) and {*departed, *reference} <= own
-
-
-def _only_draws(spec: Spec, departure: tuple[str, str]) -> bool:
-    """Whether a departure changes nothing but the random draws, as a placebo does."""
-    return replace(derive(spec, Variant(departures=(departure,))), stream_salt=spec.stream_salt) == spec
 
 
 def apply(study: Study, trials: Sequence[Trial], tuning: Tuning) -> tuple[Study, tuple[Trial, ...]]:
@@ -133,7 +88,7 @@ def apply(study: Study, trials: Sequence[Trial], tuning: Tuning) -> tuple[Study,
 
 def at_rate(trial: Trial, factor: float) -> Trial:
     """`trial` with its learning rate times `factor`."""
-    return replace(trial, spec=replace(trial.spec, learning_rate=trial.spec.learning_rate * factor))
+    return replace(trial, config=load(trial.subject).at_rate(trial.config, factor))
 
 
 def _advance(trial: Trial, tuning: Tuning, records: Mapping[str, Result]) -> tuple[Tuned, tuple[Trial, ...], int]:
@@ -141,10 +96,10 @@ def _advance(trial: Trial, tuning: Tuning, records: Mapping[str, Result]) -> tup
     attempts: list[Attempt] = []
     while len(attempts) < tuning.rates:
         factors = next_factors(attempts)[: tuning.rates - len(attempts)]
-        budget = _capped(tuning, attempts)
+        config = _capped(trial, tuning, attempts)
         asked = [
             [
-                at_rate(replace(trial, seed=tuning.seed + number, budget=budget), factor)
+                at_rate(replace(trial, seed=tuning.seed + number, config=config), factor)
                 for number in range(tuning.seeds)
             ]
             for factor in factors
@@ -157,7 +112,7 @@ def _advance(trial: Trial, tuning: Tuning, records: Mapping[str, Result]) -> tup
             finished = len(attempts) * tuning.seeds + len(keys) - len(missing)
             return Tuned(variant=trial.variant, attempts=tuple(attempts), factor=1.0), missing, finished
         for factor, each in zip(factors, asked, strict=True):
-            attempts.append(Attempt(factor=factor, trials=tuple(_trial(records[one.key]) for one in each)))
+            attempts.append(Attempt(factor=factor, trials=tuple(_trial(tuning, records[one.key]) for one in each)))
     factor = chosen(attempts, tuning.clearly)
     return Tuned(variant=trial.variant, attempts=tuple(attempts), factor=factor), (), len(attempts) * tuning.seeds
 
@@ -178,92 +133,32 @@ def next_factors(attempts: Sequence[Attempt]) -> list[float]:
             sides.append((rank(neighbour), math.sqrt(neighbour.factor * ranked[middle].factor)))
         else:
             sides.append(((-1.0,), ranked[middle].factor * beyond))
-    return [_rounded(factor) for _, factor in sorted(sides)]
+    return [rounded(factor) for _, factor in sorted(sides)]
 
 
-def chosen(attempts: Sequence[Attempt], clearly: float = CLEARLY) -> float:
-    """The factor that an arm gets: where the parabola is lowest, or the best of those tried where there is none."""
-    found = fitted(attempts, clearly)
-    return _rounded(math.exp(found.at)) if found else best(attempts).factor
-
-
-def fitted(attempts: Sequence[Attempt], clearly: float = CLEARLY) -> Lowest | None:
-    """The parabola that chooses the rate: over the factor's natural logarithm, of the errors in percent or of the
-    natural logarithms of the steps.
-
-    It goes through rates at which every trial came to an outcome: one that diverged, or that was ended before it
-    arrived, has none.  A rate with such a trial is a wall, and what lies behind it is left out.  None where the best
-    rate has such a trial itself, where the rates are too few, and where `clearly` is 0.
-    """
-    if not clearly:
-        return None
-    timed = _arrives(attempts)
-    ranked = sorted(attempts, key=lambda one: one.factor)
-    for whole, side_by_side in itertools.groupby(ranked, key=lambda one: None not in _outcomes(one, timed)):
-        near = list(side_by_side)
-        if whole and best(attempts) in near:
-            return lowest([_point(one, timed) for one in near], clearly)
-    return None
-
-
-def came_to(tuning: Tuning, arm: Tuned) -> float | None:
-    """What the chosen rate came to, as `outcome`; by the parabola where it was not tried itself.
-
-    None where a trial has no outcome there, and where the arm never arrived at a threshold, so that errors chose.
-    """
-    tried = next((one for one in arm.attempts if one.factor == arm.factor), None)
-    if tried is not None:
-        return outcome(tuning, tried)
-    found, timed = fitted(arm.attempts, tuning.clearly), tuning.budget.threshold_percent is not None
-    return _natural(found.value, timed) if found and timed == _arrives(arm.attempts) else None
-
-
-def cost(tuning: Tuning, arm: Tuned) -> float | None:
-    """What not knowing the best rate better is expected to cost an arm: points of error, or percent of its steps.
-
-    The parabola's curvature times the variance of its lowest place, by the delta method.  None without a parabola, and
-    where the arm never arrived at a threshold, so that its errors chose.
-    """
-    found, timed = fitted(arm.attempts, tuning.clearly), tuning.budget.threshold_percent is not None
-    if found is None or timed != _arrives(arm.attempts):
-        return None
-    return 100 * math.expm1(found.cost) if timed else found.cost
-
-
-def _arrives(attempts: Sequence[Attempt]) -> bool:
-    """Whether any trial arrived at a threshold, so that steps choose, and not errors."""
-    return any(one.steps_to_threshold is not None for attempt in attempts for one in attempt.trials)
-
-
-def _point(attempt: Attempt, timed: bool) -> Point:
-    values = [value for value in _outcomes(attempt, timed) if value is not None]
-    return Point(at=math.log(attempt.factor), outcomes=tuple(values))
-
-
-def _capped(tuning: Tuning, attempts: Sequence[Attempt]) -> Budget:
-    """The budget, ended at so many times the steps of the best rate so far, where all trials of that arrived."""
-    budget = tuning.budget
-    if not attempts or not budget.stop_at_threshold:
-        return budget
+def _capped(trial: Trial, tuning: Tuning, attempts: Sequence[Attempt]) -> Config:
+    """The config of a tuning trial, ended at some times the steps of the best rate so far, where all of that arrived."""
+    subject = load(trial.subject)
+    config: Config = subject.tuned(tuning.setting, trial.config)
+    if not attempts or not tuning.setting.races:
+        return config
     missed, log_steps = rank(best(attempts))
     if missed:
-        return budget
+        return config
     # Rounded, as the last digits of a logarithm differ between machines, and the number is part of the trials' keys.
-    return replace(budget, max_steps=min(math.ceil(round(tuning.slower * math.exp(log_steps), 6)), budget.steps))
+    most = math.ceil(round(tuning.slower * math.exp(log_steps), 6))
+    capped: Config = subject.capped(config, min(most, subject.steps(config)))
+    return capped
 
 
-def _trial(result: Result) -> TuningTrial:
-    budget, metrics = result.trial.budget, result.metrics if result.status == DONE else {}
-    named = LOOKED if budget.threshold_percent is not None else f"{budget.evaluate_on}_top1_error_percent"
+def _trial(tuning: Tuning, result: Result) -> TuningTrial:
+    metrics = result.metrics if result.status == DONE else {}
+    named = LOOKED if tuning.setting.target is not None else tuning.setting.main
+    whole = load(result.trial.subject).steps(result.trial.config) if result.status == DONE else 0
     return TuningTrial(
         key=result.trial.key,
         status=result.status,
         steps_to_threshold=metrics.get(STEPS),
-        steps=int(metrics.get(TRAINED, budget.steps if result.status == DONE else 0)),
+        steps=int(metrics.get(TRAINED, whole)),
         error_percent=metrics.get(named),
     )
-
-
-def _rounded(factor: float) -> float:
-    """Three digits, so that a rate can be read."""
-    return float(f"{factor:.3g}")

@@ -9,16 +9,16 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ablations.core.claim import DIRECTIONS, STANDINGS, Claim, Conditions
 from ablations.core.errors import InputError, acting, shown, unknown
+from ablations.core.load import FIRST, load
+from ablations.core.setting import SIZE
 from ablations.core.variant import Departure
-from ablations.subjects.alexnet.metrics import METRICS
-from ablations.subjects.alexnet.registry import components
 
-_HOME = Path(__file__).parents[1] / "subjects" / "alexnet" / "published"
 _REQUIRED = ("name", "component", "level", "statement", "metric", "direction", "smallest_effect", "reason")
 _NUMBERS = {"smallest_effect", "published_effect"}
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {  # of the keys that are no text, and what an error calls them
@@ -32,8 +32,8 @@ _KEYS = {field.name for field in dataclasses.fields(Claim)} - _OF_THE_FILE
 _CONDITIONS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(Conditions)}
 
 
-def read_claims(path: Path) -> tuple[Claim, ...]:
-    """The claims in a TOML file, a family of their own by the file's name.
+def read_claims(path: Path, subject: str = FIRST) -> tuple[Claim, ...]:
+    """The claims on a subject in a TOML file, a family of their own by the file's name.
 
     Raises InputError with one sentence on the first thing that is wrong.
     """
@@ -45,12 +45,12 @@ def read_claims(path: Path) -> tuple[Claim, ...]:
     except (ValueError, RecursionError) as error:
         raise InputError(f"claims file {shown(path)} is no TOML: {error}.") from None
     try:
-        return claims_in(record, family=path.stem)
+        return claims_in(record, family=path.stem, subject=subject)
     except InputError as error:
         raise InputError(f"claims file {shown(path)}: {error}") from None
 
 
-def claims_in(record: Mapping[str, Any], *, family: str) -> tuple[Claim, ...]:
+def claims_in(record: Mapping[str, Any], *, family: str, subject: str = FIRST) -> tuple[Claim, ...]:
     """The claims in what a TOML file holds.  Raises InputError with one sentence on the first thing that is wrong."""
     _check_keys("key", record, {"source", "conditions", "claim"})
     source, conditions, tables = record.get("source", ""), record.get("conditions", {}), record.get("claim", [])
@@ -60,7 +60,7 @@ def claims_in(record: Mapping[str, Any], *, family: str) -> tuple[Claim, ...]:
     named = {name: _conditions(name, table) for name, table in conditions.items()}
     if not tables or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise InputError("it holds no [[claim]].")
-    found = tuple(_claim(table, named, source=source, family=family) for table in tables)
+    found = tuple(_claim(table, named, source=source, family=family, subject=subject) for table in tables)
     names = [claim.name for claim in found]
     for name in names:
         if names.count(name) > 1:
@@ -84,12 +84,14 @@ def _conditions(name: str, table: Mapping[str, Any]) -> Conditions:
     return Conditions(**values)
 
 
-def _claim(table: Mapping[str, Any], named: Mapping[str, Conditions], *, source: str, family: str) -> Claim:
+def _claim(
+    table: Mapping[str, Any], named: Mapping[str, Conditions], *, source: str, family: str, subject: str
+) -> Claim:
     name = table.get("name")
     if not isinstance(name, str) or not name.strip():
         raise InputError("a claim has no name.")
     try:
-        _check(table)
+        _check(table, subject)
         if (conditions := table.get("conditions", "")) not in ("", *named):
             raise unknown("conditions", conditions, named)
     except InputError as error:
@@ -107,7 +109,7 @@ def _claim(table: Mapping[str, Any], named: Mapping[str, Conditions], *, source:
     )
 
 
-def _check(table: Mapping[str, Any]) -> None:
+def _check(table: Mapping[str, Any], subject: str) -> None:
     _check_keys("key", table, _KEYS)
     for key in _REQUIRED:
         if key not in table:
@@ -120,13 +122,13 @@ def _check(table: Mapping[str, Any]) -> None:
             _check_text(key, value)
         elif isinstance(value, int | float) and not abs(value) <= LARGEST:  # nor is nan
             raise InputError(f"{key} is {shown(value)}; it must be a finite number, of {LARGEST:,} or less.")
-    _check_departure((table["component"], table["level"]))
+    _check_departure((table["component"], table["level"]), subject)
     if against := table.get("against"):
         component, _, level = against.partition("=")
-        _check_departure((component, level))
+        _check_departure((component, level), subject)
         if (component, level) == (table["component"], table["level"]):
             raise InputError(f"against is {shown(against)}, which is the claim's own change: name another one.")
-    _check_words(table)
+    _check_words(table, subject)
     if not table["smallest_effect"] > 0:
         raise InputError(f"smallest_effect is {table['smallest_effect']}; it must be above 0.")
     if table.get("epoch", 1) < 1:
@@ -141,24 +143,25 @@ def _check_text(key: str, value: object) -> None:
         raise InputError(f"{key} is {shown(value)}; leave out the control character {acted!r}.")
 
 
-def _check_words(table: Mapping[str, Any]) -> None:
+def _check_words(table: Mapping[str, Any], subject: str) -> None:
     """Raises InputError where a word is none of those that its key allows."""
+    metrics = [name for name, metric in load(subject).metrics.items() if metric.kind != SIZE]
     asked: list[tuple[str, str, Iterable[str]]] = [
-        ("metric", table["metric"], METRICS),
+        ("metric", table["metric"], metrics),
         ("direction", table["direction"], DIRECTIONS),
         ("standing", table.get("standing", ""), ("", *STANDINGS)),
     ]
     if also := table.get("also", ""):
         direction, _, metric = also.partition(" ")
-        asked += [("direction of also", direction, ("raises", "lowers")), ("metric of also", metric, METRICS)]
+        asked += [("direction of also", direction, ("raises", "lowers")), ("metric of also", metric, metrics)]
     for kind, value, allowed in asked:
         if value not in allowed:
             raise unknown(kind, value, list(filter(None, allowed)))
 
 
-def _check_departure(departure: Departure) -> None:
+def _check_departure(departure: Departure, subject: str) -> None:
     component, level = departure
-    known = components()
+    known = load(subject).components
     if component not in known:
         raise unknown("component", component, known)
     if level not in known[component].levels:
@@ -169,3 +172,9 @@ def _check_keys(kind: str, table: Mapping[str, Any], allowed: Iterable[str]) -> 
     for key in table:
         if key not in allowed:
             raise unknown(kind, key, allowed)
+
+
+@cache
+def published(subject: str = FIRST) -> tuple[Claim, ...]:
+    """What publications say of the subject, in the order of its files."""
+    return tuple(claim for path in load(subject).claims for claim in read_claims(path, subject))

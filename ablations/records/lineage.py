@@ -1,4 +1,4 @@
-"""Which code trained a record: a version that people count, and a digest of the sources that a training reads.
+"""Which code decides a result: a digest of the sources that some functions reach.
 
 Standard library only.
 """
@@ -16,19 +16,7 @@ from glob import glob
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
-# Raised by hand whenever the same trial would come out otherwise than before: other draws, another update, another
-# evaluation.  `tests/records/test_lineage.py` compares losses with those of this version, and fails where they moved
-# and the number did not.  Records of two versions are never paired.
-#   1  the first images of each class were the training images of every seed
-#   2  each seed draws its own; a network whose weights or evaluation are not finite has diverged
-TRAINING_VERSION = 2
-FIRST_VERSION = 1  # of records that do not say
-
 _PACKAGES = ("ablations",)
-_ENTRIES = (
-    ("ablations.subjects.alexnet.training.train", "training"),
-    ("ablations.subjects.alexnet.training.train", "evaluate_as"),
-)
 _C_COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.DOTALL)
 
 
@@ -42,14 +30,17 @@ class _Module:
     imported: dict[str, tuple[str, str]]  # name -> (module, name in it, or "" for the module itself)
 
 
+Entry = tuple[str, str]  # a module and the name of a function in it
+
+
 @functools.cache
-def training_digest() -> str:
-    """Sixteen hex digits of every definition that a training or its evaluation reaches by name, and of our C sources.
+def digest_of(entries: tuple[Entry, ...]) -> str:
+    """Sixteen hex digits of every definition that the entries reach by name, and of our C sources.
 
     Syntax trees are compared, without docstrings, imports and paths: neither comments nor formatting nor the move of
     a definition to another file changes the digest.
     """
-    trees = sorted(_written(_undocumented(statement)) for statement in _reached(_ENTRIES))
+    trees = sorted(_written(_undocumented(statement)) for statement in reached(entries))
     digest = hashlib.sha256("\n".join(trees).encode())
     # glob.glob also looks into a folder that is a link, as `ablations/models` is in a checkout; Path.rglob does not.
     sources = (Path(path) for package in _PACKAGES for path in glob(f"{_folder(package)}/**/*.c", recursive=True))
@@ -58,8 +49,8 @@ def training_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def _reached(entries: tuple[tuple[str, str], ...]) -> list[ast.stmt]:
-    """The statements that the entries, (module, name) pairs, use directly or through others, each once."""
+def reached(entries: tuple[Entry, ...]) -> list[ast.stmt]:
+    """The statements that the entries use directly or through others, each once."""
     found: dict[int, ast.stmt] = {}
     seen: set[tuple[str, str]] = set()
     visited: set[str] = set()

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 
 from ablations.core.claim import compared
+from ablations.core.load import load
 from ablations.core.result import DONE, FINAL, Result
 from ablations.core.study import Study
-from ablations.records.lineage import TRAINING_VERSION
 
 UNMEASURED = "activities were not measured: the process ended before that"
 _TOLD = re.compile(r"activity of (\S+) was not measured: ")
@@ -31,9 +31,11 @@ def lacking(result: Result, names: Iterable[str]) -> tuple[str, ...]:
     Departures have no activities.  What another version of the training code trained stays as it is: its network
     cannot be had again.
     """
-    if result.status != DONE or result.trial.variant.departures or result.training_version != TRAINING_VERSION:
+    if result.status != DONE or result.trial.variant.departures:
         return ()
-    told = {found[1] for line in result.error.splitlines() if (found := _TOLD.match(line))}
+    if result.training_version != load(result.trial.subject).version:
+        return ()
+    told = {found[1] for line in result.notes if (found := _TOLD.match(line))}
     return tuple(name for name in names if name not in result.activity and name not in told)
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from ablations import __version__
 from ablations.core.machine import cores_here, memory_here
-from ablations.records.lineage import training_digest
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _PLACES = {  # where git looks instead of in the folder that it is asked about: `git rev-parse --local-env-vars`
@@ -72,8 +71,8 @@ def source(package: Path) -> tuple[str, bool | None, str]:
 
 @functools.cache
 def code(*settings: object) -> str:
-    """Sixteen hex digits of what decides how a training goes: `settings`, torch's version, and the sources it reads."""
-    decides = (importlib.metadata.version("torch"), training_digest(), *settings)
+    """Sixteen hex digits of what decides how a training goes: `settings`, its sources too, and torch's version."""
+    decides = (importlib.metadata.version("torch"), *settings)
     return hashlib.sha256(repr(decides).encode()).hexdigest()[:16]
 
 

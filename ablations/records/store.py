@@ -18,6 +18,7 @@ from ablations.core.result import Result
 from ablations.core.study import Study
 from ablations.core.text import counted
 from ablations.records.files import DAMAGED, _strict, read_json, why, write_json
+from ablations.records.upgrade import upgraded_result, upgraded_study
 
 if TYPE_CHECKING:
     pass
@@ -57,7 +58,7 @@ def read_result(path: Path) -> tuple[Result | None, str]:
     try:
         record = read_json(path)
         _check_sum(record)
-        result = Result.from_dict(record)
+        result = Result.from_dict(upgraded_result(record))
     except DAMAGED as error:
         return None, f"record {path} cannot be read ({why(error)}); its trial counts as not run"
     if path.stem != result.trial.key:
@@ -110,16 +111,27 @@ def write_study(folder: Path, study: Study) -> None:
     path = folder / "study.json"
     if path.exists():
         old = read_study(folder)
-        for name in ("grid", "preset", "fingerprint", "budget", "tuning", "resolution"):
-            before, after = getattr(old, name), getattr(study, name)
-            if name == "tuning":  # how, not how far: an arm that joins is tuned as the others were
-                before, after = (one.how if one else "none" for one in (before, after))
-            if before != after:
+        for name, before in _fixed(old).items():
+            if before != (after := _fixed(study)[name]):
                 raise InputError(
                     f"study {study.name!r} in {folder} has {name} {before}, and this run {after}: "
                     "choose another --name, or another --results."
                 )
     write_json(path, study.to_dict())
+
+
+def _fixed(study: Study) -> dict[str, Any]:
+    """What two plans of one study have in common."""
+    config = {name: value for name, value in study.setting.config.items() if name != "spec"}  # another one, other keys
+    return {
+        "grid": study.grid,
+        "subject": study.subject,
+        "fingerprint": study.setting.fingerprint,
+        **config,
+        # How, not how far: an arm that joins is tuned as the others were.
+        "tuning": study.tuning.how if study.tuning else "none",
+        "resolution": study.resolution,
+    }
 
 
 def so_far(folder: Path) -> tuple[Study | None, int]:
@@ -132,7 +144,7 @@ def read_study(folder: Path) -> Study:
     """The plan in `folder`.  Raises InputError when there is none or it cannot be read."""
     path = folder / "study.json"
     try:
-        return Study.from_dict(read_json(path))
+        return Study.from_dict(upgraded_study(read_json(path)))
     except FileNotFoundError:
         raise InputError(f"no study in {str(folder)!r}: study.json is missing.") from None
     except DAMAGED as error:

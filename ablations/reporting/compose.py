@@ -26,6 +26,7 @@ def build(study: Study, results: Sequence[Result], problems: Sequence[str], *, f
 def compose(evidence: Evidence) -> Report:
     """The whole report as plain text, tables and SVG."""
     from ablations.reporting.document import Report
+    from ablations.reporting.parts import parts_of
     from ablations.reporting.sections import (
         background,
         cards,
@@ -39,11 +40,10 @@ def compose(evidence: Evidence) -> Report:
         tuning,
         verdicts,
     )
-    from ablations.subjects.alexnet.report import filters
 
     study = evidence.study
     compares = len(study.variants) > 1
-    race = study.budget.stop_at_threshold  # the errors of trials that end at one error compare nothing
+    race = study.setting.races  # the errors of trials that end at one error compare nothing
     judged = (verdicts.headline(evidence), *verdicts.caution(evidence)) if compares else ()
     headline = time_to_target.headline if race else comparisons.headline
     sections: list[Callable[[Evidence], Section | None]] = []
@@ -59,7 +59,7 @@ def compose(evidence: Evidence) -> Report:
     sections += [
         outcomes.errors,
         ensembles.section,
-        filters.section,
+        *parts_of(study.subject).sections,
         background.activity,
         outcomes.cost,
         background.failures,

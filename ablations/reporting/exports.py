@@ -25,10 +25,9 @@ from ablations.core.errors import printable
 from ablations.core.text import MINUS, MISSING, interval, probability, signed
 from ablations.core.variant import Variant
 from ablations.records.files import write_text
-from ablations.reporting.sections.claimed import is_ratio, size
+from ablations.reporting.sections.claimed import size, unit_of
 from ablations.reporting.sections.time_to_target import METHODS, ratio_words
 from ablations.reporting.sections.verdicts import bounds
-from ablations.subjects.alexnet.metrics import METRICS
 
 T = TypeVar("T")
 
@@ -119,9 +118,9 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
 
 def _kinds(evidence: Evidence) -> tuple[str, ...]:
     """Which tables the study has: errors of trials that end at one error compare nothing, steps need a threshold."""
-    budget = evidence.study.budget
-    effects = () if budget.stop_at_threshold else ("effects",)
-    return (*effects, *(() if budget.threshold_percent is None else ("speed",)), "verdicts")
+    setting = evidence.study.setting
+    effects = () if setting.races else ("effects",)
+    return (*effects, *(() if setting.target is None else ("speed",)), "verdicts")
 
 
 def write_csv(evidence: Evidence, folder: Path) -> list[Path]:
@@ -186,7 +185,9 @@ def _speed_latex(evidence: Evidence) -> str:
         for one in speeds(evidence.study, evidence.results)
     ]
     head = ("change", "times the steps", "interval", "confidence", "n", "censored")
-    threshold = rf"{evidence.study.budget.threshold_percent:g}\% training error"
+    target = evidence.study.setting.target
+    assert target
+    threshold = rf"{target.value:g}\% {target.metric}"
     caption = f"Steps to {threshold} over the reference's, paired by seed."
     return _latex(head, rows, "lrrrrr", caption, "speed")
 
@@ -199,12 +200,12 @@ def _verdicts_latex(evidence: Evidence) -> str:
 
 
 def _measured(verdict: Verdict) -> tuple[str, str, str]:
-    effect, claim = verdict.effect, verdict.claim
+    effect = verdict.effect
     if effect is None or not isfinite(effect.estimate):
         return MISSING, MISSING, MISSING
     p = MISSING if verdict.call == NOT_TESTED else probability(verdict.p_holm)
-    unit = "times" if is_ratio(claim) else METRICS[claim.metric]
-    return f"{size(claim, effect.estimate)} {unit}", bounds(verdict), p
+    metric = verdict.metric
+    return f"{size(metric, effect.estimate)} {unit_of(metric)}", bounds(verdict), p
 
 
 def _latex(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], columns: str, caption: str, name: str) -> str:

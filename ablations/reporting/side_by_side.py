@@ -18,6 +18,7 @@ from ablations.core.errors import InputError
 from ablations.core.text import MINUS, MISSING, counted, interval, probability, signed, told
 from ablations.reporting.document import Block, Picture, Report, Section, Table, listed
 from ablations.reporting.figures import effects, style
+from ablations.reporting.parts import parts_of
 
 PAIRED, APART = "seeds paired", "Welch"
 
@@ -38,7 +39,7 @@ def compose(first: Evidence, second: Evidence) -> Report:
     """
     one, two = first.study, second.study
     for study in (one, two):
-        if study.budget.stop_at_threshold:
+        if study.setting.races:
             raise InputError(
                 f"study {study.name!r} ends its trials at a threshold, so its errors are of unequal trainings "
                 "and cannot be compared with another study's."
@@ -212,7 +213,7 @@ def conditions(first: Evidence, second: Evidence) -> tuple[dict[str, tuple[str, 
 
 
 def _facts(evidence: Evidence) -> Mapping[str, str]:
-    study, budget = evidence.study, evidence.study.budget
+    study = evidence.study
     origins = [result.provenance for result in evidence.results]
     versions = [dict(one.get("versions", {})) for one in origins]
     hardware = [dict(one.get("hardware", {})) for one in origins]
@@ -221,20 +222,13 @@ def _facts(evidence: Evidence) -> Mapping[str, str]:
         return ", ".join(sorted({str(value) for value in values if value not in (None, "")})) or MISSING
 
     return {
-        "preset": study.preset,
-        "data set": study.dataset,
-        "data fingerprint": study.fingerprint,
+        "data set": study.setting.data,
+        "data fingerprint": study.setting.fingerprint,
         "grid": study.grid,
         "seeds": str(study.seeds),
-        "epochs": str(budget.epochs),
-        "training images": f"{budget.train_examples:,}",
-        "batch size": str(budget.batch_size),
-        "image size": str(budget.image_size),
-        "order of an epoch": f"free within {budget.read_window:,} images" if budget.read_window else "free",
-        "evaluated on": budget.evaluate_on,
-        "evaluated every": f"{budget.evaluate_every} epochs" if budget.evaluate_every > 1 else "epoch",
+        **parts_of(study.subject).facts(evidence),
         "learning rates": study.tuning.how if study.tuning else "the preset's",
-        "ended at a threshold": "yes" if budget.stop_at_threshold else "no",
+        "ended at a threshold": "yes" if study.setting.races else "no",
         "looks": ", ".join(map(str, study.looks)) or "none",
         "commit": said([str(one.get("commit", ""))[:12] for one in origins]),
         "device": said([one.get("device") for one in origins]),

@@ -18,7 +18,7 @@ def terminal_lines(evidence: Evidence) -> str:
     from ablations.core.text import MINUS
     from ablations.reporting.sections import sensitivity, time_to_target, verdicts
 
-    race = evidence.study.budget.stop_at_threshold
+    race = evidence.study.setting.races
     nothing, *commands = sensitivity.nothing_learned(evidence) or ("",)
     lines = [*_wrapped([nothing]), *commands, ""] if nothing else []  # a command stays in one piece
     lines += [time_to_target.lines(evidence) if race else _effect_lines(evidence)]

@@ -15,9 +15,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
 from ablations.core.effect import Effect
+from ablations.core.load import load
 from ablations.core.result import Result
 from ablations.core.study import Study
-from ablations.subjects.alexnet.data.catalogue import DATASETS, FOLDER
 
 if TYPE_CHECKING:
     from ablations.analysis.verdicts import Verdict
@@ -29,6 +29,7 @@ NOTE, COMMIT, DIRTY, SOURCE = (
     f"mlflow.{word}" for word in ("note.content", "source.git.commit", "source.git.dirty", "source.name")
 )
 _NO_ROW: Mapping[str, float] = {}
+FOLDER = "folder:"  # before the path of a data set of the user's own
 _LONGEST = 5000  # characters of a value; mlflow takes 6000 of a parameter, 8000 of a tag
 
 
@@ -52,19 +53,19 @@ class Data(NamedTuple):
 
 def data(study: Study) -> Data:
     """What the trials of a study train on."""
-    words, used = data_words(study), study.budget.train_examples
-    counts = {"train_examples": used}
-    if known := DATASETS.get(study.dataset):
-        whole = {"classes": known.num_classes, "train_images": known.train_images, "test_images": known.test_images}
-        counts |= {name: count for name, count in whole.items() if count is not None}
+    words, facts = data_words(study), study.setting.facts
+    counted = ("train_examples", "classes", "train_images", "test_images")
+    counts = {name: facts[name] for name in counted if facts.get(name)}
     name = PurePath(words.removeprefix(FOLDER)).name or words
-    return Data(f"{name[:400]}, {used} images", study.fingerprint, words[:_LONGEST], counts)
+    used = f", {counts['train_examples']} images" if "train_examples" in counts else ""
+    return Data(f"{name[:400]}{used}", study.setting.fingerprint, words[:_LONGEST], counts)
 
 
 def data_words(study: Study) -> str:
     """What was typed after --dataset; of an absolute path only its end, which says something on other machines too."""
-    path = PurePath(study.dataset.removeprefix(FOLDER))
-    return f"{FOLDER}{path.name}" if study.dataset.startswith(FOLDER) and path.is_absolute() else study.dataset
+    data = study.setting.data
+    path = PurePath(data.removeprefix(FOLDER))
+    return f"{FOLDER}{path.name}" if data.startswith(FOLDER) and path.is_absolute() else data
 
 
 def study_params(study: Study) -> dict[str, str]:
@@ -74,32 +75,30 @@ def study_params(study: Study) -> dict[str, str]:
         "components": ", ".join(f"{name}={level}" for name, level in study.components)[:_LONGEST],
         "variants": str(len(study.variants)),
         "seeds": str(study.seeds),
-        **_budget_params(study),
+        **_setting_params(study),
     }
 
 
 def trial_params(study: Study, result: Result) -> dict[str, str]:
-    """`variant` and `seed` to group by, every component's level or "reference", and the budget."""
+    """`variant` and `seed` to group by, every component's level or "reference", and the setting."""
     levels = dict(result.trial.variant.departures)
     names = [*(name for name, _ in study.components), *study.controls, *levels]
     return {
         **{name: levels.get(name, "reference") for name in names},
         "variant": result.trial.variant.label,
         "seed": str(result.trial.seed),
-        **_budget_params(study),
+        **_setting_params(study),
     }
 
 
-def _budget_params(study: Study) -> dict[str, str]:
-    budget = study.budget
+def _setting_params(study: Study) -> dict[str, str]:
+    setting = study.setting
+    named = ("preset", "train_examples", "batch_size", "image_size")
     return {
-        "preset": study.preset,
         "dataset": data_words(study),
-        "epochs": str(budget.epochs),
-        "train_examples": str(budget.train_examples),
-        "batch_size": str(budget.batch_size),
-        "image_size": str(budget.image_size),
-        "evaluate_on": budget.evaluate_on,
+        f"{load(study.subject).work_unit}s": str(setting.work),
+        **{name: str(setting.facts[name]) for name in named if name in setting.facts},
+        "evaluate_on": setting.phase,
     }
 
 
@@ -137,14 +136,14 @@ def effect_metrics(effects: Iterable[Effect]) -> dict[str, float]:
 
 def baseline_metrics(study: Study) -> dict[str, float]:
     """The errors that need no network, as far as the study knows them."""
-    named = {"chance_error_percent": study.chance_error_percent, "linear_error_percent": study.linear_error_percent}
+    named = {"guessing": study.setting.guessing, "baseline": study.setting.baseline}
     return {name: error for name, error in named.items() if error is not None}
 
 
 def trial_tags(study: Study, result: Result) -> dict[str, str]:
     """What a trial's run is found by, what came of it, and where it came from."""
     origin = result.provenance
-    error = result.error[-_LONGEST:]  # the end of a traceback says what it was
+    error = (result.error or "\n".join(result.notes))[-_LONGEST:]  # the end of a traceback says what it was
     tags = {
         ROLE: "trial",
         KEY: result.trial.key,
@@ -169,8 +168,8 @@ def _common_tags(study: Study) -> dict[str, str]:
         STUDY: study.name,
         STUDY_ID: study_id(study),
         "ablations.dataset": data_words(study),
-        "ablations.fingerprint": study.fingerprint,
-        "ablations.preset": study.preset,
+        "ablations.fingerprint": study.setting.fingerprint,
+        **({"ablations.preset": str(study.setting.facts["preset"])} if "preset" in study.setting.facts else {}),
     }
 
 

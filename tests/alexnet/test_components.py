@@ -15,7 +15,8 @@ from ablations.models.layout import layout, parameters
 from ablations.models.network import build
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec, described, leaves
-from ablations.planning.factors import changes, conflict
+from ablations.core.claim import changes
+from ablations.planning.factors import conflict
 from ablations.subjects.alexnet.registry import components, derive
 from ablations.subjects.alexnet.training.streams import CPU, streams
 

@@ -20,7 +20,8 @@ from ablations.models.layout import layout, parameters
 from ablations.models.network import build
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec, stored_size, training_part
-from ablations.planning.factors import changes, conflict
+from ablations.core.claim import changes
+from ablations.planning.factors import conflict
 from ablations.subjects.alexnet import registry
 from ablations.subjects.alexnet.data.load import Data, load
 from ablations.subjects.alexnet.data.prepare import prepare

@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from ablations.core.identity import sparse
 from ablations.models.init import initialise
 from ablations.models.network import Network, build
 from ablations.models.presets import PRESETS
-from ablations.models.spec import Spec, sparse
+from ablations.models.spec import Spec
 from ablations.subjects.alexnet.training.optimizers import (
     OPTIMIZERS,
     PATIENCE,

@@ -21,7 +21,7 @@ from ablations.core.errors import InputError
 from ablations.core.place import Context
 from ablations.core.study import Study
 from ablations.core.trial import Trial
-from ablations.planning.study import Source
+from ablations.subjects.alexnet.data.sources import Source
 from ablations.subjects.alexnet.data import prepare as prepare_module
 from ablations.subjects.alexnet.data.catalogue import CACHE_SCHEMA, cache_folder, folder_of, note_of
 from ablations.subjects.alexnet.data.load import load

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from ablations.cli.options import Config
+from ablations.core.identity import sparse
 from ablations.core.study import Study
-from ablations.models.spec import Conv, Spec, sparse
+from ablations.models.spec import Conv, Spec
 from ablations.planning import resources as resources_module
 from ablations.subjects.alexnet.data import read_ahead as reading
 from ablations.subjects.alexnet.data.load import Data

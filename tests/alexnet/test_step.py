@@ -18,10 +18,11 @@ from torch.utils._pytree import tree_flatten
 
 from ablations.cli.options import Config
 from ablations.core.errors import InputError
+from ablations.core.identity import sparse
 from ablations.core.variant import Variant
 from ablations.models import response_norm
 from ablations.models.presets import PRESETS
-from ablations.models.spec import Spec, sparse
+from ablations.models.spec import Spec
 from ablations.planning.resources import resources
 from ablations.records import checkpoint as checkpoint_module
 from ablations.records.checkpoint import Checkpoint

@@ -19,10 +19,10 @@ from ablations.cli.announce import looks_line as plan_line
 from ablations.cli.options import Config, check, looks_of, resolved
 from ablations.core.claim import Rule, digest
 from ablations.core.errors import InputError
+from ablations.core.identity import sparse
 from ablations.core.result import Result
 from ablations.core.study import Study
 from ablations.core.trial import Trial
-from ablations.models.spec import sparse
 from ablations.planning.declare import declare
 from tests import synthetic
 

@@ -35,7 +35,8 @@ from ablations.core.study import Study
 from ablations.core.text import NONE
 from ablations.core.trial import Trial
 from ablations.core.tuning import Attempt, Tuned, TuningTrial
-from ablations.planning.study import Source, make_study
+from ablations.subjects.alexnet.data.sources import Source
+from ablations.planning.study import make_study
 from ablations.planning.tuning import advance, apply, start
 from ablations.reporting.compose import build
 from ablations.reporting.document import Card, Table

@@ -33,7 +33,8 @@ from ablations.core.effect import Effect
 from ablations.core.result import Result
 from ablations.core.study import Study
 from ablations.planning.claims import CLAIMS
-from ablations.planning.declare import declare, post_hoc
+from ablations.planning.declare import declare
+from ablations.analysis.declared import post_hoc
 from ablations.records import store
 from ablations.reporting.sections.cards import in_words
 from ablations.reporting.sections.remedies import changes_it

@@ -13,7 +13,8 @@ from ablations.cli.progress import Progress
 from ablations.core.result import DONE, ERROR, Result
 from ablations.core.text import NONE, duration
 from ablations.models.spec import Spec
-from ablations.planning.cost import Pace, Seconds, seconds, seconds_of
+from ablations.subjects.alexnet.timing import Pace, seconds
+from ablations.planning.cost import Seconds, seconds_of
 from ablations.subjects.alexnet import timing
 from ablations.subjects.alexnet.data.load import Data
 from ablations.subjects.alexnet.setting import Budget

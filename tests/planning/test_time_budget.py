@@ -13,7 +13,7 @@ from ablations.core.study import Allowance, Study
 from ablations.core.text import seconds_in
 from ablations.core.variant import Variant
 from ablations.planning.alternatives import Design, designs, need
-from ablations.planning.cost import Pace
+from ablations.subjects.alexnet.timing import Pace
 from ablations.planning.time_budget import SHARE, Wish, choose, kept
 from tests import synthetic
 from tests.planning.test_alternatives import IMAGES, equal_paces, maker

@@ -13,7 +13,7 @@ import pytest
 
 from ablations.models.spec import Conv, Dense, Norm, Pool, Spec
 from ablations.records import lineage
-from ablations.records.lineage import TRAINING_VERSION, training_digest
+from ablations.subjects.alexnet.version import TRAINING_VERSION, training_digest
 from ablations.subjects.alexnet.data.load import Data
 from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.train import evaluate_as, train

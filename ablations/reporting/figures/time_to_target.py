@@ -8,9 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from ablations.core.result import Look
+from ablations.analysis.tuning import came_to
 from ablations.core.tuning import Tuning, outcome, outcome_of
-from ablations.planning.tuning import came_to
 from ablations.reporting.figures.style import BLUE, GREEN, GREY, GRID, ORANGE, PAPER, WIDTH, styled
 from ablations.reporting.theme import light
 
@@ -20,7 +19,9 @@ DASHED = (0, (4, 2))
 
 @styled
 def race(
-    reference: Sequence[Sequence[Look]], others: Mapping[str, Sequence[Sequence[Look]]], threshold: float
+    reference: Sequence[Sequence[tuple[int, float]]],
+    others: Mapping[str, Sequence[Sequence[tuple[int, float]]]],
+    threshold: float,
 ) -> Figure:
     """Training error against steps, a thin line a seed: the reference solid, changes dashed, as in the paper's figure.
 
@@ -53,7 +54,7 @@ def rates(tuning: Tuning, what: str) -> Figure:
 
     Hollow triangles are trials that ended without arriving, at the steps that they had taken.
     """
-    timed = tuning.budget.threshold_percent is not None
+    timed = tuning.setting.target is not None
     axes = _axes(2.6)
     for arm, colour in zip(tuning.arms, (BLUE, *COLOURS * 9), strict=False):
         tried = [(one, outcome(tuning, one)) for one in sorted(arm.attempts, key=lambda one: one.factor)]

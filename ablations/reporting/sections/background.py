@@ -8,21 +8,17 @@ from typing import Any
 import numpy as np
 
 from ablations.analysis import effects as estimating
+from ablations.analysis.declared import post_hoc
 from ablations.analysis.evidence import Evidence, finished
 from ablations.analysis.failures import FAILED
-from ablations.analysis.gates import chance_error, guesses, linear_error, threshold
+from ablations.analysis.gates import chance_error, guesses, threshold
 from ablations.analysis.verdicts import rule_of
+from ablations.core.load import load
 from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result
 from ablations.core.study import Study
 from ablations.core.text import MISSING, counted, duration, interval, number
-from ablations.models.presets import PRESETS
-from ablations.planning.declare import post_hoc
-from ablations.planning.grids import GRIDS
 from ablations.reporting.document import Block, Section, Table, listed
-from ablations.subjects.alexnet.baseline import limits
-from ablations.subjects.alexnet.describe import difference, stack
-from ablations.subjects.alexnet.registry import components as registered
-from ablations.subjects.alexnet.setting import PRECISIONS, Budget
+from ablations.reporting.parts import parts_of
 
 WORDS = {
     DIVERGED: "diverged",
@@ -42,54 +38,10 @@ def label(evidence: Evidence) -> str:
 
 def summary(evidence: Evidence) -> tuple[str, ...]:
     """What was run and how it ended, in plain words."""
-    note = evidence.study.data_note
+    note, parts = evidence.study.setting.note, parts_of(evidence.study.subject)
     data = [f"Of the data: {note}"] if note else []
-    return (_plan(evidence.study) + _views(evidence), *data, _trivial(evidence), _outcome(evidence))
-
-
-def _trivial(evidence: Evidence) -> str:
-    """The errors that need no network: of guessing, and of a linear classifier on the same images."""
-    chance, linear, budget = chance_error(evidence), linear_error(evidence), evidence.study.budget
-    guessing = f"{number(chance)}%" if np.isfinite(chance) else "an error that is not known here"
-    if not np.isfinite(linear):
-        return f"Guessing gives {guessing}; what a linear classifier gives was not computed for this study."
-    seen = ", ".join(filter(None, (limits(budget), "as seed 0 sees them")))
-    return (
-        f"Guessing gives {guessing}, and a linear classifier (ridge regression) on the raw pixels of the same training "
-        f"images ({seen}) {number(linear)}%."
-    )
-
-
-def _plan(study: Study) -> str:
-    budget = study.budget
-    what = f" ({GRIDS[study.grid].summary})" if study.grid in GRIDS else ""
-    until, when = ("at most ", "where it ended") if budget.stop_at_threshold else ("", "after the last epoch")
-    return (
-        f"{counted(len(study.variants), 'variant')} of the preset {study.preset} on {study.dataset}, chosen by the "
-        f"grid {study.grid}{what}. Each was trained with {counted(study.seeds, 'seed')} for "
-        f"{until}{counted(budget.epochs, 'epoch')} of {budget.train_examples:,} images, {budget.image_size} pixels a "
-        f"side{f' out of {budget.base_size}' if budget.base_size else ''}, in batches of {budget.batch_size}"
-        f"{_order(budget)}{_precision(budget)}, and evaluated on the {budget.evaluate_on} images {when}."
-    )
-
-
-def _order(budget: Budget) -> str:
-    return f", shuffled {budget.read_window:,} at a time out of blocks from everywhere" if budget.read_window else ""
-
-
-def _precision(budget: Budget) -> str:
-    return "" if budget.precision == PRECISIONS[0] else f", with products of {budget.precision} in its steps"
-
-
-def _views(evidence: Evidence) -> str:
-    """What an image was evaluated by, which the records of the reference hold."""
-    used = {result.trial.spec.views for result in evidence.results if not result.trial.variant.departures}
-    words = {
-        "centre": " An image is judged by its centre crop.",
-        "ten": " An image is judged by the mean of the softmax outputs over ten views, the corners, the centre and "
-        "their reflections; learning curves are by the centre crop alone.",
-    }
-    return "".join(words.get(one, f" An image is judged by the views {one!r}.") for one in sorted(used))
+    said = (parts.plan(evidence), *data, parts.trivial(evidence), _outcome(evidence))
+    return tuple(filter(None, said))
 
 
 def _outcome(evidence: Evidence) -> str:
@@ -110,7 +62,7 @@ def _outcome(evidence: Evidence) -> str:
 
 def _guessing(evidence: Evidence) -> str:
     """A sentence on trials that finished and learnt nothing, in a study by whose rule that is no failure."""
-    if rule_of(evidence.study).failed_above and evidence.study.chance_error_percent is not None:
+    if rule_of(evidence.study).failed_above and evidence.study.setting.guessing is not None:
         return ""
     chance = chance_error(evidence)
     seeds: dict[str, list[int]] = {}
@@ -140,7 +92,7 @@ def sources(evidence: Evidence) -> list[str]:
 
 def components(evidence: Evidence) -> Section:
     """What each component is, and what was published of it."""
-    known = registered()
+    known = load(evidence.study.subject).components
     changes: dict[str, list[str]] = {}
     for name, level in [*evidence.study.components, *estimating.controls(evidence.study)]:
         changes.setdefault(name, []).append(level)
@@ -153,25 +105,9 @@ def components(evidence: Evidence) -> Section:
     blocks: list[Block] = [
         _recipe(evidence.study),
         Table(caption="What is changed, and from what.", head=head, rows=tuple(rows)),
-        *_reference(evidence),
+        *parts_of(evidence.study.subject).reference(evidence),
     ]
     return Section(title="Components", blocks=tuple(blocks))
-
-
-def _reference(evidence: Evidence) -> list[Block]:
-    """The layers of the reference as it was trained, and where it departs from the paper."""
-    study = evidence.study
-    trained = (result.trial.spec for result in evidence.results if not result.trial.variant.departures)
-    known = PRESETS[study.preset].spec if study.preset in PRESETS else None
-    spec = next(trained, known)
-    if spec is None:
-        return []
-    departures = difference(spec, PRESETS["paper"].spec)
-    rows = (("layers", stack(spec)), *((part, "; ".join(lines)) for part, lines in departures.items()))
-    caption = f"The reference, preset {study.preset}" + (
-        ", and where it departs from the preset paper, whose values are in brackets." if departures else "."
-    )
-    return [Table(caption=caption, head=("of", "value"), rows=rows, collapsed=True)]
 
 
 def _recipe(study: Study) -> str:
@@ -192,7 +128,7 @@ def activity(evidence: Evidence) -> Section:
     found = [result.activity for result in finished(evidence) if result.activity]
     if not found:
         return Section(title=title, blocks=("No finished reference has recorded any activity.",))
-    known = registered()
+    known = load(evidence.study.subject).components
     under_study = {name for name, _ in evidence.study.components} | set(evidence.study.controls)
     measured = {name for one in found for name in one}
     names = sorted(measured & under_study or measured)  # all of them where the reference was trained alone
@@ -200,7 +136,7 @@ def activity(evidence: Evidence) -> Section:
     for name in names:
         values = [one[name] for one in found if name in one]
         mean, low, high = estimating.mean_interval(values)
-        unit = known[name].activity.unit if name in known else "unit not known here"
+        unit = known[name].unit if name in known else "unit not known here"
         bound = threshold(evidence, name)
         flag = "inactive" if mean < bound else "not finite" if not np.isfinite(mean) else "active"
         between = interval(low, high, sign=False, digits=3)
@@ -218,13 +154,13 @@ def failures(evidence: Evidence) -> Section:
     """Trials that failed or have something to report, unreadable records, what was left out, and aliases."""
     study, blocks = evidence.study, list[Block]()
     failed = evidence.failed
-    bad = [one for one in evidence.results if one.status != DONE or one.error or one.trial.key in failed]
+    bad = [one for one in evidence.results if one.status != DONE or one.notes or one.trial.key in failed]
     rows = tuple(
         (
             one.trial.variant.label,
             str(one.trial.seed),
             one.status if one.trial.key not in failed else FAILED,
-            last_line(failed.get(one.trial.key, one.error)),
+            last_line(failed.get(one.trial.key, one.error or "\n".join(one.notes))),
         )
         for one in bad
     )
@@ -265,7 +201,7 @@ def origin(evidence: Evidence) -> Section:
     started = sorted(str(record["started"]) for record in records if record.get("started"))
     if started:
         rows.append(("started", started[0] if len(started) == 1 else f"{started[0]} to {started[-1]}"))
-    rows += [("data", f"{study.dataset}, fingerprint {study.fingerprint}")]
+    rows += [("data", f"{study.setting.data}, fingerprint {study.setting.fingerprint}")]
     rows += [("run it again", study.command or "not recorded")]
     rows += [("render this again", f"python -m ablations.report {study.name}")]
     caution = "The records come from different commits or from code with uncommitted changes."

@@ -14,12 +14,11 @@ from ablations.core.claim import SAME, label_of
 from ablations.core.effect import Effect
 from ablations.core.text import MISSING, number, told
 from ablations.reporting.document import Card, Picture, Section
-from ablations.reporting.sections.claimed import NAMES, WAYS, digits, expected, is_ratio, margin, second_words, size
+from ablations.reporting.sections.claimed import WAYS, digits, expected, is_ratio, margin, second_words, size, unit_of
 from ablations.reporting.sections.outcomes import picture
 from ablations.reporting.sections.remedies import changes_it
 from ablations.reporting.sections.tuning import conditional
 from ablations.reporting.sections.verdicts import ESTIMANDS, bounds, how_often, ours, published
-from ablations.subjects.alexnet.metrics import METRICS
 
 MOODS = {REPRODUCED: "yes", DIRECTION_ONLY: "yes", CONTRADICTED: "no", NO_EFFECT: "no"}
 
@@ -46,7 +45,7 @@ def _card(evidence: Evidence, verdict: Verdict) -> Card:
         ("published", claim.published),
         ("confounds there", claim.confounds),
         ("what others found", claim.others),
-        ("smallest effect of interest", f"{margin(claim)}: {claim.reason or 'no reason recorded'}"),
+        ("smallest effect of interest", f"{margin(verdict)}: {claim.reason or 'no reason recorded'}"),
         ("measured here", ours(verdict) + ("" if verdict.effect is None else f"; {verdict.effect.method}{rates}")),
         ("how often it trains", "" if verdict.effect is None else how_often(verdict.effect)),
         ("judged here on", ESTIMANDS.get(claim.estimand, claim.estimand)),
@@ -70,20 +69,20 @@ def _card(evidence: Evidence, verdict: Verdict) -> Card:
 
 def in_words(verdict: Verdict) -> str:
     """What was found, for who reads no statistics."""
-    claim, effect = verdict.claim, verdict.effect
+    claim, effect, metric = verdict.claim, verdict.effect, verdict.metric
     if verdict.call == NOT_TESTED or effect is None:
         return "Not judged."
     if verdict.unstable and verdict.call == INCONCLUSIVE:
         return f"Trainings failed, so a mean says little: {arms_words(effect)}."
     way = "higher" if effect.estimate > 0 else "lower"
     by = (
-        f"{size(claim, effect.estimate)} times those without it"
-        if is_ratio(claim)
-        else f"{number(abs(effect.estimate), digits(claim))} {METRICS[claim.metric]} {way}"
+        f"{size(metric, effect.estimate)} times those without it"
+        if is_ratio(metric)
+        else f"{number(abs(effect.estimate), digits(metric))} {metric.unit} {way}"
     )
     where = " where both trained" if verdict.unstable else " on average"
-    found = f"With the change ({label_of(claim)}) the {NAMES.get(claim.metric, claim.metric)} came out {by}{where}"
-    asked, least = WAYS[claim.direction], margin(claim)
+    found = f"With the change ({label_of(claim)}) the {metric.words} came out {by}{where}"
+    asked, least = WAYS[claim.direction], margin(verdict)
     by_less = f"and an effect of {least} is excluded" if verdict.size == BELOW else f"and may or may not reach {least}"
     same = claim.direction == SAME
     words = {
@@ -114,8 +113,7 @@ def _pairs(evidence: Evidence, verdict: Verdict) -> Picture | None:
         return None
     from ablations.reporting.figures.claims import pairs
 
-    ratio = is_ratio(claim)
-    unit = "times" if ratio else METRICS[claim.metric]
+    ratio, unit = is_ratio(verdict.metric), unit_of(verdict.metric)
     figure = pairs(
         outcomes,
         effect.estimate,
@@ -130,8 +128,8 @@ def _pairs(evidence: Evidence, verdict: Verdict) -> Picture | None:
     told_of = outcomes.map(exp) if ratio else outcomes
     each = [f"seed {seed} {number(row['kept'])} and {number(row['departed'])}" for seed, row in told_of.iterrows()]
     kind = "ratio" if ratio else "difference"
-    mean = f"mean {kind} {size(claim, effect.estimate)} {bounds(verdict)}"
-    shown = f" Published: {published(claim)}." if claim.published_effect is not None else ""
+    mean = f"mean {kind} {size(verdict.metric, effect.estimate)} {bounds(verdict)}"
+    shown = f" Published: {published(verdict)}." if claim.published_effect is not None else ""
     alternative = told(f"Without the change and with it, {mean}", each) + shown
     lost = f" {not_drawn(effect)}" if effect.unstable else ""
     return picture(

@@ -9,20 +9,10 @@ from math import exp, isfinite
 from ablations.analysis.rule import CALLS, CONTRADICTED, INCONCLUSIVE, NOT_TESTED, OPEN, REFUTED, REPRODUCED, SHOWN
 from ablations.analysis.verdicts import Verdict
 from ablations.core.claim import RAISES, SAME, Claim, compared, label_of
+from ablations.core.setting import LOGS, NATS, Metric
 from ablations.core.text import MINUS, MISSING, counted, interval, signed
 from ablations.reporting.document import listed
-from ablations.subjects.alexnet.metrics import LOGS, METRICS, NATS
 
-NAMES = {  # of metrics, in words
-    "test_top1_error_percent": "top-1 error",
-    "test_top5_error_percent": "top-5 error",
-    "test_loss": "loss",
-    "train_loss": "training loss",
-    "train_top1_error_percent": "training error, as training saw it,",
-    "clean_train_top1_error_percent": "training error",
-    "gap_percent": "gap between test and training error",
-    "log_steps_to_threshold": "steps to the threshold",
-}
 WAYS = {1: "higher", -1: "lower", 0: "no difference"}  # that a claim may say, by its direction
 
 
@@ -49,27 +39,32 @@ def by_comparison(judged: Sequence[Verdict]) -> str:
     return f"Of {counted(len(found), 'comparison')} with {counted(len(judged), 'claim')}: {listed(parts)}."
 
 
-def is_ratio(claim: Claim) -> bool:
-    """Whether the claim's effect is the logarithm of a ratio, which a reader is told as the ratio."""
-    return METRICS[claim.metric] == LOGS
+def is_ratio(metric: Metric) -> bool:
+    """Whether effects are logarithms of ratios, which a reader is told as the ratios."""
+    return metric.unit == LOGS
 
 
-def digits(claim: Claim) -> int:
+def unit_of(metric: Metric) -> str:
+    """`points`, `nats`, `times`."""
+    return "times" if is_ratio(metric) else metric.unit
+
+
+def digits(metric: Metric) -> int:
     """After the point, in the metric's unit."""
-    return 3 if METRICS[claim.metric] == NATS else 2
+    return 3 if metric.unit == NATS else 2
 
 
-def size(claim: Claim, value: float) -> str:
+def size(metric: Metric, value: float) -> str:
     """A signed number of the metric's unit, or a ratio."""
-    return f"{exp(value):.2f}" if is_ratio(claim) else signed(value, digits(claim))
+    return f"{exp(value):.2f}" if is_ratio(metric) else signed(value, digits(metric))
 
 
-def margin(claim: Claim) -> str:
-    """`0.5 points`, `1 point`, `a factor of 2`."""
-    if is_ratio(claim):
-        return f"a factor of {exp(claim.smallest_effect):.2g}"
-    unit = METRICS[claim.metric]
-    return f"{claim.smallest_effect:g} {unit.removesuffix('s') if claim.smallest_effect == 1 else unit}"
+def margin(verdict: Verdict) -> str:
+    """`0.5 points`, `1 point`, `a factor of 2`: the smallest effect of interest."""
+    least, metric = verdict.claim.smallest_effect, verdict.metric
+    if is_ratio(metric):
+        return f"a factor of {exp(least):.2g}"
+    return f"{least:g} {metric.unit.removesuffix('s') if least == 1 else metric.unit}"
 
 
 def expected(claim: Claim) -> str:
@@ -81,20 +76,19 @@ def expected(claim: Claim) -> str:
     return f"{'raises' if claim.direction == RAISES else 'lowers'} {claim.metric}{early}{also}"
 
 
-def between(claim: Claim, low: float, high: float) -> str:
+def between(metric: Metric, low: float, high: float) -> str:
     """`[-12.77, +13.70]`, or of logarithms `[1.53, 1.76]`."""
-    if is_ratio(claim):
+    if is_ratio(metric):
         return interval(exp(low), exp(high), sign=False)
-    return interval(low, high, digits=digits(claim))
+    return interval(low, high, digits=digits(metric))
 
 
 def also_measured(verdict: Verdict) -> str:
     """`+1.20 [+0.90, +1.50] points`: what was measured of the claim's companion; a dash without one."""
-    asked, also = verdict.claim.companion, verdict.also
-    if asked is None or also is None or not isfinite(also.estimate):
+    also, metric = verdict.also, verdict.also_metric
+    if verdict.claim.companion is None or also is None or not isfinite(also.estimate):
         return MISSING
-    unit = "times" if is_ratio(asked) else METRICS[asked.metric]
-    return f"{size(asked, also.estimate)} {between(asked, verdict.also_low, verdict.also_high)} {unit}"
+    return f"{size(metric, also.estimate)} {between(metric, verdict.also_low, verdict.also_high)} {unit_of(metric)}"
 
 
 def second_words(verdict: Verdict) -> str:
@@ -102,7 +96,7 @@ def second_words(verdict: Verdict) -> str:
     asked = verdict.claim.companion
     if asked is None or verdict.also is None:
         return ""
-    name, way, found = NAMES[asked.metric], WAYS[asked.direction], also_measured(verdict)
+    name, way, found = verdict.also_metric.words, WAYS[asked.direction], also_measured(verdict)
     return {
         SHOWN: f"The {name} came out {way} too, as the claim has it: {found}.",
         REFUTED: f"The claim says that the {name} is {way} too, and it is not: {found}.",

@@ -11,18 +11,13 @@ from ablations.analysis.evidence import Evidence, finished
 from ablations.core.text import counted, interval, number, signed, told
 from ablations.records.predictions import MOST_PROBABILITIES, Predictions, read_predictions
 from ablations.reporting.document import Block, Section, Table
+from ablations.reporting.parts import parts_of
 from ablations.reporting.sections.outcomes import picture
-
-PUBLISHED = (
-    "The paper averaged five networks on ILSVRC-2012: 40.7% to 38.1% top-1 error on the validation images, 2.6 points, "
-    "on ten views, once (section 6). This is shown and not judged: an average over seeds has no pair of "
-    "trials that the rule for claims could be applied to."
-)
 
 
 def section(evidence: Evidence) -> Section | None:
     """What averaging the softmax outputs of the seeds does to the error; None where no two networks stop alike."""
-    if evidence.study.seeds < 2 or evidence.study.budget.stop_at_threshold:
+    if evidence.study.seeds < 2 or evidence.study.setting.races:
         return None
     kept = {label: predictions(evidence, label) for label in evidence.labels}
     found = {label: _of(networks) for label, networks in kept.items() if len(networks) > 1}
@@ -35,7 +30,8 @@ def section(evidence: Evidence) -> Section | None:
         blocks.append(_missing(missing, evidence))
     if "reference" in found:
         blocks.append(_headline(found["reference"][-1], evidence))
-    blocks.append(PUBLISHED)
+    if said := parts_of(evidence.study.subject).ensembles:
+        blocks.append(said)
     if found:
         blocks += [_figure(evidence, kept, found), _whole(evidence, found), *_smaller(evidence, found)]
     return Section(title="Ensembles of the seeds", blocks=tuple(blocks))

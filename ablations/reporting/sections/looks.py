@@ -52,6 +52,6 @@ def _allowance(evidence: Evidence) -> list[Block]:
     gave = f" That gave up: {'; '.join(chosen.given_up)}." if chosen.given_up else " That gave up nothing."
     return [
         f"Design, seeds and epochs were chosen before the first trial to fit into {chosen.asked}, from timing a few "
-        f"steps: {chosen.grid}, {counted(chosen.seeds, 'seed')}, {counted(chosen.epochs, 'epoch')}, about "
+        f"steps: {chosen.grid}, {counted(chosen.seeds, 'seed')}, {counted(chosen.work, 'epoch')}, about "
         f"{duration(round(chosen.seconds))}.{gave}"
     ]

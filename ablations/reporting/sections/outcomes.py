@@ -45,7 +45,7 @@ def curves(evidence: Evidence) -> Section:
     drawn = [evidence.names[one] for one in evidence.shown if one != "reference"]
     others = [name for name in drawn if name in set(table["variant"])]
     figure = learning_curves(table, "reference", others, f"{evidence.phase} top-1 error, percent")
-    every = evidence.study.budget.evaluate_every
+    every = evidence.study.setting.every
     when = "each epoch" if every == 1 else f"every {every} epochs and the last"
     caption = (
         f"The {evidence.phase} error after {when}: mean over the finished seeds, and its 95% t interval at that "

@@ -22,7 +22,7 @@ from ablations.analysis.seeds_needed import MANY_SEEDS
 from ablations.analysis.verdicts import Verdict
 from ablations.core.claim import SAME
 from ablations.core.text import counted
-from ablations.reporting.sections.claimed import NAMES, WAYS, is_ratio, margin, size
+from ablations.reporting.sections.claimed import WAYS, is_ratio, margin, size
 
 STEADY = "A recipe by which every training of both arms trains; no number of seeds can be given for this one."
 REMEDIES = {
@@ -43,7 +43,7 @@ REMEDIES = {
 
 def changes_it(verdict: Verdict) -> str:
     """What would bring about another verdict, in a sentence."""
-    least = margin(verdict.claim)
+    least = margin(verdict)
     if verdict.call == NOT_TESTED:
         return f"{REMEDIES.get(verdict.reason, '')} Here {verdict.because}."
     return STEADY if verdict.unstable else _changes_it(verdict, least)
@@ -63,8 +63,8 @@ def _changes_it(verdict: Verdict, least: str) -> str:
     if not verdict.size_known:
         return f"{_seeds(verdict, f'tell whether its size reaches {least}')}."
     nearest = min(verdict.low, verdict.high, key=abs)
-    none = "1" if is_ratio(claim) else "zero"
-    return f"An interval that comes nearer to {none} than {least}; it now ends at {size(claim, nearest)}."
+    none = "1" if is_ratio(verdict.metric) else "zero"
+    return f"An interval that comes nearer to {none} than {least}; it now ends at {size(verdict.metric, nearest)}."
 
 
 def _unseen(verdict: Verdict) -> str:
@@ -87,7 +87,7 @@ def _seeds(verdict: Verdict, what: str) -> str:
 
 def _would_decide(verdict: Verdict) -> str:
     """What more seeds would do for an open claim."""
-    least = margin(verdict.claim)
+    least = margin(verdict)
     what = f"tell whether it stays below {least}"
     if verdict.claim.direction != SAME:
         what = f"find an effect of {least}, or exclude it"
@@ -101,6 +101,6 @@ def _second(verdict: Verdict) -> str:
     assert asked
     way = WAYS[asked.direction]
     if verdict.companion == REFUTED:
-        return f"A {NAMES[asked.metric]} that comes out {way} with the change."
-    what = f"tell whether the {NAMES[asked.metric]} is {way} too, were it to differ by as much as it did"
+        return f"A {verdict.also_metric.words} that comes out {way} with the change."
+    what = f"tell whether the {verdict.also_metric.words} is {way} too, were it to differ by as much as it did"
     return f"{_seeds(verdict, what)}."

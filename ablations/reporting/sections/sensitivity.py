@@ -7,9 +7,10 @@ from collections.abc import Collection, Sequence
 from math import isfinite
 
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.gates import MILD, PLACEBO, chance_error, control_effect, effect_words, guesses
+from ablations.analysis.gates import chance_error, control_effect, effect_words, guesses
 from ablations.analysis.verdicts import rule_of
 from ablations.core.claim import metric_of
+from ablations.core.load import MILD, PLACEBO
 from ablations.core.result import DONE
 from ablations.core.study import Study
 from ablations.core.text import counted, interval, number
@@ -33,12 +34,12 @@ def _next_commands(study: Study) -> list[str]:
     kept = _without(words, ("--epochs", "--name", "--budget"))
     if study.allowance:  # which chose them in the place of the user
         kept += ["--grid", study.grid, "--seeds", str(study.seeds)]
-    longer = [*kept, "--epochs", str(4 * study.budget.epochs), "--name", f"{study.name}-longer"]
+    longer = [*kept, "--epochs", str(4 * study.setting.work), "--name", f"{study.name}-longer"]
     said = [f"Try more epochs: {shlex.join(longer)}"]
     if study.tuning:
         return said
     kept = _without(kept, ("--tune", "--looks"), flags=("--sequential",))  # tuning does not go with looks
-    tuned = [*kept, "--epochs", str(study.budget.epochs), "--tune", "7", "--name", f"{study.name}-tuned"]
+    tuned = [*kept, "--epochs", str(study.setting.work), "--tune", "7", "--name", f"{study.name}-tuned"]
     return [*said, f"Or let each arm have its own learning rate: {shlex.join(tuned)}"]
 
 
@@ -55,7 +56,7 @@ def _without(words: Sequence[str], options: Collection[str], flags: Collection[s
 def sensitivity(evidence: Evidence) -> str:
     """Whether the study sees a twentieth of the labels shuffled, in a sentence; empty where that was not tried."""
     effect = control_effect(evidence, MILD)
-    if effect is None or evidence.study.budget.stop_at_threshold:
+    if effect is None or evidence.study.setting.races:
         return ""
     found = effect_words(effect)
     if not isfinite(effect.p):
@@ -75,7 +76,7 @@ def placebo_reach(evidence: Evidence) -> str:
     """
     effect = control_effect(evidence, PLACEBO)
     claims = [one for one in evidence.study.claims if metric_of(one, evidence.phase) == evidence.metric]
-    if effect is None or not isfinite(effect.low) or not claims or evidence.study.budget.stop_at_threshold:
+    if effect is None or not isfinite(effect.low) or not claims or evidence.study.setting.races:
         return ""
     finest = min(claims, key=lambda one: one.smallest_effect)
     words = (

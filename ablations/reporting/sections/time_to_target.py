@@ -23,36 +23,41 @@ from ablations.core.result import Result
 from ablations.core.text import MISSING, counted, number, told
 from ablations.core.variant import Variant
 from ablations.reporting.document import Block, Section, Table
+from ablations.reporting.parts import parts_of
 from ablations.reporting.sections.outcomes import picture
 
-PAPER = {("activation", "tanh"): 6.0}  # figure 1: times the iterations, one run an arm
 METHODS = {
     T: "paired t interval on the logarithms",
     LIKELIHOOD: "maximum likelihood with censored pairs, profile interval",
     BOUND: "sign-test bound on the median",
     NOTHING: "too few pairs",
 }
-BACKWARD = 2  # a training step costs this many forward passes more than a look at the same images
 
 
 def section(evidence: Evidence) -> Section | None:
     """Curves, the steps of each seed and the ratios; None where no threshold was asked for."""
-    if evidence.study.budget.threshold_percent is None:
+    if evidence.study.setting.target is None:
         return None
     found = speeds(evidence.study, evidence.results)
     blocks: list[Block] = [_measured(evidence), *sentences(evidence)]
-    if any(result.looks for result in evidence.results):
+    if any(result.readings for result in evidence.results):
         blocks.append(_curves(evidence))
     if found:
-        blocks.append(_ratios(found))
+        blocks.append(_ratios(evidence, found))
     blocks += [_steps(evidence), _how(found)]
     return Section(title=title(evidence), blocks=tuple(blocks))
 
 
 def title(evidence: Evidence) -> str:
     """`Speed to 25% training error (figure 1)`."""
-    threshold = evidence.study.budget.threshold_percent
-    return f"Speed to {threshold:g}% training error{' (figure 1)' if evidence.study.grid == 'figure1' else ''}"
+    return f"Speed to {_target(evidence)}{' (figure 1)' if evidence.study.grid == 'figure1' else ''}"
+
+
+def _target(evidence: Evidence) -> str:
+    """`25% training error`."""
+    target = evidence.study.setting.target
+    assert target
+    return f"{target.value:g}{target.unit} {target.metric}"
 
 
 def sentences(evidence: Evidence) -> list[str]:
@@ -81,7 +86,7 @@ def ratio_words(speed: Speed) -> tuple[str, str]:
 def _sentence(evidence: Evidence, speed: Speed) -> str:
     name = Variant(departures=((speed.component, speed.level),)).label
     ratio, interval = ratio_words(speed)
-    threshold = f"{evidence.study.budget.threshold_percent:g}% training error"
+    threshold = _target(evidence)
     pairs = f"n = {len(speed.pairs)}" + (f", {speed.censored} of them censored" if speed.censored else "")
     level = f"{100 * speed.estimate.level:.3g}%"
     if isfinite(speed.ratio) and interval != MISSING:
@@ -101,30 +106,21 @@ def _beside(speed: Speed, evidence: Evidence) -> str:
         low, high = speed.interval
         inside = low <= 1 <= high
         return f" A control: {'as expected, 1 lies inside' if inside else 'not as expected, 1 lies outside'}."
-    published = PAPER.get((speed.component, speed.level))
+    published = parts_of(evidence.study.subject).ratios.get((speed.component, speed.level))
     return f" The paper's figure 1 shows {published:g} times, from one run an arm." if published else ""
 
 
 def _measured(evidence: Evidence) -> str:
-    budget = evidence.study.budget
-    images = min(budget.threshold_examples, budget.train_examples)
-    cost = images / ((1 + BACKWARD) * budget.threshold_every * budget.batch_size)
-    stopped = " A trial ends there." if budget.stop_at_threshold else ""
-    return (
-        f"Every {budget.threshold_every} steps the error on the same {images:,} training images is measured, every "
-        f"class in proportion, without augmentation and dropout; that adds about {100 * cost:.0f}% to the arithmetic. "
-        f"The time to {budget.threshold_percent:g}% is the step at which it is first that low, on a straight line "
-        f"between two looks.{stopped} A run whose {budget.steps:,} steps end before that is censored: it counts as one "
-        "that takes longer, and is not left out."
-    )
+    return parts_of(evidence.study.subject).timing(evidence)
 
 
 def _curves(evidence: Evidence) -> Block:
     from ablations.reporting.figures.time_to_target import race
 
-    threshold = evidence.study.budget.threshold_percent
-    assert threshold is not None
-    looks = {label: [one.looks for one in _of(evidence, label)] for label in evidence.labels}
+    target = evidence.study.setting.target
+    assert target is not None
+    threshold = target.value
+    looks = {label: [one.readings for one in _of(evidence, label)] for label in evidence.labels}
     controls = {Variant(departures=(pair,)).label for pair in _control_pairs(evidence)}
     others = {label: seeds for label, seeds in looks.items() if label != "reference" and label not in controls}
     caption = (
@@ -145,13 +141,13 @@ def _control_pairs(evidence: Evidence) -> list[tuple[str, str]]:
 
 
 def _of(evidence: Evidence, label: str) -> list[Result]:
-    return [one for one in evidence.results if one.trial.variant.label == label and one.looks]
+    return [one for one in evidence.results if one.trial.variant.label == label and one.readings]
 
 
-def _ratios(found: list[Speed]) -> Table:
+def _ratios(evidence: Evidence, found: list[Speed]) -> Table:
     rows = []
     for speed in found:
-        published = PAPER.get((speed.component, speed.level))
+        published = parts_of(evidence.study.subject).ratios.get((speed.component, speed.level))
         rows.append(
             (
                 Variant(departures=((speed.component, speed.level),)).label,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ablations.analysis.evidence import Evidence
+from ablations.analysis.tuning import cost, fitted
 from ablations.core.result import DONE
+from ablations.core.setting import POINTS
 from ablations.core.study import Study
 from ablations.core.text import MISSING, counted, number, told
 from ablations.core.tuning import Attempt, Tuned, Tuning, TuningTrial, at_edge, best, outcome, outcome_of
-from ablations.planning.tuning import cost, fitted
 from ablations.reporting.document import Section, Table
 from ablations.reporting.sections.outcomes import picture
 
@@ -43,15 +44,18 @@ def conditional(tuning: Tuning | None) -> str:
 
 
 def _measure(tuning: Tuning) -> str:
-    threshold = tuning.budget.threshold_percent
-    return f"steps to {threshold:g}% training error" if threshold is not None else "validation top-1 error, percent"
+    target, setting = tuning.setting.target, tuning.setting
+    if target is not None:
+        return f"steps to {target.value:g}{target.unit} {target.metric}"
+    metric = setting.main_metric
+    return f"{setting.phase} {metric.words}, {'percent' if metric.unit == POINTS else metric.unit}"
 
 
 def _caption(tuning: Tuning, what: str) -> str:
     points = (
         f"the mean of {tuning.seeds} trials a point, and a dot a trial" if tuning.seeds > 1 else "one trial a point"
     )
-    ended = " Triangles: trials that ended there without arriving." * (tuning.budget.threshold_percent is not None)
+    ended = " Triangles: trials that ended there without arriving." * (tuning.setting.target is not None)
     return f"{what[0].upper()}{what[1:]} against the learning rate, {points}. Rings: chosen.{ended}"
 
 
@@ -59,12 +63,13 @@ def _words(evidence: Evidence, tuning: Tuning) -> str:
     seeds = counted(tuning.seeds, "seed")
     last = f" to {tuning.seed + tuning.seeds - 1:,}" if tuning.seeds > 1 else ""
     times = f"{tuning.slower:g} times " if tuning.slower != 1 else ""
+    images = tuning.setting.facts.get("train_examples", 0)
     early = f" A trial that had taken {times}as many steps as the best rate of its arm was ended: its rate had lost."
     return (
         f"Before the study each arm tried {counted(tuning.rates, 'learning rate')}, with {seeds} at each that the "
-        f"study does not use ({tuning.seed:,}{last}), on {tuning.budget.train_examples:,} images, with the validation "
+        f"study does not use ({tuning.seed:,}{last}), on {images:,} images, with the validation "
         "images held out and no test image seen: the arm's own rate, then on either side of the best so far."
-        f"{_controls(evidence.study, tuning)}{early if tuning.budget.stop_at_threshold else ''}"
+        f"{_controls(evidence.study, tuning)}{early if tuning.setting.races else ''}"
     )
 
 
@@ -109,7 +114,7 @@ def _edge(arm: Tuned) -> str:
 
 
 def _chosen(tuning: Tuning) -> Table:
-    timed = tuning.budget.threshold_percent is not None
+    timed = tuning.setting.target is not None
     rows = []
     for arm in tuning.arms:
         found, loss = fitted(arm.attempts, tuning.clearly), cost(tuning, arm)
@@ -131,7 +136,7 @@ def _chosen(tuning: Tuning) -> Table:
 
 
 def _rates(tuning: Tuning, what: str) -> Table:
-    timed = tuning.budget.threshold_percent is not None
+    timed = tuning.setting.target is not None
     mean = f"{what}: {'geometric mean' if timed else 'mean'} of {tuning.seeds} trials"
     return Table(
         caption="Every rate that was tried, in the order in which it was.",
@@ -146,7 +151,7 @@ def _rate(tuning: Tuning, arm: Tuned, one: Attempt) -> tuple[str, ...]:
     without = sum(outcome_of(tuning, trial) is None for trial in one.trials)
     words = [f"{without} of {counted(len(one.trials), 'trial')} came to none"] * bool(without)
     words += ["chosen" if one.factor == arm.factor else "the best of those tried"] * (one == best(arm.attempts))
-    digits = 2 if tuning.budget.threshold_percent is None else 0
+    digits = 2 if tuning.setting.target is None else 0
     came_to = number(value, digits) if value is not None else MISSING
     return (arm.variant.label, f"{one.factor:g}", came_to, "; ".join(words))
 
@@ -171,7 +176,7 @@ def _trials(tuning: Tuning, what: str) -> Table:
 
 
 def _came_to(tuning: Tuning, trial: TuningTrial) -> str:
-    value, timed = outcome_of(tuning, trial), tuning.budget.threshold_percent is not None
+    value, timed = outcome_of(tuning, trial), tuning.setting.target is not None
     if value is not None:
         return number(value, 0 if timed else 2)
     return f"> {trial.steps:,}" if timed and trial.steps else MISSING

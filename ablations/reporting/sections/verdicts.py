@@ -5,30 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import exp, isfinite
 
+from ablations.analysis.declared import post_hoc
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.failures import arms_words, share_interval
 from ablations.analysis.gates import GATE, NO_ARM, study_gates
 from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
 from ablations.analysis.verdicts import Verdict, rule_of
-from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, SAME, Claim, Rule, label_of
+from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, SAME, Rule, label_of
 from ablations.core.effect import Effect
 from ablations.core.text import MINUS, MISSING, counted, probability
-from ablations.planning.claims import CLAIMS
-from ablations.planning.declare import post_hoc
+from ablations.records.claims import published as published_claims
 from ablations.reporting.document import Block, Section, Table, listed
 from ablations.reporting.sections.claimed import (
-    NAMES,
     also_measured,
     between,
     by_comparison,
     is_ratio,
     other_kinds,
     size,
+    unit_of,
 )
 from ablations.reporting.sections.remedies import changes_it
 from ablations.reporting.sections.sensitivity import placebo_reach, sensitivity
 from ablations.reporting.sections.tuning import conditional
-from ablations.subjects.alexnet.metrics import METRICS
 
 ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
 DIRECTIONS = (DIRECTION_ONLY, CONTRADICTED)
@@ -113,7 +112,7 @@ def _table(evidence: Evidence) -> Table:
             f"{verdict.claim.statement} ({label_of(verdict.claim)})",
             verdict.label,
             ours(verdict),
-            published(verdict.claim),
+            published(verdict),
             probability(verdict.p_holm) if verdict.call != NOT_TESTED and verdict.claim.direction != SAME else MISSING,
             changes_it(verdict),
         )
@@ -123,13 +122,14 @@ def _table(evidence: Evidence) -> Table:
     return Table(caption="Verdicts, one claim a row.", head=head, rows=rows)
 
 
-def published(claim: Claim) -> str:
+def published(verdict: Verdict) -> str:
     """`+1.40 points`, `6 times`; what was published in words where no effect can be had from it."""
+    claim, metric = verdict.claim, verdict.metric
     if claim.published_effect is None:
         return claim.published.partition(";")[0]
-    if is_ratio(claim):
+    if is_ratio(metric):
         return f"{exp(claim.published_effect):.2g} times"
-    return f"{size(claim, claim.published_effect)} {METRICS[claim.metric]}"
+    return f"{size(metric, claim.published_effect)} {metric.unit}"
 
 
 def ours(verdict: Verdict) -> str:
@@ -138,10 +138,10 @@ def ours(verdict: Verdict) -> str:
     if effect is None or not isfinite(effect.estimate):
         return MISSING
     between = f" {bounds(verdict)}" if isfinite(verdict.low) else ""
-    unit = "times" if is_ratio(claim) else METRICS[claim.metric]
-    also = f"; {NAMES[claim.companion.metric]} {also_measured(verdict)}" if claim.companion and verdict.also else ""
+    metric = verdict.metric
+    also = f"; {verdict.also_metric.words} {also_measured(verdict)}" if claim.companion and verdict.also else ""
     where = f" where both trained; {arms_words(effect)}" if effect.unstable else ""
-    return f"{size(claim, effect.estimate)}{between} {unit}, n = {effect.n}{where}{also}"
+    return f"{size(metric, effect.estimate)}{between} {unit_of(metric)}, n = {effect.n}{where}{also}"
 
 
 def how_often(effect: Effect) -> str:
@@ -156,7 +156,7 @@ def how_often(effect: Effect) -> str:
 
 def bounds(verdict: Verdict) -> str:
     """`[-12.77, +13.70]`, `[1.53, 1.76]`: what holds together with the bounds of the family's other claims."""
-    return between(verdict.claim, verdict.low, verdict.high)
+    return between(verdict.metric, verdict.low, verdict.high)
 
 
 def _others(evidence: Evidence) -> tuple[Table, ...]:
@@ -164,7 +164,7 @@ def _others(evidence: Evidence) -> tuple[Table, ...]:
     judged = {verdict.claim.name for verdict in evidence.verdicts}
     rows = tuple(
         (f"{claim.statement} ({label_of(claim)})", claim.published, f"{NOT_TESTED} ({NO_ARM})")
-        for claim in CLAIMS
+        for claim in published_claims(evidence.study.subject)
         if claim.name not in judged
     )
     caption = f"{counted(len(rows), 'published claim')} that this study does not touch, or does not measure."

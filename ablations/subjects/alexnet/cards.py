@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from ablations.cli.cards import Card
+from ablations.core.subject import Card
 from ablations.core.variant import Variant
+from ablations.models.equivalence import canonical
 from ablations.models.layout import layout, macs, parameters
 from ablations.models.presets import PRESETS, Preset
-from ablations.planning.factors import changes
 from ablations.subjects.alexnet.describe import difference, stack
-from ablations.subjects.alexnet.registry import check_components, components
+from ablations.subjects.alexnet.registry import check_components, components, derive
 
 _LEGEND = (
     "MACs are the multiply-accumulates of one image's forward pass. Below, layers are written as channels, "
@@ -65,7 +65,11 @@ def _idle(name: str) -> str:
     """The levels of a component that change nothing in some preset, which a study refuses or leaves out."""
     levels = list(components()[name].levels)
     idle = {
-        level: {preset for preset, one in PRESETS.items() if not changes(one.spec, _alone(name, level))}
+        level: {
+            preset
+            for preset, one in PRESETS.items()
+            if canonical(derive(one.spec, _alone(name, level))) == canonical(one.spec)
+        }
         for level in levels
     }
     never = set.intersection(*idle.values())
@@ -131,3 +135,16 @@ def _table(presets: Sequence[Preset]) -> str:
         for first, *values, last in rows
     ]
     return "\n".join(lines)
+
+
+def topics() -> dict[str, Callable[[Sequence[str]], tuple[list[str], list[Card]]]]:
+    """What `python -m ablations.show` can show of AlexNet alone."""
+    return {
+        "components": lambda names: ([], of_components()),
+        "presets": lambda names: ([] if len(names) == 1 else [_table(_chosen(names)), _LEGEND], of_presets()),
+        "datasets": lambda names: ([], of_datasets()),
+    }
+
+
+def _chosen(names: Sequence[str]) -> list[Preset]:
+    return [preset for name, preset in PRESETS.items() if name in names or not names]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 
 from ablations.core.trial import Trial
 from ablations.subjects.alexnet.data.load import Data
+from ablations.subjects.alexnet.setting import budget_of, spec_of
 from ablations.subjects.alexnet.training.examples import split_examples
 from ablations.subjects.alexnet.training.optimizers import Rate
 from ablations.subjects.alexnet.training.step import WARM_UP, Capture, Step, cuda_graph
@@ -68,12 +68,12 @@ class _Timed:
     ) -> None:
         before = torch.cuda.memory_reserved(device) if device.type == "cuda" else 0
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        self.seed, self.epoch, self.rate = seed, 1, Rate(trial.spec)
+        spec, budget = spec_of(trial.config), budget_of(trial.config)
+        self.seed, self.epoch, self.rate = seed, 1, Rate(spec)
         with self._own_stream():
-            budget = trial.budget
-            training, _ = split_examples(trial.spec, seed=seed, budget=budget, data=data, device=device)
-            network = start(replace(trial.spec), seed=seed, budget=budget, data=data, device=device)
-            self.step = Step(network, trial.spec, training, budget, capture=capture)
+            training, _ = split_examples(spec, seed=seed, budget=budget, data=data, device=device)
+            network = start(spec, seed=seed, budget=budget, data=data, device=device)
+            self.step = Step(network, spec, training, budget, capture=capture)
             self.step.begin(training, seed, self.epoch, self.rate)
         self.steps = budget.steps_per_epoch
         for _ in range(WARM_UP + 2):

@@ -1,11 +1,18 @@
-"""How much a trial may use, images, steps and pixels, and how much time a study.  Standard library only."""
+"""What a trial of AlexNet is: its config as plain JSON, and how much it may use: images, steps and pixels.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
+import functools
+import json
 import sys
 from dataclasses import dataclass, replace
 
-from ablations.models.spec import Spec, room, stored_size
+from ablations.core.identity import sparse
+from ablations.core.setting import Config, Setting
+from ablations.models.spec import Spec, room, spec_from_dict, stored_size
 
 PRECISIONS = ("float32", "tf32", "bf16")
 
@@ -69,3 +76,28 @@ class Budget:
             raise ValueError("the schedule 'plateau' reads the error after each epoch, so it needs --evaluate-every 1")
         if spec.views == "ten" and room(spec, self.image_size) <= 0:
             raise ValueError("ten views need stored images, or a border, larger than the crops: here they are all one")
+
+
+def config_of(preset: str, budget: Budget, spec: Spec) -> Config:
+    """What decides the result of a trial, as its key has it: plain JSON without default values."""
+    return {"preset": preset, "budget": sparse(budget), "spec": sparse(spec)}
+
+
+def spec_of(config: Config) -> Spec:
+    """The network, data treatment and recipe of a trial."""
+    return _spec(json.dumps(config["spec"], sort_keys=True))
+
+
+@functools.lru_cache(maxsize=4096)
+def _spec(text: str) -> Spec:
+    return spec_from_dict(json.loads(text))
+
+
+def budget_of(config: Config) -> Budget:
+    """How much a trial may use."""
+    return Budget(**config["budget"])
+
+
+def num_classes_of(setting: Setting) -> int:
+    """How many classes the data of a study have."""
+    return int(setting.facts.get("classes", 0))

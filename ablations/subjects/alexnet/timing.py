@@ -7,18 +7,19 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 
 from ablations.core.machine import HELD, memory_here
+from ablations.core.subject import Seconds
 from ablations.core.trial import Trial
 from ablations.core.variant import Variant
 from ablations.models.layout import layout, macs
 from ablations.models.spec import Spec
-from ablations.planning.cost import Pace, Seconds, expected_seconds
 from ablations.subjects.alexnet.data.load import Data, image_bytes, memory_bytes, placed
 from ablations.subjects.alexnet.registry import derive
-from ablations.subjects.alexnet.setting import Budget
+from ablations.subjects.alexnet.setting import Budget, budget_of, spec_of
 from ablations.subjects.alexnet.training.evaluate import BATCH, evaluate
 from ablations.subjects.alexnet.training.examples import split_examples
 from ablations.subjects.alexnet.training.optimizers import Rate
@@ -33,14 +34,24 @@ ENOUGH = 2e9
 FEWEST = 16  # images of a timed batch
 
 
-def seconds_a_trial(
-    trials: Sequence[Trial], data: Data, *, threads: int, device: torch.device
-) -> dict[Variant, Seconds]:
-    """Expected seconds of one trial of each variant.
+class Pace(NamedTuple):
+    """Seconds of one training step and of one evaluated image in one view, and how many images are evaluated."""
 
-    Several trials side by side slow each other down, which this leaves out.
+    step: float
+    image: float
+    images: int
+
+
+def seconds(budget: Budget, pace: Pace, *, views: int) -> Seconds:
+    """Seconds of a whole trial that nothing stops early and that is evaluated on so many views.
+
+    Epochs end with an evaluation on one view, as the budget says, and the last serves a trial of one view at
+    the end too; after it, as many training images are evaluated as well.
     """
-    return expected_seconds(trials, paces_of(trials, data, threads=threads, device=device))
+    looks = 0 if budget.threshold_percent is None else budget.steps // budget.threshold_every
+    along = budget.evaluations * pace.images + looks * min(budget.threshold_examples, budget.train_examples)
+    last = (views > 1) * pace.images + min(pace.images, budget.train_examples)
+    return Seconds(training=budget.steps * pace.step + along * pace.image, evaluation=views * last * pace.image)
 
 
 def paces_here(
@@ -60,11 +71,11 @@ def paces_of(trials: Sequence[Trial], data: Data, *, threads: int, device: torch
     """
     torch.set_num_threads(threads)
     reference = next(trial for trial in trials if not trial.variant.departures)
-    budget = reference.budget
+    before, budget = spec_of(reference.config), budget_of(reference.config)
     paces: dict[object, Pace] = {}  # by what costs time: the recipe and the pixels hardly do
 
     def timed(variant: Variant) -> Pace:
-        spec = _with_plain_weights(derive(reference.spec, variant))
+        spec = _with_plain_weights(derive(before, variant))
         network = (spec.blocks, spec.hidden, spec.dropout_place, spec.adaptive_pool)
         if network not in paces:
             paces[network] = _time(spec, budget, data, device)

@@ -1,90 +1,176 @@
-"""A trial of AlexNet: its data, its training, its evaluation."""
+"""A trial of AlexNet: its data, its training, its evaluation, and how active the components are in it.
+
+Needs torch and numpy, and neither ray, mlflow nor a plotting library: this is all that a worker imports.
+"""
 
 from __future__ import annotations
 
+import datetime
 import functools
-import traceback
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from ablations.core.place import Context
-from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY
+from ablations.core.subject import DivergedError, Event, Failed, Measured, Place, Report
 from ablations.core.trial import Trial
-from ablations.records.predictions import Predictions, packed, predictions_path, write_predictions
-from ablations.subjects.alexnet.training.evaluate import Evaluation
-from ablations.subjects.alexnet.training.train import DivergedError
-
-pass
 from ablations.models.layers import LocalConv2d
 from ablations.models.layout import layout, macs, parameters
+from ablations.models.response_norm import implementation
 from ablations.models.spec import stored_size
-from ablations.records.checkpoint import Checkpoint
+from ablations.records.checkpoint import Checkpoint, unfinished_path
 from ablations.records.outcomes import pack
+from ablations.records.predictions import Predictions, packed, predictions_path, write_predictions
+from ablations.records.provenance import code
 from ablations.subjects.alexnet import filters
 from ablations.subjects.alexnet.data.catalogue import FOLDER, folder_of
 from ablations.subjects.alexnet.data.load import Data, load, memory_bytes, placed
 from ablations.subjects.alexnet.data.prepare import prepare
-from ablations.subjects.alexnet.measuring import lines
-from ablations.subjects.alexnet.training.evaluate import Row
+from ablations.subjects.alexnet.measuring import activities, forget, keep, kept
+from ablations.subjects.alexnet.setting import budget_of, spec_of
+from ablations.subjects.alexnet.training import train
+from ablations.subjects.alexnet.training.evaluate import Evaluation
 from ablations.subjects.alexnet.training.step import EAGER
-from ablations.subjects.alexnet.training.train import Trained, Turns, evaluate_as, training
+from ablations.subjects.alexnet.training.train import Trained, evaluate_as, training
+from ablations.subjects.alexnet.version import training_digest
 
 
-def _trained(
-    trial: Trial, context: Context, device: torch.device, report: Callable[[Row], None], checkpoint: Checkpoint
-) -> Turns[Trained | dict[str, Any]]:
-    """The trained network or, where that fails, the fields of a result that says so."""
+def run(trials: Sequence[Trial], place: Place, report: Report) -> Iterator[Event]:
+    """What trials of one training come to, as `ablations.core.subject.Subject.run` says.
+
+    References whose network an earlier process left unmeasured come first, and need no training.
+    """
+    torch.set_num_threads(place.threads)
+    torch.backends.cudnn.deterministic = True  # kernels picked by timing differ from run to run
+    device = torch.device("cuda" if place.gpus > 0 else "cpu")
+    left = []
+    for number, trial in enumerate(trials):
+        opened = functools.partial(open_data, trial, place, device)
+        found = None if trial.variant.departures else kept(place.folder, trial, opened, device)
+        if found is None:
+            left.append(number)
+            continue
+        measured, network, data = found
+        yield replace(measured, number=number, to_measure=True)
+        yield from _measured_at_last(trial, network, data, place, number)
+    if left:
+        yield from _run_training(trials, left, place, device, report)
+
+
+def _run_training(
+    trials: Sequence[Trial], left: Sequence[int], place: Place, device: torch.device, report: Report
+) -> Iterator[Event]:
+    first = trials[left[0]]
+    norm = implementation(device)
+    checkpoint = Checkpoint(
+        unfinished_path(place.folder, first.training.key),
+        code=code(training_digest(), device, place.threads, norm),
+        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        turns=place.turns,
+    )
+
+    def origin() -> dict[str, Any]:
+        resumed = {"started": checkpoint.started, "went_on_after_steps": checkpoint.stops} if checkpoint.stops else {}
+        return {"response_norm": norm, **resumed}
+
     try:
-        data = open_data(trial, context, device)
-        if data.fingerprint != trial.fingerprint:
-            raise ValueError(f"the data of {trial.dataset} have changed since the study was planned")
-        return (
-            yield from training(
-                trial.spec,
-                seed=trial.seed,
-                budget=trial.budget,
-                data=data,
-                device=device,
-                report=report,
-                checkpoint=checkpoint,
-            )
+        data = open_data(first, place, device)
+        if data.fingerprint != first.fingerprint:
+            raise ValueError(f"the data of {first.data} have changed since the study was planned")
+        trained = yield from training(
+            spec_of(first.config),
+            seed=first.seed,
+            budget=budget_of(first.config),
+            data=data,
+            device=device,
+            report=lambda row: report(first, row),
+            checkpoint=checkpoint,
         )
     except Exception as error:
-        return _failure(error)
+        told = _as_the_engine_knows_it(error)
+        for number in left:
+            yield Failed(number=number, error=told, provenance=origin(), seconds=checkpoint.seconds)
+        if isinstance(told, DivergedError):
+            checkpoint.remove()
+        return
+    seconds, ended, to_measure = checkpoint.seconds, True, []
+    for number in left:
+        trial, where = trials[number], {**origin(), "step": trained.step}
+        try:
+            measured = _evaluated(trial, trained, place)
+        except Exception as error:
+            ended = False
+            yield Failed(number=number, error=_as_the_engine_knows_it(error), provenance=where, seconds=seconds)
+        else:
+            measured = replace(measured, number=number, provenance=where, seconds=seconds)
+            if not trial.variant.departures:
+                measured = replace(measured, to_measure=True)
+                keep(place.folder, trial, measured, trained.network)
+                to_measure.append(number)
+            yield measured
+        seconds = 0.0
+    for number in to_measure:  # last: it may take longer than all before it, and by now that is on disk
+        yield from _measured_at_last(trials[number], trained.network, data, place, number)
+    if ended:
+        checkpoint.remove()
 
 
-def _evaluated(trial: Trial, trained: Trained, context: Context) -> dict[str, Any]:
-    """The fields of a result of `trial`, whatever its evaluation comes to."""
-    try:
-        return _measured(trial, trained, context)
-    except Exception as error:
-        return _failure(error)
+def _measured_at_last(trial: Trial, network: Any, data: Data, place: Place, number: int) -> Iterator[Event]:
+    """The activities of a reference whose record is on disk; what was kept for them goes when they are there too."""
+    found = activities(trial, network, data, place.measures, number=number)
+    yield found
+    if found.complete:
+        forget(place.folder, trial)
 
 
-def _measured(trial: Trial, trained: Trained, context: Context) -> dict[str, Any]:
-    data = trained.training.data
-    metrics, evaluation = evaluate_as(trial.spec, trained, trial.budget.evaluate_on)
-    layers = layout(
-        trial.spec, num_classes=data.num_classes, image_size=trial.budget.image_size, channels=data.channels
+def _as_the_engine_knows_it(error: Exception) -> Exception:
+    """`error` as one that the engine has a word for."""
+    if isinstance(error, train.DivergedError):
+        return DivergedError(str(error), error.curve)
+    if isinstance(error, torch.OutOfMemoryError):
+        return MemoryError(str(error))
+    return error
+
+
+def _evaluated(trial: Trial, trained: Trained, place: Place) -> Measured:
+    spec, budget, data = spec_of(trial.config), budget_of(trial.config), trained.training.data
+    metrics, evaluation = evaluate_as(spec, trained, budget.evaluate_on)
+    layers = layout(spec, num_classes=data.num_classes, image_size=budget.image_size, channels=data.channels)
+    kernels = "" if trial.variant.departures else _filters(trained)
+    return Measured(
+        metrics={**metrics, "parameters": parameters(layers), "macs": macs(layers)},
+        curve=trained.curve,
+        readings=trained.looks,
+        outcomes=pack(evaluation.outcomes),
+        extras={"filters": kernels} if kernels else {},
+        notes=tuple(filter(None, (_keep(trial, evaluation, place), _refused(trained.step)))),
     )
-    return {
-        "status": DONE,
-        "metrics": {**metrics, "parameters": parameters(layers), "macs": macs(layers)},
-        "curve": trained.curve,
-        "looks": trained.looks,
-        "outcomes": pack(evaluation.outcomes),
-        "filters": "" if trial.variant.departures else _filters(trained),
-        "error": lines(_keep(trial, evaluation, context), _refused(trained.step)),
-    }
 
 
 def _refused(step: str) -> str:
     """A sentence where a training step that should have been captured was not: its trial took longer."""
     return f"the training step was {step}" if step.startswith(f"{EAGER}:") else ""
+
+
+def _keep(trial: Trial, evaluation: Evaluation, place: Place) -> str:
+    """Leaves the evaluation's predictions on disk; says in a sentence why not: the trial is not lost by it."""
+    if not place.predictions:
+        return ""
+    path = predictions_path(place.folder, trial.key)
+    try:
+        if evaluation.probabilities is None:  # too many, as the plan said
+            path.unlink(missing_ok=True)
+        else:
+            probabilities = Predictions(
+                probabilities=evaluation.probabilities.numpy(), labels=evaluation.labels.numpy()
+            )
+            write_predictions(place.folder, trial.key, packed(probabilities))
+    except OSError as error:
+        return f"predictions were not kept: {error.strerror or error}"
+    return ""
 
 
 def _filters(trained: Trained) -> str:
@@ -94,16 +180,17 @@ def _filters(trained: Trained) -> str:
     return filters.pack(first.weight.detach().cpu()) if first is not None and shared else ""
 
 
-def open_data(trial: Trial, context: Context, device: torch.device) -> Data:
+def open_data(trial: Trial, place: Place, device: torch.device) -> Data:
     """The data of `trial`, decoded first where this machine has not done so: on `device` if they fit, else mapped."""
-    named = trial.dataset
+    options = place.options
+    named = f"{FOLDER}{folder_of(trial.data, Path(options['base']))}" if trial.data.startswith(FOLDER) else trial.data
     return _opened(
-        f"{FOLDER}{folder_of(named, context.base)}" if named.startswith(FOLDER) else named,
-        context.data_root,
-        stored_size(trial.spec, trial.budget.image_size),
-        context.cache,
+        named,
+        Path(options["data_root"]) if options.get("data_root") else None,
+        stored_size(spec_of(trial.config), budget_of(trial.config).image_size),
+        Path(options["cache"]),
         device,
-        memory_bytes(context.memory_budget, device, share=context.gpus),
+        memory_bytes(options.get("memory_budget"), device, share=place.gpus),
     )
 
 
@@ -113,28 +200,3 @@ def _opened(
 ) -> Data:
     data = load(prepare(name, data_root=data_root, size=size, cache=cache, quiet=True))
     return placed(data, device, memory_bytes=memory_bytes)
-
-
-def _failure(error: Exception) -> dict[str, Any]:
-    """The fields of a result that says what came of a trial instead."""
-    if isinstance(error, DivergedError):
-        return {"status": DIVERGED, "curve": error.curve, "error": str(error)}
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return {"status": OUT_OF_MEMORY, "error": str(error) or "out of memory"}
-    return {"status": ERROR, "error": "".join(traceback.format_exception(error, limit=-8))}
-
-
-def _keep(trial: Trial, evaluation: Evaluation, context: Context) -> str:
-    """Leaves the evaluation's predictions on disk; says in a sentence why not: the trial is not lost by it."""
-    if not context.predictions:
-        return ""
-    path = predictions_path(context.folder, trial.key)
-    try:
-        if evaluation.probabilities is None:  # too many, as the plan said
-            path.unlink(missing_ok=True)
-        else:
-            kept = Predictions(probabilities=evaluation.probabilities.numpy(), labels=evaluation.labels.numpy())
-            write_predictions(context.folder, trial.key, packed(kept))
-    except OSError as error:
-        return f"predictions were not kept: {error.strerror or error}"
-    return ""

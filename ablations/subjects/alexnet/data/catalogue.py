@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from ablations.core.errors import InputError, unknown
+from ablations.core.errors import InputError, at_home, unknown
 
 FOLDER = "folder:"
 # Of a prepared folder; part of its name, so that another schema decodes again.  3: orientation, 16 bits, transparency.
@@ -152,14 +152,6 @@ def folder_of(name: str, base: Path | None = None) -> Path:
     Without a `base`, of the folder that the process stands in.  Raises InputError where nobody knows what `~` is.
     """
     return ((base or Path.cwd()) / at_home(name.removeprefix(FOLDER))).resolve()
-
-
-def at_home(path: Path | str) -> Path:
-    """`path` with the `~` or `~user` that it begins with replaced.  Raises InputError where there is no such folder."""
-    home = os.path.expanduser(path)  # of the words as they are: a Path has already made `~` of `./~`
-    if home.startswith("~"):
-        raise InputError(f"The path {path} begins with a home folder that is not known; write it out.")
-    return Path(home)
 
 
 def cache_folder() -> Path:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ablations.cli.options import Config
 from ablations.core.machine import HELD, memory_here
+from ablations.subjects.alexnet.options import Options
+from ablations.subjects.alexnet.setting import budget_of
 
 if TYPE_CHECKING:
     from ablations.core.study import Study
@@ -13,23 +14,26 @@ if TYPE_CHECKING:
     from ablations.subjects.alexnet.setting import Budget
 
 
-def read_window(config: Config, data: Data, budget: Budget, before: Study | None, *, gpus: float, workers: int) -> int:
+def read_window(
+    options: Options, data: Data, budget: Budget, before: Study | None, *, gpus: float, workers: int
+) -> int:
     """`Budget.read_window` of a study: as asked, as it has begun, or chosen by the memory of this machine.
 
     0, any order, where a GPU holds the images or this machine does.
     """
-    if config.read_window is not None:
-        return config.read_window
+    if options.read_window is not None:
+        return options.read_window
     images = budget.train_examples
-    if before and (before.fingerprint, before.budget.train_examples) == (data.fingerprint, images):
-        return before.budget.read_window
+    then = budget_of(before.setting.config) if before else None
+    if before and then and (before.setting.fingerprint, then.train_examples) == (data.fingerprint, images):
+        return then.read_window
     import torch
 
     from ablations.subjects.alexnet.data.load import image_bytes, memory_bytes
     from ablations.subjects.alexnet.data.read_ahead import window_of
 
     device = torch.device("cuda" if gpus else "cpu")
-    if gpus and image_bytes(data) <= memory_bytes(config.memory_budget, device, share=gpus):
+    if gpus and image_bytes(data) <= memory_bytes(options.memory_budget, device, share=gpus):
         return 0
     each, here = data.train.images[0].numel(), memory_here()
     if images * each <= HELD * here:

@@ -10,12 +10,20 @@ from scipy import stats
 
 from ablations.analysis.effects import mean_interval
 from ablations.analysis.evidence import Evidence, finished
+from ablations.core.result import Result
 from ablations.core.text import counted, interval, number, probability, told
 from ablations.reporting.document import Block, Section, Table
 from ablations.reporting.sections.outcomes import picture
 from ablations.subjects.alexnet.filters import Array, unpack
+from ablations.subjects.alexnet.setting import spec_of
 
 SHUFFLES = 9_999
+
+
+def _groups_of(result: Result) -> int:
+    """Groups of the second convolution, which split the kernels of the first."""
+    blocks = spec_of(result.trial.config).blocks
+    return blocks[1].groups if len(blocks) > 1 else 1
 
 
 def section(evidence: Evidence) -> Section | None:
@@ -23,10 +31,12 @@ def section(evidence: Evidence) -> Section | None:
     kept = {
         one.trial.seed: (
             kernels,
-            _groups(one.trial.spec.blocks[1].groups if len(one.trial.spec.blocks) > 1 else 1, kernels),
+            _groups(_groups_of(one), kernels),
         )
         for one in finished(evidence)
-        if one.filters and (kernels := unpack(one.filters)) is not None and kernels.shape[1] in (1, 3)
+        if one.extras.get("filters")
+        and (kernels := unpack(one.extras["filters"])) is not None
+        and kernels.shape[1] in (1, 3)
     }
     if not kept:
         return None

@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from ablations.core.result import LOG_STEPS, LOOKED, REACHED, STEPS, TRAINED, Look
+from ablations.core.result import LOG_STEPS, LOOKED, REACHED, STEPS, TRAINED
 from ablations.subjects.alexnet.setting import Budget
+
+Look = tuple[int, float]  # (step, error in percent)
 
 
 class Stopwatch:

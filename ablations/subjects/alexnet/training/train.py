@@ -13,7 +13,6 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from ablations.core.result import Look
 from ablations.models.init import initialise
 from ablations.models.network import Network, build
 from ablations.models.spec import Spec
@@ -24,7 +23,7 @@ from ablations.subjects.alexnet.training.evaluate import Evaluation, Row, evalua
 from ablations.subjects.alexnet.training.examples import Examples, split_examples
 from ablations.subjects.alexnet.training.optimizers import Rate
 from ablations.subjects.alexnet.training.step import Step, cuda_graph
-from ablations.subjects.alexnet.training.stopwatch import Stopwatch
+from ablations.subjects.alexnet.training.stopwatch import Look, Stopwatch
 from ablations.subjects.alexnet.training.streams import CPU, streams
 
 INITIAL_BATCH = 128  # training images that "lsuv" looks at; its authors found 16 to 1024 to do alike

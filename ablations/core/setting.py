@@ -1,0 +1,83 @@
+"""What the trials of a study share: the data, the reference, what is measured, and what trivial learning gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+Config = Mapping[str, Any]  # plain JSON: everything that decides a result, but for the seed and the data
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+POINTS, NATS, LOGS = "points", "nats", "log units"
+OUTCOME, SIZE, TIME_TO_TARGET = KINDS = ("outcome", "size", "time to target")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A number that a trial leaves, and how it is to be read."""
+
+    words: str  # "top-1 error"
+    unit: str = ""  # "points" of percent, "nats", "seconds"; empty for a count
+    kind: str = OUTCOME  # one of KINDS: a size is a confound and a cost, and no outcome
+    lower_is_better: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """An outcome whose first crossing is timed in steps, as in figure 1 of the AlexNet paper."""
+
+    value: float  # that is to be reached
+    metric: str = "training error"  # in words
+    unit: str = "%"
+    every: int = 1  # steps between two looks
+    stops: bool = False  # whether a trial ends there, so that trials have unequal trainings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What the trials of a study share; a subject makes it once, from its options, before anything is planned."""
+
+    config: Config  # of the reference
+    data: str  # the data set as the user named it
+    fingerprint: str  # of the data themselves
+    main: str  # the metric that effects are about
+    metrics: Mapping[str, Metric]  # by name; "test_" stands for whatever a study evaluates on
+    phase: str = "test"  # what outcomes are measured on: "test" or "validation"
+    work: int = 1  # units of a trial, such as epochs, that a time budget may lower
+    every: int = 1  # such units from one evaluation to the next
+    target: Target | None = None
+    guessing: float | None = None  # what guessing gives on the main metric
+    baseline: float | None = None  # what trivial learning gives on it
+    baseline_words: str = ""  # what learns so: "a linear classifier on the raw pixels"
+    examples: int = 0  # that a trial is evaluated on; 0: not known
+    note: str = ""  # what a reader must know of the data
+    facts: Mapping[str, Any] = field(default_factory=dict)  # what readers and the subject itself look up: "preset", ..
+
+    @property
+    def main_metric(self) -> Metric:
+        """How the main outcome is to be read."""
+        name = self.main.replace(f"{self.phase}_", "test_", 1) if self.main.startswith(f"{self.phase}_") else self.main
+        return self.metrics.get(name, Metric(words=name))
+
+    @property
+    def races(self) -> bool:
+        """Whether trials end at the target, so that what they end with cannot be compared."""
+        return self.target is not None and self.target.stops
+
+    def evaluates(self, unit: int) -> bool:
+        """Whether a trial is evaluated after so many units of its work, the first of which is 1."""
+        return not self.races and (unit == self.work or unit % self.every == 0)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Setting:
+        """The Setting of a record.  Raises KeyError or TypeError on a wrong field."""
+        target = record.get("target")
+        return cls(
+            **{
+                **record,
+                "metrics": {name: Metric(**metric) for name, metric in record["metrics"].items()},
+                "target": Target(**target) if target else None,
+            }
+        )

@@ -1,0 +1,74 @@
+"""What a subject says of itself in a report, and what is said of one that says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ablations.analysis.evidence import Evidence
+from ablations.core.load import load
+from ablations.core.text import counted, number
+from ablations.core.variant import Departure
+from ablations.reporting.document import Block, Section
+
+
+def plan(evidence: Evidence) -> str:
+    """What was run, in a sentence."""
+    study, setting = evidence.study, evidence.study.setting
+    what = f" ({study.question})" if study.question else ""
+    unit = load(study.subject).work_unit
+    work = f" for {counted(setting.work, unit)}" if setting.work > 1 else ""
+    return (
+        f"{counted(len(study.variants), 'variant')} of {setting.facts.get('reference', study.subject)} on "
+        f"{setting.data}, chosen by the grid {study.grid}{what}. Each was run with "
+        f"{counted(study.seeds, 'seed')}{work}, and evaluated on the {setting.phase} data."
+    )
+
+
+def trivial(evidence: Evidence) -> str:
+    """What guessing and trivial learning give, in a sentence; empty where neither is known."""
+    setting = evidence.study.setting
+    words = setting.main_metric.words
+    known = [f"guessing has a {words} of {number(setting.guessing)}"] if setting.guessing is not None else []
+    if setting.baseline is not None:
+        known.append(f"{setting.baseline_words} one of {number(setting.baseline)}")
+    said = " and ".join(known)
+    return f"{said[:1].upper()}{said[1:]}." if said else ""
+
+
+def timing(evidence: Evidence) -> str:
+    """How the steps to the target were measured."""
+    target = evidence.study.setting.target
+    assert target
+    stopped = " A trial ends there." if target.stops else ""
+    return (
+        f"Every {target.every} steps the {target.metric} is measured. The time to {target.value:g}{target.unit} is the "
+        f"step at which it is first reached, on a straight line between two looks.{stopped} A run that ends before "
+        "that is censored: it counts as one that takes longer, and is not left out."
+    )
+
+
+def facts(evidence: Evidence) -> Mapping[str, str]:
+    """What is to be compared beside another study's."""
+    setting = evidence.study.setting
+    return {"subject": evidence.study.subject, "work": str(setting.work), "evaluated on": setting.phase}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The parts of a report that a subject writes; each of them has a plain form for a subject that does not."""
+
+    plan: Callable[[Evidence], str] = plan
+    trivial: Callable[[Evidence], str] = trivial
+    timing: Callable[[Evidence], str] = timing
+    facts: Callable[[Evidence], Mapping[str, str]] = facts
+    reference: Callable[[Evidence], Sequence[Block]] = lambda evidence: ()  # tables of what the reference is
+    sections: Sequence[Callable[[Evidence], Section | None]] = ()  # of its own, after the ensembles
+    ratios: Mapping[Departure, float] = field(default_factory=dict)  # published, of steps to a target
+    ensembles: str = ""  # what was published of averaged networks, in a sentence
+
+
+def parts_of(subject: str) -> Parts:
+    """The parts of the subject of that name."""
+    found = load(subject).report()
+    return found if isinstance(found, Parts) else Parts()

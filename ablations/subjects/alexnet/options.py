@@ -1,0 +1,116 @@
+"""AlexNet's own options of the command line: the reference, the images, and how long a trial is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ablations.core.errors import InputError, at_home, shown, unknown
+from ablations.core.limits import Bounds, check_numbers, is_there
+from ablations.models.presets import PRESETS
+from ablations.subjects.alexnet.data.catalogue import DATASETS, DEFAULT, FOLDER, dataset, folder_of
+from ablations.subjects.alexnet.setting import PRECISIONS
+
+# Optional values: help names the type alone, and the docstring the default.
+_INT, _FLOAT, _STR, _PATH = (
+    tyro.conf.arg(metavar=word, help_behavior_hint="") for word in ("INT", "FLOAT", "STR", "PATH")
+)
+USUAL: dict[str, str | int | float] = {
+    "preset": "cifar_small",
+    # With fewer, or in larger batches, the reference is hardly ahead of a linear classifier on the embedded images.
+    "epochs": 10,
+    "batch_size": 64,
+}
+NUMBERS: Mapping[str, Bounds] = {
+    "epochs": Bounds(1, 100_000),
+    "train_examples": Bounds(1, 10**9),
+    "batch_size": Bounds(1, 10**6),
+    "image_size": Bounds(8, 2048),
+    "base_size": Bounds(1, 4096),
+    "threshold_every": Bounds(1, 10**9),
+    "evaluate_every": Bounds(1, 10**6),
+    "memory_budget": Bounds(0, 10**6, "GiB"),
+    "read_window": Bounds(0, 10**12),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What AlexNet is trained as, on which images, and for how long."""
+
+    dataset: Annotated[str, tyro.conf.arg(help=f"{', '.join(DATASETS)}, or folder:PATH.")] = DEFAULT
+    data_root: Annotated[Path | None, _PATH] = None
+    """A folder where data sets lie, or are downloaded to."""
+    preset: Annotated[
+        str | None,
+        tyro.conf.arg(
+            metavar="STR",
+            help_behavior_hint="",
+            help=f"The reference: {', '.join(PRESETS)} (default: cifar_small, or the grid's own).",
+        ),
+    ] = None
+    epochs: Annotated[int | None, _INT] = None
+    """Passes over the training images (default: 10, or the grid's own, or what --budget picks)."""
+    train_examples: Annotated[int | None, _INT] = None
+    """Training images an epoch (default: all)."""
+    batch_size: Annotated[int | None, _INT] = None
+    """Images a step (default: 64, or the grid's own)."""
+    image_size: Annotated[int | None, _INT] = None
+    """Pixels a side (default: the preset's, or the data set's if that is smaller)."""
+    base_size: Annotated[int | None, _INT] = None
+    """Pixels a side of the stored images, of which crops are taken (default: the preset's ratio, 256 for 224)."""
+    evaluate_on: str = "test"
+    """test, or validation: a tenth held out of training, for anything that is chosen."""
+    evaluate_every: int = 1
+    """Epochs from one evaluation to the next; the last epoch ends with one in any case."""
+    threshold: Annotated[float | None, _FLOAT] = None
+    """Training error in percent; the steps to it are measured (default: not, or the grid's own)."""
+    threshold_every: int = 50
+    """Steps between two looks at that error."""
+    stop_at_threshold: bool = False
+    """End a trial when it is at the threshold, and evaluate it only then."""
+    precision: str = PRECISIONS[0]
+    """Of products in training steps on a GPU: float32, tf32 or bf16; another one is another study."""
+    memory_budget: Annotated[float | None, _FLOAT] = None
+    """GiB of a GPU's memory for a trial's images; more are read from disk (default: half of the trial's share)."""
+    read_window: Annotated[int | None, _INT] = None
+    """Images within which an epoch's order is free, so that a disk reads neighbours together; 0: all of them; part of
+    a trial's key (default: 0, or about 3 GiB of images where they are more than memory holds)."""
+
+
+def check(options: Options) -> None:
+    """Raises InputError on what can be seen to be wrong before any data are read; creates nothing."""
+    check_numbers(options, NUMBERS)
+    dataset(options.dataset)
+    for kind, value, allowed in (
+        ("preset", options.preset or str(USUAL["preset"]), PRESETS),
+        ("value of --evaluate-on", options.evaluate_on, ("test", "validation")),
+        ("precision", options.precision, PRECISIONS),
+    ):
+        if value not in allowed:
+            raise unknown(kind, value, allowed)
+    if options.threshold is not None and not 0 <= options.threshold < 100:
+        raise InputError(f"--threshold is {options.threshold:g}; it is a percentage of 0 or more and below 100.")
+    if options.stop_at_threshold and options.threshold is None:
+        raise InputError("--stop-at-threshold needs a --threshold, such as 25.")
+    if options.data_root is not None and not is_there(options.data_root, "--data-root", os.path.isdir):
+        what = "is no folder" if os.path.lexists(options.data_root) else "does not exist"
+        raise InputError(f"--data-root {shown(options.data_root)} {what}: make the folder, or leave the option out.")
+
+
+def home(options: Options) -> dict[str, Path | str]:
+    """The options that are paths with their `~` replaced."""
+    paths: dict[str, Path | str] = {"data_root": at_home(options.data_root)} if options.data_root else {}
+    if options.dataset.startswith(f"{FOLDER}~"):
+        paths["dataset"] = f"{FOLDER}{at_home(options.dataset.removeprefix(FOLDER))}"
+    return paths
+
+
+def called(options: Options) -> tuple[str, ...]:
+    """What a study's usual name holds of them: the data set and the preset."""
+    return folder_of(options.dataset).name, options.preset or str(USUAL["preset"])

@@ -1,0 +1,186 @@
+"""What planning a study of AlexNet needs of images and of torch: the setting, paces, and where images are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from ablations.core.errors import InputError, printable
+from ablations.core.machine import memory_here
+from ablations.core.setting import Setting
+from ablations.core.study import Study
+from ablations.core.subject import Place
+from ablations.core.text import counted
+from ablations.core.trial import Trial
+from ablations.core.variant import Variant
+from ablations.models.layout import layout
+from ablations.models.presets import PRESETS
+from ablations.models.spec import Spec, stored_size
+from ablations.records.predictions import MOST_PROBABILITIES
+from ablations.subjects.alexnet import packing as packs
+from ablations.subjects.alexnet.baseline import limits, linear_error_percent
+from ablations.subjects.alexnet.data.catalogue import cache_folder, dataset, note_of
+from ablations.subjects.alexnet.data.load import (
+    Data,
+    chance_error_percent,
+    evaluated_labels,
+    held_out,
+    image_bytes,
+    load,
+    memory_bytes,
+)
+from ablations.subjects.alexnet.data.memory import read_window
+from ablations.subjects.alexnet.data.prepare import prepare
+from ablations.subjects.alexnet.data.read_ahead import block_of
+from ablations.subjects.alexnet.metrics import setting_of
+from ablations.subjects.alexnet.options import Options
+from ablations.subjects.alexnet.setting import Budget, budget_of
+from ablations.subjects.alexnet.timing import Pace, paces_of
+from ablations.subjects.alexnet.trial import open_data
+
+
+def setting(options: Options, place: Place, before: Study | None, *, beside: int) -> Setting:
+    """What the trials of a study share.  Raises InputError when the data cannot be had or the reference not built."""
+    assert options.preset and options.epochs and options.batch_size  # the command line has filled them in
+    spec = PRESETS[options.preset].spec
+    described = dataset(options.dataset)
+    image_size = options.image_size or min(spec.image_size, described.native_size or spec.image_size)
+    usual = stored_size(spec, image_size)
+    size = options.base_size or usual
+    budget = Budget(
+        epochs=options.epochs,
+        train_examples=options.train_examples or 0,
+        batch_size=options.batch_size,
+        image_size=image_size,
+        evaluate_on=options.evaluate_on,
+        # The same evaluations have the same keys, however they were asked for.
+        evaluate_every=1 if options.stop_at_threshold else min(options.evaluate_every, options.epochs),
+        threshold_percent=options.threshold,
+        threshold_every=options.threshold_every,
+        stop_at_threshold=options.stop_at_threshold,
+        precision=options.precision,
+        base_size=size if size != usual else 0,  # the same images have the same keys, whether asked for or not
+    )
+    spec = budget.sized(spec)
+    # Refused before a million images are decoded.
+    _check(options, budget, spec, classes=described.num_classes or 1, channels=described.channels)
+    prepared = prepare(options.dataset, data_root=options.data_root, size=size, cache=cache_folder())
+    data = load(prepared)
+    _check(options, budget, spec, classes=data.num_classes, channels=data.channels)
+    budget = replace(budget, train_examples=_train_examples(options, data))
+    window = read_window(options, data, budget, before, gpus=place.gpus, workers=beside)
+    budget = replace(budget, read_window=window if window < budget.train_examples else 0)
+    labels = evaluated_labels(data, options.evaluate_on)
+    return setting_of(
+        options.preset,
+        budget,
+        dataset=options.dataset,
+        fingerprint=data.fingerprint,
+        classes=data.num_classes,
+        channels=data.channels,
+        note=printable(note_of(options.dataset)),
+        guessing=chance_error_percent(labels),
+        baseline=_linear_error(spec, budget, data, prepared, before),
+        examples=len(labels),
+        every=options.evaluate_every,
+        facts={
+            "train_images": len(data.train.labels),
+            "test_images": len(data.test.labels),
+            "held_out_train_images": _available(data, "validation"),
+            "stored_size": data.size,
+            "baseline_saw": limits(budget),
+        },
+    )
+
+
+def _check(options: Options, budget: Budget, spec: Spec, *, classes: int, channels: int) -> None:
+    """Raises InputError when the reference cannot be built for these images."""
+    try:
+        layout(spec, num_classes=classes, image_size=budget.image_size, channels=channels)
+        budget.check(spec)
+    except ValueError as error:
+        raise InputError(f"preset {options.preset}: {error}.") from None
+
+
+def _linear_error(spec: Spec, budget: Budget, data: Data, prepared: Path, before: Study | None) -> float | None:
+    """What trivial learning gives on the images of such trials; that of the study on disk stands, as it was judged by.
+
+    Another machine's rounding may tell one image otherwise.
+    """
+    if before and before.setting.baseline is not None and before.setting.fingerprint == data.fingerprint:
+        then = budget_of(before.setting.config)
+        seen = ("train_examples", "image_size", "evaluate_on")
+        if all(getattr(then, name) == getattr(budget, name) for name in seen):
+            return before.setting.baseline
+    return linear_error_percent(spec, budget, data, prepared)
+
+
+def _available(data: Data, evaluate_on: str) -> int:
+    """Images that can be trained on."""
+    return len(data.train.labels) - (int(held_out(data.train).sum()) if evaluate_on == "validation" else 0)
+
+
+def _train_examples(options: Options, data: Data) -> int:
+    available = _available(data, options.evaluate_on)
+    asked = options.train_examples or available
+    if asked > available:
+        raise InputError(f"--train-examples {asked} is more than the {available} training images of {options.dataset}.")
+    return asked
+
+
+def paces(trials: Sequence[Trial], place: Place) -> Mapping[Variant, Pace]:
+    """The pace of each variant on what a trial holds here, with the images where a trial would have them."""
+    device = torch.device("cuda" if place.gpus else "cpu")
+    return paces_of(trials, open_data(trials[0], place, device), threads=place.threads, device=device)
+
+
+def packing(trial: Trial, place: Place) -> tuple[int, float]:
+    """How many trainings take turns on a GPU, and the gain, by timing steps of `trial`."""
+    device = torch.device("cuda")
+    return packs.chosen(trial, open_data(trial, place, device), device=device, share=place.gpus)
+
+
+def notes(study: Study, place: Place) -> list[tuple[str, str]]:
+    """Where the images are kept, in which order they are read, and whether predictions are too many to keep."""
+    device = torch.device("cuda" if place.gpus else "cpu")
+    setting, budget = study.setting, budget_of(study.setting.config)
+    trial = Trial(variant=Variant(), seed=0, data=setting.data, fingerprint=setting.fingerprint, config=setting.config)
+    data = open_data(trial, place, torch.device("cpu"))
+    room = memory_bytes(place.options.get("memory_budget"), device, share=place.gpus)
+    found = []
+    if budget.read_window:
+        found.append(("order", _order(budget)))
+    if where := _kept(data, device, room, asked=place.options.get("memory_budget") is not None):
+        found.append(("memory", where))
+    numbers = setting.examples * data.num_classes
+    if numbers > MOST_PROBABILITIES:
+        most = f"more than the {MOST_PROBABILITIES:,} that are kept: no ensembles"
+        found.append(("predicts", f"{numbers:,} probabilities a trial, {most}"))
+    return found
+
+
+def _kept(data: Data, device: torch.device, room: float, *, asked: bool) -> str:
+    """Where the images are kept, in a sentence, or nothing where there is nothing to say."""
+    size, budget = (f"{number / 2**30:.1f} GiB" for number in (image_bytes(data), room))
+    mapped = f"{size} of images at {data.size} px are read from disk through a memory map"
+    if device.type != "cpu":
+        held = f"{size} of images at {data.size} px are held on the GPU, within the budget of {budget} a trial"
+        return held if image_bytes(data) <= room else f"{mapped}: more than the budget of {budget} a trial"
+    if image_bytes(data) > (here := memory_here()):
+        return (
+            f"{mapped}, more than the {here / 2**30:.1f} GiB of this machine: an epoch takes as long as the disk does"
+        )
+    return f"{mapped}; --memory-budget has no effect without a GPU" if asked else ""
+
+
+def _order(budget: Budget) -> str:
+    """How epochs are read where it is not in any order."""
+    neighbours = block_of(budget.read_window)
+    blocks = f"blocks of {counted(neighbours, 'neighbour')}" if neighbours > 1 else "images"
+    return (
+        f"epochs take {blocks} from everywhere, and shuffle them {budget.read_window:,} images at a time, so that the "
+        f"disk reads in long runs; part of the trials' keys, and --read-window 0 is the usual full shuffle"
+    )

@@ -1,0 +1,290 @@
+"""AlexNet signs the contract of `ablations.core.subject`.  Light: torch is imported where data or networks are made."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ablations.core.errors import InputError
+from ablations.core.identity import sparse
+from ablations.core.load import FIRST
+from ablations.core.setting import Config, Metric, Setting
+from ablations.core.study import Study
+from ablations.core.subject import Component, Defaults, Event, Place, Recipe, Report, Seconds
+from ablations.core.trial import Trial
+from ablations.core.variant import Departure, Variant
+from ablations.models.equivalence import canonical
+from ablations.models.layout import layout, macs, parameters
+from ablations.models.spec import spec_from_dict, training_part
+from ablations.subjects.alexnet.data.catalogue import cache_folder
+from ablations.subjects.alexnet.metrics import METRICS, setting_of
+from ablations.subjects.alexnet.recipes import HEADLINE, RECIPES
+from ablations.subjects.alexnet.registry import check_components, components, derive
+from ablations.subjects.alexnet.setting import PRECISIONS, Budget, budget_of, config_of, spec_of
+from ablations.subjects.alexnet.sizes import map_changes
+from ablations.subjects.alexnet.version import TRAINING_VERSION, training_digest
+
+if TYPE_CHECKING:
+    from ablations.subjects.alexnet.options import Options
+
+_PUBLISHED = Path(__file__).parent / "published"
+
+
+class AlexNet(Defaults):
+    """Networks of AlexNet's lineage: a preset is the reference, and components rewrite its Spec."""
+
+    name = FIRST
+    version = TRAINING_VERSION
+    headline: Sequence[str] = HEADLINE
+    more = "--dataset cifar10 or folder:PATH, --preset, --epochs, --seeds, --components"
+    recipes: Mapping[str, Recipe] = RECIPES
+    metrics: Mapping[str, Metric] = METRICS
+    claims: Sequence[Path] = tuple(sorted(_PUBLISHED.glob("*.toml")))
+
+    @property
+    def components(self) -> Mapping[str, Component]:
+        """Everything registered, those of a folder of the user's own among them."""
+        return {
+            name: Component(
+                reference=one.reference,
+                levels=tuple(one.levels),
+                summary=one.summary,
+                source=one.source,
+                control=one.control,
+                negligible=one.activity.negligible,
+                unit=one.activity.unit,
+            )
+            for name, one in components().items()
+        }
+
+    @property
+    def options(self) -> type[Options]:
+        """Its options of the command line."""
+        from ablations.subjects.alexnet.options import Options
+
+        return Options
+
+    @property
+    def usual(self) -> Mapping[str, str | int | float]:
+        """What its options are where they are not given."""
+        from ablations.subjects.alexnet.options import USUAL
+
+        return USUAL
+
+    def check_options(self, options: Options) -> None:
+        """Before any data are read."""
+        from ablations.subjects.alexnet.options import check
+
+        check_components()
+        check(options)
+
+    def at_home(self, options: Options) -> Mapping[str, Path | str]:
+        """Its paths."""
+        from ablations.subjects.alexnet.options import home
+
+        return home(options)
+
+    def called(self, options: Options) -> Sequence[str]:
+        """The data set and the preset."""
+        from ablations.subjects.alexnet.options import called
+
+        return called(options)
+
+    def topics(self) -> Mapping[str, Any]:
+        """Components with where they change nothing, presets, and data sets."""
+        from ablations.subjects.alexnet.cards import topics
+
+        return topics()
+
+    def digest(self) -> str:
+        """Of every definition that a training or its evaluation reaches."""
+        return training_digest()
+
+    def place(self, options: Options) -> Mapping[str, Any]:
+        """Where a worker finds images: plain values, as they travel."""
+        return {
+            "cache": str(cache_folder()),
+            "data_root": str(options.data_root.resolve()) if options.data_root else None,
+            "base": str(Path.cwd()),  # what a relative folder:PATH is relative to: a worker may stand elsewhere
+            "memory_budget": options.memory_budget,
+        }
+
+    def warm(self) -> None:
+        """Imports torch, and compiles nothing."""
+        import ablations.subjects.alexnet.trial  # noqa: F401
+
+    def setting(self, options: Options, place: Place, before: Study | None, *, beside: int) -> Setting:
+        """As the contract says; decodes the images where that has not been done yet."""
+        from ablations.subjects.alexnet.planning import setting
+
+        if not place.gpus and options.precision != PRECISIONS[0]:
+            raise InputError(
+                f"--precision {options.precision} is for trials on a GPU, and these hold none: "
+                f"a processor would be no faster, or ten times slower."
+            )
+        return setting(options, place, before, beside=beside)
+
+    def configure(self, setting: Setting, departures: Sequence[Departure]) -> Config:
+        """The reference's config under the rewrites of the departures, in their order."""
+        if not departures:
+            return setting.config
+        spec = spec_of(setting.config)
+        for departure in departures:
+            spec = derive(spec, Variant(departures=(departure,)))
+        return {**setting.config, "spec": sparse(spec)}
+
+    def check(self, setting: Setting, config: Config) -> None:
+        """Raises ValueError where the network cannot be built for these images."""
+        spec, budget, facts = spec_of(config), budget_of(config), setting.facts
+        layout(spec, num_classes=facts["classes"], image_size=budget.image_size, channels=facts["channels"])
+        budget.check(spec)
+
+    def canonical(self, config: Config) -> Hashable:
+        """Specs in other words that train and evaluate alike are equal."""
+        return canonical(spec_of(config))
+
+    def training_part(self, config: Config) -> Config:
+        """Without what evaluation alone reads."""
+        return {**config, "spec": sparse(training_part(spec_of(config)))}
+
+    def at_rate(self, config: Config, factor: float) -> Config:
+        """At so many times its learning rate."""
+        spec = spec_of(config)
+        return {**config, "spec": sparse(replace(spec, learning_rate=spec.learning_rate * factor))}
+
+    def rate(self, config: Config) -> float:
+        """Of its Spec."""
+        return spec_of(config).learning_rate
+
+    def for_tuning(self, setting: Setting) -> Setting:
+        """On validation images, which are held out of training."""
+        budget = budget_of(setting.config)
+        most = min(budget.train_examples, setting.facts["held_out_train_images"])
+        config = self._with(setting.config, replace(budget, evaluate_on="validation", train_examples=most))
+        main = setting.main.replace(f"{setting.phase}_", "validation_", 1)
+        facts = {**setting.facts, "train_examples": most}
+        return replace(setting, config=config, phase="validation", main=main, facts=facts)
+
+    def tuned(self, tuning: Setting, config: Config) -> Config:
+        """With the budget of the tuning."""
+        return {**config, "budget": tuning.config["budget"]}
+
+    def capped(self, config: Config, steps: int) -> Config:
+        """Ended after so many steps."""
+        return self._with(config, replace(budget_of(config), max_steps=steps))
+
+    def steps(self, config: Config) -> int:
+        """Of the whole budget."""
+        return budget_of(config).steps
+
+    def with_work(self, config: Config, work: int) -> Config:
+        """With so many epochs."""
+        budget = budget_of(config)
+        return self._with(config, replace(budget, epochs=work, evaluate_every=min(budget.evaluate_every, work)))
+
+    def with_setting(self, setting: Setting, work: int) -> Setting:
+        """With so many epochs, and evaluated as often as was asked for."""
+        budget = replace(budget_of(setting.config), epochs=work, evaluate_every=min(setting.every, work))
+        if budget.stop_at_threshold:
+            budget = replace(budget, evaluate_every=1)
+        return replace(setting, work=work, config=self._with(setting.config, budget))
+
+    def paces(self, trials: Sequence[Trial], place: Place) -> Mapping[Variant, Any]:
+        """By timing a few steps of the reference and of each single departure."""
+        from ablations.subjects.alexnet.planning import paces
+
+        return paces(trials, place)
+
+    def seconds(self, config: Config, pace: Any) -> Seconds:
+        """Of a whole trial at this pace."""
+        from ablations.subjects.alexnet.data.augment import VIEWS
+        from ablations.subjects.alexnet.timing import seconds
+
+        return seconds(budget_of(config), pace, views=VIEWS[spec_of(config).views])
+
+    def packing(self, trial: Trial, place: Place) -> tuple[int, float]:
+        """By timing a few steps on a GPU of this machine."""
+        from ablations.subjects.alexnet.planning import packing
+
+        return packing(trial, place)
+
+    def accelerators(self) -> int:
+        """What CUDA shows."""
+        import torch
+
+        return torch.cuda.device_count()
+
+    def notes(self, study: Study, place: Place) -> Sequence[tuple[str, str]]:
+        """Where images are kept, and which order they are read in."""
+        from ablations.subjects.alexnet.planning import notes
+
+        return notes(study, place)
+
+    def data_words(self, setting: Setting) -> str:
+        """How many images of how many classes."""
+        facts = setting.facts
+        return (
+            f": {facts['train_images']:,} training and {facts['test_images']:,} test images, {facts['classes']} classes"
+        )
+
+    def trial_words(self, setting: Setting) -> str:
+        """The preset, and how much it is trained."""
+        budget, facts = budget_of(setting.config), setting.facts
+        at_most = "at most " if budget.stop_at_threshold else ""
+        out_of = f" out of {facts['stored_size']}" if facts["stored_size"] != budget.image_size else ""
+        timed = ""
+        if budget.threshold_percent is not None:
+            ends = "to" if budget.stop_at_threshold else "with the steps to"
+            error = f"{budget.threshold_percent:g}% training error"
+            timed = f"; {ends} {error}, looked at every {budget.threshold_every} steps"
+        return (
+            f"{facts['preset']} at {budget.image_size} px{out_of}, {at_most}{budget.epochs} epochs "
+            f"of {budget.train_examples:,} images in batches of {budget.batch_size}{timed}"
+        )
+
+    def sizes(self, config: Config, setting: Setting) -> Mapping[str, float]:
+        """Parameters and multiply-accumulates of one image."""
+        facts = setting.facts
+        size = budget_of(config).image_size
+        layers = layout(spec_of(config), num_classes=facts["classes"], image_size=size, channels=facts["channels"])
+        return {"parameters": parameters(layers), "macs": macs(layers)}
+
+    def differences(self, before: Config, after: Config) -> str:
+        """Maps of another size."""
+        return map_changes(before, after)
+
+    def report(self) -> Any:
+        """How it was trained, what the reference is, and the section on the first layer's kernels."""
+        from ablations.subjects.alexnet.report.parts import PARTS
+
+        return PARTS
+
+    def from_schema_1(self, preset: str, budget: Mapping[str, Any], spec: Mapping[str, Any]) -> Config:
+        """The config of a trial whose record is older than subjects."""
+        return config_of(preset, Budget(**budget), spec_from_dict(spec))
+
+    def setting_from_schema_1(self, study: Mapping[str, Any], budget: Mapping[str, Any]) -> Setting:
+        """What the trials of a study older than subjects share."""
+        return setting_of(
+            study["preset"],
+            Budget(**budget),
+            dataset=study["dataset"],
+            fingerprint=study["fingerprint"],
+            note=study.get("data_note", ""),
+            guessing=study.get("chance_error_percent"),
+            baseline=study.get("linear_error_percent"),
+        )
+
+    def run(self, trials: Sequence[Trial], place: Place, report: Report) -> Iterator[Event]:
+        """One training, and an evaluation for each of the trials."""
+        from ablations.subjects.alexnet.trial import run
+
+        return run(trials, place, report)
+
+    def _with(self, config: Config, budget: Budget) -> Config:
+        return {**config, "budget": sparse(budget)}
+
+
+SUBJECT = AlexNet()
