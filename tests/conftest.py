@@ -5,21 +5,21 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from ablations.core.place import Context
 from ablations.core.result import Result
 from ablations.core.study import Study
+from ablations.core.subject import Place
 from ablations.core.trial import Trial
-from ablations.subjects.alexnet.data.sources import Source
-from ablations.planning.study import make_study
 from ablations.subjects.alexnet.data.load import Data, load
 from ablations.subjects.alexnet.data.prepare import prepare
 from ablations.subjects.alexnet.setting import Budget
+from tests import making
 
 CLASSES = ("blue", "green", "red")
 
@@ -66,37 +66,32 @@ Planner = Callable[..., tuple[Study, tuple[Trial, ...]]]
 
 @pytest.fixture(scope="session")
 def plan(blobs: Path, data: Data, budget: Budget) -> Planner:
-    """make_study on `blobs`; keywords override."""
+    """`making.study` on `blobs`; keywords override, those of the setting too."""
 
-    def make(*, fingerprint: str = "", **changes: object) -> tuple[Study, tuple[Trial, ...]]:
-        arguments: dict[str, object] = {
-            "name": "study",
-            "grid": "one_out",
-            "words": ["lrn"],
-            "preset": "cifar_small",
-            "source": Source(
-                dataset=f"folder:{blobs}", fingerprint=fingerprint or data.fingerprint, num_classes=3, channels=3
-            ),
-            "seeds": 1,
-            "budget": budget,
-            "command": "python -m ablations.run",
-        }
-        return make_study(**{**arguments, **changes})  # type: ignore[arg-type]
+    def make(*, fingerprint: str = "", **changes: Any) -> tuple[Study, tuple[Trial, ...]]:
+        facts = {"train_images": 90, "test_images": 60, "held_out_train_images": 80, "stored_size": 16}
+        shared = making.setting(
+            changes.pop("preset", "cifar_small"),
+            changes.pop("budget", budget),
+            dataset=changes.pop("dataset", f"folder:{blobs}"),
+            fingerprint=fingerprint or data.fingerprint,
+            classes=3,
+            examples=60,
+            facts=facts,
+        )
+        arguments: dict[str, Any] = {"name": "study", "grid": "one_out", "words": ["lrn"], "shared": shared}
+        return making.study(**{**arguments, **changes})
 
     return make
 
 
 @pytest.fixture
-def context(tmp_path: Path, cache: Path) -> Context:
+def place(tmp_path: Path, cache: Path) -> Place:
     """A study's folder of its own, one thread, no GPU."""
-    return Context(
+    return Place(
         folder=tmp_path / "study",
-        cache=cache,
-        data_root=None,
-        base=Path.cwd(),
-        threads=1,
-        gpus=0,
         command="python -m ablations.run",
+        options={"cache": str(cache), "data_root": None, "base": str(Path.cwd()), "memory_budget": None},
     )
 
 

@@ -11,12 +11,11 @@ from ablations.core.result import DIVERGED, DONE, ERROR, Result
 from ablations.core.study import Study
 from ablations.core.trial import Trial
 from ablations.models.layout import layout, macs, parameters
-from ablations.subjects.alexnet.data.sources import Source
-from ablations.planning.study import make_study
 from ablations.subjects.alexnet.registry import components
-from ablations.subjects.alexnet.setting import Budget
+from ablations.subjects.alexnet.setting import budget_of, spec_of
+from tests import making
 
-BUDGET = Budget(epochs=12, train_examples=50_000, batch_size=128, image_size=32)
+BUDGET = making.BUDGET
 EFFECTS: Mapping[str, float] = {
     "activation": 4.0,
     "crop_flip": 5.5,
@@ -45,17 +44,8 @@ def plan(
     grid: str, words: Sequence[str] = (), *, seeds: int = 3, name: str = "made_up", resolution: int = 4
 ) -> tuple[Study, list[Trial]]:
     """A study on the preset `cifar` and its trials."""
-    study, trials = make_study(
-        name=name,
-        grid=grid,
-        words=words,
-        preset="cifar",
-        source=Source(dataset="cifar10", fingerprint="feedbeef", num_classes=10, channels=3),
-        seeds=seeds,
-        budget=BUDGET,
-        command=f"python -m ablations.run --grid {grid} --name {name}",
-        resolution=resolution,
-    )
+    command = f"python -m ablations.run --grid {grid} --name {name}"
+    study, trials = making.study(grid, words, name=name, seeds=seeds, command=command, resolution=resolution)
     return study, list(trials)
 
 
@@ -69,12 +59,12 @@ def results(trials: Sequence[Trial], *, noise: float = 0.3, seed: int = 0) -> li
 
 def done(trial: Trial, error: float) -> Result:
     """A finished result whose last test error is `error` percent."""
-    epochs = trial.budget.epochs
+    epochs = budget_of(trial.config).epochs
     curve = tuple(
         _row(trial, epoch, error + 45 * np.exp(-0.45 * epoch) - 45 * np.exp(-0.45 * epochs))
         for epoch in range(1, epochs + 1)
     )
-    layers = layout(trial.spec, num_classes=10, image_size=32)
+    layers = layout(spec_of(trial.config), num_classes=10, image_size=32)
     clean = max(0.6 * error - 4, 0.1)
     last = {
         "clean_train_top1_error_percent": clean,

@@ -34,13 +34,13 @@ from ablations.core.variant import Variant
 from ablations.models.equivalence import canonical
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Conv, Spec, leaves, spec_from_dict
-from ablations.planning.claims import CLAIMS
 from ablations.planning.factors import departures_of
 from ablations.planning.grids import GRIDS
 from ablations.records import claims, files, store
 from ablations.subjects.alexnet.metrics import METRICS
 from ablations.subjects.alexnet.registry import components
 from ablations.subjects.alexnet.setting import Budget
+from tests.making import CLAIMS
 
 quick = hypothesis.settings(
     derandomize=True,  # the same examples every time

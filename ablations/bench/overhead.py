@@ -11,8 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ablations.core.subject import Place
 from ablations.core.result import DONE, Result
+from ablations.core.subject import Place
 from ablations.core.trial import Job, Trial
 from ablations.core.variant import Variant
 from ablations.models.presets import PRESETS

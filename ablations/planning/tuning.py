@@ -137,7 +137,7 @@ def next_factors(attempts: Sequence[Attempt]) -> list[float]:
 
 
 def _capped(trial: Trial, tuning: Tuning, attempts: Sequence[Attempt]) -> Config:
-    """The config of a tuning trial, ended at some times the steps of the best rate so far, where all of that arrived."""
+    """The config of a tuning trial, ended at some times the steps of the best rate so far, where it all arrived."""
     subject = load(trial.subject)
     config: Config = subject.tuned(tuning.setting, trial.config)
     if not attempts or not tuning.setting.races:

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from ablations.core.claim import changes
 from ablations.core.variant import Variant
 from ablations.models.init import initialise
 from ablations.models.layout import layout, parameters
 from ablations.models.network import build
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec, described, leaves
-from ablations.core.claim import changes
 from ablations.planning.factors import conflict
 from ablations.subjects.alexnet.registry import components, derive
 from ablations.subjects.alexnet.training.streams import CPU, streams

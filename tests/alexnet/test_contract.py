@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ablations.core.claim import changes
 from ablations.core.trial import Trial
 from ablations.core.variant import Variant
 from ablations.models import equivalence
@@ -20,7 +21,6 @@ from ablations.models.layout import layout, parameters
 from ablations.models.network import build
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec, stored_size, training_part
-from ablations.core.claim import changes
 from ablations.planning.factors import conflict
 from ablations.subjects.alexnet import registry
 from ablations.subjects.alexnet.data.load import Data, load

@@ -13,8 +13,7 @@ import torch
 from torch import nn
 
 from ablations.analysis.evidence import Evidence
-from ablations.core.place import Context
-from ablations.execution.worker import run_trial
+from ablations.core.subject import Place
 from ablations.records.store import read_result, trial_path
 from ablations.reporting.document import Picture, Table
 from ablations.subjects.alexnet import filters
@@ -23,23 +22,24 @@ from ablations.subjects.alexnet.training.train import train
 from ablations.subjects.alexnet.trial import open_data
 from tests import synthetic
 from tests.conftest import Planner
+from tests.making import run_trial
 
 
 def test_the_record_of_a_reference_keeps_its_first_kernels_and_no_other_record_does(
-    plan: Planner, context: Context
+    plan: Planner, place: Place
 ) -> None:
     reference, departed = plan()[1][:2]
-    run_trial(reference, context)
-    result, _ = read_result(trial_path(context.folder, reference.key))
+    run_trial(reference, place)
+    result, _ = read_result(trial_path(place.folder, reference.key))
     assert result is not None
     kept = filters.unpack(result.filters)
     cpu = torch.device("cpu")
-    data = open_data(reference, context, cpu)
+    data = open_data(reference, place, cpu)
     again = train(reference.spec, seed=reference.seed, budget=reference.budget, data=data, device=cpu)
     conv1 = again.network.get_submodule("features.conv1.conv")
     assert isinstance(conv1, nn.Conv2d) and kept is not None
     np.testing.assert_allclose(kept, conv1.weight.detach().numpy(), rtol=1e-3, atol=1e-6)  # ten bits of float16
-    assert run_trial(departed, context).filters == ""
+    assert run_trial(departed, place).filters == ""
 
 
 def test_kernels_of_two_hundred_kilobytes_take_half_of_that_and_a_third_for_base64() -> None:

@@ -18,14 +18,14 @@ from PIL import Image, PngImagePlugin
 
 from ablations.cli.options import Config, resolved
 from ablations.core.errors import InputError
-from ablations.core.place import Context
 from ablations.core.study import Study
+from ablations.core.subject import Place
 from ablations.core.trial import Trial
-from ablations.subjects.alexnet.data.sources import Source
 from ablations.subjects.alexnet.data import prepare as prepare_module
 from ablations.subjects.alexnet.data.catalogue import CACHE_SCHEMA, cache_folder, folder_of, note_of
 from ablations.subjects.alexnet.data.load import load
 from ablations.subjects.alexnet.data.prepare import prepare
+from ablations.subjects.alexnet.data.sources import Source
 from ablations.subjects.alexnet.training.streams import CPU
 from ablations.subjects.alexnet.trial import open_data
 
@@ -479,7 +479,7 @@ def test_a_home_folder_is_replaced_once_and_every_trial_looks_where_the_plan_did
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     plan: Callable[..., tuple[Study, tuple[Trial, ...]]],
-    context: Context,
+    place: Place,
 ) -> None:
     grey().save(around(tmp_path / "pets") / "0.png")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -498,7 +498,7 @@ def test_a_home_folder_is_replaced_once_and_every_trial_looks_where_the_plan_did
     assert cache_folder() == tmp_path / "decoded"
     source = Source(dataset="folder:~/pets", fingerprint="0", num_classes=2, channels=3)
     _, trials = plan(source=source, seeds=1)
-    elsewhere = replace(context, base=tmp_path / "another folder")
+    elsewhere = replace(place, base=tmp_path / "another folder")
     assert open_data(trials[0], elsewhere, CPU).name == f"folder:{tmp_path}/pets"
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import functional as tv
 
-from ablations.core.place import Context
 from ablations.core.result import DIVERGED, DONE, OUT_OF_MEMORY
+from ablations.core.subject import Place
 from ablations.core.trial import Trial, by_training
 from ablations.core.variant import Variant
 from ablations.execution.executor import serial
@@ -185,10 +185,10 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[Spec]:
     return started
 
 
-def alone(trials: tuple[Trial, ...], context: Context) -> Collect:
+def alone(trials: tuple[Trial, ...], place: Place) -> Collect:
     """Every trial trained by itself."""
     watch = Collect()
-    serial([(trial,) for trial in trials], context, watch)
+    serial([(trial,) for trial in trials], place, watch)
     return watch
 
 
@@ -197,15 +197,15 @@ def comparable(watch: Collect) -> dict[str, dict[str, object]]:
 
 
 def test_a_shared_training_runs_once_and_gives_the_records_of_separate_ones_bit_for_bit(
-    plan: Planner, context: Context, tmp_path: Path, trainings: list[Spec]
+    plan: Planner, place: Place, tmp_path: Path, trainings: list[Spec]
 ) -> None:
     _, trials = plan(words=["ten_view"])
     assert len(trials) == 5
     shared = Collect()
-    serial(by_training(trials), context, shared)
+    serial(by_training(trials), place, shared)
     assert len(trainings) == 4
     assert shared.epochs == [(trials[index].key, epoch) for index in (0, 2, 3, 4) for epoch in (1, 2)]
-    separate = alone(trials, replace(context, folder=tmp_path / "alone"))
+    separate = alone(trials, replace(place, folder=tmp_path / "alone"))
     assert len(trainings) == 4 + 5
     assert comparable(shared) == comparable(separate)
     ten, reference = shared.results[:2]  # the reference last: it is measured when the others' records are on disk
@@ -216,28 +216,28 @@ def test_a_shared_training_runs_once_and_gives_the_records_of_separate_ones_bit_
     assert reference.metrics["test_loss"] == reference.curve[-1]["test_loss"]
     assert ten.metrics["test_loss"] != ten.curve[-1]["test_loss"]
     for result in shared.results:
-        assert read_result(trial_path(context.folder, result.trial.key)) == (result, "")
+        assert read_result(trial_path(place.folder, result.trial.key)) == (result, "")
 
 
 def test_only_the_missing_one_of_two_is_evaluated_again_and_comes_out_the_same(
-    plan: Planner, context: Context, trainings: list[Spec]
+    plan: Planner, place: Place, trainings: list[Spec]
 ) -> None:
     _, trials = plan(words=["ten_view"])
     both, one = Collect(), Collect()
-    serial([trials[:2]], context, both)
-    serial([trials[1:2]], context, one)
+    serial([trials[:2]], place, both)
+    serial([trials[1:2]], place, one)
     assert len(trainings) == 2
     assert comparable(one)[trials[1].key] == comparable(both)[trials[1].key]
     assert one.results[0].trained_with == ""
 
 
 def test_the_failure_of_a_training_is_that_of_each_trial_and_of_an_evaluation_its_own(
-    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+    plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, trials = plan(words=["ten_view"])
     hot = tuple(replace(trial, spec=replace(trial.spec, learning_rate=1e12)) for trial in trials[:2])
     watch = Collect()
-    serial(by_training(hot), context, watch)
+    serial(by_training(hot), place, watch)
     assert [(result.status, result.trial.key) for result in watch.results] == [(DIVERGED, one.key) for one in hot]
     assert watch.results[0].error == watch.results[1].error
 
@@ -248,7 +248,7 @@ def test_the_failure_of_a_training_is_that_of_each_trial_and_of_an_evaluation_it
 
     monkeypatch.setattr(module, "evaluate_as", fail)
     watch = Collect()
-    serial([trials[:2]], context, watch)
+    serial([trials[:2]], place, watch)
     assert {result.trial.key: result.status for result in watch.results} == {
         trials[0].key: DONE,
         trials[1].key: OUT_OF_MEMORY,

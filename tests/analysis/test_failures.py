@@ -34,7 +34,6 @@ from ablations.core.claim import ONE_OUT, Rule
 from ablations.core.effect import Effect
 from ablations.core.result import DONE, Result
 from ablations.core.study import Study
-from ablations.planning.claims import CLAIMS
 from ablations.planning.declare import declare
 from ablations.planning.study import FAILED_ABOVE, FAILED_BELOW_BEST
 from ablations.records import store
@@ -43,6 +42,7 @@ from ablations.reporting.sections.cards import in_words
 from ablations.reporting.sections.remedies import changes_it
 from ablations.tracking.fields import effect_metrics
 from tests import synthetic
+from tests.making import CLAIMS
 
 ROOT = Path(__file__).parents[2]
 METRIC = "test_top1_error_percent"

@@ -19,9 +19,9 @@ from ablations.analysis.statistics import seeds_to_detect, seeds_to_exclude
 from ablations.cli.forecast import power_lines as lines
 from ablations.core.result import Result
 from ablations.core.study import Study
-from ablations.planning.claims import CLAIMS
 from ablations.planning.declare import declare
 from tests import synthetic
+from tests.making import CLAIMS
 
 ERROR = "test_top1_error_percent"
 NAMED = {claim.name: claim for claim in CLAIMS}

@@ -45,7 +45,7 @@ from ablations.core.result import Result
 from ablations.core.study import Study
 from ablations.core.tuning import Attempt, Tuned, TuningTrial
 from ablations.core.variant import Variant
-from ablations.planning.claims import CLAIMS, claims_of
+from ablations.planning.claims import claims_of
 from ablations.planning.declare import declare
 from ablations.records.claims import read_claims
 from ablations.reporting.compose import build
@@ -62,6 +62,7 @@ from tests import synthetic
 from tests.analysis.test_looks import LOOKS, played
 from tests.analysis.test_looks import planned as in_looks
 from tests.analysis.test_verdicts import effect, is_, judged, planned, with_metrics
+from tests.making import CLAIMS
 
 NAMED = {claim.name: claim for claim in CLAIMS}
 ALIKE = replace(NAMED["lrn_cifar"], name="alike", direction=SAME, smallest_effect=1.0, published_effect=None)

@@ -35,12 +35,12 @@ from ablations.core.study import Study
 from ablations.core.text import NONE
 from ablations.core.trial import Trial
 from ablations.core.tuning import Attempt, Tuned, TuningTrial
-from ablations.subjects.alexnet.data.sources import Source
 from ablations.planning.study import make_study
 from ablations.planning.tuning import advance, apply, start
 from ablations.reporting.compose import build
 from ablations.reporting.document import Card, Table
 from ablations.reporting.terminal import terminal_lines
+from ablations.subjects.alexnet.data.sources import Source
 from ablations.subjects.alexnet.setting import Budget
 
 CAP = 6000  # steps of the budget below

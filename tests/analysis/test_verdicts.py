@@ -14,6 +14,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from ablations.analysis import gates
+from ablations.analysis.declared import post_hoc
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.rule import (
     CALLS,
@@ -32,14 +33,13 @@ from ablations.core.claim import ONE_OUT, Claim, Conditions, Rule
 from ablations.core.effect import Effect
 from ablations.core.result import Result
 from ablations.core.study import Study
-from ablations.planning.claims import CLAIMS
 from ablations.planning.declare import declare
-from ablations.analysis.declared import post_hoc
 from ablations.records import store
 from ablations.reporting.sections.cards import in_words
 from ablations.reporting.sections.remedies import changes_it
 from ablations.reporting.sections.verdicts import ours, published
 from tests import synthetic
+from tests.making import CLAIMS
 
 ROOT = Path(__file__).parents[2]
 NAMED = {claim.name: claim for claim in CLAIMS}

@@ -13,12 +13,11 @@ from ablations.cli.progress import Progress
 from ablations.core.result import DONE, ERROR, Result
 from ablations.core.text import NONE, duration
 from ablations.models.spec import Spec
-from ablations.subjects.alexnet.timing import Pace, seconds
 from ablations.planning.cost import Seconds, seconds_of
 from ablations.subjects.alexnet import timing
 from ablations.subjects.alexnet.data.load import Data
 from ablations.subjects.alexnet.setting import Budget
-from ablations.subjects.alexnet.timing import seconds_a_trial
+from ablations.subjects.alexnet.timing import Pace, seconds, seconds_a_trial
 from tests.conftest import Planner
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from ablations.cli.cards import WIDEST
 from ablations.models.presets import PRESETS
-from ablations.planning.claims import CLAIMS
 from ablations.show import TOPICS, main
 from ablations.subjects.alexnet.registry import components
+from tests.making import CLAIMS
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,10 +9,10 @@ import pytest
 
 from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, Claim, Rule, digest
 from ablations.core.study import Study
-from ablations.planning.claims import CLAIMS
 from ablations.planning.declare import declare
 from ablations.records import store
 from tests import synthetic
+from tests.making import CLAIMS
 
 FIRST, LATER = "2026-11-23T10:00:00+00:00", "2026-11-24T10:00:00+00:00"
 

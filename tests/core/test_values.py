@@ -25,9 +25,9 @@ from ablations.core.tuning import Attempt, Tuned, Tuning, TuningTrial
 from ablations.core.variant import Skipped, Variant
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Norm, Pool, leaves
-from ablations.planning.claims import CLAIMS
 from ablations.subjects.alexnet.component import Activity, Component
 from ablations.subjects.alexnet.setting import Budget
+from tests.making import CLAIMS
 
 BUDGET = Budget(epochs=2, train_examples=100, batch_size=10, image_size=32)
 TRIAL = Trial(

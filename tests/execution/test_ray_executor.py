@@ -21,8 +21,8 @@ import ray
 
 from ablations.cli.options import Config
 from ablations.core.errors import InputError, StoppedError
-from ablations.core.place import Context
 from ablations.core.result import DONE, ERROR, Result
+from ablations.core.subject import Place
 from ablations.core.trial import UNPACKED, Job, Trial, by_training
 from ablations.execution import ray_cluster, ray_executor
 from ablations.execution.allocator import ENVIRONMENT
@@ -64,9 +64,9 @@ def ran(plan: Planner, cache: Path, tmp_path_factory: pytest.TempPathFactory) ->
         def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
             kept.append(trial.last_result)
 
-    def run(job: Job, context: Context, *, report: Callable[[Trial, Row], None]) -> Iterator[Result]:
+    def run(job: Job, place: Place, *, report: Callable[[Trial, Row], None]) -> Iterator[Result]:
         (environments / job[0].key).write_text(Path("/proc/self/environ").read_text())
-        return run_job(job, context, report=report)
+        return run_job(job, place, report=report)
 
     _, trials = plan(words=["ten_view", "lrn"], grid="pairs", seeds=2)
     watch, alone = Collect(), Collect()
@@ -78,12 +78,12 @@ def ran(plan: Planner, cache: Path, tmp_path_factory: pytest.TempPathFactory) ->
         with pytest.MonkeyPatch.context() as inner:
             inner.setattr(ray_executor, "_Deliver", Deliver)
             before = signal.getsignal(signal.SIGINT)
-            replace(ONE_CPU, run=run)(by_training(trials), context, watch)
+            replace(ONE_CPU, run=run)(by_training(trials), place, watch)
             after = signal.getsignal(signal.SIGINT)
-        serial([(trial,) for trial in trials], replace(context, folder=folder / "serial"), alone)
+        serial([(trial,) for trial in trials], replace(place, folder=folder / "serial"), alone)
     yield Ran(
         trials=trials,
-        folder=context.folder,
+        folder=place.folder,
         watch=watch,
         alone=alone,
         kept=kept,
@@ -116,11 +116,11 @@ def test_tune_keeps_nothing_of_what_a_trial_reports(ran: Ran) -> None:
 
 
 def test_a_study_that_no_worker_comes_up_for_says_so_once(
-    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    waits, works = (_Deliver(by_training(plan()[1]), context, Collect()) for _ in range(2))
+    waits, works = (_Deliver(by_training(plan()[1]), place, Collect()) for _ in range(2))
     works.on_trial_result(0, [], SimpleNamespace(trial_id="one"), {"worker": ("here", 1)})
     for now[0] in (0.1, ray_executor.SILENT - 1, ray_executor.SILENT + 1, ray_executor.SILENT + 2):
         waits.on_step_end(0, [])
@@ -173,21 +173,21 @@ def test_a_worker_finds_the_components_of_a_folder_that_the_driver_never_importe
 
 
 def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(
-    extra: None, plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+    extra: None, plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KILL", "1")  # references measure activity, and die of it
 
-    def dying(job: Job, context: Context, *, report: Callable[[Trial, Row], None]) -> Iterator[Result]:
+    def dying(job: Job, place: Place, *, report: Callable[[Trial, Row], None]) -> Iterator[Result]:
         def last(trial: Trial, row: Row) -> None:
             if trial.variant.label == "-lrn":  # dies in its training
                 os.kill(os.getpid(), signal.SIGKILL)
             report(trial, row)
 
-        return run_job(job, context, report=last)
+        return run_job(job, place, report=last)
 
     _, trials = plan()
     watch = Collect()
-    replace(ONE_CPU, run=dying)(by_training(trials), context, watch)
+    replace(ONE_CPU, run=dying)(by_training(trials), place, watch)
     found = {result.trial.variant.label: result for result in watch.results}
     statuses = {label: result.status for label, result in found.items()}
     controls = dict.fromkeys(("mild_sabotage=twentieth", "placebo=salted", "sabotage=half"), DONE)
@@ -197,11 +197,11 @@ def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(
     # Trained and evaluated before it was killed: that is on disk by then, and kept.
     assert found["reference"].error == "activities were not measured: the process ended before that"
     assert found["reference"].metrics and not found["reference"].activity
-    assert len(read_results(context.folder, [trial.key for trial in trials])[0]) == 5
+    assert len(read_results(place.folder, [trial.key for trial in trials])[0]) == 5
 
 
 def test_a_pack_that_is_killed_costs_a_try_of_the_trials_that_had_not_ended_and_of_no_other(
-    extra: None, plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+    extra: None, plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KILL", "1")
     _, (reference, *others) = plan()
@@ -210,7 +210,7 @@ def test_a_pack_that_is_killed_costs_a_try_of_the_trials_that_had_not_ended_and_
     later = replace(reference, budget=replace(reference.budget, epochs=3))
     trials = (later, others[0], longer, others[2])
     watch = Collect()
-    ONE_CPU(packed(by_training(trials), at_once=4, workers=1), replace(context, pack=4), watch)
+    ONE_CPU(packed(by_training(trials), at_once=4, workers=1), replace(place, pack=4), watch)
     assert len(watch.results) == 4
     by_key = {result.trial.key: result for result in watch.results}
     assert {result.status for result in watch.results} == {DONE}
@@ -221,13 +221,13 @@ def test_a_pack_that_is_killed_costs_a_try_of_the_trials_that_had_not_ended_and_
 
 
 def test_more_processors_than_we_count_are_refused_in_one_sentence(
-    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+    plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_cluster, "cores_here", lambda: 3)
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # of a cluster that was not asked for
     _, trials = plan()
     with pytest.raises(ValueError, match=r"--cpus-per-trial 4 is more than the 3 that Ray has\."):
-        RayExecutor(cpus_per_trial=4, gpus_per_trial=0)(by_training(trials), context, Collect())
+        RayExecutor(cpus_per_trial=4, gpus_per_trial=0)(by_training(trials), place, Collect())
 
 
 @contextlib.contextmanager
@@ -260,7 +260,7 @@ def test_a_study_runs_on_both_machines_of_a_cluster_and_leaves_it_running(
     cache: Path,
     tmp_path: Path,
     plan: Planner,
-    context: Context,
+    place: Place,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -274,13 +274,13 @@ def test_a_study_runs_on_both_machines_of_a_cluster_and_leaves_it_running(
     seen = tmp_path / "seen"
     seen.mkdir()
 
-    def both(job: Job, context: Context, *, report: Callable[[Trial, Row], None]) -> Iterator[Result]:
+    def both(job: Job, place: Place, *, report: Callable[[Trial, Row], None]) -> Iterator[Result]:
         (seen / ray.get_runtime_context().get_node_id()).touch()
         deadline = time.monotonic() + 120
         while len(list(seen.iterdir())) < 2:  # until the other machine has a job too
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        return run_job(job, context, report=report)
+        return run_job(job, place, report=report)
 
     with tempfile.TemporaryDirectory(prefix="ray-") as folder, nodes(Path(folder), port):
         assert main([*command, "--ray-address", address]) == 0
@@ -288,7 +288,7 @@ def test_a_study_runs_on_both_machines_of_a_cluster_and_leaves_it_running(
         with ray_cluster.joined(address) as machines:
             assert [machine["CPU"] for machine in machines] == [1, 1]
             assert signal.getsignal(signal.SIGTERM) == before
-            replace(ONE_CPU, run=both)(by_training(plan()[1]), context, watch)
+            replace(ONE_CPU, run=both)(by_training(plan()[1]), place, watch)
     assert "2 at a time on processor cores" in capsys.readouterr().out
     study, results, problems = read(tmp_path / "results" / "far")
     assert not problems and len(results) == len(study.keys) and {one.status for one in results} == {DONE}
@@ -386,12 +386,12 @@ def test_a_worker_may_be_silent_for_twenty_times_its_training_and_ten_minutes_at
 
 
 def test_what_was_said_while_the_driver_stood_still_ends_no_worker(
-    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+    plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, ended = [0.0], []
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(ray_executor, "end", lambda node, process, home: ended.append(process))
-    deliver = _Deliver(by_training(plan()[1]), context, Collect())
+    deliver = _Deliver(by_training(plan()[1]), place, Collect())
     deliver.patience, deliver.home = 600.0, "here"
     for number, node in ((1, "here"), (2, "there")):  # the other machine may still decode images
         job = SimpleNamespace(trial_id=str(number))

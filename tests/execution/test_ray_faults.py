@@ -17,8 +17,8 @@ import pytest
 import ray
 
 from ablations.bench.overhead import _jobs, nothing
-from ablations.core.place import Context
 from ablations.core.result import DONE, ERROR, OUT_OF_MEMORY, TIMEOUT, Result
+from ablations.core.subject import Place
 from ablations.core.trial import Job, Trial
 from ablations.execution import ray_cluster
 from ablations.execution.ray_executor import TRIES, RayExecutor
@@ -55,14 +55,14 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert "RAY_AUTH_TOKEN" not in os.environ
 
 
-def ran(run: Callable[..., Iterator[Result]], context: Context, trials: int, **changes: float) -> list[Result]:
+def ran(run: Callable[..., Iterator[Result]], place: Place, trials: int, **changes: float) -> list[Result]:
     """What comes of so many trials under `run`, in their order; what is on disk is the same."""
     watch, jobs = Collect(), _jobs(trials)
-    replace(ONE_CPU, run=run, **changes)(jobs, context, watch)  # type: ignore[arg-type]
+    replace(ONE_CPU, run=run, **changes)(jobs, place, watch)  # type: ignore[arg-type]
     by_key = {result.trial.key: result for result in watch.results}
     assert len(by_key) == len(watch.results) == trials
     found = [by_key[trial.key] for (trial,) in jobs]
-    assert read_results(context.folder, by_key)[0] == watch.results
+    assert read_results(place.folder, by_key)[0] == watch.results
     return found
 
 
@@ -74,7 +74,7 @@ print("code ran as", ray.get(ray.remote(num_cpus=0)(lambda: os.getuid()).remote(
 """
 
 
-def test_who_has_not_the_secret_runs_no_code_and_who_has_it_does(up: Path, context: Context) -> None:
+def test_who_has_not_the_secret_runs_no_code_and_who_has_it_does(up: Path, place: Place) -> None:
     address = ray.get_runtime_context().gcs_address
     secret = os.environ["RAY_AUTH_TOKEN"]
     assert len(secret) == 64
@@ -103,8 +103,8 @@ def test_who_has_not_the_secret_runs_no_code_and_who_has_it_does(up: Path, conte
     assert "InvalidAuthToken" in said["without"]
     assert "InvalidAuthToken" in said["wrong"]
     # A study runs all the same, and nothing that it leaves holds the secret.
-    assert [result.status for result in ran(nothing, context, 3)] == [DONE] * 3
-    left = [path for path in context.folder.rglob("*") if path.is_file()]
+    assert [result.status for result in ran(nothing, place, 3)] == [DONE] * 3
+    left = [path for path in place.folder.rglob("*") if path.is_file()]
     assert len(left) == 3
     assert not any(secret in path.read_text() for path in left)
 
@@ -115,18 +115,18 @@ def test_nobody_else_enters_the_folder_of_ray_whose_path_is_short_enough(up: Pat
     assert len(str(up.parent)) <= ray_cluster.SHORT < len(tempfile.gettempdir())
 
 
-def test_a_lost_worker_costs_a_try_of_its_trial_and_is_told_in_the_record(up: Path, context: Context) -> None:
-    def dies(job: Job, context: Context, *, report: Report) -> Iterator[Result]:
+def test_a_lost_worker_costs_a_try_of_its_trial_and_is_told_in_the_record(up: Path, place: Place) -> None:
+    def dies(job: Job, place: Place, *, report: Report) -> Iterator[Result]:
         (trial,) = job
         with (context.cache / f"tries-{trial.seed}").open("a") as file:
             file.write("x")
         tries = (context.cache / f"tries-{trial.seed}").stat().st_size
         if trial.seed == 2 or (trial.seed == 1 and tries == 1):
             os.kill(os.getpid(), signal.SIGKILL)
-        return nothing(job, context, report=report)
+        return nothing(job, place, report=report)
 
-    context = replace(context, cache=context.folder.parent)
-    fine, once, always = ran(dies, context, 3)
+    context = replace(place, cache=place.folder.parent)
+    fine, once, always = ran(dies, place, 3)
     assert (fine.status, once.status, always.status) == (DONE, DONE, ERROR)
     assert (context.cache / "tries-2").stat().st_size == TRIES == 3
     assert not fine.provenance
@@ -137,8 +137,8 @@ def test_a_lost_worker_costs_a_try_of_its_trial_and_is_told_in_the_record(up: Pa
     assert "SYSTEM_ERROR" in always.error
 
 
-def test_what_lacks_the_memory_of_a_device_is_tried_again_with_fewer_side_by_side(up: Path, context: Context) -> None:
-    def crowded(job: Job, context: Context, *, report: Report) -> Iterator[Result]:
+def test_what_lacks_the_memory_of_a_device_is_tried_again_with_fewer_side_by_side(up: Path, place: Place) -> None:
+    def crowded(job: Job, place: Place, *, report: Report) -> Iterator[Result]:
         """A device that holds one trial: torch's own error is a result of this status by then."""
         (trial,) = job
         mine = context.cache / f"on-the-device-{trial.seed}"
@@ -149,31 +149,31 @@ def test_what_lacks_the_memory_of_a_device_is_tried_again_with_fewer_side_by_sid
             others = others or len(list(context.cache.glob("on-the-device-*"))) > 1
         mine.unlink()
         if not others:
-            yield from nothing(job, context, report=report)
+            yield from nothing(job, place, report=report)
             return
         result = Result(trial=trial, status=OUT_OF_MEMORY, error="CUDA out of memory.")
-        write_result(context.folder, result)
+        write_result(place.folder, result)
         yield result
 
-    context = replace(context, cache=context.folder.parent)
-    found = ran(crowded, context, 4)
+    context = replace(place, cache=place.folder.parent)
+    found = ran(crowded, place, 4)
     assert [result.status for result in found] == [DONE] * 4
     before = [result.provenance.get("tries_before", []) for result in found]
     assert sum(map(len, before)) >= 2  # two were side by side, and were not when they were tried again
     assert {reason for reasons in before for reason in reasons} == {"out_of_memory: CUDA out of memory."}
 
 
-def test_a_worker_that_hangs_is_ended_and_its_trial_has_timed_out(up: Path, context: Context) -> None:
-    def hangs(job: Job, context: Context, *, report: Report) -> Iterator[Result]:
+def test_a_worker_that_hangs_is_ended_and_its_trial_has_timed_out(up: Path, place: Place) -> None:
+    def hangs(job: Job, place: Place, *, report: Report) -> Iterator[Result]:
         if job[0].seed == 1:
-            (context.folder.parent / "pid").write_text(str(os.getpid()))
+            (place.folder.parent / "pid").write_text(str(os.getpid()))
             os.kill(os.getpid(), signal.SIGSTOP)
-        return nothing(job, context, report=report)
+        return nothing(job, place, report=report)
 
-    fine, hung, other = ran(hangs, context, 3, patience=4.0)
+    fine, hung, other = ran(hangs, place, 3, patience=4.0)
     assert (fine.status, hung.status, other.status) == (DONE, TIMEOUT, DONE)
     assert hung.error == "the worker was lost: it had said nothing for 4 s and was ended"
-    assert not Path(f"/proc/{(context.folder.parent / 'pid').read_text()}").exists()
+    assert not Path(f"/proc/{(place.folder.parent / 'pid').read_text()}").exists()
 
 
 NO_LOOPBACK = """

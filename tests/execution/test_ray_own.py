@@ -14,8 +14,8 @@ import ray
 
 from ablations.bench.overhead import _jobs, nothing
 from ablations.core.errors import StoppedError
-from ablations.core.place import Context
 from ablations.core.result import DONE, OUT_OF_MEMORY, Result
+from ablations.core.subject import Place
 from ablations.core.trial import Job
 from ablations.execution import ray_cluster
 from tests.conftest import Collect
@@ -32,43 +32,43 @@ def alone() -> None:
 
 @pytest.mark.parametrize("part", ["gcs_server", "raylet"])
 def test_a_ray_that_loses_a_part_ends_the_study_in_one_sentence(
-    part: str, context: Context, capfd: pytest.CaptureFixture[str]
+    part: str, place: Place, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def kills(job: Job, context: Context, *, report: Report) -> Iterator[Result]:
+    def kills(job: Job, place: Place, *, report: Report) -> Iterator[Result]:
         if job[0].seed == 0:
-            yield from nothing(job, context, report=report)
+            yield from nothing(job, place, report=report)
             return
         if job[0].seed == 1:
-            while not list((context.folder / "trials").glob("*.json")):
+            while not list((place.folder / "trials").glob("*.json")):
                 time.sleep(0.1)
             time.sleep(1)  # the driver has heard of it
-            os.kill(int((context.folder.parent / "pid").read_text()), signal.SIGKILL)
+            os.kill(int((place.folder.parent / "pid").read_text()), signal.SIGKILL)
         time.sleep(600)
 
-    context.folder.parent.mkdir(exist_ok=True)
+    place.folder.parent.mkdir(exist_ok=True)
     sentence = f"Ray's process {part} has ended (SIGKILL); the same command goes on where it was"
     with ray_cluster.started() as ready:
         ready()
         (process,) = node().all_processes[part]
-        (context.folder.parent / "pid").write_text(str(process.process.pid))
+        (place.folder.parent / "pid").write_text(str(process.process.pid))
         with pytest.raises(StoppedError, match=re.escape(sentence)):
-            replace(ONE_CPU, run=kills)(_jobs(4), context, watch := Collect())
+            replace(ONE_CPU, run=kills)(_jobs(4), place, watch := Collect())
     assert [result.status for result in watch.results] == [DONE]
     # No failures of trials that were under way: they are run by the same command.
-    assert len(list((context.folder / "trials").iterdir())) == 1
-    assert [path.name for path in context.folder.iterdir()] == ["trials"]
+    assert len(list((place.folder / "trials").iterdir())) == 1
+    assert [path.name for path in place.folder.iterdir()] == ["trials"]
     assert capfd.readouterr() == ("", "")
 
 
 def test_what_the_memory_monitor_of_ray_ends_is_out_of_memory(
-    context: Context, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def waits(job: Job, context: Context, *, report: Report) -> Iterator[Result]:
+    def waits(job: Job, place: Place, *, report: Report) -> Iterator[Result]:
         time.sleep(600)
         yield from ()
 
     monkeypatch.setenv("RAY_memory_usage_threshold", "0.01")  # of the machine's memory, which others use more of
-    (result,) = ran(waits, context, 1)
+    (result,) = ran(waits, place, 1)
     assert result.status == OUT_OF_MEMORY
     assert re.search(r"Ray's memory monitor ended it, as \S+B of \S+B were in use", result.error)
     assert len(result.provenance["tries_before"]) == 2

@@ -12,8 +12,8 @@ import torch
 
 from ablations.cli.options import Config, check
 from ablations.core.errors import InputError
-from ablations.core.place import Context
 from ablations.core.result import DIVERGED, DONE, ERROR
+from ablations.core.subject import Place
 from ablations.core.trial import by_training
 from ablations.execution.executor import serial
 from ablations.execution.turns import ROUNDS, in_turns, packed
@@ -67,13 +67,13 @@ def test_packs_are_even_and_leave_no_worker_idle(
     assert at_once == 1 or max(map(len, made), default=0) <= ROUNDS * at_once
 
 
-def test_packed_trials_are_those_trained_alone_bit_for_bit(plan: Planner, context: Context, tmp_path: Path) -> None:
+def test_packed_trials_are_those_trained_alone_bit_for_bit(plan: Planner, place: Place, tmp_path: Path) -> None:
     _, trials = plan(words=["lrn", "dropout"])  # five networks and recipes under one seed
     pack, alone = Collect(), Collect()
     jobs = packed(by_training(trials), at_once=3, workers=1)
     assert len(jobs) == 1
-    serial(jobs, replace(context, pack=3), pack)
-    serial(by_training(trials), replace(context, folder=tmp_path / "alone"), alone)
+    serial(jobs, replace(place, pack=3), pack)
+    serial(by_training(trials), replace(place, folder=tmp_path / "alone"), alone)
     assert {result.status for result in pack.results} == {DONE}
     by_key = {result.trial.key: result for result in pack.results}
     for result in alone.results:
@@ -86,7 +86,7 @@ def test_packed_trials_are_those_trained_alone_bit_for_bit(plan: Planner, contex
 
 
 def test_a_trial_that_fails_or_diverges_takes_no_other_down_and_records_come_as_trials_end(
-    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+    plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, (reference, without, placebo, *_) = plan()
     hot = replace(without, spec=replace(without.spec, learning_rate=1e12))
@@ -103,10 +103,10 @@ def test_a_trial_that_fails_or_diverges_takes_no_other_down_and_records_come_as_
     monkeypatch.setattr(trial_module, "training", failing)
     longer = replace(reference, budget=replace(reference.budget, epochs=3))
     statuses = {}
-    for result in run_job((longer, hot, broken, placebo), replace(context, pack=4)):
+    for result in run_job((longer, hot, broken, placebo), replace(place, pack=4)):
         statuses[result.trial.key] = result.status
-        assert read_result(trial_path(context.folder, result.trial.key))[0] == result
-        assert trial_path(context.folder, longer.key).exists() == (longer.key in statuses)
+        assert read_result(trial_path(place.folder, result.trial.key))[0] == result
+        assert trial_path(place.folder, longer.key).exists() == (longer.key in statuses)
     assert list(statuses.values()) == [ERROR, DIVERGED, DONE, DONE] or list(statuses.values()) == [
         DIVERGED, ERROR, DONE, DONE,
     ]  # fmt: skip
@@ -114,16 +114,16 @@ def test_a_trial_that_fails_or_diverges_takes_no_other_down_and_records_come_as_
 
 
 def test_a_pack_that_is_stopped_keeps_the_records_of_what_had_ended(
-    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+    plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, (reference, *others) = plan()
     longer = replace(reference, budget=replace(reference.budget, epochs=3))
-    results = run_job((longer, others[0]), replace(context, pack=2))
+    results = run_job((longer, others[0]), replace(place, pack=2))
     first = next(results)
     results.close()  # type: ignore[attr-defined]
     assert first.trial == others[0]
-    assert read_result(trial_path(context.folder, first.trial.key))[0] == first
-    assert not trial_path(context.folder, longer.key).exists()
+    assert read_result(trial_path(place.folder, first.trial.key))[0] == first
+    assert not trial_path(place.folder, longer.key).exists()
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from ablations.cli.forecast import alternative_lines as lines
 from ablations.core.study import Study
 from ablations.core.variant import Variant
 from ablations.planning.alternatives import Design, Make, designs, largest, need
-from ablations.subjects.alexnet.timing import Pace
-from ablations.subjects.alexnet.data.sources import Source
 from ablations.planning.study import make_study
+from ablations.subjects.alexnet.data.sources import Source
+from ablations.subjects.alexnet.timing import Pace
 from tests import synthetic
 
 IMAGES = 10_000

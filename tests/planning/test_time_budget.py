@@ -13,8 +13,8 @@ from ablations.core.study import Allowance, Study
 from ablations.core.text import seconds_in
 from ablations.core.variant import Variant
 from ablations.planning.alternatives import Design, designs, need
-from ablations.subjects.alexnet.timing import Pace
 from ablations.planning.time_budget import SHARE, Wish, choose, kept
+from ablations.subjects.alexnet.timing import Pace
 from tests import synthetic
 from tests.planning.test_alternatives import IMAGES, equal_paces, maker
 

@@ -15,12 +15,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from ablations.core.place import Context
 from ablations.core.result import DIVERGED, DONE, ERROR
+from ablations.core.subject import Place
 from ablations.core.trial import by_training
 from ablations.execution.executor import serial
 from ablations.execution.turns import packed
-from ablations.execution.worker import run_job, run_trial
+from ablations.execution.worker import run_job
 from ablations.models.presets import PRESETS
 from ablations.records import checkpoint as module
 from ablations.records.checkpoint import Checkpoint, Kept, sweep, unfinished_path
@@ -33,6 +33,7 @@ from ablations.subjects.alexnet.training import optimizers
 from ablations.subjects.alexnet.training.step import Step
 from ablations.subjects.alexnet.training.train import Trained, Turns, evaluate_as, training
 from tests.conftest import Collect, Planner, without_times
+from tests.making import run_trial
 
 FOUR = Budget(epochs=4, train_examples=90, batch_size=32, image_size=16)
 CIFAR = PRESETS["cifar_small"].spec  # with dropout, whose streams go on too
@@ -153,44 +154,44 @@ def test_an_epoch_that_was_gone_on_with_has_taken_the_time_of_both_processes(
 
 
 def test_a_trial_that_is_killed_goes_on_and_its_record_says_so(
-    plan: Planner, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plan: Planner, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = replace(plan()[1][0], budget=FOUR)
     with monkeypatch.context() as patched, pytest.raises(Killed):
         killing(patched, after=7)
-        run_trial(trial, context)
-    kept = unfinished_path(context.folder, trial.training.key)
-    assert kept.exists() and not trial_path(context.folder, trial.key).exists()
+        run_trial(trial, place)
+    kept = unfinished_path(place.folder, trial.training.key)
+    assert kept.exists() and not trial_path(place.folder, trial.key).exists()
     watch = Collect()
-    serial([(trial,)], context, watch)
+    serial([(trial,)], place, watch)
     assert watch.epochs == [(trial.key, 3), (trial.key, 4)]
     (result,) = watch.results
     assert result.provenance["went_on_after_steps"] == [7]
     assert not kept.exists()
-    whole = run_trial(trial, replace(context, folder=tmp_path / "whole"))
+    whole = run_trial(trial, replace(place, folder=tmp_path / "whole"))
     assert "went_on_after_steps" not in whole.provenance
     assert without_times(result.to_dict()) == without_times(whole.to_dict())
 
 
 def test_trials_that_took_turns_go_on_each_at_its_step(
-    plan: Planner, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plan: Planner, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, trials = plan(words=["lrn", "dropout"])
     jobs = packed(by_training(trials[:3]), at_once=3, workers=1)
     with monkeypatch.context() as patched, pytest.raises(Killed):
         killing(patched, after=5)  # two of the first and of the second, one of the third
-        serial(jobs, replace(context, pack=3), Collect())
+        serial(jobs, replace(place, pack=3), Collect())
     watch = Collect()
-    serial(jobs, replace(context, pack=3), watch)
+    serial(jobs, replace(place, pack=3), watch)
     assert len(watch.results) == 3
     for result in watch.results:
         assert result.provenance["went_on_after_steps"] == [1 if result.trial == trials[2] else 2]
-        alone = run_trial(result.trial, replace(context, folder=tmp_path / "alone"))
+        alone = run_trial(result.trial, replace(place, folder=tmp_path / "alone"))
         assert without_times(result.to_dict()) == without_times(alone.to_dict())
 
 
 def test_a_kill_in_the_last_evaluation_costs_no_step(
-    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     trial = plan()[1][0]
 
@@ -199,26 +200,26 @@ def test_a_kill_in_the_last_evaluation_costs_no_step(
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(trial_module, "evaluate_as", kill)
-        run_trial(trial, context)
+        run_trial(trial, place)
     watch = Collect()
     with monkeypatch.context() as patched:
         killing(patched, after=0)
-        serial([(trial,)], context, watch)
+        serial([(trial,)], place, watch)
     assert watch.epochs == [(trial.key, 2)]  # whose evaluation is made again
-    whole = run_trial(trial, replace(context, folder=tmp_path / "whole"))
+    whole = run_trial(trial, replace(place, folder=tmp_path / "whole"))
     assert whole.status == DONE
     assert without_times(watch.results[0].to_dict()) == without_times(whole.to_dict())
 
 
-def test_the_time_before_the_kill_counts(plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_before_the_kill_counts(plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     trial = replace(plan()[1][0], budget=FOUR)
     hours = itertools.count(0, 1000)
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(module, "time", SimpleNamespace(monotonic=lambda: float(next(hours))))
         killing(patched, after=1)
-        run_trial(trial, context)
+        run_trial(trial, place)
     # The clock was read as it began, as the step ended and as writing began.
-    assert 2000 <= run_trial(trial, context).seconds < 2000 + 300
+    assert 2000 <= run_trial(trial, place).seconds < 2000 + 300
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half a file", None])
@@ -241,24 +242,24 @@ def test_other_code_trains_anew(data: Data, tmp_path: Path, caplog: pytest.LogCa
 
 
 def test_a_training_that_failed_is_kept_and_one_that_diverged_is_not(
-    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+    plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = plan()[1][0]
-    kept = unfinished_path(context.folder, trial.training.key)
+    kept = unfinished_path(place.folder, trial.training.key)
 
     def fail(*arguments: object) -> None:
         raise OSError("the disk of the data is gone")
 
     with monkeypatch.context() as patched:
         patched.setattr(trial_module, "evaluate_as", fail)
-        assert run_trial(trial, context).status == ERROR
+        assert run_trial(trial, place).status == ERROR
     assert kept.exists()
     hot = replace(trial, spec=replace(trial.spec, learning_rate=1e12))
-    begun = unfinished_path(context.folder, hot.training.key)
+    begun = unfinished_path(place.folder, hot.training.key)
     begun.write_bytes(b"of an epoch before")
-    assert run_trial(hot, context).status == DIVERGED
+    assert run_trial(hot, place).status == DIVERGED
     assert not begun.exists()
-    assert run_trial(trial, context).status == DONE
+    assert run_trial(trial, place).status == DONE
     assert not kept.exists()
 
 
@@ -310,7 +311,7 @@ def test_nothing_of_a_training_is_looked_at_before_it_is_time(
 
 
 def test_trials_that_share_a_training_keep_it_until_the_last_has_its_record(
-    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+    plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, trials = plan(words=["ten_view"])
     group = next(job for job in by_training(trials) if len(job) > 1)
@@ -323,14 +324,14 @@ def test_trials_that_share_a_training_keep_it_until_the_last_has_its_record(
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(trial_module, "evaluate_as", once)
-        list(run_job(group, context))
-    assert [trial_path(context.folder, trial.key).exists() for trial in group] == [True, False]
+        list(run_job(group, place))
+    assert [trial_path(place.folder, trial.key).exists() for trial in group] == [True, False]
     watch = Collect()
     with monkeypatch.context() as patched:
         killing(patched, after=0)
-        serial([group[1:]], context, watch)
+        serial([group[1:]], place, watch)
     assert watch.results[0].status == DONE
-    assert not unfinished_path(context.folder, group[1].training.key).exists()
+    assert not unfinished_path(place.folder, group[1].training.key).exists()
 
 
 def test_what_a_kill_left_behind_is_swept_away_but_for_what_goes_on(tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ import pytest
 from ablations.core.claim import SAME, Claim, compared, label_of, metric_of
 from ablations.core.variant import Variant
 from ablations.models.presets import PRESETS
-from ablations.planning.claims import CLAIMS, claims_of, own_among, with_own
+from ablations.planning.claims import claims_of, own_among, with_own
 from ablations.records.claims import read_claims
 from ablations.subjects.alexnet.data.load import Data
 from ablations.subjects.alexnet.metrics import METRICS
 from ablations.subjects.alexnet.registry import components, derive
 from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.train import evaluate_as, train
+from tests.making import CLAIMS
 
 ROOT = Path(__file__).parents[2]
 BUDGET = Budget(epochs=5, train_examples=100, batch_size=10, image_size=32)

@@ -13,10 +13,10 @@ import pytest
 
 from ablations.models.spec import Conv, Dense, Norm, Pool, Spec
 from ablations.records import lineage
-from ablations.subjects.alexnet.version import TRAINING_VERSION, training_digest
 from ablations.subjects.alexnet.data.load import Data
 from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.train import evaluate_as, train
+from ablations.subjects.alexnet.version import TRAINING_VERSION, training_digest
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "losses.json"
 BUDGET = Budget(epochs=2, train_examples=60, batch_size=16, image_size=16)

@@ -10,32 +10,32 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ablations.core.place import Context
 from ablations.core.result import DONE
+from ablations.core.subject import Place
 from ablations.core.trial import by_training
 from ablations.execution import ray_executor
 from ablations.execution.ray_executor import RayExecutor
-from ablations.execution.worker import run_trial
 from ablations.records.outcomes import unpack
 from ablations.records.predictions import Predictions, packed, predictions_path, read_predictions, write_predictions
 from ablations.records.store import read_results, trial_path
 from tests.conftest import Collect, Planner
+from tests.making import run_trial
 
 SOME = Predictions(probabilities=np.array([[0.25, 0.75], [0.9, 0.1]]), labels=np.array([1, 1]))
 
 
-def test_a_finished_trial_keeps_what_it_predicted_and_its_record_agrees(plan: Planner, context: Context) -> None:
+def test_a_finished_trial_keeps_what_it_predicted_and_its_record_agrees(plan: Planner, place: Place) -> None:
     _, trials = plan(words=["ten_view"])
     for trial in trials[:2]:  # one view, ten views
-        result = run_trial(trial, context)
-        kept = read_predictions(context.folder, trial.key)
+        result = run_trial(trial, place)
+        kept = read_predictions(place.folder, trial.key)
         assert kept is not None
         assert kept.probabilities.dtype == np.float16 and kept.probabilities.shape == (60, 3)
         np.testing.assert_allclose(kept.probabilities.astype(float).sum(axis=1), 1, atol=2e-3)
         right = kept.probabilities.argmax(axis=1) == kept.labels
         assert (right == unpack(result.outcomes, 60)).all()
     # What the ten views predict is not what the centre crop does.
-    one, ten = (read_predictions(context.folder, trial.key) for trial in trials[:2])
+    one, ten = (read_predictions(place.folder, trial.key) for trial in trials[:2])
     assert one and ten and np.abs(one.probabilities - ten.probabilities).max() > 0.001
 
 
@@ -67,41 +67,41 @@ def test_what_cannot_be_read_is_none_and_nothing_is_unpickled(spoil: Callable[[P
     assert read_predictions(tmp_path, "key") is None
 
 
-def test_predictions_that_cannot_be_written_cost_a_sentence_and_not_the_trial(plan: Planner, context: Context) -> None:
-    context.folder.mkdir()
-    (context.folder / "predictions").write_text("a file where the folder should be")
-    result = run_trial(plan()[1][1], context)
+def test_predictions_that_cannot_be_written_cost_a_sentence_and_not_the_trial(plan: Planner, place: Place) -> None:
+    place.folder.mkdir()
+    (place.folder / "predictions").write_text("a file where the folder should be")
+    result = run_trial(plan()[1][1], place)
     assert (result.status, result.error) == (DONE, "predictions were not kept: File exists")
 
 
 def test_what_is_too_large_to_be_kept_leaves_no_older_file_behind(
-    plan: Planner, context: Context, monkeypatch: pytest.MonkeyPatch
+    plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = plan()[1][1]
-    write_predictions(context.folder, trial.key, packed(SOME))
+    write_predictions(place.folder, trial.key, packed(SOME))
     monkeypatch.setattr("ablations.subjects.alexnet.training.evaluate.MOST_PROBABILITIES", 10)
-    assert run_trial(trial, context).status == DONE
-    assert not predictions_path(context.folder, trial.key).exists()
+    assert run_trial(trial, place).status == DONE
+    assert not predictions_path(place.folder, trial.key).exists()
 
 
-def test_a_trial_that_is_asked_to_keep_none_keeps_none(plan: Planner, context: Context) -> None:
-    run_trial(plan()[1][1], replace(context, predictions=False))
-    assert not (context.folder / "predictions").exists()
+def test_a_trial_that_is_asked_to_keep_none_keeps_none(plan: Planner, place: Place) -> None:
+    run_trial(plan()[1][1], replace(place, predictions=False))
+    assert not (place.folder / "predictions").exists()
 
 
 @pytest.mark.slow
 def test_records_and_predictions_travel_from_another_machine(
-    plan: Planner, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plan: Planner, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = replace(context, folder=tmp_path / "driver")
+    here = replace(place, folder=tmp_path / "driver")
     deliver: Any = ray_executor._Deliver
     # Workers write where the driver does not look, and the driver is on no node of theirs.
-    monkeypatch.setattr(ray_executor, "_Deliver", lambda jobs, context, watch: deliver(jobs, here, watch))
+    monkeypatch.setattr(ray_executor, "_Deliver", lambda jobs, place, watch: deliver(jobs, here, watch))
     monkeypatch.setattr(ray_executor, "node_here", lambda: "elsewhere")
     _, trials = plan(words=["ten_view"])
-    RayExecutor(cpus_per_trial=1, gpus_per_trial=0)(by_training(trials), context, Collect())
+    RayExecutor(cpus_per_trial=1, gpus_per_trial=0)(by_training(trials), place, Collect())
     found, problems = read_results(here.folder, [trial.key for trial in trials])
     assert (len(found), problems) == (5, [])
     for trial in trials:
         for path in (trial_path, predictions_path):
-            assert path(here.folder, trial.key).read_bytes() == path(context.folder, trial.key).read_bytes()
+            assert path(here.folder, trial.key).read_bytes() == path(place.folder, trial.key).read_bytes()

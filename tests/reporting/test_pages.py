@@ -22,7 +22,6 @@ from ablations.core.result import Result
 from ablations.core.study import Study
 from ablations.core.text import MINUS
 from ablations.core.trial import Trial
-from ablations.planning.claims import CLAIMS
 from ablations.planning.declare import declare
 from ablations.records import store
 from ablations.records.outcomes import pack
@@ -34,6 +33,7 @@ from ablations.reporting.sections.cards import in_words
 from ablations.reporting.sections.verdicts import zero_inside
 from ablations.reporting.terminal import terminal_lines
 from tests import synthetic
+from tests.making import CLAIMS
 from tests.pages import Page
 
 WORDS = ["activation", "lrn", "dropout", "width"]
