@@ -36,7 +36,8 @@ def _plan(evidence: Evidence) -> str:
     until, when = ("at most ", "where it ended") if budget.stop_at_threshold else ("", "after the last epoch")
     return (
         f"{counted(len(study.variants), 'variant')} of the preset {study.setting.facts['preset']} on "
-        f"{study.setting.data}, chosen by the grid {study.grid}{what}. Each was trained with {counted(study.seeds, 'seed')} for "
+        f"{study.setting.data}, chosen by the grid {study.grid}{what}. Each was trained with "
+        f"{counted(study.seeds, 'seed')} for "
         f"{until}{counted(budget.epochs, 'epoch')} of {budget.train_examples:,} images, {budget.image_size} pixels a "
         f"side{f' out of {budget.base_size}' if budget.base_size else ''}, in batches of {budget.batch_size}"
         f"{_order(budget)}{_precision(budget)}, and evaluated on the {budget.evaluate_on} images {when}."
