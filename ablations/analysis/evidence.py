@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import isfinite, nan
 from pathlib import Path
@@ -74,7 +74,8 @@ class Evidence:
     @cached_property
     def effects(self) -> list[Effect]:
         """Of every component and control on the main outcome."""
-        return estimating.effects(self.study, self.table, self.metric)
+        failing = self.study.setting.main_metric.failing
+        return [replace(one, failing=failing) for one in estimating.effects(self.study, self.table, self.metric)]
 
     @cached_property
     def differences(self) -> pd.DataFrame:

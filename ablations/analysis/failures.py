@@ -21,52 +21,53 @@ from ablations.analysis.statistics import Array, discordant, sign_flip_p
 from ablations.core.claim import Rule
 from ablations.core.effect import Effect
 from ablations.core.result import DIVERGED, DONE, Result
+from ablations.core.setting import Setting
 from ablations.core.study import Study
 from ablations.core.variant import Variant
 
 FAILED = "failed"  # the status, in a table of outcomes, of every training that failed
-LOWERED = frozenset({"gap_percent"})  # metrics that a failure lowers: at chance, both errors are the same
 LEVEL = 0.95  # of the intervals of how often an arm trains
 
 
-def why_failed(
-    metrics: Mapping[str, Any], phase: str, rule: Rule, *, chance: float, linear: float = nan, best: float = nan
-) -> str:
+def why_failed(metrics: Mapping[str, Any], setting: Setting, rule: Rule, *, best: float = nan) -> str:
     """Why a finished training counts as failed, in words; empty where it does not.
 
-    `metrics` are its own, measured on the images of `phase`; `chance` and `linear` are the errors in percent of
-    guessing and of a linear classifier, and `best` is the lowest of the trainings of its variant.  nan: not known.
+    `metrics` are its own, and `best` is the best main outcome of the trainings of its variant.  nan: not known.
     """
-    error, loss = (metrics.get(f"{phase}_{name}", 0.0) for name in ("top1_error_percent", "loss"))
-    if not all(isinstance(value, int | float) and isfinite(value) for value in (error, loss)):
+    named = (metrics.get(name, 0.0) for name in (setting.main, f"{setting.phase}_loss"))
+    if not all(isinstance(value, int | float) and isfinite(value) for value in named):
         return "its evaluation is not finite"
-    if rule.failed_above and error > rule.failed_above * chance:
-        return f"its error of {error:.1f}% is hardly below the {chance:.1f}% of guessing"
-    behind = chance - error < rule.failed_below_best * (chance - best)
-    if rule.failed_below_best and best < linear < error and behind:
+    metric = setting.main_metric
+    value = metrics.get(setting.main, nan)
+    chance, linear = (nan if one is None else one for one in (setting.guessing, setting.baseline))
+    error, of_chance, of_linear, of_best = map(metric.error, (value, chance, linear, best))
+    unit, word = "%" if metric.percent else "", metric.noun
+    if rule.failed_above and error > rule.failed_above * of_chance:
+        hardly = "hardly below" if metric.lower_is_better else "hardly above"
+        return f"its {word} of {value:.1f}{unit} is {hardly} the {chance:.1f}{unit} of guessing"
+    behind = of_chance - error < rule.failed_below_best * (of_chance - of_best)
+    if rule.failed_below_best and of_best < of_linear < error and behind:
+        beyond = "above" if metric.lower_is_better else "below"
         return (
-            f"its error of {error:.1f}% is above the {linear:.1f}% of a linear classifier, where its variant has "
-            f"reached {best:.1f}%"
+            f"its {word} of {value:.1f}{unit} is {beyond} the {linear:.1f}{unit} of a linear classifier, where its "
+            f"variant has reached {best:.1f}{unit}"
         )
     return ""
 
 
 def failures(study: Study, results: Iterable[Result]) -> dict[str, str]:
     """The key of every trial whose training failed -> why, in words.  Trials without an outcome are not among them."""
-    rule, phase = study.rule or Rule(), study.setting.phase
-    chance, linear = (nan if value is None else value for value in (study.setting.guessing, study.setting.baseline))
-    results = list(results)
+    rule, setting = study.rule or Rule(), study.setting
+    results, metric = list(results), study.setting.main_metric
     best: dict[Variant, float] = {}
     for one in results:
-        error = one.metrics.get(f"{phase}_top1_error_percent")
-        if one.status == DONE and error is not None and isfinite(error):
-            best[one.trial.variant] = min(error, best.get(one.trial.variant, error))
+        value = one.metrics.get(setting.main)
+        if one.status == DONE and value is not None and isfinite(value):
+            best[one.trial.variant] = min(value, best.get(one.trial.variant, value), key=metric.error)
     found = {one.trial.key: one.error or "it diverged" for one in results if one.status == DIVERGED}
     for one in results:
         if one.status == DONE and (
-            why := why_failed(
-                one.metrics, phase, rule, chance=chance, linear=linear, best=best.get(one.trial.variant, nan)
-            )
+            why := why_failed(one.metrics, setting, rule, best=best.get(one.trial.variant, nan))
         ):
             found[one.trial.key] = why
     return found
@@ -141,12 +142,11 @@ def for_direction(effect: Effect, look: Look | None = None) -> Effect:
 def agrees(effect: Effect) -> bool:
     """Whether how often the arms train does not contradict how well they do where both train.
 
-    For the mean over all trainings a failure counts as a high error, and as a gap of none.
+    For the mean over all trainings a failure counts as a high error, and as a gap of none: see `Effect.failing`.
     """
     shares = [bad / of for bad, of in zip(effect.failed, effect.ended, strict=True) if of]
     often = shares[0] - shares[1] if len(shares) == 2 else nan
-    metric = effect.metric.partition("@")[0]
-    return often * (-1 if metric in LOWERED else 1) * effect.estimate >= 0
+    return often * effect.failing * effect.estimate >= 0
 
 
 def worst(effect: Effect) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from ablations.core.claim import MAIN, Claim, Rule, compared
 from ablations.core.effect import Effect
 from ablations.core.load import PLACEBO, SABOTAGE, load
 from ablations.core.result import LOG_STEPS, REACHED, Result
-from ablations.core.setting import SIZE
+from ablations.core.setting import SIZE, Metric
 from ablations.core.text import change, interval, number, probability, signed
 
 GAP = "gap_percent"
@@ -25,6 +25,7 @@ FITTED = "clean_train_top1_error_percent"
 NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING = "no arm", "not run", "one seed", "gate", "missing pairs"
 INACTIVE, UNMEASURED, NO_SPREAD, CENSORED = "inactive", "unmeasured", "no spread", "censored"
 UNDERFITS, FAILS, UNTUNED = "underfits", "failed", "untuned"
+_NO_BASELINE = "; what a linear classifier gives was not computed for this study"
 REASONS = (
     NO_ARM,
     NO_PAIR,
@@ -66,24 +67,35 @@ def study_gates(evidence: Evidence, rule: Rule) -> list[Gate]:
 def learns(evidence: Evidence, rule: Rule) -> Gate:
     """Whether the reference beats guessing, and a linear classifier where that is asked and known, by the margins."""
     chance, linear = chance_error(evidence), linear_error(evidence)
-    asked = [(chance, 1 - rule.beats_chance_by, "what guessing gives")]
+    metric, setting = evidence.study.setting.main_metric, evidence.study.setting
+    unit, side = "%" if metric.percent else "", "below" if metric.lower_is_better else "above"
+    asked = [(metric.after(chance, rule.beats_chance_by), 1 - rule.beats_chance_by, "what guessing gives")]
     if rule.beats_linear_by is not None and isfinite(linear):
-        asked.append((linear, 1 - rule.beats_linear_by, "what a linear classifier on the raw pixels has"))
-    words = [f"below {number(error * share)}%, {share:.0%} of {whose}" for error, share, whose in asked]
-    unknown = "" if isfinite(linear) else "; what a linear classifier gives was not computed for this study"
-    bound = min(error * share for error, share, _ in asked) if isfinite(chance) else nan
-    error = evidence.mean(evidence.metric, "reference")
-    known = isfinite(bound) and isfinite(error)
-    found = f"{number(error)}%" if known else "no finished reference, or the chance level is not known"
+        bound = metric.after(linear, rule.beats_linear_by)
+        asked.append((bound, 1 - rule.beats_linear_by, f"what {setting.baseline_words} has"))
+    words = [f"{side} {number(bound)}{unit}, {_beside(metric, share, whose)}" for bound, share, whose in asked]
+    unknown = "" if isfinite(linear) or not setting.baseline_words else _NO_BASELINE
+    bound = min((bound for bound, *_ in asked), key=metric.error) if isfinite(chance) else nan
+    value = evidence.mean(evidence.metric, "reference")
+    known = isfinite(bound) and isfinite(value)
+    found = f"{number(value)}{unit}" if known else "no finished reference, or the chance level is not known"
     failed, ended = evidence.failed_by_variant.get("reference", (0, 0))
     if failed and failed == ended:
         found = f"failed, {failed} of {ended} trainings"
+    learned = metric.error(value) < metric.error(bound)
     return Gate(
         name="the reference learns",
-        demand=f"its error is {', and '.join(words)}{unknown}",
+        demand=f"its {metric.noun} is {', and '.join(words)}{unknown}",
         found=found,
-        passed=error < bound if known else False if failed and failed == ended else None,
+        passed=learned if known else False if failed and failed == ended else None,
     )
+
+
+def _beside(metric: Metric, share: float, whose: str) -> str:
+    """`90% of what guessing gives`, or where higher is better what that leaves of its error."""
+    if metric.lower_is_better:
+        return f"{share:.0%} of {whose}"
+    return f"{1 - share:.0%} closer to the best than {whose}" if metric.percent else f"{1 - share:.0%} above {whose}"
 
 
 def linear_error(evidence: Evidence) -> float:
@@ -101,20 +113,25 @@ def chance_error(evidence: Evidence) -> float:
 def guesses(evidence: Evidence, result: Result) -> bool:
     """Whether a finished network is no better than chance, within two standard errors of guessing."""
     chance, count = chance_error(evidence), result.metrics.get("evaluated_examples", nan)
-    scatter = sqrt(chance * (100 - chance) / count)  # in percent
-    return result.metrics.get(evidence.metric, nan) > chance - 2 * scatter
+    metric = evidence.study.setting.main_metric
+    scatter = sqrt(chance * (100 - chance) / count) if metric.percent else nan  # in percent
+    return metric.error(result.metrics.get(evidence.metric, nan)) > metric.error(chance) - 2 * scatter
 
 
 def _sabotage(evidence: Evidence, rule: Rule) -> Gate:
     effect = control_effect(evidence, SABOTAGE)
-    passed = effect.estimate > 0 and effect.p < rule.sabotage_alpha if effect and isfinite(effect.p) else None
-    found = effect_words(effect)
+    worse = evidence.study.setting.main_metric.worse
+    passed = worse * effect.estimate > 0 and effect.p < rule.sabotage_alpha if effect and isfinite(effect.p) else None
+    found = effect_words(evidence, effect)
     if effect and effect.unstable and effect.failed[0] > effect.failed[1]:  # it may not train at all: that is seen, too
         passed = passed or effect.p_trained < rule.sabotage_alpha or None
         found = f"{found}; {arms_words(effect)}"
+    metric = evidence.study.setting.main_metric
+    what = load(evidence.study.subject).sabotage
+    harm = f"{what} {'raise' if metric.lower_is_better else 'lower'}"
     return Gate(
         name="the sabotage is detected",
-        demand=f"half of the training labels shuffled raise the error, p below {rule.sabotage_alpha:g}",
+        demand=f"{harm} the {metric.noun}, p below {rule.sabotage_alpha:g}",
         found=found,
         passed=passed,
     )
@@ -125,7 +142,7 @@ def _placebo(evidence: Evidence, rule: Rule) -> Gate:
     return Gate(
         name="the placebo is not",
         demand=f"other random draws change nothing, p not below {rule.placebo_alpha:g}",
-        found=effect_words(effect),
+        found=effect_words(evidence, effect),
         passed=not effect.p < rule.placebo_alpha if effect and isfinite(effect.p) else None,
     )
 
@@ -135,14 +152,15 @@ def control_effect(evidence: Evidence, name: str) -> Effect | None:
     return next((effect for effect in evidence.effects if effect.component == name), None)
 
 
-def effect_words(effect: Effect | None) -> str:
+def effect_words(evidence: Evidence, effect: Effect | None) -> str:
     """`+11.70 [+10.00, +13.50] points, p <0.001, n = 10`, or why there is no number."""
     if effect is None:
         return "not in this study"
     if not isfinite(effect.p):
         return "needs two finished pairs that differ"
     within = f" {interval(effect.low, effect.high)}" if isfinite(effect.low) else ""
-    return f"{signed(effect.estimate)}{within} points, p {probability(effect.p)}, n = {effect.n}"
+    unit = f" {evidence.study.setting.main_metric.unit}".rstrip()
+    return f"{signed(effect.estimate)}{within}{unit}, p {probability(effect.p)}, n = {effect.n}"
 
 
 def obstacle(evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule) -> tuple[str, str]:

@@ -220,6 +220,11 @@ def claims_in_force(study: Study) -> tuple[Claim, ...]:
 
 def effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
     """The effect that a claim is about; None where the study does not make the comparison."""
+    found, metric = _effect_on(evidence, claim), evidence.study.setting.metrics.get(claim.metric)
+    return replace(found, failing=metric.failing) if found and metric else found
+
+
+def _effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
     metric = metric_of(claim, evidence.phase)
     departure, *others = compared(claim)
     if claim.estimand == MAIN:

@@ -114,8 +114,10 @@ def _told(errors: np.ndarray[Any, Any], collapsed: np.ndarray[Any, Any], way: st
 
     from ablations.analysis.effects import Contrast, compare
     from ablations.analysis.failures import marked, why_failed
+    from ablations.core.setting import POINTS, Metric, Setting
 
-    rule = Rule(failed_above=0.95)
+    rule, metrics = Rule(failed_above=0.95), {METRIC: Metric(words="error", unit=POINTS)}
+    setting = Setting(config={}, data="", fingerprint="", main=METRIC, metrics=metrics, guessing=CHANCE)
     rows: list[dict[str, Any]] = []
     failed: list[str] = []
     for seed, of_seed in enumerate(errors):
@@ -124,7 +126,7 @@ def _told(errors: np.ndarray[Any, Any], collapsed: np.ndarray[Any, Any], way: st
             ended = {METRIC: CHANCE if way == AT_CHANCE else None} if bad else {METRIC: float(error)}
             key = f"{seed}/{arm}"
             rows.append({"key": key, "variant": str(arm), "seed": seed, "status": "done", **ended})
-            failed += [key] * bool(why_failed(ended, "test", rule, chance=CHANCE))
+            failed += [key] * bool(why_failed(ended, setting, rule))
     table: pd.DataFrame = marked(pd.DataFrame(rows), failed)
     arms = range(1, errors.shape[1])
     contrasts = [Contrast(component="a", level="off", kind=ONE_OUT, departed=str(arm), kept="0") for arm in arms]

@@ -31,6 +31,7 @@ class Effect:
     trained: tuple[int, int] = (0, 0)  # trainings that did not fail: with the departure, and without it
     ended: tuple[int, int] = (0, 0)  # out of so many that have an outcome
     p_trained: float = math.nan  # exact, that both arms train equally often; nan where none has failed
+    failing: int = 1  # the sign of what a training that fails does to the metric
     p_flip: float = math.nan  # exact, of a mean of zero over seeds where both train; nan where none has failed
 
     @property

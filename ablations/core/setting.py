@@ -22,6 +22,40 @@ class Metric:
     unit: str = ""  # "points" of percent, "nats", "seconds"; empty for a count
     kind: str = OUTCOME  # one of KINDS: a size is a confound and a cost, and no outcome
     lower_is_better: bool = True
+    lowered_by_failure: bool | None = None  # whether a training that fails lowers it; None: where higher is better
+
+    @property
+    def percent(self) -> bool:
+        """Whether its values are percentages, and its differences points of them."""
+        return self.unit == POINTS
+
+    @property
+    def noun(self) -> str:
+        """The last of its words: `error` for the top-1 error."""
+        return self.words.split()[-1] if self.words else "outcome"
+
+    @property
+    def worse(self) -> int:
+        """The sign of a difference that is for the worse."""
+        return 1 if self.lower_is_better else -1
+
+    @property
+    def failing(self) -> int:
+        """The sign of what a training that fails does to it."""
+        lowered = not self.lower_is_better if self.lowered_by_failure is None else self.lowered_by_failure
+        return -1 if lowered else 1
+
+    def error(self, value: float) -> float:
+        """`value` as something that is worse the higher it is: itself, what 100 percent lack, or its negative."""
+        if self.lower_is_better:
+            return value
+        return 100 - value if self.percent else -value
+
+    def after(self, guessing: float, shed: float) -> float:
+        """The value that has shed so much of the error of guessing, or of its size where there is no best value."""
+        if self.lower_is_better:
+            return guessing * (1 - shed)
+        return 100 - (100 - guessing) * (1 - shed) if self.percent else guessing + shed * abs(guessing)
 
 
 @dataclass(frozen=True, kw_only=True)

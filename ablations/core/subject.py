@@ -179,6 +179,7 @@ class Defaults:
     version: int = 1  # raised by hand when a trial comes out otherwise than before; two versions are never paired
     claims: Sequence[Path] = ()  # TOML files with what publications say of it
     more: str = "--seeds, --components"  # options that a study names when it announces itself
+    sabotage: str = "changes that must do harm"  # what its sabotage does, as a subject of a sentence in the plural
     work_unit: str = "epoch"  # what `Setting.work` counts, in the singular
     recipes: Mapping[str, Recipe] = EMPTY  # studies of its own that --grid names beside the engine's grids
     headline: Sequence[str] = ()  # components that designs take where none are named, as --components writes them

@@ -17,7 +17,10 @@ _TOLD = re.compile(r"activity of (\S+) was not measured: ")
 def needed(study: Study) -> tuple[str, ...]:
     """The components whose activity verdicts ask for: those under study, and those that its claims compare."""
     claimed = (name for claim in study.claims for name, _ in compared(claim))
-    return tuple(sorted({*(name for name, _ in study.components), *claimed}))
+    asked = {*(name for name, _ in study.components), *claimed}
+    known = load(study.subject).components
+    measured = {name for name in asked if name not in known or known[name].negligible > 0}
+    return tuple(sorted(measured))
 
 
 def not_measured(name: str, why: str) -> str:

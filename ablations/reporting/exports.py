@@ -25,6 +25,7 @@ from ablations.core.errors import printable
 from ablations.core.text import MINUS, MISSING, interval, probability, signed
 from ablations.core.variant import Variant
 from ablations.records.files import write_text
+from ablations.reporting import wording
 from ablations.reporting.sections.claimed import size, unit_of
 from ablations.reporting.sections.time_to_target import METHODS, ratio_words
 from ablations.reporting.sections.verdicts import bounds
@@ -34,7 +35,7 @@ T = TypeVar("T")
 
 def effects_table(evidence: Evidence) -> pd.DataFrame:
     """One row an effect, in the metric's unit; nan where there is none."""
-    left_out = {"departed", "kept", "trained", "ended"}  # what one cell does not hold
+    left_out = {"departed", "kept", "trained", "ended", "failing"}  # what one cell does not hold
     names = ["component", "level", "kind", "metric", "estimate", "low", "high", "p", "n", "correlation"]
     rows = [{**dataclasses.asdict(effect), **_how_often(effect)} for effect in evidence.effects]
     table = pd.DataFrame(rows, columns=None if rows else names)
@@ -167,8 +168,8 @@ def _effects_latex(evidence: Evidence) -> str:
     ]
     head = ("change", "estimand", "effect", "95% interval", "n", "p", "trained with", "without")
     caption = (
-        f"Change in {evidence.phase} top-1 error, percentage points, paired by seed, over the seeds where both arms "
-        "trained."
+        f"Change in {wording.what(evidence)}, {wording.long_unit(wording.main(evidence))}, paired by seed, over the "
+        "seeds where both arms trained."
     )
     return _latex(head, rows, "llrrrrrr", caption, "effects")
 

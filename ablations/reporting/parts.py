@@ -28,10 +28,10 @@ def plan(evidence: Evidence) -> str:
 def trivial(evidence: Evidence) -> str:
     """What guessing and trivial learning give, in a sentence; empty where neither is known."""
     setting = evidence.study.setting
-    words = setting.main_metric.words
-    known = [f"guessing has a {words} of {number(setting.guessing)}"] if setting.guessing is not None else []
+    percent = "%" if setting.main_metric.percent else ""
+    known = [f"guessing gives {number(setting.guessing)}{percent}"] if setting.guessing is not None else []
     if setting.baseline is not None:
-        known.append(f"{setting.baseline_words} one of {number(setting.baseline)}")
+        known.append(f"{setting.baseline_words} {number(setting.baseline)}{percent}")
     said = " and ".join(known)
     return f"{said[:1].upper()}{said[1:]}." if said else ""
 
@@ -65,6 +65,10 @@ class Parts:
     reference: Callable[[Evidence], Sequence[Block]] = lambda evidence: ()  # tables of what the reference is
     sections: Sequence[Callable[[Evidence], Section | None]] = ()  # of its own, after the ensembles
     ratios: Mapping[Departure, float] = field(default_factory=dict)  # published, of steps to a target
+    controls: str = (
+        "A placebo changes only the random draws and must show no effect. A sabotage must show a clear one. Whether "
+        "they did stands under Gates."
+    )
     ensembles: str = ""  # what was published of averaged networks, in a sentence
 
 

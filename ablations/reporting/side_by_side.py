@@ -16,6 +16,7 @@ from ablations.analysis.statistics import benjamini_hochberg, t_interval, t_test
 from ablations.core.effect import Effect
 from ablations.core.errors import InputError
 from ablations.core.text import MINUS, MISSING, counted, interval, probability, signed, told
+from ablations.reporting import wording
 from ablations.reporting.document import Block, Picture, Report, Section, Table, listed
 from ablations.reporting.figures import effects, style
 from ablations.reporting.parts import parts_of
@@ -133,7 +134,8 @@ def _method(first: Evidence, second: Evidence, found: list[Difference]) -> str:
         frozenset(kinds), "Differences are paired by seed where both have the same seeds, and by Welch's t elsewhere."
     )
     return (
-        f"An effect is the change of the {first.phase} error in points, departure minus reference. A difference is the "
+        f"An effect is the change of the {first.phase} {wording.main(first).noun} in {wording.main(first).unit}, "
+        "departure minus reference. A difference is the "
         f"effect in {second.study.name} minus that in {first.study.name}. {how} They are exploratory: no claim was "
         "made on them beforehand, and q is Benjamini and Hochberg's."
     )
@@ -176,7 +178,7 @@ def _label(effect: Effect) -> str:
 
 
 def _picture(first: Evidence, second: Evidence, found: list[Difference]) -> Picture:
-    what = "difference between the effects, percentage points"
+    what = f"difference between the effects, {wording.long_unit(wording.main(first))}"
     shown = [one.difference for one in found]
     single = pd.DataFrame(
         [

@@ -36,14 +36,20 @@ def _wrapped(paragraphs: Sequence[str]) -> list[str]:
 
 
 def _effect_lines(evidence: Evidence) -> str:
+    from ablations.reporting import wording
+
     head = ("component", "change", "estimand", "effect", "95% interval", "n")
     if not evidence.effects:
-        errors = evidence.values(f"{evidence.phase}_top1_error_percent", evidence.study.variants[0].label)
+        values = evidence.values(evidence.metric, evidence.study.variants[0].label)
+        percent = "%" if wording.main(evidence).percent else ""
         found = (
-            f"{errors.mean():.1f}% {evidence.phase} top-1 error, n = {len(errors)}" if len(errors) else "not finished"
+            f"{values.mean():.1f}{percent} {wording.what(evidence)}, n = {len(values)}"
+            if len(values)
+            else "not finished"
         )
         return f"reference: {found}; the grid {evidence.study.grid} compares it with nothing."
-    title = f"Change in {evidence.phase} top-1 error, percentage points; above zero the change made it worse."
+    unit, direction = wording.long_unit(wording.main(evidence)), wording.above_zero(evidence)
+    title = f"Change in {wording.what(evidence)}, {unit}; above zero the change made it {direction}."
     lines = [title, "", *_columns([head, *map(_effect_line, evidence.effects)])]
     lines += _unstable_lines(evidence.effects)
     return "\n".join(lines)

@@ -71,10 +71,11 @@ def _guessing(evidence: Evidence) -> str:
             seeds.setdefault(result.trial.variant.label, []).append(result.trial.seed)
     if not seeds:
         return ""
+    percent = "%" if evidence.study.setting.main_metric.percent else ""
     which = listed([f"{name} (seed {listed([str(seed) for seed in found])})" for name, found in seeds.items()])
     return (
-        f" No better than guessing ({chance:.0f}%) at their end: {which}. They count in full, as training that fails "
-        "now and then is an effect too, and widen the intervals."
+        f" No better than guessing ({chance:.0f}{percent}) at their end: {which}. They count in full, as training that "
+        "fails now and then is an effect too, and widen the intervals."
     )
 
 
@@ -122,8 +123,10 @@ def _recipe(study: Study) -> str:
     )
 
 
-def activity(evidence: Evidence) -> Section:
-    """How much each component does inside the trained reference."""
+def activity(evidence: Evidence) -> Section | None:
+    """How much each component does inside the trained reference; None of a subject that does not measure it."""
+    if not any(one.negligible for one in load(evidence.study.subject).components.values()):
+        return None
     title = "Activity in the trained reference"
     found = [result.activity for result in finished(evidence) if result.activity]
     if not found:
@@ -230,7 +233,7 @@ def _written(value: Any) -> str:
 def trials(evidence: Evidence) -> Section:
     """Every trial, one row each."""
     rows = tuple(_trial_row(result, evidence.metric) for result in evidence.results)
-    head = ("variant", "seed", "status", f"{evidence.phase} top-1, %", "time", "record")
+    head = ("variant", "seed", "status", _outcome_column(evidence), "time", "record")
     if not rows:
         return Section(title="All trials", blocks=("No trial has been run yet.",))
     table = Table(
@@ -241,6 +244,13 @@ def trials(evidence: Evidence) -> Section:
         files=tuple(f"trials/{result.trial.key}.json" for result in evidence.results),
     )
     return Section(title="All trials", blocks=(table,))
+
+
+def _outcome_column(evidence: Evidence) -> str:
+    """`test top-1, %`, `test accuracy`."""
+    metric = evidence.study.setting.main_metric
+    words = metric.words.removesuffix(" error")
+    return f"{evidence.phase} {words}, %" if metric.percent else f"{evidence.phase} {words}"
 
 
 def _trial_row(result: Result, metric: str) -> tuple[str, ...]:

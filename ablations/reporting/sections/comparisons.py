@@ -15,8 +15,11 @@ from ablations.analysis.statistics import benjamini_hochberg, sign_flip_p
 from ablations.analysis.verdicts import rule_of
 from ablations.core.claim import MAIN, ONE_OUT
 from ablations.core.effect import Effect
+from ablations.core.setting import SIZE
 from ablations.core.text import MINUS, MISSING, change, counted, interval, number, probability, signed, told
+from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, listed, without_empty
+from ablations.reporting.parts import parts_of
 from ablations.reporting.sections.notes import mean_and_interval, notes, sampling_error
 from ablations.reporting.sections.outcomes import picture
 
@@ -26,11 +29,20 @@ KINDS = {
     "one out": ("One change at a time", "each row makes one change to the otherwise complete reference"),
 }
 BOTH = "95% interval, new images too"
-HEAD = ("change", "effect, points", "95% interval", BOTH, "pairs", "correlation", "p", "q", "p, sign flips")
-COST = ("parameters", "multiply-adds")
+HEAD = ("change", "effect", "95% interval", BOTH, "pairs", "correlation", "p", "q", "p, sign flips")
 OPTIONAL = (BOTH, "correlation", "p", "q", "p, sign flips", "notes")  # columns that are left out where they are empty
 SMALL_GAP = 1.0  # points between training and test error, below which the reference counts as underfitting
 NOTHING = "No finished pair of trials yet, so nothing can be estimated."
+
+
+def _head(evidence: Evidence) -> tuple[str, ...]:
+    """`HEAD`, its effects in their unit."""
+    return tuple(wording.in_unit(word, evidence) if word == "effect" else word for word in HEAD)
+
+
+def _sizes(evidence: Evidence) -> dict[str, str]:
+    """Of the metrics that are sizes: name -> words."""
+    return {name: one.words for name, one in evidence.study.setting.metrics.items() if one.kind == SIZE}
 
 
 def headline(evidence: Evidence) -> str:
@@ -43,7 +55,7 @@ def headline(evidence: Evidence) -> str:
         return "No trial of the reference has finished, so there is nothing to compare with."
     sampling = sampling_words(evidence, mean)
     spread = f" (95% interval over {counted(n, 'seed')} {interval(low, high, sign=False)})" if n > 1 else " (one seed)"
-    error = f"The reference has a {evidence.phase} top-1 error of {number(mean)}%{spread}."
+    error = f"The reference has a {wording.what(evidence)} of {wording.value(evidence, mean)}{spread}."
     cautions = (guessing(evidence), failed, underfitting(evidence))
     return " ".join(filter(None, (error, *cautions, sampling, _tally(evidence))))
 
@@ -65,10 +77,12 @@ def guessing(evidence: Evidence) -> str:
     gate = learns(evidence, rule_of(evidence.study))
     if gate.passed is not False:
         return ""
-    beyond = f" and a linear classifier {number(linear)}%" if isfinite(linear := linear_error(evidence)) else ""
+    baseline = evidence.study.setting.baseline_words.removesuffix(" on the raw pixels")
+    linear = linear_error(evidence)
+    beyond = f" and {baseline} {wording.value(evidence, linear)}" if isfinite(linear) else ""
     return (
-        f"Guessing gives {number(chance_error(evidence))}%{beyond}: it has learned little or nothing that needs such a "
-        "network, and effects here say nothing of its parts."
+        f"Guessing gives {wording.value(evidence, chance_error(evidence))}{beyond}: it has learned little or nothing "
+        "that needs such a network, and effects here say nothing of its parts."
     )
 
 
@@ -84,7 +98,9 @@ def underfitting(evidence: Evidence) -> str:
 
 
 def sampling_words(evidence: Evidence, error_percent: float) -> str:
-    """What the choice of test images alone does to an error."""
+    """What the choice of test images alone does to an error; empty where their number is not known."""
+    if not isfinite(evidence.mean("evaluated_examples", "reference")):
+        return ""
     return (
         f"The sampling of the {evidence.phase} images adds a standard error of "
         f"{sampling_error(evidence, error_percent)}; it is common to all variants, and no number of seeds removes it. "
@@ -106,8 +122,7 @@ def effect_rows(evidence: Evidence, effects: list[Effect]) -> tuple[tuple[str, .
             probability(effect.p),
             probability(q),
             probability(_flipped(evidence, effect)),
-            change(ratio(evidence, effect, "parameters")),
-            change(ratio(evidence, effect, "macs")),
+            *(change(ratio(evidence, effect, name)) for name in _sizes(evidence)),
             notes(evidence, effect),
         )
         for effect, q in zip(effects, adjusted, strict=True)
@@ -132,9 +147,10 @@ def _tally(evidence: Evidence) -> str:
             else ("No effect has an interval yet.")
         )
     left = f" Not counted among them: {counted(unstable, 'unstable comparison')}." if unstable else ""
+    noun = wording.main(evidence).noun
     above, below = sum(one.low > 0 for one in known), sum(one.high < 0 for one in known)
     return (
-        f"Of {counted(len(known), 'change')} with a 95% interval ({kinds[0]}), {above} raised the error with an "
+        f"Of {counted(len(known), 'change')} with a 95% interval ({kinds[0]}), {above} raised the {noun} with an "
         f"interval clear of zero, {below} lowered it so, and {len(known) - above - below} left zero inside.{left}"
     )
 
@@ -146,8 +162,9 @@ def _studied(evidence: Evidence) -> list[Effect]:
 def effects(evidence: Evidence) -> Section:
     """Estimates, intervals and the forest plot, one table an estimand."""
     blocks: list[Block] = [
-        f"Each effect is the {evidence.phase} top-1 error with the change minus that without it, in percentage points: "
-        "above zero, the change made the network worse. Pairs share a seed, hence order of images, crops and initial "
+        f"Each effect is the {wording.what(evidence)} with the change minus that without it, in "
+        f"{wording.long_unit(wording.main(evidence))}: above zero, the change made the network "
+        f"{wording.above_zero(evidence)}. Pairs share a seed, hence order of images, crops and initial "
         f"weights; the interval is the mean difference ± t(0.975, n {MINUS} 1) · s / √n, where a main effect's "
         "difference of a seed is that between the two halves of its design, and the one beside it covers "
         "the choice of the images as well as that of the seeds (a two-way random layout). The correlation is that of "
@@ -158,7 +175,10 @@ def effects(evidence: Evidence) -> Section:
         found = [effect for effect in _studied(evidence) if effect.kind == kind]
         if found:
             blocks += _forest(evidence, kind)
-            head = tuple("seeds" if word == "pairs" and kind == MAIN else word for word in (*HEAD, *COST, "notes"))
+            head = tuple(
+                "seeds" if word == "pairs" and kind == MAIN else word
+                for word in (*_head(evidence), *_sizes(evidence).values(), "notes")
+            )
             table = Table(caption=f"{name}: {meaning}.", head=head, rows=effect_rows(evidence, found))
             blocks.append(without_empty(table, *OPTIONAL))
     if not any(effect.n for effect in evidence.effects):
@@ -192,7 +212,7 @@ def how_often(evidence: Evidence) -> tuple[Block, ...]:
         "unstable comparison has no verdict on a size."
     )
     often = ("trained with it", "95%", "trained without it", "95%", "p, equally often")
-    head = ("change", *often, "effect where both trained, points", "p, sign flips", "flag")
+    head = ("change", *often, wording.in_unit("effect where both trained", evidence), "p, sign flips", "flag")
     table = Table(caption="How often each arm trains, and how well where both do.", head=head, rows=rows)
     return words, table
 
@@ -210,7 +230,8 @@ def _forest(evidence: Evidence, kind: str) -> list[Block]:
     found = [one for one in found if np.isfinite(one.estimate)]
     if not any(one.kind == kind for one in found):
         return []
-    axis = f"change in {evidence.phase} top-1 error, points\n(right of zero: the change makes it worse)"
+    made = wording.above_zero(evidence)
+    axis = f"change in {wording.in_unit(wording.what(evidence), evidence)}\n(right of zero: the change makes it {made})"
     figure = effect_forest(found, evidence.differences, controls, axis)
     name = f"effects-{kind.replace(' ', '-')}"
     bars = (
@@ -224,7 +245,7 @@ def _forest(evidence: Evidence, kind: str) -> list[Block]:
         + (" Where trainings failed, the row says how many; they are in no mark of it." if _any_failed(found) else "")
     )
     rows = [f"{one.label} {signed(one.estimate)} {interval(one.low, one.high)}".rstrip(f" {MISSING}") for one in found]
-    alternative = told("Forest plot of effects in points, with their 95% intervals", rows)
+    alternative = told(f"Forest plot of effects in {wording.main(evidence).unit}, with their 95% intervals", rows)
     return [picture(name, caption, alternative, figure)]
 
 
@@ -238,13 +259,11 @@ def controls(evidence: Evidence) -> Section:
     if not found:
         words = "This study has no controls. Without a placebo and a sabotage its effects should not be believed."
         return Section(title="Controls", blocks=(words,))
-    words = (
-        "A placebo changes only the random draws and must show no effect. A sabotage shuffles half of the training "
-        "labels and must show a clear rise. Whether they did stands under Gates. A mild sabotage shuffles a twentieth "
-        "of the labels: whether it shows tells how small an effect the study could have seen."
-    )
+    words = parts_of(evidence.study.subject).controls
     table = Table(
-        caption="Controls, against the reference.", head=(*HEAD, *COST, "notes"), rows=effect_rows(evidence, found)
+        caption="Controls, against the reference.",
+        head=(*_head(evidence), *_sizes(evidence).values(), "notes"),
+        rows=effect_rows(evidence, found),
     )
     return Section(title="Controls", blocks=(words, without_empty(table, *OPTIONAL)))
 

@@ -21,6 +21,9 @@ def section(evidence: Evidence) -> Section | None:
         return None
     kept = {label: predictions(evidence, label) for label in evidence.labels}
     found = {label: _of(networks) for label, networks in kept.items() if len(networks) > 1}
+    published = parts_of(evidence.study.subject).ensembles
+    if not found and not published:
+        return None
     blocks: list[Block] = [
         "The softmax outputs of networks that differ in nothing but their seed, averaged image by image. No training "
         "was added: they are the networks of this study. A gain is the error of the average less the mean error of "
@@ -30,8 +33,8 @@ def section(evidence: Evidence) -> Section | None:
         blocks.append(_missing(missing, evidence))
     if "reference" in found:
         blocks.append(_headline(found["reference"][-1], evidence))
-    if said := parts_of(evidence.study.subject).ensembles:
-        blocks.append(said)
+    if published:
+        blocks.append(published)
     if found:
         blocks += [_figure(evidence, kept, found), _whole(evidence, found), *_smaller(evidence, found)]
     return Section(title="Ensembles of the seeds", blocks=tuple(blocks))

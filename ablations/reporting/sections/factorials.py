@@ -14,6 +14,7 @@ from ablations.analysis.sampling import interval_over_both
 from ablations.core.claim import MAIN, ONE_OUT
 from ablations.core.effect import Effect
 from ablations.core.text import MINUS, interval, probability, signed, told
+from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, without_empty
 from ablations.reporting.sections.comparisons import BOTH
 from ablations.reporting.sections.outcomes import picture
@@ -31,7 +32,13 @@ def both_estimands(evidence: Evidence) -> Section | None:
     if not shared:
         return None
     rows = tuple((name, *(cell for kind in (ONE_OUT, MAIN) for cell in _cells(kinds[kind][name]))) for name in shared)
-    head = ("change", "one out, points", "95% interval", "main, points", "95% interval")
+    head = (
+        "change",
+        wording.in_unit("one out", evidence),
+        "95% interval",
+        wording.in_unit("main", evidence),
+        "95% interval",
+    )
     words = (
         "Two questions. One out: what does the change do to the otherwise complete reference? Main: what does it do on "
         "average over all the settings of the other components? They agree where nothing interacts. The paper asked "
@@ -67,13 +74,17 @@ def interactions(evidence: Evidence) -> Section | None:
         from ablations.reporting.figures.effects import interaction_map
 
         caption = (
-            "Two-way interactions, coloured, and main effects on the diagonal, in points of top-1 error. "
+            "Two-way interactions, coloured, and main effects on the diagonal, in "
+            f"{wording.main(evidence).unit} of {wording.main(evidence).words}. "
             "Bold: the 95% interval excludes zero."
         )
-        figure = interaction_map(main, clear, "points")
+        figure = interaction_map(main, clear, wording.main(evidence).unit)
         blocks.append(
             picture(
-                "interactions", caption, _told("Heat map of effects in points, the largest", [*main, *clear]), figure
+                "interactions",
+                caption,
+                _told(f"Heat map of effects in {wording.main(evidence).unit}, the largest", [*main, *clear]),
+                figure,
             )
         )
     if known:
@@ -83,7 +94,7 @@ def interactions(evidence: Evidence) -> Section | None:
             "Half-normal plot (Daniel 1959): were nothing going on, all effects would lie on a line through zero. "
             "What stands clear above the rest is named."
         )
-        figure = half_normal(known, "size of the effect, points")
+        figure = half_normal(known, wording.in_unit("size of the effect", evidence))
         blocks.append(
             picture("half-normal", caption, _told("The sizes of all effects in order, the largest", known), figure)
         )
@@ -103,7 +114,7 @@ def _interactions_table(evidence: Evidence, found: Sequence[Effect], aliases: Ma
         )
         for one in found
     )
-    head = ("interaction", "effect, points", "95% interval", BOTH, "seeds", "p, unadjusted", ALIASED)
+    head = ("interaction", wording.in_unit("effect", evidence), "95% interval", BOTH, "seeds", "p, unadjusted", ALIASED)
     whole = len(found) == comb(len(evidence.study.components), 2)
     what = "sums of two-way interactions" if any(aliases.values()) else "two-way interactions"
     caption = f"{'All' if whole else 'The'} {len(found)} {what}{'' if whole else ' that the design tells apart'}."
@@ -134,6 +145,6 @@ def parts_and_whole(evidence: Evidence) -> Section | None:
         "Effects of single changes need not add up. Where all changes at once do less than their sum, the components "
         "stand in for each other; where they do more, they need each other."
     )
-    head = ("what", "effect, points", "95% interval", "seeds")
+    head = ("what", wording.in_unit("effect", evidence), "95% interval", "seeds")
     table = Table(caption="The sum of the parts against all together.", head=head, rows=tuple(rows))
     return Section(title="The parts and the whole", blocks=(words, table))

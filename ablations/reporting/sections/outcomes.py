@@ -5,15 +5,20 @@ from __future__ import annotations
 from math import inf, nan
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from ablations.analysis.evidence import Evidence, finished
-from ablations.core.text import change, counted, duration, interval, number, signed, told
+from ablations.core.setting import SIZE
+from ablations.core.text import MISSING, change, counted, duration, interval, number, signed, told
+from ablations.reporting import wording
 from ablations.reporting.document import Block, Picture, Section, Table, listed, without_empty
 from ablations.reporting.sections.notes import mean_and_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+TRAIN = "clean_train_top1_error_percent"  # of training data, as evaluation sees them
 
 
 def picture(name: str, caption: str, alternative: str, figure: Figure) -> Picture:
@@ -44,17 +49,18 @@ def curves(evidence: Evidence) -> Section:
 
     drawn = [evidence.names[one] for one in evidence.shown if one != "reference"]
     others = [name for name in drawn if name in set(table["variant"])]
-    figure = learning_curves(table, "reference", others, f"{evidence.phase} top-1 error, percent")
-    every = evidence.study.setting.every
+    figure = learning_curves(table, "reference", others, wording.axis(evidence))
+    every, noun = evidence.study.setting.every, wording.main(evidence).noun
     when = "each epoch" if every == 1 else f"every {every} epochs and the last"
     caption = (
-        f"The {evidence.phase} error after {when}: mean over the finished seeds, and its 95% t interval at that "
+        f"The {evidence.phase} {noun} after {when}: mean over the finished seeds, and its 95% t interval at that "
         "epoch (not at all of them together). Two bands may overlap where their paired difference is clear: see "
         "Effects. Grey: the reference." + _left_out(evidence) + _not_drawn(evidence, drawn)
     )
     last = table.sort_values("epoch").groupby(["variant", "seed"])["error"].last().groupby("variant").mean()
-    ends = [f"{name} {number(last[name])}%" for name in ["reference", *others] if name in last]
-    alternative = told(f"Falling curves of {evidence.phase} error. They end, on average, at", ends)
+    ends = [f"{name} {wording.value(evidence, last[name])}" for name in ["reference", *others] if name in last]
+    way = "Falling" if wording.main(evidence).lower_is_better else "Rising"
+    alternative = told(f"{way} curves of {evidence.phase} {noun}. They end, on average, at", ends)
     return Section(title="Learning curves", blocks=(picture("curves", caption, alternative, figure),))
 
 
@@ -71,16 +77,47 @@ def _left_out(evidence: Evidence) -> str:
 
 
 def errors(evidence: Evidence) -> Section:
+    """What trials ended at; where training errors are known too, beside those."""
+    if TRAIN in evidence.study.setting.metrics:
+        return _with_gap(evidence)
+    names = [name for name, metric in evidence.study.setting.metrics.items() if metric.kind != SIZE]
+    known = [name for name in names if any(np.isfinite(evidence.mean(name, one)) for one in evidence.labels)]
+    head = ("variant", "seeds", *(_column(evidence, name) for name in known), "failed")
+    rows = tuple(
+        (
+            evidence.names[one],
+            f"{len(evidence.values(evidence.metric, one))} of {evidence.study.seeds}",
+            *(_with_interval(evidence, name, one) for name in known),
+            "{} of {}".format(*evidence.failed_by_variant[one]) if one in evidence.failed_by_variant else "",
+        )
+        for one in evidence.labels
+    )
+    caption = "Outcomes, means over the seeds that finished with their 95% t intervals, every variant."
+    table = Table(caption=caption, head=head, rows=rows, collapsed=len(rows) > 24)
+    return Section(title="Outcomes", blocks=(without_empty(table, "failed"),))
+
+
+def _column(evidence: Evidence, name: str) -> str:
+    metric = evidence.study.setting.metrics[name]
+    unit = "%" if metric.percent else metric.unit
+    return f"{metric.words}, {unit}" if unit else metric.words
+
+
+def _with_interval(evidence: Evidence, name: str, variant: str) -> str:
+    n, mean, low, high = mean_and_interval(evidence, name, variant)
+    return f"{number(mean)} {interval(low, high, sign=False)}" if n > 1 else number(mean)
+
+
+def _with_gap(evidence: Evidence) -> Section:
     """Errors after the last epoch, on both kinds of images."""
     phase = evidence.phase
-    train = "clean_train_top1_error_percent"
     words = (
         "Training errors here are those after the last epoch, on training images without augmentation and with dropout "
         "switched off, so that the two errors are measured alike. The gap is the "
         f"{phase} error minus the training error."
     )
     blocks: list[Block] = [words]
-    names = {"train": train, "evaluation": evidence.metric}
+    names = {"train": TRAIN, "evaluation": evidence.metric}
     columns = {key: pd.Series({one: evidence.mean(name, one) for one in evidence.shown}) for key, name in names.items()}
     means = pd.DataFrame(columns).dropna().rename(index=evidence.names)
     if len(means):
@@ -93,7 +130,7 @@ def errors(evidence: Evidence) -> Section:
         blocks.append(picture("gap", caption, _pairs_told(means, phase), gap(means, phase)))
     measured = (f"{phase} top-1, %", "95% interval", f"{phase} top-5, %", f"{phase} loss")
     head = ("variant", "seeds", *measured, "train top-1, %", "gap, points", "failed")
-    rows = tuple(_error_row(evidence, one, train) for one in evidence.labels)
+    rows = tuple(_error_row(evidence, one, TRAIN) for one in evidence.labels)
     caption = "Errors after the last epoch, means over the seeds that trained, every variant."
     table = Table(caption=caption, head=head, rows=rows, collapsed=len(rows) > 24)
     blocks.append(without_empty(table, "failed"))
@@ -122,7 +159,9 @@ def _error_row(evidence: Evidence, variant: str, train: str) -> tuple[str, ...]:
 
 
 def cost(evidence: Evidence) -> Section:
-    """Time, parameters and arithmetic relative to the reference."""
+    """Time and sizes relative to the reference."""
+    if not {"parameters", "macs"} <= evidence.study.setting.metrics.keys():
+        return _plain_cost(evidence)
     ratios = {variant: _ratios(evidence, variant) for variant in evidence.shown}
     words = (
         "Time an epoch is compared within a seed; the range is over seeds. Trials may have shared a machine, so small "
@@ -142,6 +181,27 @@ def cost(evidence: Evidence) -> Section:
     blocks += _pareto(evidence)
     blocks.append(Table(caption="Cost of every variant.", head=head, rows=rows, collapsed=len(rows) > 24))
     return Section(title="Cost", blocks=tuple(blocks))
+
+
+def _plain_cost(evidence: Evidence) -> Section:
+    """The seconds of a trial, and what its subject calls sizes."""
+    sizes = {name: metric for name, metric in evidence.study.setting.metrics.items() if metric.kind == SIZE}
+    took = {
+        label: [one.seconds for one in finished(evidence) if one.trial.variant.label == label]
+        for label in evidence.labels
+    }
+    head = ("variant", "time a trial", *(metric.words for metric in sizes.values()))
+    rows = tuple(
+        (
+            evidence.names[label],
+            duration(float(np.mean(seconds))) if seconds else MISSING,
+            *(number(evidence.mean(name, label), 0) for name in sizes),
+        )
+        for label, seconds in took.items()
+    )
+    words = "Trials may have shared a machine, so small differences in time mean little."
+    table = Table(caption="Cost of every variant, means over seeds.", head=head, rows=rows, collapsed=len(rows) > 24)
+    return Section(title="Cost", blocks=(words, table))
 
 
 def _pareto(evidence: Evidence) -> list[Block]:
@@ -165,7 +225,7 @@ def _pareto(evidence: Evidence) -> list[Block]:
     )
     words = {"macs": "multiply-accumulates", "seconds": "time"}
     said = [f"by {words[cost]}: {', '.join(names)}" for cost, names in fronts.items()]
-    figure = pareto(points, fronts, f"{evidence.phase} top-1 error, percent")
+    figure = pareto(points, fronts, wording.axis(evidence))
     return [picture("pareto", caption, told("The variants that no other beats in both error and cost", said), figure)]
 
 

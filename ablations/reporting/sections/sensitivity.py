@@ -13,7 +13,8 @@ from ablations.core.claim import metric_of
 from ablations.core.load import MILD, PLACEBO
 from ablations.core.result import DONE
 from ablations.core.study import Study
-from ablations.core.text import counted, interval, number
+from ablations.core.text import counted, interval
+from ablations.reporting import wording
 
 
 def nothing_learned(evidence: Evidence) -> tuple[str, ...]:
@@ -21,11 +22,17 @@ def nothing_learned(evidence: Evidence) -> tuple[str, ...]:
     trained = [one for one in evidence.results if one.status == DONE]  # by the rule, they may all count as failed
     if not trained or not all(guesses(evidence, one) for one in trained):
         return ()
+    metric = wording.main(evidence)
+    side = "below" if metric.lower_is_better else "above"
     return (
-        f"Every network of this study guesses: of {counted(len(trained), 'finished trial')} none has an error clearly "
-        f"below chance, {number(chance_error(evidence))}%. So it says nothing of any component.",
+        f"Every network of this study guesses: of {counted(len(trained), 'finished trial')} none has "
+        f"{_a(metric.noun)} clearly {side} chance, {wording.value(evidence, chance_error(evidence))}. So it says nothing of any component.",
         *_next_commands(evidence.study),
     )
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def _next_commands(study: Study) -> list[str]:
@@ -58,7 +65,7 @@ def sensitivity(evidence: Evidence) -> str:
     effect = control_effect(evidence, MILD)
     if effect is None or evidence.study.setting.races:
         return ""
-    found = effect_words(effect)
+    found = effect_words(evidence, effect)
     if not isfinite(effect.p):
         return f"Sensitivity: whether this study would have seen 5% of the labels shuffled cannot be told: it {found}."
     if effect.estimate > 0 and effect.p < rule_of(evidence.study).sabotage_alpha:
@@ -78,10 +85,11 @@ def placebo_reach(evidence: Evidence) -> str:
     claims = [one for one in evidence.study.claims if metric_of(one, evidence.phase) == evidence.metric]
     if effect is None or not isfinite(effect.low) or not claims or evidence.study.setting.races:
         return ""
+    unit, noun = f" {wording.main(evidence).unit}".rstrip(), wording.main(evidence).noun
     finest = min(claims, key=lambda one: one.smallest_effect)
     words = (
-        f"The placebo's effect lies in {interval(effect.low, effect.high)} points; the smallest effect of interest "
-        f"among the claims on this error is {finest.smallest_effect:g} ({finest.name})."
+        f"The placebo's effect lies in {interval(effect.low, effect.high)}{unit}; the smallest effect of interest "
+        f"among the claims on this {noun} is {finest.smallest_effect:g} ({finest.name})."
     )
     wide = sum(max(-effect.low, effect.high) >= one.smallest_effect for one in claims)
     if not wide:

@@ -17,7 +17,9 @@ METRICS: Mapping[str, Metric] = {  # "test_" stands for whatever a study evaluat
     "train_loss": Metric(words="training loss", unit=NATS),  # as training saw it, with augmentation and dropout
     "train_top1_error_percent": Metric(words="training error, as training saw it,", unit=POINTS),
     "clean_train_top1_error_percent": Metric(words="training error", unit=POINTS),  # without augmentation or dropout
-    "gap_percent": Metric(words="gap between test and training error", unit=POINTS),  # evaluation minus clean training
+    "gap_percent": Metric(
+        words="gap between test and training error", unit=POINTS, lowered_by_failure=True
+    ),  # evaluation minus clean training
     # A difference of logarithms is the logarithm of a ratio.
     LOG_STEPS: Metric(words="steps to the threshold", unit=LOGS, kind=TIME_TO_TARGET),
     "parameters": Metric(words="parameters", kind=SIZE),

@@ -38,6 +38,7 @@ class AlexNet(Defaults):
     name = FIRST
     version = TRAINING_VERSION
     headline: Sequence[str] = HEADLINE
+    sabotage = "half of the training labels shuffled"
     more = "--dataset cifar10 or folder:PATH, --preset, --epochs, --seeds, --components"
     recipes: Mapping[str, Recipe] = RECIPES
     metrics: Mapping[str, Metric] = METRICS

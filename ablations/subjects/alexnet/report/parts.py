@@ -19,6 +19,11 @@ from ablations.subjects.alexnet.setting import PRECISIONS, Budget, budget_of, sp
 
 RATIOS = {("activation", "tanh"): 6.0}  # figure 1: times the iterations, one run an arm
 BACKWARD = 2  # a training step costs this many forward passes more than a look at the same images
+CONTROLS = (
+    "A placebo changes only the random draws and must show no effect. A sabotage shuffles half of the training "
+    "labels and must show a clear rise. Whether they did stands under Gates. A mild sabotage shuffles a twentieth "
+    "of the labels: whether it shows tells how small an effect the study could have seen."
+)
 ENSEMBLES = (
     "The paper averaged five networks on ILSVRC-2012: 40.7% to 38.1% top-1 error on the validation images, 2.6 points, "
     "on ten views, once (section 6). This is shown and not judged: an average over seeds has no pair of "
@@ -129,5 +134,6 @@ PARTS = Parts(
     reference=_reference,
     sections=(filters.section,),
     ratios=RATIOS,
+    controls=CONTROLS,
     ensembles=ENSEMBLES,
 )
