@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablations.core.errors import InputError, answered, at_home, printable
+from ablations.core.load import FIRST, load
 from ablations.reporting.formats import USUAL, formats_of
 from ablations.reporting.pages import write, write_as
 
@@ -28,7 +29,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str]) -> int:
     from ablations.cli.arguments import parsed
-    from ablations.subjects.alexnet.registry import broken
 
     study, other, results, reports, words = parsed(_arguments, arguments, prog="python -m ablations.report")
     formats = formats_of(words)
@@ -36,7 +36,7 @@ def _main(arguments: Sequence[str]) -> int:
         raise InputError("two studies are compared in html and md; leave --format out.")
     places = at_home(results), at_home(reports)
     paths = render_two(study, other, *places) if other else render(study, *places, formats)
-    for sentence in broken():
+    for sentence in load(FIRST).broken():
         print(printable(sentence), file=sys.stderr)
     print(*(printable(str(path)) for path in paths), sep="\n")
     return 0
@@ -52,10 +52,10 @@ def render(
     from ablations.records import store
 
     folder = store.find(study, results)
-    from ablations.analysis.evidence import Evidence
+    from ablations.analysis.verdicts import Findings
 
     plan, found, problems = store.read(folder)
-    evidence = Evidence(study=plan, results=found, problems=problems, folder=folder)
+    evidence = Findings(study=plan, results=found, problems=problems, folder=folder)
     return write_as(formats, evidence, reports / folder.resolve().name)
 
 
@@ -64,14 +64,14 @@ def render_two(study: str, other: str, results: Path, reports: Path) -> tuple[Pa
 
     Raises InputError when one is missing, or when they share nothing that can be compared.
     """
-    from ablations.analysis.evidence import Evidence
+    from ablations.analysis.verdicts import Findings
     from ablations.records import store
     from ablations.reporting import side_by_side
 
     folders = [store.find(name, results) for name in (study, other)]
     read = [(folder, *store.read(folder)) for folder in folders]
     first, second = (
-        Evidence(study=plan, results=found, problems=problems, folder=folder) for folder, plan, found, problems in read
+        Findings(study=plan, results=found, problems=problems, folder=folder) for folder, plan, found, problems in read
     )
     names = "-and-".join(folder.resolve().name for folder in folders)
     return write(side_by_side.compose(first, second), reports / names)

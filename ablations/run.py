@@ -213,8 +213,8 @@ def _mirror(config: Config, plan: Plan) -> View | None:
 
 def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
     """Tells and writes what the records say; the exit code."""
-    from ablations.analysis.evidence import Evidence
     from ablations.analysis.tables import write_table
+    from ablations.analysis.verdicts import Findings
     from ablations.records import store
     from ablations.records.checkpoint import kept_name, sweep
     from ablations.reporting.pages import write_as
@@ -223,7 +223,7 @@ def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
     study, folder = plan.study, plan.folder
     _, results, problems = store.read(folder)
     write_table(folder, study, results)
-    evidence = Evidence(study=study, results=results, problems=problems, folder=folder)
+    evidence = Findings(study=study, results=results, problems=problems, folder=folder)
     # First what a night was spent on: whatever a figure may do, its effects have been told.
     print(f"\n{terminal_lines(evidence)}\n", flush=True)
     paths = write_as(formats_of(config.format), evidence, config.reports / study.name)

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ablations.cli.arguments import parsed
 from ablations.core.errors import InputError, answered, at_home, printable
+from ablations.core.load import FIRST, load
 from ablations.core.result import Result
 from ablations.core.secrets import reason, without_password
 from ablations.core.text import counted, duration
@@ -54,7 +55,6 @@ def _arguments(
 
 
 def _sync(studies: Sequence[str], reports: Path, uri: str, results: Path) -> int:
-    from ablations.subjects.alexnet.registry import broken
 
     results, reports = at_home(results), at_home(reports)
     folders = [store.find(name, results) for name in studies or store.names(results)]
@@ -62,7 +62,7 @@ def _sync(studies: Sequence[str], reports: Path, uri: str, results: Path) -> int
         raise InputError(f"there is no study in {str(results)!r}.")
     uri = uri or default_uri(results)
     pages = [mirror(uri, folder, reports / folder.resolve().name) for folder in folders]
-    for sentence in broken():
+    for sentence in load(FIRST).broken():
         print(sentence, file=sys.stderr)
     print(f"{ui_command(uri)}\n{pages[-1]}")
     return 0
@@ -74,7 +74,7 @@ def mirror(uri: str, folder: Path, report: Path) -> str:
     A report is made where there is none.  What cannot be read is named on standard error.
     Raises InputError when study.json cannot be read, or MLflow not be written.
     """
-    from ablations.analysis.evidence import Evidence
+    from ablations.analysis.verdicts import Findings
     from ablations.reporting.formats import USUAL, formats_of
     from ablations.reporting.pages import write_as
     from ablations.tracking.mlflow_view import Mirror
@@ -82,7 +82,7 @@ def mirror(uri: str, folder: Path, report: Path) -> str:
     study, results, problems = store.read(folder)
     for problem in problems:
         print(printable(problem), file=sys.stderr)
-    evidence = Evidence(study=study, results=results, problems=problems, folder=folder)
+    evidence = Findings(study=study, results=results, problems=problems, folder=folder)
     if not report.is_dir():
         write_as(formats_of(USUAL), evidence, report)
     started = min((str(result.provenance.get("started", "")) for result in results), default="")

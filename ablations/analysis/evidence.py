@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import isfinite, nan
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,9 +19,6 @@ from ablations.core.result import DONE, Result
 from ablations.core.study import Study
 from ablations.core.variant import Variant
 from ablations.records.outcomes import unpack
-
-if TYPE_CHECKING:
-    from ablations.analysis.verdicts import Verdict
 
 SHOWN = 24  # variants of a study up to which figures show those with two changes
 
@@ -53,13 +49,6 @@ class Evidence:
     def failed_by_variant(self) -> dict[str, tuple[int, int]]:
         """The label of every variant of which a training failed -> how many did, of how many with an outcome."""
         return failures.by_variant(self.study, self.results, self.failed)
-
-    @cached_property
-    def verdicts(self) -> list[Verdict]:
-        """On every claim of the study."""
-        from ablations.analysis.verdicts import judge  # which asks the evidence itself
-
-        return judge(self)
 
     @property
     def phase(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import isfinite, nan
 
 from ablations.analysis import failures, reach
@@ -143,6 +144,16 @@ class Verdict:
             self.claim.standing: bool(self.claim.standing),
         }
         return f"{self.words} [{', '.join([self.scope, *(word for word, holds in flags.items() if holds)])}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings(Evidence):
+    """Evidence with what was judged of it, which is computed once."""
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """On every claim of the study."""
+        return judge(self)
 
 
 def judge(evidence: Evidence) -> list[Verdict]:

@@ -205,6 +205,10 @@ class Defaults:
         """What a study's usual name holds beside its grid."""
         return ()
 
+    def broken(self) -> Sequence[str]:
+        """A sentence on each file of the user's own that cannot be used; a report can be made all the same."""
+        return ()
+
     def place(self, options: Any) -> Mapping[str, Any]:
         """What a worker must know of the subject's options, for `Place.options`."""
         return {}

@@ -12,14 +12,12 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ablations.records.files import UNREADABLE, arrays, replaced
 
@@ -29,9 +27,9 @@ WRITING_SHARE = 0.02  # of the time, at most: the next one waits longer where th
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """How far a training is: named tensors, and values that JSON holds."""
+    """How far a training is: named arrays or tensors of a library, and values that JSON holds."""
 
-    tensors: Mapping[str, Tensor]
+    tensors: Mapping[str, Any]
     values: Mapping[str, Any]
 
 
@@ -50,10 +48,13 @@ class Checkpoint:
 
     `seconds` is what the training took in the processes before this one, `stops` the steps after which each of those
     that kept any left it, and `started` when the first of them began.  `turns` trainings share the time for writing.
+    `as_read` makes the library's tensor of an array that was read.
     """
 
-    def __init__(self, path: Path, *, code: str, started: str = "", turns: int = 1) -> None:
-        self.path, self.code, self.started, self.turns = path, code, started, turns
+    def __init__(
+        self, path: Path, *, code: str, started: str = "", turns: int = 1, as_read: Callable[[Any], Any] = np.asarray
+    ) -> None:
+        self.path, self.code, self.started, self.turns, self.as_read = path, code, started, turns, as_read
         self.began = time.monotonic()
         self.next = self.began + EVERY_SECONDS
         self.seconds = 0.0
@@ -67,7 +68,7 @@ class Checkpoint:
                 if values["code"] != self.code:
                     logging.getLogger(__name__).warning("A training that other code had begun starts anew.")
                     return None
-                tensors = {name: torch.from_numpy(file[name]) for name in file.files if name != "values"}
+                tensors = {name: self.as_read(file[name]) for name in file.files if name != "values"}
                 kept = Kept(tensors=tensors, values=values["training"])
                 self.started, self.seconds = values["started"], values["seconds"]
                 self.stops = [*values["stops"], values["steps"]]
@@ -90,7 +91,7 @@ class Checkpoint:
             "stops": self.stops,
             "training": kept.values,
         }
-        named: dict[str, Any] = {name: tensor.detach().cpu().numpy() for name, tensor in kept.tensors.items()}
+        named: dict[str, Any] = {name: _plain(tensor) for name, tensor in kept.tensors.items()}
         try:
             with replaced(self.path) as file:
                 np.savez(file, values=np.frombuffer(json.dumps(values).encode(), np.uint8), **named)
@@ -102,6 +103,11 @@ class Checkpoint:
     def remove(self) -> None:
         """Takes the file away."""
         self.path.unlink(missing_ok=True)
+
+
+def _plain(tensor: Any) -> Any:
+    """A tensor, on whatever device, as an array."""
+    return tensor.detach().cpu().numpy() if hasattr(tensor, "detach") else np.asarray(tensor)
 
 
 def sweep(folder: Path, wanted: Collection[str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ablations.analysis.evidence import Evidence
+    from ablations.analysis.verdicts import Findings
     from ablations.core.result import Result
     from ablations.core.study import Study
     from ablations.reporting.document import Report, Section
@@ -18,12 +18,12 @@ def build(study: Study, results: Sequence[Result], problems: Sequence[str], *, f
 
     `folder` is the study's, in which trials may have kept their predictions.
     """
-    from ablations.analysis.evidence import Evidence
+    from ablations.analysis.verdicts import Findings
 
-    return compose(Evidence(study=study, results=results, problems=problems, folder=folder))
+    return compose(Findings(study=study, results=results, problems=problems, folder=folder))
 
 
-def compose(evidence: Evidence) -> Report:
+def compose(evidence: Findings) -> Report:
     """The whole report as plain text, tables and SVG."""
     from ablations.reporting.document import Report
     from ablations.reporting.parts import parts_of
@@ -46,7 +46,7 @@ def compose(evidence: Evidence) -> Report:
     race = study.setting.races  # the errors of trials that end at one error compare nothing
     judged = (verdicts.headline(evidence), *verdicts.caution(evidence)) if compares else ()
     headline = time_to_target.headline if race else comparisons.headline
-    sections: list[Callable[[Evidence], Section | None]] = []
+    sections: list[Callable[[Findings], Section | None]] = []
     if compares:
         sections += [verdicts.verdicts, verdicts.gates, background.components]
     sections += [time_to_target.section, tuning.section]

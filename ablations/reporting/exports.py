@@ -13,12 +13,11 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from ablations.analysis.evidence import Evidence
 from ablations.analysis.failures import share_interval
 from ablations.analysis.rule import NOT_TESTED
 from ablations.analysis.tables import as_csv
 from ablations.analysis.time_to_target import speeds
-from ablations.analysis.verdicts import Verdict
+from ablations.analysis.verdicts import Findings, Verdict
 from ablations.core.claim import label_of
 from ablations.core.effect import Effect
 from ablations.core.errors import printable
@@ -33,7 +32,7 @@ from ablations.reporting.sections.verdicts import bounds
 T = TypeVar("T")
 
 
-def effects_table(evidence: Evidence) -> pd.DataFrame:
+def effects_table(evidence: Findings) -> pd.DataFrame:
     """One row an effect, in the metric's unit; nan where there is none."""
     left_out = {"departed", "kept", "trained", "ended", "failing"}  # what one cell does not hold
     names = ["component", "level", "kind", "metric", "estimate", "low", "high", "p", "n", "correlation"]
@@ -54,7 +53,7 @@ def _how_often(effect: Effect | None) -> dict[str, Any]:
     return found
 
 
-def speeds_table(evidence: Evidence) -> pd.DataFrame:
+def speeds_table(evidence: Findings) -> pd.DataFrame:
     """One row a change: how many times the reference's steps to the training error it needs, with the interval."""
     rows = [
         {
@@ -73,7 +72,7 @@ def speeds_table(evidence: Evidence) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else ["component", "level", "ratio", "low", "high", "n"])
 
 
-def verdicts_table(evidence: Evidence) -> pd.DataFrame:
+def verdicts_table(evidence: Findings) -> pd.DataFrame:
     """One row a claim: what it says, what was found, and the verdict."""
     rows = [_verdict_row(verdict) for verdict in evidence.verdicts]
     return pd.DataFrame(rows, columns=None if rows else ["claim", "verdict", "reason", "scope"])
@@ -117,20 +116,20 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _kinds(evidence: Evidence) -> tuple[str, ...]:
+def _kinds(evidence: Findings) -> tuple[str, ...]:
     """Which tables the study has: errors of trials that end at one error compare nothing, steps need a threshold."""
     setting = evidence.study.setting
     effects = () if setting.races else ("effects",)
     return (*effects, *(() if setting.target is None else ("speed",)), "verdicts")
 
 
-def write_csv(evidence: Evidence, folder: Path) -> list[Path]:
+def write_csv(evidence: Findings, folder: Path) -> list[Path]:
     """verdicts.csv, and where the study has them effects.csv and speed.csv."""
     tables = {"effects": effects_table, "speed": speeds_table, "verdicts": verdicts_table}
     return _write(evidence, folder, "csv", tables, as_csv)
 
 
-def write_latex(evidence: Evidence, folder: Path) -> list[Path]:
+def write_latex(evidence: Findings, folder: Path) -> list[Path]:
     """verdicts.tex, and where the study has them effects.tex and speed.tex.
 
     They want the package booktabs; every name in them is escaped.
@@ -140,7 +139,7 @@ def write_latex(evidence: Evidence, folder: Path) -> list[Path]:
 
 
 def _write(
-    evidence: Evidence, folder: Path, ending: str, make: Mapping[str, Callable[[Evidence], T]], text: Callable[[T], str]
+    evidence: Findings, folder: Path, ending: str, make: Mapping[str, Callable[[Findings], T]], text: Callable[[T], str]
 ) -> list[Path]:
     """The files of the tables that the study has; any other that an earlier report left is taken away."""
     kinds = _kinds(evidence)
@@ -153,7 +152,7 @@ def _write(
     return [paths[name] for name in kinds]
 
 
-def _effects_latex(evidence: Evidence) -> str:
+def _effects_latex(evidence: Findings) -> str:
     rows = [
         (
             one.label,
@@ -174,7 +173,7 @@ def _effects_latex(evidence: Evidence) -> str:
     return _latex(head, rows, "llrrrrrr", caption, "effects")
 
 
-def _speed_latex(evidence: Evidence) -> str:
+def _speed_latex(evidence: Findings) -> str:
     rows = [
         (
             Variant(departures=((one.component, one.level),)).label,
@@ -193,7 +192,7 @@ def _speed_latex(evidence: Evidence) -> str:
     return _latex(head, rows, "lrrrrr", caption, "speed")
 
 
-def _verdicts_latex(evidence: Evidence) -> str:
+def _verdicts_latex(evidence: Findings) -> str:
     rows = [(one.claim.statement, label_of(one.claim), *_measured(one), one.label) for one in evidence.verdicts]
     head = ("claim", "change", "effect", "interval", "p, Holm", "verdict")
     caption = "Verdicts on published claims; the intervals hold all together."

@@ -19,14 +19,14 @@ from ablations.reporting.theme import COLOURS, themed
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from ablations.analysis.evidence import Evidence
+    from ablations.analysis.verdicts import Findings
     from ablations.reporting.document import Report
 
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_as(formats: Sequence[str], evidence: Evidence, folder: Path) -> tuple[Path, ...]:
+def write_as(formats: Sequence[str], evidence: Findings, folder: Path) -> tuple[Path, ...]:
     """The paths of the report in each of `formats`: pages, tidy tables for a program, or tables for LaTeX."""
     from ablations.reporting import exports
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ablations.analysis.evidence import Evidence
+from ablations.analysis.verdicts import Findings
 from ablations.core.load import load
 from ablations.core.text import counted, number
 from ablations.core.variant import Departure
 from ablations.reporting.document import Block, Section
 
 
-def plan(evidence: Evidence) -> str:
+def plan(evidence: Findings) -> str:
     """What was run, in a sentence."""
     study, setting = evidence.study, evidence.study.setting
     what = f" ({study.question})" if study.question else ""
@@ -25,7 +25,7 @@ def plan(evidence: Evidence) -> str:
     )
 
 
-def trivial(evidence: Evidence) -> str:
+def trivial(evidence: Findings) -> str:
     """What guessing and trivial learning give, in a sentence; empty where neither is known."""
     setting = evidence.study.setting
     percent = "%" if setting.main_metric.percent else ""
@@ -36,7 +36,7 @@ def trivial(evidence: Evidence) -> str:
     return f"{said[:1].upper()}{said[1:]}." if said else ""
 
 
-def timing(evidence: Evidence) -> str:
+def timing(evidence: Findings) -> str:
     """How the steps to the target were measured."""
     target = evidence.study.setting.target
     assert target
@@ -48,7 +48,7 @@ def timing(evidence: Evidence) -> str:
     )
 
 
-def facts(evidence: Evidence) -> Mapping[str, str]:
+def facts(evidence: Findings) -> Mapping[str, str]:
     """What is to be compared beside another study's."""
     setting = evidence.study.setting
     return {"subject": evidence.study.subject, "work": str(setting.work), "evaluated on": setting.phase}
@@ -58,12 +58,12 @@ def facts(evidence: Evidence) -> Mapping[str, str]:
 class Parts:
     """The parts of a report that a subject writes; each of them has a plain form for a subject that does not."""
 
-    plan: Callable[[Evidence], str] = plan
-    trivial: Callable[[Evidence], str] = trivial
-    timing: Callable[[Evidence], str] = timing
-    facts: Callable[[Evidence], Mapping[str, str]] = facts
-    reference: Callable[[Evidence], Sequence[Block]] = lambda evidence: ()  # tables of what the reference is
-    sections: Sequence[Callable[[Evidence], Section | None]] = ()  # of its own, after the ensembles
+    plan: Callable[[Findings], str] = plan
+    trivial: Callable[[Findings], str] = trivial
+    timing: Callable[[Findings], str] = timing
+    facts: Callable[[Findings], Mapping[str, str]] = facts
+    reference: Callable[[Findings], Sequence[Block]] = lambda evidence: ()  # tables of what the reference is
+    sections: Sequence[Callable[[Findings], Section | None]] = ()  # of its own, after the ensembles
     ratios: Mapping[Departure, float] = field(default_factory=dict)  # published, of steps to a target
     controls: str = (
         "A placebo changes only the random draws and must show no effect. A sabotage must show a clear one. Whether "

@@ -11,8 +11,8 @@ import pandas as pd
 from scipy import stats
 
 from ablations.analysis.effects import LEVEL, differences_of
-from ablations.analysis.evidence import Evidence
 from ablations.analysis.statistics import benjamini_hochberg, t_interval, t_test
+from ablations.analysis.verdicts import Findings
 from ablations.core.effect import Effect
 from ablations.core.errors import InputError
 from ablations.core.text import MINUS, MISSING, counted, interval, probability, signed, told
@@ -33,7 +33,7 @@ class Difference:
     difference: Effect
 
 
-def compose(first: Evidence, second: Evidence) -> Report:
+def compose(first: Findings, second: Findings) -> Report:
     """The report that compares two studies.
 
     Raises InputError when they share no component, or one of them is a race to a threshold.
@@ -66,7 +66,7 @@ def compose(first: Evidence, second: Evidence) -> Report:
     )
 
 
-def differences(first: Evidence, second: Evidence) -> list[Difference]:
+def differences(first: Findings, second: Findings) -> list[Difference]:
     """The effects on the main outcome that both studies have, with that of the second minus that of the first."""
     others = {(one.component, one.level, one.kind): one for one in second.effects}
     both = [(one, others.get((one.component, one.level, one.kind))) for one in first.effects]
@@ -77,7 +77,7 @@ def differences(first: Evidence, second: Evidence) -> list[Difference]:
     ]
 
 
-def _difference(first: Evidence, second: Evidence, one: Effect, two: Effect) -> Effect:
+def _difference(first: Findings, second: Findings, one: Effect, two: Effect) -> Effect:
     """Paired by seed where both have the same seeds, which share their random draws; else by Welch's t."""
     rows = [_by_seed(evidence, effect) for evidence, effect in ((first, one), (second, two))]
     paired = len(rows[0]) > 1 and rows[0].index.equals(rows[1].index)
@@ -104,7 +104,7 @@ def _difference(first: Evidence, second: Evidence, one: Effect, two: Effect) -> 
     )
 
 
-def _by_seed(evidence: Evidence, effect: Effect) -> pd.Series[float]:
+def _by_seed(evidence: Findings, effect: Effect) -> pd.Series[float]:
     """The single differences of an effect, by seed."""
     found = evidence.differences
     same = (found["component"] == effect.component) & (found["level"] == effect.level) & (found["kind"] == effect.kind)
@@ -125,7 +125,7 @@ def _headline(found: list[Difference]) -> str:
     ).strip()
 
 
-def _method(first: Evidence, second: Evidence, found: list[Difference]) -> str:
+def _method(first: Findings, second: Findings, found: list[Difference]) -> str:
     kinds = {one.difference.method for one in found}
     how = {
         frozenset({PAIRED}): "Both have the same seeds, so the differences are paired by seed, with a paired t.",
@@ -141,14 +141,14 @@ def _method(first: Evidence, second: Evidence, found: list[Difference]) -> str:
     )
 
 
-def _trials_in_common(first: Evidence, second: Evidence) -> tuple[str, ...]:
+def _trials_in_common(first: Findings, second: Findings) -> tuple[str, ...]:
     common = set(first.study.keys) & set(second.study.keys)
     if not common:
         return ()
     return (f"{counted(len(common), 'trial')} of the two are the very same trials, with the same keys.",)
 
 
-def _effects(first: Evidence, second: Evidence, found: list[Difference]) -> Section:
+def _effects(first: Findings, second: Findings, found: list[Difference]) -> Section:
     adjusted = benjamini_hochberg([one.difference.p for one in found])
     rows = tuple(
         (
@@ -177,7 +177,7 @@ def _label(effect: Effect) -> str:
     return effect.label + ("" if effect.kind == "one out" else f" ({effect.kind})")
 
 
-def _picture(first: Evidence, second: Evidence, found: list[Difference]) -> Picture:
+def _picture(first: Findings, second: Findings, found: list[Difference]) -> Picture:
     what = f"difference between the effects, {wording.long_unit(wording.main(first))}"
     shown = [one.difference for one in found]
     single = pd.DataFrame(
@@ -204,7 +204,7 @@ def _picture(first: Evidence, second: Evidence, found: list[Difference]) -> Pict
     )
 
 
-def conditions(first: Evidence, second: Evidence) -> tuple[dict[str, tuple[str, str]], list[str]]:
+def conditions(first: Findings, second: Findings) -> tuple[dict[str, tuple[str, str]], list[str]]:
     """What differs between the two studies, name -> both values, and the names of what does not."""
     one, two = (_facts(evidence) for evidence in (first, second))
     names = list(dict.fromkeys([*one, *two]))
@@ -214,7 +214,7 @@ def conditions(first: Evidence, second: Evidence) -> tuple[dict[str, tuple[str, 
     return unlike, [name for name in names if name not in unlike]
 
 
-def _facts(evidence: Evidence) -> Mapping[str, str]:
+def _facts(evidence: Findings) -> Mapping[str, str]:
     study = evidence.study
     origins = [result.provenance for result in evidence.results]
     versions = [dict(one.get("versions", {})) for one in origins]
@@ -242,7 +242,7 @@ def _facts(evidence: Evidence) -> Mapping[str, str]:
     }
 
 
-def _conditions(first: Evidence, second: Evidence, unlike: Mapping[str, tuple[str, str]], alike: list[str]) -> Section:
+def _conditions(first: Findings, second: Findings, unlike: Mapping[str, tuple[str, str]], alike: list[str]) -> Section:
     rows = tuple((name, *values) for name, values in unlike.items())
     head = ("condition", first.study.name, second.study.name)
     blocks: list[Block] = []

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from ablations.core.errors import printable
 
 if TYPE_CHECKING:
-    from ablations.analysis.evidence import Evidence
+    from ablations.analysis.verdicts import Findings
     from ablations.core.effect import Effect
 
 
-def terminal_lines(evidence: Evidence) -> str:
+def terminal_lines(evidence: Findings) -> str:
     """What a run says at its end, in plain ASCII: effects, or ratios of steps to a threshold, and verdicts."""
     from ablations.core.text import MINUS
     from ablations.reporting.sections import sensitivity, time_to_target, verdicts
@@ -35,7 +35,7 @@ def _wrapped(paragraphs: Sequence[str]) -> list[str]:
     return [line for text in paragraphs for line in textwrap.wrap(text, 100)]
 
 
-def _effect_lines(evidence: Evidence) -> str:
+def _effect_lines(evidence: Findings) -> str:
     from ablations.reporting import wording
 
     head = ("component", "change", "estimand", "effect", "95% interval", "n")

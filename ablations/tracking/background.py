@@ -22,7 +22,7 @@ from ablations.core.text import counted
 from ablations.tracking.address import default_uri, is_server, page, ui_command
 
 if TYPE_CHECKING:
-    from ablations.analysis.evidence import Evidence
+    from ablations.analysis.verdicts import Findings
     from ablations.core.result import Result
     from ablations.core.study import Study
     from ablations.tracking.mlflow_view import Mirror
@@ -61,7 +61,7 @@ class View:
         """Mirrors a record."""
         self._ask(lambda mirror: mirror.trial(result))
 
-    def report(self, folder: Path, evidence: Evidence) -> None:
+    def report(self, folder: Path, evidence: Findings) -> None:
         """Mirrors the report, effects and verdicts, and ends the parent run; returns when all has been mirrored."""
         if (waiting := self._asked.unfinished_tasks) > MANY:
             print(f"MLflow: {counted(waiting, 'record')} to be mirrored yet", flush=True)

@@ -29,7 +29,7 @@ for _name, _value in {
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 
-from ablations.analysis.evidence import Evidence
+from ablations.analysis.verdicts import Findings
 from ablations.core.result import DONE, Result
 from ablations.core.study import Study
 from ablations.tracking import fields
@@ -72,13 +72,13 @@ class Mirror:
         self._client.set_terminated(run, "FINISHED" if result.status == DONE else "FAILED", end)
         self._known[key] = (run, digest)
 
-    def report(self, folder: Path, evidence: Evidence) -> None:
+    def report(self, folder: Path, evidence: Findings) -> None:
         """Mirrors what is in `folder` (html, markdown, figures) under `report`, effects and verdicts; ends the run."""
         if folder.is_dir():
             self._client.log_artifacts(self._parent, str(folder), "report")
         self.end(evidence)
 
-    def end(self, evidence: Evidence) -> None:
+    def end(self, evidence: Findings) -> None:
         """Ends the parent run with effects, verdicts and a summary of the children that the plan holds."""
         planned = set(evidence.study.keys)
         runs = [run for run in self._runs() if run.data.tags.get(fields.KEY) in planned]

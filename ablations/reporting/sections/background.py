@@ -9,10 +9,10 @@ import numpy as np
 
 from ablations.analysis import effects as estimating
 from ablations.analysis.declared import post_hoc
-from ablations.analysis.evidence import Evidence, finished
+from ablations.analysis.evidence import finished
 from ablations.analysis.failures import FAILED
 from ablations.analysis.gates import chance_error, guesses, threshold
-from ablations.analysis.verdicts import rule_of
+from ablations.analysis.verdicts import Findings, rule_of
 from ablations.core.load import load
 from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result
 from ablations.core.study import Study
@@ -28,7 +28,7 @@ WORDS = {
 }
 
 
-def label(evidence: Evidence) -> str:
+def label(evidence: Findings) -> str:
     """What so many seeds are good for, and whether the verdicts were fixed before the first trial."""
     seeds = evidence.study.seeds
     grade = "smoke test" if seeds < 5 else "draft" if seeds < rule_of(evidence.study).seeds else "enough for verdicts"
@@ -36,7 +36,7 @@ def label(evidence: Evidence) -> str:
     return f"{late}{grade} ({counted(seeds, 'seed')})"
 
 
-def summary(evidence: Evidence) -> tuple[str, ...]:
+def summary(evidence: Findings) -> tuple[str, ...]:
     """What was run and how it ended, in plain words."""
     note, parts = evidence.study.setting.note, parts_of(evidence.study.subject)
     data = [f"Of the data: {note}"] if note else []
@@ -44,7 +44,7 @@ def summary(evidence: Evidence) -> tuple[str, ...]:
     return tuple(filter(None, said))
 
 
-def _outcome(evidence: Evidence) -> str:
+def _outcome(evidence: Findings) -> str:
     study = evidence.study
     planned = len(study.keys) if study.looks else len(study.variants) * study.seeds
     counts = {status: evidence.count(status) for status in STATUSES}
@@ -60,7 +60,7 @@ def _outcome(evidence: Evidence) -> str:
     )
 
 
-def _guessing(evidence: Evidence) -> str:
+def _guessing(evidence: Findings) -> str:
     """A sentence on trials that finished and learnt nothing, in a study by whose rule that is no failure."""
     if rule_of(evidence.study).failed_above and evidence.study.setting.guessing is not None:
         return ""
@@ -79,7 +79,7 @@ def _guessing(evidence: Evidence) -> str:
     )
 
 
-def sources(evidence: Evidence) -> list[str]:
+def sources(evidence: Findings) -> list[str]:
     """A sentence where the trials were trained by more than one state of the training sources; else nothing."""
     digests = sorted({result.training_digest or "not recorded" for result in evidence.results})
     if len(digests) < 2:
@@ -91,7 +91,7 @@ def sources(evidence: Evidence) -> list[str]:
     ]
 
 
-def components(evidence: Evidence) -> Section:
+def components(evidence: Findings) -> Section:
     """What each component is, and what was published of it."""
     known = load(evidence.study.subject).components
     changes: dict[str, list[str]] = {}
@@ -123,7 +123,7 @@ def _recipe(study: Study) -> str:
     )
 
 
-def activity(evidence: Evidence) -> Section | None:
+def activity(evidence: Findings) -> Section | None:
     """How much each component does inside the trained reference; None of a subject that does not measure it."""
     if not any(one.negligible for one in load(evidence.study.subject).components.values()):
         return None
@@ -153,7 +153,7 @@ def activity(evidence: Evidence) -> Section | None:
     return Section(title=title, blocks=(words, table))
 
 
-def failures(evidence: Evidence) -> Section:
+def failures(evidence: Findings) -> Section:
     """Trials that failed or have something to report, unreadable records, what was left out, and aliases."""
     study, blocks = evidence.study, list[Block]()
     failed = evidence.failed
@@ -194,7 +194,7 @@ def last_line(error: str) -> str:
     return lines[-1] if len(lines[-1]) <= 200 else f"{lines[-1][:199]}…"
 
 
-def origin(evidence: Evidence) -> Section:
+def origin(evidence: Findings) -> Section:
     """Commit, versions, hardware, dates, data, and the commands that make it all again."""
     study, records = evidence.study, [result.provenance for result in evidence.results]
     keys = dict.fromkeys(key for record in records for key in record if key not in ("started", "command"))
@@ -230,7 +230,7 @@ def _written(value: Any) -> str:
     return str(value)
 
 
-def trials(evidence: Evidence) -> Section:
+def trials(evidence: Findings) -> Section:
     """Every trial, one row each."""
     rows = tuple(_trial_row(result, evidence.metric) for result in evidence.results)
     head = ("variant", "seed", "status", _outcome_column(evidence), "time", "record")
@@ -246,7 +246,7 @@ def trials(evidence: Evidence) -> Section:
     return Section(title="All trials", blocks=(table,))
 
 
-def _outcome_column(evidence: Evidence) -> str:
+def _outcome_column(evidence: Findings) -> str:
     """`test top-1, %`, `test accuracy`."""
     metric = evidence.study.setting.main_metric
     words = metric.words.removesuffix(" error")

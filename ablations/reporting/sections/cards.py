@@ -6,10 +6,9 @@ from math import exp, isfinite
 
 import pandas as pd
 
-from ablations.analysis.evidence import Evidence
 from ablations.analysis.failures import arms_words
 from ablations.analysis.rule import BELOW, CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
-from ablations.analysis.verdicts import Verdict
+from ablations.analysis.verdicts import Findings, Verdict
 from ablations.core.claim import SAME, label_of
 from ablations.core.effect import Effect
 from ablations.core.text import MISSING, number, told
@@ -23,7 +22,7 @@ from ablations.reporting.sections.verdicts import ESTIMANDS, bounds, how_often, 
 MOODS = {REPRODUCED: "yes", DIRECTION_ONLY: "yes", CONTRADICTED: "no", NO_EFFECT: "no"}
 
 
-def section(evidence: Evidence) -> Section | None:
+def section(evidence: Findings) -> Section | None:
     """A card for each claim that the study is about; None where there is none."""
     if not evidence.verdicts:
         return None
@@ -36,7 +35,7 @@ def section(evidence: Evidence) -> Section | None:
     return Section(title="Claims, one by one", blocks=(words, *(_card(evidence, one) for one in evidence.verdicts)))
 
 
-def _card(evidence: Evidence, verdict: Verdict) -> Card:
+def _card(evidence: Findings, verdict: Verdict) -> Card:
     claim, rates = verdict.claim, conditional(evidence.study.tuning)
     facts = (
         ("claimed in", claim.source),
@@ -98,7 +97,7 @@ def in_words(verdict: Verdict) -> str:
     return f"{words[verdict.first or verdict.call]} {second_words(verdict)}".strip()
 
 
-def _pairs(evidence: Evidence, verdict: Verdict) -> Picture | None:
+def _pairs(evidence: Findings, verdict: Verdict) -> Picture | None:
     """The picture of a claim's pairs; None where no pair has finished."""
     effect, claim = verdict.effect, verdict.claim
     if effect is None or not isfinite(effect.estimate):

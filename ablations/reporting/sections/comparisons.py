@@ -7,12 +7,12 @@ from math import isfinite
 import numpy as np
 
 from ablations.analysis.effects import differences_of
-from ablations.analysis.evidence import Evidence, broken, ratio
+from ablations.analysis.evidence import broken, ratio
 from ablations.analysis.failures import share_interval
 from ablations.analysis.gates import chance_error, learns, linear_error
 from ablations.analysis.sampling import interval_over_both, single_models
 from ablations.analysis.statistics import benjamini_hochberg, sign_flip_p
-from ablations.analysis.verdicts import rule_of
+from ablations.analysis.verdicts import Findings, rule_of
 from ablations.core.claim import MAIN, ONE_OUT
 from ablations.core.effect import Effect
 from ablations.core.setting import SIZE
@@ -35,17 +35,17 @@ SMALL_GAP = 1.0  # points between training and test error, below which the refer
 NOTHING = "No finished pair of trials yet, so nothing can be estimated."
 
 
-def _head(evidence: Evidence) -> tuple[str, ...]:
+def _head(evidence: Findings) -> tuple[str, ...]:
     """`HEAD`, its effects in their unit."""
     return tuple(wording.in_unit(word, evidence) if word == "effect" else word for word in HEAD)
 
 
-def _sizes(evidence: Evidence) -> dict[str, str]:
+def _sizes(evidence: Findings) -> dict[str, str]:
     """Of the metrics that are sizes: name -> words."""
     return {name: one.words for name, one in evidence.study.setting.metrics.items() if one.kind == SIZE}
 
 
-def headline(evidence: Evidence) -> str:
+def headline(evidence: Findings) -> str:
     """One sentence on the reference, and one on where the intervals lie."""
     n, mean, low, high = mean_and_interval(evidence, evidence.metric, "reference")
     failed = failing(evidence)
@@ -60,7 +60,7 @@ def headline(evidence: Evidence) -> str:
     return " ".join(filter(None, (error, *cautions, sampling, _tally(evidence))))
 
 
-def failing(evidence: Evidence) -> str:
+def failing(evidence: Findings) -> str:
     """How many trainings of which variants failed, or an empty string."""
     found = evidence.failed_by_variant
     if not found:
@@ -72,7 +72,7 @@ def failing(evidence: Evidence) -> str:
     )
 
 
-def guessing(evidence: Evidence) -> str:
+def guessing(evidence: Findings) -> str:
     """A caution where the reference has hardly learned, as the first gate has it, or an empty string."""
     gate = learns(evidence, rule_of(evidence.study))
     if gate.passed is not False:
@@ -86,7 +86,7 @@ def guessing(evidence: Evidence) -> str:
     )
 
 
-def underfitting(evidence: Evidence) -> str:
+def underfitting(evidence: Findings) -> str:
     """A caution where the reference has hardly fitted its training images, or an empty string."""
     gap = evidence.mean("gap_percent", "reference")
     if not gap < SMALL_GAP:
@@ -97,7 +97,7 @@ def underfitting(evidence: Evidence) -> str:
     )
 
 
-def sampling_words(evidence: Evidence, error_percent: float) -> str:
+def sampling_words(evidence: Findings, error_percent: float) -> str:
     """What the choice of test images alone does to an error; empty where their number is not known."""
     if not isfinite(evidence.mean("evaluated_examples", "reference")):
         return ""
@@ -108,7 +108,7 @@ def sampling_words(evidence: Evidence, error_percent: float) -> str:
     )
 
 
-def effect_rows(evidence: Evidence, effects: list[Effect]) -> tuple[tuple[str, ...], ...]:
+def effect_rows(evidence: Findings, effects: list[Effect]) -> tuple[tuple[str, ...], ...]:
     """The cells of `HEAD` and of what follows it."""
     adjusted = benjamini_hochberg([effect.p for effect in effects])
     return tuple(
@@ -129,12 +129,12 @@ def effect_rows(evidence: Evidence, effects: list[Effect]) -> tuple[tuple[str, .
     )
 
 
-def _flipped(evidence: Evidence, effect: Effect) -> float:
+def _flipped(evidence: Findings, effect: Effect) -> float:
     """The exact p of flipping the signs of the single differences."""
     return sign_flip_p(np.array(differences_of(evidence.differences, effect)))
 
 
-def _tally(evidence: Evidence) -> str:
+def _tally(evidence: Findings) -> str:
     """How many intervals lie above, below and around zero."""
     kinds = [kind for kind in ("main", "one in", "one out") if any(one.kind == kind for one in _studied(evidence))]
     known = [one for one in _studied(evidence) if one.kind == kinds[0] and np.isfinite(one.low)] if kinds else []
@@ -155,11 +155,11 @@ def _tally(evidence: Evidence) -> str:
     )
 
 
-def _studied(evidence: Evidence) -> list[Effect]:
+def _studied(evidence: Findings) -> list[Effect]:
     return [effect for effect in evidence.effects if effect.component not in evidence.study.controls]
 
 
-def effects(evidence: Evidence) -> Section:
+def effects(evidence: Findings) -> Section:
     """Estimates, intervals and the forest plot, one table an estimand."""
     blocks: list[Block] = [
         f"Each effect is the {wording.what(evidence)} with the change minus that without it, in "
@@ -186,7 +186,7 @@ def effects(evidence: Evidence) -> Section:
     return Section(title="Effects", blocks=(*blocks, *how_often(evidence)))
 
 
-def how_often(evidence: Evidence) -> tuple[Block, ...]:
+def how_often(evidence: Findings) -> tuple[Block, ...]:
     """The other line of each effect: how often its arms train; one sentence where no training has failed."""
     ended = max((min(effect.ended) for effect in evidence.effects), default=0)
     if not any(effect.unstable for effect in evidence.effects):
@@ -222,7 +222,7 @@ def _share(trained: int, ended: int) -> tuple[str, str]:
     return f"{trained} of {ended}", f"[{low:.0%}, {high:.0%}]" if ended else MISSING
 
 
-def _forest(evidence: Evidence, kind: str) -> list[Block]:
+def _forest(evidence: Findings, kind: str) -> list[Block]:
     from ablations.reporting.figures.effects import effect_forest
 
     controls = frozenset(evidence.study.controls)
@@ -253,7 +253,7 @@ def _any_failed(effects: list[Effect]) -> bool:
     return any(effect.unstable for effect in effects)
 
 
-def controls(evidence: Evidence) -> Section:
+def controls(evidence: Findings) -> Section:
     """The placebo and the sabotage, which two of the gates look at, and the mild sabotage, which no gate does."""
     found = [effect for effect in evidence.effects if effect.component in evidence.study.controls]
     if not found:
@@ -268,7 +268,7 @@ def controls(evidence: Evidence) -> Section:
     return Section(title="Controls", blocks=(words, without_empty(table, *OPTIONAL)))
 
 
-def single_networks(evidence: Evidence) -> Section | None:
+def single_networks(evidence: Findings) -> Section | None:
     """Two networks of one seed compared image by image; None where effects have more than one pair."""
     rows = []
     for effect in evidence.effects:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from ablations.analysis.ensembles import Ensemble, ensembles
-from ablations.analysis.evidence import Evidence, finished
+from ablations.analysis.evidence import finished
+from ablations.analysis.verdicts import Findings
 from ablations.core.text import counted, interval, number, signed, told
 from ablations.records.predictions import MOST_PROBABILITIES, Predictions, read_predictions
 from ablations.reporting.document import Block, Section, Table
@@ -15,7 +16,7 @@ from ablations.reporting.parts import parts_of
 from ablations.reporting.sections.outcomes import picture
 
 
-def section(evidence: Evidence) -> Section | None:
+def section(evidence: Findings) -> Section | None:
     """What averaging the softmax outputs of the seeds does to the error; None where no two networks stop alike."""
     if evidence.study.seeds < 2 or evidence.study.setting.races:
         return None
@@ -40,7 +41,7 @@ def section(evidence: Evidence) -> Section | None:
     return Section(title="Ensembles of the seeds", blocks=tuple(blocks))
 
 
-def predictions(evidence: Evidence, label: str) -> list[Predictions]:
+def predictions(evidence: Findings, label: str) -> list[Predictions]:
     """What is kept of the finished trials of a variant, on the same images; those of the first seed say which."""
     mine = [one.trial.key for one in finished(evidence) if one.trial.variant.label == label]
     read = [read_predictions(evidence.folder, key) for key in mine] if evidence.folder else []
@@ -56,7 +57,7 @@ def _of(networks: Sequence[Predictions]) -> list[Ensemble]:
     return ensembles([one.probabilities for one in networks], networks[0].labels)
 
 
-def _missing(count: int, evidence: Evidence) -> str:
+def _missing(count: int, evidence: Findings) -> str:
     of = counted(len(finished(evidence)), "finished trial")
     return (
         f"The predictions of {count:,} of {of} are not here. They lie beside the records, in predictions/, but are no "
@@ -65,7 +66,7 @@ def _missing(count: int, evidence: Evidence) -> str:
     )
 
 
-def _headline(whole: Ensemble, evidence: Evidence) -> str:
+def _headline(whole: Ensemble, evidence: Findings) -> str:
     error, single = (f"{number(value)}%" for value in (whole.error, whole.single))
     return (
         f"All {whole.size} networks of the reference, averaged, have {error} {evidence.phase} error, where one has "
@@ -74,7 +75,7 @@ def _headline(whole: Ensemble, evidence: Evidence) -> str:
     )
 
 
-def _figure(evidence: Evidence, kept: Mapping[str, list[Predictions]], found: Mapping[str, list[Ensemble]]) -> Block:
+def _figure(evidence: Findings, kept: Mapping[str, list[Predictions]], found: Mapping[str, list[Ensemble]]) -> Block:
     from ablations.reporting.figures.curves import learning_curves
 
     rows = []
@@ -101,7 +102,7 @@ def _figure(evidence: Evidence, kept: Mapping[str, list[Predictions]], found: Ma
     return picture("ensembles", caption, told("Error falling with the number of networks averaged", ends), figure)
 
 
-def _whole(evidence: Evidence, found: Mapping[str, list[Ensemble]]) -> Table:
+def _whole(evidence: Findings, found: Mapping[str, list[Ensemble]]) -> Table:
     rows = [
         (
             evidence.names[label],
@@ -118,7 +119,7 @@ def _whole(evidence: Evidence, found: Mapping[str, list[Ensemble]]) -> Table:
     return Table(caption=caption, head=head, rows=tuple(rows))
 
 
-def _smaller(evidence: Evidence, found: Mapping[str, list[Ensemble]]) -> list[Table]:
+def _smaller(evidence: Findings, found: Mapping[str, list[Ensemble]]) -> list[Table]:
     rows = [
         (
             evidence.names[label],

@@ -9,8 +9,9 @@ import numpy as np
 
 from ablations.analysis import factorial
 from ablations.analysis.effects import mean_interval
-from ablations.analysis.evidence import Evidence, broken
+from ablations.analysis.evidence import broken
 from ablations.analysis.sampling import interval_over_both
+from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_OUT
 from ablations.core.effect import Effect
 from ablations.core.text import MINUS, interval, probability, signed, told
@@ -22,7 +23,7 @@ from ablations.reporting.sections.outcomes import picture
 ALIASED = "and with it"  # a column's head: the interactions that are in the same number
 
 
-def both_estimands(evidence: Evidence) -> Section | None:
+def both_estimands(evidence: Findings) -> Section | None:
     """The effect in the reference's context beside the average over all contexts; None where a study has but one."""
     kinds: dict[str, dict[str, Effect]] = {ONE_OUT: {}, MAIN: {}}
     for effect in evidence.effects:
@@ -52,7 +53,7 @@ def _cells(effect: Effect) -> tuple[str, str]:
     return signed(effect.estimate), interval(effect.low, effect.high)
 
 
-def interactions(evidence: Evidence) -> Section | None:
+def interactions(evidence: Findings) -> Section | None:
     """Two-way interactions; None where the design has none."""
     found = factorial.interactions(evidence.study, evidence.table, evidence.metric)
     main = [effect for effect in evidence.effects if effect.kind == MAIN]
@@ -102,7 +103,7 @@ def interactions(evidence: Evidence) -> Section | None:
     return Section(title="Interactions", blocks=tuple(blocks))
 
 
-def _interactions_table(evidence: Evidence, found: Sequence[Effect], aliases: Mapping[str, Sequence[str]]) -> Table:
+def _interactions_table(evidence: Findings, found: Sequence[Effect], aliases: Mapping[str, Sequence[str]]) -> Table:
     rows = tuple(
         (
             one.component,
@@ -127,7 +128,7 @@ def _told(what: str, effects: list[Effect]) -> str:
     return told(what, [f"{one.component} {signed(one.estimate)}" for one in largest])
 
 
-def parts_and_whole(evidence: Evidence) -> Section | None:
+def parts_and_whole(evidence: Findings) -> Section | None:
     """Whether the effects of single changes add up to that of all of them; None where the study cannot tell."""
     found = factorial.parts_and_whole(evidence.study, evidence.table, evidence.metric)
     if found.empty:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from ablations.analysis.evidence import Evidence
 from ablations.analysis.group_sequential import FEW_SEEDS, Look
 from ablations.analysis.looks import Stage, stage
-from ablations.analysis.verdicts import rule_of
+from ablations.analysis.verdicts import Findings, rule_of
 from ablations.core.text import MISSING, counted, duration, listed, probability
 from ablations.reporting.document import Block, Section, Table
 
 
-def section(evidence: Evidence) -> Section | None:
+def section(evidence: Findings) -> Section | None:
     """The looks of a sequential study with their levels, and what a time budget gave up; None for neither."""
     blocks = [*_looks(evidence), *_allowance(evidence)]
     return Section(title="How the seeds were planned", blocks=tuple(blocks)) if blocks else None
 
 
-def _looks(evidence: Evidence) -> list[Block]:
+def _looks(evidence: Findings) -> list[Block]:
     rule = rule_of(evidence.study)
     if not rule.looks:
         return []
@@ -45,7 +44,7 @@ def _row(look: Look, alpha: float, comparisons: int, reached: Stage) -> tuple[st
     return str(look.number), str(look.seeds[look.number - 1]), *levels, what
 
 
-def _allowance(evidence: Evidence) -> list[Block]:
+def _allowance(evidence: Findings) -> list[Block]:
     chosen = evidence.study.allowance
     if not chosen:
         return []

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from ablations.analysis import effects as estimating
-from ablations.analysis.evidence import Evidence, broken
+from ablations.analysis.evidence import broken
 from ablations.analysis.failures import arms_words
 from ablations.analysis.gates import confounds
+from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN
 from ablations.core.effect import Effect
 from ablations.core.text import number
 
 
-def notes(evidence: Evidence, effect: Effect) -> str:
+def notes(evidence: Findings, effect: Effect) -> str:
     """What a reader must know of one effect: confounds, failed trainings, broken pairs, a toggle that did nothing."""
     planned, _, missing = broken(evidence, effect)
     unit = "seeds" if effect.kind == MAIN else "pairs"
@@ -41,13 +42,13 @@ def notes(evidence: Evidence, effect: Effect) -> str:
     return "; ".join(words)
 
 
-def mean_and_interval(evidence: Evidence, metric: str, variant: str) -> tuple[int, float, float, float]:
+def mean_and_interval(evidence: Findings, metric: str, variant: str) -> tuple[int, float, float, float]:
     """n, mean and 95% t interval over the finished seeds."""
     values = evidence.values(metric, variant)
     return len(values), *estimating.mean_interval(values)
 
 
-def sampling_error(evidence: Evidence, error_percent: float) -> str:
+def sampling_error(evidence: Findings, error_percent: float) -> str:
     """Standard error of an error rate for the evaluated images alone, in points: sqrt(p (1 - p) / n)."""
     images = evidence.mean("evaluated_examples", "reference")
     if not (np.isfinite(images) and np.isfinite(error_percent) and images > 0):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ablations.analysis.evidence import Evidence, finished
+from ablations.analysis.evidence import finished
+from ablations.analysis.verdicts import Findings
 from ablations.core.setting import SIZE
 from ablations.core.text import MISSING, change, counted, duration, interval, number, signed, told
 from ablations.reporting import wording
@@ -28,7 +29,7 @@ def picture(name: str, caption: str, alternative: str, figure: Figure) -> Pictur
     return Picture(name=name, caption=caption, alternative=alternative, svg=svg(figure, name))
 
 
-def curves(evidence: Evidence) -> Section:
+def curves(evidence: Findings) -> Section:
     """Error by epoch, each variant over the reference."""
     shown = set(evidence.shown)
     rows = [
@@ -64,19 +65,19 @@ def curves(evidence: Evidence) -> Section:
     return Section(title="Learning curves", blocks=(picture("curves", caption, alternative, figure),))
 
 
-def _not_drawn(evidence: Evidence, drawn: list[str]) -> str:
+def _not_drawn(evidence: Findings, drawn: list[str]) -> str:
     """How many trainings of which of the `drawn` variants failed, and are in no curve."""
     found = {evidence.names[label]: counts for label, counts in evidence.failed_by_variant.items()}
     words = [f"{bad} of {of} of {name}" for name, (bad, of) in found.items() if name in {"reference", *drawn}]
     return f" Not drawn, as they did not train: {listed(words)}." if words else ""
 
 
-def _left_out(evidence: Evidence) -> str:
+def _left_out(evidence: Findings) -> str:
     missing = len(evidence.labels) - len(evidence.shown)
     return f" {counted(missing, 'variant')} with several changes not shown." if missing else ""
 
 
-def errors(evidence: Evidence) -> Section:
+def errors(evidence: Findings) -> Section:
     """What trials ended at; where training errors are known too, beside those."""
     if TRAIN in evidence.study.setting.metrics:
         return _with_gap(evidence)
@@ -97,18 +98,18 @@ def errors(evidence: Evidence) -> Section:
     return Section(title="Outcomes", blocks=(without_empty(table, "failed"),))
 
 
-def _column(evidence: Evidence, name: str) -> str:
+def _column(evidence: Findings, name: str) -> str:
     metric = evidence.study.setting.metrics[name]
     unit = "%" if metric.percent else metric.unit
     return f"{metric.words}, {unit}" if unit else metric.words
 
 
-def _with_interval(evidence: Evidence, name: str, variant: str) -> str:
+def _with_interval(evidence: Findings, name: str, variant: str) -> str:
     n, mean, low, high = mean_and_interval(evidence, name, variant)
     return f"{number(mean)} {interval(low, high, sign=False)}" if n > 1 else number(mean)
 
 
-def _with_gap(evidence: Evidence) -> Section:
+def _with_gap(evidence: Findings) -> Section:
     """Errors after the last epoch, on both kinds of images."""
     phase = evidence.phase
     words = (
@@ -142,7 +143,7 @@ def _pairs_told(means: pd.DataFrame, phase: str) -> str:
     return told(f"A line for each variant from its training error to its {phase} error, in percent", pairs)
 
 
-def _error_row(evidence: Evidence, variant: str, train: str) -> tuple[str, ...]:
+def _error_row(evidence: Findings, variant: str, train: str) -> tuple[str, ...]:
     n, mean, low, high = mean_and_interval(evidence, evidence.metric, variant)
     others = [evidence.mean(f"{evidence.phase}_{name}", variant) for name in ("top5_error_percent", "loss")]
     return (
@@ -158,7 +159,7 @@ def _error_row(evidence: Evidence, variant: str, train: str) -> tuple[str, ...]:
     )
 
 
-def cost(evidence: Evidence) -> Section:
+def cost(evidence: Findings) -> Section:
     """Time and sizes relative to the reference."""
     if not {"parameters", "macs"} <= evidence.study.setting.metrics.keys():
         return _plain_cost(evidence)
@@ -183,7 +184,7 @@ def cost(evidence: Evidence) -> Section:
     return Section(title="Cost", blocks=tuple(blocks))
 
 
-def _plain_cost(evidence: Evidence) -> Section:
+def _plain_cost(evidence: Findings) -> Section:
     """The seconds of a trial, and what its subject calls sizes."""
     sizes = {name: metric for name, metric in evidence.study.setting.metrics.items() if metric.kind == SIZE}
     took = {
@@ -204,7 +205,7 @@ def _plain_cost(evidence: Evidence) -> Section:
     return Section(title="Cost", blocks=(words, table))
 
 
-def _pareto(evidence: Evidence) -> list[Block]:
+def _pareto(evidence: Findings) -> list[Block]:
     """Error against what it costs, the front of variants that no other beats in both marked."""
     names = {"error": evidence.metric, "macs": "macs", "seconds": "seconds_per_epoch"}
     controls = set(evidence.study.controls)
@@ -248,7 +249,7 @@ def _costs_told(ratios: pd.DataFrame) -> str:
     return told("Time an epoch, parameters and multiply-accumulates of each variant, in times the reference's", words)
 
 
-def _ratios(evidence: Evidence, variant: str) -> dict[str, float]:
+def _ratios(evidence: Findings, variant: str) -> dict[str, float]:
     times = (evidence.values("seconds_per_epoch", variant) / evidence.values("seconds_per_epoch", "reference")).dropna()
     return {
         "time": float(times.mean()) if len(times) else nan,
@@ -258,7 +259,7 @@ def _ratios(evidence: Evidence, variant: str) -> dict[str, float]:
     }
 
 
-def _cost_row(evidence: Evidence, variant: str, row: dict[str, float]) -> tuple[str, ...]:
+def _cost_row(evidence: Findings, variant: str, row: dict[str, float]) -> tuple[str, ...]:
     return (
         evidence.names[variant],
         duration(evidence.mean("seconds_per_epoch", variant)),

@@ -6,9 +6,8 @@ import shlex
 from collections.abc import Collection, Sequence
 from math import isfinite
 
-from ablations.analysis.evidence import Evidence
 from ablations.analysis.gates import chance_error, control_effect, effect_words, guesses
-from ablations.analysis.verdicts import rule_of
+from ablations.analysis.verdicts import Findings, rule_of
 from ablations.core.claim import metric_of
 from ablations.core.load import MILD, PLACEBO
 from ablations.core.result import DONE
@@ -17,16 +16,17 @@ from ablations.core.text import counted, interval
 from ablations.reporting import wording
 
 
-def nothing_learned(evidence: Evidence) -> tuple[str, ...]:
+def nothing_learned(evidence: Findings) -> tuple[str, ...]:
     """Where every network of the study guesses, a sentence that says so, and a line for each command to try."""
     trained = [one for one in evidence.results if one.status == DONE]  # by the rule, they may all count as failed
     if not trained or not all(guesses(evidence, one) for one in trained):
         return ()
     metric = wording.main(evidence)
     side = "below" if metric.lower_is_better else "above"
+    trials, noun = counted(len(trained), "finished trial"), _a(metric.noun)
     return (
-        f"Every network of this study guesses: of {counted(len(trained), 'finished trial')} none has "
-        f"{_a(metric.noun)} clearly {side} chance, {wording.value(evidence, chance_error(evidence))}. So it says nothing of any component.",
+        f"Every network of this study guesses: of {trials} none has {noun} clearly {side} chance, "
+        f"{wording.value(evidence, chance_error(evidence))}. So it says nothing of any component.",
         *_next_commands(evidence.study),
     )
 
@@ -60,7 +60,7 @@ def _without(words: Sequence[str], options: Collection[str], flags: Collection[s
     ]
 
 
-def sensitivity(evidence: Evidence) -> str:
+def sensitivity(evidence: Findings) -> str:
     """Whether the study sees a twentieth of the labels shuffled, in a sentence; empty where that was not tried."""
     effect = control_effect(evidence, MILD)
     if effect is None or evidence.study.setting.races:
@@ -76,7 +76,7 @@ def sensitivity(evidence: Evidence) -> str:
     )
 
 
-def placebo_reach(evidence: Evidence) -> str:
+def placebo_reach(evidence: Findings) -> str:
     """The placebo's interval beside the smallest effect of interest of a claim on the same error; empty without both.
 
     That a placebo is not detected does not show that other draws change nothing: only a narrow interval does.

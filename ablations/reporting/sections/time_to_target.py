@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from math import exp, inf, isfinite
 
-from ablations.analysis.evidence import Evidence
 from ablations.analysis.time_to_target import (
     ABOVE,
     BELOW,
@@ -19,6 +18,7 @@ from ablations.analysis.time_to_target import (
     speeds,
     times,
 )
+from ablations.analysis.verdicts import Findings
 from ablations.core.result import Result
 from ablations.core.text import MISSING, counted, number, told
 from ablations.core.variant import Variant
@@ -34,7 +34,7 @@ METHODS = {
 }
 
 
-def section(evidence: Evidence) -> Section | None:
+def section(evidence: Findings) -> Section | None:
     """Curves, the steps of each seed and the ratios; None where no threshold was asked for."""
     if evidence.study.setting.target is None:
         return None
@@ -48,24 +48,24 @@ def section(evidence: Evidence) -> Section | None:
     return Section(title=title(evidence), blocks=tuple(blocks))
 
 
-def title(evidence: Evidence) -> str:
+def title(evidence: Findings) -> str:
     """`Speed to 25% training error (figure 1)`."""
     return f"Speed to {_target(evidence)}{' (figure 1)' if evidence.study.grid == 'figure1' else ''}"
 
 
-def _target(evidence: Evidence) -> str:
+def _target(evidence: Findings) -> str:
     """`25% training error`."""
     target = evidence.study.setting.target
     assert target
     return f"{target.value:g}{target.unit} {target.metric}"
 
 
-def sentences(evidence: Evidence) -> list[str]:
+def sentences(evidence: Findings) -> list[str]:
     """A sentence for each change: how many times the reference's steps it needs, beside what was published."""
     return [_sentence(evidence, speed) for speed in speeds(evidence.study, evidence.results)]
 
 
-def lines(evidence: Evidence) -> str:
+def lines(evidence: Findings) -> str:
     """The same for a terminal, in plain ASCII."""
     said = [f"{line}\n" for line in sentences(evidence)]
     return "".join(said).replace("\N{MINUS SIGN}", "-").rstrip("\n") or "No trial has ended yet."
@@ -83,7 +83,7 @@ def ratio_words(speed: Speed) -> tuple[str, str]:
     return number(speed.ratio), interval
 
 
-def _sentence(evidence: Evidence, speed: Speed) -> str:
+def _sentence(evidence: Findings, speed: Speed) -> str:
     name = Variant(departures=((speed.component, speed.level),)).label
     ratio, interval = ratio_words(speed)
     threshold = _target(evidence)
@@ -101,7 +101,7 @@ def _sentence(evidence: Evidence, speed: Speed) -> str:
     return f"{said}.{_beside(speed, evidence)}"
 
 
-def _beside(speed: Speed, evidence: Evidence) -> str:
+def _beside(speed: Speed, evidence: Findings) -> str:
     if speed.component in evidence.study.controls:
         low, high = speed.interval
         inside = low <= 1 <= high
@@ -110,11 +110,11 @@ def _beside(speed: Speed, evidence: Evidence) -> str:
     return f" The paper's figure 1 shows {published:g} times, from one run an arm." if published else ""
 
 
-def _measured(evidence: Evidence) -> str:
+def _measured(evidence: Findings) -> str:
     return parts_of(evidence.study.subject).timing(evidence)
 
 
-def _curves(evidence: Evidence) -> Block:
+def _curves(evidence: Findings) -> Block:
     from ablations.reporting.figures.time_to_target import race
 
     target = evidence.study.setting.target
@@ -136,15 +136,15 @@ def _curves(evidence: Evidence) -> Block:
     )
 
 
-def _control_pairs(evidence: Evidence) -> list[tuple[str, str]]:
+def _control_pairs(evidence: Findings) -> list[tuple[str, str]]:
     return [pair for one in evidence.study.variants for pair in one.departures if pair[0] in evidence.study.controls]
 
 
-def _of(evidence: Evidence, label: str) -> list[Result]:
+def _of(evidence: Findings, label: str) -> list[Result]:
     return [one for one in evidence.results if one.trial.variant.label == label and one.readings]
 
 
-def _ratios(evidence: Evidence, found: list[Speed]) -> Table:
+def _ratios(evidence: Findings, found: list[Speed]) -> Table:
     rows = []
     for speed in found:
         published = parts_of(evidence.study.subject).ratios.get((speed.component, speed.level))
@@ -163,7 +163,7 @@ def _ratios(evidence: Evidence, found: list[Speed]) -> Table:
     return Table(caption="Steps with the change over steps without it.", head=head, rows=tuple(rows))
 
 
-def _steps(evidence: Evidence) -> Table:
+def _steps(evidence: Findings) -> Table:
     by_arm = {label: times(evidence.results, label) for label in evidence.labels}
     pairs = {
         speed.departed: {pair.seed: pair for pair in speed.pairs} for speed in speeds(evidence.study, evidence.results)
@@ -207,6 +207,6 @@ def _how(found: list[Speed]) -> str:
     return " ".join(words)
 
 
-def headline(evidence: Evidence) -> str:
+def headline(evidence: Findings) -> str:
     """Of a study whose trials end at the threshold: its answer in a few sentences."""
     return " ".join(sentences(evidence)) or f"{counted(0, 'pair')} of trials has ended, so nothing can be compared."

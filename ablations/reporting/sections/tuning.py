@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ablations.analysis.evidence import Evidence
 from ablations.analysis.tuning import cost, fitted
+from ablations.analysis.verdicts import Findings
 from ablations.core.result import DONE
 from ablations.core.setting import POINTS
 from ablations.core.study import Study
@@ -13,7 +13,7 @@ from ablations.reporting.document import Section, Table
 from ablations.reporting.sections.outcomes import picture
 
 
-def section(evidence: Evidence) -> Section | None:
+def section(evidence: Findings) -> Section | None:
     """How each arm's rate was chosen; None where every arm has the preset's own."""
     tuning = evidence.study.tuning
     if tuning is None:
@@ -59,7 +59,7 @@ def _caption(tuning: Tuning, what: str) -> str:
     return f"{what[0].upper()}{what[1:]} against the learning rate, {points}. Rings: chosen.{ended}"
 
 
-def _words(evidence: Evidence, tuning: Tuning) -> str:
+def _words(evidence: Findings, tuning: Tuning) -> str:
     seeds = counted(tuning.seeds, "seed")
     last = f" to {tuning.seed + tuning.seeds - 1:,}" if tuning.seeds > 1 else ""
     times = f"{tuning.slower:g} times " if tuning.slower != 1 else ""

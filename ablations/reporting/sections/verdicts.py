@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from math import exp, isfinite
 
 from ablations.analysis.declared import post_hoc
-from ablations.analysis.evidence import Evidence
 from ablations.analysis.failures import arms_words, share_interval
 from ablations.analysis.gates import GATE, NO_ARM, study_gates
 from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
-from ablations.analysis.verdicts import Verdict, rule_of
+from ablations.analysis.verdicts import Findings, Verdict, rule_of
 from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, SAME, Rule, label_of
 from ablations.core.effect import Effect
 from ablations.core.text import MINUS, MISSING, counted, probability
@@ -38,7 +37,7 @@ ESTIMANDS = {
 }
 
 
-def headline(evidence: Evidence) -> str:
+def headline(evidence: Findings) -> str:
     """A few sentences: how many comparisons came to which verdict, and at what scale."""
     verdicts = evidence.verdicts
     if not verdicts:
@@ -57,13 +56,13 @@ def headline(evidence: Evidence) -> str:
     return " ".join(words)
 
 
-def caution(evidence: Evidence) -> tuple[str, ...]:
+def caution(evidence: Findings) -> tuple[str, ...]:
     """Why the verdicts were not fixed before the first trial, if they were not."""
     reasons = post_hoc(evidence.study, evidence.results) if evidence.verdicts else []
     return (" ".join(["Post hoc, not fixed before the first trial:", *reasons]),) if reasons else ()
 
 
-def verdicts(evidence: Evidence) -> Section:
+def verdicts(evidence: Findings) -> Section:
     """Claim by claim: the paper's number, ours, the call, and what would change it."""
     blocks: list[Block] = []
     if evidence.verdicts:
@@ -106,7 +105,7 @@ def _unstable(judged: Sequence[Verdict]) -> list[str]:
     ]
 
 
-def _table(evidence: Evidence) -> Table:
+def _table(evidence: Findings) -> Table:
     rows = tuple(
         (
             f"{verdict.claim.statement} ({label_of(verdict.claim)})",
@@ -159,7 +158,7 @@ def bounds(verdict: Verdict) -> str:
     return between(verdict.metric, verdict.low, verdict.high)
 
 
-def _others(evidence: Evidence) -> tuple[Table, ...]:
+def _others(evidence: Findings) -> tuple[Table, ...]:
     """Published claims that this study says nothing of: kept, so that a reader sees what was not asked."""
     judged = {verdict.claim.name for verdict in evidence.verdicts}
     rows = tuple(
@@ -172,7 +171,7 @@ def _others(evidence: Evidence) -> tuple[Table, ...]:
     return (Table(caption=caption, head=head, rows=rows, collapsed=True),) if rows else ()
 
 
-def gates(evidence: Evidence) -> Section:
+def gates(evidence: Findings) -> Section:
     """What has to hold of the study before anything is judged, and whether it did."""
     found = study_gates(evidence, rule_of(evidence.study))
     rows = tuple((gate.name, gate.demand, gate.found, gate.answer) for gate in found)
@@ -182,7 +181,7 @@ def gates(evidence: Evidence) -> Section:
     return Section(title="Gates", blocks=(table, *words))
 
 
-def methods(evidence: Evidence) -> Section:
+def methods(evidence: Findings) -> Section:
     """The rule as a formula, and what it was applied to."""
     rule, alpha = rule_of(evidence.study), rule_of(evidence.study).alpha
     families = {verdict.claim.family: verdict.comparisons for verdict in evidence.verdicts}

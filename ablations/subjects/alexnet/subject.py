@@ -21,7 +21,7 @@ from ablations.models.spec import spec_from_dict, training_part
 from ablations.subjects.alexnet.data.catalogue import cache_folder
 from ablations.subjects.alexnet.metrics import METRICS, setting_of
 from ablations.subjects.alexnet.recipes import HEADLINE, RECIPES
-from ablations.subjects.alexnet.registry import check_components, components, derive
+from ablations.subjects.alexnet.registry import broken, check_components, components, derive
 from ablations.subjects.alexnet.setting import PRECISIONS, Budget, budget_of, config_of, spec_of
 from ablations.subjects.alexnet.sizes import map_changes
 from ablations.subjects.alexnet.version import TRAINING_VERSION, training_digest
@@ -73,6 +73,10 @@ class AlexNet(Defaults):
         from ablations.subjects.alexnet.options import USUAL
 
         return USUAL
+
+    def broken(self) -> Sequence[str]:
+        """Files of components."""
+        return broken()
 
     def check_options(self, options: Options) -> None:
         """Before any data are read."""

@@ -70,6 +70,7 @@ def _run_training(
         code=code(training_digest(), device, place.threads, norm),
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         turns=place.turns,
+        as_read=torch.from_numpy,
     )
 
     def origin() -> dict[str, Any]:

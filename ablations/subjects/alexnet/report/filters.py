@@ -9,7 +9,8 @@ import numpy as np
 from scipy import stats
 
 from ablations.analysis.effects import mean_interval
-from ablations.analysis.evidence import Evidence, finished
+from ablations.analysis.evidence import finished
+from ablations.analysis.verdicts import Findings
 from ablations.core.result import Result
 from ablations.core.text import counted, interval, number, probability, told
 from ablations.reporting.document import Block, Section, Table
@@ -26,7 +27,7 @@ def _groups_of(result: Result) -> int:
     return blocks[1].groups if len(blocks) > 1 else 1
 
 
-def section(evidence: Evidence) -> Section | None:
+def section(evidence: Findings) -> Section | None:
     """Figure 3 of the paper for this reference; None where no record has kept its kernels."""
     kept = {
         one.trial.seed: (

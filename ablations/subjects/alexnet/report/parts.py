@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ablations.analysis.evidence import Evidence
 from ablations.analysis.gates import chance_error, linear_error
+from ablations.analysis.verdicts import Findings
 from ablations.core.text import counted, number
 from ablations.models.presets import PRESETS
 from ablations.reporting.document import Block, Table
@@ -31,11 +31,11 @@ ENSEMBLES = (
 )
 
 
-def _budget(evidence: Evidence) -> Budget:
+def _budget(evidence: Findings) -> Budget:
     return budget_of(evidence.study.setting.config)
 
 
-def _plan(evidence: Evidence) -> str:
+def _plan(evidence: Findings) -> str:
     study, budget = evidence.study, _budget(evidence)
     what = f" ({study.question})" if study.question else ""
     until, when = ("at most ", "where it ended") if budget.stop_at_threshold else ("", "after the last epoch")
@@ -58,7 +58,7 @@ def _precision(budget: Budget) -> str:
     return "" if budget.precision == PRECISIONS[0] else f", with products of {budget.precision} in its steps"
 
 
-def _views(evidence: Evidence) -> str:
+def _views(evidence: Findings) -> str:
     """What an image was evaluated by, which the records of the reference hold."""
     used = {spec_of(result.trial.config).views for result in evidence.results if not result.trial.variant.departures}
     words = {
@@ -69,7 +69,7 @@ def _views(evidence: Evidence) -> str:
     return "".join(words.get(one, f" An image is judged by the views {one!r}.") for one in sorted(used))
 
 
-def _trivial(evidence: Evidence) -> str:
+def _trivial(evidence: Findings) -> str:
     """The errors that need no network: of guessing, and of a linear classifier on the same images."""
     chance, linear, budget = chance_error(evidence), linear_error(evidence), _budget(evidence)
     guessing = f"{number(chance)}%" if np.isfinite(chance) else "an error that is not known here"
@@ -82,7 +82,7 @@ def _trivial(evidence: Evidence) -> str:
     )
 
 
-def _reference(evidence: Evidence) -> list[Block]:
+def _reference(evidence: Findings) -> list[Block]:
     """The layers of the reference as it was trained, and where it departs from the paper."""
     preset = evidence.study.setting.facts["preset"]
     trained = (spec_of(result.trial.config) for result in evidence.results if not result.trial.variant.departures)
@@ -98,7 +98,7 @@ def _reference(evidence: Evidence) -> list[Block]:
     return [Table(caption=caption, head=("of", "value"), rows=rows, collapsed=True)]
 
 
-def _timing(evidence: Evidence) -> str:
+def _timing(evidence: Findings) -> str:
     budget = _budget(evidence)
     images = min(budget.threshold_examples, budget.train_examples)
     cost = images / ((1 + BACKWARD) * budget.threshold_every * budget.batch_size)
@@ -112,7 +112,7 @@ def _timing(evidence: Evidence) -> str:
     )
 
 
-def _facts(evidence: Evidence) -> Mapping[str, str]:
+def _facts(evidence: Findings) -> Mapping[str, str]:
     budget = _budget(evidence)
     return {
         "preset": evidence.study.setting.facts["preset"],
