@@ -10,10 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from ablations.analysis.asked import effect_on, rule_of, untuned
+from ablations.analysis.asked import obstacle_of as _obstacle
 from ablations.analysis.effects import REFERENCE, contrast_of
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.factorial import factorial_design
+from ablations.analysis.gates import study_gates
 from ablations.analysis.group_sequential import Look
+from ablations.analysis.rule import INCONCLUSIVE, OPEN, intervals
+from ablations.analysis.verdict import Verdict
+from ablations.analysis.verdict import with_also as _with_also
 from ablations.core.claim import MAIN, Claim, compared
 from ablations.core.study import Study
 from ablations.core.variant import Variant
@@ -35,17 +41,10 @@ class Stage:
 
 def stage(evidence: Evidence) -> Stage:
     """What the records say; a trial of any status counts as run."""
-    from ablations.analysis.verdicts import (  # which asks for the stage itself
-        claims_in_force,
-        rule_of,
-        settled,
-        untuned,
-    )
-
     study, looks = evidence.study, rule_of(evidence.study).looks
     recorded = {(one.trial.variant.label, one.trial.seed) for one in evidence.results}
     found: dict[str, int] = {}
-    asked = [claim for claim in claims_in_force(study) if not untuned(study, claim)]  # which no look can settle
+    asked = [claim for claim in study.claims if not untuned(study, claim)]  # which no look can settle
     wanted: dict[str, int] = {}
     for number, seeds in enumerate(looks, start=1):
         still_open = [claim for claim in asked if claim.name not in found]
@@ -81,3 +80,23 @@ def _arms(study: Study, claim: Claim) -> set[str]:
     departure, *others = compared(claim)
     contrast = contrast_of(study, departure, Variant(departures=tuple(others)))
     return {contrast.departed, contrast.kept}
+
+
+def settled(then: Evidence, claim: Claim, look: Look) -> bool:
+    """Whether a look tells the size of a claim's effect, larger than the smallest of interest or smaller.
+
+    Of a claim with a companion it has to tell which way that goes, too.
+    """
+    rule = rule_of(then.study)
+    effect = effect_on(then, claim)
+    reason, _ = _obstacle(then, claim, effect, rule, study_gates(then, rule))
+    if reason or effect is None:
+        return False
+    asked = (one.questions for one in then.study.claims if one.family == claim.family)
+    comparisons = len({question for questions in asked for question in questions})
+    (low, high), inner = intervals(effect, rule.alpha, comparisons, look)
+    seen = Verdict(
+        claim=claim, call=INCONCLUSIVE, effect=effect, low=low, high=high, inner_low=inner[0], inner_high=inner[1]
+    )
+    seen = _with_also(then, seen, rule.alpha, comparisons, look)
+    return seen.size_known and seen.companion != OPEN

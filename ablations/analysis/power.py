@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, nan, sqrt
 
+from ablations.analysis.asked import effect_on, rule_of
 from ablations.analysis.effects import effects
 from ablations.analysis.evidence import Evidence, finished
 from ablations.analysis.factorial import factorial_design
@@ -16,7 +17,6 @@ from ablations.analysis.gates import chance_error
 from ablations.analysis.reach import PAIR, prior_spread, variance_ratio
 from ablations.analysis.rule import adjust
 from ablations.analysis.statistics import detectable, seeds_to_detect, seeds_to_exclude
-from ablations.analysis.verdicts import claims_in_force, effect_on, rule_of
 from ablations.core.claim import MAIN, SAME, Claim, metric_of
 from ablations.core.effect import Effect
 from ablations.core.result import Result
@@ -45,7 +45,7 @@ def outlook(study: Study, results: Sequence[Result], *, pilot: Evidence | None =
 
     The scatter is that of `pilot` where it is given: of a study of another design, say.
     """
-    claims = claims_in_force(study)
+    claims = study.claims
     alpha = rule_of(study).alpha
     evidence = trained(pilot or Evidence(study=study, results=results))
     whole = max(len(factorial_design(study)), PAIR)

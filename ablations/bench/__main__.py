@@ -20,7 +20,7 @@ import tyro
 
 from ablations.bench import summary
 from ablations.bench.rounds import Contender, ContenderError, closing, rounds
-from ablations.bench.worker import Task
+from ablations.bench.task import Task
 from ablations.core.errors import InputError, answered, at_home, unknown
 from ablations.core.machine import cores_here
 from ablations.core.text import duration

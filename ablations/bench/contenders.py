@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ablations.bench import plain
-from ablations.bench.worker import Clock, Task
+from ablations.bench.task import Clock, Task
 from ablations.execution.allocator import keep_freed_memory
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec

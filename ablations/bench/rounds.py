@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ablations.bench.worker import Task
+from ablations.bench.task import Task
 
 TICKS = os.sysconf("SC_CLK_TCK")  # of /proc, a second
 MOST_ATTEMPTS = 3  # rounds begun for each that is wanted

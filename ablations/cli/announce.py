@@ -232,7 +232,7 @@ def time_budget_lines(allowance: Allowance, unit: str) -> list[str]:
 
 def look_lines(study: Study, reached: Stage) -> list[str]:
     """What the latest complete look has settled, and what goes on; empty before the first."""
-    from ablations.analysis.verdicts import untuned
+    from ablations.analysis.asked import untuned
 
     looks = study.looks
     if not reached.taken:

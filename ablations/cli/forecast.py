@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf, isfinite
 
+from ablations.analysis.asked import 
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.power import ASSUMED, outlook
-from ablations.analysis.verdicts import claims_in_force
 from ablations.core.claim import MAIN
 from ablations.core.result import Result
 from ablations.core.study import Study
@@ -107,7 +107,7 @@ def power_lines(study: Study, results: Sequence[Result]) -> list[str]:
         decide = f"{row.seeds:,}" if row.seeds else "over 10,000" if isfinite(row.spread) else "needs a pilot"
         cells = f"{row.claim.smallest_effect:>12g}{numbers[0]:>10}{numbers[1]:>7}{numbers[2]:>10}{decide:>19}"
         found.append(f"{row.claim.name:<{width}}  {cells}")
-    comparisons = len({question for claim in claims_in_force(study) for question in claim.questions})
+    comparisons = len({question for claim in study.claims for question in claim.questions})
     found += [
         f"resolved: the smallest effect that {study.seeds} seeds find four times in five ({comparisons} comparisons).",
         "A prior knows nothing of short or unstable trainings, which scatter more: a pilot of 3 seeds does.",

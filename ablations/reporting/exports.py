@@ -17,7 +17,8 @@ from ablations.analysis.failures import share_interval
 from ablations.analysis.rule import NOT_TESTED
 from ablations.analysis.tables import as_csv
 from ablations.analysis.time_to_target import speeds
-from ablations.analysis.verdicts import Findings, Verdict
+from ablations.analysis.verdict import Verdict
+from ablations.analysis.verdicts import Findings
 from ablations.core.claim import label_of
 from ablations.core.effect import Effect
 from ablations.core.errors import printable

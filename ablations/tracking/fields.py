@@ -20,7 +20,7 @@ from ablations.core.result import Result
 from ablations.core.study import Study
 
 if TYPE_CHECKING:
-    from ablations.analysis.verdicts import Verdict
+    from ablations.analysis.verdict import Verdict
 
 ROLE, STUDY, STUDY_ID, KEY, RECORD, STATUS, COMMAND = (
     f"ablations.{word}" for word in ("role", "study", "study_id", "key", "record", "status", "command")

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from ablations.analysis import effects as estimating
+from ablations.analysis.asked import rule_of
 from ablations.analysis.declared import post_hoc
 from ablations.analysis.evidence import finished
 from ablations.analysis.failures import FAILED
 from ablations.analysis.gates import chance_error, guesses, threshold
-from ablations.analysis.verdicts import Findings, rule_of
+from ablations.analysis.verdicts import Findings
 from ablations.core.load import load
 from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result
 from ablations.core.study import Study

@@ -8,7 +8,8 @@ import pandas as pd
 
 from ablations.analysis.failures import arms_words
 from ablations.analysis.rule import BELOW, CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
-from ablations.analysis.verdicts import Findings, Verdict
+from ablations.analysis.verdict import Verdict
+from ablations.analysis.verdicts import Findings
 from ablations.core.claim import SAME, label_of
 from ablations.core.effect import Effect
 from ablations.core.text import MISSING, number, told

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import exp, isfinite
 
 from ablations.analysis.rule import CALLS, CONTRADICTED, INCONCLUSIVE, NOT_TESTED, OPEN, REFUTED, REPRODUCED, SHOWN
-from ablations.analysis.verdicts import Verdict
+from ablations.analysis.verdict import Verdict
 from ablations.core.claim import RAISES, SAME, Claim, compared, label_of
 from ablations.core.setting import LOGS, NATS, Metric
 from ablations.core.text import MINUS, MISSING, counted, interval, signed

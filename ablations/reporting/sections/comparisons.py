@@ -6,13 +6,14 @@ from math import isfinite
 
 import numpy as np
 
+from ablations.analysis.asked import rule_of
 from ablations.analysis.effects import differences_of
 from ablations.analysis.evidence import broken, ratio
 from ablations.analysis.failures import share_interval
 from ablations.analysis.gates import chance_error, learns, linear_error
 from ablations.analysis.sampling import interval_over_both, single_models
 from ablations.analysis.statistics import benjamini_hochberg, sign_flip_p
-from ablations.analysis.verdicts import Findings, rule_of
+from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_OUT
 from ablations.core.effect import Effect
 from ablations.core.setting import SIZE

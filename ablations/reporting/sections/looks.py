@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ablations.analysis.asked import rule_of
 from ablations.analysis.group_sequential import FEW_SEEDS, Look
 from ablations.analysis.looks import Stage, stage
-from ablations.analysis.verdicts import Findings, rule_of
+from ablations.analysis.verdicts import Findings
 from ablations.core.text import MISSING, counted, duration, listed, probability
 from ablations.reporting.document import Block, Section, Table
 

@@ -19,7 +19,7 @@ from ablations.analysis.gates import (
 )
 from ablations.analysis.rule import DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REFUTED, REPRODUCED
 from ablations.analysis.seeds_needed import MANY_SEEDS
-from ablations.analysis.verdicts import Verdict
+from ablations.analysis.verdict import Verdict
 from ablations.core.claim import SAME
 from ablations.core.text import counted
 from ablations.reporting.sections.claimed import WAYS, is_ratio, margin, size

@@ -6,8 +6,9 @@ import shlex
 from collections.abc import Collection, Sequence
 from math import isfinite
 
+from ablations.analysis.asked import rule_of
 from ablations.analysis.gates import chance_error, control_effect, effect_words, guesses
-from ablations.analysis.verdicts import Findings, rule_of
+from ablations.analysis.verdicts import Findings
 from ablations.core.claim import metric_of
 from ablations.core.load import MILD, PLACEBO
 from ablations.core.result import DONE

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import exp, isfinite
 
+from ablations.analysis.asked import rule_of
 from ablations.analysis.declared import post_hoc
 from ablations.analysis.failures import arms_words, share_interval
 from ablations.analysis.gates import GATE, NO_ARM, study_gates
 from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
-from ablations.analysis.verdicts import Findings, Verdict, rule_of
+from ablations.analysis.verdict import Verdict
+from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, SAME, Rule, label_of
 from ablations.core.effect import Effect
 from ablations.core.text import MINUS, MISSING, counted, probability

@@ -1,0 +1,76 @@
+"""What claims ask of a study: which effect, by which rule, and what stands in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ablations.analysis.effects import compare, contrast_of, main_effects
+from ablations.analysis.evidence import Evidence
+from ablations.analysis.gates import FAILS, GATE, NO_ARM, NO_PAIR, ONE_SEED, UNTUNED, Gate, obstacle
+from ablations.analysis.tuning import tuned
+from ablations.core.claim import MAIN, Claim, Rule, compared, metric_of
+from ablations.core.effect import Effect
+from ablations.core.study import Study
+from ablations.core.variant import Variant
+
+
+def rule_of(study: Study) -> Rule:
+    """The rule that the study was planned with, or today's for a study older than any."""
+    return study.rule or Rule()
+
+
+def effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
+    """The effect that a claim is about; None where the study does not make the comparison."""
+    found, metric = _effect_on(evidence, claim), evidence.study.setting.metrics.get(claim.metric)
+    return replace(found, failing=metric.failing) if found and metric else found
+
+
+def _effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
+    metric = metric_of(claim, evidence.phase)
+    departure, *others = compared(claim)
+    if claim.estimand == MAIN:
+        found = main_effects(evidence.study, evidence.table, metric)
+        return next((one for one in found if (one.component, one.level) == departure), None)
+    contrast = contrast_of(evidence.study, departure, Variant(departures=tuple(others)))
+    planned = {variant.label for variant in evidence.study.variants}
+    return compare(evidence.table, contrast, metric) if {contrast.departed, contrast.kept} <= planned else None
+
+
+def proxy_reasons(claim: Claim, study: Study) -> tuple[str, ...]:
+    """How a study falls short of where a claim was made, in words; empty where it tests the claim itself."""
+    asked, setting = claim.conditions, study.setting
+    preset = setting.facts.get("preset", "")
+    names = (
+        (setting.data, asked.datasets, f"{setting.data} for {' or '.join(asked.datasets)}"),
+        (preset, asked.presets, f"preset {preset} for {' or '.join(asked.presets)}"),
+    )
+    sizes = (
+        (setting.facts.get("train_examples", 0), asked.train_examples, "training images"),
+        (setting.facts.get("image_size", 0), asked.image_size, "pixels"),
+        (setting.work, asked.epochs, "epochs"),
+    )
+    words = [asked.always_proxy] * bool(asked.always_proxy)
+    words += [text for value, allowed, text in names if allowed and value not in allowed]
+    words += [f"{value:,} {unit} for {least:,}" for value, least, unit in sizes if value < least]
+    return tuple(words)
+
+
+def obstacle_of(
+    evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule, gates: Sequence[Gate]
+) -> tuple[str, str]:
+    """What the comparison itself lacks, unless the whole study fails a gate."""
+    if rule.looks and not evidence.study.seeds:
+        return NO_PAIR, f"the first look, after {rule.looks[0]} seeds, is not complete"
+    own = obstacle(evidence, claim, effect, rule)
+    if effect is not None and untuned(evidence.study, claim):
+        return UNTUNED, "the arms share a learning rate, and the claim is about arms that each have a rate of their own"
+    failed = [gate for gate in gates if not gate.passed]
+    if own[0] in (NO_ARM, ONE_SEED, FAILS) or not failed:
+        return own
+    return GATE, "; ".join(f"{gate.name}: {gate.answer}, {gate.found}" for gate in failed)
+
+
+def untuned(study: Study, claim: Claim) -> bool:
+    """Whether a claim is about arms with rates of their own, and one of its arms has none."""
+    return claim.tuned and not all(tuned(study, departure) for departure in compared(claim))
