@@ -33,7 +33,6 @@ from ablations.analysis.verdict import with_also as _with_also
 from ablations.core.claim import MAIN, Claim, Rule
 from ablations.core.effect import Effect
 
-FAITHFUL, PROXY = "faithful", "proxy"
 LEVEL = 0.95  # of the prediction interval
 
 

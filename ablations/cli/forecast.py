@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf, isfinite
 
-from ablations.analysis.asked import 
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.power import ASSUMED, outlook
 from ablations.core.claim import MAIN
