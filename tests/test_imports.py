@@ -257,3 +257,13 @@ def test_nothing_is_unpickled() -> None:
 def test_no_module_is_much_longer_than_three_hundred_lines() -> None:
     files = [path for folder in ("ablations", "models") for path in (ROOT / folder).rglob("*.py")]
     assert {path.name: count for path in files if (count := len(path.read_text().splitlines())) > 350} == {}
+
+
+def test_the_ground_plan_has_a_line_for_every_file() -> None:
+    text = (ROOT / "ablations" / "README.md").read_text()
+    sections = dict(part.split("\n", 1) for part in text.split("\n## ")[1:])
+    for path in sorted((ROOT / "ablations").rglob("*.py")):
+        folder = path.parent.relative_to(ROOT / "ablations").as_posix()
+        if path.stem == "__init__" or folder.endswith(("components", "embedded")):
+            continue
+        assert f"| `{path.name}` |" in sections["The commands" if folder == "." else folder], path

@@ -69,6 +69,8 @@ class Parts:
         "A placebo changes only the random draws and must show no effect. A sabotage must show a clear one. Whether "
         "they did stands under Gates."
     )
+    result: str = "the result"  # what a change makes better or worse
+    paired: str = "all that is drawn"  # what the two trials of a pair have in common
     ensembles: str = ""  # what was published of averaged networks, in a sentence
 
 

@@ -162,11 +162,12 @@ def _studied(evidence: Findings) -> list[Effect]:
 
 def effects(evidence: Findings) -> Section:
     """Estimates, intervals and the forest plot, one table an estimand."""
+    parts = parts_of(evidence.study.subject)
     blocks: list[Block] = [
         f"Each effect is the {wording.what(evidence)} with the change minus that without it, in "
-        f"{wording.long_unit(wording.main(evidence))}: above zero, the change made the network "
-        f"{wording.above_zero(evidence)}. Pairs share a seed, hence order of images, crops and initial "
-        f"weights; the interval is the mean difference ± t(0.975, n {MINUS} 1) · s / √n, where a main effect's "
+        f"{wording.long_unit(wording.main(evidence))}: above zero, the change made {parts.result} "
+        f"{wording.above_zero(evidence)}. Pairs share a seed, hence {parts.paired}; "
+        f"the interval is the mean difference ± t(0.975, n {MINUS} 1) · s / √n, where a main effect's "
         "difference of a seed is that between the two halves of its design, and the one beside it covers "
         "the choice of the images as well as that of the seeds (a two-way random layout). The correlation is that of "
         "the two arms over seeds. This table explores: p is a two-sided t test's and not adjusted, q is Benjamini and "

@@ -135,5 +135,7 @@ PARTS = Parts(
     sections=(filters.section,),
     ratios=RATIOS,
     controls=CONTROLS,
+    result="the network",
+    paired="order of images, crops and initial weights",
     ensembles=ENSEMBLES,
 )
