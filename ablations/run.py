@@ -25,6 +25,7 @@ from ablations.cli.options import (
     request_of,
     resolved,
     subject_among,
+    with_subject,
 )
 from ablations.core.errors import answered
 from ablations.core.result import FINAL
@@ -54,8 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     flags = (tyro.conf.FlagCreatePairsOff,)
-    options = options_of(subject_among(arguments))
-    asked = parsed(options, arguments, prog="python -m ablations.run", may_be_empty=("--components",), config=flags)
+    words = with_subject(arguments)
+    options = options_of(subject_among(words))
+    asked = parsed(options, words, prog="python -m ablations.run", may_be_empty=("--components",), config=flags)
     # Each word by itself: a password ends where its word does.
     command = shlex.join(["python", "-m", "ablations.run", *map(without_password, arguments)])
     config, by_grid = resolved(asked)

@@ -8,6 +8,7 @@ from math import isfinite, isnan, nan, sqrt
 
 import numpy as np
 
+from ablations.analysis import traces
 from ablations.analysis.effects import REFERENCE
 from ablations.analysis.evidence import Evidence, broken, finished, ratio
 from ablations.analysis.failures import arms_words
@@ -61,7 +62,20 @@ def study_gates(evidence: Evidence, rule: Rule) -> list[Gate]:
     """The gates of a study: a reference that learns, and controls that behave, but for those its grid leaves out."""
     gates = {SABOTAGE: _sabotage, PLACEBO: _placebo}
     wanted = evidence.study.wanted
-    return [learns(evidence, rule), *(gate(evidence, rule) for name, gate in gates.items() if name in wanted)]
+    used = [_seeds_used(evidence)] if traces.known(evidence) else []
+    learnt = [learns(evidence, rule)] if evidence.study.setting.guessable else []
+    return [*learnt, *used, *(gate(evidence, rule) for name, gate in gates.items() if name in wanted)]
+
+
+def _seeds_used(evidence: Evidence) -> Gate:
+    differ = traces.seeds_differ(evidence)
+    found = {None: "fewer than two trials of the reference", True: "they differ", False: "they are equal"}[differ]
+    return Gate(
+        name="the seed is used",
+        demand="trials of the reference with different seeds differ in what they report",
+        found=found,
+        passed=differ,
+    )
 
 
 def learns(evidence: Evidence, rule: Rule) -> Gate:
@@ -170,6 +184,20 @@ def obstacle(evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule
     return next(_obstacles(evidence, claim, effect, rule), ("", ""))
 
 
+def _inactive(evidence: Evidence, claim: Claim) -> Iterator[tuple[str, str]]:
+    """Of the components that a claim compares, those that do nothing in the reference, or of which it is not known."""
+    for component, _ in compared(claim):
+        known = load(evidence.study.subject).components.get(component)
+        if known and not known.negligible:
+            continue  # its subject measures no activity
+        activity, bound = mean_activity(evidence, component), threshold(evidence, component)
+        if isnan(activity):  # which no bound would stop
+            yield UNMEASURED, f"the {component}'s activity was measured in no trained reference"
+        if activity < bound:
+            words = f"activity in the trained reference is {number(activity, 4)}, below {bound:g}"
+            yield INACTIVE, f"the {component}'s {words}"
+
+
 def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> Iterator[tuple[str, str]]:
     if effect.unstable and not isfinite(effect.error):
         yield FAILS, f"too few pairs are left to compare: {arms_words(effect)}"
@@ -188,15 +216,11 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
         unit = "seeds" if effect.kind == MAIN else "pairs"
         more = f", and of {failed} more a training failed" if failed else ""
         yield PAIRS_MISSING, f"{missing} of {planned} {unit} are missing{more}"
+    if traces.identical(evidence, effect):
+        yield INACTIVE, "with it every trial reported what it does without it, to the last digit: it does nothing here"
     if not effect.error > 0:
         yield NO_SPREAD, "the pairs do not differ from each other, so there is nothing to judge them by"
-    for component, _ in compared(claim):
-        activity, bound = mean_activity(evidence, component), threshold(evidence, component)
-        if isnan(activity):  # which no bound would stop
-            yield UNMEASURED, f"the {component}'s activity was measured in no trained reference"
-        if activity < bound:
-            words = f"activity in the trained reference is {number(activity, 4)}, below {bound:g}"
-            yield INACTIVE, f"the {component}'s {words}"
+    yield from _inactive(evidence, claim)
     if needs_fit(claim) and (words := _unfitted(evidence, rule)):
         yield UNDERFITS, words
     if claim.metric == GAP and not (gap := _mean_gap(evidence, effect)) >= rule.overfitting:

@@ -18,7 +18,7 @@ import tyro
 from ablations.cli.limits import NUMBERS, check_places, pack_of
 from ablations.core.errors import InputError, as_name, at_home, shown, study_name, unknown
 from ablations.core.limits import check_numbers
-from ablations.core.load import FIRST, load
+from ablations.core.load import FIRST, is_file, load
 from ablations.core.text import seconds_in
 from ablations.planning import grids
 from ablations.planning.claims import check_epochs, with_own
@@ -122,6 +122,17 @@ def subject_among(arguments: Sequence[str]) -> str:
         if word.startswith("--subject="):
             return word.partition("=")[2]
     return FIRST
+
+
+def with_subject(arguments: Sequence[str]) -> list[str]:
+    """The words of a command line, a study file that comes first as --subject with its whole path."""
+    first = arguments[0] if arguments else ""
+    named = first and not first.startswith("-") and (is_file(first) or ":" in first)
+    words = ["--subject", *arguments] if named else list(arguments)
+    for place, word in enumerate(words[:-1]):
+        if word == "--subject" and is_file(words[place + 1]):
+            words[place + 1] = str(Path(words[place + 1]).resolve())
+    return words
 
 
 def _usual(config: Config) -> dict[str, str | int | float]:

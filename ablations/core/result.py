@@ -41,6 +41,7 @@ class Result:
     outcomes: str = ""  # base64 of packed bits: which evaluation images were right, in stored order
     activity: Mapping[str, float] = field(default_factory=dict)  # component -> number, references only
     extras: Mapping[str, str] = field(default_factory=dict)  # what sections of a report show that its subject adds
+    trace: str = ""  # digest of everything that it reported, but for times; empty: not known
     seconds: float = 0.0  # wall time of the trial; where it shares a training, of its own evaluation alone
     trained_with: str = ""  # the key of the trial whose training it shares, and whose seconds hold that training
     provenance: Mapping[str, Any] = field(default_factory=dict)

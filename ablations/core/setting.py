@@ -82,7 +82,8 @@ class Setting:
     work: int = 1  # units of a trial, such as epochs, that a time budget may lower
     every: int = 1  # such units from one evaluation to the next
     target: Target | None = None
-    guessing: float | None = None  # what guessing gives on the main metric
+    guessing: float | None = None  # what guessing gives on the main metric; None: not known
+    guessable: bool = True  # False: there is nothing that guessing would give
     baseline: float | None = None  # what trivial learning gives on it
     baseline_words: str = ""  # what learns so: "a linear classifier on the raw pixels"
     examples: int = 0  # that a trial is evaluated on; 0: not known

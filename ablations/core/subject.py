@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from ablations.core.claim import Claim
 from ablations.core.errors import InputError
 from ablations.core.setting import EMPTY, Config, Metric, Setting
 from ablations.core.study import Study
@@ -73,6 +74,7 @@ class Measured:
     notes: tuple[str, ...] = ()  # sentences worth a reader's eye; none is a failure
     provenance: Mapping[str, Any] = field(default_factory=dict)  # what the subject adds to where the result came from
     seconds: float = 0.0  # that earlier processes have spent on it, where an unfinished training went on
+    trace: str = ""  # digest of everything that it reported, but for times; empty: not known
     to_measure: bool = False  # `Activities` of it follow, when its record is on disk
     kept: bool = False  # it was trained by an earlier process, which left its network to be measured
 
@@ -182,6 +184,8 @@ class Defaults:
     sabotage: str = "changes that must do harm"  # what its sabotage does, as a subject of a sentence in the plural
     work_unit: str = "epoch"  # what `Setting.work` counts, in the singular
     recipes: Mapping[str, Recipe] = EMPTY  # studies of its own that --grid names beside the engine's grids
+    own_claims: Sequence[Claim] = ()  # that it brings itself, beside those of files
+    every: Sequence[str] = ()  # as headline, for grids that take several levels of a component; empty: the headline
     headline: Sequence[str] = ()  # components that designs take where none are named, as --components writes them
 
     @property

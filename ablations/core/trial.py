@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from ablations.core.identity import sparse
-from ablations.core.load import FIRST, load
+from ablations.core.load import FIRST, is_file, load
 from ablations.core.setting import Config
 from ablations.core.variant import Variant
 
@@ -42,7 +42,8 @@ class Trial:
         A data set is its fingerprint, not its path, so that a moved folder keeps its records.  The subject and a name
         for the config's part are left out for the first subject, whose records are older than both.
         """
-        config = self.config if self.subject == FIRST else {"subject": self.subject, "config": self.config}
+        named = "a study file" if is_file(self.subject) else self.subject  # which may move: its code is in the config
+        config = self.config if self.subject == FIRST else {"subject": named, "config": self.config}
         choices = {**config, "variant": sparse(self.variant), "seed": self.seed, "fingerprint": self.fingerprint}
         text = json.dumps(choices, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ablations.core.load import load
-from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, Result
+from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, TIMEOUT, Result
 from ablations.core.subject import Activities, DivergedError, Failed, Measured, Place, Report
 from ablations.core.trial import Job, Trial, by_training
 from ablations.execution.turns import in_turns
@@ -79,6 +79,7 @@ class _Records:
                 curve=tuple(event.curve),
                 readings=tuple(event.readings),
                 outcomes=event.outcomes,
+                trace=event.trace,
                 extras=dict(event.extras),
                 notes=event.notes,
             )
@@ -148,6 +149,8 @@ def _said(error: Exception) -> dict[str, Any]:
     """The fields of a result that says what came of a trial instead."""
     if isinstance(error, DivergedError):
         return {"status": DIVERGED, "curve": error.curve, "error": str(error)}
+    if isinstance(error, TimeoutError):
+        return {"status": TIMEOUT, "error": str(error)}
     if isinstance(error, MemoryError):
         return {"status": OUT_OF_MEMORY, "error": str(error) or "out of memory"}
     return {"status": ERROR, "error": "".join(traceback.format_exception(error, limit=-8))}

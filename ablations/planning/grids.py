@@ -112,7 +112,8 @@ def find(name: str, subject: str = FIRST) -> Grid:
     known = grids_of(subject)
     if name not in known:
         raise unknown("grid", name, known)
-    found, headline = known[name], tuple(load(subject).headline)
+    found, asked = known[name], load(subject)
+    headline = tuple(asked.headline if found.estimand != ONE_OUT or not asked.every else asked.every)
     if found.defaults or found.bare:
         return found
     return replace(found, defaults=headline[: found.first or None])

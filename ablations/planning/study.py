@@ -97,7 +97,7 @@ def make_study(
         variants=tuple(kept),
         seeds=seeds,
         controls=tuple(control for control, _ in riding),
-        wanted=tuple(one for one in (SABOTAGE, PLACEBO) if asked.controls is None or one in asked.controls),
+        wanted=_wanted(subject, asked),
         question=asked.summary,
         estimand=asked.estimand,
         factorial=asked.factorial,
@@ -110,6 +110,12 @@ def make_study(
         resolution=resolution,
     )
     return study, trials
+
+
+def _wanted(subject: str, grid: grids.Grid) -> tuple[str, ...]:
+    """The controls that must have behaved: those of the grid that the subject has."""
+    known = load(subject).components
+    return tuple(one for one in (SABOTAGE, PLACEBO) if one in known and (grid.controls is None or one in grid.controls))
 
 
 def _rule(subject: str, chosen: Sequence[Departure], looks: tuple[int, ...]) -> Rule:

@@ -181,6 +181,11 @@ def spend(
         trials = [trial for design in found for trial in design.trials]
         if trials:
             paces = subject.paces(trials, place)
+            if paces is None:
+                raise InputError(
+                    "--budget needs to know how long a trial takes, and of this subject that is not known before its "
+                    "first trials: give --seeds instead."
+                )
         chosen = choose(found, paces or {}, wish)
     return replace(request, grid=chosen.grid, seeds=chosen.seeds, work=chosen.work), chosen, paces
 

@@ -177,4 +177,5 @@ def _check_keys(kind: str, table: Mapping[str, Any], allowed: Iterable[str]) -> 
 @cache
 def published(subject: str = FIRST) -> tuple[Claim, ...]:
     """What publications say of the subject, in the order of its files."""
-    return tuple(claim for path in load(subject).claims for claim in read_claims(path, subject))
+    found = load(subject)
+    return (*(claim for path in found.claims for claim in read_claims(path, subject)), *found.own_claims)

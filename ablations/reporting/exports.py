@@ -26,7 +26,7 @@ from ablations.core.text import MINUS, MISSING, interval, probability, signed
 from ablations.core.variant import Variant
 from ablations.records.files import write_text
 from ablations.reporting import wording
-from ablations.reporting.sections.claimed import size, unit_of
+from ablations.reporting.sections.claimed import in_unit, size
 from ablations.reporting.sections.time_to_target import METHODS, ratio_words
 from ablations.reporting.sections.verdicts import bounds
 
@@ -206,7 +206,7 @@ def _measured(verdict: Verdict) -> tuple[str, str, str]:
         return MISSING, MISSING, MISSING
     p = MISSING if verdict.call == NOT_TESTED else probability(verdict.p_holm)
     metric = verdict.metric
-    return f"{size(metric, effect.estimate)} {unit_of(metric)}", bounds(verdict), p
+    return in_unit(metric, size(metric, effect.estimate)), bounds(verdict), p
 
 
 def _latex(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], columns: str, caption: str, name: str) -> str:

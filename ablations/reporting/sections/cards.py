@@ -14,7 +14,17 @@ from ablations.core.claim import SAME, label_of
 from ablations.core.effect import Effect
 from ablations.core.text import MISSING, number, told
 from ablations.reporting.document import Card, Picture, Section
-from ablations.reporting.sections.claimed import WAYS, digits, expected, is_ratio, margin, second_words, size, unit_of
+from ablations.reporting.sections.claimed import (
+    WAYS,
+    digits,
+    expected,
+    in_unit,
+    is_ratio,
+    margin,
+    second_words,
+    size,
+    unit_of,
+)
 from ablations.reporting.sections.outcomes import picture
 from ablations.reporting.sections.remedies import changes_it
 from ablations.reporting.sections.tuning import conditional
@@ -78,7 +88,7 @@ def in_words(verdict: Verdict) -> str:
     by = (
         f"{size(metric, effect.estimate)} times those without it"
         if is_ratio(metric)
-        else f"{number(abs(effect.estimate), digits(metric))} {metric.unit} {way}"
+        else f"{in_unit(metric, number(abs(effect.estimate), digits(metric)))} {way}"
     )
     where = " where both trained" if verdict.unstable else " on average"
     found = f"With the change ({label_of(claim)}) the {metric.words} came out {by}{where}"

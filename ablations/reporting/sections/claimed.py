@@ -49,6 +49,11 @@ def unit_of(metric: Metric) -> str:
     return "times" if is_ratio(metric) else metric.unit
 
 
+def in_unit(metric: Metric, text: str) -> str:
+    """`text` with the unit behind it, where it has one."""
+    return f"{text} {unit_of(metric)}".rstrip()
+
+
 def digits(metric: Metric) -> int:
     """After the point, in the metric's unit."""
     return 3 if metric.unit == NATS else 2
@@ -64,7 +69,7 @@ def margin(verdict: Verdict) -> str:
     least, metric = verdict.claim.smallest_effect, verdict.metric
     if is_ratio(metric):
         return f"a factor of {exp(least):.2g}"
-    return f"{least:g} {metric.unit.removesuffix('s') if least == 1 else metric.unit}"
+    return f"{least:g} {metric.unit.removesuffix('s') if least == 1 else metric.unit}".rstrip()
 
 
 def expected(claim: Claim) -> str:
@@ -88,7 +93,8 @@ def also_measured(verdict: Verdict) -> str:
     also, metric = verdict.also, verdict.also_metric
     if verdict.claim.companion is None or also is None or not isfinite(also.estimate):
         return MISSING
-    return f"{size(metric, also.estimate)} {between(metric, verdict.also_low, verdict.also_high)} {unit_of(metric)}"
+    bounds = between(metric, verdict.also_low, verdict.also_high)
+    return in_unit(metric, f"{size(metric, also.estimate)} {bounds}")
 
 
 def second_words(verdict: Verdict) -> str:

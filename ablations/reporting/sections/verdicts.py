@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import exp, isfinite
 
+from ablations.analysis import traces
 from ablations.analysis.asked import rule_of
 from ablations.analysis.declared import post_hoc
 from ablations.analysis.failures import arms_words, share_interval
@@ -14,6 +15,7 @@ from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, SAME, Rule, label_of
 from ablations.core.effect import Effect
+from ablations.core.load import SABOTAGE
 from ablations.core.text import MINUS, MISSING, counted, probability
 from ablations.records.claims import published as published_claims
 from ablations.reporting.document import Block, Section, Table, listed
@@ -21,10 +23,10 @@ from ablations.reporting.sections.claimed import (
     also_measured,
     between,
     by_comparison,
+    in_unit,
     is_ratio,
     other_kinds,
     size,
-    unit_of,
 )
 from ablations.reporting.sections.remedies import changes_it
 from ablations.reporting.sections.sensitivity import placebo_reach, sensitivity
@@ -130,7 +132,7 @@ def published(verdict: Verdict) -> str:
         return claim.published.partition(";")[0]
     if is_ratio(metric):
         return f"{exp(claim.published_effect):.2g} times"
-    return f"{size(metric, claim.published_effect)} {metric.unit}"
+    return in_unit(metric, size(metric, claim.published_effect))
 
 
 def ours(verdict: Verdict) -> str:
@@ -142,7 +144,7 @@ def ours(verdict: Verdict) -> str:
     metric = verdict.metric
     also = f"; {verdict.also_metric.words} {also_measured(verdict)}" if claim.companion and verdict.also else ""
     where = f" where both trained; {arms_words(effect)}" if effect.unstable else ""
-    return f"{size(metric, effect.estimate)}{between} {unit_of(metric)}, n = {effect.n}{where}{also}"
+    return f"{in_unit(metric, f'{size(metric, effect.estimate)}{between}')}, n = {effect.n}{where}{also}"
 
 
 def how_often(effect: Effect) -> str:
@@ -179,8 +181,28 @@ def gates(evidence: Findings) -> Section:
     rows = tuple((gate.name, gate.demand, gate.found, gate.answer) for gate in found)
     caption = "Where one does not hold, the study has no verdicts."
     table = Table(caption=caption, head=("gate", "it must hold that", "found", "holds"), rows=rows)
-    words = filter(None, (sensitivity(evidence), placebo_reach(evidence)))
+    words = filter(None, (*_of_traces(evidence), sensitivity(evidence), placebo_reach(evidence)))
     return Section(title="Gates", blocks=(table, *words))
+
+
+def _of_traces(evidence: Findings) -> list[str]:
+    """What a subject that nobody can look into lets us see of itself, in sentences."""
+    if not traces.known(evidence):
+        return []
+    alike = traces.deterministic(evidence)
+    said = {
+        True: "The reference's first seed was run twice and came out alike, to the last digit of all that it reports: "
+        "a change whose trials equal the reference's does nothing.",
+        False: "The reference's first seed was run twice and came out differently, so its trials depend on more than "
+        "their seeds, and a change that does nothing cannot be told by its numbers.",
+        None: "Whether equal seeds give equal numbers was not seen.",
+    }[alike]
+    blind = (
+        []
+        if SABOTAGE in evidence.study.controls
+        else ["No sabotage is declared, so nothing shows that this study would have seen harm."]
+    )
+    return [said, *blind]
 
 
 def methods(evidence: Findings) -> Section:

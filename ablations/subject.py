@@ -1,0 +1,117 @@
+"""What a study file of one's own imports: `from ablations.subject import Subject`.  Standard library only.
+
+    subject = Subject(reference=Config(), components={"scale": False}, metrics={"accuracy": "higher"})
+
+    @subject.trial
+    def train(config, seed):
+        return {"accuracy": ...}
+
+`python -m ablations.run study.py` then trains the reference and every change of it with the same seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+__all__ = ["Claim", "Component", "Diverged", "Every", "Metric", "Resources", "Subject"]
+
+HIGHER, LOWER = "higher", "lower"
+Trial = TypeVar("Trial", bound=Callable[..., Any])
+
+
+class Diverged(ArithmeticError):  # noqa: N818  a study file raises it as a word
+    """Raised by a trial whose numbers are no longer finite: an outcome, and no fault."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What a trial may use."""
+
+    timeout: str = ""  # after which it is ended, as 45s, 20m or 2h; empty: never
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that every trial gives, and which way is better."""
+
+    better: str  # "higher" or "lower"
+    unit: str = ""  # "points" of percent, "nats", "reward"; empty: no name
+    words: str = ""  # how it is called in reports; empty: its name
+    chance: float | None = None  # what guessing gives: arms the gate that the reference learns
+    smallest_effect: float | None = None  # that would matter, for claims that give none
+
+
+@dataclass(frozen=True)
+class Component:
+    """What can be changed: a level, or several, with words for the report.
+
+    A level is a value of the field that the component is called after, a mapping of fields to values, or a function
+    from a configuration to another; several are a list, or a mapping of names to levels.
+    """
+
+    levels: Any
+    summary: str = ""  # what it does, in a line
+    source: str = ""  # where it is described
+    when: Mapping[str, Any] = field(default_factory=dict)  # fields and the values without which nothing reads this one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What a change is said to do, fixed before the first trial."""
+
+    change: str  # `norm`, or `norm=group`
+    hurts: str = ""  # the metric that the change is said to make worse,
+    helps: str = ""  # or better,
+    same: str = ""  # or to leave as it is: one of the three
+    by: float | None = None  # the smallest effect of interest; None: the metric's own
+    says: str = ""  # the claim in a sentence
+    because: str = ""  # why that effect is the smallest of interest
+    source: str = ""
+    published_effect: float | None = None  # the change minus without it
+    against: str = ""  # another change that it is compared with; empty: the reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Every:
+    """A claim of the same kind on every level of every component: each part earns its place."""
+
+    hurts: str
+    by: float | None = None
+
+
+class Subject:
+    """A reference configuration, what can be changed of it, what is measured, and the function that runs a trial."""
+
+    def __init__(
+        self,
+        *,
+        reference: Any,
+        components: Mapping[str, Any],
+        metrics: Mapping[str, str | Metric],
+        claims: Sequence[Claim | Every] | Claim | Every = (),
+        sabotage: Mapping[str, Any] | None = None,
+        budget: str | Sequence[str] = (),
+        resources: Resources = Resources(),
+        code: Sequence[str] = (),
+        version: str = "",
+    ) -> None:
+        """`reference` is a frozen dataclass or a dict of plain values; the first of `metrics` is the main one.
+
+        `sabotage` are fields whose change must do harm; `budget` names the fields that say how much a trial may use.
+        `code` are patterns of more files that decide a result, and `version` stands for all files where it is given.
+        """
+        self.reference, self.components, self.metrics = reference, components, metrics
+        self.claims = [claims] if isinstance(claims, Claim | Every) else list(claims)
+        self.sabotage, self.resources = sabotage, resources
+        self.budget = (budget,) if isinstance(budget, str) else tuple(budget)
+        self.code, self.version = tuple(code), version
+        self.function: Callable[..., Any] | None = None
+
+    def trial(self, function: Trial) -> Trial:
+        """`function`, which runs one trial of this subject and returns its metrics, or yields them epoch by epoch."""
+        if self.function is not None:
+            raise ValueError(f"two trial functions: {self.function.__name__} and {function.__name__}")
+        self.function = function
+        return function

@@ -1,0 +1,136 @@
+"""One trial of a study file in a process of its own: what crashes, hangs or eats the memory is a result with a word.
+
+The process is forked from a server that has imported the study file once, so that a trial costs no imports.  Only
+JSON goes to and fro.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from ablations.core.subject import DivergedError
+
+LOOK = 0.2  # seconds from one look at a silent trial to the next
+STUDY = "ABLATIONS_STUDY"  # the environment variable that tells the server which file to import
+LAST = 20  # lines of what a failed trial printed that its record keeps
+
+
+def events(task: Mapping[str, Any], *, log: Path, timeout: float) -> Iterator[dict[str, Any] | None]:
+    """What a trial says, as it says it: {"row": ..}, and last {"done": ..}; None where it was silent for a moment.
+
+    Raises TimeoutError where it took more than `timeout` seconds, `DivergedError`, MemoryError, and RuntimeError with
+    the last lines that it printed where it failed in another way.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    context = multiprocessing.get_context("forkserver")
+    os.environ[STUDY] = str(task["path"])
+    context.set_forkserver_preload(["ablations.subjects.own.preload"])
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_run, args=(json.dumps(task), theirs, str(log)), daemon=False)
+    process.start()
+    theirs.close()
+    ends = time.monotonic() + timeout
+    try:
+        while True:
+            if time.monotonic() > ends:
+                raise TimeoutError(f"it had not ended after {timeout:g} seconds")
+            if not ours.poll(LOOK):
+                yield None
+                continue
+            try:
+                said = json.loads(ours.recv_bytes())
+            except EOFError:
+                process.join(10)
+                raise _ended(process.exitcode, log) from None
+            if "failed" in said:
+                raise _failure(said, log)
+            yield said
+            if "done" in said:
+                return
+    finally:
+        ours.close()
+        _end(process)
+
+
+def _end(process: Any) -> None:
+    """Ends the process, and whatever it has started."""
+    if process.pid is not None:
+        process.join(0.5)
+        for kind in (signal.SIGTERM, signal.SIGKILL):
+            if process.is_alive():
+                try:
+                    os.killpg(process.pid, kind)
+                except (ProcessLookupError, PermissionError):
+                    process.kill()
+                process.join(5)
+    process.close()
+
+
+def _ended(code: int | None, log: Path) -> Exception:
+    """Why a trial ended without a word, by the exit code of its process."""
+    if code == -signal.SIGKILL:
+        return MemoryError("it was killed (SIGKILL), as a system does that runs out of memory")
+    if code is not None and code < 0:
+        return RuntimeError(f"it was ended by the signal {signal.Signals(-code).name}{_printed(log)}")
+    return RuntimeError(f"its process ended with exit code {code} before the trial had{_printed(log)}")
+
+
+def _failure(said: Mapping[str, Any], log: Path) -> Exception:
+    kind, text = said["failed"], str(said["text"])
+    if kind == "diverged":
+        return DivergedError(text)
+    return MemoryError(text) if kind == "memory" else RuntimeError(f"{text}{_printed(log)}")
+
+
+def _printed(log: Path) -> str:
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST:]
+    except OSError:
+        return ""
+    return "\nIt had printed:\n" + "\n".join(lines) if lines else ""
+
+
+def _run(task_text: str, to_parent: Connection, log: str) -> None:
+    """What the process does: the trial, with its output in a file."""
+    os.setsid()  # a group of its own, so that what it starts ends with it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's, which ends this process
+    with open(log, "ab", buffering=0) as file:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    task = json.loads(task_text)
+
+    def say(**said: Any) -> None:
+        to_parent.send_bytes(json.dumps(said).encode())
+
+    try:
+        from ablations.subjects.own.trial import rows
+
+        last: dict[str, Any] = {}
+        for row in rows(task):
+            last = row
+            say(row=row)
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        memory = used.ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
+        say(done=last, cpu_seconds=used.ru_utime + used.ru_stime, memory_mib=memory)
+    except MemoryError as error:
+        say(failed="memory", text=str(error) or "out of memory")
+    except BaseException as error:
+        diverged = type(error).__name__ == "Diverged" and isinstance(error, ArithmeticError)
+        text = str(error) if diverged else "".join(traceback.format_exception(error, limit=-8))
+        say(failed="diverged" if diverged else "error", text=text)
+    finally:
+        sys.stdout.flush()
+        to_parent.close()

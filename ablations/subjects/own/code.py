@@ -1,0 +1,104 @@
+"""Which files decide a trial's result: the study file and every local file that its imports, or its strings, reach."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ablations.core.errors import InputError, shown
+
+MOST_FILES = 2_000  # that strings and imports may reach: more is a whole file system by mistake
+
+
+def files_of(study: Path, patterns: Sequence[str] = ()) -> list[Path]:
+    """The study file, the local modules that its imports reach, local files that their strings name, and `patterns`.
+
+    Imports inside functions count.  Installed packages are no local files.  Raises InputError on a pattern that
+    matches nothing.
+    """
+    root = study.parent
+    found: dict[Path, None] = {}
+    waiting = [study]
+    for pattern in patterns:
+        matched = [path for path in sorted(root.glob(pattern)) if path.is_file()]
+        if not matched:
+            raise InputError(f"code names {shown(pattern)}, which matches no file beside {study.name}.")
+        waiting += matched
+    while waiting and len(found) < MOST_FILES:
+        path = waiting.pop().resolve()
+        if path in found or not path.is_file():
+            continue
+        found[path] = None
+        if path.suffix == ".py":
+            waiting += _reached(path, root)
+    return sorted(found)
+
+
+def _reached(path: Path, root: Path) -> Iterator[Path]:
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError, OSError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _module(root, path.parent, alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            base = path.parents[node.level - 1] if node.level else None
+            name = node.module or ""
+            for alias in node.names:
+                yield from _module(base or root, path.parent, ".".join(filter(None, (name, alias.name))))
+            yield from _module(base or root, path.parent, name)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from _named(root, node.value)
+
+
+def _module(*folders_and_name: Path | str) -> Iterator[Path]:
+    *folders, name = folders_and_name
+    parts = str(name).split(".")
+    for folder in folders:
+        place = Path(folder).joinpath(*parts)
+        for candidate in (place.with_suffix(".py"), place / "__init__.py"):
+            if candidate.is_file():
+                yield candidate
+
+
+def _named(root: Path, text: str) -> Iterator[Path]:
+    """A file that a string names: something with a suffix, of a length that a name has."""
+    if not 3 < len(text) < 200 or "." not in text or "\n" in text or "\0" in text:
+        return
+    try:
+        path = root / text
+        if path.is_file() and path.resolve().is_relative_to(root):
+            yield path
+    except (OSError, ValueError):
+        return
+
+
+def digest_of(files: Sequence[Path]) -> str:
+    """Sixteen hex digits of what the files say: of Python the syntax tree without docstrings, of others the bytes."""
+    digest = hashlib.sha256()
+    for text in sorted(_said(path) for path in files):
+        digest.update(text)
+    return digest.hexdigest()[:16]
+
+
+def _said(path: Path) -> bytes:
+    content = path.read_bytes()
+    if path.suffix == ".py":
+        try:
+            tree = ast.parse(content)
+        except (SyntaxError, ValueError):
+            return content
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list) and body and _is_docstring(body[0]):
+                node.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
+        return ast.unparse(tree).encode()
+    return content
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

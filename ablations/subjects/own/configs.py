@@ -1,0 +1,95 @@
+"""Configurations of a study file: a dataclass or a dict, as plain JSON and back, with fields changed."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ablations.core.errors import InputError, nearest, shown
+
+
+def plain(value: Any, path: str = "the reference") -> Any:
+    """`value` as JSON holds it.  Raises InputError that names what JSON cannot hold."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        named = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+        return {name: plain(item, f"{path}.{name}") for name, item in named.items()}
+    if isinstance(value, Mapping):
+        return {str(name): plain(item, f"{path}.{name}") for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, f"{path}[{index}]") for index, item in enumerate(value)]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InputError(f"{path} is {value}; it must be a finite number.")
+        return value
+    raise InputError(
+        f"{path} is {shown(value)}, which no record can hold: name it with a word, and look it up in the trial."
+    )
+
+
+def like(reference: Any, values: Any) -> Any:
+    """`values`, plain JSON, in the shape of `reference`: a dataclass where that is one, tuples where it has them."""
+    if dataclasses.is_dataclass(reference) and not isinstance(reference, type):
+        named = {name: like(getattr(reference, name), item) for name, item in values.items()}
+        return dataclasses.replace(reference, **named)
+    if isinstance(reference, Mapping):
+        return {name: like(reference.get(name), item) for name, item in values.items()}
+    if isinstance(reference, tuple) and isinstance(values, list):
+        return tuple(values)
+    return copy.deepcopy(values)
+
+
+def changed(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with fields replaced; `optimizer.lr` is a field of a field.  Raises InputError on an unknown one."""
+    made = copy.deepcopy(dict(values))
+    for name, value in overrides.items():
+        *outer, last = name.split(".")
+        inner = made
+        for part in outer:
+            inner = inner.get(part) if isinstance(inner, dict) else None  # type: ignore[assignment]
+        if not isinstance(inner, dict) or last not in inner:
+            raise InputError(f"unknown field {shown(name)}{nearest(name, fields(values))} it has {listing(values)}.")
+        inner[last] = plain(value, name)
+    return made
+
+
+def fields(values: Mapping[str, Any], path: str = "") -> list[str]:
+    """The names of all fields, those of fields too: `optimizer.lr`."""
+    found = []
+    for name, value in values.items():
+        found.append(f"{path}{name}")
+        found += fields(value, f"{path}{name}.") if isinstance(value, Mapping) else []
+    return found
+
+
+def listing(values: Mapping[str, Any]) -> str:
+    """The names of the fields in a clause."""
+    return ", ".join(fields(values)) or "none"
+
+
+def value_of(values: Mapping[str, Any], name: str) -> Any:
+    """The value of a field, which may be a field of a field; None where there is none."""
+    found: Any = values
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def typed(text: str, now: Any, name: str) -> Any:
+    """What `--set name=text` gives a field that holds `now`.  Raises InputError on another type."""
+    words = {"true": True, "false": False, "none": None}
+    try:
+        if isinstance(now, bool):
+            return words[text.lower()]
+        if isinstance(now, int):
+            return int(text)
+        if isinstance(now, float):
+            return float(text)
+    except (KeyError, ValueError):
+        kind = "true or false" if isinstance(now, bool) else "a whole number" if isinstance(now, int) else "a number"
+        raise InputError(f"--set {name}={shown(text)}: the field holds {shown(now)}, so it takes {kind}.") from None
+    return None if now is None and text.lower() == "none" else text

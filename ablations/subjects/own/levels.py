@@ -1,0 +1,111 @@
+"""What a study file writes beside a component's name -> its levels, each a change of the configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ablations.core.errors import InputError, nearest, shown
+from ablations.core.load import MILD, PLACEBO, SABOTAGE
+from ablations.subject import Component
+from ablations.subjects.own.configs import changed, fields, like, plain, value_of
+
+Change = Mapping[str, Any] | Callable[[Any], Any]  # fields -> values, or a function from a configuration to another
+WORD = re.compile(r"\w[\w.+-]*")  # what --components can name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A component of a study file."""
+
+    name: str
+    levels: Mapping[str, Change]
+    about: Component
+
+
+def parts_of(reference: Any, components: Mapping[str, Any]) -> dict[str, Part]:
+    """The components of a study file by name.
+
+    Raises InputError on a name that cannot be typed, on a component without levels, and on a level that is no change:
+    an unknown field, what JSON cannot hold, or what the reference has already.
+    """
+    values = plain(reference)
+    if not isinstance(values, dict):
+        raise InputError(f"the reference is {shown(reference)}; it must be a dataclass or a dict.")
+    if not components:
+        raise InputError("components is empty: name at least one field that can be changed.")
+    return {name: _part(reference, values, name, written) for name, written in components.items()}
+
+
+def _part(reference: Any, values: Mapping[str, Any], name: str, written: Any) -> Part:
+    if not isinstance(name, str) or not WORD.fullmatch(name):
+        raise InputError(f"a component is called {shown(name)}; a name is of letters, digits and any of _ . + -")
+    if name in (PLACEBO, SABOTAGE, MILD):
+        raise InputError(f"a component is called {shown(name)}, which is the name of a control.")
+    about = written if isinstance(written, Component) else Component(written)
+    levels = _levels(values, name, about.levels)
+    if not levels:
+        raise InputError(f"component {name!r} has no levels.")
+    for level, change in levels.items():
+        if not WORD.fullmatch(level):
+            raise InputError(f"a level of {name!r} is called {shown(level)}; give it a name: {{'name': {{...}}}}.")
+        if applied(reference, values, change) == values:
+            raise InputError(f"{name}={level} is what the reference has: name another value.")
+    for one in about.when:
+        if one not in fields(values):
+            raise InputError(f"when of component {name!r} names {shown(one)}{nearest(one, fields(values))} no field.")
+    return Part(name=name, levels=levels, about=about)
+
+
+def _levels(values: Mapping[str, Any], name: str, written: Any) -> dict[str, Change]:
+    """Level -> change, in the order in which they were written."""
+    if callable(written):
+        return {getattr(written, "__name__", "changed"): written}
+    if isinstance(written, Mapping):
+        named = {level: _named(name, level, one) for level, one in written.items()}
+        return {str(level): change for level, change in named.items()}
+    if name not in fields(values):
+        raise InputError(
+            f"component {name!r} is no field of the reference{nearest(name, fields(values))} or give its levels names: "
+            f"{{{name!r}: {{'off': {{'field': value}}}}}}."
+        )
+    several = list(written) if isinstance(written, list | tuple) and not _is_value(values, name, written) else [written]
+    return {level_name(one): {name: one} for one in several}
+
+
+def _is_value(values: Mapping[str, Any], name: str, written: Any) -> bool:
+    """Whether a list is itself a value of the field, which holds lists."""
+    return isinstance(value_of(values, name), list) and not any(isinstance(one, list | tuple) for one in written)
+
+
+def _named(name: str, level: str, written: Any) -> Change:
+    if callable(written):
+        return written  # type: ignore[no-any-return]
+    if isinstance(written, Mapping):
+        return dict(written)
+    return {name: written}
+
+
+def level_name(value: Any) -> str:
+    """`off` for what is false, none or zero, else the value in a word."""
+    if value in (None, False, 0, "none"):
+        return "off"
+    return "on" if value is True else "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def applied(reference: Any, values: Mapping[str, Any], change: Change) -> dict[str, Any]:
+    """`values` under a change.  Raises InputError where it fails."""
+    if not callable(change):
+        return changed(values, change)
+    word = getattr(change, "__name__", "a level")
+    try:
+        made = plain(change(like(reference, values)), word)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"the level {word} cannot be used: {type(error).__name__}: {error}.") from error
+    if not isinstance(made, dict) or made.keys() != values.keys():
+        raise InputError(f"the level {word} returns {shown(made)}, which is no configuration like the reference.")
+    return made

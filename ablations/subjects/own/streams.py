@@ -1,0 +1,63 @@
+"""Named random streams for a study file: the draws of a name depend on the seed and on the name, and nothing else.
+
+So a component that draws more, or less, moves no draw of another name: variants of one seed stay paired.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import sys
+from typing import Any
+
+
+class Streams:
+    """The streams of one trial; `salt` gives a placebo other draws under the same seed."""
+
+    def __init__(self, seed: int, salt: int = 0) -> None:
+        self.seed, self.salt = seed, salt
+
+    def integer(self, name: str, bits: int = 31) -> int:
+        """A number below 2**bits, for libraries that take a seed."""
+        text = f"{self.seed}/{self.salt}/{name}".encode()
+        return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> (64 - bits)
+
+    def python(self, name: str) -> random.Random:
+        """A generator of the standard library."""
+        return random.Random(self.integer(name, 63))
+
+    def numpy(self, name: str) -> Any:
+        """A generator of numpy."""
+        import numpy as np
+
+        return np.random.default_rng(self.integer(name, 63))
+
+    def torch(self, name: str, device: str = "cpu") -> Any:
+        """A generator of torch."""
+        import torch
+
+        generator = torch.Generator(device)
+        generator.manual_seed(self.integer(name, 63))
+        return generator
+
+    def initialise(self, module: Any) -> None:
+        """Draws the weights of every submodule that has `reset_parameters` from a stream of its own name.
+
+        So layers that two variants share start alike, whatever other layers they have.
+        """
+        import torch
+
+        for name, part in module.named_modules():
+            if callable(getattr(part, "reset_parameters", None)):
+                with torch.random.fork_rng(devices=[]):
+                    torch.manual_seed(self.integer(f"initialise/{name}", 63))
+                    part.reset_parameters()
+
+
+def seed_all(seed: int) -> None:
+    """Seeds what a trial may draw from without saying so: Python, numpy, and torch where it is loaded."""
+    random.seed(seed)
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(seed % 2**32)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(seed)

@@ -1,0 +1,333 @@
+"""A study file signs the contract of `ablations.core.subject`."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from ablations import subject as written
+from ablations.core.claim import DIRECTIONS, Claim
+from ablations.core.errors import InputError, nearest, shown
+from ablations.core.load import PLACEBO, REPEAT, SABOTAGE
+from ablations.core.setting import SIZE, Config, Metric, Setting
+from ablations.core.study import Study
+from ablations.core.subject import Component, Defaults, Event, Failed, Measured, Place, Report
+from ablations.core.text import seconds_in
+from ablations.core.trial import Trial
+from ablations.core.variant import Departure
+from ablations.subjects.own import child, code
+from ablations.subjects.own.configs import changed, fields, plain, typed, value_of
+from ablations.subjects.own.levels import Part, applied, parts_of
+from ablations.subjects.own.trace import trace_of
+from ablations.subjects.own.trial import imported, subject_in
+
+SIZES = {"parameters": "parameters", "macs": "multiply-adds", "flops": "flops"}  # what a trial may report as its size
+SALTED = "salted"
+NEVER = 1e9  # seconds of a timeout that nobody asked for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a study file's reference is."""
+
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=VALUE")] = ()
+    """Fields of the reference with other values, as epochs=60 width=8."""
+
+
+class OwnSubject(Defaults):
+    """One study file."""
+
+    more = "--set FIELD=VALUE, --seeds, --components"
+    sabotage = "the changes that must do harm"
+
+    def __init__(self, path: Path, subject: written.Subject) -> None:
+        """`path` is the file's, absolute."""
+        self.name, self.path, self.subject = str(path), path, subject
+        self.reference = plain(subject.reference)
+        self.parts = parts_of(subject.reference, subject.components)
+        if subject.sabotage:
+            changed(self.reference, subject.sabotage)
+        for one in subject.budget:
+            if not isinstance(value_of(self.reference, one), int):
+                raise InputError(f"budget names {shown(one)}{nearest(one, fields(self.reference))} no whole number.")
+        self.work_unit = subject.budget[0].removesuffix("s") if subject.budget else "trial"
+        assert self.metrics  # a wrong one is named when the file is opened
+        assert self.own_claims is not None
+
+    @property
+    def options(self) -> type:
+        """`--set` alone."""
+        return Options
+
+    @cached_property
+    def headline(self) -> Sequence[str]:  # type: ignore[override]
+        """Every component, with its first level."""
+        return tuple(self.parts)
+
+    @cached_property
+    def every(self) -> Sequence[str]:  # type: ignore[override]
+        """Every component with all of its levels, for grids that take several of one."""
+        return tuple(f"{name}=all" if len(part.levels) > 1 else name for name, part in self.parts.items())
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
+        """Those of the file, the main one first, and the sizes that a trial may report."""
+        if not self.subject.metrics:
+            raise InputError("metrics is empty: name at least one number that a trial gives, and which way is better.")
+        found = {name: _metric(name, one) for name, one in self.subject.metrics.items()}
+        return {**found, **{name: Metric(words=words, kind=SIZE) for name, words in SIZES.items() if name not in found}}
+
+    @cached_property
+    def components(self) -> Mapping[str, Component]:
+        """Those of the file, a placebo, and a sabotage where there is one."""
+        found = {name: self._component(part) for name, part in self.parts.items()}
+        summary = "changes nothing but the random draws; an effect here is a false alarm"
+        found[PLACEBO] = Component(reference="its own draws", levels=(SALTED,), summary=summary, control=True)
+        if self.subject.sabotage:
+            words = ", ".join(f"{name}={value!r}" for name, value in self.subject.sabotage.items())
+            found[SABOTAGE] = Component(
+                reference="as it is", levels=("on",), summary=f"must do harm: {words}", control=True
+            )
+        return found
+
+    def _component(self, part: Part) -> Component:
+        now = value_of(self.reference, part.name)
+        return Component(
+            reference="as it is" if now is None else str(now),
+            levels=tuple(part.levels),
+            summary=part.about.summary or f"changes {part.name}",
+            source=part.about.source,
+        )
+
+    @cached_property
+    def own_claims(self) -> Sequence[Claim]:  # type: ignore[override]
+        """What the file claims, each of them on a change that it makes."""
+        found = []
+        for one in self.subject.claims:
+            each = one if isinstance(one, written.Claim) else None
+            asked = [each] if each else self._on_every(one)
+            found += [self._claim(claim) for claim in asked]
+        return tuple(found)
+
+    def _on_every(self, every: Any) -> list[written.Claim]:
+        pairs = [(name, level) for name, part in self.parts.items() for level in part.levels]
+        said = "earns its place: without it the {} is worse"
+        return [
+            written.Claim(
+                change=f"{name}={level}", hurts=every.hurts, by=every.by, says=f"{name} {said.format(every.hurts)}"
+            )
+            for name, level in pairs
+        ]
+
+    def _claim(self, one: written.Claim) -> Claim:
+        asked = [(kind, getattr(one, kind)) for kind in ("hurts", "helps", "same") if getattr(one, kind)]
+        if len(asked) != 1:
+            raise InputError(
+                f"the claim on {shown(one.change)} names {len(asked)} of hurts, helps and same; it takes one."
+            )
+        ((kind, metric),) = asked
+        if metric not in self.subject.metrics:
+            raise InputError(
+                f"the claim on {shown(one.change)} is about {shown(metric)}{nearest(metric, self.subject.metrics)} the "
+                f"metrics are {', '.join(self.subject.metrics)}."
+            )
+        component, level = self._change(one.change)
+        by = one.by if one.by is not None else getattr(self.subject.metrics[metric], "smallest_effect", None)
+        if not by or not by > 0:
+            raise InputError(
+                f"the claim on {shown(one.change)} needs by=, the smallest effect that would matter, above 0."
+            )
+        worse = self.metrics[metric].worse
+        direction = {"hurts": worse, "helps": -worse, "same": DIRECTIONS["same"]}[kind]
+        against = "=".join(self._change(one.against)) if one.against else ""
+        return Claim(
+            name=f"{component}_{level}_{metric}" + (f"_against_{against.replace('=', '_')}" if against else ""),
+            component=component,
+            level=level,
+            statement=one.says or f"{component}={level} {kind if kind != 'same' else 'leaves'} {metric}",
+            metric=metric,
+            published=_number(one.published_effect),
+            direction=direction,
+            smallest_effect=float(by),
+            reason=one.because or "given in the study file",
+            source=one.source or self.path.name,
+            published_effect=one.published_effect,
+            against=against,
+            family=self.path.stem,
+        )
+
+    def _change(self, words: str) -> Departure:
+        name, _, level = words.partition("=")
+        if name not in self.parts:
+            raise InputError(
+                f"a claim is on {shown(words)}{nearest(name, self.parts)} the components are {', '.join(self.parts)}."
+            )
+        part = self.parts[name]
+        level = level or next(iter(part.levels))
+        if level not in part.levels:
+            raise InputError(
+                f"a claim is on {shown(words)}{nearest(level, part.levels)} {name} has {', '.join(part.levels)}."
+            )
+        return name, level
+
+    def digest(self) -> str:
+        """Of the files that decide a result, or of the version that stands for them."""
+        if self.subject.version:
+            return f"version {self.subject.version}"
+        return code.digest_of(code.files_of(self.path, self.subject.code))
+
+    def called(self, options: Options) -> Sequence[str]:
+        """The file's name."""
+        return (self.path.stem,)
+
+    def check_options(self, options: Options) -> None:
+        """Raises InputError on a --set of no field, or of another type."""
+        self._reference(options)
+
+    def _reference(self, options: Options) -> dict[str, Any]:
+        values: dict[str, Any] = self.reference
+        for word in options.set:
+            name, equals, text = word.partition("=")
+            if not equals:
+                raise InputError(f"--set takes FIELD=VALUE, not {shown(word)}.")
+            if name not in fields(values):
+                raise InputError(
+                    f"--set {shown(word)}: unknown field{nearest(name, fields(values))} the reference has "
+                    f"{', '.join(fields(values))}."
+                )
+            values = changed(values, {name: typed(text, value_of(values, name), name)})
+        return values
+
+    def setting(self, options: Options, place: Place, before: Study | None, *, beside: int) -> Setting:
+        """The reference as --set leaves it; the code that will run is part of every trial's key."""
+        values = self._reference(options)
+        main = next(iter(self.subject.metrics))
+        work = int(value_of(values, self.subject.budget[0])) if self.subject.budget else 1
+        chance = getattr(self.subject.metrics[main], "chance", None)
+        title = (ast.get_docstring(ast.parse(self.path.read_text(encoding="utf-8"))) or "").strip().split("\n\n")[0]
+        return Setting(
+            config={"code": self.digest(), "config": values},
+            data="its own data",
+            fingerprint="",
+            main=main,
+            metrics=self.metrics,
+            work=work,
+            guessing=chance,
+            guessable=chance is not None,
+            facts={"reference": self.path.stem, "title": " ".join(title.split())},
+        )
+
+    def configure(self, setting: Setting, departures: Sequence[Departure]) -> Config:
+        """The reference with the changes made, in their order."""
+        config = dict(setting.config)
+        for name, level in departures:
+            if name == PLACEBO:
+                config["salt"] = 1
+            elif name == SABOTAGE:
+                config["config"] = changed(config["config"], self.subject.sabotage or {})
+            else:
+                component, level_name = self._change(f"{name}={level}")
+                change = self.parts[component].levels[level_name]
+                config["config"] = applied(self.subject.reference, config["config"], change)
+        return config
+
+    def canonical(self, config: Config) -> Hashable:
+        """With fields that nothing reads, by `when`, as the reference has them."""
+        values = config["config"]
+        for part in self.parts.values():
+            if any(value_of(values, name) != plain(value) for name, value in part.about.when.items()):
+                unread = {name for change in part.levels.values() if isinstance(change, Mapping) for name in change}
+                values = changed(values, {name: value_of(self.reference, name) for name in unread})
+        return json.dumps([values, config.get("salt", 0)], sort_keys=True)
+
+    def run(self, trials: Sequence[Trial], place: Place, report: Report) -> Iterator[Event]:
+        """Each trial in a process of its own; the reference's first seed twice, to see whether equal seeds agree."""
+        for number, trial in enumerate(trials):
+            try:
+                measured = yield from self._run(trial, place, report, number)
+                if not trial.variant.departures and trial.seed == 0:
+                    again = yield from self._run(trial, place, lambda trial, row: None, number)
+                    measured = replace(measured, extras={REPEAT: again.trace})
+                yield measured
+            except Exception as error:  # whatever a study file may do wrong is what came of its trial
+                yield Failed(number=number, error=error)
+
+    def _run(self, trial: Trial, place: Place, report: Report, number: int) -> Generator[None, None, Measured]:
+        timeout = self.subject.resources.timeout
+        task = {
+            "path": str(self.path),
+            "config": trial.config["config"],
+            "salt": trial.config.get("salt", 0),
+            "seed": trial.seed,
+            "threads": place.threads,
+            "device": "cuda" if place.gpus else "cpu",
+        }
+        if trial.config["code"] != self.digest():
+            raise RuntimeError("the code on this machine is another than that of the study, or has changed since")
+        rows: list[dict[str, float]] = []
+        last: dict[str, Any] = {}
+        log = place.folder / "logs" / f"{trial.key}.txt"
+        for said in child.events(task, log=log, timeout=seconds_in(timeout) if timeout else NEVER):
+            if said is None:
+                yield None
+            elif "row" in said:
+                row = {"epoch": len(rows) + 1, **said["row"]}
+                rows.append(row)
+                report(trial, row)
+            else:
+                last = said
+        metrics = dict(last.get("done", {}))
+        if missing := [name for name in self.subject.metrics if name not in metrics]:
+            came = ", ".join(metrics) or "nothing"
+            raise RuntimeError(f"the metric {missing[0]} was promised and never came; what came is {came}")
+        used = {name: last[name] for name in ("cpu_seconds", "memory_mib")}
+        return Measured(
+            number=number,
+            metrics={**metrics, **used},
+            curve=tuple(rows) if len(rows) > 1 else (),
+            trace=trace_of(rows),
+        )
+
+
+def _number(published: float | None) -> str:
+    return "no number given" if published is None else f"{published:+g}"
+
+
+def _metric(name: str, one: Any) -> Metric:
+    given = one if isinstance(one, written.Metric) else written.Metric(one)
+    if given.better not in (written.HIGHER, written.LOWER):
+        raise InputError(
+            f"metric {shown(name)} says {shown(given.better)}; it is 'higher' or 'lower', whichever is better."
+        )
+    words = given.words or name.replace("_", " ")
+    return Metric(words=words, unit=given.unit, lower_is_better=given.better == written.LOWER)
+
+
+def opened(path: str) -> OwnSubject:
+    """The subject of a study file.  Raises InputError, with its line, where the file cannot be used."""
+    where = Path(path)
+    if not where.is_file():
+        raise InputError(f"there is no study file {shown(path)}.")
+    try:
+        return OwnSubject(where.resolve(), subject_in(imported(str(where.resolve()))))
+    except InputError as error:
+        raise InputError(f"{where.name}: {error}") from None
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{where.name} cannot be imported: {type(error).__name__}: {_first(error)}.") from error
+
+
+def _first(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    line = getattr(error, "lineno", None)
+    trace = error.__traceback__
+    while trace is not None:
+        line = trace.tb_lineno if "ablations_study_" in trace.tb_frame.f_globals.get("__name__", "") else line
+        trace = trace.tb_next
+    return f"{text[:300]}{f', in line {line}' if line else ''}"

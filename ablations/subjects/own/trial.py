@@ -1,0 +1,127 @@
+"""What a trial of a study file does in its process: imports the file, hands over what is asked for, checks the rows."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import math
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ablations.core.errors import InputError, nearest, shown
+from ablations.subject import Diverged, Subject
+from ablations.subjects.own.configs import like
+from ablations.subjects.own.streams import Streams, seed_all
+
+ARGUMENTS = ("config", "seed", "streams", "threads", "device", "folder", "report")  # that a trial may ask for by name
+SALTED = 1_000_000  # what a placebo adds to the seed
+
+
+@cache
+def imported(path: str) -> ModuleType:
+    """The study file as a module, with its folder first among the places that it imports from."""
+    where = Path(path)
+    sys.path.insert(0, str(where.parent))
+    name = f"ablations_study_{where.stem}"
+    spec = importlib.util.spec_from_file_location(name, where)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        sys.path.remove(str(where.parent))
+        raise
+    return module
+
+
+def subject_in(module: ModuleType) -> Subject:
+    """The one `Subject` of a study file.  Raises InputError where there is none, several, or one without a trial."""
+    found = [value for value in vars(module).values() if isinstance(value, Subject)]
+    unique = list({id(one): one for one in found}.values())
+    where = Path(str(module.__file__)).name
+    if len(unique) != 1:
+        raise InputError(f"{where} holds {'no' if not unique else len(unique)} Subject; a study file has one.")
+    if unique[0].function is None:
+        raise InputError(f"{where} has no trial function: put @subject.trial above the function that runs one.")
+    check_arguments(unique[0].function)
+    return unique[0]
+
+
+def check_arguments(function: Callable[..., Any]) -> None:
+    """Raises InputError where a trial asks for what it cannot be given."""
+    for name, one in inspect.signature(function).parameters.items():
+        if name not in ARGUMENTS and one.default is inspect.Parameter.empty:
+            raise InputError(
+                f"the trial function asks for {shown(name)}{nearest(name, ARGUMENTS)} it can ask for "
+                f"{', '.join(ARGUMENTS)}."
+            )
+
+
+def rows(task: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The rows of one trial, the last of which is its result: plain numbers by name.
+
+    Raises `Diverged` on a number that is not finite, and TypeError on what is no number.
+    """
+    subject = subject_in(imported(str(task["path"])))
+    function = subject.function
+    assert function
+    said: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="ablations-trial-") as folder:
+        given = {
+            "config": like(subject.reference, task["config"]),
+            "seed": task["seed"] + SALTED * task["salt"],
+            "streams": Streams(task["seed"], task["salt"]),
+            "threads": task["threads"],
+            "device": task["device"],
+            "folder": Path(folder),
+            "report": lambda **row: said.append(_checked(row)),
+        }
+        _prepare(given["seed"], task["threads"])
+        asked = inspect.signature(function).parameters
+        outcome = function(**{name: value for name, value in given.items() if name in asked})
+        last: dict[str, Any] = {}
+        while inspect.isgenerator(outcome):
+            try:
+                row = next(outcome)
+            except StopIteration as end:
+                outcome = end.value  # what it returns in the end stands beside its last row
+                break
+            yield from said
+            said.clear()
+            last = {**last, **_checked(row)}
+            yield last
+        yield from said
+        if outcome is not None:
+            yield {**last, **(said[-1] if said else {}), **_checked(outcome)}
+
+
+def _prepare(seed: int, threads: int) -> None:
+    seed_all(seed)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(threads)
+        torch.backends.cudnn.deterministic = True
+
+
+def _checked(row: Any) -> dict[str, Any]:
+    if not isinstance(row, Mapping):
+        raise TypeError(f"a trial gives {shown(row)}; it must be a mapping of names to numbers.")
+    return {str(name): _number(str(name), value) for name, value in row.items()}
+
+
+def _number(name: str, value: Any) -> float | int:
+    if hasattr(value, "item"):  # of numpy or torch
+        value = value.item()
+    if isinstance(value, bool):
+        return int(value)
+    if not isinstance(value, int | float):
+        raise TypeError(f"{name} is {shown(value)}, which is no number")
+    if not math.isfinite(value):
+        raise Diverged(f"{name} is {value}")
+    return value
