@@ -1,0 +1,247 @@
+# ruff: noqa: E501  a wrong file a line
+"""A study file of one's own, from the file to the verdicts, through the real command."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ablations import run
+from ablations.core.load import load
+from ablations.records import store
+
+HEAD = """
+from dataclasses import dataclass, replace
+from ablations.subject import Claim, Component, Diverged, Every, Metric, Resources, Subject
+
+@dataclass(frozen=True)
+class Config:
+    slope: float = 2.0
+    noise: float = 1.0
+    width: int = 4
+    unread: int = 1
+    rounds: int = 3
+    kind: str = "a"
+"""
+PARTS = """
+subject = Subject(
+    reference=Config(),
+    components={"slope": 1.0, "width": [2, 8], "unread": 2, "kind": {"both": {"kind": "b", "slope": 1.5}}},
+    metrics={"score": Metric("higher", unit="points", chance=0.0), "loss": "lower"},
+    claims=[
+        Claim(change="slope", hurts="score", by=0.5, says="The slope matters."),
+        Claim(change="unread", same="score", by=0.5),
+    ],
+    sabotage={"slope": -5.0},
+    budget="rounds",
+)
+"""
+TRIAL = """
+@subject.trial
+def train(config, streams):
+    draws = streams.numpy("noise")
+    for number in range(config.rounds):
+        common, own = draws.normal(), draws.normal()
+        score = float(50 + config.slope * (5 + own / 9) + config.width / 10 + config.noise * common)
+        yield {"score": score, "loss": 100 - score, "seconds": 1.0}
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
+    """Writes a study file under a name of its own, as files are imported once a process, and runs it."""
+
+    class Study:
+        def __init__(self) -> None:
+            self.path = tmp_path / f"{re.sub(r'[^a-z]+', '_', request.node.name.lower())[:60]}.py"
+            self.results, self.reports = tmp_path / "results", tmp_path / "reports"
+
+        def write(self, *, head: str = HEAD, parts: str = PARTS, trial: str = TRIAL) -> None:
+            self.path.write_text(f'"""What is a slope worth?"""\n{head}{parts}{textwrap.dedent(trial)}')
+
+        def run(self, *words: str, seeds: int = 3) -> int:
+            places = ["--results", str(self.results), "--reports", str(self.reports), "--no-mlflow", "--name", "mine"]
+            load.cache_clear()
+            return run.main([str(self.path), "--executor", "serial", "--seeds", str(seeds), *places, *words])
+
+        def read(self) -> list[Any]:
+            return list(store.read_all(self.results / "mine")[0].values())
+
+    return Study()
+
+
+def test_a_study_file_is_run_judged_and_reported_and_goes_on_where_it_was(
+    study: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study.write()
+    assert study.run() == 0
+    said = capsys.readouterr().out
+    results = {(one.trial.variant.label, one.trial.seed): one for one in study.read()}
+    assert {label for label, _ in results} == {
+        "reference", "slope=1.0", "width=2", "width=8", "unread=2", "kind=both", "placebo=salted", "sabotage=on"
+    }  # fmt: skip
+    first, changed = results["reference", 0], results["slope=1.0", 0]
+    # The noise is drawn from a stream of its own name, so a pair differs by what was changed and by nothing else.
+    assert first.metrics["score"] - changed.metrics["score"] == pytest.approx(5, abs=0.5)
+    assert results["placebo=salted", 0].metrics["score"] != first.metrics["score"]
+    assert [row["epoch"] for row in first.curve] == [1, 2, 3]
+    assert first.metrics["cpu_seconds"] > 0 and first.metrics["memory_mib"] > 1
+    assert first.extras["repeat"] == first.trace == results["unread=2", 0].trace != changed.trace
+    assert re.search(r"slope_1.0_score +reproduced", said)
+    assert re.search(r"unread_2_score +not tested \(inactive\)", said)
+    report = (study.reports / "mine" / "report.md").read_text()
+    assert "came out alike, to the last digit" in report
+
+    before = {path.name: path.read_bytes() for path in (study.results / "mine" / "trials").iterdir()}
+    assert study.run() == 0
+    assert "nothing to train" in capsys.readouterr().out
+    assert {path.name: path.read_bytes() for path in (study.results / "mine" / "trials").iterdir()} == before
+
+
+def test_changed_code_trains_anew_and_a_comment_does_not(study: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    study.write()
+    helper = study.path.with_name("helper_of_mine.py")
+    helper.write_text("FACTOR = 5\n")
+    study.write(trial=TRIAL.replace("(5 + own", "(helper_of_mine.FACTOR + own").replace(
+        "def train(config, streams):", "def train(config, streams):\n    import helper_of_mine"))  # fmt: skip
+    digest = load(str(study.path)).digest()
+    helper.write_text('"""A factor."""\nFACTOR = 5  # as ever\n')
+    assert load(str(study.path)).digest() == digest
+    helper.write_text("FACTOR = 6\n")
+    assert load(str(study.path)).digest() != digest
+
+
+def test_set_changes_the_reference_and_so_the_keys(study: Any) -> None:
+    study.write()
+    assert study.run("--set", "rounds=1", "--components", "slope", seeds=1) == 0
+    (reference,) = [one for one in study.read() if not one.trial.variant.departures]
+    assert reference.trial.config["config"]["rounds"] == 1
+    assert reference.curve == ()
+
+
+@pytest.mark.parametrize(
+    ("trial", "status", "word"),
+    [
+        ("def train(config):\n    raise KeyError('my fault')", "error", "KeyError: 'my fault'"),
+        ("def train(config):\n    import os\n    os._exit(3)", "error", "ended with exit code 3"),
+        (
+            "def train(config):\n    import os, signal\n    os.kill(os.getpid(), signal.SIGSEGV)",
+            "error",
+            "signal SIGSEGV",
+        ),
+        (
+            "def train(config):\n    import os, signal\n    os.kill(os.getpid(), signal.SIGKILL)",
+            "out_of_memory",
+            "SIGKILL",
+        ),
+        ("def train(config):\n    raise MemoryError('too much')", "out_of_memory", "too much"),
+        ("def train(config):\n    return {'score': float('nan'), 'loss': 1}", "diverged", "score is nan"),
+        ("def train(config):\n    raise Diverged('the loss exploded')", "diverged", "the loss exploded"),
+        ("def train(config):\n    return {'score': 1.0}", "error", "the metric loss was promised and never came"),
+        ("def train(config):\n    return {'score': 'high', 'loss': 1}", "error", "score is 'high', which is no number"),
+        ("def train(config):\n    return 3", "error", "must be a mapping of names to numbers"),
+        ("def train(config):\n    print('so far so good')\n    raise ValueError('late')", "error", "so far so good"),
+        ("def train(config):\n    import time\n    time.sleep(60)", "timeout", "not ended after 1 seconds"),
+    ],
+)
+def test_what_a_trial_does_wrong_is_a_result_with_a_word(
+    study: Any, trial: str, status: str, word: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    study.write(parts=PARTS.replace('budget="rounds"', 'budget="rounds", resources=Resources(timeout="1s")'),
+                trial=f"\n@subject.trial\n{trial}\n")  # fmt: skip
+    assert study.run("--grid", "reference", seeds=1) == (0 if status == "diverged" else 1)
+    (result,) = study.read()
+    assert result.status == status
+    assert word in result.error
+
+
+def test_seeds_that_are_not_used_stop_every_verdict(study: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    study.write(trial="\n@subject.trial\ndef train(config):\n    return {'score': config.slope, 'loss': 1.0}\n")
+    assert study.run() == 0
+    report = (study.reports / "mine" / "report.md").read_text()
+    (gate,) = [line for line in report.splitlines() if line.startswith("| the seed is used")]
+    assert gate.split("|")[3:5] == [" they are equal ", " no "]
+    assert "reproduced" not in capsys.readouterr().out
+
+
+# What is wrong -> the head, the parts and the trial of a file, and what its sentence says.
+WRONG = {
+    "no subject": (HEAD, "", "", "holds no Subject"),
+    "two": (HEAD, PARTS + PARTS.replace("subject =", "other ="), TRIAL, "holds 2 Subject"),
+    "no trial": (HEAD, PARTS, "", "has no trial function"),
+    "raises": (HEAD, "raise RuntimeError('oh')", "", "RuntimeError: oh"),
+    "exits": (HEAD, "import sys; sys.exit(3)", "", "SystemExit: 3"),
+    "syntax": (HEAD, "def :", "", "SyntaxError"),
+    "unknown field": (HEAD, PARTS.replace('"unread": 2', '"unred": 2'), TRIAL, "did you mean 'unread'?"),
+    "as the reference": (HEAD, PARTS.replace('"unread": 2', '"unread": 1'), TRIAL, "is what the reference has"),
+    "no components": (HEAD, re.sub(r"components=\{.*\},\n", "components={},\n", PARTS), TRIAL, "components is empty"),
+    "no metrics": (HEAD, re.sub(r"metrics=\{.*\},\n", "metrics={},\n", PARTS), TRIAL, "metrics is empty"),
+    "which way": (HEAD, PARTS.replace('"loss": "lower"', '"loss": "best"'), TRIAL, "'higher' or 'lower'"),
+    "a function as value": (HEAD.replace('kind: str = "a"', "kind: object = len"), PARTS, TRIAL, "no record can hold"),
+    "not finite": (HEAD.replace("noise: float = 1.0", "noise: float = float('inf')"), PARTS, TRIAL, "finite number"),
+    "a control's name": (HEAD, PARTS.replace('"unread": 2', '"placebo": {"x": {"unread": 2}}'), TRIAL, "name of a control"),
+    "a hostile name": (HEAD, PARTS.replace('"unread": 2', '"a b": {"x": {"unread": 2}}'), TRIAL, "a name is of letters"),
+    "claim on nothing": (HEAD, PARTS.replace('change="slope"', 'change="slop"'), TRIAL, "did you mean 'slope'?"),
+    "claim on no metric": (HEAD, PARTS.replace('hurts="score"', 'hurts="scor"'), TRIAL, "did you mean 'score'?"),
+    "claim without size": (HEAD, PARTS.replace(', by=0.5, says', ", says"), TRIAL, "needs by="),
+    "claim of two": (HEAD, PARTS.replace('hurts="score"', 'hurts="score", helps="loss"'), TRIAL, "names 2 of hurts"),
+    "budget": (HEAD, PARTS.replace('budget="rounds"', 'budget="round"'), TRIAL, "did you mean 'rounds'?"),
+    "asks for too much": (HEAD, PARTS, TRIAL.replace("config, streams", "config, stream"), "did you mean 'streams'?"),
+    "sabotage": (HEAD, PARTS.replace('sabotage={"slope"', 'sabotage={"slop"'), TRIAL, "did you mean 'slope'?"),
+    "a change that fails": (HEAD, PARTS.replace('"unread": 2', '"f": {"x": lambda c: 1 / 0}'), TRIAL, "ZeroDivisionError"),
+    "a change to nothing": (HEAD, PARTS.replace('"unread": 2', '"f": {"x": lambda c: 3}'), TRIAL, "no configuration like"),
+    "code that is not there": (HEAD, PARTS.replace('budget="rounds"', 'code=["*.cu"]'), TRIAL, "matches no file"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_study_file_gets_one_sentence_and_nothing_is_made(
+    study: Any, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head, parts, trial, word = WRONG[what]
+    study.write(head=head, parts=parts, trial=trial)
+    assert study.run() == 2
+    said = capsys.readouterr()
+    assert word in said.err and said.err.count("\n") == 1 and "Traceback" not in said.err
+    assert study.path.name in said.err
+    assert not study.results.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--set", "slop=1"], "did you mean 'slope'?"),
+        (["--set", "rounds=many"], "takes a whole number"),
+        (["--set", "rounds"], "takes FIELD=VALUE"),
+        (["--components", "widht"], "did you mean 'width'?"),
+        (["--tune", "3"], "no learning rate"),
+        (["--budget", "2h"], "how long a trial takes"),
+        (["--preset", "paper"], "--preset"),
+    ],
+)
+def test_a_wrong_option_of_a_study_file_gets_one_sentence(
+    study: Any, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study.write()
+    assert study.run(*words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_study_file_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main([str(tmp_path / "none.py")]) == 2
+    assert "there is no study file" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_study_file_comes_out_alike_on_ray(study: Any) -> None:
+    study.write()
+    assert study.run("--components", "slope", seeds=2) == 0
+    alone = {one.trial.key: (one.trace, json.dumps(one.metrics["score"])) for one in study.read()}
+    study.results = study.results.with_name("on-ray")
+    assert study.run("--components", "slope", "--executor", "ray", seeds=2) == 0
+    assert {one.trial.key: (one.trace, json.dumps(one.metrics["score"])) for one in study.read()} == alone
