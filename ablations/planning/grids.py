@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ablations.core.claim import MAIN, ONE_IN, ONE_OUT
 from ablations.core.errors import InputError, unknown
@@ -52,37 +52,13 @@ RESOLUTIONS = (4, 5, 6)  # of a fraction, the first unless another is asked for
 GRIDS: dict[str, Grid] = {}
 
 
-def grid(
-    name: str,
-    summary: str,
-    *,
-    first: int = 0,
-    bare: bool = False,
-    factorial: bool = False,
-    options: Mapping[str, str | int | float] | None = None,
-    controls: tuple[str, ...] | None = None,
-    estimand: str = ONE_OUT,
-    singles: bool = True,
-    resolved: bool = False,
-) -> Callable[[Callable[..., Design]], Callable[..., Design]]:
-    """Registers the decorated function as a grid.  A duplicate name raises ValueError."""
+def grid(name: str, summary: str, **fields: Any) -> Callable[[Callable[..., Design]], Callable[..., Design]]:
+    """Registers the decorated function as a grid; `fields` are those of `Grid`.  A duplicate name raises ValueError."""
 
     def register(make: Callable[..., Design]) -> Callable[..., Design]:
         if name in GRIDS:
             raise ValueError(f"grid {name!r} is registered twice")
-        GRIDS[name] = Grid(
-            name=name,
-            summary=summary,
-            make=make,
-            first=first,
-            bare=bare,
-            factorial=factorial,
-            options=options or {},
-            controls=controls,
-            estimand=estimand,
-            singles=singles,
-            resolved=resolved,
-        )
+        GRIDS[name] = Grid(name=name, summary=summary, make=make, **fields)
         return make
 
     return register

@@ -15,9 +15,7 @@ from ablations.reporting.figures.style import BLUE, DOTS, INK, LINE, ORANGE, PAP
 @styled
 def pairs(
     outcomes: pd.DataFrame,
-    estimate: float,
-    low: float,
-    high: float,
+    found: tuple[float, float, float],
     margin: float,
     published: float | None,
     what: str,
@@ -27,10 +25,11 @@ def pairs(
 ) -> Figure:
     """Left, a line a seed from its outcome without the change to that with it; right, the differences.
 
-    `outcomes` has the columns kept and departed, by seed; `margin` is the smallest effect of interest, shown
+    `outcomes` has the columns kept and departed, by seed; `found` are the estimate and its bounds; `margin` is the smallest effect of interest, shown
     as a band around zero.  Where `ratios`, all are logarithms, and the axes are labelled with what they are of.
     Without constrained layout, whose cost a report of twenty claims would feel.
     """
+    estimate, low, high = found
     figure = Figure(figsize=(WIDTH, 1.9))
     slopes, change = figure.add_axes((0.15, 0.25, 0.27, 0.68)), figure.add_axes((0.53, 0.25, 0.44, 0.68))
     both = outcomes.dropna()

@@ -126,9 +126,7 @@ def _pairs(evidence: Findings, verdict: Verdict) -> Picture | None:
     ratio, unit = is_ratio(verdict.metric), unit_of(verdict.metric)
     figure = pairs(
         outcomes,
-        effect.estimate,
-        verdict.low,
-        verdict.high,
+        (effect.estimate, verdict.low, verdict.high),
         claim.smallest_effect,
         claim.published_effect,
         {"points": "percent", "times": "steps"}.get(unit, unit),

@@ -170,18 +170,7 @@ def _training(
             if what := _gone(network, last):
                 raise DivergedError(epoch, tuple(curve), what)
             rate.observe(evaluated["top1_error_percent"])
-        curve.append(
-            {
-                "epoch": epoch,
-                "train_loss": passed.loss,
-                "train_top1_error_percent": passed.error_percent,
-                **{f"{budget.evaluate_on}_{name}": value for name, value in evaluated.items()},
-                "learning_rate": step.last_rate,
-                "images_per_second": step.images / passed.seconds,
-                "seconds_per_epoch": passed.seconds * examples.count / step.images,
-                **(watch.metrics() if watch.over else {}),
-            }
-        )
+        curve.append(_row(epoch, passed, evaluated, budget, step, examples.count, watch))
         report(curve[-1])
         if watch.over:
             return Trained(
@@ -193,6 +182,20 @@ def _training(
                 looks=tuple(watch.looks),
                 step=step.how,
             )
+
+
+def _row(epoch: int, passed: _Pass, evaluated: Row, budget: Budget, step: Step, images: int, watch: Stopwatch) -> Row:
+    """What an epoch came to, of which evaluation and the stopwatch tell only now and then."""
+    return {
+        "epoch": epoch,
+        "train_loss": passed.loss,
+        "train_top1_error_percent": passed.error_percent,
+        **{f"{budget.evaluate_on}_{name}": value for name, value in evaluated.items()},
+        "learning_rate": step.last_rate,
+        "images_per_second": step.images / passed.seconds,
+        "seconds_per_epoch": passed.seconds * images / step.images,
+        **(watch.metrics() if watch.over else {}),
+    }
 
 
 def _gone(network: Network, found: Evaluation) -> str:
