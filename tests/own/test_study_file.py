@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ablations import run
+from ablations import check, run
 from ablations.core.load import load
 from ablations.records import store
 
@@ -245,3 +245,45 @@ def test_a_study_file_comes_out_alike_on_ray(study: Any) -> None:
     study.results = study.results.with_name("on-ray")
     assert study.run("--components", "slope", "--executor", "ray", seeds=2) == 0
     assert {one.trial.key: (one.trace, json.dumps(one.metrics["score"])) for one in study.read()} == alone
+
+
+def checked(study: Any, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, str]]:
+    load.cache_clear()
+    code = check.main([str(study.path), *words])
+    lines = [line.partition("  ") for line in capsys.readouterr().out.splitlines()]
+    return code, {name: found.strip() for name, _, found in lines}
+
+
+def test_check_tells_what_does_nothing_and_what_differs(study: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    study.write()
+    code, found = checked(study, capsys)
+    assert code == 1  # the change of a field that nothing reads
+    assert found["unread=2"].startswith("LOOK  EQUAL to the reference")
+    assert found["in all"] == "1 line to look at"
+    assert found["repeat"].startswith("equal to the last digit") and found["another seed"] == "differs"
+    assert found["slope=1.0"] == "differs, in score, loss" and found["placebo"] == "differs"
+    assert found["budget"].startswith("rounds=1 here")
+
+
+def test_check_sees_trials_that_depend_on_more_than_their_seed(study: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    study.write(
+        trial="\n@subject.trial\ndef train(config):\n    import time\n    return {'score': time.time(), 'loss': 1.0}\n"
+    )
+    code, found = checked(study, capsys)
+    assert code == 1 and found["repeat"].startswith("LOOK  the same seed gave other numbers")
+
+
+def test_check_names_what_a_trial_does_wrong(study: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    study.write(trial="\n@subject.trial\ndef train(config):\n    return {'score': 1.0}\n")
+    code, found = checked(study, capsys)
+    assert code == 1 and "the metric loss was promised and never came" in found["reference"]
+
+
+@pytest.mark.slow
+def test_the_study_file_of_the_readme_runs_as_it_stands(study: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    (block,) = [one for one in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL) if "subject.trial" in one]
+    study.path.write_text(block)
+    assert study.run("--components", "hidden=16", seeds=2) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"hidden +16 +one out +-", said)  # sixteen units are worse than sixty-four

@@ -25,8 +25,9 @@ def pairs(
 ) -> Figure:
     """Left, a line a seed from its outcome without the change to that with it; right, the differences.
 
-    `outcomes` has the columns kept and departed, by seed; `found` are the estimate and its bounds; `margin` is the smallest effect of interest, shown
-    as a band around zero.  Where `ratios`, all are logarithms, and the axes are labelled with what they are of.
+    `outcomes` has the columns kept and departed, by seed; `found` are the estimate and its bounds; `margin` is the
+    smallest effect of interest, shown as a band around zero.  Where `ratios`, all are logarithms, and the axes are
+    labelled with what they are of.
     Without constrained layout, whose cost a report of twenty claims would feel.
     """
     estimate, low, high = found
