@@ -12,7 +12,7 @@ from ablations.core.variant import Variant
 from ablations.models.equivalence import canonical
 from ablations.models.presets import PRESETS
 from ablations.planning.factors import departures_of
-from ablations.planning.grids import GRIDS
+from ablations.planning.grids import grids_of
 from ablations.subjects.alexnet.setting import Budget, spec_of
 from tests.conftest import Planner
 
@@ -93,7 +93,7 @@ def test_a_grid_of_which_nothing_is_left_is_refused_with_what_it_left_out(plan: 
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("grid", grids_of())
 def test_every_grid_by_itself_fits_every_preset_or_says_why_not(grid: str, preset: str, plan: Planner) -> None:
     spec = PRESETS[preset].spec
     evaluate_on = "validation" if spec.schedule == "plateau" else "test"
