@@ -187,7 +187,7 @@ def test_the_base_size_that_a_preset_has_anyway_changes_no_key(on_blobs: list[st
         (["--epochs", "3", "--evaluate-every", "2"], 3, 2),
         (["--epochs", "3", "--evaluate-every", "9"], 3, 3),
         (["--epochs", "3", "--evaluate-every", "2", "--threshold", "25", "--stop-at-threshold"], 3, 1),
-        (["--budget", "1h", "--evaluate-every", "9"], 40, 9),  # of the epochs that are picked, not of the usual five
+        (["--budget", "1h", "--evaluate-every", "15"], 40, 15),  # of the epochs that are picked, not of the usual ten
     ],
 )
 def test_equal_evaluations_have_equal_keys_however_they_were_asked_for(
