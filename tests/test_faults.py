@@ -96,7 +96,7 @@ def test_a_driver_that_is_killed_while_it_measures_measures_without_training_whe
     later = json.loads(path.read_text())
     assert later["activity"]["own"] == 0.5 and later["activity"]["lrn"] > 0
     changed = {name for name in later if later[name] != killed[name]}
-    assert changed == {"activity", "error", "checksum"}
+    assert changed == {"activity", "notes", "checksum"}
     assert not (folder / "unfinished").exists()
 
 

@@ -22,12 +22,14 @@ from hypothesis.strategies import SearchStrategy
 
 from ablations.analysis import tables
 from ablations.cli.arguments import parsed
-from ablations.cli.options import Config, check, default_name, resolved
+from ablations.cli.options import check, default_name, options_of, resolved
 from ablations.core import errors
 from ablations.core.claim import Claim, label_of
 from ablations.core.errors import InputError
 from ablations.core.identity import sparse
+from ablations.core.load import FIRST
 from ablations.core.result import STATUSES, Result
+from ablations.core.setting import KINDS, Metric, Setting, Target
 from ablations.core.study import Study
 from ablations.core.trial import Trial
 from ablations.core.variant import Variant
@@ -35,11 +37,11 @@ from ablations.models.equivalence import canonical
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Conv, Spec, leaves, spec_from_dict
 from ablations.planning.factors import departures_of
-from ablations.planning.grids import GRIDS
+from ablations.planning.grids import grids_of
 from ablations.records import claims, files, store
 from ablations.subjects.alexnet.metrics import METRICS
 from ablations.subjects.alexnet.registry import components
-from ablations.subjects.alexnet.setting import Budget
+from ablations.subjects.alexnet.setting import Budget, config_of
 from tests.making import CLAIMS
 
 quick = hypothesis.settings(
@@ -121,7 +123,7 @@ EVERY = [
 departures = some.lists(some.sampled_from(EVERY), max_size=6, unique=True).map(tuple)
 
 
-@pytest.mark.parametrize("grid", GRIDS.values(), ids=list(GRIDS))
+@pytest.mark.parametrize("grid", grids_of().values(), ids=list(grids_of()))
 @quick
 @given(departures)
 def test_a_grid_has_the_reference_and_no_variant_twice_or_says_why_it_cannot(
@@ -141,7 +143,7 @@ def test_a_grid_has_the_reference_and_no_variant_twice_or_says_why_it_cannot(
 @given(some.text(max_size=20))
 def test_any_words_name_components_or_get_a_sentence(text: str) -> None:
     with contextlib.suppress(InputError):
-        assert {*departures_of(text.split())} <= {*EVERY}
+        assert {*departures_of(FIRST, text.split())} <= {*EVERY}
 
 
 # --- Records.
@@ -159,15 +161,30 @@ budgets = some.builds(
     max_steps=some.none() | some.integers(1, 99),
     threshold_percent=some.none() | some.floats(0, 99),
 )
+configs = some.builds(config_of, preset=words, budget=budgets, spec=some.one_of(presets, specs))
 trials = some.builds(
     Trial,
     variant=variants,
     seed=some.integers(0, 99),
-    budget=budgets,
-    dataset=some.text(max_size=9),
+    data=some.text(max_size=9),
     fingerprint=words,
-    preset=words,
-    spec=some.one_of(presets, specs),
+    config=configs,
+)
+settings = some.builds(
+    Setting,
+    config=configs,
+    data=some.text(max_size=9),
+    fingerprint=words,
+    main=words,
+    metrics=some.dictionaries(words, values(Metric, kind=some.sampled_from(KINDS)), max_size=2),
+    work=some.integers(1, 9),
+    every=some.integers(1, 9),
+    target=some.none() | values(Target),
+    guessing=some.none() | numbers,
+    baseline=some.none() | numbers,
+    examples=some.integers(0, 99),
+    note=some.text(max_size=9),
+    facts=some.dictionaries(words, some.one_of(words, some.integers(0, 99)), max_size=2),
 )
 results = some.builds(
     Result,
@@ -175,11 +192,13 @@ results = some.builds(
     status=some.sampled_from(STATUSES),
     metrics=metrics,
     curve=some.lists(metrics, max_size=2).map(tuple),
-    looks=some.lists(some.tuples(some.integers(0, 99), numbers), max_size=2).map(tuple),
+    readings=some.lists(some.tuples(some.integers(0, 99), numbers), max_size=2).map(tuple),
     outcomes=some.binary(max_size=4).map(lambda packed: base64.b64encode(packed).decode()),
     activity=metrics,
+    extras=some.dictionaries(words, some.text(max_size=9), max_size=2),
     seconds=numbers,
     provenance=some.dictionaries(words, some.text(max_size=9), max_size=2),
+    notes=some.lists(some.text(max_size=20), max_size=2).map(tuple),
     error=some.text(max_size=20),
     training_digest=words,
 )
@@ -224,7 +243,8 @@ def test_a_record_with_any_field_changed_is_not_read(result: Result, data: some.
 @given(trials, some.integers(0, 99), words)
 def test_a_key_follows_from_what_decides_the_result_and_from_nothing_else(trial: Trial, seed: int, other: str) -> None:
     assert Trial.from_dict(json.loads(json.dumps(trial.to_dict()))).key == trial.key
-    assert dataclasses.replace(trial, dataset=other).key == trial.key
+    assert dataclasses.replace(trial, data=other).key == trial.key
+    assert (dataclasses.replace(trial, subject=other).key == trial.key) == (other == FIRST)
     assert (dataclasses.replace(trial, seed=seed).key == trial.key) == (seed == trial.seed)
 
 
@@ -234,15 +254,14 @@ def test_a_key_follows_from_what_decides_the_result_and_from_nothing_else(trial:
         Study,
         name=some.text(max_size=9),
         grid=words,
-        preset=words,
-        dataset=some.text(max_size=9),
-        fingerprint=words,
+        setting=settings,
         components=some.lists(some.tuples(words, words), max_size=2).map(tuple),
         variants=some.lists(variants, max_size=3).map(tuple),
         seeds=some.integers(1, 99),
-        budget=budgets,
+        wanted=some.lists(words, max_size=2).map(tuple),
+        question=some.text(max_size=9),
+        factorial=some.booleans(),
         keys=some.lists(words, max_size=3).map(tuple),
-        chance_error_percent=some.none() | numbers,
         command=some.text(max_size=20),
         out_of_reach=some.lists(some.tuples(words, some.none() | some.integers(1, 9)), max_size=2).map(tuple),
         claims=some.lists(some.sampled_from(CLAIMS), max_size=2, unique=True).map(tuple),
@@ -264,7 +283,7 @@ def test_any_name_is_refused_in_a_sentence_or_makes_one_folder_among_the_results
     with tempfile.TemporaryDirectory() as folder:
         results, reports = Path(folder, "results"), Path(folder, "reports")
         try:
-            check(resolved(Config(name=name, results=results, reports=reports))[0])
+            check(resolved(options_of()(name=name, results=results, reports=reports))[0])
         except InputError as error:
             assert str(error).startswith("--name is ") and str(error).isprintable() and not list(Path(folder).iterdir())
             return
@@ -279,7 +298,7 @@ def test_any_name_is_refused_in_a_sentence_or_makes_one_folder_among_the_results
 @given(some.one_of(likely, some.text(max_size=300)))
 def test_the_usual_name_of_a_study_of_any_folder_is_a_name(folder: str) -> None:
     try:
-        name = default_name(resolved(Config(dataset=f"folder:/data/{folder}"))[0])
+        name = default_name(resolved(options_of()(dataset=f"folder:/data/{folder}"))[0])
     except ValueError:  # a path with a NUL in it is none
         assert "\0" in folder
         return
@@ -290,7 +309,7 @@ def test_the_usual_name_of_a_study_of_any_folder_is_a_name(folder: str) -> None:
 @given(some.lists(some.one_of(likely, words.map(lambda word: f"--{word}")), max_size=3))
 def test_any_words_are_options_or_get_a_sentence(typed: list[str]) -> None:
     try:
-        parsed(Config, typed, prog="run")
+        parsed(options_of(), typed, prog="run")
     except InputError as error:
         assert errors.printable(str(error)) == str(error) and str(error).count("\n") == 0
 

@@ -16,7 +16,7 @@ from ablations.analysis import tables
 from ablations.analysis.effects import effects
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.rule import CONTRADICTED, INCONCLUSIVE, NOT_TESTED, REPRODUCED
-from ablations.cli.options import Config, check
+from ablations.cli.options import check, options_of
 from ablations.records import store
 
 ROOT = Path(__file__).parent.parent
@@ -33,7 +33,7 @@ def arguments(module: str) -> list[list[str]]:
 @pytest.mark.parametrize("words", arguments("ablations.run"), ids=" ".join)
 def test_a_shown_run_is_understood(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    check(tyro.cli(Config, args=words, config=(tyro.conf.FlagCreatePairsOff,)))
+    check(tyro.cli(options_of(), args=words, config=(tyro.conf.FlagCreatePairsOff,)))
 
 
 @pytest.mark.parametrize("words", arguments("ablations.show"), ids=" ".join)
@@ -45,7 +45,7 @@ def test_a_shown_listing_lists_something(words: list[str], capsys: pytest.Captur
 def test_the_table_of_options_holds_every_option_and_no_other() -> None:
     rows = [line for line in README.splitlines() if line.startswith("| `--")]
     listed = {option for row in rows for option in re.findall(r"`--([a-z-]+)`", row.split("|")[1])}
-    assert listed == {field.name.replace("_", "-") for field in dataclasses.fields(Config)} - {
+    assert listed == {field.name.replace("_", "-") for field in dataclasses.fields(options_of())} - {
         "left-open"  # set by the command line itself
     }
 

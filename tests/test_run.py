@@ -12,16 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import tyro
 
-from ablations.cli.options import Config, resolved
 from ablations.core.study import Allowance
 from ablations.planning import time_budget
-from ablations.planning.plan import make_plan
 from ablations.records.measures import UNMEASURED
 from ablations.records.store import read
 from ablations.run import main
+from ablations.subjects.alexnet.setting import budget_of
 from ablations.subjects.alexnet.version import TRAINING_VERSION
+from tests import making
 
 PYTHON = [sys.executable, "-m", "ablations.run"]
 TINY = ["--epochs", "1", "--train-examples", "64", "--batch-size", "32"]
@@ -67,7 +66,7 @@ def test_a_study_is_announced_without_what_only_reports_need(
     prepared: str, heavy: tuple[str, ...], on_blobs: list[str]
 ) -> None:
     # The data's linear baseline is fitted once, by scipy.
-    make_plan(resolved(tyro.cli(Config, args=["--grid", "one_out", *on_blobs]))[0], command="")
+    making.plan_from("--grid", "one_out", *on_blobs)
     code = (
         f"import sys; from ablations import run\n{prepared}"
         "class Announced(BaseException): pass\n"
@@ -143,8 +142,8 @@ def test_more_seeds_run_only_the_new_ones_and_leave_a_trace(
     assert capsys.readouterr().out.count("% test error in") == 6
     study, _, _ = read(tmp_path / "results" / "s")
     assert [(one.records, one.what) for one in study.declared] == [(0, "claims, rule and seeds"), (6, "seeds 1 to 2")]
-    assert study.chance_error_percent == pytest.approx(200 / 3)  # three classes of twenty images
-    assert study.linear_error_percent is not None and 0 <= study.linear_error_percent < 10  # of a colour each
+    assert study.setting.guessing == pytest.approx(200 / 3)  # three classes of twenty images
+    assert study.setting.baseline is not None and 0 <= study.setting.baseline < 10  # of a colour each
 
 
 @pytest.mark.usefixtures("sketches")
@@ -167,8 +166,9 @@ def test_claims_of_ones_own_are_declared_beside_the_published_ones(
 def test_crops_are_taken_out_of_images_of_the_base_size(on_blobs: list[str], tmp_path: Path) -> None:
     assert main(["--grid", "reference", "--seeds", "1", "--name", "s", "--base-size", "20", *on_blobs]) == 0
     study, [result], _ = read(tmp_path / "results" / "s")
-    assert (study.budget.image_size, study.budget.base_size) == (16, 20)
-    assert result.trial.budget == study.budget
+    budget = budget_of(study.setting.config)
+    assert (budget.image_size, budget.base_size) == (16, 20)
+    assert budget_of(result.trial.config) == budget
     assert [path.name for path in (tmp_path / "reports" / "s").glob("report.md")] == ["report.md"]
     assert "16 pixels a side out of 20" in (tmp_path / "reports" / "s" / "report.md").read_text()
 
@@ -187,7 +187,7 @@ def test_the_base_size_that_a_preset_has_anyway_changes_no_key(on_blobs: list[st
         (["--epochs", "3", "--evaluate-every", "2"], 3, 2),
         (["--epochs", "3", "--evaluate-every", "9"], 3, 3),
         (["--epochs", "3", "--evaluate-every", "2", "--threshold", "25", "--stop-at-threshold"], 3, 1),
-        (["--budget", "1h", "--evaluate-every", "9"], 40, 9),  # of the epochs that are picked, not of the usual five
+        (["--budget", "1h", "--evaluate-every", "15"], 40, 15),  # of the epochs that are picked, not of the usual ten
     ],
 )
 def test_equal_evaluations_have_equal_keys_however_they_were_asked_for(
@@ -198,12 +198,13 @@ def test_equal_evaluations_have_equal_keys_however_they_were_asked_for(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    picked = Allowance(asked="1h", grid="smoke", seeds=1, epochs=40, seconds=1.0)
-    monkeypatch.setattr(time_budget, "spend", lambda config, *rest, **named: (config, picked, None))
+    picked = Allowance(asked="1h", grid="smoke", seeds=1, work=40, seconds=1.0)
+    monkeypatch.setattr(time_budget, "spend", lambda request, *rest, **named: (request, picked, None))
     common = ["--grid", "smoke", "--seeds", "1", "--dataset", f"folder:{blobs}", "--image-size", "16"]
-    asked = tyro.cli(Config, args=[*words, *common, "--results", str(tmp_path)], config=(tyro.conf.FlagCreatePairsOff,))
-    budget = make_plan(resolved(asked)[0], command="").study.budget
-    assert (budget.epochs, budget.evaluate_every) == (epochs, every)
+    plan = making.plan_from(*words, *common, "--results", str(tmp_path))
+    for config in (plan.study.setting.config, *(trial.config for trial in plan.trials)):
+        budget = budget_of(config)
+        assert (budget.epochs, budget.evaluate_every) == (epochs, every)
 
 
 def test_a_memory_budget_that_does_nothing_says_so(on_blobs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -364,7 +365,7 @@ def test_a_stopped_study_ends_cleanly_and_the_same_command_goes_on(
     assert 2 <= done < 10
     assert all(json.loads(path.read_text())["status"] == "done" for path in trials.glob("*.json"))
     # A reference that was stopped while its activities were measured is measured now, without another training.
-    unmeasured = sum(UNMEASURED in json.loads(path.read_text())["error"] for path in trials.glob("*.json"))
+    unmeasured = sum(UNMEASURED in json.loads(path.read_text())["notes"] for path in trials.glob("*.json"))
     again = subprocess.run(command, capture_output=True, text=True, check=True)
     assert again.stdout.count("% test error in") == 10 - done + unmeasured
     assert "[10/10]" in again.stdout
@@ -398,7 +399,7 @@ def test_a_time_budget_is_spent_once_and_the_same_command_goes_on_with_the_same_
     assert "budget    45s: one_out, 2 seeds, 1 epoch; about " in printed and "given up  " in printed
     (folder,) = (path for path in (tmp_path / "results").iterdir() if path.name.startswith("budget-45s-"))
     chosen = read(folder)[0].allowance
-    assert chosen and chosen.seconds < 45 and chosen.epochs == read(folder)[0].budget.epochs
+    assert chosen and chosen.seconds < 45 and chosen.work == read(folder)[0].setting.work
     next((folder / "trials").iterdir()).unlink()
     monkeypatch.setattr("ablations.planning.time_budget.choose", None)  # asked again, it could choose otherwise
     assert main(command) == 0
@@ -432,7 +433,7 @@ def test_a_study_of_an_older_training_version_is_not_extended_but_trained_again(
 ) -> None:
     command = ["--grid", "smoke", "--name", "s", *on_blobs]
     with monkeypatch.context() as older:
-        older.setattr("ablations.execution.worker.TRAINING_VERSION", TRAINING_VERSION - 1)
+        older.setattr("ablations.subjects.alexnet.subject.AlexNet.version", TRAINING_VERSION - 1)
         assert main(command) == 0
     capsys.readouterr()
     assert main(command) == 0  # there is nothing to train: the report may be written again
@@ -459,7 +460,7 @@ def test_other_sources_of_the_same_training_version_are_said_before_training_and
 ) -> None:
     command = ["--grid", "smoke", "--name", "s", *on_blobs]
     with monkeypatch.context() as other:
-        other.setattr("ablations.execution.worker.training_digest", lambda: "0123456789abcdef")
+        other.setattr("ablations.subjects.alexnet.subject.training_digest", lambda: "0123456789abcdef")
         assert main(command) == 0
     capsys.readouterr()
     assert main([*command, "--seeds", "2"]) == 0

@@ -213,6 +213,12 @@ class Defaults:
         """A sentence on each file of the user's own that cannot be used; a report can be made all the same."""
         return ()
 
+    def with_baseline(self, setting: Setting, options: Any, before: Study | None) -> Setting:
+        """`setting` with what trivial learning gives, where finding that out takes long: asked of a study that has
+        been planned, so that one that cannot be had is refused at once.  `before` is the study on disk.
+        """
+        return setting
+
     def place(self, options: Any) -> Mapping[str, Any]:
         """What a worker must know of the subject's options, for `Place.options`."""
         return {}

@@ -148,6 +148,7 @@ def _studied(
     study, trials = make(grid=request.grid, words=request.words, seeds=request.seeds, setting=setting, looks=looks)
     if looks and not study.claims:
         raise InputError("--sequential stops what claims have settled, and no claim is about what this study changes.")
+    study = replace(study, setting=load(request.subject).with_baseline(setting, request.options, before))
     own = own_among(study.claims, request.claims, request.subject)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     study = declare(study, before, records=records, at=now, anew=own)

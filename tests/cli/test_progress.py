@@ -11,14 +11,16 @@ import torch
 from ablations.cli import progress
 from ablations.cli.progress import Progress
 from ablations.core.result import DONE, ERROR, Result
+from ablations.core.subject import Seconds
 from ablations.core.text import NONE, duration
 from ablations.models.spec import Spec
-from ablations.planning.cost import Seconds, seconds_of
+from ablations.planning.cost import seconds_of
 from ablations.subjects.alexnet import timing
 from ablations.subjects.alexnet.data.load import Data
-from ablations.subjects.alexnet.setting import Budget
-from ablations.subjects.alexnet.timing import Pace, seconds, seconds_a_trial
+from ablations.subjects.alexnet.setting import Budget, spec_of
+from ablations.subjects.alexnet.timing import Pace, seconds
 from tests.conftest import Planner
+from tests.making import seconds_a_trial
 
 
 @pytest.mark.parametrize(
@@ -48,12 +50,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_every_result_gets_a_line_with_its_error_the_failures_and_the_time_left(
     plan: Planner, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, trials = plan()
+    study, trials = plan()
     handed_on: list[Result] = []
     rows = ({"epoch": 1, "test_top1_error_percent": 60.0}, {"epoch": 2, "test_top1_error_percent": 50.0})
     done = Result(trial=trials[0], status=DONE, metrics=rows[-1], curve=rows, seconds=30)
     failed = Result(trial=trials[1], status=ERROR, error="Traceback\nRuntimeError: boom")
-    watch = Progress(4, already=0, trainings=4, epochs=2, evaluate_on="test", expected=100, then=handed_on.append)
+    watch = Progress(4, already=0, trainings=4, setting=study.setting, expected=100, then=handed_on.append)
     with watch:
         clock.now = 10
         watch.epoch(trials[0], rows[0])
@@ -69,11 +71,11 @@ def test_every_result_gets_a_line_with_its_error_the_failures_and_the_time_left(
 
 
 def test_epochs_of_a_training_that_went_on_where_it_was_are_owed_no_more(
-    plan: Planner, clock: Clock, capsys: pytest.CaptureFixture[str]
+    plan: Planner, budget: Budget, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, trials = plan()
+    study, trials = plan(budget=replace(budget, epochs=10))
     rows = tuple({"epoch": epoch, "test_top1_error_percent": 50.0} for epoch in range(1, 11))
-    with Progress(2, already=0, trainings=2, epochs=10, evaluate_on="test", expected=100) as watch:
+    with Progress(2, already=0, trainings=2, setting=study.setting, expected=100) as watch:
         for trial, epochs in ((trials[0], rows[8:]), (trials[1], rows)):  # the first eight were there
             for row in epochs:
                 clock.now += 5.0
@@ -84,10 +86,10 @@ def test_epochs_of_a_training_that_went_on_where_it_was_are_owed_no_more(
 
 
 def test_the_first_epoch_of_a_training_that_goes_on_says_how_many_are_left(
-    plan: Planner, clock: Clock, capsys: pytest.CaptureFixture[str]
+    plan: Planner, budget: Budget, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, trials = plan()
-    with Progress(2, already=0, trainings=2, epochs=100, evaluate_on="test", expected=2000) as watch:
+    study, trials = plan(budget=replace(budget, epochs=100))
+    with Progress(2, already=0, trainings=2, setting=study.setting, expected=2000) as watch:
         clock.now = 60.0
         watch.epoch(trials[0], {"epoch": 91, "test_top1_error_percent": 50.0})
         for epoch in range(92, 101):
@@ -102,10 +104,10 @@ def test_the_first_epoch_of_a_training_that_goes_on_says_how_many_are_left(
 
 
 def test_a_long_trial_says_now_and_then_how_far_it_is(
-    plan: Planner, clock: Clock, capsys: pytest.CaptureFixture[str]
+    plan: Planner, budget: Budget, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, trials = plan()
-    with Progress(1, already=0, trainings=1, epochs=9, evaluate_on="test", expected=90) as watch:
+    study, trials = plan(budget=replace(budget, epochs=9))
+    with Progress(1, already=0, trainings=1, setting=study.setting, expected=90) as watch:
         for epoch in range(1, 10):
             clock.now = 10.0 * epoch
             watch.epoch(trials[0], {"epoch": epoch, "test_top1_error_percent": 50.0})
@@ -122,7 +124,9 @@ def test_a_variant_of_two_departures_costs_the_product_of_their_ratios(
         return [(block.groups, block.norm) for block in spec.blocks]
 
     cost = {"reference": 10.0, "-lrn": 5.0, "grouping=full": 30.0}
-    labelled = [(network(trial.spec), cost[label]) for trial in trials if (label := trial.variant.label) in cost]
+    labelled = [
+        (network(spec_of(trial.config)), cost[label]) for trial in trials if (label := trial.variant.label) in cost
+    ]
 
     def pace(spec: Spec, budget: Budget, data: Data, device: torch.device) -> Pace:
         whole = next(seconds for one, seconds in labelled if one == network(spec))

@@ -10,7 +10,7 @@ import pytest
 
 from ablations.cli.cards import WIDEST
 from ablations.models.presets import PRESETS
-from ablations.show import TOPICS, main
+from ablations.show import main, topics
 from ablations.subjects.alexnet.registry import components
 from tests.making import CLAIMS
 
@@ -73,10 +73,10 @@ def test_every_claim_is_shown_with_its_confounds(capsys: pytest.CaptureFixture[s
 
 
 def test_every_grid_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    from ablations.planning.grids import GRIDS
+    from ablations.planning.grids import grids_of
 
     text = " ".join(shown("grids", capsys).split())
-    assert all(name in text and grid.summary in text for name, grid in GRIDS.items())
+    assert all(name in text and grid.summary in text for name, grid in grids_of().items())
 
 
 def test_every_data_set_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,7 +87,7 @@ def test_every_data_set_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("columns", [80, 140])
-@pytest.mark.parametrize("topic", TOPICS)
+@pytest.mark.parametrize("topic", topics())
 def test_lines_fit_a_terminal_and_are_never_too_long_to_read(
     topic: str, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,7 +111,7 @@ def test_no_topic_prints_the_usage_and_help_is_no_error(capsys: pytest.CaptureFi
     assert "{components,grids,presets,datasets,claims} [NAME ...]" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("topic", TOPICS)
+@pytest.mark.parametrize("topic", topics())
 def test_a_topic_is_shown_at_once_since_it_loads_nothing_heavy(topic: str) -> None:
     heavy = {"torch", "numpy", "pandas", "scipy", "ray", "mlflow", "matplotlib"}
     code = f"import sys; from ablations.show import main; main([{topic!r}]); print({heavy!r} & sys.modules.keys())"

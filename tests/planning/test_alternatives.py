@@ -15,28 +15,21 @@ from ablations.core.study import Study
 from ablations.core.variant import Variant
 from ablations.planning.alternatives import Design, Make, designs, largest, need
 from ablations.planning.study import make_study
-from ablations.subjects.alexnet.data.sources import Source
 from ablations.subjects.alexnet.timing import Pace
-from tests import synthetic
+from tests import making, synthetic
 
 IMAGES = 10_000
+SETTING = making.setting(guessing=90.0, examples=IMAGES)
 WORDS = ("lrn", "dropout", "pca_jitter", "activation")
 
 
 def maker(*words: str) -> Make:
     """Studies on `cifar` of these components."""
-    return functools.partial(
-        make_study,
-        name="made_up",
-        words=words,
-        preset="cifar",
-        source=Source(dataset="cifar10", fingerprint="f", num_classes=10, channels=3, chance_error_percent=90.0),
-        command="",
-    )
+    return functools.partial(make_study, name="made_up", words=words, command="")
 
 
 def study_of(make: Make, grid: str = "one_out", seeds: int = 10) -> Study:
-    return make(grid=grid, seeds=seeds, budget=synthetic.BUDGET)[0]
+    return make(grid=grid, seeds=seeds, setting=SETTING)[0]
 
 
 def equal_paces(found: Sequence[Design]) -> dict[Variant, Pace]:
@@ -45,20 +38,20 @@ def equal_paces(found: Sequence[Design]) -> dict[Variant, Pace]:
 
 
 def test_a_designs_time_is_that_of_its_trials_spread_over_the_workers() -> None:
-    (design,) = designs(maker(*WORDS), synthetic.BUDGET, ["one_out"])
+    (design,) = designs(maker(*WORDS), SETTING, ["one_out"])
     # The reference, four changes and three controls; 391 steps an epoch of a millisecond each.
-    alone = design.seconds(equal_paces([design]), seeds=3, epochs=2, workers=1)
+    alone = design.seconds(equal_paces([design]), seeds=3, work=2, workers=1)
     assert alone == pytest.approx(8 * 3 * 2 * 391 * 0.001)
-    assert design.seconds(equal_paces([design]), seeds=3, epochs=2, workers=4) == pytest.approx(alone / 4)
-    assert design.seconds(equal_paces([design]), seeds=1, epochs=2, workers=99) == pytest.approx(alone / 3 / 8)
+    assert design.seconds(equal_paces([design]), seeds=3, work=2, workers=4) == pytest.approx(alone / 4)
+    assert design.seconds(equal_paces([design]), seeds=1, work=2, workers=99) == pytest.approx(alone / 3 / 8)
 
 
 def test_a_design_needs_the_seeds_of_its_dearest_claim() -> None:
     make = maker(*WORDS)
     study = study_of(make)
-    (design,) = designs(make, synthetic.BUDGET, ["one_out"])
-    needed = need(design, [claim.name for claim in study.claims], images=IMAGES, pilot=None)
-    ranked = sorted((row.seeds or 0, row.claim.name) for row in outlook(study, [], images=IMAGES))
+    (design,) = designs(make, SETTING, ["one_out"])
+    needed = need(design, [claim.name for claim in study.claims], pilot=None)
+    ranked = sorted((row.seeds or 0, row.claim.name) for row in outlook(study, []))
     assert (needed.seeds, needed.dearest) == ranked[-1]
     assert needed.otherwise == ranked[-2][0]
     assert needed.decides
@@ -66,8 +59,8 @@ def test_a_design_needs_the_seeds_of_its_dearest_claim() -> None:
 
 def test_the_fraction_is_the_cheapest_where_it_can_ask_everything() -> None:
     make = maker(*WORDS)
-    found = designs(make, synthetic.BUDGET)
-    told = lines(study_of(make), found, equal_paces(found), [], images=IMAGES, workers=1)
+    found = designs(make, SETTING)
+    told = lines(study_of(make), found, equal_paces(found), [], workers=1)
     seeds = {line.split()[0]: int(line.split()[2]) for line in told[1:4]}
     assert seeds["full"] < seeds["fractional"] < seeds["one_out"]
     assert told[4].startswith(f"cheapest: fractional with {seeds['fractional']} seeds, about ")
@@ -78,8 +71,8 @@ def test_the_fraction_is_the_cheapest_where_it_can_ask_everything() -> None:
 
 def test_a_claim_that_compares_two_changes_keeps_the_fraction_from_being_the_cheapest() -> None:
     make = maker("lrn", "pooling", "dropout", "activation")
-    found = designs(make, synthetic.BUDGET)
-    told = lines(study_of(make), found, equal_paces(found), [], images=IMAGES, workers=1)
+    found = designs(make, SETTING)
+    told = lines(study_of(make), found, equal_paces(found), [], workers=1)
     assert "cannot ask order_lrn_pooling" in next(line for line in told if line.startswith("fractional"))
     assert any(line.startswith("cheapest: one_out") for line in told)
     assert "All but pooling_error would be decided by" in "\n".join(told)
@@ -88,21 +81,21 @@ def test_a_claim_that_compares_two_changes_keeps_the_fraction_from_being_the_che
 def test_what_cannot_be_had_says_why_and_a_pilots_scatter_is_used_for_every_design() -> None:
     make = maker("lrn", "dropout")
     study, trials = synthetic.plan("one_out", ["lrn", "dropout"], seeds=6)
-    found = designs(make, synthetic.BUDGET)
-    told = lines(study, found, equal_paces(found), [], images=IMAGES, workers=1)
+    found = designs(make, SETTING)
+    told = lines(study, found, equal_paces(found), [], workers=1)
     assert "cannot be had: fractional needs 4 components or more, not 2" in told[2]
     calm = synthetic.results(trials, noise=0.01)
-    piloted = need(found[2], ["lrn_cifar"], images=IMAGES, pilot=Evidence(study=study, results=calm))
-    assert piloted.seeds == 2 < need(found[2], ["lrn_cifar"], images=IMAGES, pilot=None).seeds
+    piloted = need(found[2], ["lrn_cifar"], pilot=Evidence(study=study, results=calm))
+    assert piloted.seeds == 2 < need(found[2], ["lrn_cifar"], pilot=None).seeds
 
 
 def test_a_scatter_that_only_a_pilot_can_tell_is_named_and_a_study_without_claims_says_nothing() -> None:
     make = maker("bias_init=one", "lrn")
-    found = designs(make, synthetic.BUDGET)
-    told = lines(study_of(make), found, equal_paces(found), [], images=IMAGES, workers=1)
+    found = designs(make, SETTING)
+    told = lines(study_of(make), found, equal_paces(found), [], workers=1)
     assert "Not counted, as only a pilot tells their scatter: bias_init_added." in told
     without = replace(study_of(make), claims=())
-    assert lines(without, found, equal_paces(found), [], images=IMAGES, workers=1) == []
+    assert lines(without, found, equal_paces(found), [], workers=1) == []
 
 
 @pytest.mark.parametrize("limit", [0, 1, 7, 99, 100, 1000])

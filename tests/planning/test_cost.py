@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from ablations.models.spec import Spec
-from ablations.planning import cost
 from ablations.subjects.alexnet import timing
 from ablations.subjects.alexnet.data.load import Data
 from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.streams import CPU
+from tests import making
 from tests.conftest import Planner
 
 
@@ -22,13 +22,13 @@ def test_initial_weights_are_not_timed_so_that_lsuv_costs_a_plan_nothing(
 ) -> None:
     timed: list[Spec] = []
 
-    def pace(spec: Spec, *rest: object) -> cost.Pace:
+    def pace(spec: Spec, *rest: object) -> timing.Pace:
         timed.append(spec)
-        return cost.Pace(step=1.0, image=1.0, images=1)
+        return timing.Pace(step=1.0, image=1.0, images=1)
 
     monkeypatch.setattr(timing, "_time", pace)
     study, trials = plan(words=["weight_init=lsuv", "bias_init=one", "weight_init=paper", "grouping"])
-    expected = timing.seconds_a_trial(trials, data, threads=1, device=CPU)
+    expected = making.seconds_a_trial(trials, data, threads=1, device=CPU)
     assert len(timed) == 2  # the reference and the full convolutions
     assert all(spec.weight_init == "kaiming" for spec in timed)
     assert expected.keys() == set(study.variants)
@@ -65,7 +65,7 @@ def test_one_thread_is_timed_by_its_processor_time(
 )
 def test_a_trial_takes_its_steps_and_what_it_evaluates(changes: dict[str, Any], evaluated: int) -> None:
     budget = Budget(epochs=5, train_examples=60, batch_size=20, image_size=16, **changes)
-    pace = cost.Pace(step=100.0, image=1.0, images=20)
+    pace = timing.Pace(step=100.0, image=1.0, images=20)
     # Fifteen steps; at the end as many training images as there are evaluation images, and by ten views both again.
-    assert cost.seconds(budget, pace, views=1) == (1500 + evaluated, 20)
-    assert cost.seconds(budget, pace, views=10) == (1500 + evaluated, 400)
+    assert timing.seconds(budget, pace, views=1) == (1500 + evaluated, 20)
+    assert timing.seconds(budget, pace, views=10) == (1500 + evaluated, 400)

@@ -9,7 +9,7 @@ import pytest
 
 from ablations.core.errors import InputError
 from ablations.core.variant import Variant
-from ablations.planning.grids import GRIDS, find
+from ablations.planning.grids import find, grids_of
 from ablations.subjects.alexnet.recipes import HEADLINE
 
 SIX = tuple((name, "x") for name in HEADLINE)
@@ -29,7 +29,7 @@ def test_the_other_grids_have_the_counts_of_a_hand_count(grid: str, count: int) 
     assert len(find(grid).make(SIX).variants) == count
 
 
-@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("grid", grids_of())
 def test_every_grid_holds_the_reference_and_repeats_nothing(grid: str) -> None:
     variants = find(grid).make(SIX if find(grid).defaults else ()).variants
     assert Variant() in variants

@@ -7,19 +7,20 @@ from dataclasses import replace
 import pytest
 
 from ablations.core.errors import InputError
+from ablations.core.load import FIRST
 from ablations.core.variant import Variant
 from ablations.models.equivalence import canonical
 from ablations.models.presets import PRESETS
 from ablations.planning.factors import departures_of
-from ablations.planning.grids import GRIDS
-from ablations.subjects.alexnet.setting import Budget
+from ablations.planning.grids import grids_of
+from ablations.subjects.alexnet.setting import Budget, spec_of
 from tests.conftest import Planner
 
 
 def test_a_word_names_the_first_level_a_level_or_all_of_them() -> None:
-    assert departures_of(["lrn"]) == (("lrn", "off"),)
-    assert departures_of(["activation=none", "activation=none"]) == (("activation", "none"),)
-    assert [level for _, level in departures_of(["pooling=all"])] == [
+    assert departures_of(FIRST, ["lrn"]) == (("lrn", "off"),)
+    assert departures_of(FIRST, ["activation=none", "activation=none"]) == (("activation", "none"),)
+    assert [level for _, level in departures_of(FIRST, ["pooling=all"])] == [
         "non_overlapping",
         "non_overlapping_naive",
         "average",
@@ -36,7 +37,7 @@ def test_a_word_names_the_first_level_a_level_or_all_of_them() -> None:
 )
 def test_a_wrong_word_is_answered_in_one_sentence(word: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        departures_of([word])
+        departures_of(FIRST, [word])
 
 
 def test_the_controls_ride_along_in_every_study(plan: Planner) -> None:
@@ -92,7 +93,7 @@ def test_a_grid_of_which_nothing_is_left_is_refused_with_what_it_left_out(plan: 
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("grid", grids_of())
 def test_every_grid_by_itself_fits_every_preset_or_says_why_not(grid: str, preset: str, plan: Planner) -> None:
     spec = PRESETS[preset].spec
     evaluate_on = "validation" if spec.schedule == "plateau" else "test"
@@ -102,7 +103,7 @@ def test_every_grid_by_itself_fits_every_preset_or_says_why_not(grid: str, prese
     except InputError as error:
         assert "change nothing" in str(error) or "left out" in str(error)
         return
-    trained = [canonical(trial.spec) for trial in trials]
+    trained = [canonical(spec_of(trial.config)) for trial in trials]
     assert len(set(trained)) == len(trained)  # no two variants are the same training
     assert all(row.reason for row in study.skipped)
 

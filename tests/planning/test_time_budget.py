@@ -16,12 +16,12 @@ from ablations.planning.alternatives import Design, designs, need
 from ablations.planning.time_budget import SHARE, Wish, choose, kept
 from ablations.subjects.alexnet.timing import Pace
 from tests import synthetic
-from tests.planning.test_alternatives import IMAGES, equal_paces, maker
+from tests.planning.test_alternatives import SETTING, equal_paces, maker
 
 WORDS = ("lrn", "dropout", "pca_jitter", "activation")
 A_SEED = 8 * 391 * 0.001  # seconds of an epoch of the reference, four changes and three controls, a millisecond a step
-WISH = Wish(asked="1h", seeds=None, epochs=None, usual_epochs=5, images=IMAGES, workers=1)
-FOUND = designs(maker(*WORDS), synthetic.BUDGET, ["one_out"])
+WISH = Wish(asked="1h", seeds=None, work=None, usual_work=5, unit="epoch", workers=1)
+FOUND = designs(maker(*WORDS), SETTING, ["one_out"])
 PACES = equal_paces(FOUND)
 
 
@@ -50,26 +50,26 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 
 def test_as_many_seeds_as_fit_are_taken_at_the_usual_epochs() -> None:
     chosen = in_seconds(6.5 * 5 * A_SEED)
-    assert (chosen.grid, chosen.seeds, chosen.epochs) == ("one_out", 6, 5)
+    assert (chosen.grid, chosen.seeds, chosen.work) == ("one_out", 6, 5)
     assert chosen.seconds == pytest.approx(6 * 5 * A_SEED)
     assert chosen.given_up[0] == "4 of the 10 seeds that make more than a draft"
     assert "deciding every claim: " in chosen.given_up[1]
 
 
 def test_what_is_left_when_every_claim_is_decided_goes_to_longer_trainings() -> None:
-    enough = max(10, need(FOUND[0], [], images=IMAGES, pilot=None).seeds)
+    enough = max(10, need(FOUND[0], [], pilot=None).seeds)
     chosen = in_seconds(7.5 * enough * A_SEED)
-    assert (chosen.seeds, chosen.epochs) == (enough, 7)
+    assert (chosen.seeds, chosen.work) == (enough, 7)
     assert chosen.given_up == ("interactions, which --grid full tells",)
-    assert in_seconds(1e7).epochs == 160  # the longest that a claim on these components was made on
+    assert in_seconds(1e7).work == 160  # the longest that a claim on these components was made on
 
 
 def test_where_three_seeds_do_not_fit_trainings_become_shorter_and_then_two_seeds_will_do() -> None:
     short = in_seconds(3 * 2.9 * A_SEED)
-    assert (short.seeds, short.epochs) == (4, 2)  # 8.7 seeds of an epoch
+    assert (short.seeds, short.work) == (4, 2)  # 8.7 seeds of an epoch
     assert "3 of the usual 5 epochs" in short.given_up
     least = in_seconds(2.5 * A_SEED)
-    assert (least.seeds, least.epochs) == (2, 1)
+    assert (least.seeds, least.work) == (2, 1)
 
 
 def test_a_time_too_small_for_anything_says_what_the_smallest_study_takes() -> None:
@@ -79,15 +79,15 @@ def test_a_time_too_small_for_anything_says_what_the_smallest_study_takes() -> N
 
 def test_what_the_user_fixed_stays_and_what_cannot_be_met_is_refused() -> None:
     fixed = in_seconds(4.5 * 3 * A_SEED, replace(WISH, seeds=4))
-    assert (fixed.seeds, fixed.epochs) == (4, 3)
-    epochs = in_seconds(4.5 * 3 * A_SEED, replace(WISH, epochs=3))
-    assert (epochs.seeds, epochs.epochs) == (4, 3)
+    assert (fixed.seeds, fixed.work) == (4, 3)
+    epochs = in_seconds(4.5 * 3 * A_SEED, replace(WISH, work=3))
+    assert (epochs.seeds, epochs.work) == (4, 3)
     with pytest.raises(InputError, match="with 4 seeds of 3 epochs"):
-        in_seconds(4 * 2.9 * A_SEED, replace(WISH, seeds=4, epochs=3))
+        in_seconds(4 * 2.9 * A_SEED, replace(WISH, seeds=4, work=3))
 
 
 def test_the_fraction_is_picked_where_it_comes_nearer_to_deciding_and_what_it_answers_is_said() -> None:
-    found = designs(maker(*WORDS), synthetic.BUDGET, ["one_out", "fractional"])
+    found = designs(maker(*WORDS), SETTING, ["one_out", "fractional"])
     chosen = in_seconds(5 * 5 * A_SEED, found=found)
     assert chosen.grid == "fractional"
     assert any("averaged over the settings of the others" in one for one in chosen.given_up)
@@ -95,7 +95,7 @@ def test_the_fraction_is_picked_where_it_comes_nearer_to_deciding_and_what_it_an
 
 def test_a_design_that_cannot_be_had_is_refused_with_its_reason() -> None:
     with pytest.raises(InputError, match="fractional needs 4 components or more"):
-        in_seconds(100, found=designs(maker("lrn"), synthetic.BUDGET, ["fractional"]))
+        in_seconds(100, found=designs(maker("lrn"), SETTING, ["fractional"]))
 
 
 def stored(chosen: Allowance | None) -> Study:
@@ -120,7 +120,7 @@ def test_the_choice_comes_back_from_the_record_and_stands() -> None:
     ],
 )
 def test_a_study_planned_for_another_time_is_not_planned_anew(wish: Wish, grid: str | None, message: str) -> None:
-    chosen = Allowance(asked="1h", grid="one_out", seeds=6, epochs=5, seconds=1.0)
+    chosen = Allowance(asked="1h", grid="one_out", seeds=6, work=5, seconds=1.0)
     with pytest.raises(InputError, match=message):
         kept(stored(chosen), wish, grid)
     with pytest.raises(InputError, match="planned without --budget"):
@@ -128,6 +128,6 @@ def test_a_study_planned_for_another_time_is_not_planned_anew(wish: Wish, grid: 
 
 
 def test_what_was_picked_and_given_up_is_said_line_by_line() -> None:
-    said = lines(in_seconds(6.5 * 5 * A_SEED))
+    said = lines(in_seconds(6.5 * 5 * A_SEED), "epoch")
     assert said[0].startswith("budget    ") and "one_out, 6 seeds, 5 epochs; about 94" in said[0]
     assert all(line.startswith("given up  ") for line in said[1:]) and len(said) == 4

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ablations.analysis.tuning import came_to, chosen, cost, fitted, tuned
 from ablations.cli import announce
 from ablations.core.result import DIVERGED, DONE, ERROR, LOOKED, REACHED, STEPS, TRAINED, Result
 from ablations.core.study import Study
@@ -19,7 +20,7 @@ from ablations.core.variant import Variant
 from ablations.planning import tuning as tune
 from ablations.records.store import read, read_all
 from ablations.run import main
-from ablations.subjects.alexnet.setting import Budget
+from ablations.subjects.alexnet.setting import Budget, budget_of, spec_of
 from tests.conftest import Planner
 
 RACE = Budget(
@@ -44,9 +45,13 @@ def arrival(best_rate: float) -> Made:
     """Steps whose logarithm is a parabola of the rate's, twice as many two octaves off; beyond the budget: censored."""
 
     def run(trial: Trial) -> Result:
-        steps = 60.5 * 2 ** ((math.log2(trial.spec.learning_rate / best_rate) / 2) ** 2)
-        reached = steps <= trial.budget.steps
-        metrics = {REACHED: float(reached), TRAINED: min(steps, trial.budget.steps), LOOKED: 24.0 if reached else 40.0}
+        steps = 60.5 * 2 ** ((math.log2(spec_of(trial.config).learning_rate / best_rate) / 2) ** 2)
+        reached = steps <= budget_of(trial.config).steps
+        metrics = {
+            REACHED: float(reached),
+            TRAINED: min(steps, budget_of(trial.config).steps),
+            LOOKED: 24.0 if reached else 40.0,
+        }
         return Result(trial=trial, status=DONE, metrics={**metrics, **({STEPS: steps} if reached else {})})
 
     return run
@@ -54,7 +59,7 @@ def arrival(best_rate: float) -> Made:
 
 def searched(study: Study, trials: tuple[Trial, ...], count: int, run: Made) -> tuple[tune.Search, list[list[Trial]]]:
     """A whole search, and the trials of each of its rounds."""
-    begun = tune.start(study, count, available=80)
+    begun = tune.start(study, count)
     records: dict[str, Result] = {}
     rounds: list[list[Trial]] = []
     while (search := tune.advance(study, trials, begun, records)).missing:
@@ -97,7 +102,7 @@ def test_the_rate_is_the_lowest_place_of_the_parabola_to_three_digits_though_it_
     for arm in search.tuning.arms:
         assert arm.factor * 1e-3 == pytest.approx(best_rate, rel=0.01)
         assert arm.factor == float(f"{arm.factor:.3g}")
-        assert tune.came_to(search.tuning, arm) == pytest.approx(60.5, rel=1e-3)
+        assert came_to(search.tuning, arm) == pytest.approx(60.5, rel=1e-3)
 
 
 def test_each_arm_is_tuned_by_itself_the_placebo_too_and_the_rates_reach_the_studys_trials(
@@ -106,11 +111,12 @@ def test_each_arm_is_tuned_by_itself_the_placebo_too_and_the_rates_reach_the_stu
     study, trials = raced
     made = {"reference": arrival(4e-3), "activation=tanh": arrival(2.5e-4), "placebo=salted": arrival(3e-3)}
     search, _ = searched(study, trials, 7, lambda trial: made[trial.variant.label](trial))
-    tuned_study, tuned = tune.apply(study, trials, search.tuning)
-    rates = {trial.variant.label: trial.spec.learning_rate for trial in tuned}
+    tuned_study, rated = tune.apply(study, trials, search.tuning)
+    rates = {trial.variant.label: spec_of(trial.config).learning_rate for trial in rated}
     assert rates == pytest.approx({"reference": 4e-3, "activation=tanh": 2.5e-4, "placebo=salted": 3e-3}, rel=0.01)
-    assert [replace(trial.spec, learning_rate=1e-3) for trial in tuned] == [trial.spec for trial in trials]
-    assert tuned_study.keys == tuple(trial.key for trial in tuned)
+    again = [replace(spec_of(trial.config), learning_rate=1e-3) for trial in rated]
+    assert again == [spec_of(trial.config) for trial in trials]
+    assert tuned_study.keys == tuple(trial.key for trial in rated)
 
 
 def test_what_evaluation_alone_reads_is_no_arm_and_keeps_the_rate_and_the_training_of_its_arm(
@@ -121,10 +127,10 @@ def test_what_evaluation_alone_reads_is_no_arm_and_keeps_the_rate_and_the_traini
     # The placebo draws anew and is an arm; the sabotage is to show its damage at the reference's rate.
     assert [arm.variant.label for arm in tune.arms(study, trials)] == ["reference", "-lrn", "placebo=salted"]
     search, _ = searched(study, trials, 3, arrival(0.005))
-    _, tuned = tune.apply(study, trials, search.tuning)
-    groups = [{trial.variant.label for trial in job} for job in by_training(tuned)]
+    _, rated = tune.apply(study, trials, search.tuning)
+    groups = [{trial.variant.label for trial in job} for job in by_training(rated)]
     assert {"-lrn", "-lrn ten_view=ten"} in groups and {"reference", "ten_view=ten"} in groups
-    rates = {trial.variant.label: trial.spec.learning_rate for trial in tuned}
+    rates = {trial.variant.label: spec_of(trial.config).learning_rate for trial in rated}
     assert rates["sabotage=half"] == rates["reference"]
 
 
@@ -133,20 +139,20 @@ def test_a_study_tells_of_each_departure_whether_its_arms_were_tuned(plan: Plann
     search, _ = searched(study, trials, 3, arrival(0.005))
     after, _ = tune.apply(study, trials, search.tuning)
     asked = [("lrn", "off"), ("ten_view", "ten"), ("placebo", "salted"), ("sabotage", "half"), ("width", "half")]
-    assert [tune.tuned(after, one) for one in asked] == [True, True, True, False, False]
-    assert not tune.tuned(study, ("lrn", "off"))
-    assert not tune.tuned(replace(study, tuning=tune.start(study, 3, available=80)), ("lrn", "off"))
+    assert [tuned(after, one) for one in asked] == [True, True, True, False, False]
+    assert not tuned(study, ("lrn", "off"))
+    assert not tuned(replace(study, tuning=tune.start(study, 3)), ("lrn", "off"))
     some = [arm for arm in search.tuning.arms if arm.variant.label != "-lrn"]
-    assert not tune.tuned(replace(after, tuning=replace(search.tuning, arms=tuple(some))), ("lrn", "off"))
+    assert not tuned(replace(after, tuning=replace(search.tuning, arms=tuple(some))), ("lrn", "off"))
 
 
 def test_in_a_factorial_every_arm_with_the_departure_counts(plan: Planner, budget: Budget) -> None:
     study, trials = plan(grid="full", words=["lrn", "dropout"], budget=budget)
     search, _ = searched(study, trials, 1, arrival(0.005))
     after, _ = tune.apply(study, trials, search.tuning)
-    assert tune.tuned(after, ("lrn", "off"))
+    assert tuned(after, ("lrn", "off"))
     some = [arm for arm in search.tuning.arms if arm.variant.label != "-dropout -lrn"]
-    assert not tune.tuned(replace(after, tuning=replace(search.tuning, arms=tuple(some))), ("lrn", "off"))
+    assert not tuned(replace(after, tuning=replace(search.tuning, arms=tuple(some))), ("lrn", "off"))
 
 
 def test_a_study_whose_rates_had_one_training_each_is_read_as_it_was_tuned() -> None:
@@ -155,10 +161,10 @@ def test_a_study_whose_rates_had_one_training_each_is_read_as_it_was_tuned() -> 
     assert tuning is not None
     assert (tuning.rates, tuning.seeds, tuning.clearly, tuning.slower) == (8, 1, 0, 1)
     for arm in tuning.arms:
-        assert arm.factor == best(arm.attempts).factor == tune.chosen(arm.attempts, tuning.clearly)
-        assert tune.cost(tuning, arm) is None
+        assert arm.factor == best(arm.attempts).factor == chosen(arm.attempts, tuning.clearly)
+        assert cost(tuning, arm) is None
     assert tuning.arms[0].attempts[0].trials[0].key == "e095ba7cb89d"
-    assert tune.tuned(study, ("activation", "tanh")) and not tune.tuned(study, ("placebo", "salted"))
+    assert tuned(study, ("activation", "tanh")) and not tuned(study, ("placebo", "salted"))
     assert Study.from_dict(json.loads(json.dumps(study.to_dict()))) == study
 
 
@@ -166,8 +172,8 @@ def test_tuning_uses_no_test_image_and_no_seed_of_the_study(raced: tuple[Study, 
     study, trials = raced
     _, rounds = searched(study, trials, 5, arrival(4e-3))
     run = [trial for one in rounds for trial in one]
-    assert {trial.budget.evaluate_on for trial in run} == {"validation"}
-    assert {trial.budget.train_examples for trial in run} == {80}  # the others are held out
+    assert {budget_of(trial.config).evaluate_on for trial in run} == {"validation"}
+    assert {budget_of(trial.config).train_examples for trial in run} == {80}  # the others are held out
     assert {trial.seed for trial in run} == {1_000_000, 1_000_001, 1_000_002}
     assert not {trial.seed for trial in run} & {trial.seed for trial in trials}
 
@@ -176,8 +182,8 @@ def test_a_trial_that_takes_twice_the_steps_of_the_best_of_its_arm_ends_there(
     raced: tuple[Study, tuple[Trial, ...]],
 ) -> None:
     _, rounds = searched(*raced, 5, arrival(1e-3))
-    assert {trial.budget.max_steps for trial in rounds[0]} == {None}
-    assert {trial.budget.max_steps for one in rounds[1:] for trial in one} == {121}  # the best took 60.5
+    assert {budget_of(trial.config).max_steps for trial in rounds[0]} == {None}
+    assert {budget_of(trial.config).max_steps for one in rounds[1:] for trial in one} == {121}  # the best took 60.5
 
 
 def test_a_rate_is_not_lost_by_one_trial_that_is_slower_than_the_best_rate(
@@ -185,10 +191,10 @@ def test_a_rate_is_not_lost_by_one_trial_that_is_slower_than_the_best_rate(
 ) -> None:
     def run(trial: Trial) -> Result:
         by_seed = {1: (60, 60, 60), 4: (40, 40, 90)}  # times the arm's own rate; the second has the lower mean
-        factor = round(trial.spec.learning_rate / 1e-3, 2)
+        factor = round(spec_of(trial.config).learning_rate / 1e-3, 2)
         steps = by_seed.get(int(factor), (500,) * 3)[trial.seed - tune.SEED] if factor >= 1 else 500
-        reached = steps <= trial.budget.steps
-        metrics = {TRAINED: min(steps, trial.budget.steps), LOOKED: 24.0 if reached else 40.0}
+        reached = steps <= budget_of(trial.config).steps
+        metrics = {TRAINED: min(steps, budget_of(trial.config).steps), LOOKED: 24.0 if reached else 40.0}
         return Result(trial=trial, status=DONE, metrics={**metrics, **({STEPS: float(steps)} if reached else {})})
 
     search, _ = searched(*raced, 3, run)
@@ -199,7 +205,7 @@ def test_where_trials_of_a_round_are_missing_the_others_count_and_the_search_wai
     raced: tuple[Study, tuple[Trial, ...]],
 ) -> None:
     study, trials = raced
-    begun, run = tune.start(study, 3, available=80), arrival(1e-3)
+    begun, run = tune.start(study, 3), arrival(1e-3)
     first = tune.advance(study, trials, begun, {}).missing
     records = {trial.key: run(trial) for trial in first[:2]}  # two of the reference's three seeds
     search = tune.advance(study, trials, begun, records)
@@ -208,15 +214,15 @@ def test_where_trials_of_a_round_are_missing_the_others_count_and_the_search_wai
 
 def test_without_a_threshold_the_validation_error_decides(plan: Planner, budget: Budget) -> None:
     def run(trial: Trial) -> Result:
-        error = 20 + math.log2(trial.spec.learning_rate / 0.023) ** 2
+        error = 20 + math.log2(spec_of(trial.config).learning_rate / 0.023) ** 2
         return Result(trial=trial, status=DONE, metrics={"validation_top1_error_percent": error})
 
     study, trials = plan(budget=budget)
-    rate = trials[0].spec.learning_rate
+    rate = spec_of(trials[0].config).learning_rate
     search, rounds = searched(study, trials, 7, run)
     assert search.tuning.arms[0].factor * rate == pytest.approx(0.023, rel=0.01)
-    assert tune.came_to(search.tuning, search.tuning.arms[0]) == pytest.approx(20, abs=1e-3)
-    assert {trial.budget.max_steps for one in rounds for trial in one} == {None}
+    assert came_to(search.tuning, search.tuning.arms[0]) == pytest.approx(20, abs=1e-3)
+    assert {budget_of(trial.config).max_steps for one in rounds for trial in one} == {None}
 
 
 def errors(factor: float, *found: float | None) -> Attempt:
@@ -247,34 +253,34 @@ def test_more_arrivals_beat_fewer_then_the_mean_decides_and_an_error_beats_a_div
 
 def test_a_rate_at_which_a_trial_came_to_nothing_is_a_wall_for_the_parabola() -> None:
     sound = [errors(factor, error, error + 1, error - 1) for factor, error in ((0.25, 34), (0.5, 31), (1, 30), (2, 31))]
-    fitted = tune.fitted(sound)
-    assert fitted is not None and math.exp(fitted.at) == pytest.approx(1, rel=0.1)
+    found = fitted(sound)
+    assert found is not None and math.exp(found.at) == pytest.approx(1, rel=0.1)
     # Behind it the curve may be another one.
-    behind = tune.fitted([*sound, errors(4, 40, None, 40), errors(16, 10, 90, 90)])
-    assert behind == fitted
-    assert tune.fitted([errors(4, 20, None, None), errors(8, None, None, None)]) is None
-    assert tune.chosen([errors(4, 20, None, None), errors(8, None, None, None)]) == 4
+    behind = fitted([*sound, errors(4, 40, None, 40), errors(16, 10, 90, 90)])
+    assert behind == found
+    assert fitted([errors(4, 20, None, None), errors(8, None, None, None)]) is None
+    assert chosen([errors(4, 20, None, None), errors(8, None, None, None)]) == 4
     # Of the best rate itself a trial is missing, so that nothing is known of its mean.
-    assert tune.fitted([steps(0.5, 300, 300, None), steps(1, 200, 200, None), steps(2, 300, None, None)]) is None
+    assert fitted([steps(0.5, 300, 300, None), steps(1, 200, 200, None), steps(2, 300, None, None)]) is None
 
 
 def test_where_an_arm_never_arrives_its_errors_choose_and_are_not_taken_for_steps(
     raced: tuple[Study, tuple[Trial, ...]],
 ) -> None:
     def run(trial: Trial) -> Result:
-        error = 40 + math.log2(trial.spec.learning_rate / 1.5e-3) ** 2
-        return Result(trial=trial, status=DONE, metrics={TRAINED: float(trial.budget.steps), LOOKED: error})
+        error = 40 + math.log2(spec_of(trial.config).learning_rate / 1.5e-3) ** 2
+        return Result(trial=trial, status=DONE, metrics={TRAINED: float(budget_of(trial.config).steps), LOOKED: error})
 
     search, _ = searched(*raced, 5, run)
     for arm in search.tuning.arms:
         assert arm.factor == pytest.approx(1.5, rel=0.01)
-        assert tune.came_to(search.tuning, arm) is None and tune.cost(search.tuning, arm) is None
+        assert came_to(search.tuning, arm) is None and cost(search.tuning, arm) is None
     assert "no rate at which all trials came to an outcome" in announce.tuning_lines(search.tuning)[0]
 
 
 def test_a_trial_that_was_ended_early_is_never_taken_for_an_outcome() -> None:
     tried = [steps(0.5, 300, 310, 290), steps(1, 200, 210, 190), steps(2, 250, 260, None)]
-    assert tune.chosen(tried) == 1
+    assert chosen(tried) == 1
 
 
 def test_a_best_rate_at_the_edge_is_said_aloud(raced: tuple[Study, tuple[Trial, ...]]) -> None:
@@ -289,7 +295,7 @@ def test_a_best_rate_at_the_edge_is_said_aloud(raced: tuple[Study, tuple[Trial, 
 
 def test_a_failed_trial_is_asked_for_again_and_nothing_is_chosen(raced: tuple[Study, tuple[Trial, ...]]) -> None:
     study, trials = raced
-    begun = tune.start(study, 3, available=80)
+    begun = tune.start(study, 3)
     first = tune.advance(study, trials, begun, {}).missing
     records = {trial.key: Result(trial=trial, status=ERROR, error="boom") for trial in first}
     again = tune.advance(study, trials, begun, records)
@@ -318,13 +324,13 @@ def test_a_tuned_study_goes_on_where_it_was_and_trains_nothing_twice(
     assert "that they do not train on: 27 trials, 27 of them to go" in first
     folder = tmp_path / "results" / "race"
     study, results, problems = read(folder)
-    tuned, _ = read_all(folder / "tuning")
-    assert (len(results), len(tuned), problems) == (3, 27, [])
+    tried, _ = read_all(folder / "tuning")
+    assert (len(results), len(tried), problems) == (3, 27, [])
     assert study.tuning is not None
     for arm in study.tuning.arms:
-        assert {trial.key for one in arm.attempts for trial in one.trials} <= tuned.keys()
+        assert {trial.key for one in arm.attempts for trial in one.trials} <= tried.keys()
         (result,) = (one for one in results if one.trial.variant == arm.variant)
-        assert result.trial.spec.learning_rate == 1e-3 * arm.factor
+        assert spec_of(result.trial.config).learning_rate == 1e-3 * arm.factor
     written = {path: path.stat().st_mtime_ns for path in folder.rglob("trials/*.json")}
     # What was interrupted in the second round of one arm goes on there.
     lost = folder / "tuning" / "trials" / f"{study.tuning.arms[1].attempts[2].trials[1].key}.json"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
@@ -37,7 +36,7 @@ from ablations.subjects.alexnet.data.prepare import prepare
 from ablations.subjects.alexnet.data.read_ahead import block_of
 from ablations.subjects.alexnet.metrics import setting_of
 from ablations.subjects.alexnet.options import Options
-from ablations.subjects.alexnet.setting import Budget, budget_of
+from ablations.subjects.alexnet.setting import Budget, budget_of, spec_of
 from ablations.subjects.alexnet.timing import Pace, paces_of
 from ablations.subjects.alexnet.trial import open_data
 
@@ -83,7 +82,6 @@ def setting(options: Options, place: Place, before: Study | None, *, beside: int
         channels=data.channels,
         note=printable(note_of(options.dataset)),
         guessing=chance_error_percent(labels),
-        baseline=_linear_error(spec, budget, data, prepared, before),
         examples=len(labels),
         every=options.evaluate_every,
         facts={
@@ -105,17 +103,26 @@ def _check(options: Options, budget: Budget, spec: Spec, *, classes: int, channe
         raise InputError(f"preset {options.preset}: {error}.") from None
 
 
-def _linear_error(spec: Spec, budget: Budget, data: Data, prepared: Path, before: Study | None) -> float | None:
-    """What trivial learning gives on the images of such trials; that of the study on disk stands, as it was judged by.
+def with_baseline(setting: Setting, options: Options, before: Study | None) -> Setting:
+    """`setting` with what trivial learning gives on the images of its trials; that of the study on disk stands.
 
-    Another machine's rounding may tell one image otherwise.
+    It was judged by that one, and another machine's rounding may tell one image otherwise.
     """
-    if before and before.setting.baseline is not None and before.setting.fingerprint == data.fingerprint:
+    budget = budget_of(setting.config)
+    if before and before.setting.baseline is not None and before.setting.fingerprint == setting.fingerprint:
         then = budget_of(before.setting.config)
         seen = ("train_examples", "image_size", "evaluate_on")
         if all(getattr(then, name) == getattr(budget, name) for name in seen):
-            return before.setting.baseline
-    return linear_error_percent(spec, budget, data, prepared)
+            return replace(setting, baseline=before.setting.baseline)
+    prepared = prepare(
+        options.dataset,
+        data_root=options.data_root,
+        size=setting.facts["stored_size"],
+        cache=cache_folder(),
+        quiet=True,
+    )
+    error = linear_error_percent(spec_of(setting.config), budget, load(prepared), prepared)
+    return replace(setting, baseline=error)
 
 
 def _available(data: Data, evaluate_on: str) -> int:

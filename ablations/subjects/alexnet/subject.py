@@ -18,7 +18,7 @@ from ablations.core.variant import Departure, Variant
 from ablations.models.equivalence import canonical
 from ablations.models.layout import layout, macs, parameters
 from ablations.models.spec import spec_from_dict, training_part
-from ablations.subjects.alexnet.data.catalogue import cache_folder
+from ablations.subjects.alexnet.data.catalogue import DATASETS, cache_folder
 from ablations.subjects.alexnet.metrics import METRICS, setting_of
 from ablations.subjects.alexnet.recipes import HEADLINE, RECIPES
 from ablations.subjects.alexnet.registry import broken, check_components, components, derive
@@ -130,6 +130,12 @@ class AlexNet(Defaults):
                 f"a processor would be no faster, or ten times slower."
             )
         return setting(options, place, before, beside=beside)
+
+    def with_baseline(self, setting: Setting, options: Options, before: Study | None) -> Setting:
+        """With the error of a linear classifier on the raw pixels, which is fitted once for the images of a study."""
+        from ablations.subjects.alexnet.planning import with_baseline
+
+        return with_baseline(setting, options, before)
 
     def configure(self, setting: Setting, departures: Sequence[Departure]) -> Config:
         """The reference's config under the rewrites of the departures, in their order."""
@@ -271,15 +277,19 @@ class AlexNet(Defaults):
         return config_of(preset, Budget(**budget), spec_from_dict(spec))
 
     def setting_from_schema_1(self, study: Mapping[str, Any], budget: Mapping[str, Any]) -> Setting:
-        """What the trials of a study older than subjects share."""
+        """What the trials of a study older than subjects share; it did not record how many images its data have."""
+        known = DATASETS.get(study["dataset"])
+        counts = {"train_images": known.train_images, "test_images": known.test_images} if known else {}
         return setting_of(
             study["preset"],
             Budget(**budget),
             dataset=study["dataset"],
             fingerprint=study["fingerprint"],
+            classes=(known.num_classes if known else None) or 0,
             note=study.get("data_note", ""),
             guessing=study.get("chance_error_percent"),
             baseline=study.get("linear_error_percent"),
+            facts={name: count for name, count in counts.items() if count is not None},
         )
 
     def run(self, trials: Sequence[Trial], place: Place, report: Report) -> Iterator[Event]:
