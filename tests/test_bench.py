@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import nn
 
-from ablations.bench import growth, plain, same_work, summary
+from ablations.bench import plain, same_work, summary
 from ablations.bench.__main__ import main
 from ablations.bench.contenders import data_of
 from ablations.bench.overhead import marks
@@ -173,25 +173,6 @@ def test_growth_is_looked_at_after_powers_of_ten_and_the_last_trial() -> None:
     assert marks(2) == [2] and marks(100) == [10, 100] and marks(2000) == [10, 100, 1000, 2000]
 
 
-@pytest.mark.slow
-def test_a_study_of_more_seeds_is_read_and_reported_from_made_up_records() -> None:
-    (row,) = growth.of_seeds([3])
-    assert row["trials"] % 3 == 0 and row["trials"] > 20
-    assert min(row[f"{part}_seconds"] for part in ("plan", "write", "read", "report")) > 0
-    assert "report s" in growth.seed_lines([row])
-
-
-@pytest.mark.slow
-def test_the_speed_at_each_image_size_is_a_share_of_the_limit() -> None:
-    found = growth.of_sizes(
-        (16, 32), net="cifar_small", batch_size=8, threads=1, wanted=1, seconds=0.1, most_percent=100, say=print
-    )
-    lines = growth.size_lines(found).splitlines()
-    assert [line.split()[0] for line in lines[2:]] == ["16", "32"]
-    assert all(0 < float(line.split()[-1].rstrip("%")) < 100 for line in lines[2:])
-    assert "nothing can be said" in growth.size_lines({**found, "most_percent": -1})
-
-
 def test_without_a_quiet_round_nothing_is_said() -> None:
     net = {**record(), "most_percent": 1.0}
     assert "nothing can be said" in summary.table("cifar", net)
@@ -248,7 +229,7 @@ def test_a_short_benchmark_leaves_its_record_and_its_picture(
     monkeypatch.setenv("ABLATIONS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})  # one thread: other tests may run beside it
     words = f"""--nets cifar_small@16 --dataset folder:{blobs} --rounds 1 --seconds 0.2 --batch-size 16
-        --others-percent 100 --trials 0 --no-growth --name short --results {tmp_path}"""
+        --others-percent 100 --trials 0 --name short --results {tmp_path}"""
     assert main(words.split()) == 0
     net = json.loads((tmp_path / "short.json").read_text())["nets"]["cifar_small"]
     assert net["difference"] < summary.TOLERANCE

@@ -122,7 +122,6 @@ def run(config: Config, nets: Mapping[str, int], *, command: str) -> int:
         record["overhead"] = measure(config.trials, workers=cores)
         print(summary.overhead_lines(record["overhead"]))
         _save(config, record)
-        _save(config, record)
     print(f"saved: {config.results / config.name}.json")
     bad = [net for net in record["nets"].values() if not summary.kept(net) or summary.voids(net)]
     return 1 if bad else 0

@@ -9,16 +9,17 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ablations.core.claim import changes
+from ablations.core.load import FIRST
 from ablations.core.variant import Variant
 from ablations.models.init import initialise
 from ablations.models.layout import layout, parameters
 from ablations.models.network import build
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec, described, leaves
-from ablations.planning.factors import conflict
+from ablations.planning.factors import Forms
 from ablations.subjects.alexnet.registry import components, derive
 from ablations.subjects.alexnet.training.streams import CPU, streams
+from tests.making import setting
 
 SMALL = PRESETS["cifar_small"].spec
 COMPONENTS = components()
@@ -105,7 +106,8 @@ def test_the_headline_components_can_all_be_combined(preset: str) -> None:
     # What a preset does not have cannot be taken away, and a plan says so.
     headline = [departure for departure in asked if departed(spec, departure) != spec]
     assert len(headline) == 6 or preset not in ("paper", "original_code", "cifar", "cifar_small")
-    assert all(conflict(spec, one, two) is None for one, two in itertools.combinations(headline, 2))
+    made = Forms(FIRST, setting(preset))
+    assert all(made.conflict(one, two) == "" for one, two in itertools.combinations(headline, 2))
     assert len({departed(spec, *chosen) for chosen in subsets(headline)}) == 2 ** len(headline)
 
 
@@ -164,9 +166,10 @@ def test_another_family_of_optimisers_brings_its_own_learning_rate_and_the_same_
 
 
 def test_a_level_that_nothing_would_read_changes_nothing() -> None:
-    spec = PRESETS["cuda_convnet_18pct"].spec  # neither dropout nor colour noise
-    for name, level in (("dropout", "before"), ("dropout", "rescale_test"), ("pca_jitter", "weak")):
-        assert not changes(spec, Variant(departures=((name, level),)))
+    made = Forms(FIRST, setting("cuda_convnet_18pct"))  # neither dropout nor colour noise
+    for departure in (("dropout", "before"), ("dropout", "rescale_test"), ("pca_jitter", "weak")):
+        assert not made.changes(departure)
+    assert made.changes(("lrn", "off"))
 
 
 def test_batch_norm_stands_between_the_convolution_and_all_that_follows_it() -> None:

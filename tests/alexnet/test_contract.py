@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablations.core.claim import changes
+from ablations.core.load import FIRST
 from ablations.core.trial import Trial
 from ablations.core.variant import Variant
 from ablations.models import equivalence
@@ -21,13 +21,15 @@ from ablations.models.layout import layout, parameters
 from ablations.models.network import build
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec, stored_size, training_part
-from ablations.planning.factors import conflict
+from ablations.planning.factors import Forms
 from ablations.subjects.alexnet import registry
+from ablations.subjects.alexnet import subject as subject_module
 from ablations.subjects.alexnet.data.load import Data, load
 from ablations.subjects.alexnet.data.prepare import prepare
 from ablations.subjects.alexnet.registry import components
 from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.train import train
+from tests.making import setting, trial_of
 
 EVERY_LEVEL = [(name, level) for name, component in components().items() for level in component.levels]
 SMALL = ("cifar_small", "paper")  # what the longer checks see in the quick tests; all others are marked slow
@@ -88,15 +90,9 @@ def test_a_preset_trains_a_step_at_its_native_size_with_finite_numbers(preset: s
 def test_a_trial_of_any_level_keeps_its_value_and_its_key_through_json(preset: str) -> None:
     keys = set()
     for departure in EVERY_LEVEL:
-        trial = Trial(
-            variant=alone(departure),
-            seed=0,
-            budget=budget(PRESETS[preset].spec, steps=1, batch=8, size=32),
-            dataset="cifar10",
-            fingerprint="feedbeef",
-            preset=preset,
-            spec=under(PRESETS[preset].spec, departure),
-        )
+        spec = PRESETS[preset].spec
+        few = budget(spec, steps=1, batch=8, size=32)
+        trial = trial_of(under(spec, departure), few, preset=preset, variant=alone(departure))
         back = Trial.from_dict(json.loads(json.dumps(trial.to_dict())))
         assert back == trial and back.key == trial.key
         keys.add(trial.key)
@@ -125,8 +121,10 @@ def test_any_level_builds_the_network_that_the_layout_counts(preset: str) -> Non
 def remembered(monkeypatch: pytest.MonkeyPatch) -> Callable[[Spec], Spec]:
     """`canonical`, which like `derive` is pure: both compute once what all pairs of levels ask for."""
     canonical = functools.cache(equivalence.canonical)
-    monkeypatch.setattr(registry, "canonical", canonical)
-    monkeypatch.setattr(registry, "derive", functools.cache(registry.derive))
+    monkeypatch.setattr(subject_module, "canonical", canonical)
+    derive = functools.cache(registry.derive)
+    for module in (registry, subject_module):
+        monkeypatch.setattr(module, "derive", derive)
     return canonical
 
 
@@ -135,18 +133,25 @@ def test_any_two_components_commute_or_are_computed_as_a_conflict(
     preset: str, canonical: Callable[[Spec], Spec]
 ) -> None:
     spec = PRESETS[preset].spec
-    derived = {departure: under(spec, departure) for departure in EVERY_LEVEL if changes(spec, alone(departure))}
+    made = Forms(FIRST, setting(preset))
+    derived = {departure: under(spec, departure) for departure in EVERY_LEVEL if made.changes(departure)}
     forms = {departure: canonical(one) for departure, one in derived.items()}
     for one, two in itertools.combinations(derived, 2):
         if one[0] == two[0]:
             continue  # two levels of one component are never combined
         there, back = canonical(under(derived[one], two)), canonical(under(derived[two], one))
         free = there == back and there not in (forms[one], forms[two])
-        reason = conflict(spec, one, two)
-        if (reason is None) != free:
+        reason = made.conflict(one, two)
+        if (reason == "") != free:
             raise AssertionError((one, two, reason))  # pytest's own assert takes as long as the test
         if reason and not (one[0] in reason and two[0] in reason and not reason.endswith(" ")):
             raise AssertionError(reason)
+
+
+def trains_otherwise(spec: Spec, departure: tuple[str, str]) -> bool:
+    """Whether a departure changes what training reads, and not the evaluation alone."""
+    before, after = (equivalence.canonical(training_part(one)) for one in (spec, under(spec, departure)))
+    return after != before
 
 
 def shrunk(spec: Spec) -> Spec:
@@ -159,12 +164,7 @@ def shrunk(spec: Spec) -> Spec:
 # The first preset whose training a level changes, small ones first; none for what evaluation alone reads.
 BY_SIZE = sorted(PRESETS, key=lambda name: PRESETS[name].parameters)
 CHANGED = {
-    departure: [
-        name
-        for name in BY_SIZE
-        if changes(training_part(PRESETS[name].spec), alone(departure))
-        and training_part(under(PRESETS[name].spec, departure)) != training_part(PRESETS[name].spec)
-    ][:1]
+    departure: [name for name in BY_SIZE if trains_otherwise(PRESETS[name].spec, departure)][:1]
     for departure in EVERY_LEVEL
 }
 

@@ -13,11 +13,13 @@ import torch
 from torch import nn
 
 from ablations.analysis.evidence import Evidence
+from ablations.core.result import Result
 from ablations.core.subject import Place
 from ablations.records.store import read_result, trial_path
 from ablations.reporting.document import Picture, Table
 from ablations.subjects.alexnet import filters
 from ablations.subjects.alexnet.report.filters import section, share, split_p
+from ablations.subjects.alexnet.setting import budget_of, spec_of
 from ablations.subjects.alexnet.training.train import train
 from ablations.subjects.alexnet.trial import open_data
 from tests import synthetic
@@ -32,14 +34,15 @@ def test_the_record_of_a_reference_keeps_its_first_kernels_and_no_other_record_d
     run_trial(reference, place)
     result, _ = read_result(trial_path(place.folder, reference.key))
     assert result is not None
-    kept = filters.unpack(result.filters)
+    kept = filters.unpack(result.extras["filters"])
     cpu = torch.device("cpu")
     data = open_data(reference, place, cpu)
-    again = train(reference.spec, seed=reference.seed, budget=reference.budget, data=data, device=cpu)
+    spec, budget = spec_of(reference.config), budget_of(reference.config)
+    again = train(spec, seed=reference.seed, budget=budget, data=data, device=cpu)
     conv1 = again.network.get_submodule("features.conv1.conv")
     assert isinstance(conv1, nn.Conv2d) and kept is not None
     np.testing.assert_allclose(kept, conv1.weight.detach().numpy(), rtol=1e-3, atol=1e-6)  # ten bits of float16
-    assert run_trial(departed, place).filters == ""
+    assert run_trial(departed, place).extras == {}
 
 
 def test_kernels_of_two_hundred_kilobytes_take_half_of_that_and_a_third_for_base64() -> None:
@@ -87,11 +90,15 @@ def test_a_split_by_colour_is_found_and_one_by_lot_is_not() -> None:
     assert split_p(kernels[::2], kernels[1::2]) > 0.2
 
 
+def with_kernels(result: Result, kernels: str) -> Result:
+    return replace(result, extras={"filters": kernels})
+
+
 def test_the_report_draws_the_filters_by_the_groups_of_the_next_layer() -> None:
     study, trials = synthetic.plan("one_out", ["lrn"], seeds=2)
-    assert trials[0].spec.blocks[1].groups == 2
+    assert spec_of(trials[0].config).blocks[1].groups == 2
     results = [
-        one if one.trial.variant.departures else replace(one, filters=filters.pack(half_grey(0.1, one.trial.seed)))
+        one if one.trial.variant.departures else with_kernels(one, filters.pack(half_grey(0.1, one.trial.seed)))
         for one in synthetic.results(trials)
     ]
     found = section(Evidence(study=study, results=results))
@@ -108,5 +115,5 @@ def test_the_report_draws_the_filters_by_the_groups_of_the_next_layer() -> None:
 def test_grey_images_have_a_picture_and_no_statistic_of_colour() -> None:
     study, trials = synthetic.plan("one_out", ["lrn"], seeds=1)
     kernels = filters.pack(half_grey(1, 0)[:, :1])
-    found = section(Evidence(study=study, results=[replace(synthetic.results(trials)[0], filters=kernels)]))
+    found = section(Evidence(study=study, results=[with_kernels(synthetic.results(trials)[0], kernels)]))
     assert found is not None and [type(block) for block in found.blocks] == [Picture]

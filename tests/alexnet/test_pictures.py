@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from ablations.cli.options import Config, resolved
+from ablations.cli.options import options_of, resolved
 from ablations.core.errors import InputError
 from ablations.core.study import Study
 from ablations.core.subject import Place
@@ -25,7 +25,6 @@ from ablations.subjects.alexnet.data import prepare as prepare_module
 from ablations.subjects.alexnet.data.catalogue import CACHE_SCHEMA, cache_folder, folder_of, note_of
 from ablations.subjects.alexnet.data.load import load
 from ablations.subjects.alexnet.data.prepare import prepare
-from ablations.subjects.alexnet.data.sources import Source
 from ablations.subjects.alexnet.training.streams import CPU
 from ablations.subjects.alexnet.trial import open_data
 
@@ -484,7 +483,7 @@ def test_a_home_folder_is_replaced_once_and_every_trial_looks_where_the_plan_did
     grey().save(around(tmp_path / "pets") / "0.png")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("ABLATIONS_CACHE", "~/decoded")
-    asked = Config(
+    asked = options_of()(
         dataset="folder:~/pets",
         claims=Path("~/c.toml"),
         data_root=Path("~/d"),
@@ -496,9 +495,8 @@ def test_a_home_folder_is_replaced_once_and_every_trial_looks_where_the_plan_did
     places = [config.claims, config.data_root, config.results, config.reports]
     assert places == [tmp_path / name for name in ("c.toml", "d", "r", "p")]
     assert cache_folder() == tmp_path / "decoded"
-    source = Source(dataset="folder:~/pets", fingerprint="0", num_classes=2, channels=3)
-    _, trials = plan(source=source, seeds=1)
-    elsewhere = replace(place, base=tmp_path / "another folder")
+    _, trials = plan(dataset="folder:~/pets", fingerprint="0", seeds=1)
+    elsewhere = replace(place, options={**place.options, "base": str(tmp_path / "another folder")})
     assert open_data(trials[0], elsewhere, CPU).name == f"folder:{tmp_path}/pets"
 
 
@@ -509,7 +507,7 @@ def test_a_relative_folder_is_one_of_where_the_study_was_planned(tmp_path: Path)
 
 def test_the_home_of_nobody_is_refused() -> None:
     with pytest.raises(InputError, match=r"The path ~nobody-of-that-name/pets begins with a home folder that is not"):
-        resolved(Config(dataset="folder:~nobody-of-that-name/pets"))
+        resolved(options_of()(dataset="folder:~nobody-of-that-name/pets"))
 
 
 @pytest.mark.parametrize(

@@ -12,20 +12,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from ablations.cli.options import Config
 from ablations.core.identity import sparse
 from ablations.core.study import Study
 from ablations.models.spec import Conv, Spec
-from ablations.planning import resources as resources_module
+from ablations.subjects.alexnet.data import memory as memory_module
 from ablations.subjects.alexnet.data import read_ahead as reading
 from ablations.subjects.alexnet.data.load import Data
 from ablations.subjects.alexnet.data.memory import read_window
 from ablations.subjects.alexnet.data.read_ahead import ReadAhead, block_of, shuffled, window_of
+from ablations.subjects.alexnet.options import Options
 from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.examples import Examples, epoch_order, read_ahead, split_examples
 from ablations.subjects.alexnet.training.streams import CPU, stream
 from ablations.subjects.alexnet.training.train import train
 from tests.conftest import Planner
+from tests.making import with_budget
 
 IMAGENET = 1_281_167
 IMAGE = 256 * 256 * 3
@@ -205,26 +206,28 @@ def test_without_a_window_orders_and_keys_are_those_of_before(plan: Planner, par
     assert read_ahead(usual, epoch_order(usual, 3, 2)) is None
     _, (trial, *_) = plan()
     assert "read_window" not in json.dumps(sparse(trial))
-    assert trial.key != replace(trial, budget=replace(budget, read_window=8)).key
+    assert trial.key != with_budget(trial, read_window=8).key
 
 
-def chosen(data: Data, budget: Budget, before: Study | None = None, *, workers: int = 2, **asked: int) -> int:
-    return read_window(Config(**asked), data, budget, before, gpus=0.0, workers=workers)  # type: ignore[arg-type]
+def chosen(
+    data: Data, budget: Budget, before: Study | None = None, *, workers: int = 2, asked: int | None = None
+) -> int:
+    return read_window(Options(read_window=asked), data, budget, before, gpus=0.0, workers=workers)
 
 
 def test_a_window_is_chosen_once_by_the_memory_of_the_machine_that_plans(
     data: Data, budget: Budget, plan: Planner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert chosen(data, budget) == 0
-    monkeypatch.setattr(resources_module, "memory_here", lambda: 90 * 16 * 16 * 3)
+    monkeypatch.setattr(memory_module, "memory_here", lambda: 90 * 16 * 16 * 3)
     window = chosen(data, budget)
     assert window == reading.BLOCKS  # blocks of an image: there is no memory for more
     begun, _ = plan(budget=replace(budget, read_window=window))
     monkeypatch.undo()
     assert chosen(data, budget, begun) == window  # where there is more memory, the study goes on as it began
     assert chosen(data, replace(budget, train_examples=80), begun) == 0  # that would be another one
-    assert chosen(data, budget, begun, read_window=0) == 0
-    assert chosen(data, budget, read_window=64) == 64
+    assert chosen(data, budget, begun, asked=0) == 0
+    assert chosen(data, budget, asked=64) == 64
 
 
 def test_windows_and_the_next_ones_of_all_trials_fit_into_half_of_the_memory() -> None:

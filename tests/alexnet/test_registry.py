@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from ablations.core.variant import Variant
+from ablations.core.load import FIRST
+from ablations.core.variant import Departure, Variant
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec
-from ablations.planning.factors import conflict
+from ablations.planning.factors import Forms
 from ablations.subjects.alexnet import registry
 from ablations.subjects.alexnet.component import Activity, Component
 from ablations.subjects.alexnet.registry import component, components, derive, register
+from tests.making import setting
 
 ROOT = Path(__file__).parents[2]
 CIFAR = PRESETS["cifar"].spec
@@ -57,7 +59,8 @@ def test_the_example_of_contributing_is_found_in_a_folder_of_ones_own(tmp_path: 
     (tmp_path / "mean_image.py").write_text(example())
     code = """
 from ablations.subjects.alexnet.registry import components, derive
-from ablations.core.variant import Variant
+from ablations.core.load import FIRST
+from ablations.core.variant import Departure, Variant
 from ablations.models.presets import PRESETS
 assert "lrn" in components()
 for level, before in (("colour", "paper"), ("image", "cifar")):
@@ -166,7 +169,11 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_rewrite_of_ones_own_that_fails_is_named_with_its_file(rewrite: str, said: str, tmp_path: Path) -> None:
     own = re.sub(r"levels=.*", f'levels={{"image": {rewrite}}},', example())
     (tmp_path / "mine.py").write_text(own)
-    ran = python("from ablations.planning.factors import departures_of; departures_of(['mean_image'])", tmp_path)
+    ran = python(
+        "from ablations.planning.factors import Forms; from tests.making import setting; "
+        "Forms('alexnet', setting()).changes(('mean_image', 'image'))",
+        tmp_path,
+    )
     last = ran.stderr.splitlines()[-1]
     assert f"InputError: mean_image=image of {tmp_path / 'mine.py'} cannot be used: " in last and said in last
 
@@ -220,20 +227,23 @@ def test_the_reference_is_its_own_rewrite() -> None:
     assert derive(CIFAR, Variant()) == CIFAR
 
 
+def conflict(one: Departure, two: Departure) -> str:
+    return Forms(FIRST, setting("cifar")).conflict(one, two)
+
+
 def test_two_levels_of_one_component_are_a_conflict() -> None:
-    assert conflict(CIFAR, ("lrn", "off"), ("lrn", "batch_norm")) == "two levels of lrn"
+    assert conflict(("lrn", "off"), ("lrn", "batch_norm")) == "two levels of lrn"
 
 
 def test_rewrites_of_one_field_conflict_and_the_reason_names_the_field() -> None:
-    reason = conflict(CIFAR, ("width", "half"), ("grouping", "full"))
-    assert reason is not None
+    reason = conflict(("width", "half"), ("grouping", "full"))
     assert "-width" not in reason.split()
     assert reason.startswith("grouping=full changes nothing beside width=half: both rewrite blocks.1.groups, ")
 
 
 def test_rewrites_of_different_fields_do_not_conflict_in_either_order() -> None:
-    assert conflict(CIFAR, ("lrn", "off"), ("dropout", "off")) is None
-    assert conflict(CIFAR, ("dropout", "off"), ("lrn", "off")) is None
+    assert conflict(("lrn", "off"), ("dropout", "off")) == ""
+    assert conflict(("dropout", "off"), ("lrn", "off")) == ""
 
 
 def made(name: str, rewrite: Callable[[Spec], Spec], monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
@@ -246,13 +256,13 @@ def made(name: str, rewrite: Callable[[Spec], Spec], monkeypatch: pytest.MonkeyP
 
 def test_a_departure_that_does_all_that_another_does_conflicts_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     bare = made("bare", lambda spec: replace(spec, flip=False, random_crop=False, momentum=0.0), monkeypatch)
-    assert conflict(CIFAR, bare, ("crop_flip", "off")) == (
+    assert conflict(bare, ("crop_flip", "off")) == (
         "-crop_flip changes nothing beside -bare: both rewrite flip, random_crop"
     )
 
 
 def test_a_departure_that_reads_what_another_rewrites_conflicts_with_it() -> None:
-    assert conflict(CIFAR, ("batch_norm", "without_lrn"), ("lrn", "original_code")) == (
+    assert conflict(("batch_norm", "without_lrn"), ("lrn", "original_code")) == (
         "batch_norm=without_lrn and lrn=original_code depend on their order: one reads what the other rewrites"
     )
 
@@ -260,4 +270,4 @@ def test_a_departure_that_reads_what_another_rewrites_conflicts_with_it() -> Non
 def test_departures_whose_order_matters_conflict(monkeypatch: pytest.MonkeyPatch) -> None:
     twice = made("twice", lambda spec: replace(spec, learning_rate=2 * spec.learning_rate), monkeypatch)
     more = made("more", lambda spec: replace(spec, learning_rate=1 + spec.learning_rate), monkeypatch)
-    assert conflict(CIFAR, twice, more) == "-twice and -more both rewrite learning_rate"
+    assert conflict(twice, more) == "-twice and -more both rewrite learning_rate"

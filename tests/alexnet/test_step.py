@@ -16,14 +16,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from ablations.cli.options import Config
 from ablations.core.errors import InputError
 from ablations.core.identity import sparse
 from ablations.core.variant import Variant
 from ablations.models import response_norm
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec
-from ablations.planning.resources import resources
 from ablations.records import checkpoint as checkpoint_module
 from ablations.records.checkpoint import Checkpoint
 from ablations.subjects.alexnet.data.load import Data
@@ -38,6 +36,7 @@ from ablations.subjects.alexnet.training.precision import casting, computing
 from ablations.subjects.alexnet.training.step import CAPTURED, WARM_UP, Body, Step
 from ablations.subjects.alexnet.training.streams import CPU
 from ablations.subjects.alexnet.training.train import Trained, Turns, start, train, training
+from tests.making import plan_from, with_budget
 
 SPEC = PRESETS["cifar_small"].spec
 BUDGET = Budget(epochs=2, train_examples=90, batch_size=16, image_size=16)  # five whole batches and one of 10
@@ -287,15 +286,19 @@ def test_tf32_is_on_within_and_as_it_was_afterwards() -> None:
         assert now() == ("ieee", "ieee")
 
 
-def test_a_precision_of_a_gpu_is_refused_where_trials_hold_none() -> None:
+def test_a_precision_of_a_gpu_is_refused_where_trials_hold_none(
+    blobs: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ABLATIONS_CACHE", str(cache))
+    asked = ["--dataset", f"folder:{blobs}", "--image-size", "16", "--gpus-per-trial", "0", "--results", str(tmp_path)]
     with pytest.raises(InputError, match="--precision bf16 is for trials on a GPU"):
-        resources(Config(precision="bf16", gpus_per_trial=0.0))
-    assert resources(Config(gpus_per_trial=0.0))[0] == 0
+        plan_from(*asked, "--precision", "bf16")
+    assert plan_from(*asked).place.gpus == 0
 
 
 def test_float32_leaves_the_key_of_a_trial_as_it_was_and_bf16_does_not(plan: Any) -> None:
     (trial, *_) = plan()[1]
     assert "precision" not in json.dumps(sparse(trial))  # what the key is made of
-    keys = {replace(trial, budget=replace(trial.budget, precision=word)).key for word in ("float32", "tf32", "bf16")}
+    keys = {with_budget(trial, precision=word).key for word in ("float32", "tf32", "bf16")}
     assert len(keys) == 3
     assert trial.key in keys

@@ -24,12 +24,13 @@ from ablations.subjects.alexnet.data.augment import VIEWS, views
 from ablations.subjects.alexnet.data.load import Data, load
 from ablations.subjects.alexnet.data.prepare import prepare
 from ablations.subjects.alexnet.registry import components, derive
-from ablations.subjects.alexnet.setting import Budget
+from ablations.subjects.alexnet.setting import Budget, spec_of
 from ablations.subjects.alexnet.training.evaluate import evaluate, log_probabilities
 from ablations.subjects.alexnet.training.examples import Examples, split_examples
 from ablations.subjects.alexnet.training.streams import CPU
 from ablations.subjects.alexnet.training.train import evaluate_as, start, train, training
 from tests.conftest import Collect, Planner, without_times
+from tests.making import with_spec
 
 SPEC = replace(PRESETS["cifar_small"].spec, views="ten")
 
@@ -235,7 +236,7 @@ def test_the_failure_of_a_training_is_that_of_each_trial_and_of_an_evaluation_it
     plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, trials = plan(words=["ten_view"])
-    hot = tuple(replace(trial, spec=replace(trial.spec, learning_rate=1e12)) for trial in trials[:2])
+    hot = tuple(with_spec(one, replace(spec_of(one.config), learning_rate=1e12)) for one in trials[:2])
     watch = Collect()
     serial(by_training(hot), place, watch)
     assert [(result.status, result.trial.key) for result in watch.results] == [(DIVERGED, one.key) for one in hot]

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,10 +19,9 @@ from typing import Any
 import pytest
 import ray
 
-from ablations.cli.options import Config
 from ablations.core.errors import InputError, StoppedError
 from ablations.core.result import DONE, ERROR, Result
-from ablations.core.subject import Place
+from ablations.core.subject import Place, Report
 from ablations.core.trial import UNPACKED, Job, Trial, by_training
 from ablations.execution import ray_cluster, ray_executor
 from ablations.execution.allocator import ENVIRONMENT
@@ -33,8 +32,8 @@ from ablations.execution.worker import run_job
 from ablations.records.store import read, read_results
 from ablations.run import _alone, _executor, main
 from ablations.subjects.alexnet import registry
-from ablations.subjects.alexnet.training.evaluate import Row
 from tests.conftest import Collect, Planner, free_port, without_times
+from tests.making import config_from, with_budget
 
 pytestmark = pytest.mark.slow
 
@@ -64,15 +63,14 @@ def ran(plan: Planner, cache: Path, tmp_path_factory: pytest.TempPathFactory) ->
         def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
             kept.append(trial.last_result)
 
-    def run(job: Job, place: Place, *, report: Callable[[Trial, Row], None]) -> Iterator[Result]:
+    def run(job: Job, place: Place, *, report: Report) -> Iterator[Result]:
         (environments / job[0].key).write_text(Path("/proc/self/environ").read_text())
         return run_job(job, place, report=report)
 
     _, trials = plan(words=["ten_view", "lrn"], grid="pairs", seeds=2)
     watch, alone = Collect(), Collect()
-    context = Context(
-        folder=folder / "ray", cache=cache, data_root=None, base=Path.cwd(), threads=1, gpus=0, command="a test"
-    )
+    options = {"cache": str(cache), "data_root": None, "base": str(Path.cwd()), "memory_budget": None}
+    place = Place(folder=folder / "ray", command="a test", options=options)
     with pytest.MonkeyPatch.context() as patch:
         extra_component(folder, patch)
         with pytest.MonkeyPatch.context() as inner:
@@ -177,8 +175,8 @@ def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(
 ) -> None:
     monkeypatch.setenv("KILL", "1")  # references measure activity, and die of it
 
-    def dying(job: Job, place: Place, *, report: Callable[[Trial, Row], None]) -> Iterator[Result]:
-        def last(trial: Trial, row: Row) -> None:
+    def dying(job: Job, place: Place, *, report: Report) -> Iterator[Result]:
+        def last(trial: Trial, row: Mapping[str, float]) -> None:
             if trial.variant.label == "-lrn":  # dies in its training
                 os.kill(os.getpid(), signal.SIGKILL)
             report(trial, row)
@@ -195,7 +193,7 @@ def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(
     assert "the worker was lost" in found["-lrn"].error
     assert len(found["-lrn"].provenance["tries_before"]) == 2
     # Trained and evaluated before it was killed: that is on disk by then, and kept.
-    assert found["reference"].error == "activities were not measured: the process ended before that"
+    assert found["reference"].notes == ("activities were not measured: the process ended before that",)
     assert found["reference"].metrics and not found["reference"].activity
     assert len(read_results(place.folder, [trial.key for trial in trials])[0]) == 5
 
@@ -206,11 +204,11 @@ def test_a_pack_that_is_killed_costs_a_try_of_the_trials_that_had_not_ended_and_
     monkeypatch.setenv("KILL", "1")
     _, (reference, *others) = plan()
     # The third's epochs are not over when the reference, whose turns come first, measures and dies of it.
-    longer = replace(others[1], budget=replace(others[1].budget, epochs=9))
-    later = replace(reference, budget=replace(reference.budget, epochs=3))
+    longer = with_budget(others[1], epochs=9)
+    later = with_budget(reference, epochs=3)
     trials = (later, others[0], longer, others[2])
     watch = Collect()
-    ONE_CPU(packed(by_training(trials), at_once=4, workers=1), replace(place, pack=4), watch)
+    ONE_CPU(packed(by_training(trials), at_once=4, workers=1), replace(place, turns=4), watch)
     assert len(watch.results) == 4
     by_key = {result.trial.key: result for result in watch.results}
     assert {result.status for result in watch.results} == {DONE}
@@ -274,7 +272,7 @@ def test_a_study_runs_on_both_machines_of_a_cluster_and_leaves_it_running(
     seen = tmp_path / "seen"
     seen.mkdir()
 
-    def both(job: Job, place: Place, *, report: Callable[[Trial, Row], None]) -> Iterator[Result]:
+    def both(job: Job, place: Place, *, report: Report) -> Iterator[Result]:
         (seen / ray.get_runtime_context().get_node_id()).touch()
         deadline = time.monotonic() + 120
         while len(list(seen.iterdir())) < 2:  # until the other machine has a job too
@@ -380,8 +378,8 @@ def test_a_worker_starts_with_the_settings_of_the_allocator(ran: Ran) -> None:
 def test_a_worker_may_be_silent_for_twenty_times_its_training_and_ten_minutes_at_least(
     asked: float | None, seconds: float, trainings: int, patience: float
 ) -> None:
-    plan: Any = SimpleNamespace(workers=2, gpus=0.0, packing=UNPACKED)
-    executor: Any = _executor(Config(timeout=asked), plan, _alone(seconds, trainings, plan))
+    plan: Any = SimpleNamespace(workers=2, place=SimpleNamespace(gpus=0.0), packing=UNPACKED)
+    executor: Any = _executor(replace(config_from(), timeout=asked), plan, _alone(seconds, trainings, plan))
     assert executor.patience == patience
 
 

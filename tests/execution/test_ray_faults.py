@@ -118,17 +118,16 @@ def test_nobody_else_enters_the_folder_of_ray_whose_path_is_short_enough(up: Pat
 def test_a_lost_worker_costs_a_try_of_its_trial_and_is_told_in_the_record(up: Path, place: Place) -> None:
     def dies(job: Job, place: Place, *, report: Report) -> Iterator[Result]:
         (trial,) = job
-        with (context.cache / f"tries-{trial.seed}").open("a") as file:
+        with (place.folder.parent / f"tries-{trial.seed}").open("a") as file:
             file.write("x")
-        tries = (context.cache / f"tries-{trial.seed}").stat().st_size
+        tries = (place.folder.parent / f"tries-{trial.seed}").stat().st_size
         if trial.seed == 2 or (trial.seed == 1 and tries == 1):
             os.kill(os.getpid(), signal.SIGKILL)
         return nothing(job, place, report=report)
 
-    context = replace(place, cache=place.folder.parent)
     fine, once, always = ran(dies, place, 3)
     assert (fine.status, once.status, always.status) == (DONE, DONE, ERROR)
-    assert (context.cache / "tries-2").stat().st_size == TRIES == 3
+    assert (place.folder.parent / "tries-2").stat().st_size == TRIES == 3
     assert not fine.provenance
     lost = "error: the worker was lost: a signal ended it"
     for result, before in ((once, 1), (always, 2)):
@@ -141,12 +140,12 @@ def test_what_lacks_the_memory_of_a_device_is_tried_again_with_fewer_side_by_sid
     def crowded(job: Job, place: Place, *, report: Report) -> Iterator[Result]:
         """A device that holds one trial: torch's own error is a result of this status by then."""
         (trial,) = job
-        mine = context.cache / f"on-the-device-{trial.seed}"
+        mine = place.folder.parent / f"on-the-device-{trial.seed}"
         mine.touch()
         others = False
         for _ in range(20):
             time.sleep(0.1)
-            others = others or len(list(context.cache.glob("on-the-device-*"))) > 1
+            others = others or len(list(place.folder.parent.glob("on-the-device-*"))) > 1
         mine.unlink()
         if not others:
             yield from nothing(job, place, report=report)
@@ -155,7 +154,6 @@ def test_what_lacks_the_memory_of_a_device_is_tried_again_with_fewer_side_by_sid
         write_result(place.folder, result)
         yield result
 
-    context = replace(place, cache=place.folder.parent)
     found = ran(crowded, place, 4)
     assert [result.status for result in found] == [DONE] * 4
     before = [result.provenance.get("tries_before", []) for result in found]

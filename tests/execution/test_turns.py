@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from ablations.cli.options import Config, check
+from ablations.cli.limits import pack_of
+from ablations.cli.options import check, request_of
 from ablations.core.errors import InputError
 from ablations.core.result import DIVERGED, DONE, ERROR
 from ablations.core.subject import Place
-from ablations.core.trial import by_training
+from ablations.core.trial import Packing, by_training
 from ablations.execution.executor import serial
 from ablations.execution.turns import ROUNDS, in_turns, packed
 from ablations.execution.worker import run_job
@@ -23,13 +24,13 @@ from ablations.records.store import read_result, trial_path
 from ablations.subjects.alexnet import trial as trial_module
 from ablations.subjects.alexnet.data.load import Data
 from ablations.subjects.alexnet.packing import COUNTS, TIMED, WORTH, _Timed, best, steps_a_second
+from ablations.subjects.alexnet.setting import budget_of, spec_of
 from ablations.subjects.alexnet.training import train as training_module
 from ablations.subjects.alexnet.training.step import Step
 from ablations.subjects.alexnet.training.streams import CPU
 from ablations.subjects.alexnet.training.train import Turns, training
 from tests.conftest import Collect, Planner, without_times
-
-LONG = replace(Config(), gpus_per_trial=0.0)
+from tests.making import config_from, with_budget, with_spec
 
 
 def test_turns_go_round_and_the_next_task_takes_the_place_of_one_that_ended() -> None:
@@ -72,7 +73,7 @@ def test_packed_trials_are_those_trained_alone_bit_for_bit(plan: Planner, place:
     pack, alone = Collect(), Collect()
     jobs = packed(by_training(trials), at_once=3, workers=1)
     assert len(jobs) == 1
-    serial(jobs, replace(place, pack=3), pack)
+    serial(jobs, replace(place, turns=3), pack)
     serial(by_training(trials), replace(place, folder=tmp_path / "alone"), alone)
     assert {result.status for result in pack.results} == {DONE}
     by_key = {result.trial.key: result for result in pack.results}
@@ -89,7 +90,7 @@ def test_a_trial_that_fails_or_diverges_takes_no_other_down_and_records_come_as_
     plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, (reference, without, placebo, *_) = plan()
-    hot = replace(without, spec=replace(without.spec, learning_rate=1e12))
+    hot = with_spec(without, replace(spec_of(without.config), learning_rate=1e12))
     broken = replace(placebo, seed=9)
 
     def failing(spec: Any, *, seed: int, **named: Any) -> Turns[Any]:
@@ -101,9 +102,9 @@ def test_a_trial_that_fails_or_diverges_takes_no_other_down_and_records_come_as_
         return (yield from turns)
 
     monkeypatch.setattr(trial_module, "training", failing)
-    longer = replace(reference, budget=replace(reference.budget, epochs=3))
+    longer = with_budget(reference, epochs=3)
     statuses = {}
-    for result in run_job((longer, hot, broken, placebo), replace(place, pack=4)):
+    for result in run_job((longer, hot, broken, placebo), replace(place, turns=4)):
         statuses[result.trial.key] = result.status
         assert read_result(trial_path(place.folder, result.trial.key))[0] == result
         assert trial_path(place.folder, longer.key).exists() == (longer.key in statuses)
@@ -117,8 +118,8 @@ def test_a_pack_that_is_stopped_keeps_the_records_of_what_had_ended(
     plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, (reference, *others) = plan()
-    longer = replace(reference, budget=replace(reference.budget, epochs=3))
-    results = run_job((longer, others[0]), replace(place, pack=2))
+    longer = with_budget(reference, epochs=3)
+    results = run_job((longer, others[0]), replace(place, turns=2))
     first = next(results)
     results.close()  # type: ignore[attr-defined]
     assert first.trial == others[0]
@@ -168,7 +169,7 @@ def test_the_steps_that_are_timed_are_those_of_trainings(
         return made[-1]
 
     monkeypatch.setattr(training_module, "Step", kept)
-    turns = training(trial.spec, seed=0, budget=replace(trial.budget, epochs=2), data=data)
+    turns = training(spec_of(trial.config), seed=0, budget=replace(budget_of(trial.config), epochs=2), data=data)
     short = _Timed(trial, data, CPU, seed=0)
     next(turns)
     while made[0].warm < short.step.warm:
@@ -180,21 +181,24 @@ def test_the_steps_that_are_timed_are_those_of_trainings(
 
 
 def test_on_processor_cores_auto_is_one_and_says_why_and_a_number_is_taken_at_its_word(
-    plan: Planner, data: Data
+    plan: Planner, place: Place
 ) -> None:
-    _, trials = plan()
-    auto = packing(replace(LONG, pack="auto"), trials, data, gpus=0.0, any_missing=True)
+    def packed_as(place: Place, **changes: Any) -> Packing:
+        request = request_of(config_from("--gpus-per-trial", "0"), command="")
+        return packing(replace(request, **changes), plan()[1][0], place, any_missing=True)
+
+    auto = packed_as(place, pack=pack_of("auto"))
     assert auto.at_once == 1 and "one trial fills a core" in auto.words
-    three = packing(replace(LONG, pack="3"), trials, data, gpus=0.0, any_missing=True)
+    three = packed_as(place, pack=pack_of("3"))
     assert three.at_once == 3 and "no more of them an hour" in three.words
-    assert packing(LONG, trials, data, gpus=0.0, any_missing=True).words == ""
+    assert packed_as(place).words == ""
     with pytest.raises(InputError, match="for a cluster give a number"):
-        packing(replace(LONG, pack="auto", ray_address="auto"), trials, data, gpus=1.0, any_missing=True)
+        packed_as(replace(place, gpus=1.0), pack=pack_of("auto"), cluster=True)
 
 
 @pytest.mark.parametrize("word", ["0", "-1", "many", "1.5", ""])
 def test_another_word_than_auto_or_a_number_is_refused(word: str, tmp_path: Path) -> None:
     places = {"results": tmp_path, "reports": tmp_path}
     with pytest.raises(InputError, match="--pack is"):
-        check(replace(Config(), pack=word, **places))  # type: ignore[arg-type]
-    check(replace(Config(), pack="8", **places))  # type: ignore[arg-type]
+        check(replace(config_from(), pack=word, **places))
+    check(replace(config_from(), pack="8", **places))

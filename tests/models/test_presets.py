@@ -21,6 +21,7 @@ from ablations.models.presets import PRESETS
 from ablations.models.spec import Dense, Spec, described
 from ablations.subjects.alexnet.registry import derive
 from ablations.subjects.alexnet.setting import Budget
+from tests.making import trial_of
 
 every_preset = pytest.mark.parametrize("name", PRESETS)
 
@@ -32,15 +33,8 @@ def of(name: str, image_size: int | None = None) -> tuple[Layer, ...]:
 
 def trial(name: str, *departures: tuple[str, str], seed: int = 0) -> Trial:
     variant = Variant(departures=departures)
-    return Trial(
-        variant=variant,
-        seed=seed,
-        budget=Budget(epochs=1, train_examples=128, batch_size=128, image_size=32),
-        dataset="cifar10",
-        fingerprint="feedbeef",
-        preset=name,
-        spec=derive(PRESETS[name].spec, variant),
-    )
+    budget = Budget(epochs=1, train_examples=128, batch_size=128, image_size=32)
+    return trial_of(derive(PRESETS[name].spec, variant), budget, seed=seed, preset=name, variant=variant)
 
 
 @pytest.mark.parametrize(

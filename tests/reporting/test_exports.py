@@ -17,6 +17,7 @@ from ablations.reporting.pages import write_as
 from ablations.reporting.sections.outcomes import front
 from tests import synthetic
 from tests.analysis.test_time_to_target import raced
+from tests.making import with_budget
 from tests.reporting.test_pages import stored
 
 
@@ -68,7 +69,7 @@ def test_a_race_gives_its_ratios_of_steps_and_no_errors_of_trials_that_ended_at_
     assert "activation=tanh & 3" in latex
     assert r"Steps to 25\% training error" in latex  # a bare per cent sign would comment the rest of the line out
     # A study with a threshold at which no trial ends has both.
-    goes_on = replace(evidence, study=replace(study, budget=replace(study.budget, stop_at_threshold=False)))
+    goes_on = replace(evidence, study=with_budget(study, stop_at_threshold=False))
     assert [path.name for path in write_csv(goes_on, tmp_path)] == ["effects.csv", "speed.csv", "verdicts.csv"]
     write_csv(evidence, tmp_path)
     assert not (tmp_path / "effects.csv").exists()  # of a report before, which this study does not have

@@ -19,6 +19,7 @@ from ablations.reporting import terminal
 from ablations.subjects.alexnet.registry import component, register
 from ablations.tracking.address import database_of, default_uri
 from tests import synthetic
+from tests.making import with_setting
 
 BAD = "=1+1\x1b]0;owned\x07<script>alert(1)</script><img src=x onerror=alert(1)>\u202e`*_|$[x](javascript:x)\r"
 NO = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
@@ -46,9 +47,10 @@ def hostile(tmp_path: Path) -> Path:
         )
         for index, one in enumerate(study.claims)
     )
-    study = replace(study, dataset=f"folder:{BAD}", data_note=BAD, command=BAD, claims=claims, declared=())
+    study = with_setting(study, data=f"folder:{BAD}", note=BAD)
+    study = replace(study, command=BAD, claims=claims, declared=())
     records = [
-        replace(one, trial=replace(one.trial, dataset=f"folder:{BAD}"), provenance={**one.provenance, "command": BAD})
+        replace(one, trial=replace(one.trial, data=f"folder:{BAD}"), provenance={**one.provenance, "command": BAD})
         for one in synthetic.results(trials)
     ]
     records[1] = replace(synthetic.failed(records[1]), error=BAD)

@@ -18,6 +18,7 @@ import pytest
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
 from ablations.analysis.verdicts import Verdict
+from ablations.core.claim import Rule
 from ablations.core.result import Result
 from ablations.core.study import Study
 from ablations.core.text import MINUS
@@ -33,7 +34,7 @@ from ablations.reporting.sections.cards import in_words
 from ablations.reporting.sections.verdicts import zero_inside
 from ablations.reporting.terminal import terminal_lines
 from tests import synthetic
-from tests.making import CLAIMS
+from tests.making import CLAIMS, with_setting
 from tests.pages import Page
 
 WORDS = ["activation", "lrn", "dropout", "width"]
@@ -461,7 +462,7 @@ def test_the_terminal_shows_the_error_of_a_reference_that_is_compared_with_nothi
 @pytest.mark.usefixtures("sketches")
 def test_a_reference_that_hardly_beats_guessing_is_said_to(error: float, warned: bool) -> None:
     study, trials = synthetic.plan("reference", seeds=1)
-    study = replace(study, chance_error_percent=200 / 3)
+    study = with_setting(study, guessing=200 / 3)
     report = build(study, [_with_error(one, {"reference": error}) for one in synthetic.results(trials)], [])
     assert ("Guessing gives 66.67%: it has learned little or nothing" in words_of(report)) is warned
 
@@ -561,7 +562,7 @@ def test_every_verdict_has_its_sentence(call: str, estimate: float, words: str) 
     claim = next(one for one in CLAIMS if one.name == "activation_importance")
     study, trials = synthetic.plan("one_out", ["activation"], seeds=2)
     effect = replace(Evidence(study=study, results=synthetic.results(trials)).effects[0], estimate=estimate)
-    said = in_words(Verdict(claim=claim, call=call, effect=effect))
+    said = in_words(Verdict(claim=claim, call=call, effect=effect, metrics=study.setting.metrics))
     start = "" if call == NOT_TESTED else "With the change (activation=tanh) the top-1 error came out "
     assert said.startswith(start + words)
 
@@ -584,6 +585,7 @@ def test_a_direction_whose_interval_holds_zero_is_explained(call: str, low: floa
 @pytest.mark.usefixtures("sketches")
 def test_trials_that_learnt_nothing_are_named(tmp_path: Path) -> None:
     study, trials = synthetic.plan("one_out", ["lrn"], seeds=3)
+    study = replace(study, rule=Rule())  # an older one, by which an error is no failure
     results = [
         synthetic.done(one.trial, 89.7) if one.trial.variant.label == "-lrn" and one.trial.seed else one
         for one in synthetic.results(trials)
@@ -602,7 +604,7 @@ def guessing(result: Result) -> Result:
 @pytest.mark.usefixtures("sketches")
 def test_a_training_at_chance_fails_in_every_part_of_a_report_as_one_that_diverged_does(tmp_path: Path) -> None:
     study, trials = synthetic.plan("one_out", ["dropout", "pooling"], seeds=10)
-    study = declare(replace(study, chance_error_percent=90.0), None, records=0, at="2026-11-23T10:00:00+00:00")
+    study = declare(with_setting(study, guessing=90.0), None, records=0, at="2026-11-23T10:00:00+00:00")
     lost = [one.trial.variant.label == "-dropout" and one.trial.seed < 2 for one in synthetic.results(trials)]
     pages = []
     for fail in (guessing, synthetic.diverged):

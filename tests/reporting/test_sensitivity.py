@@ -18,6 +18,7 @@ from ablations.reporting.compose import build
 from ablations.reporting.sections.sensitivity import nothing_learned, placebo_reach, sensitivity
 from ablations.reporting.terminal import terminal_lines
 from tests import synthetic
+from tests.making import with_setting
 
 MILD, PLACEBO = "mild_sabotage=twentieth", "placebo=salted"
 
@@ -25,7 +26,7 @@ MILD, PLACEBO = "mild_sabotage=twentieth", "placebo=salted"
 def made(errors: Callable[[Trial], float], *, seeds: int = 5, command: str | None = None) -> Evidence:
     """A study of LRN and pooling whose trials have these errors."""
     study, trials = synthetic.plan("one_out", ["lrn", "pooling"], seeds=seeds)
-    study = declare(replace(study, chance_error_percent=90.0), None, records=0, at="2026-11-23T10:00:00+00:00")
+    study = declare(with_setting(study, guessing=90.0), None, records=0, at="2026-11-23T10:00:00+00:00")
     study = study if command is None else replace(study, command=command)
     return Evidence(study=study, results=[synthetic.done(trial, errors(trial)) for trial in trials])
 
@@ -126,7 +127,7 @@ def test_the_commands_to_try_do_not_contradict_themselves() -> None:
     assert "--sequential --looks 2,5 --seeds 5 --epochs 48" in longer and "--sequential" not in tuned
     assert "--looks" not in tuned and "2,5" not in tuned
     spent = made(lambda _: 90.0, command="python -m ablations.run --budget 30m")
-    allowance = Allowance(asked="30m", grid="one_out", seeds=5, epochs=12, seconds=1.0, given_up=())
+    allowance = Allowance(asked="30m", grid="one_out", seeds=5, work=12, seconds=1.0, given_up=())
     spent = Evidence(study=replace(spent.study, allowance=allowance), results=spent.results)
     for line in nothing_learned(spent)[1:]:
         assert "--budget" not in line and "--grid one_out --seeds 5" in line

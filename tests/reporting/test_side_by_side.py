@@ -16,6 +16,7 @@ from ablations.records import store
 from ablations.report import render_two
 from ablations.reporting.side_by_side import compose, conditions, differences
 from tests import synthetic
+from tests.making import with_budget, with_setting
 
 
 def evidence(*words: str, seeds: int = 5, seed: int = 0, grid: str = "one_out", name: str = "first") -> Evidence:
@@ -48,8 +49,8 @@ def test_with_other_seeds_it_is_welchs_t() -> None:
 
 def test_what_differs_is_named_and_what_does_not_is_not() -> None:
     one, two = evidence("lrn"), evidence("lrn", seeds=3, name="second")
-    budget = replace(two.study.budget, epochs=30)
-    two = replace(two, study=replace(two.study, budget=budget, preset="cifar_small"))
+    study = with_budget(two.study, epochs=30)
+    two = replace(two, study=with_setting(study, facts={**study.setting.facts, "preset": "cifar_small"}))
     unlike, alike = conditions(one, two)
     assert unlike == {"preset": ("cifar", "cifar_small"), "seeds": ("5", "3"), "epochs": ("12", "30")}
     assert {"data set", "data fingerprint", "torch", "commit"} <= set(alike)

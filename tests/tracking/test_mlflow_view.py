@@ -27,7 +27,7 @@ from ablations.core.result import DIVERGED, DONE, ERROR, Result
 from ablations.core.study import Study
 from ablations.core.trial import Trial
 from ablations.core.variant import Variant
-from ablations.models.presets import PRESETS
+from ablations.planning.claims import claims_of
 from ablations.records import store
 from ablations.subjects.alexnet.setting import Budget
 from ablations.tracking import fields, mlflow_view
@@ -35,6 +35,7 @@ from ablations.tracking.address import default_uri, ui_command
 from ablations.tracking.background import View
 from ablations.tracking.mlflow_view import Mirror
 from tests.conftest import free_port
+from tests.making import CLAIMS, setting, with_setting
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The ``noload`` loader strategy:DeprecationWarning:mlflow.store.tracking.sqlalchemy_store"
@@ -50,13 +51,10 @@ def plan(names: tuple[str, ...] = ("lrn", "dropout"), seeds: int = 2, name: str 
     study = Study(
         name=name,
         grid="one_out",
-        preset="paper",
-        dataset="shapes",
-        fingerprint="f00d",
+        setting=setting("paper", BUDGET, dataset="shapes", fingerprint="f00d", classes=0, facts={}),
         components=tuple((component, "off") for component in names),
         variants=variants,
         seeds=seeds,
-        budget=BUDGET,
         controls=CONTROLS,
         command=f"python -m ablations.run --name {name}",
     )
@@ -68,11 +66,9 @@ def trials(study: Study) -> list[Trial]:
         Trial(
             variant=variant,
             seed=seed,
-            budget=study.budget,
-            dataset=study.dataset,
-            fingerprint=study.fingerprint,
-            preset=study.preset,
-            spec=PRESETS[study.preset].spec,
+            data=study.setting.data,
+            fingerprint=study.setting.fingerprint,
+            config=study.setting.config,
         )
         for variant in study.variants
         for seed in range(study.seeds)
@@ -174,13 +170,13 @@ def uri(tmp_path: Path, empty_database: Path) -> str:
 
 
 def test_a_study_is_one_parent_run_and_each_trial_a_child_of_it(uri: str) -> None:
-    study = dataclasses.replace(plan(), chance_error_percent=90.0, linear_error_percent=62.1)
+    study = with_setting(plan(), guessing=90.0, baseline=62.1)
     mirrored(uri, study, outcomes(study))
 
     parent, children = parent_and_children(uri)
     assert parent.info.run_name == "quick"
-    assert parent.data.metrics["chance_error_percent"] == 90.0
-    assert parent.data.metrics["linear_error_percent"] == 62.1
+    assert parent.data.metrics["guessing"] == 90.0
+    assert parent.data.metrics["baseline"] == 62.1
     assert parent.info.status == "FINISHED"
     assert parent.data.params["grid"] == "one_out"
     assert parent.data.metrics["trials_done"] == parent.data.metrics["trials_planned"] == 6
@@ -402,6 +398,7 @@ def test_the_report_lies_beside_the_database_and_nothing_in_the_working_folder(
 
 def test_the_studys_run_carries_verdicts_as_tags_and_effects_as_metrics(uri: str) -> None:
     study = plan()
+    study = dataclasses.replace(study, claims=claims_of(study.components, study.setting, CLAIMS))
     records = [
         dataclasses.replace(
             one,
