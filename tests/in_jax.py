@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ablations.bench import jax_loop, same_work, summary
 from ablations.bench.contenders import data_of
-from ablations.bench.worker import Task
+from ablations.bench.task import Task
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec
 from ablations.subjects.alexnet.data.load import Data

@@ -21,7 +21,7 @@ from ablations.bench.__main__ import main
 from ablations.bench.contenders import data_of
 from ablations.bench.overhead import marks
 from ablations.bench.rounds import Contender, ContenderError, descendants, others_seconds
-from ablations.bench.worker import Clock, Task
+from ablations.bench.task import Clock, Task
 from ablations.models.layout import layout
 from ablations.models.presets import PRESETS
 from ablations.models.response_norm import ResponseNorm

@@ -14,8 +14,8 @@ import tyro
 from ablations import show
 from ablations.analysis import tables
 from ablations.analysis.effects import effects
-from ablations.analysis.evidence import Evidence
 from ablations.analysis.rule import CONTRADICTED, INCONCLUSIVE, NOT_TESTED, REPRODUCED
+from ablations.analysis.verdicts import Findings
 from ablations.cli.options import check, options_of
 from ablations.records import store
 
@@ -67,7 +67,7 @@ def test_the_effects_of_the_reference_study_are_those_of_its_records() -> None:
 
 def test_the_verdicts_on_the_reference_study_are_those_of_its_records() -> None:
     study, results, _ = store.read(ROOT / "results" / "reference" / "cifar10-six")
-    counts = Counter(verdict.call for verdict in Evidence(study=study, results=results).verdicts)
+    counts = Counter(verdict.call for verdict in Findings(study=study, results=results).verdicts)
     assert counts == {REPRODUCED: 2, CONTRADICTED: 3, INCONCLUSIVE: 4, NOT_TESTED: 1}
     text = re.sub(r" \(.*?\)", "", " ".join(README.split()))
     assert "ten claims, two are reproduced, three are contradicted, four are inconclusive and one is not tested" in text

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from ablations.analysis.evidence import Evidence
+from ablations.analysis.verdicts import Findings
 from ablations.core.result import Result
 from ablations.core.subject import Place
 from ablations.records.store import read_result, trial_path
@@ -101,7 +101,7 @@ def test_the_report_draws_the_filters_by_the_groups_of_the_next_layer() -> None:
         one if one.trial.variant.departures else with_kernels(one, filters.pack(half_grey(0.1, one.trial.seed)))
         for one in synthetic.results(trials)
     ]
-    found = section(Evidence(study=study, results=results))
+    found = section(Findings(study=study, results=results))
     assert found is not None
     (picture,) = [block for block in found.blocks if isinstance(block, Picture)]
     assert re.search(r"group 1: 24 filters, \d% colour; group 2: 24 filters, 9\d% colour", picture.alternative)
@@ -109,11 +109,11 @@ def test_the_report_draws_the_filters_by_the_groups_of_the_next_layer() -> None:
     (table,) = [block for block in found.blocks if isinstance(block, Table)]
     assert [row[0] for row in table.rows] == ["0", "1"] and all(row[4] == "<0.001" for row in table.rows)
     assert "at p below 0.05 in 2 of 2" in str(found.blocks[-1])
-    assert section(Evidence(study=study, results=synthetic.results(trials))) is None  # of records without kernels
+    assert section(Findings(study=study, results=synthetic.results(trials))) is None  # of records without kernels
 
 
 def test_grey_images_have_a_picture_and_no_statistic_of_colour() -> None:
     study, trials = synthetic.plan("one_out", ["lrn"], seeds=1)
     kernels = filters.pack(half_grey(1, 0)[:, :1])
-    found = section(Evidence(study=study, results=[with_kernels(synthetic.results(trials)[0], kernels)]))
+    found = section(Findings(study=study, results=[with_kernels(synthetic.results(trials)[0], kernels)]))
     assert found is not None and [type(block) for block in found.blocks] == [Picture]

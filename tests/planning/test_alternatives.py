@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from ablations.analysis.evidence import Evidence
 from ablations.analysis.power import outlook
+from ablations.analysis.verdicts import Findings
 from ablations.cli.forecast import alternative_lines as lines
 from ablations.core.study import Study
 from ablations.core.variant import Variant
@@ -85,7 +85,7 @@ def test_what_cannot_be_had_says_why_and_a_pilots_scatter_is_used_for_every_desi
     told = lines(study, found, equal_paces(found), [], workers=1)
     assert "cannot be had: fractional needs 4 components or more, not 2" in told[2]
     calm = synthetic.results(trials, noise=0.01)
-    piloted = need(found[2], ["lrn_cifar"], pilot=Evidence(study=study, results=calm))
+    piloted = need(found[2], ["lrn_cifar"], pilot=Findings(study=study, results=calm))
     assert piloted.seeds == 2 < need(found[2], ["lrn_cifar"], pilot=None).seeds
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ablations.analysis.evidence import Evidence
+from ablations.analysis.verdicts import Findings
 from ablations.core.errors import InputError
 from ablations.report import render
 from ablations.reporting.exports import write_csv, write_latex
@@ -21,10 +21,10 @@ from tests.making import with_budget
 from tests.reporting.test_pages import stored
 
 
-def made(seeds: int = 3) -> Evidence:
+def made(seeds: int = 3) -> Findings:
     """A small study."""
     study, trials = synthetic.plan("one_out", ["lrn", "pooling"], seeds=seeds)
-    return Evidence(study=study, results=synthetic.results(trials))
+    return Findings(study=study, results=synthetic.results(trials))
 
 
 def test_csv_holds_every_effect_and_verdict_in_full_precision(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_study_without_results_gives_empty_tables(tmp_path: Path) -> None:
 
 def test_a_race_gives_its_ratios_of_steps_and_no_errors_of_trials_that_ended_at_one_error(tmp_path: Path) -> None:
     study, results = raced(3.0)
-    evidence = Evidence(study=study, results=results)
+    evidence = Findings(study=study, results=results)
     csv, tex = write_csv(evidence, tmp_path), write_latex(evidence, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"speed.csv", "verdicts.csv", "speed.tex", "verdicts.tex"}
     table = pd.read_csv(csv[0])

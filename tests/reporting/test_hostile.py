@@ -94,11 +94,11 @@ def test_no_cell_of_a_hostile_study_is_a_formula(hostile: Path, monkeypatch: pyt
 
 
 def test_the_terminals_last_lines_hold_nothing_that_acts(hostile: Path) -> None:
-    from ablations.analysis.evidence import Evidence
+    from ablations.analysis.verdicts import Findings
 
     folder = hostile / "results" / "hostile"
     study, found, problems = store.read(folder)
-    text = terminal.terminal_lines(Evidence(study=study, results=found, problems=problems, folder=folder))
+    text = terminal.terminal_lines(Findings(study=study, results=found, problems=problems, folder=folder))
     assert not NO.search(text) and "\\x1b]0;owned" in text
 
 

@@ -15,9 +15,9 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from ablations.analysis.evidence import Evidence
 from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
-from ablations.analysis.verdicts import Verdict
+from ablations.analysis.verdict import Verdict
+from ablations.analysis.verdicts import Findings
 from ablations.core.claim import Rule
 from ablations.core.result import Result
 from ablations.core.study import Study
@@ -437,16 +437,16 @@ def test_a_report_does_not_depend_on_the_readers_matplotlib(backend: str, tmp_pa
 def test_the_terminal_shows_each_effect_on_one_ascii_line() -> None:
     study, trials = synthetic.plan("one_out", WORDS)
     results = synthetic.results(trials)[:-1]
-    text = terminal_lines(Evidence(study=study, results=results))
+    text = terminal_lines(Findings(study=study, results=results))
     assert text.isascii()
     assert re.search(r"^activation_importance +reproduced \[proxy, draft, our reading\]$", text, flags=re.MULTILINE)
     assert "Of 6 comparisons with 8 claims: " in text
     assert re.search(r"^lrn +off +one out +\+\d\.\d\d +\[.*\] +3$", text, flags=re.MULTILINE)
     spoilt = [_with_error(one, {"sabotage=half": 20.0}) for one in results]
-    text = terminal_lines(Evidence(study=study, results=spoilt))
+    text = terminal_lines(Findings(study=study, results=spoilt))
     assert "The study fails a gate: the sabotage is detected: no, -" in " ".join(text.split())
     assert text.isascii()
-    empty = terminal_lines(Evidence(study=study, results=[]))
+    empty = terminal_lines(Findings(study=study, results=[]))
     assert empty.partition("Of 6 comparisons")[0].count("none") == 2 * len(study.variants[1:])
 
 
@@ -454,8 +454,8 @@ def test_the_terminal_shows_the_error_of_a_reference_that_is_compared_with_nothi
     study, trials = synthetic.plan("reference")
     results = [_with_error(one, {"reference": 20.0}) for one in synthetic.results(trials)]
     said = "reference: 20.1% test top-1 error, n = 3; the grid reference compares it with nothing."
-    assert terminal_lines(Evidence(study=study, results=results)).startswith(said)
-    assert terminal_lines(Evidence(study=study, results=[])).startswith("reference: not finished;")
+    assert terminal_lines(Findings(study=study, results=results)).startswith(said)
+    assert terminal_lines(Findings(study=study, results=[])).startswith("reference: not finished;")
 
 
 @pytest.mark.parametrize(("error", "warned"), [(50.0, True), (49.5, False)])  # of three classes guessing errs in 66.7%
@@ -520,7 +520,7 @@ def test_a_card_says_in_plain_words_what_its_verdict_means(tmp_path: Path) -> No
     study, trials = synthetic.plan("one_out", ["activation", "crop_flip", "pca_jitter"], seeds=4)
     report, html, markdown = rendered(study, synthetic.results(trials, noise=0.05), tmp_path)
     cards = {card.name: card for card in cards_of(report)}
-    assert len(cards) == len(Evidence(study=study, results=[]).verdicts)
+    assert len(cards) == len(Findings(study=study, results=[]).verdicts)
     found = cards["activation_importance"]
     assert found.mood == "yes" and found.badge.startswith("reproduced [proxy")
     assert re.match(
@@ -529,7 +529,7 @@ def test_a_card_says_in_plain_words_what_its_verdict_means(tmp_path: Path) -> No
         found.words,
     )
     assert found.picture and f"figures/{found.picture.name}.svg" in markdown
-    outcomes = Evidence(study=study, results=synthetic.results(trials, noise=0.05)).by_seed("test_top1_error_percent")
+    outcomes = Findings(study=study, results=synthetic.results(trials, noise=0.05)).by_seed("test_top1_error_percent")
     first = outcomes.loc[0]
     assert f"seed 0 {first['reference']:.2f} and {first['activation=tanh']:.2f}" in found.picture.alternative
     assert html.count('<article class="card') == len(cards)
@@ -561,7 +561,7 @@ def test_a_card_without_a_finished_pair_has_no_picture_and_says_why() -> None:
 def test_every_verdict_has_its_sentence(call: str, estimate: float, words: str) -> None:
     claim = next(one for one in CLAIMS if one.name == "activation_importance")
     study, trials = synthetic.plan("one_out", ["activation"], seeds=2)
-    effect = replace(Evidence(study=study, results=synthetic.results(trials)).effects[0], estimate=estimate)
+    effect = replace(Findings(study=study, results=synthetic.results(trials)).effects[0], estimate=estimate)
     said = in_words(Verdict(claim=claim, call=call, effect=effect, metrics=study.setting.metrics))
     start = "" if call == NOT_TESTED else "With the change (activation=tanh) the top-1 error came out "
     assert said.startswith(start + words)
@@ -625,7 +625,7 @@ def test_a_training_at_chance_fails_in_every_part_of_a_report_as_one_that_diverg
         (curves,) = [one for one in report.pictures if one.name == "curves"]
         assert "Not drawn, as they did not train: 2 of 10 of -dropout." in curves.caption
         line = "-dropout, one out: trained 8 of 10 with the change [44%, 97%], 10 of 10 without it [69%, 100%]"
-        assert line in terminal_lines(Evidence(study=study, results=results))
+        assert line in terminal_lines(Findings(study=study, results=results))
         pages.append([table_of(report, name) for name in ("Verdicts", "Effects")] + [share])
     assert pages[0] == pages[1]
 
@@ -636,7 +636,7 @@ def test_every_trial_leads_to_its_record(tmp_path: Path) -> None:
     folder = results / "study"
     stored(folder)
     study, found, _ = store.read(folder)
-    html, markdown = write(compose(Evidence(study=study, results=found, folder=folder)), reports)
+    html, markdown = write(compose(Findings(study=study, results=found, folder=folder)), reports)
     for page, link in ((html, r'href="([^"#][^"]*)"'), (markdown, r"\]\(([^)]*json)\)")):
         links = re.findall(link, page.read_text(encoding="utf-8"))
         assert links

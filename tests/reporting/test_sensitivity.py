@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from scipy import stats
 
-from ablations.analysis.evidence import Evidence
+from ablations.analysis.verdicts import Findings
 from ablations.core.result import Result
 from ablations.core.study import Allowance
 from ablations.core.text import MINUS, interval, signed
@@ -23,12 +23,12 @@ from tests.making import with_setting
 MILD, PLACEBO = "mild_sabotage=twentieth", "placebo=salted"
 
 
-def made(errors: Callable[[Trial], float], *, seeds: int = 5, command: str | None = None) -> Evidence:
+def made(errors: Callable[[Trial], float], *, seeds: int = 5, command: str | None = None) -> Findings:
     """A study of LRN and pooling whose trials have these errors."""
     study, trials = synthetic.plan("one_out", ["lrn", "pooling"], seeds=seeds)
     study = declare(with_setting(study, guessing=90.0), None, records=0, at="2026-11-23T10:00:00+00:00")
     study = study if command is None else replace(study, command=command)
-    return Evidence(study=study, results=[synthetic.done(trial, errors(trial)) for trial in trials])
+    return Findings(study=study, results=[synthetic.done(trial, errors(trial)) for trial in trials])
 
 
 def wobble(trial: Trial) -> float:
@@ -66,7 +66,7 @@ def test_one_seed_cannot_tell_and_a_study_without_the_control_says_nothing() -> 
     evidence = made(shifted(MILD, 1.5))
     kept = tuple(one for one in evidence.study.variants if one.label != MILD)
     study = replace(evidence.study, variants=kept, controls=("placebo", "sabotage"))
-    assert sensitivity(Evidence(study=study, results=evidence.results)) == ""
+    assert sensitivity(Findings(study=study, results=evidence.results)) == ""
 
 
 def test_the_placebos_interval_stands_beside_the_smallest_effect_of_interest() -> None:
@@ -78,7 +78,7 @@ def test_the_placebos_interval_stands_beside_the_smallest_effect_of_interest() -
 
     def said(*sizes: float) -> str:
         asked = tuple(replace(claims[0], smallest_effect=size) for size in sizes)
-        return placebo_reach(Evidence(study=replace(evidence.study, claims=asked), results=evidence.results))
+        return placebo_reach(Findings(study=replace(evidence.study, claims=asked), results=evidence.results))
 
     assert f"{interval(placebo.low, placebo.high)} points" in said(1.0)
     assert "The interval is narrower: other random draws alone do nothing of that size." in said(reach * 1.01, 9.0)
@@ -114,9 +114,9 @@ def test_one_network_that_learned_is_enough_not_to_be_told_so() -> None:
         return 60.0 if (trial.variant.label, trial.seed) == ("-lrn", 3) else 90.0
 
     assert nothing_learned(made(guess)) == ()
-    assert nothing_learned(Evidence(study=made(guess).study, results=[])) == ()
+    assert nothing_learned(Findings(study=made(guess).study, results=[])) == ()
     lost: list[Result] = [synthetic.diverged(one) for one in made(guess).results]
-    assert nothing_learned(Evidence(study=made(guess).study, results=lost)) == ()
+    assert nothing_learned(Findings(study=made(guess).study, results=lost)) == ()
     # 89.0% of 10,000 images is over three standard errors below 90%.
     assert nothing_learned(made(lambda _: 89.0)) == () and nothing_learned(made(lambda _: 89.7))
 
@@ -128,7 +128,7 @@ def test_the_commands_to_try_do_not_contradict_themselves() -> None:
     assert "--looks" not in tuned and "2,5" not in tuned
     spent = made(lambda _: 90.0, command="python -m ablations.run --budget 30m")
     allowance = Allowance(asked="30m", grid="one_out", seeds=5, work=12, seconds=1.0, given_up=())
-    spent = Evidence(study=replace(spent.study, allowance=allowance), results=spent.results)
+    spent = Findings(study=replace(spent.study, allowance=allowance), results=spent.results)
     for line in nothing_learned(spent)[1:]:
         assert "--budget" not in line and "--grid one_out --seeds 5" in line
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ablations.analysis.evidence import Evidence
+from ablations.analysis.verdicts import Findings
 from ablations.core.errors import InputError
 from ablations.records import store
 from ablations.report import render_two
@@ -19,9 +19,9 @@ from tests import synthetic
 from tests.making import with_budget, with_setting
 
 
-def evidence(*words: str, seeds: int = 5, seed: int = 0, grid: str = "one_out", name: str = "first") -> Evidence:
+def evidence(*words: str, seeds: int = 5, seed: int = 0, grid: str = "one_out", name: str = "first") -> Findings:
     study, trials = synthetic.plan(grid, words, seeds=seeds, name=name)
-    return Evidence(study=study, results=synthetic.results(trials, seed=seed))
+    return Findings(study=study, results=synthetic.results(trials, seed=seed))
 
 
 def test_with_the_same_seeds_the_difference_is_a_paired_t_of_the_differences() -> None:
@@ -72,11 +72,11 @@ def test_one_sentence_says_that_nothing_is_shared() -> None:
         )
 
 
-def replace_controls(some: Evidence) -> Evidence:
+def replace_controls(some: Findings) -> Findings:
     """The study without its controls, which every grid has alike."""
     controls = {*some.study.controls}
     kept = tuple(one for one in some.study.variants if not {name for name, _ in one.departures} & controls)
-    return Evidence(study=replace(some.study, variants=kept, controls=()), results=some.results)
+    return Findings(study=replace(some.study, variants=kept, controls=()), results=some.results)
 
 
 def test_the_command_writes_both_renderings(tmp_path: Path) -> None:
@@ -102,6 +102,6 @@ def test_the_command_writes_both_renderings(tmp_path: Path) -> None:
 def test_a_race_to_a_threshold_is_not_compared_by_its_errors() -> None:
     root = Path(__file__).parents[2] / "results" / "reference"
     studies = (store.read(root / name) for name in ("figure1", "cifar10-six"))
-    race, other = (Evidence(study=study, results=results) for study, results, _ in studies)
+    race, other = (Findings(study=study, results=results) for study, results, _ in studies)
     with pytest.raises(InputError, match="study 'figure1' ends its trials at a threshold"):
         compose(other, race)

@@ -22,7 +22,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
-from ablations.analysis.evidence import Evidence
+from ablations.analysis.verdicts import Findings
 from ablations.core.result import DIVERGED, DONE, ERROR, Result
 from ablations.core.study import Study
 from ablations.core.trial import Trial
@@ -147,7 +147,7 @@ def mirrored(uri: str, study: Study, records: list[Result], **options: Any) -> M
     mirror = Mirror(uri, study, **options)
     for result in records:
         mirror.trial(result)
-    mirror.end(Evidence(study=study, results=records))
+    mirror.end(Findings(study=study, results=records))
     return mirror
 
 
@@ -384,7 +384,7 @@ def test_the_report_lies_beside_the_database_and_nothing_in_the_working_folder(
     monkeypatch.chdir(here)
     study = plan()
     mirror = mirrored(uri, study, outcomes(study))
-    evidence = Evidence(study=study, results=outcomes(study))
+    evidence = Findings(study=study, results=outcomes(study))
     mirror.report(_report(tmp_path), evidence)
     mirror.report(_report(tmp_path), evidence)
 
@@ -406,7 +406,7 @@ def test_the_studys_run_carries_verdicts_as_tags_and_effects_as_metrics(uri: str
         )
         for one in outcomes(study)
     ]
-    evidence = Evidence(study=study, results=records)
+    evidence = Findings(study=study, results=records)
     mirrored(uri, study, records)
     parent, _ = parent_and_children(uri)
     tags = {name: value for name, value in parent.data.tags.items() if name.startswith("verdict.")}
@@ -433,7 +433,7 @@ def test_a_server_that_is_down_costs_one_line_and_a_few_seconds(
     mirror = View(f"http://user:secret@127.0.0.1:{free_port()}", study, results=Path("results"))
     for result in outcomes(study):
         mirror.trial(result)
-    mirror.report(_report(tmp_path), Evidence(study=study, results=outcomes(study)))
+    mirror.report(_report(tmp_path), Findings(study=study, results=outcomes(study)))
 
     out, err = capfd.readouterr()
     assert out == ""
@@ -477,7 +477,7 @@ def test_a_view_that_takes_its_time_keeps_nobody_waiting_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, answers = threading.Event(), threading.Event()
-    mirrored: list[Result | Evidence] = []
+    mirrored: list[Result | Findings] = []
 
     class Slow:
         experiment = "1"
@@ -489,13 +489,13 @@ def test_a_view_that_takes_its_time_keeps_nobody_waiting_and_loses_nothing(
         def trial(self, result: Result) -> None:
             mirrored.append(result)
 
-        def report(self, folder: Path, evidence: Evidence) -> None:
+        def report(self, folder: Path, evidence: Findings) -> None:
             mirrored.append(evidence)
 
     monkeypatch.setattr(mlflow_view, "Mirror", Slow)
     study = plan()
     results = outcomes(study)
-    view, evidence = View("", study, results=tmp_path), Evidence(study=study, results=results)
+    view, evidence = View("", study, results=tmp_path), Findings(study=study, results=results)
     view.open()
     assert asked.wait(60)
     for result in results:
@@ -565,7 +565,7 @@ def test_a_database_that_fails_in_the_middle_stops_the_view_and_not_the_study(
         database.execute("DROP TABLE metrics")
     for result in rest:
         mirror.trial(result)
-    mirror.report(_report(tmp_path), Evidence(study=study, results=outcomes(study)))
+    mirror.report(_report(tmp_path), Findings(study=study, results=outcomes(study)))
 
     _, err = capfd.readouterr()
     assert len(err.splitlines()) == 1
@@ -646,7 +646,7 @@ def test_a_real_server_shows_what_the_database_shows_and_keeps_the_report(
         mirror = View(server, study, results=tmp_path)
         for result in records:
             mirror.trial(result)
-        mirror.report(_report(tmp_path), Evidence(study=study, results=records))
+        mirror.report(_report(tmp_path), Findings(study=study, results=records))
         assert mirror.page.startswith(f"{server}/#/experiments/")
     assert capfd.readouterr() == ("", "")
 
