@@ -35,6 +35,7 @@ from ablations.execution.lost import why_lost
 from ablations.execution.ray_cluster import LOOK, BrokenRayError, end, look, node_here, started
 from ablations.execution.worker import run_job
 from ablations.planning.resources import room
+from ablations.records.lineage import TRAINING_VERSION, training_digest
 from ablations.records.predictions import predictions_path, write_predictions
 from ablations.records.store import read_result, trial_path, write_result
 
@@ -198,7 +199,16 @@ class _Deliver(tune.Callback):
             return
         shared = "" if trial is first else first.key
         before = {"tries_before": list(self.before[trial.key])} if self.before.get(trial.key) else {}
-        result = Result(trial=trial, status=status, trained_with=shared, error=reason, provenance=before)
+        result = Result(
+            trial=trial,
+            status=status,
+            trained_with=shared,
+            error=reason,
+            provenance=before,
+            # Without them it would pass for a trial of the first version, and the study for one of two.
+            training_version=TRAINING_VERSION,
+            training_digest=training_digest(),
+        )
         write_result(self.context.folder, result)
         if self.last or status == TIMEOUT:  # what hangs, hangs again, each time for as long
             del self.missing[trial.key]

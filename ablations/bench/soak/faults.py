@@ -1,0 +1,280 @@
+"""Kills at random moments, each followed by the same command again: what was lost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ablations.bench.rounds import descendants
+from ablations.bench.soak.processes import left_after, marked
+from ablations.bench.soak.processes import workers as workers_of
+from ablations.bench.soak.tiny import GRACE, Place, contents, losses, seen
+
+NODES = 2  # of a cluster, beside its head
+SLOW = 180.0  # seconds that a node of Ray may take to start
+TRIES = 5  # of a moment that came after the end of the study
+
+
+@dataclass(frozen=True)
+class Struck:
+    """One fault and what came of it."""
+
+    after_seconds: float  # from the start of the command, or from its first record
+    records: int  # finished when it struck
+    of: int
+    code: int | None  # of the run that it struck: 0 where that went on to its end, minus 9 of a driver
+    sentence: str  # the last that this run said on standard error
+    tried_again: int  # trials that lost a try to it in the same run
+    lost: list[str]
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A study that nothing disturbed: its records, and how long it took."""
+
+    records: Mapping[str, dict[str, object]]
+    seconds: float
+    until_first: float  # until its first record was there
+
+
+class Faults:
+    """Strikes studies of the same trials, and notes what each lost."""
+
+    def __init__(self, place: Place, *, seeds: int, components: str) -> None:
+        self.place, self.seeds, self.components = place, seeds, components
+        self.random = random.Random(0)
+        self.number = 0
+        self.calm: dict[str, Undisturbed] = {}
+
+    def words(self, name: str, executor: str, more: list[str]) -> list[str]:
+        """The command of the study `name`."""
+        return [*self.place.words(name, seeds=self.seeds, components=self.components, executor=executor), *more]
+
+    def undisturbed(self, executor: str, *, more: list[str], environment: Mapping[str, str]) -> Undisturbed:
+        """The same study in peace: run once, and compared with the serial one, which is run first."""
+        key = "cluster" if more else executor
+        if key in self.calm:
+            return self.calm[key]
+        name, began = f"calm-{key}", time.monotonic()
+        process = self.place.start(self.words(name, executor, more), **environment)
+        first = self._until_record(name, process) - began
+        done = self.place.ended(process)
+        found = Undisturbed(contents(self.place.study(name)), time.monotonic() - began, first)
+        if done.code or not found.records:
+            raise RuntimeError(f"an undisturbed study failed: {done.error or done.out}")
+        if self.calm and found.records != next(iter(self.calm.values())).records:
+            raise RuntimeError(f"the records of {key} differ from those of {next(iter(self.calm))} without any fault")
+        self.calm[key] = found
+        return found
+
+    def driver(self, executor: str) -> Struck:
+        """SIGKILL of the command's own process, at a moment between its start and its end."""
+        calm = self.undisturbed(executor, more=[], environment={})
+
+        def strike(name: str, process: subprocess.Popen[str]) -> float:
+            moment = self.random.uniform(0, calm.seconds)
+            if not _waits(process, moment):
+                return -1.0
+            process.kill()
+            return moment
+
+        return self._struck(executor, strike, calm)
+
+    def worker(self) -> Struck:
+        """SIGKILL of one of the processes that train, at a moment between the first record and the last."""
+
+        def kills() -> bool:
+            alive = workers_of(self.place.mark)
+            with contextlib.suppress(ProcessLookupError):
+                if alive:
+                    os.kill(self.random.choice(alive).number, signal.SIGKILL)
+                    return True
+            return False
+
+        return self._while_it_trains(kills)
+
+    def part(self) -> Struck:
+        """SIGKILL of the raylet or the GCS of the study's own Ray, without which there is no Ray."""
+
+        def kills() -> bool:
+            parts = [process for process in marked(self.place.mark) if process.name in ("raylet", "gcs_server")]
+            if parts:
+                os.kill(self.random.choice(parts).number, signal.SIGKILL)
+            return bool(parts)
+
+        return self._while_it_trains(kills)
+
+    def node(self, cluster: Cluster) -> Struck:
+        """SIGKILL of the raylet of a machine of a cluster; a new one joins at once, while the study goes on."""
+
+        def kills() -> bool:
+            cluster.kill(self.random.randrange(NODES))
+            cluster.join()
+            return True
+
+        more = ["--ray-address", cluster.address]
+        return self._while_it_trains(
+            kills, more=more, environment=cluster.secret, still_training=cluster.still_training
+        )
+
+    def _while_it_trains(
+        self,
+        kills: Callable[[], bool],
+        *,
+        more: list[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        still_training: Callable[[], list[str]] = list,
+    ) -> Struck:
+        more, environment = more or [], environment or {}
+        calm = self.undisturbed("ray", more=more, environment=environment)
+
+        def strike(name: str, process: subprocess.Popen[str]) -> float:
+            self._until_record(name, process)
+            moment = self.random.uniform(0, 0.8 * (calm.seconds - calm.until_first))
+            return moment if _waits(process, moment) and kills() else -1.0
+
+        return self._struck("ray", strike, calm, more=more, environment=environment, still_training=still_training)
+
+    def _struck(
+        self,
+        executor: str,
+        strike: Callable[[str, subprocess.Popen[str]], float],
+        calm: Undisturbed,
+        *,
+        more: list[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        still_training: Callable[[], list[str]] = list,
+    ) -> Struck:
+        """What came of a study that was struck, and of the same command again; another moment where it had ended."""
+        more, environment = more or [], environment or {}
+        for _ in range(TRIES):
+            self.number += 1
+            name = f"struck-{self.number}"
+            words = self.words(name, executor, more)
+            process = self.place.start(words, **environment)
+            moment = strike(name, process)
+            before = seen(self.place.study(name))
+            first = self.place.ended(process)
+            if moment < 0:
+                continue
+            again = self.place.ended(self.place.start(words, **environment))
+            lost = losses(self.place, name, before, calm.records, again) + still_training()
+            return Struck(
+                after_seconds=round(moment, 2),
+                records=len(before.finished),
+                of=len(calm.records),
+                code=first.code,
+                sentence=first.sentence,
+                tried_again=_tried_again(self.place.study(name)),
+                lost=lost,
+            )
+        raise RuntimeError(f"{TRIES} times in a row a study had ended before the moment of its fault")
+
+    def _until_record(self, name: str, process: subprocess.Popen[str]) -> float:
+        """When the first record was there, or the process had ended without one."""
+        trials = self.place.study(name) / "trials"
+        while process.poll() is None and not any(trials.glob("*.json")):
+            time.sleep(0.05)
+        return time.monotonic()
+
+
+def _waits(process: subprocess.Popen[str], seconds: float) -> bool:
+    """Whether `process` still ran when so many seconds had gone."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+        return False
+    return True
+
+
+def _tried_again(folder: Path) -> int:
+    from ablations.records.store import read_all
+
+    return sum("tries_before" in result.provenance for result in read_all(folder)[0].values())
+
+
+class Cluster:
+    """Real nodes of Ray, each with a processor, all of them on this machine."""
+
+    def __init__(self, place: Place) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        # Of a mark of their own: they outlive a study.
+        self.place, self.address = replace(place, mark=secrets.token_hex(8)), f"127.0.0.1:{port}"
+        self.secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        self.started: list[subprocess.Popen[bytes]] = []  # the head first
+        self.all: list[subprocess.Popen[bytes]] = []
+        self.folder, self.log = place.folder / "ray", place.folder / "ray.log"
+        self.folder.mkdir()
+        self._start(["--head", "--port", str(port), "--include-dashboard", "false", "--temp-dir", str(self.folder)])
+
+    def join(self) -> None:
+        """Starts one more node, and waits until it is there."""
+        self._start(["--address", self.address])
+
+    def kill(self, number: int) -> None:
+        """SIGKILL of the raylet of a node that is not the head."""
+        node = self.started.pop(1 + number)
+        for process in descendants(node.pid):
+            if Path(f"/proc/{process}/comm").read_text().strip() == "raylet":
+                os.kill(process, signal.SIGKILL)
+        node.wait(SLOW)
+
+    def still_training(self) -> list[str]:
+        """One sentence for each of its processes that runs a trial of a study that has ended."""
+        until = time.monotonic() + GRACE
+        while (left := workers_of(self.place.mark)) and time.monotonic() < until:
+            time.sleep(0.2)
+        return [f"process {one.number} of the cluster still trains" for one in left]
+
+    def _start(self, more: list[str]) -> None:
+        ray = str(Path(sys.executable).parent / "ray")
+        words = [ray, "start", "--num-cpus", "1", "--disable-usage-stats", "--block", *more]
+        before = self._up()
+        environment = {**self.place.environment(), **self.secret, "TMPDIR": str(self.folder)}
+        with self.log.open("a") as log:
+            node = subprocess.Popen(words, env=environment, stdout=log, stderr=log, start_new_session=True)
+        self.started.append(node)
+        self.all.append(node)
+        deadline = time.monotonic() + SLOW
+        while self._up() == before:
+            if time.monotonic() > deadline or node.poll() is not None:
+                raise RuntimeError(f"a node of Ray did not start: {self.log.read_text()[-2000:]}")
+            time.sleep(0.2)
+
+    def _up(self) -> int:
+        return self.log.read_text().count("Ray runtime started") if self.log.exists() else 0
+
+    def end(self) -> None:
+        """Ends all nodes."""
+        for node in self.all:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(node.pid, signal.SIGTERM)
+        for node in self.all:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                node.wait(GRACE)
+        for process in left_after(self.place.mark, GRACE):  # all others of this mark have ended by now
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.number, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def cluster(place: Place) -> Iterator[Cluster]:
+    """A head and `NODES` more, for as long as they are needed."""
+    made = Cluster(place)
+    try:
+        for _ in range(NODES):
+            made.join()
+        yield made
+    finally:
+        made.end()
