@@ -26,7 +26,8 @@ OWNER, LOCK = "owner.json", "owner.lock"
 def own_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """A new folder in `parent` that nobody else may enter, gone at the end.
 
-    Those of dead processes go before and after: a driver's children outlive it by seconds, and may write into its folder while the next run begins.
+    Those of dead processes go before and after: a driver's children outlive it by seconds, and may write into its
+    folder while the next run begins.
     """
     parent.mkdir(parents=True, exist_ok=True)
     sweep(parent, prefix)
