@@ -7,6 +7,7 @@ import json
 import os
 import re
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ablations.bench.soak.processes import MARK, left_after
+from ablations.bench.soak.processes import MARK, left_after, marked
 from ablations.core.result import Result
 from ablations.records import store
 from ablations.records.files import DAMAGED, why
@@ -101,7 +102,12 @@ def place() -> Iterator[Place]:
         made = Place(Path(folder), secrets.token_hex(8))
         made.temporary.mkdir()
         _images(made.folder / "data")
-        yield made
+        try:
+            yield made
+        finally:  # also where it is interrupted, and a study is under way
+            for process in marked(made.mark):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.number, signal.SIGKILL)
 
 
 def _images(root: Path) -> None:
