@@ -18,7 +18,7 @@ from ablations.reporting.pages import write, write_as
 from ablations.subjects.alexnet.data.catalogue import at_home
 
 if TYPE_CHECKING:
-    pass
+    from ablations.analysis.evidence import Evidence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,9 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str]) -> int:
     from ablations.cli.arguments import parsed
+    from ablations.cli.limits import check_local
     from ablations.subjects.alexnet.registry import broken
 
     study, other, results, reports, words = parsed(_arguments, arguments, prog="python -m ablations.report")
+    for option, value in (("--results", results), ("--reports", reports)):
+        check_local(option, value)
     formats = formats_of(words)
     if other and words != USUAL:
         raise InputError("two studies are compared in html and md; leave --format out.")
@@ -53,11 +56,18 @@ def render(
     from ablations.records import store
 
     folder = store.find(study, results)
+    return write_as(formats, evidence_of(folder), reports / folder.resolve().name)
+
+
+def evidence_of(folder: Path) -> Evidence:
+    """All that the study in `folder` left.  Raises InputError on a plan that cannot be read."""
     from ablations.analysis.evidence import Evidence
+    from ablations.records import store
+    from ablations.records.claims import check_declared
 
     plan, found, problems = store.read(folder)
-    evidence = Evidence(study=plan, results=found, problems=problems, folder=folder)
-    return write_as(formats, evidence, reports / folder.resolve().name)
+    check_declared(plan.claims, folder / "study.json")
+    return Evidence(study=plan, results=found, problems=problems, folder=folder)
 
 
 def render_two(study: str, other: str, results: Path, reports: Path) -> tuple[Path, Path]:
@@ -65,15 +75,11 @@ def render_two(study: str, other: str, results: Path, reports: Path) -> tuple[Pa
 
     Raises InputError when one is missing, or when they share nothing that can be compared.
     """
-    from ablations.analysis.evidence import Evidence
     from ablations.records import store
     from ablations.reporting import side_by_side
 
     folders = [store.find(name, results) for name in (study, other)]
-    read = [(folder, *store.read(folder)) for folder in folders]
-    first, second = (
-        Evidence(study=plan, results=found, problems=problems, folder=folder) for folder, plan, found, problems in read
-    )
+    first, second = map(evidence_of, folders)
     names = "-and-".join(folder.resolve().name for folder in folders)
     return write(side_by_side.compose(first, second), reports / names)
 

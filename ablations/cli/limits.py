@@ -9,6 +9,7 @@ import contextlib
 import errno
 import math
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 MOST_VARIANTS = 4096  # of a study: all combinations of twelve components
 MOST_TRIALS = 50_000  # whose plan still takes less than a minute
 MOST_PACKED = 1024  # trials that take turns
+
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")  # s3://, gs://, hdfs://, file://; no drive, which has one letter
 
 
 class Bounds(NamedTuple):
@@ -82,8 +85,20 @@ def pack_of(text: str) -> int | None:
     return int(text)
 
 
+def check_local(option: str, place: Path | str | None) -> None:
+    """Raises InputError where a folder is given as an address, as of an object store: records need a file system."""
+    if found := _ADDRESS.match(str(place or "")):
+        address = f"{found[1]}://{str(place)[found.end() :]}"  # Path has made one slash of two
+        raise InputError(
+            f"{option} is {shown(address)}, an address, and must be a folder: mount what is there (as with s3fs, "
+            "gcsfuse or blobfuse), or take a folder that all machines share."
+        )
+
+
 def check_places(config: Config, name: str) -> None:
     """Raises InputError where what is read is not there, or what a study called `name` writes cannot be written."""
+    for option, place in (("results", config.results), ("reports", config.reports), ("data-root", config.data_root)):
+        check_local(f"--{option}", place)
     if config.data_root is not None and not _is(config.data_root, "--data-root", os.path.isdir):
         what = "is no folder" if os.path.lexists(config.data_root) else "does not exist"
         raise InputError(f"--data-root {shown(config.data_root)} {what}: make the folder, or leave the option out.")

@@ -133,6 +133,15 @@ def _check(table: Mapping[str, Any]) -> None:
         raise InputError(f"epoch is {table['epoch']}; the first is 1.")
 
 
+def check_declared(claims: Iterable[Claim], path: Path) -> None:
+    """Raises InputError where a claim of the plan in `path` is read from a metric that no trial has."""
+    for claim in claims:
+        direction, _, other = claim.also.partition(" ")
+        if {claim.metric, other or claim.metric} - {*METRICS} or (claim.also and direction not in DIRECTIONS):
+            asked = ", also ".join(map(shown, filter(None, (claim.metric, claim.also))))
+            raise InputError(f"{path} cannot be read: its claim {shown(claim.name)} is on {asked}, which no trial has.")
+
+
 def _check_text(key: str, value: object) -> None:
     """Raises InputError on what is no text, and on text that a terminal would obey; lines may end in it."""
     if not isinstance(value, str):
