@@ -81,8 +81,8 @@ def _sync(studies: Sequence[str], reports: Path, uri: str, results: Path) -> int
         print(sentence, file=sys.stderr)
     if pages:
         print(f"{ui_command(uri)}\n{pages[-1]}")
-    for error in damaged[1:]:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
+    for other in damaged[1:]:
+        print(f"error: {printable(str(other))}", file=sys.stderr)
     if damaged:
         raise damaged[0]
     return 0

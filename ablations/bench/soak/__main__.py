@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,10 +24,11 @@ from ablations.core.machine import cores_here
 from ablations.subjects.alexnet.data.catalogue import at_home
 
 if TYPE_CHECKING:
-    from ablations.bench.soak.faults import Faults, Struck
+    from ablations.bench.soak.faults import Struck
     from ablations.bench.soak.tiny import Place
 
 SCHEMA = 1
+A_STUDY = 3  # drivers or workers of one study that are killed, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,8 @@ class Config:
     """Where NAME.json goes; what is left out keeps what the file says of it."""
     name: str = "soak"
     """Of the file."""
+    minutes: float = math.inf
+    """After which no further fault is begun."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,6 +80,8 @@ def check(config: Config) -> None:
     for option in ("trials", "serial", "ray", "workers", "parts", "nodes"):
         if getattr(config, option) < 0:
             raise InputError(f"--{option} is {getattr(config, option)}; it must be 0 or more.")
+    if not config.minutes > 0:
+        raise InputError(f"--minutes is {config.minutes:g}; it must be above 0.")
     if config.seeds < 1:
         raise InputError(f"--seeds is {config.seeds}; it must be 1 or more.")
     if not Path("/proc/self/environ").exists():
@@ -110,22 +117,26 @@ def run(config: Config, command: str) -> int:
 def _faults(config: Config, here: Place) -> Iterator[tuple[str, Struck]]:
     from ablations.bench.soak.faults import Faults, cluster
 
-    def several(name: str, count: int, strike: Callable[[Faults], Struck]) -> Iterator[tuple[str, Struck]]:
+    until = time.monotonic() + 60 * config.minutes
+
+    def several(name: str, count: int, strike: Callable[[int], list[Struck]]) -> Iterator[tuple[str, Struck]]:
         # Each kind has moments of its own, however many there are of another.
         faults.random.seed(f"{config.seed} {name}")
-        for _ in range(count):
-            yield name, strike(faults)
+        while count > 0 and time.monotonic() < until:
+            struck = strike(min(count, A_STUDY))
+            count -= len(struck)
+            yield from ((name, one) for one in struck)
 
     faults = Faults(here, seeds=config.seeds, components="lrn,dropout")
     if config.serial + config.ray + config.workers + config.parts + config.nodes:
         faults.undisturbed("serial", more=[], environment={})
-    yield from several("driver, serial", config.serial, lambda faults: faults.driver("serial"))
-    yield from several("driver, Ray", config.ray, lambda faults: faults.driver("ray"))
-    yield from several("worker", config.workers, lambda faults: faults.worker())
-    yield from several("part of Ray", config.parts, lambda faults: faults.part())
+    yield from several("driver, serial", config.serial, lambda most: faults.driver("serial", most))
+    yield from several("driver, Ray", config.ray, lambda most: faults.driver("ray", most))
+    yield from several("worker", config.workers, faults.worker)
+    yield from several("part of Ray", config.parts, lambda most: faults.part())
     with cluster(here) if config.nodes else contextlib.nullcontext() as nodes:
         if nodes:
-            yield from several("node", config.nodes, lambda faults: faults.node(nodes))
+            yield from several("node", config.nodes, lambda most: faults.node(nodes))
 
 
 def _this_run(runs: list[dict[str, Any]], origin: dict[str, Any], seed: int) -> dict[str, Any]:

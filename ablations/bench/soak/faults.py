@@ -12,17 +12,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ablations.bench.rounds import descendants
 from ablations.bench.soak.processes import left_after, marked
 from ablations.bench.soak.processes import workers as workers_of
-from ablations.bench.soak.tiny import GRACE, Place, contents, losses, seen
+from ablations.bench.soak.tiny import GRACE, Ended, Place, Seen, contents, gone, losses, seen
 
 NODES = 2  # of a cluster, beside its head
 SLOW = 180.0  # seconds that a node of Ray may take to start
-TRIES = 5  # of a moment that came after the end of the study
+TRIES = 10  # of a moment that came after the end of the study
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Struck:
     of: int
     code: int | None  # of the run that it struck: 0 where that went on to its end, minus 9 of a driver
     sentence: str  # the last that this run said on standard error
-    tried_again: int  # trials that lost a try to it in the same run
+    tried_again: int  # trials of the study that lost a try in the same run; with the last fault of a study
     lost: list[str]
 
 
@@ -47,6 +47,16 @@ class Undisturbed:
     until_first: float  # until its first record was there
 
 
+@dataclass(frozen=True)
+class _Way:
+    """How a command is run."""
+
+    executor: str
+    more: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    still_training: Callable[[], list[str]] = list  # sentences on processes that outlive it
+
+
 class Faults:
     """Strikes studies of the same trials, and notes what each lost."""
 
@@ -55,6 +65,7 @@ class Faults:
         self.random = random.Random(0)
         self.number = 0
         self.calm: dict[str, Undisturbed] = {}
+        self.seconds: dict[str, float] = {}  # that a study takes which nothing disturbs, the least seen
 
     def words(self, name: str, executor: str, more: list[str]) -> list[str]:
         """The command of the study `name`."""
@@ -75,23 +86,28 @@ class Faults:
         if self.calm and found.records != next(iter(self.calm.values())).records:
             raise RuntimeError(f"the records of {key} differ from those of {next(iter(self.calm))} without any fault")
         self.calm[key] = found
+        self.seconds.setdefault(key, found.seconds)
         return found
 
-    def driver(self, executor: str) -> Struck:
-        """SIGKILL of the command's own process, at a moment between its start and its end."""
+    def driver(self, executor: str, most: int) -> list[Struck]:
+        """SIGKILLs of the command's own process, each at a moment between its start and its end.
+
+        At most so many of one study: the same command again is killed too, and at last left in peace.
+        """
         calm = self.undisturbed(executor, more=[], environment={})
 
-        def strike(name: str, process: subprocess.Popen[str]) -> float:
-            moment = self.random.uniform(0, calm.seconds)
+        def strike(name: str, process: subprocess.Popen[str]) -> list[tuple[float, Seen]]:
+            moment = self.random.uniform(0, self.seconds[executor])
             if not _waits(process, moment):
-                return -1.0
+                return []
             process.kill()
-            return moment
+            process.wait()
+            return [(moment, seen(self.place.study(name)))]
 
-        return self._struck(executor, strike, calm)
+        return self._struck(_Way(executor), strike, calm, most)
 
-    def worker(self) -> Struck:
-        """SIGKILL of one of the processes that train, at a moment between the first record and the last."""
+    def worker(self, most: int) -> list[Struck]:
+        """SIGKILLs of processes that train, at moments between the first record and the last of one run."""
 
         def kills() -> bool:
             alive = workers_of(self.place.mark)
@@ -101,9 +117,9 @@ class Faults:
                     return True
             return False
 
-        return self._while_it_trains(kills)
+        return self._while_it_trains(_Way("ray"), kills, most)
 
-    def part(self) -> Struck:
+    def part(self) -> list[Struck]:
         """SIGKILL of the raylet or the GCS of the study's own Ray, without which there is no Ray."""
 
         def kills() -> bool:
@@ -112,9 +128,9 @@ class Faults:
                 os.kill(self.random.choice(parts).number, signal.SIGKILL)
             return bool(parts)
 
-        return self._while_it_trains(kills)
+        return self._while_it_trains(_Way("ray"), kills, 1)
 
-    def node(self, cluster: Cluster) -> Struck:
+    def node(self, cluster: Cluster) -> list[Struck]:
         """SIGKILL of the raylet of a machine of a cluster; a new one joins at once, while the study goes on."""
 
         def kills() -> bool:
@@ -122,62 +138,54 @@ class Faults:
             cluster.join()
             return True
 
-        more = ["--ray-address", cluster.address]
-        return self._while_it_trains(
-            kills, more=more, environment=cluster.secret, still_training=cluster.still_training
-        )
+        more = ("--ray-address", cluster.address)
+        return self._while_it_trains(_Way("ray", more, cluster.secret, cluster.still_training), kills, 1)
 
-    def _while_it_trains(
-        self,
-        kills: Callable[[], bool],
-        *,
-        more: list[str] | None = None,
-        environment: Mapping[str, str] | None = None,
-        still_training: Callable[[], list[str]] = list,
-    ) -> Struck:
-        more, environment = more or [], environment or {}
-        calm = self.undisturbed("ray", more=more, environment=environment)
+    def _while_it_trains(self, way: _Way, kills: Callable[[], bool], most: int) -> list[Struck]:
+        calm = self.undisturbed(way.executor, more=list(way.more), environment=way.environment)
 
-        def strike(name: str, process: subprocess.Popen[str]) -> float:
-            self._until_record(name, process)
-            moment = self.random.uniform(0, 0.8 * (calm.seconds - calm.until_first))
-            return moment if _waits(process, moment) and kills() else -1.0
+        def strike(name: str, process: subprocess.Popen[str]) -> list[tuple[float, Seen]]:
+            first, done = self._until_record(name, process), list[tuple[float, Seen]]()
+            span = 0.8 * (calm.seconds - calm.until_first)
+            for moment in sorted(self.random.uniform(0, span) for _ in range(most)):
+                if not _waits(process, max(0.0, first + moment - time.monotonic())):
+                    break
+                now = seen(self.place.study(name))
+                if kills():
+                    done.append((moment, now))
+            return done
 
-        return self._struck("ray", strike, calm, more=more, environment=environment, still_training=still_training)
+        return self._struck(way, strike, calm, 1)
 
     def _struck(
         self,
-        executor: str,
-        strike: Callable[[str, subprocess.Popen[str]], float],
+        way: _Way,
+        strike: Callable[[str, subprocess.Popen[str]], list[tuple[float, Seen]]],
         calm: Undisturbed,
-        *,
-        more: list[str] | None = None,
-        environment: Mapping[str, str] | None = None,
-        still_training: Callable[[], list[str]] = list,
-    ) -> Struck:
-        """What came of a study that was struck, and of the same command again; another moment where it had ended."""
-        more, environment = more or [], environment or {}
+        runs: int,
+    ) -> list[Struck]:
+        """What came of a study, `runs` of which were struck at most, when the same command had run in peace."""
         for _ in range(TRIES):
             self.number += 1
-            name = f"struck-{self.number}"
-            words = self.words(name, executor, more)
-            process = self.place.start(words, **environment)
-            moment = strike(name, process)
-            before = seen(self.place.study(name))
-            first = self.place.ended(process)
-            if moment < 0:
-                continue
-            again = self.place.ended(self.place.start(words, **environment))
-            lost = losses(self.place, name, before, calm.records, again) + still_training()
-            return Struck(
-                after_seconds=round(moment, 2),
-                records=len(before.finished),
-                of=len(calm.records),
-                code=first.code,
-                sentence=first.sentence,
-                tried_again=_tried_again(self.place.study(name)),
-                lost=lost,
-            )
+            name, struck, before = f"struck-{self.number}", list[Struck](), Seen({}, {}, ())
+            words = self.words(name, way.executor, list(way.more))
+            for _ in range(runs):
+                began = time.monotonic()
+                process = self.place.start(words, **way.environment)
+                hits = strike(name, process)
+                ended = self.place.ended(process)
+                if not hits:  # it had ended before: the next moment comes earlier
+                    self.seconds[way.executor] = min(self.seconds[way.executor], time.monotonic() - began)
+                    break
+                for moment, now in hits:
+                    struck.append(_one(moment, now, ended, len(calm.records), gone(before, now)))
+                    before = now
+            if struck:
+                again = self.place.ended(self.place.start(words, **way.environment))
+                lost = losses(self.place, name, before, calm.records, again) + way.still_training()
+                tried = _tried_again(self.place.study(name))
+                struck[-1] = replace(struck[-1], tried_again=tried, lost=[*struck[-1].lost, *lost])
+                return struck
         raise RuntimeError(f"{TRIES} times in a row a study had ended before the moment of its fault")
 
     def _until_record(self, name: str, process: subprocess.Popen[str]) -> float:
@@ -194,6 +202,10 @@ def _waits(process: subprocess.Popen[str], seconds: float) -> bool:
         process.wait(seconds)
         return False
     return True
+
+
+def _one(moment: float, now: Seen, ended: Ended, of: int, lost: list[str]) -> Struck:
+    return Struck(round(moment, 2), len(now.finished), of, ended.code, ended.sentence, 0, lost)
 
 
 def _tried_again(folder: Path) -> int:

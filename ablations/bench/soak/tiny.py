@@ -178,20 +178,25 @@ def without_times(result: Result) -> dict[str, object]:
     return {**record, "curve": curve, "metrics": metrics, "seconds": 0, "provenance": {}}
 
 
+def gone(before: Seen, now: Seen) -> list[str]:
+    """One sentence for each kind of thing that was there `before` and is not what it was now."""
+    changed = [key for key, text in before.finished.items() if now.finished.get(key) != text]
+    lost = [f"finished records changed or went: {', '.join(changed)}"] if changed else []
+    return [*lost, *now.torn]
+
+
 def losses(place: Place, name: str, before: Seen, like: Mapping[str, dict[str, object]], again: Ended) -> list[str]:
     """One sentence for each thing that the study `name` lost, doubled or left behind.
 
     `before` are the records that were there when the fault had struck, `like` those of a run that nothing disturbed,
     and `again` is the last run of the same command.
     """
-    folder, lost = place.study(name), list(before.torn)
+    folder = place.study(name)
+    said, lost = contents(folder), gone(before, seen(folder))
     if again.code:
         lost.append(f"the same command ended with exit code {again.code}: {again.sentence}")
-    said, now = contents(folder), seen(folder).finished
-    changed = [key for key, text in before.finished.items() if now.get(key) != text]
-    changed += [key for key, record in before.unmeasured.items() if key not in said or _trained(said[key]) != record]
-    if changed:
-        lost.append(f"finished records changed or went: {', '.join(changed)}")
+    if other := [key for key, record in before.unmeasured.items() if key not in said or _trained(said[key]) != record]:
+        lost.append(f"records that waited to be measured changed or went: {', '.join(other)}")
     found, problems = store.read_all(folder)
     lost += problems
     if missing := like.keys() - found.keys():
