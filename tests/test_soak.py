@@ -15,10 +15,11 @@ import pytest
 from ablations.bench.soak import long, summary, tiny
 from ablations.bench.soak.__main__ import main
 from ablations.bench.soak.processes import MARK, left_after
+from ablations.core.place import Context
 from ablations.core.result import ERROR
 from ablations.execution.executor import serial
 from ablations.records import store
-from tests.conftest import Planner
+from tests.conftest import Collect, Planner
 
 
 @pytest.mark.slow
@@ -49,22 +50,14 @@ def place(tmp_path: Path) -> tiny.Place:
 
 
 @pytest.fixture
-def study(place: tiny.Place, plan: Planner, context: object) -> Path:
+def study(place: tiny.Place, plan: Planner, context: Context) -> Path:
     """A finished study of `place`, called s."""
     asked, trials = plan(name="s")
     folder = place.study("s")
-    serial([(trial,) for trial in trials], replace(context, folder=folder), _Silent())  # type: ignore[type-var]
+    serial([(trial,) for trial in trials], replace(context, folder=folder), Collect())
     store.write_study(folder, asked)
     (folder / "unfinished").rmdir()
     return folder
-
-
-class _Silent:
-    def begin(self) -> None: ...
-
-    def epoch(self, trial: object, row: object) -> None: ...
-
-    def result(self, result: object) -> None: ...
 
 
 FINE = tiny.Ended(0, "", "")

@@ -51,11 +51,11 @@ def test_a_folder_that_dying_processes_still_write_into_goes_with_a_later_sweep(
         process.send_signal(signal.SIGKILL)
     remove = shutil.rmtree
 
-    def writes(path: Path, **options: bool) -> None:
+    def writes(path: Path, *, ignore_errors: bool = False) -> None:
         if path.name == "session":
             (path / "a.log").touch()  # as a raylet does when its driver has died: the folder is not empty again
         else:
-            remove(path, **options)
+            remove(path, ignore_errors=ignore_errors)
 
     with monkeypatch.context() as while_it_writes:
         while_it_writes.setattr(shutil, "rmtree", writes)
