@@ -133,6 +133,24 @@ def test_costs_are_those_from_the_first_record_to_the_last() -> None:
     ]
 
 
+def test_the_table_says_what_the_runs_did_that_were_struck_and_what_was_lost() -> None:
+    def struck(code: int, sentence: str, lost: list[str]) -> dict[str, object]:
+        return {"records": 3, "of": 9, "code": code, "sentence": sentence, "tried_again": 1, "lost": lost}
+
+    left = "1 trained reference could not be measured to its end; the same command measures it"
+    faults = {
+        "worker": [{"struck": [struck(0, "", []), struck(1, left, ["a record"])]}, {"struck": [struck(0, "", [])]}],
+        "part of Ray": [{"struck": [struck(1, "error: Ray's process raylet has ended", [])]}],
+    }
+    worker, part = summary.fault_lines(faults).splitlines()[2:]
+    assert worker.endswith(
+        "| 3 | 3 to 3 of 9, 3 times some | went on to its end 3 of 3 times, 1 times with activities left to measure, "
+        "3 trials tried again in it | a record |"
+    )
+    assert part.endswith("| 1 | 3 to 3 of 9, 1 times some | ended | nothing |")
+    assert summary.lost_of({"faults": faults, "long": {"lost": ["x"]}}) == ["a record", "x"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+UNMEASURED = "the same command measures it"  # the end of what a run says that leaves a reference unmeasured
 HOW = {
     "driver, serial": "SIGKILL of the command at a random moment between its start and its end",
     "driver, Ray": "the same, with `--executor ray`",
@@ -33,10 +34,16 @@ def fault_lines(faults: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
 
 
 def _ran(struck: Sequence[Mapping[str, Any]]) -> str:
-    whole = sum(one["code"] == 0 for one in struck)
+    """What the runs did that were struck: on to their end, or stopped; a reference may be left to be measured."""
+    left = sum(UNMEASURED in one["sentence"] for one in struck)
+    on = sum(one["code"] == 0 for one in struck) + left
+    if not on:
+        return "ended"
     tried = sum(one["tried_again"] for one in struck)
-    again = f", {tried} trials tried again in it" if tried else ""
-    return f"was whole at its own end {whole} times{again}"
+    words = [f"went on to its end {on} of {len(struck)} times"]
+    words += [f"{left} times with activities left to measure"] if left else []
+    words += [f"{tried} trials tried again in it"] if tried else []
+    return ", ".join(words)
 
 
 def long_lines(long: Mapping[str, Any]) -> str:
