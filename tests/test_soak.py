@@ -144,10 +144,10 @@ def test_the_table_says_what_the_runs_did_that_were_struck_and_what_was_lost() -
     }
     worker, part = summary.fault_lines(faults).splitlines()[2:]
     assert worker.endswith(
-        "| 3 | 3 to 3 of 9, 3 times some | went on to its end 3 of 3 times, 1 times with activities left to measure, "
+        "| 3 | 33% to 33%, 3 times some | went on to its end 3 of 3 times, 1 times with activities left to measure, "
         "3 trials tried again in it | a record |"
     )
-    assert part.endswith("| 1 | 3 to 3 of 9, 1 times some | ended | nothing |")
+    assert part.endswith("| 1 | 33% to 33%, 1 times some | ended | nothing |")
     assert summary.lost_of({"faults": faults, "long": {"lost": ["x"]}}) == ["a record", "x"]
 
 

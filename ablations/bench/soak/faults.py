@@ -63,7 +63,7 @@ class Faults:
     def __init__(self, place: Place, *, seeds: int, components: str) -> None:
         self.place, self.seeds, self.components = place, seeds, components
         self.random = random.Random(0)
-        self.number = 0
+        self.number = self.kills = 0
         self.calm: dict[str, Undisturbed] = {}
         self.seconds: dict[str, float] = {}  # that a study takes which nothing disturbs, the least seen
 
@@ -90,15 +90,20 @@ class Faults:
         return found
 
     def driver(self, executor: str, most: int) -> list[Struck]:
-        """SIGKILLs of the command's own process, each at a moment between its start and its end.
+        """SIGKILLs of the command's own process, in turns at a moment of its whole time and of that in which it trains.
 
         At most so many of one study: the same command again is killed too, and at last left in peace.
         """
         calm = self.undisturbed(executor, more=[], environment={})
 
         def strike(name: str, process: subprocess.Popen[str]) -> list[tuple[float, Seen]]:
+            began = time.monotonic()
             moment = self.random.uniform(0, self.seconds[executor])
-            if not _waits(process, moment):
+            self.kills += 1
+            if self.kills % 2 == 0:  # most of a tiny study's time is its start
+                share = (self.seconds[executor] - calm.until_first) / self.seconds[executor]
+                moment = self._until_record(name, process) - began + max(0.0, share) * moment
+            if not _waits(process, max(0.0, began + moment - time.monotonic())):
                 return []
             process.kill()
             process.wait()
@@ -189,9 +194,10 @@ class Faults:
         raise RuntimeError(f"{TRIES} times in a row a study had ended before the moment of its fault")
 
     def _until_record(self, name: str, process: subprocess.Popen[str]) -> float:
-        """When the first record was there, or the process had ended without one."""
+        """When the first record was there that was not there before, or the process had ended without one."""
         trials = self.place.study(name) / "trials"
-        while process.poll() is None and not any(trials.glob("*.json")):
+        before = len(list(trials.glob("*.json")))
+        while process.poll() is None and len(list(trials.glob("*.json"))) == before:
             time.sleep(0.05)
         return time.monotonic()
 

@@ -7,7 +7,8 @@ from typing import Any
 
 UNMEASURED = "the same command measures it"  # the end of what a run says that leaves a reference unmeasured
 HOW = {
-    "driver, serial": "SIGKILL of the command at a random moment between its start and its end",
+    "driver, serial": "SIGKILL of the command, up to three times in a row, at random moments: in turns of its whole time, and "
+    "of that in which it trains",
     "driver, Ray": "the same, with `--executor ray`",
     "worker": "SIGKILL of a Ray process that trains, between the first record and the last",
     "part of Ray": "SIGKILL of the raylet or the GCS of the study's own Ray, likewise",
@@ -18,15 +19,15 @@ HOW = {
 def fault_lines(faults: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """One row a fault: how it was injected, how often, when it struck, what the same run did, and what was lost."""
     lines = [
-        "| fault | how injected | times | records there, of all | the run that it struck | lost |",
+        "| fault | how injected | times | records there | the run that it struck | lost |",
         "|---|---|---|---|---|---|",
     ]
     for name, how in HOW.items():
         if name in faults:
             struck = [one for run in faults[name] for one in run["struck"]]
-            there = sorted(one["records"] for one in struck)
+            there = sorted(one["records"] / one["of"] for one in struck)
             lost = [sentence for one in struck for sentence in one["lost"]]
-            kept = f"{there[0]} to {there[-1]} of {struck[0]['of']}, {sum(map(bool, there))} times some"
+            kept = f"{there[0]:.0%} to {there[-1]:.0%}, {sum(map(bool, there))} times some"
             lines.append(
                 f"| {name} | {how} | {len(struck)} | {kept} | {_ran(struck)} | {'; '.join(lost) or 'nothing'} |"
             )
