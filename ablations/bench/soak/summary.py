@@ -7,8 +7,8 @@ from typing import Any
 
 UNMEASURED = "the same command measures it"  # the end of what a run says that leaves a reference unmeasured
 HOW = {
-    "driver, serial": "SIGKILL of the command, up to three times in a row, at random moments: in turns of its whole time, and "
-    "of that in which it trains",
+    "driver, serial": "SIGKILL of the command, up to three times in a row, at random moments: in turns of its whole "
+    "time, and of that in which it trains",
     "driver, Ray": "the same, with `--executor ray`",
     "worker": "SIGKILL of a Ray process that trains, between the first record and the last",
     "part of Ray": "SIGKILL of the raylet or the GCS of the study's own Ray, likewise",
