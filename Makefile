@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test fast lint format clean
+.PHONY: help demo bench soak test fast lint format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ demo: $(STAMP) ## train a small study on the embedded images and write its repor
 bench: $(STAMP) ## time ours beside plain PyTorch, PyTorch Lightning, JAX and the machine's limit
 	$(BIN)/python -m pip install -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m ablations.bench
+
+soak: $(STAMP) ## kill studies at random moments, run 2,000 tiny trials, and count what was lost and left: an hour
+	$(BIN)/python -m ablations.bench.soak
 
 test: lint ## lint, types and every test
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)

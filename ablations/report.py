@@ -10,15 +10,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ablations.core.errors import InputError, answered, at_home, printable
 from ablations.core.load import FIRST, load
 from ablations.reporting.formats import USUAL, formats_of
 from ablations.reporting.pages import write, write_as
-
-if TYPE_CHECKING:
-    pass
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,8 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str]) -> int:
     from ablations.cli.arguments import parsed
+    from ablations.core.limits import check_local
 
     study, other, results, reports, words = parsed(_arguments, arguments, prog="python -m ablations.report")
+    for option, value in (("--results", results), ("--reports", reports)):
+        check_local(option, value)
     formats = formats_of(words)
     if other and words != USUAL:
         raise InputError("two studies are compared in html and md; leave --format out.")
@@ -52,11 +51,9 @@ def render(
     from ablations.records import store
 
     folder = store.find(study, results)
-    from ablations.analysis.verdicts import Findings
+    from ablations.analysis.verdicts import findings_in
 
-    plan, found, problems = store.read(folder)
-    evidence = Findings(study=plan, results=found, problems=problems, folder=folder)
-    return write_as(formats, evidence, reports / folder.resolve().name)
+    return write_as(formats, findings_in(folder), reports / folder.resolve().name)
 
 
 def render_two(study: str, other: str, results: Path, reports: Path) -> tuple[Path, Path]:
@@ -64,15 +61,12 @@ def render_two(study: str, other: str, results: Path, reports: Path) -> tuple[Pa
 
     Raises InputError when one is missing, or when they share nothing that can be compared.
     """
-    from ablations.analysis.verdicts import Findings
+    from ablations.analysis.verdicts import findings_in
     from ablations.records import store
     from ablations.reporting import side_by_side
 
     folders = [store.find(name, results) for name in (study, other)]
-    read = [(folder, *store.read(folder)) for folder in folders]
-    first, second = (
-        Findings(study=plan, results=found, problems=problems, folder=folder) for folder, plan, found, problems in read
-    )
+    first, second = map(findings_in, folders)
     names = "-and-".join(folder.resolve().name for folder in folders)
     return write(side_by_side.compose(first, second), reports / names)
 

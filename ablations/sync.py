@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 from tqdm import tqdm
 
 from ablations.cli.arguments import parsed
 from ablations.core.errors import InputError, answered, at_home, printable
+from ablations.core.limits import check_local
 from ablations.core.load import FIRST, load
 from ablations.core.result import Result
 from ablations.core.secrets import reason, without_password
@@ -22,11 +24,14 @@ from ablations.core.text import counted, duration
 from ablations.records import store
 from ablations.tracking.address import default_uri, page, ui_command
 
+if TYPE_CHECKING:
+    from ablations.analysis.verdicts import Findings
+
 QUIET = 10.0  # seconds between two lines where there is no terminal for a bar
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 done, 2 bad input or no MLflow there, 130 interrupted."""
+    """The exit code: 0 done, 2 bad input, a study that cannot be read, or no MLflow there; 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
 
     def command() -> int:
@@ -55,42 +60,55 @@ def _arguments(
 
 
 def _sync(studies: Sequence[str], reports: Path, uri: str, results: Path) -> int:
+    from ablations.analysis.verdicts import findings_in
 
+    for option, place in (("--results", results), ("--reports", reports)):
+        check_local(option, place)
     results, reports = at_home(results), at_home(reports)
     folders = [store.find(name, results) for name in studies or store.names(results)]
     if not folders:
         raise InputError(f"there is no study in {str(results)!r}.")
     uri = uri or default_uri(results)
-    pages = [mirror(uri, folder, reports / folder.resolve().name) for folder in folders]
+    pages, damaged = list[str](), list[InputError]()
+    for folder in folders:
+        try:
+            findings = findings_in(folder)
+        except InputError as error:
+            damaged.append(error)
+            continue
+        pages.append(mirror(uri, findings, reports / folder.resolve().name))
     for sentence in load(FIRST).broken():
         print(sentence, file=sys.stderr)
-    print(f"{ui_command(uri)}\n{pages[-1]}")
+    if pages:
+        print(f"{ui_command(uri)}\n{pages[-1]}")
+    for other in damaged[1:]:
+        print(f"error: {printable(str(other))}", file=sys.stderr)
+    if damaged:
+        raise damaged[0]
     return 0
 
 
-def mirror(uri: str, folder: Path, report: Path) -> str:
-    """The address of the page that shows the study in `folder`, when its records and its report are mirrored.
+def mirror(uri: str, findings: Findings, report: Path) -> str:
+    """The address of the page that shows a study, when its records and its report are mirrored.
 
     A report is made where there is none.  What cannot be read is named on standard error.
-    Raises InputError when study.json cannot be read, or MLflow not be written.
+    Raises InputError when MLflow cannot be written.
     """
-    from ablations.analysis.verdicts import Findings
     from ablations.reporting.formats import USUAL, formats_of
     from ablations.reporting.pages import write_as
     from ablations.tracking.mlflow_view import Mirror
 
-    study, results, problems = store.read(folder)
-    for problem in problems:
+    study, results = findings.study, findings.results
+    for problem in findings.problems:
         print(printable(problem), file=sys.stderr)
-    evidence = Findings(study=study, results=results, problems=problems, folder=folder)
     if not report.is_dir():
-        write_as(formats_of(USUAL), evidence, report)
+        write_as(formats_of(USUAL), findings, report)
     started = min((str(result.provenance.get("started", "")) for result in results), default="")
     try:
         view = Mirror(uri, study, started=started)
         for result in _told(results, printable(study.name)):
             view.trial(result)
-        view.report(report, evidence)
+        view.report(report, findings)
     except Exception as error:  # whatever mlflow, a database or a network may raise
         raise InputError(f"MLflow at {without_password(uri)} refused ({reason(error, uri)}).") from error
     return page(uri, view.experiment)

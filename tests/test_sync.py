@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from ablations import sync
+from ablations import report, sync
 from ablations.core.study import Study
 from ablations.records import store
 from ablations.records.upgrade import upgraded_study
@@ -27,6 +27,7 @@ from tests.tracking.test_mlflow_view import outcome, outcomes, parent_and_childr
 pytestmark = view.pytestmark
 empty_database, uri = view.empty_database, view.uri  # fixtures
 ROOT = Path(__file__).parent.parent
+CLAIMS = making.study("one_out", ["lrn"], seeds=1)[0].claims
 
 
 def synced(folder: Path, *words: str) -> int:
@@ -89,6 +90,61 @@ def test_a_corrupt_record_is_named_and_the_others_are_mirrored(
     assert synced(tmp_path, "quick") == 0
     assert study.keys[0] in capsys.readouterr().err
     assert set(parent_and_children(uri)[1]) == set(study.keys[1:])
+
+
+def test_damaged_studies_cost_a_sentence_each_and_the_good_ones_are_mirrored(
+    uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damages = {
+        "a-torn": lambda text: text[:200],
+        "b-bytes": lambda text: "\x00" + text,
+        "d-list": lambda text: "[]",
+        "e-no-variants": lambda text: json.dumps({**json.loads(text), "variants": []}),
+        "f-metric": lambda text: text.replace('"metric": "', '"metric": "moon'),
+        "h-folder": None,
+    }
+    for name in (*damages, "c-good", "g-good"):
+        study = dataclasses.replace(plan(name=name, seeds=1), claims=CLAIMS)
+        write(tmp_path / "results", study, outcomes(study))
+    for name, damage in damages.items():
+        path = tmp_path / "results" / name / "study.json"
+        text = path.read_text()
+        path.unlink()
+        if damage:
+            path.write_text(damage(text))
+        else:
+            path.mkdir()
+    assert synced(tmp_path) == 2
+    out, err = capsys.readouterr()
+    assert {run.info.run_name for run in runs(uri) if run.data.tags[fields.ROLE] == "study"} == {"c-good", "g-good"}
+    said = err.splitlines()
+    assert len(said) == len(damages) and all(line.startswith("error: ") for line in said)
+    for name in damages:
+        (line,) = [line for line in said if f"/{name}/study.json cannot be read: " in line]
+        assert len(line) < 400
+    assert out.splitlines()[0] == ui_command(default_uri(tmp_path / "results"))  # and where the good ones are shown
+    assert synced(tmp_path, "c-good") == 0
+
+
+def test_a_report_of_a_damaged_study_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = dataclasses.replace(plan(), claims=CLAIMS)
+    path = write(tmp_path / "results", study, outcomes(study)) / "study.json"
+    text = path.read_text()
+    for damaged in (
+        text[:200],
+        "[]",
+        "[" * 100_000,
+        json.dumps({**json.loads(text), "variants": []}),
+        text.replace('"metric": "', '"metric": "moon'),
+        text.replace('"also": ""', '"also": "moons test_loss"'),
+    ):
+        assert damaged != text
+        path.write_text(damaged)
+        places = ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
+        assert report.main(["quick", *places]) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1) and f"{path} cannot be read: " in err
+    assert not (tmp_path / "reports").exists()
 
 
 def test_the_command_says_in_one_sentence_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

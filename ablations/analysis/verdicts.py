@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
+from pathlib import Path
 
 from ablations.analysis import failures, reach
 from ablations.analysis.asked import effect_on, proxy_reasons, rule_of
@@ -32,6 +33,8 @@ from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdict import with_also as _with_also
 from ablations.core.claim import MAIN, Claim, Rule
 from ablations.core.effect import Effect
+from ablations.records import store
+from ablations.records.claims import check_declared
 
 LEVEL = 0.95  # of the prediction interval
 
@@ -44,6 +47,13 @@ class Findings(Evidence):
     def verdicts(self) -> list[Verdict]:
         """On every claim of the study."""
         return judge(self)
+
+
+def findings_in(folder: Path) -> Findings:
+    """What the study in `folder` left, to be judged.  Raises InputError on a plan that cannot be read."""
+    study, results, problems = store.read(folder)
+    check_declared(study, folder / "study.json")
+    return Findings(study=study, results=results, problems=problems, folder=folder)
 
 
 def judge(evidence: Evidence) -> list[Verdict]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ablations.core.errors import InputError, shown
-from ablations.core.limits import Bounds, is_there
+from ablations.core.limits import Bounds, check_local, is_there
 
 MOST_PACKED = 1024  # trials that take turns
 
@@ -41,6 +41,8 @@ def pack_of(text: str) -> int | None:
 
 def check_places(config: Any, name: str) -> None:
     """Raises InputError where what is read is not there, or what a study called `name` writes cannot be written."""
+    for option, place in (("--results", config.results), ("--reports", config.reports)):
+        check_local(option, place)
     if config.claims is not None and not is_there(config.claims, "--claims", os.path.isfile):
         what = "is no file" if os.path.lexists(config.claims) else "does not exist"
         raise InputError(f"--claims {shown(config.claims)} {what}; it is a TOML file with a [[claim]] in it.")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ from ablations.core.errors import InputError, shown
 
 MOST_VARIANTS = 4096  # of a study: all combinations of twelve components
 MOST_TRIALS = 50_000  # whose plan still takes less than a minute
+
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")  # s3://, gs://, hdfs://, file://; no drive, which has one letter
 
 
 class Bounds(NamedTuple):
@@ -55,3 +58,13 @@ def is_there(path: Path, option: str, what: Callable[[Path], bool]) -> bool:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{option} {shown(path)} cannot be read: {reason}.") from None
     return what(path)
+
+
+def check_local(option: str, place: Path | str | None) -> None:
+    """Raises InputError where a folder is given as an address, as of an object store: records need a file system."""
+    if found := _ADDRESS.match(str(place or "")):
+        address = f"{found[1]}://{str(place)[found.end() :]}"  # Path has made one slash of two
+        raise InputError(
+            f"{option} is {shown(address)}, an address, and must be a folder: mount what is there (as with s3fs, "
+            "gcsfuse or blobfuse), or take a folder that all machines share."
+        )

@@ -7,6 +7,7 @@ however it ends, so that a folder whose lock is free is nobody's.  The number of
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,7 +15,6 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -22,9 +22,13 @@ from filelock import FileLock, Timeout
 OWNER, LOCK = "owner.json", "owner.lock"
 
 
-@contextmanager
+@contextlib.contextmanager
 def own_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """A new folder in `parent` that nobody else may enter, gone at the end; first, those of dead processes go."""
+    """A new folder in `parent` that nobody else may enter, gone at the end.
+
+    Those of dead processes go before and after: a driver's children outlive it by seconds, and may write into its
+    folder while the next run begins.
+    """
     parent.mkdir(parents=True, exist_ok=True)
     sweep(parent, prefix)
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
@@ -36,14 +40,27 @@ def own_folder(parent: Path, prefix: str) -> Iterator[Path]:
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        sweep(parent, prefix)
 
 
 def sweep(parent: Path, prefix: str) -> list[Path]:
     """The folders in `parent` that `own_folder` made for processes that are dead now; they are taken away."""
     dead = [folder for folder in parent.glob(f"{prefix}*") if _is_dead(folder)]
     for folder in dead:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
     return dead
+
+
+def _remove(folder: Path) -> None:
+    """Takes `folder` away, its owner last: what is still being written into it is known to the next sweep."""
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if path.name not in (OWNER, LOCK):
+                shutil.rmtree(path, ignore_errors=True)
+                if path.is_symlink() or path.is_file():
+                    path.unlink()
+        if {path.name for path in folder.iterdir()} <= {OWNER, LOCK}:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_dead(folder: Path) -> bool:

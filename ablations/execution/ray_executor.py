@@ -25,6 +25,7 @@ import ray
 from ray import tune
 
 from ablations.core.errors import InputError, StoppedError
+from ablations.core.load import load
 from ablations.core.machine import slots
 from ablations.core.result import DONE, FINAL, OUT_OF_MEMORY, TIMEOUT, Result
 from ablations.core.subject import Place
@@ -198,7 +199,17 @@ class _Deliver(tune.Callback):
             return
         shared = "" if trial is first else first.key
         before = {"tries_before": list(self.before[trial.key])} if self.before.get(trial.key) else {}
-        result = Result(trial=trial, status=status, trained_with=shared, error=reason, provenance=before)
+        subject = load(trial.subject)
+        result = Result(
+            trial=trial,
+            status=status,
+            trained_with=shared,
+            error=reason,
+            provenance=before,
+            # Without them it would pass for a trial of the first version, and the study for one of two.
+            training_version=subject.version,
+            training_digest=subject.digest(),
+        )
         write_result(self.place.folder, result)
         if self.last or status == TIMEOUT:  # what hangs, hangs again, each time for as long
             del self.missing[trial.key]

@@ -17,6 +17,7 @@ from ablations.core.claim import DIRECTIONS, STANDINGS, Claim, Conditions
 from ablations.core.errors import InputError, acting, shown, unknown
 from ablations.core.load import FIRST, load
 from ablations.core.setting import SIZE
+from ablations.core.study import Study
 from ablations.core.variant import Departure
 
 _REQUIRED = ("name", "component", "level", "statement", "metric", "direction", "smallest_effect", "reason")
@@ -133,6 +134,16 @@ def _check(table: Mapping[str, Any], subject: str) -> None:
         raise InputError(f"smallest_effect is {table['smallest_effect']}; it must be above 0.")
     if table.get("epoch", 1) < 1:
         raise InputError(f"epoch is {table['epoch']}; the first is 1.")
+
+
+def check_declared(study: Study, path: Path) -> None:
+    """Raises InputError where a claim of the plan in `path` is read from a metric that no trial has."""
+    for claim in study.claims:
+        direction, _, other = claim.also.partition(" ")
+        missing = {claim.metric, other or claim.metric} - {*study.setting.metrics}
+        if missing or (claim.also and direction not in DIRECTIONS):
+            asked = ", also ".join(map(shown, filter(None, (claim.metric, claim.also))))
+            raise InputError(f"{path} cannot be read: its claim {shown(claim.name)} is on {asked}, which no trial has.")
 
 
 def _check_text(key: str, value: object) -> None:

@@ -144,7 +144,10 @@ def read_study(folder: Path) -> Study:
     """The plan in `folder`.  Raises InputError when there is none or it cannot be read."""
     path = folder / "study.json"
     try:
-        return Study.from_dict(upgraded_study(read_json(path)))
+        study = Study.from_dict(upgraded_study(read_json(path)))
+        if not study.variants:
+            raise ValueError("it has no variants")
+        return study
     except FileNotFoundError:
         raise InputError(f"no study in {str(folder)!r}: study.json is missing.") from None
     except DAMAGED as error:

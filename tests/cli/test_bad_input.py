@@ -220,6 +220,12 @@ OPTIONS: list[tuple[list[str], str]] = [
     (["--data-root", "nowhere", "--dataset", "cifar10", "--dry-run"], "--data-root 'nowhere' does not exist"),
     (["--data-root", "a.file"], "--data-root 'a.file' is no folder"),
     (["--data-root", LONG], "--data-root 'xxx"),
+    *(
+        ([option, f"{scheme}://bucket/x", *more], f"{option} is '{scheme}://bucket/x', an address, and must be")
+        for option in ("--results", "--reports", "--data-root")
+        for scheme, more in (("s3", []), ("gs", ["--dry-run"]), ("hdfs", ["--executor", "serial"]), ("file", []))
+    ),
+    (["--results", "S3:/bucket"], "--results is 'S3://bucket', an address"),
     (["--claims", "nowhere.toml"], "--claims 'nowhere.toml' does not exist"),
     (["--claims", "studies"], "--claims 'studies' is no file"),
     (["--claims", "/dev/zero"], "--claims '/dev/zero' is no file"),
@@ -329,6 +335,11 @@ OTHERS: list[tuple[Command, list[str], str]] = [
     (sync.main, ["broken", "--results", "studies"], "study.json cannot be read"),
     (sync.main, ["--mlflow-uir", "x"], "did you mean '--mlflow-uri'?"),
     (sync.main, ["--mlflow-uri", ""], "--mlflow-uri has an empty value"),
+    *(
+        (command, ["broken", option, "s3://bucket/x"], f"{option} is 's3://bucket/x', an address, and must be a folder")
+        for command in (report.main, sync.main)
+        for option in ("--results", "--reports")
+    ),
     (show.main, ["moon"], "unknown topic 'moon'"),
     (show.main, [ESC], "'\\x1b[31mred'"),
     (show.main, ["components", "lnr"], "unknown component 'lnr'; did you mean 'lrn'?"),

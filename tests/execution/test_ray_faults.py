@@ -23,6 +23,7 @@ from ablations.core.trial import Job, Trial
 from ablations.execution import ray_cluster
 from ablations.execution.ray_executor import TRIES, RayExecutor
 from ablations.records.store import read_results, write_result
+from ablations.subjects.alexnet.version import TRAINING_VERSION, training_digest
 from tests.conftest import Collect
 
 pytestmark = pytest.mark.slow
@@ -134,6 +135,8 @@ def test_a_lost_worker_costs_a_try_of_its_trial_and_is_told_in_the_record(up: Pa
         assert len(result.provenance["tries_before"]) == before
         assert all(reason.startswith(lost) for reason in result.provenance["tries_before"])
     assert "SYSTEM_ERROR" in always.error
+    # One that passes for a trial of another version is left out of the report, and keeps the study from going on.
+    assert always.training_version == TRAINING_VERSION and always.training_digest == training_digest()
 
 
 def test_what_lacks_the_memory_of_a_device_is_tried_again_with_fewer_side_by_side(up: Path, place: Place) -> None:
@@ -170,6 +173,7 @@ def test_a_worker_that_hangs_is_ended_and_its_trial_has_timed_out(up: Path, plac
 
     fine, hung, other = ran(hangs, place, 3, patience=4.0)
     assert (fine.status, hung.status, other.status) == (DONE, TIMEOUT, DONE)
+    assert hung.training_version == TRAINING_VERSION
     assert hung.error == "the worker was lost: it had said nothing for 4 s and was ended"
     assert not Path(f"/proc/{(place.folder.parent / 'pid').read_text()}").exists()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -14,6 +15,7 @@ from mlflow import MlflowClient
 from ablations import report, sync
 from ablations.analysis import tables
 from ablations.core.errors import printable
+from ablations.core.variant import Variant
 from ablations.records import store
 from ablations.reporting import terminal
 from ablations.subjects.alexnet.registry import component, register
@@ -100,6 +102,43 @@ def test_the_terminals_last_lines_hold_nothing_that_acts(hostile: Path) -> None:
     study, found, problems = store.read(folder)
     text = terminal.terminal_lines(Findings(study=study, results=found, problems=problems, folder=folder))
     assert not NO.search(text) and "\\x1b]0;owned" in text
+
+
+def test_a_dollar_in_a_name_is_a_dollar_in_every_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    level = "$\\alpha$"
+
+    def named(variant: Variant) -> Variant:
+        departures = ((name, level if name == "lrn" else other) for name, other in variant.departures)
+        return replace(variant, departures=tuple(departures))
+
+    study, planned = synthetic.plan("one_out", ["lrn", "dropout"], seeds=3, name="dollars")
+    trials = [replace(trial, variant=named(trial.variant), data="folder:a$x^2$b") for trial in planned]
+    study = replace(
+        study,
+        setting=replace(study.setting, data="folder:a$x^2$b"),
+        components=tuple((name, level if name == "lrn" else other) for name, other in study.components),
+        variants=tuple(map(named, study.variants)),
+        claims=tuple(
+            replace(one, name=f"$\\frac{{1$ {one.name}", statement="$\\frac{1$")  # were it a formula, one with an error
+            for one in study.claims
+        ),
+        keys=tuple(trial.key for trial in trials),
+        declared=(),
+    )
+    folder = tmp_path / "results" / "dollars"
+    store.write_study(folder, study)
+    for one in synthetic.results(trials):
+        store.write_result(folder, one)
+    assert report.main(["dollars", "--format", "html,md"]) == 0
+    # matplotlib's words are text in its SVG; those of a formula are glyphs, and the formula stands in a comment.
+    drawn = {
+        path.stem: html.unescape(re.sub(r"<!--.*?-->", "", path.read_text(), flags=re.DOTALL))
+        for path in (tmp_path / "reports").rglob("*.svg")
+    }
+    typed = {name for name, svg in drawn.items() if level in svg}
+    assert typed >= {"cost", "curves", "effects-one-out", "gap"}
+    assert not [name for name, svg in drawn.items() if "mathdefault" in svg]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")

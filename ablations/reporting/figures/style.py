@@ -36,6 +36,7 @@ STYLE: Any = {
     "axes.edgecolor": DOTS,
     "axes.labelcolor": INK,
     "text.color": INK,
+    "text.parse_math": False,  # a $ in a level, a claim or a data set's name is a $, and no formula
     "xtick.color": DOTS,
     "ytick.color": DOTS,
     "xtick.labelcolor": INK,

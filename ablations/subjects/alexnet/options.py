@@ -11,7 +11,7 @@ from typing import Annotated
 import tyro
 
 from ablations.core.errors import InputError, at_home, shown, unknown
-from ablations.core.limits import Bounds, check_numbers, is_there
+from ablations.core.limits import Bounds, check_local, check_numbers, is_there
 from ablations.models.presets import PRESETS
 from ablations.subjects.alexnet.data.catalogue import DATASETS, DEFAULT, FOLDER, dataset, folder_of
 from ablations.subjects.alexnet.setting import PRECISIONS
@@ -98,6 +98,7 @@ def check(options: Options) -> None:
         raise InputError(f"--threshold is {options.threshold:g}; it is a percentage of 0 or more and below 100.")
     if options.stop_at_threshold and options.threshold is None:
         raise InputError("--stop-at-threshold needs a --threshold, such as 25.")
+    check_local("--data-root", options.data_root)
     if options.data_root is not None and not is_there(options.data_root, "--data-root", os.path.isdir):
         what = "is no folder" if os.path.lexists(options.data_root) else "does not exist"
         raise InputError(f"--data-root {shown(options.data_root)} {what}: make the folder, or leave the option out.")
