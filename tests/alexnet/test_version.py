@@ -13,8 +13,8 @@ from ablations.models.spec import Conv, Dense, Norm, Pool, Spec
 from ablations.records.lineage import reached
 from ablations.subjects.alexnet.data.load import Data
 from ablations.subjects.alexnet.setting import Budget
-from ablations.subjects.alexnet.training.train import evaluate_as, train
 from ablations.subjects.alexnet.subject import SUBJECT
+from ablations.subjects.alexnet.training.train import evaluate_as, train
 from ablations.subjects.alexnet.version import ENTRIES, TRAINING_VERSION, training_digest
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "losses.json"

@@ -21,8 +21,8 @@ from ablations.core.identity import SCHEMA
 from ablations.core.result import DIVERGED, DONE, STATUSES, Result
 from ablations.core.setting import Metric, Setting, Target
 from ablations.core.study import Allowance, Study
-from ablations.core.subject import Measured, Place, Recipe
 from ablations.core.subject import Component as Changeable
+from ablations.core.subject import Measured, Place, Recipe
 from ablations.core.trial import Trial
 from ablations.core.tuning import Attempt, Tuned, Tuning, TuningTrial
 from ablations.core.variant import Skipped, Variant
