@@ -88,7 +88,7 @@ def test_a_study_may_grow_but_not_change_its_budget(plan: Planner, tmp_path: Pat
     store.write_study(tmp_path, study)
     store.write_study(tmp_path, plan(seeds=5)[0])
     with pytest.raises(
-        ValueError, match=r"has budget .*'epochs': 2.*, and this run .*'epochs': 9.* choose another --name"
+        ValueError, match=r"budget .*'epochs': 2.*, and this run .*'epochs': 9.*: choose another --name"
     ):
         store.write_study(tmp_path, with_budget(study, epochs=9))
 
