@@ -16,8 +16,8 @@ from ablations.analysis.tables import by_seed, with_epochs
 from ablations.core.effect import Effect
 from ablations.core.study import Study
 from ablations.core.variant import Variant
-from ablations.subjects.alexnet.setting import Budget
-from tests import synthetic
+from ablations.planning import grids
+from tests import making, synthetic
 
 METRIC = "test_top1_error_percent"
 CONTROLS = (("placebo", "salted"), ("sabotage", "half"))
@@ -29,14 +29,13 @@ def study_of(grid: str, *variants: tuple[str, ...], components: str = "ab", seed
     return Study(
         name="letters",
         grid=grid,
-        preset="cifar",
-        dataset="blobs",
-        fingerprint="feedbeef",
+        setting=making.setting(),
         components=tuple((name, "off") for name in components),
         variants=(*made, *(Variant(departures=(control,)) for control in CONTROLS)),
         seeds=seeds,
-        budget=Budget(epochs=1, train_examples=1, batch_size=1, image_size=32),
         controls=("placebo", "sabotage"),
+        estimand=grids.find(grid).estimand,
+        factorial=grids.find(grid).factorial,
     )
 
 

@@ -42,7 +42,7 @@ from ablations.reporting.sections.cards import in_words
 from ablations.reporting.sections.remedies import changes_it
 from ablations.tracking.fields import effect_metrics
 from tests import synthetic
-from tests.making import CLAIMS
+from tests.making import CLAIMS, with_setting
 
 ROOT = Path(__file__).parents[2]
 METRIC = "test_top1_error_percent"
@@ -64,7 +64,7 @@ def of_nan(result: Result) -> Result:
 def planned(words: list[str], *, grid: str = "one_out", seeds: int = 10) -> tuple[Study, list[Result]]:
     """A declared study whose chance level is known, and results with known effects."""
     study, trials = synthetic.plan(grid, words, seeds=seeds)
-    study = replace(study, chance_error_percent=90.0)
+    study = with_setting(study, guessing=90.0)
     results = [
         replace(one, activity=one.activity and {**one.activity, "lrn": 0.3}) for one in synthetic.results(trials)
     ]
@@ -112,10 +112,10 @@ def test_a_rule_that_was_declared_before_failures_judges_no_error_and_keeps_its_
 def test_new_studies_declare_what_a_failure_is_and_read_it_back() -> None:
     study, _ = planned(["lrn"], seeds=2)
     assert study.rule and (study.rule.failed_above, study.rule.failed_below_best) == (0.95, 0.5)
-    again = Study.from_dict({**study.to_dict(), "linear_error_percent": 62.0})
-    assert (again.rule, again.linear_error_percent) == (study.rule, 62.0)
-    old = {name: value for name, value in study.to_dict().items() if name != "linear_error_percent"}
-    assert Study.from_dict(old).linear_error_percent is None
+    again = Study.from_dict(with_setting(study, baseline=62.0).to_dict())
+    assert (again.rule, again.setting.baseline) == (study.rule, 62.0)
+    setting = {name: value for name, value in study.to_dict()["setting"].items() if name != "baseline"}
+    assert Study.from_dict({**study.to_dict(), "setting": setting}).setting.baseline is None
 
 
 def test_a_training_is_left_behind_by_its_own_variant_and_never_by_the_linear_classifier_alone() -> None:
@@ -127,11 +127,12 @@ def test_a_training_is_left_behind_by_its_own_variant_and_never_by_the_linear_cl
     at_chance = {named[key] for key in failures(study, results)}
     assert at_chance == {place for place, error in errors.items() if error > 85.5}
     assert len(at_chance) == 2
-    behind = {named[key] for key in failures(replace(study, linear_error_percent=62.0), results)} - at_chance
+    behind = {named[key] for key in failures(with_setting(study, baseline=62.0), results)} - at_chance
     # 75.1% where others of -lrn reach 58.0%: it has shed 14.9 of 32.0 points.  The sabotage is above 62% throughout.
     assert {(label, round(errors[label, seed], 1)) for label, seed in behind} == {("-lrn", 75.1)}
     assert min(error for (label, _), error in errors.items() if label == "sabotage=half") > 72
-    nothing = replace(study, rule=replace(study.rule or Rule(), failed_below_best=0.0), linear_error_percent=62.0)
+    nothing = replace(study, rule=replace(study.rule or Rule(), failed_below_best=0.0))
+    nothing = with_setting(nothing, baseline=62.0)
     assert {named[key] for key in failures(nothing, results)} == at_chance
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from ablations.analysis.statistics import t_interval
 from ablations.analysis.verdicts import judge
 from ablations.cli.announce import look_lines as said
 from ablations.cli.announce import looks_line as plan_line
-from ablations.cli.options import Config, check, looks_of, resolved
+from ablations.cli.options import check, request_of
 from ablations.core.claim import Rule, digest
 from ablations.core.errors import InputError
 from ablations.core.identity import sparse
@@ -25,6 +26,7 @@ from ablations.core.study import Study
 from ablations.core.trial import Trial
 from ablations.planning.declare import declare
 from tests import synthetic
+from tests.making import config_from, with_setting
 
 LOOKS = (4, 7, 10)
 WORDS = ["lrn", "dropout", "crop_flip", "pca_jitter"]
@@ -35,7 +37,7 @@ def planned(looks: tuple[int, ...] = LOOKS) -> tuple[Study, list[Trial]]:
     study, trials = synthetic.plan("one_out", WORDS, seeds=10)
     assert study.rule
     rule = replace(study.rule, looks=looks)
-    study = replace(study, rule=rule, chance_error_percent=90.0)
+    study = with_setting(replace(study, rule=rule), guessing=90.0)
     return declare(study, None, records=0, at="2026-11-23T10:00:00+00:00"), trials
 
 
@@ -136,33 +138,35 @@ def test_a_look_says_what_it_settled_and_a_plan_where_it_looks() -> None:
     assert "after 4, 7 and 10 seeds" in plan_line(study) and plan_line(planned(())[0]) == ""
 
 
-def sequential(**options: object) -> Config:
-    return resolved(Config(sequential=True, **options))[0]  # type: ignore[arg-type]
+def looks_of(*options: str) -> tuple[int, ...]:
+    """The seeds after which the study of a command line looks."""
+    return request_of(config_from(*options), command="").look_seeds
 
 
 def test_looks_come_by_default_after_two_fifths_seven_tenths_and_all_seeds() -> None:
-    assert looks_of(sequential()) == LOOKS
-    assert looks_of(sequential(seeds=4)) == (3, 4)
-    assert looks_of(sequential(seeds=20)) == (8, 14, 20)
-    assert looks_of(sequential(seeds=12, looks="5, 12")) == (5, 12)
-    assert looks_of(resolved(Config())[0]) == ()
+    assert looks_of("--sequential") == LOOKS
+    assert looks_of("--sequential", "--seeds", "4") == (3, 4)
+    assert looks_of("--sequential", "--seeds", "20") == (8, 14, 20)
+    assert looks_of("--sequential", "--seeds", "12", "--looks", "5, 12") == (5, 12)
+    assert looks_of() == ()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"seeds": 3}, "needs 4 seeds or more, not 3"),
-        ({"looks": "4,7"}, "the last is that of --seeds, 10"),
-        ({"looks": "7,4,10"}, "rising numbers"),
-        ({"looks": "1,10"}, "from 2 on"),
-        ({"looks": "10"}, "two or more"),
-        ({"looks": "4,x,10"}, "--looks is '4,x,10'"),
-        ({"tune": 3}, "neither with --tune"),
+        (["--seeds", "3"], "needs 4 seeds or more, not 3"),
+        (["--looks", "4,7"], "the last is that of --seeds, 10"),
+        (["--looks", "7,4,10"], "rising numbers"),
+        (["--looks", "1,10"], "from 2 on"),
+        (["--looks", "10"], "two or more"),
+        (["--looks", "4,x,10"], "--looks is '4,x,10'"),
+        (["--tune", "3"], "neither with --tune"),
     ],
 )
-def test_looks_that_cannot_be_are_refused(options: dict[str, object], message: str, tmp_path: object) -> None:
+def test_looks_that_cannot_be_are_refused(options: list[str], message: str, tmp_path: Path) -> None:
+    places = ("--results", str(tmp_path), "--reports", str(tmp_path))
     with pytest.raises(InputError, match=message):
-        check(sequential(**options, results=tmp_path, reports=tmp_path))
+        check(config_from("--sequential", *options, *places))
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from ablations.core.result import Result
 from ablations.core.study import Study
 from ablations.planning.declare import declare
 from tests import synthetic
-from tests.making import CLAIMS
+from tests.making import CLAIMS, with_setting
 
 ERROR = "test_top1_error_percent"
 NAMED = {claim.name: claim for claim in CLAIMS}
@@ -30,7 +30,12 @@ NAMED = {claim.name: claim for claim in CLAIMS}
 def planned(*words: str, seeds: int = 10, grid: str = "one_out") -> Study:
     """A declared study on CIFAR-10, whose classes are balanced."""
     study, _ = synthetic.plan(grid, words, seeds=seeds)
-    return declare(replace(study, chance_error_percent=90.0), None, records=0, at="2026-11-23T10:00:00+00:00")
+    return declare(on_cifar10(study), None, records=0, at="2026-11-23T10:00:00+00:00")
+
+
+def on_cifar10(study: Study) -> Study:
+    """`study` with what is known of the data before the first trial."""
+    return with_setting(study, guessing=90.0, examples=10_000)
 
 
 def by_name(rows: list[Outlook]) -> dict[str, Outlook]:
@@ -41,14 +46,15 @@ def by_name(rows: list[Outlook]) -> dict[str, Outlook]:
 def test_the_prior_is_the_binomial_bound_for_a_difference_of_two_networks() -> None:
     study = planned("lrn", "pooling")
     # Half of 90% on 10,000 images: 0.474 points for one network, 0.671 for a difference, 0.949 for that of two gaps.
-    assert prior_spread(study, NAMED["lrn_cifar"], images=10_000) == pytest.approx(0.671, abs=1e-3)
-    assert prior_spread(study, NAMED["pooling_overfitting"], images=10_000) == pytest.approx(0.949, abs=1e-3)
-    assert np.isnan(prior_spread(study, NAMED["bias_init_added"], images=10_000))
-    assert np.isnan(prior_spread(replace(study, chance_error_percent=None), NAMED["lrn_cifar"], images=10_000))
+    assert prior_spread(study, NAMED["lrn_cifar"]) == pytest.approx(0.671, abs=1e-3)
+    assert prior_spread(study, NAMED["pooling_overfitting"]) == pytest.approx(0.949, abs=1e-3)
+    assert np.isnan(prior_spread(study, NAMED["bias_init_added"]))
+    assert np.isnan(prior_spread(with_setting(study, guessing=None), NAMED["lrn_cifar"]))
+    assert np.isnan(prior_spread(with_setting(study, examples=0), NAMED["lrn_cifar"]))
 
 
 def test_what_is_resolved_would_be_found_four_times_in_five_at_the_familys_level() -> None:
-    row = by_name(outlook(planned("lrn"), [], images=10_000))["lrn_cifar"]
+    row = by_name(outlook(planned("lrn"), []))["lrn_cifar"]
     assert not row.piloted
     power = stats.nct.sf(stats.t.ppf(1 - 0.05 / 2, 9), 9, row.resolved / row.spread * np.sqrt(10))  # one question
     assert power == pytest.approx(0.8, abs=1e-3)
@@ -59,7 +65,7 @@ def test_what_is_resolved_would_be_found_four_times_in_five_at_the_familys_level
 def piloted(grid: str, *words: str, seeds: int = 6) -> tuple[Study, list[Result]]:
     """A declared study with its records, whose sabotage scatters by ten points more than the others."""
     study, trials = synthetic.plan(grid, words, seeds=seeds)
-    study = declare(study, None, records=0, at="2026-11-23T10:00:00+00:00")
+    study = declare(on_cifar10(study), None, records=0, at="2026-11-23T10:00:00+00:00")
     random, found = np.random.default_rng(4), []
     for one in synthetic.results(trials):
         rough = 10.0 * ("sabotage" in one.trial.variant.label) + 1.0 * ("dropout" in one.trial.variant.label)
@@ -77,7 +83,7 @@ def errors(results: list[Result]) -> pd.DataFrame:
 
 def test_a_pilot_takes_the_priors_place_by_the_claims_own_comparison() -> None:
     study, results = piloted("one_out", "lrn", "dropout")
-    rows = by_name(outlook(replace(study, seeds=20), results, images=10_000))
+    rows = by_name(outlook(replace(study, seeds=20), results))
     own = errors(results)["-lrn"] - errors(results)["reference"]
     assert rows["lrn_cifar"].piloted and not rows["lrn_cifar"].assumed
     assert rows["lrn_cifar"].spread == pytest.approx(own.std(ddof=1))
@@ -90,8 +96,7 @@ def test_a_pair_in_which_a_training_failed_is_no_part_of_a_pilots_scatter() -> N
         synthetic.done(one.trial, 90.0) if (one.trial.variant.label, one.trial.seed) == ("-lrn", 2) else one
         for one in results
     ]
-    study = replace(study, chance_error_percent=90.0)
-    row = by_name(outlook(study, collapsed, images=10_000))["lrn_cifar"]
+    row = by_name(outlook(study, collapsed))["lrn_cifar"]
     own = (errors(results)["-lrn"] - errors(results)["reference"]).drop(index=2)
     assert row.spread == pytest.approx(own.std(ddof=1))
 
@@ -107,7 +112,7 @@ def test_what_a_pilot_does_not_compare_is_pooled_over_its_components_and_no_cont
 def test_the_seeds_of_a_factorial_are_seeds_and_no_pairs() -> None:
     words = ("lrn", "pooling", "dropout", "activation")
     study, results = piloted("fractional", *words)
-    row = by_name(outlook(study, results, images=10_000))["pooling_error"]
+    row = by_name(outlook(study, results))["pooling_error"]
     made = {one.label for one in study.variants if ("pooling", "non_overlapping") in one.departures}
     plain = {one.label for one in factorial_design(study)}
     table = errors(results)
@@ -126,8 +131,7 @@ def test_the_seeds_of_a_factorial_are_seeds_and_no_pairs() -> None:
 def test_a_factorials_scatter_from_pairs_is_what_it_is_where_effects_differ_as_much_as_trials() -> None:
     words = ("lrn", "pooling", "dropout", "activation")
     alone, crossed = (
-        by_name(outlook(planned(*words, grid=grid), [], images=10_000))["pooling_error"]
-        for grid in ("one_out", "fractional")
+        by_name(outlook(planned(*words, grid=grid), []))["pooling_error"] for grid in ("one_out", "fractional")
     )
     # Variance of a pair: 1 + 2 of a trial's own; of a contrast of eight trials: 1 + 4 / 8.
     assert crossed.spread == pytest.approx(alone.spread * np.sqrt(1.5 / 3))
@@ -143,13 +147,13 @@ def test_a_factorials_scatter_from_pairs_is_what_it_is_where_effects_differ_as_m
 
 
 def test_a_claim_without_a_prior_asks_for_a_pilot_and_lines_fit_a_terminal() -> None:
-    found = lines(planned("bias_init=one", "lrn"), [], images=10_000)
+    found = lines(planned("bias_init=one", "lrn"), [])
     (row,) = [line for line in found if line.startswith("bias_init_added")]
     assert row.split() == ["bias_init_added", "0.02", "-", "-", "-", "needs", "a", "pilot"]
     assert found[0].split()[:3] == ["claim", "of", "interest"]
     assert max(map(len, found)) <= 110
-    assert lines(planned("grouping"), [], images=10_000) == []
+    assert lines(planned("grouping"), []) == []
 
 
 def test_one_seed_resolves_nothing() -> None:
-    assert np.isnan(by_name(outlook(planned("lrn", seeds=1), [], images=10_000))["lrn_cifar"].resolved)
+    assert np.isnan(by_name(outlook(planned("lrn", seeds=1), []))["lrn_cifar"].resolved)

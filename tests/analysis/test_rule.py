@@ -56,13 +56,12 @@ from ablations.reporting.sections.claimed import by_comparison
 from ablations.reporting.sections.remedies import changes_it
 from ablations.reporting.sections.verdicts import headline
 from ablations.reporting.terminal import terminal_lines
-from ablations.subjects.alexnet.data.load import Data
 from ablations.tracking.fields import verdict_tags
 from tests import synthetic
 from tests.analysis.test_looks import LOOKS, played
 from tests.analysis.test_looks import planned as in_looks
 from tests.analysis.test_verdicts import effect, is_, judged, planned, with_metrics
-from tests.making import CLAIMS
+from tests.making import CLAIMS, plan_from, setting, with_setting
 
 NAMED = {claim.name: claim for claim in CLAIMS}
 ALIKE = replace(NAMED["lrn_cifar"], name="alike", direction=SAME, smallest_effect=1.0, published_effect=None)
@@ -192,7 +191,7 @@ def test_a_claim_of_tuned_arms_is_judged_where_each_arm_was_tuned_and_nowhere_el
     assert changes_it(verdict).startswith("A study that tunes the learning rate of each arm: --tune 7. Here the arms")
     from ablations.planning import tuning
 
-    begun = tuning.start(study, 2, 45_000)
+    begun = tuning.start(study, 2)
     tried = (TuningTrial(key="k", status="done"),)
     arms = tuple(
         Tuned(variant=variant, attempts=(Attempt(factor=1.0, trials=tried),), factor=1.0)
@@ -228,25 +227,25 @@ def test_claims_of_one_comparison_count_once_and_by_those_that_were_tested() -> 
 
 def test_what_no_affordable_number_of_seeds_decides_is_known_before_the_first_trial() -> None:
     study, _ = planned(["pooling", "lrn"])
-    study = replace(study, chance_error_percent=90.0)
+    study = with_setting(study, examples=10_000)
     assert study.rule and study.rule.affordable == 100
-    declared = dict(out_of_reach(study, images=10_000))
-    exact = {row.claim.name: row.seeds for row in outlook(study, [], images=10_000)}  # by statsmodels
+    declared = dict(out_of_reach(study))
+    exact = {row.claim.name: row.seeds for row in outlook(study, [])}  # by statsmodels
     assert set(declared) == {name for name, seeds in exact.items() if seeds and seeds > 100} == {"pooling_error"}
     assert declared["pooling_error"] == pytest.approx(exact["pooling_error"], abs=2)
-    assert set(dict(out_of_reach(study, images=200))) == {claim.name for claim in study.claims}
+    assert set(dict(out_of_reach(with_setting(study, examples=200)))) == {claim.name for claim in study.claims}
     tiny = replace(study, claims=(replace(study.claims[0], smallest_effect=1e-3),))
-    assert out_of_reach(tiny, images=10_000) == ((study.claims[0].name, None),)
-    assert out_of_reach(replace(study, rule=Rule()), images=10_000) == ()
-    assert out_of_reach(replace(study, chance_error_percent=None), images=10_000) == ()
-    assert out_of_reach(replace(study, seeds=500), images=10_000) == ()
+    assert out_of_reach(tiny) == ((study.claims[0].name, None),)
+    assert out_of_reach(replace(study, rule=Rule())) == ()
+    assert out_of_reach(with_setting(study, guessing=None)) == ()
+    assert out_of_reach(replace(study, seeds=500)) == ()
 
 
 def test_what_is_out_of_reach_of_a_factorial_is_what_the_dry_run_says() -> None:
     words = ("lrn", "pooling", "dropout", "activation")
-    study = replace(synthetic.plan("fractional", words)[0], chance_error_percent=90.0)
-    exact = {row.claim.name: row.seeds for row in outlook(study, [], images=1_000)}
-    found = dict(out_of_reach(study, images=1_000))
+    study = with_setting(synthetic.plan("fractional", words)[0], guessing=90.0, examples=1_000)
+    exact = {row.claim.name: row.seeds for row in outlook(study, [])}
+    found = dict(out_of_reach(study))
     assert found and all(abs((seeds or 0) - (exact[name] or 0)) <= 2 for name, seeds in found.items())
 
 
@@ -267,10 +266,15 @@ def test_a_claim_out_of_reach_is_judged_all_the_same_and_labelled_where_it_stays
     assert Study.from_dict(old).out_of_reach == ()
 
 
-def test_claims_out_of_reach_are_announced(data: Data, capsys: pytest.CaptureFixture[str]) -> None:
-    study, trials = synthetic.plan("one_out", ["pooling"])
-    study = replace(study, out_of_reach=(("pooling_error", 161), ("tiny", None)))
-    announce(study, trials, data, gpus=0.0, memory_budget=None, full=False)
+def test_claims_out_of_reach_are_announced(
+    blobs: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ABLATIONS_CACHE", str(cache))
+    options = ("--dataset", f"folder:{blobs}", "--preset", "cifar_small", "--components", "pooling")
+    plan = plan_from(*options, "--gpus-per-trial", "0", "--results", str(tmp_path))
+    announce(
+        replace(plan, study=replace(plan.study, out_of_reach=(("pooling_error", 161), ("tiny", None)))), full=False
+    )
     (line,) = [one for one in capsys.readouterr().out.splitlines() if one.startswith("reach")]
     assert "pooling_error (about 161), tiny (over 10,000): " in line and "over the 100 " in line
 
@@ -307,7 +311,8 @@ def test_a_claim_of_sameness_goes_through_the_whole_report(tmp_path: Path) -> No
     alike, both = read_claims(path)
     assert (alike.direction, both.tuned, both.also, both.standing) == (0, True, "raises test_loss", "our reading")
     study, results = planned(["lrn"])
-    study = declare(replace(study, claims=(alike, both), chance_error_percent=90.0), None, records=0, at="now")
+    study = with_setting(replace(study, claims=(alike, both)), examples=10_000)
+    study = declare(study, None, records=0, at="now")
     evidence = Evidence(study=study, results=results)
     found = {verdict.claim.name: verdict for verdict in evidence.verdicts}
     assert found["alike"].label == "reproduced [faithful]"
@@ -328,7 +333,7 @@ def test_a_claim_of_sameness_goes_through_the_whole_report(tmp_path: Path) -> No
     assert list(rows["also_estimate"].isna()) == [True, False]
     assert "alike  reproduced [faithful]" in terminal_lines(evidence)
     assert verdict_tags(evidence.verdicts)["verdict.alike"] == "reproduced [faithful]"
-    (row,) = [one for one in outlook(study, [], images=10_000) if one.claim == alike]
+    (row,) = [one for one in outlook(study, []) if one.claim == alike]
     assert row.seeds == seeds_to_exclude(2.0, row.spread, 0.05 / 3)
 
 
@@ -370,9 +375,11 @@ def test_a_wrong_word_in_a_claims_file_costs_one_sentence(old: str, new: str, se
 
 
 def test_what_was_said_of_one_preset_is_not_asked_of_another() -> None:
-    departures, budget = [("lrn", "off")], synthetic.BUDGET
-    assert "lrn_vgg" not in {claim.name for claim in claims_of(departures, budget, preset="cifar")}
-    assert "lrn_vgg" in {claim.name for claim in claims_of(departures, budget, preset="vgg_a_lrn")}
+    asked = {
+        preset: {claim.name for claim in claims_of([("lrn", "off")], setting(preset), CLAIMS)}
+        for preset in ("cifar", "vgg_a_lrn")
+    }
+    assert "lrn_vgg" not in asked["cifar"] and "lrn_vgg" in asked["vgg_a_lrn"]
     assert "lrn_vgg" not in {claim.name for claim in synthetic.plan("one_out", ["lrn"])[0].claims}
 
 

@@ -35,13 +35,12 @@ from ablations.core.study import Study
 from ablations.core.text import NONE
 from ablations.core.trial import Trial
 from ablations.core.tuning import Attempt, Tuned, TuningTrial
-from ablations.planning.study import make_study
 from ablations.planning.tuning import advance, apply, start
 from ablations.reporting.compose import build
 from ablations.reporting.document import Card, Table
 from ablations.reporting.terminal import terminal_lines
-from ablations.subjects.alexnet.data.sources import Source
 from ablations.subjects.alexnet.setting import Budget
+from tests import making
 
 CAP = 6000  # steps of the budget below
 RACE = Budget(
@@ -162,12 +161,10 @@ def test_leaving_censored_pairs_out_would_be_wrong() -> None:
 
 
 def planned(seeds: int = 5, *, tuned: bool = False) -> tuple[Study, list[Trial]]:
-    study, trials = make_study(
+    study, trials = making.study(
+        "figure1",
         name="race",
-        grid="figure1",
-        words=[],
         preset="figure1",
-        source=Source(dataset="cifar10", fingerprint="feedbeef", num_classes=10, channels=3),
         seeds=seeds,
         budget=RACE,
         command="python -m ablations.run --grid figure1",
@@ -179,14 +176,14 @@ def ended(trial: Trial, steps: float) -> Result:
     """A trial that would take so many steps, under a budget of 6,000."""
     reached = steps <= CAP
     end = 100 * math.ceil(min(steps, CAP) / 100)
-    looks = tuple((step, 90 * exp(-1.281 * step / steps)) for step in range(100, end + 1, 100))
+    readings = tuple((step, 90 * exp(-1.281 * step / steps)) for step in range(100, end + 1, 100))
     metrics = {
         REACHED: float(reached),
         TRAINED: float(end),
-        LOOKED: looks[-1][1],
+        LOOKED: readings[-1][1],
         "test_top1_error_percent": 40.0,
-        "clean_train_top1_error_percent": looks[-1][1],
-        "gap_percent": 40.0 - looks[-1][1],
+        "clean_train_top1_error_percent": readings[-1][1],
+        "gap_percent": 40.0 - readings[-1][1],
         "evaluated_examples": 10_000.0,
         "seconds_per_epoch": 5.0,
         "parameters": 89_578.0,
@@ -198,7 +195,7 @@ def ended(trial: Trial, steps: float) -> Result:
         status=DONE,
         metrics=metrics,
         curve=({"epoch": 1, **metrics},),
-        looks=looks,
+        readings=readings,
         activity={} if trial.variant.departures else {"activation": 0.8},
         seconds=60,
     )
@@ -217,6 +214,7 @@ def raced(factor: float) -> tuple[Study, list[Result]]:
 def test_the_placebo_rides_along_and_nothing_is_sabotaged() -> None:
     study, _ = planned()
     assert [variant.label for variant in study.variants] == ["reference", "activation=tanh", "placebo=salted"]
+    assert study.wanted == ("placebo",)
 
 
 def test_the_ratio_of_a_race_is_its_geometric_mean() -> None:
@@ -241,7 +239,7 @@ def replace_variant(trial: Trial) -> Trial:
 def test_a_trial_that_diverged_never_arrives() -> None:
     study, results = raced(3.0)
     lost = next(one for one in results if one.trial.variant.label == "activation=tanh")
-    changed = [replace(one, status=DIVERGED, metrics={}, looks=()) if one is lost else one for one in results]
+    changed = [replace(one, status=DIVERGED, metrics={}, readings=()) if one is lost else one for one in results]
     (tanh, _) = speeds(study, changed)
     assert (tanh.censored, tanh.estimate.method) == (1, LIKELIHOOD)
     assert tanh.pairs[0].log_ratio == pytest.approx(log(CAP / 1000), abs=0.05)
@@ -292,7 +290,7 @@ def test_the_report_of_an_arm_that_never_arrives_gives_the_bound_and_marks_each_
 def test_the_report_shows_every_rate_that_was_tried() -> None:
     study, results = raced(3.0)
     _, trials = planned()
-    begun = start(study, 4, available=2900)
+    begun = start(study, 4)
     arms = tuple(
         Tuned(
             variant=variant,
@@ -344,7 +342,7 @@ def rated(key: str, steps: float | None) -> TuningTrial:
 
 def test_the_report_of_a_study_with_one_training_a_rate_says_what_that_is_worth() -> None:
     study, results = raced(3.0)
-    begun = replace(start(study, 2, available=2900), seeds=1, clearly=0.0, slower=1.0)
+    begun = replace(start(study, 2), seeds=1, clearly=0.0, slower=1.0)
     arms = tuple(
         Tuned(
             variant=variant,

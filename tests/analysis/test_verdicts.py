@@ -39,7 +39,7 @@ from ablations.reporting.sections.cards import in_words
 from ablations.reporting.sections.remedies import changes_it
 from ablations.reporting.sections.verdicts import ours, published
 from tests import synthetic
-from tests.making import CLAIMS
+from tests.making import CLAIMS, with_setting
 
 ROOT = Path(__file__).parents[2]
 NAMED = {claim.name: claim for claim in CLAIMS}
@@ -117,8 +117,9 @@ def test_p_values_are_adjusted_over_the_questions_of_a_family() -> None:
 
 
 def planned(words: list[str], *, seeds: int = 10, grid: str = "one_out") -> tuple[Study, list[Result]]:
-    """A declared study and results with known effects."""
+    """A declared study whose chance level is known, and results with known effects."""
     study, trials = synthetic.plan(grid, words, seeds=seeds)
+    study = with_setting(study, guessing=90.0)
     results = [
         replace(one, activity=one.activity and {**one.activity, "lrn": 0.3}) for one in synthetic.results(trials)
     ]
@@ -195,7 +196,6 @@ def test_a_component_whose_activity_was_never_measured_is_not_tested() -> None:
 
 def test_claims_on_the_evaluation_error_and_the_gap_need_a_reference_that_fitted_its_images() -> None:
     study, results = planned(["pooling", "dropout", "weight_decay"])
-    study = replace(study, chance_error_percent=90.0)
     assert study.rule and study.rule.fitted_within == 0.45  # so 40.5%
     about = {name: one.claim.metric for name, one in judged(study, results).items()}
     assert {*about.values()} >= {"test_top1_error_percent", "gap_percent", "clean_train_top1_error_percent"}
@@ -238,7 +238,7 @@ def test_the_reference_has_to_beat_a_linear_classifier_too(
     study, trials = synthetic.plan("one_out", ["lrn"], seeds=2)
     assert study.rule and study.rule.beats_linear_by == 0.1
     rule = replace(study.rule, beats_linear_by=asked)
-    study = replace(study, chance_error_percent=90.0, linear_error_percent=linear, rule=rule)
+    study = with_setting(replace(study, rule=rule), guessing=90.0, baseline=linear)
     results = [synthetic.done(trial, error) for trial in trials if not trial.variant.departures]
     gate = gates.learns(Evidence(study=study, results=results), rule)
     assert gate.passed is passed
@@ -303,27 +303,29 @@ def test_a_study_that_fails_a_gate_has_no_verdicts_and_says_why(label: str, erro
     spoilt = [
         synthetic.done(one.trial, error + float(random.normal(0, 0.3))) if is_(one, label) else one for one in results
     ]
-    found = judged(replace(study, chance_error_percent=90.0), spoilt)
+    found = judged(study, spoilt)
     assert {(verdict.call, verdict.reason) for verdict in found.values()} == {(NOT_TESTED, "gate")}
     assert all(sentence in verdict.because for verdict in found.values())
 
 
 def test_a_grid_without_a_sabotage_is_not_asked_for_one() -> None:
     study, results = planned(["activation=tanh"])
-    placebo = replace(study, grid="figure1", controls=("placebo",))
+    placebo = replace(study, grid="figure1", controls=("placebo",), wanted=("placebo",))
     names = [gate.name for gate in gates.study_gates(Evidence(study=placebo, results=results), Rule())]
     assert names == ["the reference learns", "the placebo is not"]
 
 
-def test_the_chance_level_of_older_studies_comes_from_the_number_of_parameters() -> None:
+def test_the_chance_level_is_what_the_study_recorded_and_without_it_nothing_is_judged() -> None:
     study, results = planned(["lrn"])
-    assert study.chance_error_percent is None
-    assert gates.chance_error(Evidence(study=study, results=results)) == pytest.approx(90.0)
-    assert np.isnan(gates.chance_error(Evidence(study=study, results=[])))
-    # Newer ones have it written down, and the parameters tell the same.
-    written = store.read(ROOT / "results" / "reference" / "cifar10-six")
-    for study in (written[0], replace(written[0], chance_error_percent=None)):
-        assert gates.chance_error(Evidence(study=study, results=written[1])) == pytest.approx(90.0)
+    assert gates.chance_error(Evidence(study=study, results=[])) == 90.0
+    unknown = with_setting(study, guessing=None)
+    assert np.isnan(gates.chance_error(Evidence(study=unknown, results=results)))
+    gate, *_ = gates.study_gates(Evidence(study=unknown, results=results), study.rule or Rule())
+    assert (gate.passed, gate.found) == (None, "no finished reference, or the chance level is not known")
+    assert {verdict.reason for verdict in judged(unknown, results).values()} == {"gate"}
+    # Ten balanced classes, as the committed study has it written down.
+    written, found, _ = store.read(ROOT / "results" / "reference" / "cifar10-six")
+    assert gates.chance_error(Evidence(study=written, results=found)) == pytest.approx(90.0)
 
 
 def test_arms_of_other_sizes_are_labelled_confounded() -> None:
@@ -477,7 +479,7 @@ def test_a_claim_on_steps_is_told_as_a_ratio() -> None:
     low, high = stats.ttest_1samp(ratios, 0).confidence_interval(0.95)
     middle = f"{np.exp(ratios.mean()):.2f} [{np.exp(low):.2f}, {np.exp(high):.2f}] times, n = 10"
     assert ours(verdict) == middle == "1.64 [1.53, 1.76] times, n = 10"
-    assert published(verdict.claim) == "6 times"  # the paper's words under figure 1
+    assert published(verdict) == "6 times"  # the paper's words under figure 1
     assert verdict.label == "reproduced (direction only, size excluded) [proxy]"
     assert changes_it(verdict) == "Nothing by more seeds: its direction holds, and a size of a factor of 2 is excluded."
     assert in_words(verdict) == (

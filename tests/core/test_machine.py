@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
-from ablations.cli.options import Config
+from ablations.cli.options import request_of
 from ablations.core import machine as module
 from ablations.core.errors import InputError
 from ablations.core.machine import cores_here, memory_here
 from ablations.planning.resources import resources
 from ablations.records import provenance as provenance_module
+from tests.making import config_from
 
 GIB = 2**30
 PHYSICAL = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -116,27 +117,32 @@ def test_this_machine_has_some_of_both() -> None:
     assert 0 < memory_here() <= PHYSICAL
 
 
+def held(*arguments: str, machines: Sequence[Mapping[str, float]] = ()) -> tuple[float, int]:
+    """GPUs a trial and how many trials run side by side, of a command line."""
+    return resources(request_of(config_from(*arguments), command="", machines=machines))
+
+
 def test_workers_and_records_count_the_same_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_limits", lambda root, controller, versions: [[300_000, 100_000]])
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)))
-    assert resources(Config(gpus_per_trial=0.0)) == (0, 3)
+    assert held("--gpus-per-trial", "0") == (0, 3)
     with pytest.raises(InputError, match="--cpus-per-trial 4 is more than the 3 of this machine"):
-        resources(Config(gpus_per_trial=0.0, cpus_per_trial=4))
+        held("--gpus-per-trial", "0", "--cpus-per-trial", "4")
     assert provenance_module._machine.__wrapped__()["cores"] == 3
 
 
 def test_a_cluster_holds_what_each_of_its_machines_does(monkeypatch: pytest.MonkeyPatch) -> None:
     machines = [{"CPU": 3.0}, {"CPU": 1.0}, {"CPU": 16.0, "GPU": 2.0}]
-    assert resources(Config(gpus_per_trial=0.0, cpus_per_trial=2), machines) == (0, 1 + 0 + 8)
+    assert held("--gpus-per-trial", "0", "--cpus-per-trial", "2", machines=machines) == (0, 1 + 0 + 8)
     with pytest.raises(InputError, match="--cpus-per-trial 17 is more than the 16 of any machine of the cluster"):
-        resources(Config(gpus_per_trial=0.0, cpus_per_trial=17), machines)
+        held("--gpus-per-trial", "0", "--cpus-per-trial", "17", machines=machines)
     with pytest.raises(InputError, match=r"--gpus-per-trial 3 is more than the 2 GPUs of any machine of the cluster"):
-        resources(Config(gpus_per_trial=3.0), machines)
+        held("--gpus-per-trial", "3", machines=machines)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(InputError, match="this machine has none: start it on one of the cluster's that has"):
-        resources(Config(), machines)
+        held(machines=machines)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    assert resources(Config(), machines) == (1, 2)
+    assert held(machines=machines) == (1, 2)
     with pytest.raises(InputError, match="has both what --cpus-per-trial 1 asks for and --gpus-per-trial 1"):
-        resources(Config(), [{"CPU": 1.0}, {"GPU": 1.0}])
-    assert resources(Config(gpus_per_trial=0.25, cpus_per_trial=4), machines) == (0.25, 4)
+        held(machines=[{"CPU": 1.0}, {"GPU": 1.0}])
+    assert held("--gpus-per-trial", "0.25", "--cpus-per-trial", "4", machines=machines) == (0.25, 4)

@@ -19,36 +19,56 @@ from ablations.core.claim import Claim, Conditions, Declaration, Rule
 from ablations.core.effect import Effect
 from ablations.core.identity import SCHEMA
 from ablations.core.result import DIVERGED, DONE, STATUSES, Result
+from ablations.core.setting import Metric, Setting, Target
 from ablations.core.study import Allowance, Study
+from ablations.core.subject import Component as Changeable
+from ablations.core.subject import Measured, Place, Recipe
 from ablations.core.trial import Trial
 from ablations.core.tuning import Attempt, Tuned, Tuning, TuningTrial
 from ablations.core.variant import Skipped, Variant
 from ablations.models.presets import PRESETS
-from ablations.models.spec import Norm, Pool, leaves
+from ablations.models.spec import Norm, Pool, leaves, spec_from_dict
 from ablations.subjects.alexnet.component import Activity, Component
-from ablations.subjects.alexnet.setting import Budget
+from ablations.subjects.alexnet.setting import Budget, budget_of, config_of, spec_of
 from tests.making import CLAIMS
 
 BUDGET = Budget(epochs=2, train_examples=100, batch_size=10, image_size=32)
 TRIAL = Trial(
     variant=Variant(departures=(("lrn", "off"),)),
     seed=3,
-    budget=BUDGET,
-    dataset="embedded",
+    data="embedded",
     fingerprint="abc",
-    preset="cifar",
-    spec=PRESETS["cifar"].spec,
+    config=config_of("cifar", BUDGET, PRESETS["cifar"].spec),
 )
 RESULT = Result(
     trial=TRIAL,
     status=DONE,
     metrics={"test_top1_error_percent": 12.5},
     curve=({"epoch": 1, "train_loss": 2.25}, {"epoch": 2, "train_loss": 1.5}),
-    looks=((50, 61.5), (100, 24.0)),
+    readings=((50, 61.5), (100, 24.0)),
     outcomes="/w==",
     activity={"lrn": 0.25},
+    extras={"filters": "/w=="},
     seconds=1.5,
     provenance={"versions": {"torch": "2.9"}, "argv": ["a", "b"]},
+    notes=("its predictions were not kept", "the training step was eager"),
+)
+SETTING = Setting(  # every field that has a default holds something else
+    config=TRIAL.config,
+    data="embedded",
+    fingerprint="abc",
+    main="validation_top1_error_percent",
+    metrics={"test_top1_error_percent": Metric(words="accuracy", unit="points", kind="size", lower_is_better=False)},
+    phase="validation",
+    work=2,
+    every=3,
+    target=Target(value=25.0, metric="loss", unit="nats", every=50, stops=True),
+    guessing=90.0,
+    baseline=62.0,
+    baseline_words="a linear classifier",
+    examples=10_000,
+    note="small images",
+    facts={"preset": "cifar", "classes": 10},
 )
 
 
@@ -57,19 +77,15 @@ def study() -> Study:
     values: dict[str, Any] = {
         "name": "night",
         "grid": "pairs",
-        "preset": "cifar",
-        "dataset": "embedded",
-        "fingerprint": "abc",
+        "setting": SETTING,
         "components": (("lrn", "off"), ("pooling", "average")),
         "variants": (Variant(), TRIAL.variant),
         "seeds": 3,
-        "budget": BUDGET,
         "skipped": (Skipped(variant=TRIAL.variant, reason="why"),),
         "aliases": ("a = b*c",),
         "claims": (CLAIMS[-1], CLAIMS[2]),
         "rule": Rule(alpha=0.1, negligible=(("lrn", 0.5),)),
         "declared": (Declaration(digest="abc", at="2026-11-23T10:00:00+00:00", records=2, what="seeds 3 to 10"),),
-        "chance_error_percent": 90.0,
         "command": "python -m ablations.run",
         "out_of_reach": (("lrn_imagenet", 161), ("lrn_cifar", None)),
         "tuning": Tuning(
@@ -78,7 +94,7 @@ def study() -> Study:
             seeds=2,
             clearly=3.0,
             slower=2.0,
-            budget=replace(BUDGET, evaluate_on="validation", max_steps=7, threshold_percent=25.0),
+            setting=replace(SETTING, work=5),
             arms=(
                 Tuned(
                     variant=TRIAL.variant,
@@ -98,7 +114,7 @@ def study() -> Study:
             ),
         ),
         "allowance": Allowance(
-            asked="30m", grid="one_out", seeds=5, epochs=3, seconds=1700.0, given_up=("ten seeds", "five epochs")
+            asked="30m", grid="one_out", seeds=5, work=3, seconds=1700.0, given_up=("ten seeds", "five epochs")
         ),
     }
     # A field that came later: something of its type.
@@ -106,6 +122,7 @@ def study() -> Study:
         tuple[str, ...]: ("word", "another"),
         tuple[tuple[str, int | None], ...]: (("lrn_cifar", 20), ("lrn_imagenet", None)),
         float | None: 1.5,
+        bool: True,
         int: 6,
         str: "word",
     }
@@ -113,6 +130,12 @@ def study() -> Study:
         if name not in values:
             values[name] = later[kind]
     return Study(**values)
+
+
+def is_its_default(field: dataclasses.Field[Any], value: Any) -> bool:
+    """Whether `value` is what the field holds unless it is given."""
+    factory = field.default_factory
+    return bool(value == (field.default if factory is dataclasses.MISSING else factory()))
 
 
 def through_json(record: dict[str, Any]) -> dict[str, Any]:
@@ -153,23 +176,52 @@ def put(record: dict[str, Any], path: str, change: Any) -> None:
 
 def paths_of_a_trial() -> Iterator[str]:
     for field in dataclasses.fields(Trial):
-        if field.name == "spec":
-            yield from (f"spec.{path}" for path in leaves(TRIAL.spec))
-        elif field.name == "budget":
-            yield from (f"budget.{one.name}" for one in dataclasses.fields(Budget))
+        if field.name == "config":
+            yield "config.preset"
+            yield from (f"config.spec.{path}" for path in leaves(spec_of(TRIAL.config)))
+            yield from (f"config.budget.{one.name}" for one in dataclasses.fields(Budget))
         elif field.name == "variant":
             yield "variant.departures"
         else:
             yield field.name
 
 
+def whole(trial: Trial) -> dict[str, Any]:
+    """The record of a trial with the default values of its config, too."""
+    spec, budget = spec_of(trial.config), budget_of(trial.config)
+    config = {**trial.config, "spec": dataclasses.asdict(spec), "budget": dataclasses.asdict(budget)}
+    return through_json({**trial.to_dict(), "config": config})
+
+
+def from_whole(record: dict[str, Any]) -> Trial:
+    """The trial of such a record, with a config as AlexNet makes it."""
+    config = record["config"]
+    made = config_of(config["preset"], Budget(**config["budget"]), spec_from_dict(config["spec"]))
+    return Trial.from_dict({**record, "config": through_json(dict(made))})
+
+
 @pytest.mark.parametrize("path", list(paths_of_a_trial()))
 def test_every_field_of_a_trial_changes_its_key_except_where_the_data_lie(path: str) -> None:
-    record = copy.deepcopy(through_json(TRIAL.to_dict()))
+    record = copy.deepcopy(whole(TRIAL))
+    assert from_whole(record) == TRIAL
     put(record, path, other)
-    changed = Trial.from_dict(record)
+    changed = from_whole(record)
     assert changed != TRIAL
-    assert (changed.key == TRIAL.key) == (path == "dataset")
+    assert (changed.key == TRIAL.key) == (path == "data")
+
+
+def test_the_key_of_a_trial_of_another_subject_holds_its_name_and_whatever_its_config_says() -> None:
+    trial = replace(TRIAL, subject="mine:SUBJECT", config={"rate": 0.1, "layers": [{"width": 3}]})
+    others = [
+        replace(trial, subject="mine:OTHER"),
+        replace(trial, config={**trial.config, "rate": 0.2}),
+        replace(trial, config={**trial.config, "layers": [{"width": 4}]}),
+        replace(trial, config={**trial.config, "new": None}),
+        # Names that a trial's key has itself.
+        replace(trial, config={**trial.config, "seed": 3}),
+        replace(trial, config={**trial.config, "fingerprint": "abc"}),
+    ]
+    assert len({one.key for one in (trial, *others)}) == 1 + len(others)
 
 
 def test_a_key_is_twelve_hex_digits_and_the_same_in_every_process() -> None:
@@ -192,6 +244,11 @@ def test_a_study_survives_json_and_carries_the_schema() -> None:
     record = through_json(study().to_dict())
     assert record["schema"] == SCHEMA
     assert Study.from_dict(record) == study()
+
+
+@pytest.mark.parametrize("value", [study(), SETTING, SETTING.target], ids=["study", "setting", "target"])
+def test_the_study_that_survives_json_holds_no_default_that_a_reader_could_fill_in(value: Any) -> None:
+    assert not [field.name for field in dataclasses.fields(value) if is_its_default(field, getattr(value, field.name))]
 
 
 @pytest.mark.parametrize("status", STATUSES)
@@ -265,15 +322,22 @@ def test_a_variant_has_a_readable_label(departures: tuple[tuple[str, str], ...],
 VALUES = [
     Activity,
     Budget,
+    Changeable,
     Claim,
     Component,
     Conditions,
     Declaration,
     Effect,
+    Measured,
+    Metric,
+    Place,
+    Recipe,
     Result,
     Rule,
+    Setting,
     Skipped,
     Study,
+    Target,
     Trial,
     Variant,
 ]

@@ -28,12 +28,12 @@ from ablations.records.provenance import code
 from ablations.records.store import trial_path
 from ablations.subjects.alexnet import trial as trial_module
 from ablations.subjects.alexnet.data.load import Data
-from ablations.subjects.alexnet.setting import Budget
+from ablations.subjects.alexnet.setting import Budget, spec_of
 from ablations.subjects.alexnet.training import optimizers
 from ablations.subjects.alexnet.training.step import Step
 from ablations.subjects.alexnet.training.train import Trained, Turns, evaluate_as, training
 from tests.conftest import Collect, Planner, without_times
-from tests.making import run_trial
+from tests.making import run_trial, with_spec
 
 FOUR = Budget(epochs=4, train_examples=90, batch_size=32, image_size=16)
 CIFAR = PRESETS["cifar_small"].spec  # with dropout, whose streams go on too
@@ -156,7 +156,7 @@ def test_an_epoch_that_was_gone_on_with_has_taken_the_time_of_both_processes(
 def test_a_trial_that_is_killed_goes_on_and_its_record_says_so(
     plan: Planner, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trial = replace(plan()[1][0], budget=FOUR)
+    trial = plan(budget=FOUR)[1][0]
     with monkeypatch.context() as patched, pytest.raises(Killed):
         killing(patched, after=7)
         run_trial(trial, place)
@@ -180,9 +180,9 @@ def test_trials_that_took_turns_go_on_each_at_its_step(
     jobs = packed(by_training(trials[:3]), at_once=3, workers=1)
     with monkeypatch.context() as patched, pytest.raises(Killed):
         killing(patched, after=5)  # two of the first and of the second, one of the third
-        serial(jobs, replace(place, pack=3), Collect())
+        serial(jobs, replace(place, turns=3), Collect())
     watch = Collect()
-    serial(jobs, replace(place, pack=3), watch)
+    serial(jobs, replace(place, turns=3), watch)
     assert len(watch.results) == 3
     for result in watch.results:
         assert result.provenance["went_on_after_steps"] == [1 if result.trial == trials[2] else 2]
@@ -212,7 +212,7 @@ def test_a_kill_in_the_last_evaluation_costs_no_step(
 
 
 def test_the_time_before_the_kill_counts(plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    trial = replace(plan()[1][0], budget=FOUR)
+    trial = plan(budget=FOUR)[1][0]
     hours = itertools.count(0, 1000)
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(module, "time", SimpleNamespace(monotonic=lambda: float(next(hours))))
@@ -254,7 +254,7 @@ def test_a_training_that_failed_is_kept_and_one_that_diverged_is_not(
         patched.setattr(trial_module, "evaluate_as", fail)
         assert run_trial(trial, place).status == ERROR
     assert kept.exists()
-    hot = replace(trial, spec=replace(trial.spec, learning_rate=1e12))
+    hot = with_spec(trial, replace(spec_of(trial.config), learning_rate=1e12))
     begun = unfinished_path(place.folder, hot.training.key)
     begun.write_bytes(b"of an epoch before")
     assert run_trial(hot, place).status == DIVERGED

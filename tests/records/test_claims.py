@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ablations.core.claim import SAME, Claim, compared, label_of, metric_of
+from ablations.core.setting import SIZE
 from ablations.core.variant import Variant
 from ablations.models.presets import PRESETS
 from ablations.planning.claims import claims_of, own_among, with_own
@@ -18,10 +19,11 @@ from ablations.subjects.alexnet.metrics import METRICS
 from ablations.subjects.alexnet.registry import components, derive
 from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.train import evaluate_as, train
-from tests.making import CLAIMS
+from tests.making import CLAIMS, setting
 
 ROOT = Path(__file__).parents[2]
 BUDGET = Budget(epochs=5, train_examples=100, batch_size=10, image_size=32)
+SETTING = setting(budget=BUDGET)
 every_claim = pytest.mark.parametrize("claim", CLAIMS, ids=[claim.name for claim in CLAIMS])
 
 OWN = """
@@ -100,7 +102,8 @@ def test_the_metrics_of_claims_are_those_that_training_reports(data: Data, budge
     spec = PRESETS["cifar_small"].spec
     timed = replace(budget, threshold_percent=99.0, threshold_every=1)
     trained = train(spec, seed=0, budget=timed, data=data)
-    assert set(METRICS) <= evaluate_as(spec, trained, "test")[0].keys()
+    outcomes = {name for name, metric in METRICS.items() if metric.kind != SIZE}
+    assert outcomes <= evaluate_as(spec, trained, "test")[0].keys()
     early = {metric_of(claim, "test").partition("@")[0] for claim in CLAIMS if claim.epoch}
     assert early <= trained.curve[0].keys()
 
@@ -115,10 +118,10 @@ def test_every_component_of_the_paper_has_a_claim() -> None:
 
 
 def test_claims_of_gives_those_on_the_levels_under_study_in_the_papers_order() -> None:
-    found = claims_of([("pooling", "non_overlapping"), ("lrn", "off"), ("dropout", "rate_0.3")], BUDGET)
+    found = claims_of([("pooling", "non_overlapping"), ("lrn", "off"), ("dropout", "rate_0.3")], SETTING, CLAIMS)
     names = ["order_lrn_pooling", "lrn_imagenet", "lrn_cifar", "pooling_error", "pooling_overfitting"]
     assert [claim.name for claim in found] == names
-    assert claims_of([], BUDGET) == ()
+    assert claims_of([], SETTING, CLAIMS) == ()
 
 
 def test_the_order_of_importance_is_three_comparisons_of_neighbours() -> None:
@@ -223,17 +226,17 @@ def test_claims_that_the_study_cannot_judge_are_named_and_none_at_all_is_refused
 ) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(OWN)
-    judged = claims_of([("lrn", "batch_norm")], BUDGET, with_own(path))
+    judged = claims_of([("lrn", "batch_norm")], SETTING, with_own(path))
     assert own_among(judged, path) == {"norm_helps"}
     assert capsys.readouterr().err == "not judged, as this study does not make the change, or measure it then: early\n"
     with pytest.raises(ValueError, match="is about a change that this study makes: norm_helps, early"):
-        own_among(claims_of([("lrn", "off")], BUDGET, with_own(path)), path)
+        own_among(claims_of([("lrn", "off")], SETTING, with_own(path)), path)
     assert own_among(judged, None) == set()
 
 
 def test_steps_are_claimed_of_trials_that_count_them_and_errors_of_trials_that_are_not_stopped() -> None:
     def names(budget: Budget) -> list[str]:
-        return [claim.name for claim in claims_of([("activation", "tanh")], budget)]
+        return [claim.name for claim in claims_of([("activation", "tanh")], setting(budget=budget), CLAIMS)]
 
     timed = replace(BUDGET, threshold_percent=25.0)
     assert names(BUDGET) == ["activation_speed", "activation_importance"]
@@ -245,7 +248,7 @@ def test_steps_are_claimed_of_trials_that_count_them_and_errors_of_trials_that_a
         (timed, ["dropout_overfitting", "dropout_convergence"]),
         (replace(timed, stop_at_threshold=True), ["dropout_convergence"]),
     ):
-        assert [claim.name for claim in claims_of([("dropout", "off")], budget)] == expected
+        assert [claim.name for claim in claims_of([("dropout", "off")], setting(budget=budget), CLAIMS)] == expected
 
 
 def test_an_early_error_is_claimed_of_trials_that_are_evaluated_then_and_an_early_loss_of_all() -> None:
@@ -255,4 +258,4 @@ def test_an_early_error_is_claimed_of_trials_that_are_evaluated_then_and_an_earl
     )
     for every, epochs, kept in ((1, 5, early), (2, 5, early), (3, 5, early[1:]), (3, 2, early)):
         budget = replace(BUDGET, evaluate_every=every, epochs=epochs)
-        assert claims_of([("lrn", "off")], budget, early) == kept
+        assert claims_of([("lrn", "off")], setting(budget=budget), early) == kept

@@ -71,7 +71,7 @@ def test_predictions_that_cannot_be_written_cost_a_sentence_and_not_the_trial(pl
     place.folder.mkdir()
     (place.folder / "predictions").write_text("a file where the folder should be")
     result = run_trial(plan()[1][1], place)
-    assert (result.status, result.error) == (DONE, "predictions were not kept: File exists")
+    assert (result.status, result.notes, result.error) == (DONE, ("predictions were not kept: File exists",), "")
 
 
 def test_what_is_too_large_to_be_kept_leaves_no_older_file_behind(
