@@ -104,7 +104,7 @@ def test_the_training_version_is_raised_when_losses_change(data: Data) -> None:
 def test_the_digest_reaches_layers_draws_and_updates_and_no_report() -> None:
     names = {getattr(statement, "name", "") for statement in reached(ENTRIES)}
     assert {"ResponseNorm", "LocalConv2d", "split_examples", "shuffle_labels", "OriginalSGD", "stream", "Step"} <= names
-    assert not {"Study", "Effect", "report", "make_plan", "Evidence", "Component"} & names
+    assert not {"Study", "Effect", "report", "make_plan", "Findings", "Component"} & names
 
 
 def test_alexnet_signs_with_this_version_and_this_digest() -> None:

@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 from ablations.analysis.ensembles import MOST, Array, ensembles, subsets
-from ablations.analysis.evidence import Evidence
 from ablations.analysis.statistics import both_samplings
+from ablations.analysis.verdicts import Findings
 from ablations.core.text import number, signed
 from ablations.records.predictions import Predictions, packed, predictions_path, read_predictions, write_predictions
 from ablations.records.store import read, write_result, write_study
@@ -116,7 +116,7 @@ def test_many_seeds_are_sampled_always_alike() -> None:
 
 def section_of(folder: Path) -> Section | None:
     study, results, problems = read(folder)
-    return reporting.section(Evidence(study=study, results=results, problems=problems, folder=folder))
+    return reporting.section(Findings(study=study, results=results, problems=problems, folder=folder))
 
 
 def tables_of(section: Section) -> list[Table]:

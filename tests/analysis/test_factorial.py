@@ -11,9 +11,10 @@ import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
 
-from ablations.analysis.evidence import Evidence, broken
+from ablations.analysis.evidence import broken
 from ablations.analysis.factorial import aliases, factorial_design, interactions, main_effects
 from ablations.analysis.sampling import interval_over_both
+from ablations.analysis.verdicts import Findings
 from ablations.calibration.rule import METRIC, Settings, factorial_outcomes, made_up_factorial
 from ablations.core.effect import Effect
 from ablations.core.study import Study
@@ -131,8 +132,8 @@ def test_where_two_changes_cannot_be_combined_their_interaction_is_left_out_and_
     assert "could not be made" in found[one[0]].method
 
 
-def recorded(study: Study, trials: list[Trial], random: np.random.Generator) -> Evidence:
-    """Evidence whose trials recorded which of 200 images were right; images and seeds both matter."""
+def recorded(study: Study, trials: list[Trial], random: np.random.Generator) -> Findings:
+    """Findings whose trials recorded which of 200 images were right; images and seeds both matter."""
     hard = random.uniform(-0.15, 0.15, 200)
     good = {seed: random.uniform(-0.1, 0.1) for seed in range(study.seeds)}
     results = []
@@ -141,7 +142,7 @@ def recorded(study: Study, trials: list[Trial], random: np.random.Generator) -> 
         right = random.random(200) < np.clip(chance, 0, 1)
         metrics = {**one.metrics, METRIC: 100 * (1 - right.mean()), "evaluated_examples": 200.0}
         results.append(replace(one, metrics=metrics, outcomes=pack(right)))
-    return Evidence(study=study, results=results)
+    return Findings(study=study, results=results)
 
 
 def test_an_interval_over_new_images_too_is_never_narrower_than_one_over_seeds() -> None:
@@ -160,7 +161,7 @@ def test_where_a_seed_of_a_factorial_is_broken_seeds_are_counted_and_images_are_
     study, trials = synthetic.plan("full", ["lrn", "dropout"], seeds=3)
     whole = recorded(study, trials, np.random.default_rng(9))
     gone = [synthetic.diverged(one) if one is whole.results[1] else one for one in whole.results]
-    evidence = Evidence(study=study, results=gone)
+    evidence = Findings(study=study, results=gone)
     (effect,) = [one for one in evidence.effects if (one.component, one.kind) == ("lrn", "main")]
     assert (effect.n, broken(evidence, effect)) == (2, (3, 1, 0))
     low, high = interval_over_both(evidence, effect)

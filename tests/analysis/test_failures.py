@@ -14,7 +14,7 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from ablations.analysis.effects import Contrast, compare
-from ablations.analysis.evidence import Evidence, finished
+from ablations.analysis.evidence import finished
 from ablations.analysis.failures import agrees, failures, marked, share_interval, why_failed
 from ablations.analysis.rule import (
     CALLS,
@@ -28,11 +28,13 @@ from ablations.analysis.rule import (
 )
 from ablations.analysis.seeds_needed import seeds_between, seeds_to_settle
 from ablations.analysis.statistics import sign_flip_p, spread_interval
-from ablations.analysis.verdicts import Verdict, judge
+from ablations.analysis.verdict import Verdict
+from ablations.analysis.verdicts import Findings, judge
 from ablations.calibration.failures import AT_CHANCE, NOT_FINITE, simulate, table
 from ablations.core.claim import ONE_OUT, Rule
 from ablations.core.effect import Effect
 from ablations.core.result import DONE, Result
+from ablations.core.setting import Setting
 from ablations.core.study import Study
 from ablations.planning.declare import declare
 from ablations.planning.study import FAILED_ABOVE, FAILED_BELOW_BEST
@@ -42,12 +44,17 @@ from ablations.reporting.sections.cards import in_words
 from ablations.reporting.sections.remedies import changes_it
 from ablations.tracking.fields import effect_metrics
 from tests import synthetic
-from tests.making import CLAIMS, with_setting
+from tests.making import CLAIMS, setting, with_setting
 
 ROOT = Path(__file__).parents[2]
 METRIC = "test_top1_error_percent"
 RULE = Rule(failed_above=FAILED_ABOVE, failed_below_best=FAILED_BELOW_BEST)
 CLAIM = replace(next(one for one in CLAIMS if one.name == "lrn_cifar"), smallest_effect=1.0)
+
+
+def _setting(baseline: float | None = None) -> Setting:
+    """Of ten classes, where guessing gives 90%."""
+    return replace(setting(), guessing=90.0, baseline=baseline)
 
 
 def guessing(result: Result) -> Result:
@@ -78,7 +85,7 @@ def failing(results: list[Result], label: str, seeds: int, fail: Callable[[Resul
 
 def judged(study: Study, results: list[Result]) -> dict[str, Verdict]:
     """Name -> verdict."""
-    return {verdict.claim.name: verdict for verdict in judge(Evidence(study=study, results=results))}
+    return {verdict.claim.name: verdict for verdict in judge(Findings(study=study, results=results))}
 
 
 @pytest.mark.parametrize(
@@ -96,12 +103,12 @@ def judged(study: Study, results: list[Result]) -> dict[str, Verdict]:
 )
 def test_a_failure_is_one_thing_whatever_it_looks_like(error: float, loss: float | None, failed: bool) -> None:
     metrics = {METRIC: error, "test_loss": loss}
-    assert bool(why_failed(metrics, "test", RULE, chance=90.0)) is failed
+    assert bool(why_failed(metrics, _setting(), RULE)) is failed
 
 
 def test_a_rule_that_was_declared_before_failures_judges_no_error_and_keeps_its_digest() -> None:
-    assert not why_failed({METRIC: 90.0, "test_loss": 2.3}, "test", Rule(), chance=90.0)
-    assert why_failed({METRIC: 90.0, "test_loss": None}, "test", Rule(), chance=90.0)  # no number at all is no choice
+    assert not why_failed({METRIC: 90.0, "test_loss": 2.3}, _setting(), Rule())
+    assert why_failed({METRIC: 90.0, "test_loss": None}, _setting(), Rule())  # no number at all is no choice
     for name in ("cifar10-six", "figure1"):
         study = store.read_study(ROOT / "results" / "reference" / name)
         assert study.rule and study.rule.failed_above == 0 and study.declared
@@ -114,8 +121,8 @@ def test_new_studies_declare_what_a_failure_is_and_read_it_back() -> None:
     assert study.rule and (study.rule.failed_above, study.rule.failed_below_best) == (0.95, 0.5)
     again = Study.from_dict(with_setting(study, baseline=62.0).to_dict())
     assert (again.rule, again.setting.baseline) == (study.rule, 62.0)
-    setting = {name: value for name, value in study.to_dict()["setting"].items() if name != "baseline"}
-    assert Study.from_dict({**study.to_dict(), "setting": setting}).setting.baseline is None
+    without = {name: value for name, value in study.to_dict()["setting"].items() if name != "baseline"}
+    assert Study.from_dict({**study.to_dict(), "setting": without}).setting.baseline is None
 
 
 def test_a_training_is_left_behind_by_its_own_variant_and_never_by_the_linear_classifier_alone() -> None:
@@ -138,9 +145,9 @@ def test_a_training_is_left_behind_by_its_own_variant_and_never_by_the_linear_cl
 
 def test_a_variant_that_is_honestly_worse_than_linear_has_not_failed() -> None:
     for error, best in ((64.0, 63.0), (64.0, 61.0), (70.0, 61.0)):
-        assert not why_failed({METRIC: error, "test_loss": 1.8}, "test", RULE, chance=90.0, linear=62.0, best=best)
-    assert why_failed({METRIC: 76.0, "test_loss": 1.8}, "test", RULE, chance=90.0, linear=62.0, best=61.0)
-    assert not why_failed({METRIC: 76.0, "test_loss": 1.8}, "test", RULE, chance=90.0, best=61.0)  # not computed
+        assert not why_failed({METRIC: error, "test_loss": 1.8}, _setting(62.0), RULE, best=best)
+    assert why_failed({METRIC: 76.0, "test_loss": 1.8}, _setting(62.0), RULE, best=61.0)
+    assert not why_failed({METRIC: 76.0, "test_loss": 1.8}, _setting(), RULE, best=61.0)  # not computed
 
 
 def outcomes(arms: dict[str, list[float]]) -> pd.DataFrame:
@@ -270,9 +277,9 @@ def test_a_few_failures_leave_a_direction_and_take_the_size() -> None:
 
 def test_a_factorial_tells_its_failures_by_level_and_none_of_its_main_effects_has_a_size() -> None:
     study, results = planned(["activation", "lrn", "dropout"], grid="full", seeds=8)
-    assert not any(one.unstable for one in Evidence(study=study, results=results).effects)
+    assert not any(one.unstable for one in Findings(study=study, results=results).effects)
     bad = [guessing(one) if one.trial.variant.label == "-dropout" and one.trial.seed < 3 else one for one in results]
-    evidence = Evidence(study=study, results=bad)
+    evidence = Findings(study=study, results=bad)
     main = {one.component: one for one in evidence.effects if one.kind == "main"}
     assert main["dropout"].trained == (29, 32) and main["dropout"].ended == (32, 32)
     assert (main["lrn"].trained, main["activation"].trained) == ((32, 29), (32, 29))
@@ -288,7 +295,7 @@ def test_a_factorial_tells_its_failures_by_level_and_none_of_its_main_effects_ha
 def test_means_activities_and_images_are_those_of_trainings_that_trained() -> None:
     study, results = planned(["lrn"], seeds=4)
     results = [replace(one, outcomes="AAAA", metrics={**one.metrics, "evaluated_examples": 24}) for one in results]
-    evidence = Evidence(study=study, results=failing(results, "reference", 1, guessing))
+    evidence = Findings(study=study, results=failing(results, "reference", 1, guessing))
     assert len(evidence.values(METRIC, "reference")) == 3
     assert evidence.failed_by_variant == {"reference": (1, 4)}
     assert ("reference", 0) not in evidence.right and ("-lrn", 0) in evidence.right
@@ -298,7 +305,7 @@ def test_means_activities_and_images_are_those_of_trainings_that_trained() -> No
 
 def test_exports_and_the_mlflow_view_hold_both_lines_and_the_flag() -> None:
     study, results = planned(["dropout"])
-    evidence = Evidence(study=study, results=failing(results, "-dropout", 2, guessing))
+    evidence = Findings(study=study, results=failing(results, "-dropout", 2, guessing))
     row = effects_table(evidence).set_index("component").loc["dropout"]
     assert (row["trained_with"], row["ended_with"], row["trained_without"], bool(row["unstable"])) == (8, 10, 10, True)
     assert (row["trained_with_low"], row["trained_with_high"]) == pytest.approx(share_interval(8, 10))

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ablations.analysis.evidence import Evidence
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.looks import stage
 from ablations.analysis.rule import DIRECTION_ONLY, NO_EFFECT, NOT_TESTED, REPRODUCED, call
 from ablations.analysis.statistics import t_interval
-from ablations.analysis.verdicts import judge
+from ablations.analysis.verdicts import Findings, judge
 from ablations.cli.announce import look_lines as said
 from ablations.cli.announce import looks_line as plan_line
 from ablations.cli.options import check, request_of
@@ -42,7 +41,7 @@ def planned(looks: tuple[int, ...] = LOOKS) -> tuple[Study, list[Trial]]:
 
 
 def wanted(study: Study, trials: Sequence[Trial], results: Sequence[Result]) -> list[Trial]:
-    seeds = stage(Evidence(study=study, results=results)).seeds
+    seeds = stage(Findings(study=study, results=results)).seeds
     return [trial for trial in trials if trial.seed < seeds.get(trial.variant.label, 0)]
 
 
@@ -62,13 +61,13 @@ def test_the_first_look_asks_for_its_seeds_of_every_variant_and_nothing_else() -
     assert len(first) == 4 * len(study.variants)
     lacking = synthetic.results(first[:-1])
     assert wanted(study, trials, lacking) == first
-    assert stage(Evidence(study=study, results=lacking)).taken == 0
+    assert stage(Findings(study=study, results=lacking)).taken == 0
 
 
 def test_a_settled_change_gets_no_more_seeds_and_open_ones_controls_and_the_reference_do() -> None:
     study, trials = planned()
     results = played(study, trials)
-    reached = stage(Evidence(study=study, results=results))
+    reached = stage(Findings(study=study, results=results))
     seeds = {
         variant.label: max(one.trial.seed for one in results if one.trial.variant == variant) + 1
         for variant in study.variants
@@ -85,10 +84,10 @@ def test_a_settled_change_gets_no_more_seeds_and_open_ones_controls_and_the_refe
 def test_what_was_decided_at_a_look_stands_whatever_later_seeds_say() -> None:
     study, trials = planned()
     results = played(study, trials)
-    reached = stage(Evidence(study=study, results=results))
+    reached = stage(Findings(study=study, results=results))
     name, look = next((name, look) for name, look in reached.settled.items() if look < 3)
-    then = judge(Evidence(study=study, results=[one for one in results if one.trial.seed < LOOKS[look - 1]]))
-    now = judge(Evidence(study=study, results=results))
+    then = judge(Findings(study=study, results=[one for one in results if one.trial.seed < LOOKS[look - 1]]))
+    now = judge(Findings(study=study, results=results))
     before, after = (next(one for one in some if one.claim.name == name) for some in (then, now))
     assert after.look == Look(number=look, seeds=LOOKS)
     assert (after.low, after.high, after.call) == (before.low, before.high, before.call)
@@ -99,9 +98,9 @@ def test_what_was_decided_at_a_look_stands_whatever_later_seeds_say() -> None:
 def test_bounds_and_p_are_those_of_the_look_and_wider_than_without_looks() -> None:
     study, trials = planned()
     results = synthetic.results(trials)
-    (verdict,) = [one for one in judge(Evidence(study=study, results=results)) if one.claim.name == "lrn_cifar"]
+    (verdict,) = [one for one in judge(Findings(study=study, results=results)) if one.claim.name == "lrn_cifar"]
     plain = replace(study, rule=Rule())
-    (fixed,) = [one for one in judge(Evidence(study=plain, results=results)) if one.claim.name == "lrn_cifar"]
+    (fixed,) = [one for one in judge(Findings(study=plain, results=results)) if one.claim.name == "lrn_cifar"]
     assert verdict.effect and verdict.look and fixed.effect
     level = verdict.look.level(0.05 / verdict.comparisons)
     low, high = t_interval(verdict.effect.estimate, verdict.effect.error, verdict.effect.df, 1 - level)
@@ -113,7 +112,7 @@ def test_bounds_and_p_are_those_of_the_look_and_wider_than_without_looks() -> No
 def test_before_the_first_look_nothing_is_judged() -> None:
     study, trials = planned()
     results = synthetic.results([trial for trial in trials if trial.seed < 3])
-    verdicts = judge(Evidence(study=study, results=results))
+    verdicts = judge(Findings(study=study, results=results))
     assert {one.call for one in verdicts} == {NOT_TESTED}
     assert "the first look, after 4 seeds, is not complete" in {one.because for one in verdicts}
 
@@ -132,9 +131,9 @@ def test_looks_are_part_of_the_declaration_and_cannot_change() -> None:
 def test_a_look_says_what_it_settled_and_a_plan_where_it_looks() -> None:
     study, trials = planned()
     results = synthetic.results([trial for trial in trials if trial.seed < 4], noise=0.1)
-    (line,) = said(study, stage(Evidence(study=study, results=results)))
+    (line,) = said(study, stage(Findings(study=study, results=results)))
     assert line.startswith("look 1 of 3, after 4 seeds: ") and line.endswith("on to 7 seeds")
-    assert said(study, stage(Evidence(study=study, results=[]))) == []
+    assert said(study, stage(Findings(study=study, results=[]))) == []
     assert "after 4, 7 and 10 seeds" in plan_line(study) and plan_line(planned(())[0]) == ""
 
 
@@ -199,7 +198,7 @@ def test_a_report_holds_the_looks_their_levels_and_what_each_settled() -> None:
     from ablations.reporting.document import Table
 
     study, trials = planned()
-    report = compose(Evidence(study=study, results=played(study, trials)))
+    report = compose(Findings(study=study, results=played(study, trials)))
     (section,) = [one for one in report.sections if one.title == "How the seeds were planned"]
     (table,) = [block for block in section.blocks if isinstance(block, Table)]
     assert [row[:2] for row in table.rows] == [("1", "4"), ("2", "7"), ("3", "10")]
@@ -207,5 +206,5 @@ def test_a_report_holds_the_looks_their_levels_and_what_each_settled() -> None:
         "nothing", "pca_jitter_error, crop_flip_overfitting, dropout_overfitting", "nothing"
     ]  # fmt: skip
     plain, _ = planned(())
-    titles = [one.title for one in compose(Evidence(study=plain, results=synthetic.results(trials))).sections]
+    titles = [one.title for one in compose(Findings(study=plain, results=synthetic.results(trials))).sections]
     assert "How the seeds were planned" not in titles

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ablations.analysis.evidence import Evidence
 from ablations.analysis.factorial import factorial_design
 from ablations.analysis.power import Outlook, outlook, pilot_spread
 from ablations.analysis.reach import EFFECTS_DIFFER, prior_spread
 from ablations.analysis.rule import INCONCLUSIVE
 from ablations.analysis.seeds_needed import seeds_to_settle
 from ablations.analysis.statistics import seeds_to_detect, seeds_to_exclude
+from ablations.analysis.verdicts import Findings
 from ablations.cli.forecast import power_lines as lines
 from ablations.core.result import Result
 from ablations.core.study import Study
@@ -103,7 +103,7 @@ def test_a_pair_in_which_a_training_failed_is_no_part_of_a_pilots_scatter() -> N
 
 def test_what_a_pilot_does_not_compare_is_pooled_over_its_components_and_no_controls() -> None:
     study, results = piloted("one_out", "lrn", "dropout")
-    spread, assumed = pilot_spread(Evidence(study=study, results=results), NAMED["pooling_error"], 2)
+    spread, assumed = pilot_spread(Findings(study=study, results=results), NAMED["pooling_error"], 2)
     table = errors(results)
     pairs = [table[label] - table["reference"] for label in ("-lrn", "-dropout")]
     assert spread == pytest.approx(np.sqrt(np.mean([one.var(ddof=1) for one in pairs]))) and not assumed
@@ -122,7 +122,7 @@ def test_the_seeds_of_a_factorial_are_seeds_and_no_pairs() -> None:
     needed = [test(0.2, row.spread, level) for test in (seeds_to_detect, seeds_to_exclude)]
     assert row.seeds == max(one or 0 for one in needed)
     # A verdict says the same number for the same scatter.
-    verdict = next(one for one in Evidence(study=study, results=results).verdicts if one.claim.name == "pooling_error")
+    verdict = next(one for one in Findings(study=study, results=results).verdicts if one.claim.name == "pooling_error")
     assert verdict.effect
     assert verdict.effect.spread == pytest.approx(row.spread)
     assert seeds_to_settle(verdict.claim, verdict.effect, INCONCLUSIVE, verdict.comparisons, 0.05) == row.seeds

@@ -12,7 +12,6 @@ import pytest
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
-from ablations.analysis.evidence import Evidence
 from ablations.analysis.looks import stage
 from ablations.analysis.power import outlook
 from ablations.analysis.reach import out_of_reach
@@ -37,7 +36,8 @@ from ablations.analysis.rule import (
 )
 from ablations.analysis.seeds_needed import seeds_to_settle
 from ablations.analysis.statistics import seeds_to_exclude
-from ablations.analysis.verdicts import Verdict
+from ablations.analysis.verdict import Verdict
+from ablations.analysis.verdicts import Findings
 from ablations.calibration.kinds import SAMENESS, TWO_THINGS, Kind, sameness, table, two_things
 from ablations.cli.announce import announce
 from ablations.core.claim import SAME, Claim, Rule, digest
@@ -207,7 +207,7 @@ def test_a_claim_that_no_look_can_settle_does_not_keep_its_change_in_training() 
     study, trials = in_looks(LOOKS)
     other = replace(NAMED["crop_flip_overfitting"], name="other", metric="test_loss", also="", tuned=True)
     study = declare(replace(study, claims=(*study.claims, other)), None, records=0, at="2026-11-23T10:00:00+00:00")
-    reached = stage(Evidence(study=study, results=played(study, trials)))
+    reached = stage(Findings(study=study, results=played(study, trials)))
     assert "other" not in reached.settled and "crop_flip_overfitting" in reached.settled
     assert reached.seeds["-crop_flip"] < LOOKS[-1]
 
@@ -313,7 +313,7 @@ def test_a_claim_of_sameness_goes_through_the_whole_report(tmp_path: Path) -> No
     study, results = planned(["lrn"])
     study = with_setting(replace(study, claims=(alike, both)), examples=10_000)
     study = declare(study, None, records=0, at="now")
-    evidence = Evidence(study=study, results=results)
+    evidence = Findings(study=study, results=results)
     found = {verdict.claim.name: verdict for verdict in evidence.verdicts}
     assert found["alike"].label == "reproduced [faithful]"
     assert found["both"].label == "not tested (untuned) [faithful, our reading]"
@@ -426,4 +426,4 @@ def test_the_tables_hold_every_truth() -> None:
 
 def test_the_headline_says_how_many_claims_its_comparisons_carry() -> None:
     study, results = planned(["activation", "pooling"])
-    assert headline(Evidence(study=study, results=results)).startswith("Of 2 comparisons with 4 claims: 1 reproduced")
+    assert headline(Findings(study=study, results=results)).startswith("Of 2 comparisons with 4 claims: 1 reproduced")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ablations.analysis.evidence import Evidence
+from ablations.analysis.asked import effect_on
 from ablations.analysis.gates import CENSORED, obstacle
 from ablations.analysis.time_to_target import (
     ABOVE,
@@ -28,7 +28,7 @@ from ablations.analysis.time_to_target import (
     pair,
     speeds,
 )
-from ablations.analysis.verdicts import effect_on
+from ablations.analysis.verdicts import Findings
 from ablations.core.claim import Rule
 from ablations.core.result import DIVERGED, DONE, LOOKED, REACHED, STEPS, TRAINED, Result
 from ablations.core.study import Study
@@ -272,7 +272,7 @@ def test_the_report_says_the_ratio_beside_the_papers_number_and_shows_every_seed
 
 def test_a_terminal_is_told_the_ratios_in_plain_words() -> None:
     study, results = raced(3.0)
-    said = terminal_lines(Evidence(study=study, results=results))
+    said = terminal_lines(Findings(study=study, results=results))
     assert said.isascii()
     assert said.splitlines()[0].startswith("activation=tanh needs 3.0")
 
@@ -371,7 +371,7 @@ def test_no_verdict_is_drawn_from_the_pairs_that_happened_to_arrive() -> None:
     answers = []
     for factor in (3.0, 5.7):  # at 5.7 some of five seeds do not arrive
         study, results = raced(factor)
-        evidence = Evidence(study=study, results=results, problems=())
+        evidence = Findings(study=study, results=results, problems=())
         (claim,) = study.claims
         effect = effect_on(evidence, claim)
         assert effect is not None and claim.name == "activation_steps"

@@ -14,8 +14,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from ablations.analysis import gates
+from ablations.analysis.asked import proxy_reasons
 from ablations.analysis.declared import post_hoc
-from ablations.analysis.evidence import Evidence
 from ablations.analysis.rule import (
     CALLS,
     CONTRADICTED,
@@ -28,7 +28,8 @@ from ablations.analysis.rule import (
     call,
 )
 from ablations.analysis.seeds_needed import seeds_to_settle
-from ablations.analysis.verdicts import Verdict, judge, proxy_reasons
+from ablations.analysis.verdict import Verdict
+from ablations.analysis.verdicts import Findings, judge
 from ablations.core.claim import ONE_OUT, Claim, Conditions, Rule
 from ablations.core.effect import Effect
 from ablations.core.result import Result
@@ -128,7 +129,7 @@ def planned(words: list[str], *, seeds: int = 10, grid: str = "one_out") -> tupl
 
 def judged(study: Study, results: list[Result]) -> dict[str, Verdict]:
     """Name -> verdict."""
-    return {verdict.claim.name: verdict for verdict in judge(Evidence(study=study, results=results))}
+    return {verdict.claim.name: verdict for verdict in judge(Findings(study=study, results=results))}
 
 
 def with_metrics(results: list[Result], change: Callable[[Result], Mapping[str, float]]) -> list[Result]:
@@ -240,12 +241,12 @@ def test_the_reference_has_to_beat_a_linear_classifier_too(
     rule = replace(study.rule, beats_linear_by=asked)
     study = with_setting(replace(study, rule=rule), guessing=90.0, baseline=linear)
     results = [synthetic.done(trial, error) for trial in trials if not trial.variant.departures]
-    gate = gates.learns(Evidence(study=study, results=results), rule)
+    gate = gates.learns(Findings(study=study, results=results), rule)
     assert gate.passed is passed
     assert "below 67.50%, 75% of what guessing gives" in gate.demand
     assert ("below 54.00%, 90% of what a linear classifier" in gate.demand) is (linear == 60.0 and asked == 0.1)
     assert ("what a linear classifier gives was not computed for this study" in gate.demand) is (linear is None)
-    assert gates.learns(Evidence(study=study, results=[]), rule).passed is None
+    assert gates.learns(Findings(study=study, results=[]), rule).passed is None
 
 
 def test_claims_on_overfitting_are_not_tested_where_nothing_overfits() -> None:
@@ -311,21 +312,21 @@ def test_a_study_that_fails_a_gate_has_no_verdicts_and_says_why(label: str, erro
 def test_a_grid_without_a_sabotage_is_not_asked_for_one() -> None:
     study, results = planned(["activation=tanh"])
     placebo = replace(study, grid="figure1", controls=("placebo",), wanted=("placebo",))
-    names = [gate.name for gate in gates.study_gates(Evidence(study=placebo, results=results), Rule())]
+    names = [gate.name for gate in gates.study_gates(Findings(study=placebo, results=results), Rule())]
     assert names == ["the reference learns", "the placebo is not"]
 
 
 def test_the_chance_level_is_what_the_study_recorded_and_without_it_nothing_is_judged() -> None:
     study, results = planned(["lrn"])
-    assert gates.chance_error(Evidence(study=study, results=[])) == 90.0
+    assert gates.chance_error(Findings(study=study, results=[])) == 90.0
     unknown = with_setting(study, guessing=None)
-    assert np.isnan(gates.chance_error(Evidence(study=unknown, results=results)))
-    gate, *_ = gates.study_gates(Evidence(study=unknown, results=results), study.rule or Rule())
+    assert np.isnan(gates.chance_error(Findings(study=unknown, results=results)))
+    gate, *_ = gates.study_gates(Findings(study=unknown, results=results), study.rule or Rule())
     assert (gate.passed, gate.found) == (None, "no finished reference, or the chance level is not known")
     assert {verdict.reason for verdict in judged(unknown, results).values()} == {"gate"}
     # Ten balanced classes, as the committed study has it written down.
     written, found, _ = store.read(ROOT / "results" / "reference" / "cifar10-six")
-    assert gates.chance_error(Evidence(study=written, results=found)) == pytest.approx(90.0)
+    assert gates.chance_error(Findings(study=written, results=found)) == pytest.approx(90.0)
 
 
 def test_arms_of_other_sizes_are_labelled_confounded() -> None:
@@ -471,7 +472,7 @@ def test_a_claim_of_the_users_own_is_judged_in_a_family_of_its_own() -> None:
 
 def test_a_claim_on_steps_is_told_as_a_ratio() -> None:
     study, results, problems = store.read(ROOT / "results/reference/figure1")
-    (verdict,) = Evidence(study=study, results=results, problems=problems).verdicts
+    (verdict,) = Findings(study=study, results=results, problems=problems).verdicts
     steps = pd.read_csv(ROOT / "results/reference/figure1/table.csv").pivot(
         index="seed", columns="variant", values="steps_to_threshold"
     )
