@@ -60,14 +60,14 @@ def _arguments(
 
 
 def _sync(studies: Sequence[str], reports: Path, uri: str, results: Path) -> int:
-    from ablations.analysis.verdicts import findings_in
-
     for option, place in (("--results", results), ("--reports", reports)):
         check_local(option, place)
     results, reports = at_home(results), at_home(reports)
     folders = [store.find(name, results) for name in studies or store.names(results)]
     if not folders:
         raise InputError(f"there is no study in {str(results)!r}.")
+    from ablations.analysis.verdicts import findings_in
+
     uri = uri or default_uri(results)
     pages, damaged = list[str](), list[InputError]()
     for folder in folders:

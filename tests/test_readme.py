@@ -16,7 +16,7 @@ from ablations.analysis import tables
 from ablations.analysis.effects import effects
 from ablations.analysis.rule import CONTRADICTED, INCONCLUSIVE, NOT_TESTED, REPRODUCED
 from ablations.analysis.verdicts import Findings
-from ablations.cli.options import check, options_of
+from ablations.cli.options import check, options_of, subject_among, with_subject
 from ablations.records import store
 
 ROOT = Path(__file__).parent.parent
@@ -33,7 +33,9 @@ def arguments(module: str) -> list[list[str]]:
 @pytest.mark.parametrize("words", arguments("ablations.run"), ids=" ".join)
 def test_a_shown_run_is_understood(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    check(tyro.cli(options_of(), args=words, config=(tyro.conf.FlagCreatePairsOff,)))
+    (tmp_path / "study.py").write_text(README.partition("```python\n")[2].partition("```")[0])
+    words = with_subject(words)
+    check(tyro.cli(options_of(subject_among(words)), args=words, config=(tyro.conf.FlagCreatePairsOff,)))
 
 
 @pytest.mark.parametrize("words", arguments("ablations.show"), ids=" ".join)

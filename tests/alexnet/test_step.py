@@ -190,7 +190,7 @@ def test_a_training_whose_step_is_captured_goes_on_within_an_epoch(
     monkeypatch.setattr(checkpoint_module, "WRITING_SHARE", 1e9)
 
     def steps() -> Turns[Trained]:
-        kept = Checkpoint(tmp_path / "kept.npz", code="same")
+        kept = Checkpoint(tmp_path / "kept.npz", code="same", as_read=torch.from_numpy)
         return training(SPEC, seed=3, budget=BUDGET, data=data, checkpoint=kept)
 
     for _ in islice(steps(), 5):  # two replays

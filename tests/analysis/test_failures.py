@@ -187,12 +187,12 @@ def test_the_interval_of_how_often_an_arm_trains_is_clopper_and_pearsons() -> No
     assert np.isnan(share_interval(0, 0)).all()
 
 
-def unstable(estimate: float, p_flip: float, failed: tuple[int, int], metric: str = METRIC) -> Effect:
+def unstable(estimate: float, p_flip: float, failed: tuple[int, int], metric: str = METRIC, failing: int = 1) -> Effect:
     """An effect of ten seeds, some of whose trainings failed."""
     return Effect(
         component="lrn", level="off", metric=metric, kind=ONE_OUT, estimate=estimate, low=estimate - 0.1,
         high=estimate + 0.1, p=1e-9, n=8, correlation=nan, method="", error=0.05, df=7, spread=0.14,
-        ended=(10, 10), trained=(10 - failed[0], 10 - failed[1]), p_flip=p_flip,
+        ended=(10, 10), trained=(10 - failed[0], 10 - failed[1]), p_flip=p_flip, failing=failing,
     )  # fmt: skip
 
 
@@ -220,8 +220,8 @@ def test_an_unstable_comparison_has_at_most_a_direction(
 
 def test_a_failure_raises_an_error_and_lowers_a_gap() -> None:
     assert agrees(unstable(1.0, 0.01, (2, 0))) and not agrees(unstable(1.0, 0.01, (0, 2)))
-    assert not agrees(unstable(1.0, 0.01, (2, 0), "gap_percent"))
-    assert agrees(unstable(-1.0, 0.01, (2, 0), "gap_percent"))
+    assert not agrees(unstable(1.0, 0.01, (2, 0), "gap_percent", failing=setting().metrics["gap_percent"].failing))
+    assert agrees(unstable(-1.0, 0.01, (2, 0), "gap_percent", failing=setting().metrics["gap_percent"].failing))
     assert not agrees(unstable(-1.0, 0.01, (2, 0), "train_loss@1"))
 
 

@@ -64,6 +64,7 @@ SETTING = Setting(  # every field that has a default holds something else
     every=3,
     target=Target(value=25.0, metric="loss", unit="nats", every=50, stops=True),
     guessing=90.0,
+    guessable=False,
     baseline=62.0,
     baseline_words="a linear classifier",
     examples=10_000,

@@ -69,7 +69,7 @@ def steps_of(path: Path, data: Data, budget: Budget, **changes: object) -> Turns
         seed=0,
         budget=budget,
         data=data,
-        checkpoint=Checkpoint(path, code="same"),
+        checkpoint=Checkpoint(path, code="same", as_read=torch.from_numpy),
     )
 
 
