@@ -110,9 +110,7 @@ def test_rooms_import_only_the_rooms_that_they_may() -> None:
         f"{one} -> {other}"
         for one, others in arrows().items()
         for other in others
-        if (room := room_of(one)) in MAY
-        and room_of(other) not in {*MAY[room], room}
-        and other not in PUBLIC
+        if (room := room_of(one)) in MAY and room_of(other) not in {*MAY[room], room} and other not in PUBLIC
     ]
     assert wrong == []
     assert {room_of(name) for name in modules()} == {*MAY, "command", "bench"}
