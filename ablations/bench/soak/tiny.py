@@ -160,8 +160,8 @@ def seen(folder: Path) -> Seen:
 
 
 def _trained(record: dict[str, object]) -> dict[str, object]:
-    """What of a record is decided by its training, before anything is measured."""
-    return {**record, "activity": {}, "error": ""}
+    """What of a record is decided by its training alone: measuring adds activities, and notes on what it could not do."""
+    return {**record, "activity": {}, "notes": []}
 
 
 def contents(folder: Path) -> dict[str, dict[str, object]]:
