@@ -4,7 +4,8 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # A file's tests share what is made once. The slow ones start studies of two workers themselves, and wait for them.
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+# Files with slow tests come first (tests/conftest.py), and not, as pytest-xdist would have it, those with most tests.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo bench soak test fast lint format clean

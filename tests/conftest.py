@@ -27,6 +27,12 @@ CLASSES = ("blue", "green", "red")
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: begun last, one of them would be waited for while a core is idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder data set: 3 classes of noisy 16-pixel PNGs in their colour, 30 to train on and 20 to test each."""

@@ -332,7 +332,6 @@ def test_another_budget_under_the_same_name_is_refused(on_blobs: list[str], caps
     ("executor", "kill", "number"),
     [
         ("ray", os.killpg, signal.SIGINT),  # to all of the group, as a terminal does
-        ("serial", os.killpg, signal.SIGINT),
         ("ray", os.kill, signal.SIGTERM),  # to the one process that was started
         ("serial", os.kill, signal.SIGHUP),  # its terminal was closed
     ],
@@ -340,8 +339,8 @@ def test_another_budget_under_the_same_name_is_refused(on_blobs: list[str], caps
 def test_a_stopped_study_ends_cleanly_and_the_same_command_goes_on(
     executor: str, kill: Callable[[int, int], None], number: int, places: list[str], tmp_path: Path
 ) -> None:
-    command = [*PYTHON, *places, "--name", "s", "--executor", executor, "--no-mlflow"]
-    command += ["--train-examples", "1000", "--epochs", "2", "--components", "lrn", "--seeds", "2"]
+    command = [*PYTHON, *places, "--name", "s", "--executor", executor, "--no-mlflow", "--format", "csv"]
+    command += ["--train-examples", "600", "--epochs", "2", "--components", "lrn", "--seeds", "2"]
     trials = tmp_path / "results" / "s" / "trials"
     running = subprocess.Popen(
         command,

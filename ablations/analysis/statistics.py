@@ -93,11 +93,17 @@ def sign_flip_p(differences: Array) -> float:
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values, which hold under any dependence; a nan counts as 1."""
-    from statsmodels.stats.multitest import multipletests
+    """Holm's adjusted p-values, which hold under any dependence; a nan counts as 1.
 
-    known = [value if isfinite(value) else 1.0 for value in values]
-    return [float(p) for p in multipletests(known, method="holm")[1]] if known else []
+    statsmodels' `multipletests` gives the same numbers, but collects garbage at each call, which takes up to half a
+    second beside torch and Ray: more than the rest of a report's statistics.
+    """
+    known = np.array([value if isfinite(value) else 1.0 for value in values])
+    order = np.argsort(known)
+    adjusted = np.empty(known.size)
+    # The smallest of n is multiplied by n, the next by n - 1, ...; none may fall below one that is smaller.
+    adjusted[order] = np.minimum(np.maximum.accumulate(known[order] * np.arange(known.size, 0, -1)), 1.0)
+    return [float(p) for p in adjusted]
 
 
 def benjamini_hochberg(values: Sequence[float]) -> list[float]:

@@ -7,7 +7,6 @@ apart, when a collapse to guessing counted in full and the other kind vanished.
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -67,7 +66,6 @@ def simulate(
     made = [_claim(index, true) for index, true in enumerate(truths)]
     counts: Counter[str] = Counter()
     calls: Counter[str] = Counter()
-    gc.freeze()  # statsmodels collects garbage at every adjustment: with less to look at, that is quick
     for errors, collapsed in _studies(random, studies, seeds, truths, share):
         effects = _told(errors, collapsed, way) if told else _as_before(errors, collapsed, way)
         found = _calls(made, effects, missing=not told)
@@ -91,7 +89,6 @@ def simulate(
         for bad in collapsed.sum(axis=0):
             low, high = share_interval(seeds - int(bad), seeds)
             counts["shares_held"] += low <= 1 - share <= high
-    gc.unfreeze()
     name = f"{truth}, {share:.0%} collapse"
     return FailureTally(
         scenario=name, told=told, way=way, share=share, studies=studies, claims=claims, calls=calls, **counts

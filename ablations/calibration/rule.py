@@ -7,7 +7,6 @@ that judge real studies.
 from __future__ import annotations
 
 import functools
-import gc
 import sys
 import zlib
 from collections import Counter
@@ -94,7 +93,6 @@ def tallied(scenario: str, truths: Sequence[float], families: Iterable[Sequence[
     counts: Counter[str] = Counter()
     calls: Counter[str] = Counter()
     level = 1 - rule.alpha / len(truths)
-    gc.freeze()  # statsmodels collects garbage at every adjustment: with less to look at, that is quick
     for effects in families:
         studies += 1
         adjusted = adjust(made, effects)
@@ -106,7 +104,6 @@ def tallied(scenario: str, truths: Sequence[float], families: Iterable[Sequence[
         counts["wrong"] += any(map(any, mistakes))
         counts["covered"] += sum(_holds(e, true, 0.95) for e, true in zip(effects, truths, strict=True))
         counts["covered_all"] += all(_holds(e, true, level) for e, true in zip(effects, truths, strict=True))
-    gc.unfreeze()
     return Tally(scenario=scenario, studies=studies, claims=len(truths), calls=calls, **counts)
 
 

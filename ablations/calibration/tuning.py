@@ -8,7 +8,6 @@ error that all seeds of an arm share.
 
 from __future__ import annotations
 
-import gc
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -91,7 +90,6 @@ def simulate(
     random = np.random.default_rng([seed, list(CURVES).index(curve)])
     made, alpha = [made_up_claim(index) for index in range(claims)], Rule().alpha
     wrong, covered, missed = 0, 0, 0.0
-    gc.freeze()  # statsmodels collects garbage at every adjustment: with less to look at, that is quick
     for _ in range(studies):
         scatters = scatter * math.sqrt(shared), scatter * math.sqrt(1 - shared)
         above = _tuned(random, CURVES[curve], PROCEDURES[procedure], claims + 1, rates, scatters)
@@ -102,7 +100,6 @@ def simulate(
         wrong += any(p < alpha for p, _ in adjusted)
         covered += sum(effect.low <= 0 <= effect.high for effect in effects)
         missed += float(above.mean())
-    gc.unfreeze()
     return TunedTally(
         curve=curve, procedure=procedure, studies=studies, claims=claims, wrong_direction=wrong, covered=covered,
         missed=missed / studies,

@@ -96,6 +96,12 @@ def test_holm_is_the_step_down_by_hand_and_a_missing_p_counts() -> None:
     assert holm([]) == []
 
 
+@pytest.mark.parametrize("count", [1, 2, 7, 40])
+def test_holm_is_statsmodels(count: int) -> None:
+    values = np.random.default_rng(count).uniform(0, 0.2, count).round(2)  # some are equal
+    assert holm(list(values)) == list(multipletests(values, method="holm")[1])
+
+
 def test_benjamini_hochberg_is_statsmodels_and_leaves_out_what_is_missing() -> None:
     values = [0.04, 0.01, nan, 0.02, 0.6]
     known = [value for value in values if not isnan(value)]

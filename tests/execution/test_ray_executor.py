@@ -253,22 +253,13 @@ def nodes(folder: Path, port: int) -> Iterator[None]:
             process.wait(60)
 
 
-def test_a_study_runs_on_both_machines_of_a_cluster_and_leaves_it_running(
-    blobs: Path,
-    cache: Path,
-    tmp_path: Path,
-    plan: Planner,
-    place: Place,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_trials_run_on_both_machines_of_a_cluster_and_leave_it_running(
+    tmp_path: Path, plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ABLATIONS_CACHE", str(cache))
+    # The whole command through a cluster: tests/execution/test_clusters.py.
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))  # as if installed on the machines
     address = f"127.0.0.1:{(port := free_port())}"
-    command = ["--name", "far", "--grid", "smoke", "--dataset", f"folder:{blobs}", "--image-size", "16", "--seeds", "2"]
-    command += ["--epochs", "1", "--train-examples", "64", "--batch-size", "32", "--no-mlflow"]
-    command += ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
     seen = tmp_path / "seen"
     seen.mkdir()
 
@@ -281,15 +272,14 @@ def test_a_study_runs_on_both_machines_of_a_cluster_and_leaves_it_running(
         return run_job(job, place, report=report)
 
     with tempfile.TemporaryDirectory(prefix="ray-") as folder, nodes(Path(folder), port):
-        assert main([*command, "--ray-address", address]) == 0
         watch, before = Collect(), signal.getsignal(signal.SIGTERM)
         with ray_cluster.joined(address) as machines:
             assert [machine["CPU"] for machine in machines] == [1, 1]
             assert signal.getsignal(signal.SIGTERM) == before
             replace(ONE_CPU, run=both)(by_training(plan()[1]), place, watch)
-    assert "2 at a time on processor cores" in capsys.readouterr().out
-    study, results, problems = read(tmp_path / "results" / "far")
-    assert not problems and len(results) == len(study.keys) and {one.status for one in results} == {DONE}
+        with ray_cluster.joined(address) as machines:  # it is still there
+            assert [machine["CPU"] for machine in machines] == [1, 1]
+    assert len(list(seen.iterdir())) == 2
     assert {one.status for one in watch.results} == {DONE}
 
 
@@ -334,18 +324,7 @@ def test_a_tuned_race_runs_all_its_rounds_through_one_ray(
 ) -> None:
     monkeypatch.setenv("ABLATIONS_CACHE", str(cache))
     places = ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports"), "--no-mlflow"]
-    budget = [
-        "--image-size",
-        "16",
-        "--batch-size",
-        "16",
-        "--epochs",
-        "6",
-        "--threshold",
-        "40",
-        "--threshold-every",
-        "3",
-    ]
+    budget = ["--image-size", "16", "--batch-size", "16", "--epochs", "6", "--threshold", "40", "--format", "csv"]
     race = ["--grid", "figure1", "--name", "race", "--dataset", f"folder:{blobs}", "--tune", "2", "--seeds", "1"]
     race += ["--threshold-every", "3"]
     starts: list[object] = []

@@ -410,28 +410,36 @@ def test_figures_that_no_report_drew_stay(tmp_path: Path) -> None:
     assert {path.stem: path.read_text() for path in tmp_path.glob("figures/*.svg") if path.is_file()} == own
 
 
-@pytest.mark.parametrize("backend", ["nowhere", "module://nowhere.inline", "macosx"])
-def test_a_report_does_not_depend_on_the_readers_matplotlib(backend: str, tmp_path: Path) -> None:
-    (tmp_path / "matplotlibrc").write_text(
-        "text.usetex: True\nfont.family: Papyrus\nfont.size: 30\nlines.linewidth: 9\nsvg.fonttype: path\n"
-    )
-    environment = {**os.environ, "MPLBACKEND": backend, "MATPLOTLIBRC": str(tmp_path)}
+def written_by_a_reader(folder: Path, environment: dict[str, str] | None) -> tuple[str, dict[str, bytes]]:
+    """MPLBACKEND after a report has been written by a process with this environment, and the files."""
     code = (
         "import os; from pathlib import Path; import ablations.reporting.figures.style; from tests import synthetic\n"
         "from ablations.reporting.compose import build; from ablations.reporting.pages import write\n"
         "study, trials = synthetic.plan('one_out', ('lrn',))\n"
-        "write(build(study, synthetic.results(trials), []), Path({folder!r}))\n"
+        f"write(build(study, synthetic.results(trials), []), Path({str(folder)!r}))\n"
         "print(os.environ.get('MPLBACKEND'))"
     )
-    pages = []
-    for name, one in (("as it is", environment), ("usual", None)):
-        folder = tmp_path / name
-        done = subprocess.run(
-            [sys.executable, "-c", code.format(folder=str(folder))], env=one, capture_output=True, text=True, check=True
-        )
-        pages.append({path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()})
-        assert done.stdout.strip() == (backend if one else "None")
-    assert pages[0] == pages[1] and len(pages[0]) > 3
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip(), {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def usual_report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of a report, by a reader without settings of matplotlib."""
+    backend, files = written_by_a_reader(tmp_path_factory.mktemp("usual"), None)
+    assert backend == "None" and len(files) > 3
+    return files
+
+
+@pytest.mark.parametrize("backend", ["module://nowhere.inline", "macosx"])
+def test_a_report_does_not_depend_on_the_readers_matplotlib(
+    backend: str, usual_report: dict[str, bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "matplotlibrc").write_text(
+        "text.usetex: True\nfont.family: Papyrus\nfont.size: 30\nlines.linewidth: 9\nsvg.fonttype: path\n"
+    )
+    environment = {**os.environ, "MPLBACKEND": backend, "MATPLOTLIBRC": str(tmp_path)}
+    assert written_by_a_reader(tmp_path / "files", environment) == (backend, usual_report)
 
 
 def test_the_terminal_shows_each_effect_on_one_ascii_line() -> None:

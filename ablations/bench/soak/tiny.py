@@ -160,7 +160,7 @@ def seen(folder: Path) -> Seen:
 
 
 def _trained(record: dict[str, object]) -> dict[str, object]:
-    """What of a record is decided by its training alone: measuring adds activities, and notes on what it could not do."""
+    """What of a record its training alone decides: measuring adds activities, and notes on what it could not do."""
     return {**record, "activity": {}, "notes": []}
 
 
