@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import resource
 import signal
 import sys
 import time
@@ -116,15 +115,14 @@ def _run(task_text: str, to_parent: Connection, log: str) -> None:
         to_parent.send_bytes(json.dumps(said).encode())
 
     try:
-        from ablations.subjects.own.trial import rows
+        from ablations.subjects.own.trial import begun, rows
 
         last: dict[str, Any] = {}
-        for row in rows(task):
+        unfinished = begun(task)
+        for row in rows(task, unfinished):
             last = row
             say(row=row)
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        memory = used.ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
-        say(done=last, cpu_seconds=used.ru_utime + used.ru_stime, memory_mib=memory)
+        say(done=last, **unfinished.told())
     except MemoryError as error:
         say(failed="memory", text=str(error) or "out of memory")
     except BaseException as error:

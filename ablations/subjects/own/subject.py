@@ -18,10 +18,12 @@ from ablations.core.errors import InputError, nearest, shown
 from ablations.core.load import PLACEBO, REPEAT, SABOTAGE
 from ablations.core.setting import SIZE, Config, Metric, Setting
 from ablations.core.study import Study
-from ablations.core.subject import Component, Defaults, Event, Failed, Measured, Place, Report
+from ablations.core.subject import Component, Defaults, DivergedError, Event, Failed, Measured, Place, Report
 from ablations.core.text import seconds_in
 from ablations.core.trial import Trial
 from ablations.core.variant import Departure
+from ablations.records import checkpoint
+from ablations.records.checkpoint import unfinished_path
 from ablations.subjects.own import child, code
 from ablations.subjects.own.configs import changed, fields, plain, typed, value_of
 from ablations.subjects.own.levels import Part, applied, parts_of
@@ -250,16 +252,24 @@ class OwnSubject(Defaults):
     def run(self, trials: Sequence[Trial], place: Place, report: Report) -> Iterator[Event]:
         """Each trial in a process of its own; the reference's first seed twice, to see whether equal seeds agree."""
         for number, trial in enumerate(trials):
+            paths = [unfinished_path(place.folder, f"{trial.training.key}{one}") for one in ("", f"-{REPEAT}")]
+            over = False  # whether no later run goes on with it
             try:
-                measured = yield from self._run(trial, place, report, number)
+                measured = yield from self._run(trial, place, report, number, paths[0])
                 if not trial.variant.departures and trial.seed == 0:
-                    again = yield from self._run(trial, place, lambda trial, row: None, number)
+                    again = yield from self._run(trial, place, lambda trial, row: None, number, paths[1])
                     measured = replace(measured, extras={REPEAT: again.trace})
+                over = True
                 yield measured
             except Exception as error:  # whatever a study file may do wrong is what came of its trial
+                over = isinstance(error, DivergedError)
                 yield Failed(number=number, error=error)
+            for path in paths if over else ():  # the record is there
+                path.unlink(missing_ok=True)
 
-    def _run(self, trial: Trial, place: Place, report: Report, number: int) -> Generator[None, None, Measured]:
+    def _run(
+        self, trial: Trial, place: Place, report: Report, number: int, unfinished: Path
+    ) -> Generator[None, None, Measured]:
         timeout = self.subject.resources.timeout
         task = {
             "path": str(self.path),
@@ -268,6 +278,7 @@ class OwnSubject(Defaults):
             "seed": trial.seed,
             "threads": place.threads,
             "device": "cuda" if place.gpus else "cpu",
+            "unfinished": {"path": str(unfinished), "code": trial.config["code"], "every": checkpoint.EVERY_SECONDS},
         }
         if trial.config["code"] != self.digest():
             raise RuntimeError("the code on this machine is another than that of the study, or has changed since")
@@ -293,6 +304,9 @@ class OwnSubject(Defaults):
             metrics={**metrics, **used},
             curve=tuple(rows) if len(rows) > 1 else (),
             trace=trace_of(rows),
+            seconds=last["seconds"],
+            notes=tuple(last["notes"]),
+            provenance={"went_on_after_epochs": last["stops"]} if last["stops"] else {},
         )
 
 

@@ -17,8 +17,9 @@ from ablations.core.errors import InputError, nearest, shown
 from ablations.subject import Diverged, Subject
 from ablations.subjects.own.configs import like
 from ablations.subjects.own.streams import Streams, seed_all
+from ablations.subjects.own.unfinished import Unfinished
 
-ARGUMENTS = ("config", "seed", "streams", "threads", "device", "folder", "report")  # that a trial may ask for by name
+ARGUMENTS = ("config", "seed", "streams", "threads", "device", "folder", "report", "checkpoint")  # by their names
 SALTED = 1_000_000  # what a placebo adds to the seed
 
 
@@ -64,42 +65,50 @@ def check_arguments(function: Callable[..., Any]) -> None:
             )
 
 
-def rows(task: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def begun(task: Mapping[str, Any]) -> Unfinished:
+    """What `rows` goes on with: nothing, where the trial does not ask for `checkpoint` or is the first of its key."""
+    streams, kept = Streams(task["seed"], task["salt"]), task["unfinished"]
+    return Unfinished(Path(kept["path"]), streams, code=kept["code"], every=kept["every"])
+
+
+def rows(task: Mapping[str, Any], unfinished: Unfinished) -> Iterator[dict[str, Any]]:
     """The rows of one trial, the last of which is its result: plain numbers by name.
 
-    Raises `Diverged` on a number that is not finite, and TypeError on what is no number.
+    Those that earlier processes told come first.  Raises `Diverged` on a number that is not finite, and TypeError on
+    what is no number.
     """
     subject = subject_in(imported(str(task["path"])))
     function = subject.function
     assert function
-    said: list[dict[str, Any]] = []
+    said = unfinished.waiting
     with tempfile.TemporaryDirectory(prefix="ablations-trial-") as folder:
         given = {
             "config": like(subject.reference, task["config"]),
             "seed": task["seed"] + SALTED * task["salt"],
-            "streams": Streams(task["seed"], task["salt"]),
+            "streams": unfinished.streams,
             "threads": task["threads"],
             "device": task["device"],
             "folder": Path(folder),
             "report": lambda **row: said.append(_checked(row)),
+            "checkpoint": unfinished,
         }
         _prepare(given["seed"], task["threads"])
         asked = inspect.signature(function).parameters
+        unfinished.streams.handed_out = [] if "checkpoint" in asked else None
         outcome = function(**{name: value for name, value in given.items() if name in asked})
-        last: dict[str, Any] = {}
         while inspect.isgenerator(outcome):
             try:
                 row = next(outcome)
             except StopIteration as end:
                 outcome = end.value  # what it returns in the end stands beside its last row
                 break
-            yield from said
+            told = [*said, {**unfinished.last, **_checked(row)}]
             said.clear()
-            last = {**last, **_checked(row)}
-            yield last
-        yield from said
+            unfinished.last = told[-1]
+            yield from unfinished.telling(told)
+        yield from unfinished.telling(said)
         if outcome is not None:
-            yield {**last, **(said[-1] if said else {}), **_checked(outcome)}
+            yield {**unfinished.last, **(said[-1] if said else {}), **_checked(outcome)}
 
 
 def _prepare(seed: int, threads: int) -> None:
