@@ -21,6 +21,10 @@ report      `report(loss=0.3)` tells a row, for frameworks that call back where 
 checkpoint  `for epoch in checkpoint.epochs(count, model, optimiser)` gives the epochs, from 1, that an earlier process
             left; what has a `state_dict`, and how far generators are that were asked for before the loop, is kept once
             a minute at most.  A loop of another kind uses `.read()`, `.due()` and `.write({...})`
+
+It returns a mapping of names to numbers, or yields one for each epoch and may return more at its end; the last row is
+the result.  `examples`, a mapping of the main metric to a number for each evaluated example, in the same order in every
+trial, gives effects an interval over new examples too.  `parameters`, `macs` and `flops` are sizes.
 """
 
 from __future__ import annotations

@@ -71,7 +71,13 @@ class Parts:
     )
     result: str = "the result"  # what a change makes better or worse
     paired: str = "all that is drawn"  # what the two trials of a pair have in common
+    evaluated: str = "examples"  # what a trial is evaluated on, in the plural
     ensembles: str = ""  # what was published of averaged networks, in a sentence
+
+
+def on_what(evidence: Findings, text: str) -> str:
+    """`text`, which speaks of images, in the subject's word for what a trial is evaluated on."""
+    return text.replace("image", parts_of(evidence.study.subject).evaluated.removesuffix("s"))
 
 
 def parts_of(subject: str) -> Parts:

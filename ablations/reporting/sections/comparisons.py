@@ -20,7 +20,7 @@ from ablations.core.setting import SIZE
 from ablations.core.text import MINUS, MISSING, change, counted, interval, number, probability, signed, told
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, listed, without_empty
-from ablations.reporting.parts import parts_of
+from ablations.reporting.parts import on_what, parts_of
 from ablations.reporting.sections.notes import mean_and_interval, notes, sampling_error
 from ablations.reporting.sections.outcomes import picture
 
@@ -38,7 +38,12 @@ NOTHING = "No finished pair of trials yet, so nothing can be estimated."
 
 def _head(evidence: Findings) -> tuple[str, ...]:
     """`HEAD`, its effects in their unit."""
-    return tuple(wording.in_unit(word, evidence) if word == "effect" else word for word in HEAD)
+    return tuple(wording.in_unit(word, evidence) if word == "effect" else on_what(evidence, word) for word in HEAD)
+
+
+def _shown(evidence: Findings, table: Table) -> Table:
+    """`table` without the columns that hold nothing."""
+    return without_empty(table, *(on_what(evidence, word) for word in OPTIONAL))
 
 
 def _sizes(evidence: Findings) -> dict[str, str]:
@@ -100,12 +105,13 @@ def underfitting(evidence: Findings) -> str:
 
 def sampling_words(evidence: Findings, error_percent: float) -> str:
     """What the choice of test images alone does to an error; empty where their number is not known."""
-    if not isfinite(evidence.mean("evaluated_examples", "reference")):
+    if not isfinite(evidence.mean("evaluated_examples", "reference")) or not wording.main(evidence).percent:
         return ""
-    return (
+    return on_what(
+        evidence,
         f"The sampling of the {evidence.phase} images adds a standard error of "
         f"{sampling_error(evidence, error_percent)}; it is common to all variants, and no number of seeds removes it. "
-        "The effects' table has intervals that contain it."
+        "The effects' table has intervals that contain it.",
     )
 
 
@@ -169,9 +175,9 @@ def effects(evidence: Findings) -> Section:
         f"{wording.above_zero(evidence)}. Pairs share a seed, hence {parts.paired}; "
         f"the interval is the mean difference ± t(0.975, n {MINUS} 1) · s / √n, where a main effect's "
         "difference of a seed is that between the two halves of its design, and the one beside it covers "
-        "the choice of the images as well as that of the seeds (a two-way random layout). The correlation is that of "
-        "the two arms over seeds. This table explores: p is a two-sided t test's and not adjusted, q is Benjamini and "
-        "Hochberg's over the rows, and the last p counts flipped signs. Claims are judged under Verdicts."
+        f"the choice of the {parts.evaluated} as well as that of the seeds (a two-way random layout). The correlation "
+        "is that of the two arms over seeds. This table explores: p is a two-sided t test's and not adjusted, q is "
+        "Benjamini and Hochberg's over the rows, and the last p counts flipped signs. Claims are judged under Verdicts."
     ]
     for kind, (name, meaning) in KINDS.items():
         found = [effect for effect in _studied(evidence) if effect.kind == kind]
@@ -182,7 +188,7 @@ def effects(evidence: Findings) -> Section:
                 for word in (*_head(evidence), *_sizes(evidence).values(), "notes")
             )
             table = Table(caption=f"{name}: {meaning}.", head=head, rows=effect_rows(evidence, found))
-            blocks.append(without_empty(table, *OPTIONAL))
+            blocks.append(_shown(evidence, table))
     if not any(effect.n for effect in evidence.effects):
         blocks.append(NOTHING)
     return Section(title="Effects", blocks=(*blocks, *how_often(evidence)))
@@ -267,7 +273,7 @@ def controls(evidence: Findings) -> Section:
         head=(*_head(evidence), *_sizes(evidence).values(), "notes"),
         rows=effect_rows(evidence, found),
     )
-    return Section(title="Controls", blocks=(words, without_empty(table, *OPTIONAL)))
+    return Section(title="Controls", blocks=(words, _shown(evidence, table)))
 
 
 def single_networks(evidence: Findings) -> Section | None:
@@ -278,11 +284,13 @@ def single_networks(evidence: Findings) -> Section | None:
             rows.append((effect.label, f"{found[0]:,}", f"{found[1]:,}", probability(found[2])))
     if not rows:
         return None
-    words = (
+    words = on_what(
+        evidence,
         "With one seed, each row compares two trained networks on the same images (McNemar's exact test). It says "
         "whether these two differ, not whether the change matters: two seeds of one variant may differ as much. The "
-        "placebo's row shows how much."
+        "placebo's row shows how much.",
     )
     head = ("change", "only the changed one right", "only the other right", "p, McNemar")
-    table = Table(caption="Images that one of two networks got right.", head=head, rows=tuple(rows))
+    caption = f"{parts_of(evidence.study.subject).evaluated.capitalize()} that one of two networks got right."
+    table = Table(caption=caption, head=head, rows=tuple(rows))
     return Section(title="Single networks", blocks=(words, table))

@@ -19,6 +19,7 @@ from ablations.core.load import SABOTAGE
 from ablations.core.text import MINUS, MISSING, counted, probability
 from ablations.records.claims import published as published_claims
 from ablations.reporting.document import Block, Section, Table, listed
+from ablations.reporting.parts import on_what, parts_of
 from ablations.reporting.sections.claimed import (
     also_measured,
     between,
@@ -69,12 +70,13 @@ def caution(evidence: Findings) -> tuple[str, ...]:
 def verdicts(evidence: Findings) -> Section:
     """Claim by claim: the paper's number, ours, the call, and what would change it."""
     blocks: list[Block] = []
+    examples = parts_of(evidence.study.subject).evaluated
     if evidence.verdicts:
         blocks += [
             "Effects are the metric with the change minus that without it. The intervals hold all together with "
             f"probability {1 - rule_of(evidence.study).alpha:.0%}; p is Holm's, over the claims of a family. The rule "
             "stands under Methods. In brackets: proxy where this study differs from where the claim was made, draft "
-            "where it has too few seeds, underfitting where the reference has hardly fitted its training images, "
+            f"where it has too few seeds, underfitting where the reference has hardly fitted its training {examples}, "
             "confounded where the arms differ much in size, unstable where trainings of an arm failed.",
             *_unstable(evidence.verdicts),
             *zero_inside(evidence.verdicts, rule_of(evidence.study).alpha),
@@ -224,9 +226,10 @@ def methods(evidence: Findings) -> Section:
         ("a training failed", _what_failed(rule)),
         ("unstable", "a training of either arm failed"),
     )
+    fit = on_what(evidence, _fit(rule))
     ladder = (
         (NOT_TESTED, "a gate fails, or the comparison lacks an arm, a second seed, spread, activity, or pairs: "
-         f"over {rule.missing:.0%} of them missing, or fewer than two left where trainings failed; {_fit(rule)}of "
+         f"over {rule.missing:.0%} of them missing, or fewer than two left where trainings failed; {fit}of "
          f"overfitting, also where the arms' gap is below {rule.overfitting:g} point on average"),
         (f"{DIRECTION_ONLY} [unstable]", f"unstable, d > 0, p < {ALPHA}, and the arm that does worse does not fail "
          "less often (a failure counts as a high error, and as a gap of none)"),
@@ -241,14 +244,16 @@ def methods(evidence: Findings) -> Section:
         (INCONCLUSIVE, "otherwise"),
         *other_kinds([verdict.claim for verdict in evidence.verdicts]),
     )  # fmt: skip
-    declared = evidence.study.declared
+    declared, examples = evidence.study.declared, parts_of(evidence.study.subject).evaluated
+    counted_too = isfinite(evidence.mean("evaluated_examples", "reference"))
+    others = f"; the effects' table has those that cover other {examples} too" if counted_too else ""
     trace = tuple((one.at, one.digest, str(one.records), one.what) for one in declared)
     blocks: list[Block] = [
         "Two kinds of statement are made of each claim, on its direction and on its size; each kind is wrong anywhere "
         f"in a family with probability {alpha:g} at most. Both are of trainings that do not fail: of how often they do "
         "the statement is the exact interval beside it, and no failure among ten trainings still leaves room for up to "
-        f"31%. The intervals are over seeds, for these evaluation images{conditional(evidence.study.tuning)}; "
-        "the effects' table has those that cover other images too. The seeds that would decide an open claim are those "
+        f"31%. The intervals are over seeds, for these evaluation {examples}{conditional(evidence.study.tuning)}"
+        f"{others}. The seeds that would decide an open claim are those "
         "at which an effect of δ would be found, and one of zero excluded, four times in five; they are given with the "
         "95% interval that so few seeds leave of their scatter (chi-square), or not at all. How often the rule errs "
         "on made-up studies is in reports/README.md; python -m ablations.calibrate counts it again.",

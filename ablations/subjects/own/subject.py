@@ -27,7 +27,7 @@ from ablations.records.checkpoint import unfinished_path
 from ablations.subjects.own import child, code
 from ablations.subjects.own.configs import changed, fields, plain, typed, value_of
 from ablations.subjects.own.levels import Part, applied, parts_of
-from ablations.subjects.own.trace import trace_of
+from ablations.subjects.own.outcome import measured
 from ablations.subjects.own.trial import imported, subject_in
 
 SIZES = {"parameters": "parameters", "macs": "multiply-adds", "flops": "flops"}  # what a trial may report as its size
@@ -255,12 +255,12 @@ class OwnSubject(Defaults):
             paths = [unfinished_path(place.folder, f"{trial.training.key}{one}") for one in ("", f"-{REPEAT}")]
             over = False  # whether no later run goes on with it
             try:
-                measured = yield from self._run(trial, place, report, number, paths[0])
+                found = yield from self._run(trial, place, report, number, paths[0])
                 if not trial.variant.departures and trial.seed == 0:
                     again = yield from self._run(trial, place, lambda trial, row: None, number, paths[1])
-                    measured = replace(measured, extras={REPEAT: again.trace})
+                    found = replace(found, extras={REPEAT: again.trace})
                 over = True
-                yield measured
+                yield found
             except Exception as error:  # whatever a study file may do wrong is what came of its trial
                 over = isinstance(error, DivergedError)
                 yield Failed(number=number, error=error)
@@ -294,20 +294,10 @@ class OwnSubject(Defaults):
                 report(trial, row)
             else:
                 last = said
-        metrics = dict(last.get("done", {}))
-        if missing := [name for name in self.subject.metrics if name not in metrics]:
-            came = ", ".join(metrics) or "nothing"
-            raise RuntimeError(f"the metric {missing[0]} was promised and never came; what came is {came}")
-        used = {name: last[name] for name in ("cpu_seconds", "memory_mib")}
-        return Measured(
-            number=number,
-            metrics={**metrics, **used},
-            curve=tuple(rows) if len(rows) > 1 else (),
-            trace=trace_of(rows),
-            seconds=last["seconds"],
-            notes=tuple(last["notes"]),
-            provenance={"went_on_after_epochs": last["stops"]} if last["stops"] else {},
+        found = measured(
+            last, rows, metrics=self.metrics, promised=[*self.subject.metrics], place=(place.folder, trial.key)
         )
+        return replace(found, number=number)
 
 
 def _number(published: float | None) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from ablations.core.errors import InputError, nearest, shown
 from ablations.subject import Diverged, Subject
 from ablations.subjects.own.configs import like
+from ablations.subjects.own.outcome import EXAMPLES, vectors
 from ablations.subjects.own.streams import Streams, seed_all
 from ablations.subjects.own.unfinished import Unfinished
 
@@ -102,13 +103,13 @@ def rows(task: Mapping[str, Any], unfinished: Unfinished) -> Iterator[dict[str, 
             except StopIteration as end:
                 outcome = end.value  # what it returns in the end stands beside its last row
                 break
-            told = [*said, {**unfinished.last, **_checked(row)}]
+            told = [*said, {**unfinished.last, **_numbers(row, unfinished)}]
             said.clear()
             unfinished.last = told[-1]
             yield from unfinished.telling(told)
         yield from unfinished.telling(said)
         if outcome is not None:
-            yield {**unfinished.last, **(said[-1] if said else {}), **_checked(outcome)}
+            yield {**unfinished.last, **(said[-1] if said else {}), **_numbers(outcome, unfinished)}
 
 
 def _prepare(seed: int, threads: int) -> None:
@@ -116,6 +117,14 @@ def _prepare(seed: int, threads: int) -> None:
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(threads)
         torch.backends.cudnn.deterministic = True
+
+
+def _numbers(row: Any, unfinished: Unfinished) -> dict[str, Any]:
+    """The numbers of a row; its examples are kept apart, those of the last row that has any."""
+    if isinstance(row, Mapping) and EXAMPLES in row:
+        unfinished.examples = vectors(row[EXAMPLES])
+        row = {name: value for name, value in row.items() if name != EXAMPLES}
+    return _checked(row)
 
 
 def _checked(row: Any) -> dict[str, Any]:

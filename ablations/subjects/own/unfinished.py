@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ablations.core.errors import shown
 from ablations.records.checkpoint import Checkpoint, Kept
 from ablations.records.files import UNREADABLE
@@ -39,6 +41,7 @@ class Unfinished:
         self.rows: list[dict[str, Any]] = []  # told so far, by whichever process
         self.waiting: list[dict[str, Any]] = []  # of the trial's `report`, and not told yet
         self.last: dict[str, Any] = {}  # the last row that was yielded, with what was told before
+        self.examples: dict[str, list[float]] = {}  # metric -> a number for each evaluated example, of the last row
         self.again: list[dict[str, Any]] = []  # told by earlier processes, for this one to tell first
         self.cpu_seconds, self.memory_mib = 0.0, 0.0  # of earlier processes
         self.notes: list[str] = []
@@ -107,6 +110,7 @@ class Unfinished:
         _set_global(values["global"])
         self.rows, self.waiting[:], self.last = values["rows"], values["waiting"], values["last"]
         self.again = list(self.rows)
+        self.examples = {name: vector.tolist() for name, vector in values["examples"].items()}
         self.cpu_seconds, self.memory_mib = values["cpu_seconds"], values["memory_mib"]
         found: dict[str, Any] = values["kept"]
         return found
@@ -133,6 +137,7 @@ class Unfinished:
             "streams": packed([_state(one) for one in self.generators], arrays),
             "global": packed(_global(), arrays),
             **{name: packed(getattr(self, name), arrays, name) for name in ("rows", "waiting", "last")},
+            "examples": packed({name: np.array(vector) for name, vector in self.examples.items()}, arrays),
             **self.used(),
         }
         kept = Kept(tensors=arrays, values={"dict": [*values.items()]})
@@ -149,7 +154,8 @@ class Unfinished:
 
     def told(self) -> dict[str, Any]:
         """What the trial's record says of it: what it used, where it went on, and notes."""
-        return {**self.used(), "seconds": self.file.seconds, "stops": self.file.stops, "notes": self.notes}
+        examples = {"examples": self.examples}
+        return {**self.used(), **examples, "seconds": self.file.seconds, "stops": self.file.stops, "notes": self.notes}
 
 
 def _versions() -> str:

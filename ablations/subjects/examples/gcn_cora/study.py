@@ -154,7 +154,8 @@ def train(config: Config, streams: Any) -> Any:
         if stopping or epoch % 20 == 0 or epoch == config.epochs:
             accuracy = 100 * float((found.argmax(1)[test] == labels[test]).float().mean())
             measured = {"accuracy": accuracy, "loss": float(cross_entropy(found[test], labels[test]))}
-            yield {"epoch": epoch, "train_loss": float(loss), "validation_loss": losses[-1], **measured}
+            yield {"epoch": epoch, "train_loss": float(loss.detach()), "validation_loss": losses[-1], **measured}
         if stopping:
             break
-    return {"epochs": epoch, "parameters": sum(one.numel() for layer in weights.values() for one in layer)}
+    parameters = sum(one.numel() for layer in weights.values() for one in layer)
+    return {"epochs": epoch, "parameters": parameters, "examples": {"accuracy": found.argmax(1)[test] == labels[test]}}
