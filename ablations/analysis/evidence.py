@@ -131,9 +131,9 @@ class Evidence:
         metric = self.study.setting.main_metric
         whole = 100.0 if metric.percent else 1.0
         found = {key: whole * (~right if metric.lower_is_better else right) for key, right in self.right.items()}
-        for one in finished(self) if self.folder else ():
+        for one in finished(self):
             key = one.trial.variant.label, one.trial.seed
-            if key not in found and one.metrics.get("evaluated_examples"):
+            if self.folder and key not in found and one.metrics.get("evaluated_examples"):
                 values = read_examples(self.folder, one.trial.key)
                 found |= {} if values is None else {key: values}
         return found

@@ -24,7 +24,13 @@ def train(config, streams):
     right = config["slope"] + config["noise"] * streams.numpy("noise").normal(size=200) > hard
     return {"score": 100 * right.mean(), "loss": 1.0, "examples": {"score": right}}
 """
-GRADED = RIGHT.replace("right = ", "right = np.tanh(").replace("> hard", "- hard)").replace("100 * right.mean()", "right.mean()")
+GRADED = """
+def train(config, streams):
+    import numpy as np
+    hard = np.random.default_rng(1).normal(size=200)
+    score = np.tanh(config["slope"] + config["noise"] * streams.numpy("noise").normal(size=200) - hard)
+    return {"score": score.mean(), "loss": 1.0, "examples": {"score": score}}
+"""
 
 
 def intervals(file: StudyFile) -> tuple[tuple[float, float], tuple[float, float]]:
