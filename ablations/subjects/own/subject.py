@@ -185,6 +185,10 @@ class OwnSubject(Defaults):
             return f"version {self.subject.version}"
         return code.digest_of(code.files_of(self.path, self.subject.code))
 
+    def sources(self) -> Mapping[str, bytes]:
+        """The files that decide a result, by their paths from the study file's folder."""
+        return code.named(self.path, code.files_of(self.path, self.subject.code))
+
     def called(self, options: Options) -> Sequence[str]:
         """The file's name."""
         return (self.path.stem,)
