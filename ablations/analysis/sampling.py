@@ -23,7 +23,9 @@ def interval_over_both(evidence: Evidence, effect: Effect) -> tuple[float, float
     """
     found = _differences(evidence, effect)
     by_seed = found.mean(axis=1) if len(found) > 1 else np.empty(0)
-    if len(by_seed) < 2 or effect.df != len(by_seed) - 1 or not isclose(by_seed.mean(), effect.estimate, abs_tol=1e-6):
+    size = max(1.0, abs(evidence.mean(effect.metric, effect.kept[0]))) if effect.kept else 1.0
+    near = 1e-6 * size  # a metric may have the seven digits of a float32
+    if len(by_seed) < 2 or effect.df != len(by_seed) - 1 or not isclose(by_seed.mean(), effect.estimate, abs_tol=near):
         return nan, nan
     error, df = both_samplings(found)
     return t_interval(effect.estimate, max(error, effect.error), df, LEVEL)  # rounding does not make it narrower

@@ -18,9 +18,10 @@ def plan(evidence: Findings) -> str:
     what = f" ({study.question})" if study.question else ""
     unit = load(study.subject).work_unit
     work = f" for {counted(setting.work, unit)}" if setting.work > 1 else ""
+    on = f" on {setting.data}" if setting.fingerprint else ""  # a study file may bring data of its own
     return (
-        f"{counted(len(study.variants), 'variant')} of {setting.facts.get('reference', study.subject)} on "
-        f"{setting.data}, chosen by the grid {study.grid}{what}. Each was run with "
+        f"{counted(len(study.variants), 'variant')} of {setting.facts.get('reference', study.subject)}{on}, "
+        f"chosen by the grid {study.grid}{what}. Each was run with "
         f"{counted(study.seeds, 'seed')}{work}, and evaluated on the {setting.phase} data."
     )
 

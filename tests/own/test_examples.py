@@ -62,6 +62,16 @@ def test_right_and_wrong_are_kept_in_the_record(tmp_path: Path, better: str) -> 
     assert "95% interval, new examples too" in text and "points over 200 examples" in text and "images" not in text
 
 
+def test_a_metric_may_have_the_digits_of_a_float32(tmp_path: Path) -> None:
+    file = StudyFile(tmp_path, "float32")
+    some = RIGHT.replace("> hard\n", "> hard\n    right = right[:150]\n")
+    file.write(some.replace("100 * right.mean()", "np.float32(100 * right.mean())"))
+    assert file.run("--components", "slope", seeds=3) == 0
+    right = {key: unpack(one.outcomes, 150) for key, one in file.read().items()}
+    assert any(one.metrics["score"] != 100 * right[key].mean() for key, one in file.read().items())
+    intervals(file)
+
+
 def test_graded_examples_are_kept_in_full_precision_beside_the_record(tmp_path: Path) -> None:
     file = StudyFile(tmp_path, "graded")
     file.write(GRADED, FILE.replace('unit="points", ', ""))
