@@ -40,7 +40,8 @@ class Metric:
     unit: str = ""  # "points" of percent, "nats", "reward"; empty: no name
     words: str = ""  # how it is called in reports; empty: its name
     chance: float | None = None  # what guessing gives: arms the gate that the reference learns
-    smallest_effect: float | None = None  # that would matter, for claims that give none
+    smallest_effect: float | None = None  # that would matter, for claims that give none; a ratio of `ratio` metrics
+    ratio: bool = False  # above zero, and compared as a ratio: a time, a perplexity, a number of tokens
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,11 @@ class Claim:
     hurts: str = ""  # the metric that the change is said to make worse,
     helps: str = ""  # or better,
     same: str = ""  # or to leave as it is: one of the three
-    by: float | None = None  # the smallest effect of interest; None: the metric's own
+    by: float | None = None  # the smallest effect of interest, of `ratio` metrics as 1.1; None: the metric's own
     says: str = ""  # the claim in a sentence
     because: str = ""  # why that effect is the smallest of interest
     source: str = ""
-    published_effect: float | None = None  # the change minus without it
+    published_effect: float | None = None  # with the change minus without it, or of `ratio` metrics their ratio
     against: str = ""  # another change that it is compared with; empty: the reference
 
 

@@ -7,7 +7,7 @@ value that means anything: `ablations.analysis.failures` marks its row.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ import pandas as pd
 
 from ablations.core.errors import InputError, printable
 from ablations.core.result import DONE, Result
+from ablations.core.setting import Metric
 from ablations.core.study import Study
 from ablations.records.files import write_text
 
@@ -74,6 +75,16 @@ def with_epochs(table: pd.DataFrame, results: Iterable[Result], metrics: Iterabl
         for name, (metric, _, epoch) in early.items()
     }
     return table.assign(**columns)
+
+
+def compared(table: pd.DataFrame, metrics: Mapping[str, Metric]) -> pd.DataFrame:
+    """`table` with every metric as it is compared: of those that are told as ratios, the natural logarithms."""
+    logged = {
+        str(name): [metric.compared(float(value)) for value in table[name]]
+        for name in table
+        if (metric := metrics.get(str(name).partition("@")[0])) and metric.ratio
+    }
+    return table.assign(**logged) if logged else table
 
 
 def table(study: Study, results: Iterable[Result]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -23,6 +24,8 @@ class Metric:
     kind: str = OUTCOME  # one of KINDS: a size is a confound and a cost, and no outcome
     lower_is_better: bool = True
     lowered_by_failure: bool | None = None  # whether a training that fails lowers it; None: where higher is better
+    ratio: bool = False  # whether it is above zero and compared by its logarithm, so that effects are told as ratios
+    digits: int | None = None  # after the point that reports show; None: those of its unit
 
     @property
     def percent(self) -> bool:
@@ -50,6 +53,16 @@ class Metric:
         if self.lower_is_better:
             return value
         return 100 - value if self.percent else -value
+
+    def compared(self, value: float) -> float:
+        """`value` as it is compared: itself, or its natural logarithm; nan where that has none."""
+        if not self.ratio:
+            return value
+        return math.log(value) if value > 0 else math.nan
+
+    def told(self, value: float) -> float:
+        """What `compared` made of a value, or a mean of such, back in the metric's own unit."""
+        return math.exp(value) if self.ratio else value
 
     def after(self, guessing: float, shed: float) -> float:
         """The value that has shed so much of the error of guessing, or of its size where there is no best value."""

@@ -21,6 +21,7 @@ from ablations.reporting.figures.style import (
     WIDTH,
     _canvas,
     _figure,
+    ratios_along,
     rows_named,
     styled,
     wrapped,
@@ -36,12 +37,13 @@ def learning_curves(
     along: str = "epoch",
     *,
     ranges: bool = False,
+    ratios: bool = False,
 ) -> Figure:
     """Small multiples: each variant's mean over seeds by epoch on top of the reference's.
 
     `curves` has the columns variant, seed, epoch, error.  Bands are 95% t intervals over seeds, or where `ranges`,
     as between ensembles that share networks, run from the lowest to the highest.
-    `along` names what the column epoch counts.
+    `along` names what the column epoch counts.  Where `ratios`, errors are logarithms, labelled with what they are of.
     """
     variants = list(variants) or [reference]
     count = -(-len(variants) // 2)
@@ -64,6 +66,8 @@ def learning_curves(
     shown = panels[0].get_ylim()  # shared; the band of two seeds may be wider than all that was measured
     margin = 0.3 * (high - low) or 1.0
     panels[0].set_ylim(max(shown[0], low - margin), min(shown[1], high + margin))
+    if ratios:
+        ratios_along(panels[0].yaxis, *panels[0].get_ylim())
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=2, frameon=False)
     figure.supxlabel(along, fontsize=9)

@@ -22,7 +22,8 @@ from ablations.analysis.seeds_needed import MANY_SEEDS
 from ablations.analysis.verdict import Verdict
 from ablations.core.claim import SAME
 from ablations.core.text import counted
-from ablations.reporting.sections.claimed import WAYS, is_ratio, margin, size
+from ablations.core.units import is_ratio, size
+from ablations.reporting.sections.claimed import WAYS, margin
 
 STEADY = "A recipe by which every training of both arms trains; no number of seeds can be given for this one."
 REMEDIES = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,7 +22,7 @@ from ablations.core.study import Study
 from ablations.core.subject import Component, Defaults, Event, Failed, Measured, Place, Report
 from ablations.core.text import seconds_in
 from ablations.core.trial import Trial
-from ablations.core.variant import Departure
+from ablations.core.variant import Departure, Variant
 from ablations.subjects.own import child, code
 from ablations.subjects.own.configs import changed, fields, plain, typed, value_of
 from ablations.subjects.own.levels import Part, applied, parts_of
@@ -140,25 +141,33 @@ class OwnSubject(Defaults):
             )
         component, level = self._change(one.change)
         by = one.by if one.by is not None else getattr(self.subject.metrics[metric], "smallest_effect", None)
-        if not by or not by > 0:
+        read = self.metrics[metric]
+        if not by or not read.compared(by) > 0:
+            least = f"above 1, as {metric} is compared as a ratio" if read.ratio else "above 0"
             raise InputError(
-                f"the claim on {shown(one.change)} needs by=, the smallest effect that would matter, above 0."
+                f"the claim on {shown(one.change)} needs by=, the smallest effect that would matter, {least}."
             )
-        worse = self.metrics[metric].worse
+        published = one.published_effect
+        if published is not None and not math.isfinite(read.compared(published)):
+            raise InputError(
+                f"the claim on {shown(one.change)} has the published effect {shown(published)}; {metric} is compared "
+                "as a ratio, so it must be a ratio above 0, such as 1.3."
+            )
+        worse = read.worse
         direction = {"hurts": worse, "helps": -worse, "same": DIRECTIONS["same"]}[kind]
         against = "=".join(self._change(one.against)) if one.against else ""
         return Claim(
             name=f"{component}_{level}_{metric}" + (f"_against_{against.replace('=', '_')}" if against else ""),
             component=component,
             level=level,
-            statement=one.says or f"{component}={level} {kind if kind != 'same' else 'leaves'} {metric}",
+            statement=one.says or _said(component, level, kind, metric),
             metric=metric,
-            published=_number(one.published_effect),
+            published=_number(published, read),
             direction=direction,
-            smallest_effect=float(by),
+            smallest_effect=float(read.compared(by)),
             reason=one.because or "given in the study file",
             source=one.source or self.path.name,
-            published_effect=one.published_effect,
+            published_effect=None if published is None else read.compared(published),
             against=against,
             family=self.path.stem,
         )
@@ -279,6 +288,7 @@ class OwnSubject(Defaults):
                 yield None
             elif "row" in said:
                 row = {"epoch": len(rows) + 1, **said["row"]}
+                self._check_ratios(row)
                 rows.append(row)
                 report(trial, row)
             else:
@@ -287,6 +297,7 @@ class OwnSubject(Defaults):
         if missing := [name for name in self.subject.metrics if name not in metrics]:
             came = ", ".join(metrics) or "nothing"
             raise RuntimeError(f"the metric {missing[0]} was promised and never came; what came is {came}")
+        self._check_ratios(metrics)
         used = {name: last[name] for name in ("cpu_seconds", "memory_mib")}
         return Measured(
             number=number,
@@ -295,9 +306,22 @@ class OwnSubject(Defaults):
             trace=trace_of(rows),
         )
 
+    def _check_ratios(self, row: Mapping[str, float]) -> None:
+        """Raises ValueError on a number that is compared as a ratio and has no logarithm."""
+        for name, metric in self.metrics.items():
+            if metric.ratio and name in row and not row[name] > 0:
+                raise ValueError(f"{name} is {row[name]:g}; it is compared as a ratio, so it must be above 0")
 
-def _number(published: float | None) -> str:
-    return "no number given" if published is None else f"{published:+g}"
+
+def _said(component: str, level: str, kind: str, metric: str) -> str:
+    label = Variant(departures=((component, level),)).label
+    return f"{label} leaves {metric} the same" if kind == "same" else f"{label} {kind} {metric}"
+
+
+def _number(published: float | None, metric: Metric) -> str:
+    if published is None:
+        return "no number given"
+    return f"{published:g} times" if metric.ratio else f"{published:+g}"
 
 
 def _metric(name: str, one: Any) -> Metric:
@@ -306,8 +330,12 @@ def _metric(name: str, one: Any) -> Metric:
         raise InputError(
             f"metric {shown(name)} says {shown(given.better)}; it is 'higher' or 'lower', whichever is better."
         )
+    if given.ratio and given.chance is not None and not given.chance > 0:
+        raise InputError(
+            f"metric {shown(name)} has the chance level {shown(given.chance)}; it is compared as a ratio, so above 0."
+        )
     words = given.words or name.replace("_", " ")
-    return Metric(words=words, unit=given.unit, lower_is_better=given.better == written.LOWER)
+    return Metric(words=words, unit=given.unit, lower_is_better=given.better == written.LOWER, ratio=given.ratio)
 
 
 def opened(path: str) -> OwnSubject:
