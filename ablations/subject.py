@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 __all__ = ["Claim", "Component", "Diverged", "Every", "Metric", "Resources", "Subject"]
 
 HIGHER, LOWER = "higher", "lower"
+LAST, BEST = "last", "best"
 Trial = TypeVar("Trial", bound=Callable[..., Any])
 
 
@@ -41,6 +42,7 @@ class Metric:
     words: str = ""  # how it is called in reports; empty: its name
     chance: float | None = None  # what guessing gives: arms the gate that the reference learns
     smallest_effect: float | None = None  # that would matter, for claims that give none; a ratio of `ratio` metrics
+    take: str = "last"  # of each trial's rows; or "best", of which the report warns, as it looks at the test data
     ratio: bool = False  # above zero, and compared as a ratio: a time, a perplexity, a number of tokens
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -24,6 +24,7 @@ class Metric:
     kind: str = OUTCOME  # one of KINDS: a size is a confound and a cost, and no outcome
     lower_is_better: bool = True
     lowered_by_failure: bool | None = None  # whether a training that fails lowers it; None: where higher is better
+    best: bool = False  # whether a trial's number is the best of its rows, and not that of the last one
     ratio: bool = False  # whether it is above zero and compared by its logarithm, so that effects are told as ratios
     digits: int | None = None  # after the point that reports show; None: those of its unit
 
@@ -53,6 +54,10 @@ class Metric:
         if self.lower_is_better:
             return value
         return 100 - value if self.percent else -value
+
+    def taken(self, rows: Sequence[float]) -> float:
+        """A trial's number from those of its rows, in their order: the last, or the best."""
+        return (min if self.lower_is_better else max)(rows) if self.best else rows[-1]
 
     def compared(self, value: float) -> float:
         """`value` as it is compared: itself, or its natural logarithm; nan where that has none."""

@@ -76,6 +76,7 @@ def compose(evidence: Findings) -> Report:
             *background.sources(evidence),
             *background.summary(evidence),
             headline(evidence),
+            *outcomes.best_of_rows(evidence),
         ),
         sections=tuple(section for section in made if section),
         folder=evidence.folder,

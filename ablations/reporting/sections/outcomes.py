@@ -82,6 +82,19 @@ def _left_out(evidence: Findings) -> str:
     return f" {counted(missing, 'variant')} with several changes not shown." if missing else ""
 
 
+def best_of_rows(evidence: Findings) -> tuple[str, ...]:
+    """A caution on metrics of which a trial gives the best of its rows; nothing where there is none."""
+    rows = max((len(one.curve) for one in finished(evidence)), default=0)
+    names = [one.words for one in evidence.study.setting.metrics.values() if one.best]
+    if not names or rows < 2:
+        return ()
+    return (
+        f"Of the {listed(names)} a trial gives the best of its rows, {rows} at most: the best of {rows} rows looks at "
+        f"the {evidence.phase} data, so it is optimistic, and more so for noisy changes. A change that only makes the "
+        "rows noisier comes out better than it is.",
+    )
+
+
 def errors(evidence: Findings) -> Section:
     """What trials ended at; where training errors are known too, beside those."""
     if TRAIN in evidence.study.setting.metrics:

@@ -294,6 +294,9 @@ class OwnSubject(Defaults):
             else:
                 last = said
         metrics = dict(last.get("done", {}))
+        for name in self.subject.metrics:
+            if self.metrics[name].best and (found := [row[name] for row in rows if name in row]):
+                metrics[name] = self.metrics[name].taken(found)
         if missing := [name for name in self.subject.metrics if name not in metrics]:
             came = ", ".join(metrics) or "nothing"
             raise RuntimeError(f"the metric {missing[0]} was promised and never came; what came is {came}")
@@ -334,8 +337,15 @@ def _metric(name: str, one: Any) -> Metric:
         raise InputError(
             f"metric {shown(name)} has the chance level {shown(given.chance)}; it is compared as a ratio, so above 0."
         )
-    words = given.words or name.replace("_", " ")
-    return Metric(words=words, unit=given.unit, lower_is_better=given.better == written.LOWER, ratio=given.ratio)
+    if given.take not in (written.LAST, written.BEST):
+        raise InputError(f"metric {shown(name)} takes {shown(given.take)} of its rows; it is 'last' or 'best'.")
+    return Metric(
+        words=given.words or name.replace("_", " "),
+        unit=given.unit,
+        lower_is_better=given.better == written.LOWER,
+        best=given.take == written.BEST,
+        ratio=given.ratio,
+    )
 
 
 def opened(path: str) -> OwnSubject:
