@@ -19,6 +19,7 @@ __all__ = ["Claim", "Component", "Diverged", "Every", "Metric", "Resources", "Su
 
 HIGHER, LOWER = "higher", "lower"
 LAST, BEST = "last", "best"
+LINEAR, LOG = "linear", "log"
 Trial = TypeVar("Trial", bound=Callable[..., Any])
 
 
@@ -58,6 +59,9 @@ class Component:
     summary: str = ""  # what it does, in a line
     source: str = ""  # where it is described
     when: Mapping[str, Any] = field(default_factory=dict)  # fields and the values without which nothing reads this one
+    ordered: bool | None = None  # whether its levels are doses, told with a trend; None: where two or more are numbers
+    scale: str = "linear"  # on which the trend of doses is a slope: for each one more; or "log": for each doubling
+    unit: str = ""  # of a dose: "channels"
 
 
 @dataclass(frozen=True, kw_only=True)

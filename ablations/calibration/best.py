@@ -48,7 +48,7 @@ def simulate(scene: str, *, studies: int, seeds: int = 10, claims: int = 4, rows
             noise = np.array([1.0, *[asked.noisier] * claims])[:, None] * random.normal(
                 0, 0.25, (seeds, claims + 1, rows)
             )
-            given = np.apply_along_axis(metric.taken, 2, ends + noise)
+            given = np.array([[metric.taken(list(trial)) for trial in arms] for arms in ends + noise])
             yield [made_up_effect(given[:, index + 1], given[:, 0]) for index in range(claims)]
 
     return tallied(scene, [0.0] * claims, families())

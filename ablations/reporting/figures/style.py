@@ -113,7 +113,7 @@ def ratios_along(axis: Axis, low: float, high: float) -> None:
         steps = (1, 2, 5) if span < log(1e4) else (1,)
         round_ones = [step * 10.0**power for power in powers for step in steps]
     else:
-        round_ones = [one for one in MaxNLocator(5).tick_values(exp(low), exp(high)) if one > 0]
+        round_ones = [one for one in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(exp(low), exp(high)) if one > 0]
     within = [one for one in round_ones if low <= log(one) <= high]
     axis.set_ticks([log(one) for one in within], [f"{one:,.4g}" for one in within])
 

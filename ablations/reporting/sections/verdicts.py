@@ -71,9 +71,9 @@ def verdicts(evidence: Findings) -> Section:
     blocks: list[Block] = []
     if evidence.verdicts:
         blocks += [
-            f"Effects are the metric with the change minus that without it{_in_times(evidence)}. The intervals "
-            f"hold all together with probability {1 - rule_of(evidence.study).alpha:.0%}; p is Holm's, over the claims of a family. The rule "
-            f"stands under Methods. In brackets: {_flags(evidence)}"
+            f"Effects are the metric with the change minus that without it{_in_times(evidence)}. The intervals hold "
+            f"all together with probability {1 - rule_of(evidence.study).alpha:.0%}; p is Holm's, over the claims of a "
+            f"family. The rule stands under Methods. In brackets: {_flags(evidence)}"
             "confounded where the arms differ much in size, unstable where trainings of an arm failed.",
             *_unstable(evidence.verdicts),
             *zero_inside(evidence.verdicts, rule_of(evidence.study).alpha),

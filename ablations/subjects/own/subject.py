@@ -19,13 +19,14 @@ from ablations.core.errors import InputError, nearest, shown
 from ablations.core.load import PLACEBO, REPEAT, SABOTAGE
 from ablations.core.setting import SIZE, Config, Metric, Setting
 from ablations.core.study import Study
-from ablations.core.subject import Component, Defaults, Event, Failed, Measured, Place, Report
+from ablations.core.subject import Component, Defaults, Doses, Event, Failed, Measured, Place, Report
 from ablations.core.text import seconds_in
 from ablations.core.trial import Trial
-from ablations.core.variant import Departure, Variant
+from ablations.core.variant import Departure
 from ablations.subjects.own import child, code
 from ablations.subjects.own.configs import changed, fields, plain, typed, value_of
-from ablations.subjects.own.levels import Part, applied, parts_of
+from ablations.subjects.own.levels import Part, applied, doses_of, parts_of
+from ablations.subjects.own.metrics import check_ratios, in_words, metric_of, said_of
 from ablations.subjects.own.trace import trace_of
 from ablations.subjects.own.trial import imported, subject_in
 
@@ -82,7 +83,7 @@ class OwnSubject(Defaults):
         """Those of the file, the main one first, and the sizes that a trial may report."""
         if not self.subject.metrics:
             raise InputError("metrics is empty: name at least one number that a trial gives, and which way is better.")
-        found = {name: _metric(name, one) for name, one in self.subject.metrics.items()}
+        found = {name: metric_of(name, one) for name, one in self.subject.metrics.items()}
         return {**found, **{name: Metric(words=words, kind=SIZE) for name, words in SIZES.items() if name not in found}}
 
     @cached_property
@@ -160,9 +161,9 @@ class OwnSubject(Defaults):
             name=f"{component}_{level}_{metric}" + (f"_against_{against.replace('=', '_')}" if against else ""),
             component=component,
             level=level,
-            statement=one.says or _said(component, level, kind, metric),
+            statement=one.says or said_of(component, level, kind, metric),
             metric=metric,
-            published=_number(published, read),
+            published=in_words(published, read),
             direction=direction,
             smallest_effect=float(read.compared(by)),
             reason=one.because or "given in the study file",
@@ -233,6 +234,11 @@ class OwnSubject(Defaults):
             facts={"reference": self.path.stem, "title": " ".join(title.split())},
         )
 
+    def doses(self, setting: Setting) -> Mapping[str, Doses]:
+        """Its components with ordered, numeric levels, beside the reference as --set leaves it."""
+        found = {name: doses_of(part, setting.config["config"]) for name, part in self.parts.items()}
+        return {name: one for name, one in found.items() if one}
+
     def configure(self, setting: Setting, departures: Sequence[Departure]) -> Config:
         """The reference with the changes made, in their order."""
         config = dict(setting.config)
@@ -288,7 +294,7 @@ class OwnSubject(Defaults):
                 yield None
             elif "row" in said:
                 row = {"epoch": len(rows) + 1, **said["row"]}
-                self._check_ratios(row)
+                check_ratios(self.metrics, row)
                 rows.append(row)
                 report(trial, row)
             else:
@@ -300,7 +306,7 @@ class OwnSubject(Defaults):
         if missing := [name for name in self.subject.metrics if name not in metrics]:
             came = ", ".join(metrics) or "nothing"
             raise RuntimeError(f"the metric {missing[0]} was promised and never came; what came is {came}")
-        self._check_ratios(metrics)
+        check_ratios(self.metrics, metrics)
         used = {name: last[name] for name in ("cpu_seconds", "memory_mib")}
         return Measured(
             number=number,
@@ -308,44 +314,6 @@ class OwnSubject(Defaults):
             curve=tuple(rows) if len(rows) > 1 else (),
             trace=trace_of(rows),
         )
-
-    def _check_ratios(self, row: Mapping[str, float]) -> None:
-        """Raises ValueError on a number that is compared as a ratio and has no logarithm."""
-        for name, metric in self.metrics.items():
-            if metric.ratio and name in row and not row[name] > 0:
-                raise ValueError(f"{name} is {row[name]:g}; it is compared as a ratio, so it must be above 0")
-
-
-def _said(component: str, level: str, kind: str, metric: str) -> str:
-    label = Variant(departures=((component, level),)).label
-    return f"{label} leaves {metric} the same" if kind == "same" else f"{label} {kind} {metric}"
-
-
-def _number(published: float | None, metric: Metric) -> str:
-    if published is None:
-        return "no number given"
-    return f"{published:g} times" if metric.ratio else f"{published:+g}"
-
-
-def _metric(name: str, one: Any) -> Metric:
-    given = one if isinstance(one, written.Metric) else written.Metric(one)
-    if given.better not in (written.HIGHER, written.LOWER):
-        raise InputError(
-            f"metric {shown(name)} says {shown(given.better)}; it is 'higher' or 'lower', whichever is better."
-        )
-    if given.ratio and given.chance is not None and not given.chance > 0:
-        raise InputError(
-            f"metric {shown(name)} has the chance level {shown(given.chance)}; it is compared as a ratio, so above 0."
-        )
-    if given.take not in (written.LAST, written.BEST):
-        raise InputError(f"metric {shown(name)} takes {shown(given.take)} of its rows; it is 'last' or 'best'.")
-    return Metric(
-        words=given.words or name.replace("_", " "),
-        unit=given.unit,
-        lower_is_better=given.better == written.LOWER,
-        best=given.take == written.BEST,
-        ratio=given.ratio,
-    )
 
 
 def opened(path: str) -> OwnSubject:
