@@ -20,6 +20,7 @@ __all__ = ["Claim", "Component", "Diverged", "Every", "Metric", "Resources", "Su
 HIGHER, LOWER = "higher", "lower"
 LAST, BEST = "last", "best"
 LINEAR, LOG = "linear", "log"
+TRAINING, SPLIT = "training", "split"
 Trial = TypeVar("Trial", bound=Callable[..., Any])
 
 
@@ -103,17 +104,21 @@ class Subject:
         resources: Resources = Resources(),
         code: Sequence[str] = (),
         version: str = "",
+        replicate: str = TRAINING,
     ) -> None:
         """`reference` is a frozen dataclass or a dict of plain values; the first of `metrics` is the main one.
 
         `sabotage` are fields whose change must do harm; `budget` names the fields that say how much a trial may use.
+        `replicate` says what seeds change: "training", its draws on the same test data, or "split", which examples are
+        trained and tested on.  Splits overlap, so that every interval, p and verdict is then corrected for it (Nadeau
+        and Bengio 2003); each trial reports `train_size` and `test_size`, the same in all of them.
         `code` are patterns of more files that decide a result, and `version` stands for all files where it is given.
         """
         self.reference, self.components, self.metrics = reference, components, metrics
         self.claims = [claims] if isinstance(claims, Claim | Every) else list(claims)
         self.sabotage, self.resources = sabotage, resources
         self.budget = (budget,) if isinstance(budget, str) else tuple(budget)
-        self.code, self.version = tuple(code), version
+        self.code, self.version, self.replicate = tuple(code), version, replicate
         self.function: Callable[..., Any] | None = None
 
     def trial(self, function: Trial) -> Trial:

@@ -32,6 +32,7 @@ class Trend:
     low: float  # of its 95% t interval; nan for fewer than two seeds
     high: float
     p: float  # two-sided, of no slope, not adjusted
+    overlap: float  # of splits, as in `ablations.analysis.statistics.over_seeds`
     bend: float  # p of no curvature: the straight line says all; nan for two doses or fewer than two seeds
 
     @property
@@ -96,10 +97,12 @@ def _trend(evidence: Evidence, component: str, doses: Doses) -> Trend:
     outcomes = evidence.by_seed(evidence.metric).reindex(columns=order).dropna()
     outcomes = outcomes.rename(columns=named)
     places, values = steps(np.array([named[label] for label in order]), log=doses.log), outcomes.to_numpy(dtype=float)
-    slope, error, df = over_seeds(slopes(values, places, 1))
+    slope, error, df = over_seeds(slopes(values, places, 1), evidence.overlap)
     low, high = t_interval(slope, error, df, LEVEL)
-    bend = t_test(*over_seeds(slopes(values, places, 2))) if len(order) > 2 and len(values) > 1 else nan
+    bend = (
+        t_test(*over_seeds(slopes(values, places, 2), evidence.overlap)) if len(order) > 2 and len(values) > 1 else nan
+    )
     return Trend(
-        component=component, doses=doses, outcomes=outcomes, slope=slope, low=low, high=high,
+        component=component, doses=doses, outcomes=outcomes, overlap=evidence.overlap, slope=slope, low=low, high=high,
         p=t_test(slope, error, df), bend=bend,
     )  # fmt: skip

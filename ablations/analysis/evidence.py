@@ -83,6 +83,11 @@ class Evidence:
         """The label of every variant of which a training failed -> how many did, of how many with an outcome."""
         return failures.by_variant(self.study, self.results, self.failed)
 
+    @cached_property
+    def overlap(self) -> float:
+        """n_test / n_train of the splits that seeds stand for; 0 where they stand for none, nan where not known."""
+        return tables.overlap(self.study.setting, self.table)
+
     @property
     def phase(self) -> str:
         """`test` or `validation`: what the errors were measured on."""

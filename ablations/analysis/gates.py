@@ -12,11 +12,12 @@ from ablations.analysis import traces
 from ablations.analysis.effects import REFERENCE
 from ablations.analysis.evidence import Evidence, broken, finished, ratio
 from ablations.analysis.failures import arms_words
+from ablations.analysis.tables import sizes
 from ablations.core.claim import MAIN, Claim, Rule, compared
 from ablations.core.effect import Effect
 from ablations.core.load import PLACEBO, SABOTAGE, load
 from ablations.core.result import LOG_STEPS, REACHED, Result
-from ablations.core.setting import SIZE, Metric
+from ablations.core.setting import SIZE, SPLIT, TEST_SIZE, TRAIN_SIZE, Metric
 from ablations.core.text import change, number, probability, signed
 from ablations.core.units import between, in_unit, outcome, size
 
@@ -65,7 +66,8 @@ def study_gates(evidence: Evidence, rule: Rule) -> list[Gate]:
     wanted = evidence.study.wanted
     used = [_seeds_used(evidence)] if traces.known(evidence) else []
     learnt = [learns(evidence, rule)] if evidence.study.setting.guessable else []
-    return [*learnt, *used, *(gate(evidence, rule) for name, gate in gates.items() if name in wanted)]
+    split = [_same_sizes(evidence)] if evidence.study.setting.replicate == SPLIT else []
+    return [*learnt, *used, *split, *(gate(evidence, rule) for name, gate in gates.items() if name in wanted)]
 
 
 def _seeds_used(evidence: Evidence) -> Gate:
@@ -76,6 +78,17 @@ def _seeds_used(evidence: Evidence) -> Gate:
         demand="trials of the reference with different seeds differ in what they report",
         found=found,
         passed=differ,
+    )
+
+
+def _same_sizes(evidence: Evidence) -> Gate:
+    found = sizes(evidence.table)
+    said = [" and ".join("nothing" if isnan(size) else f"{size:,.0f}" for size in pair) for pair in found]
+    return Gate(
+        name="splits are of one size",
+        demand=f"every trial reports the same {TRAIN_SIZE} and {TEST_SIZE}, by which all intervals are corrected",
+        found="; ".join(said) or "no finished trial",
+        passed=isfinite(evidence.overlap) if found else None,
     )
 
 

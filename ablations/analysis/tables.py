@@ -17,7 +17,7 @@ import pandas as pd
 
 from ablations.core.errors import InputError, printable
 from ablations.core.result import DONE, Result
-from ablations.core.setting import Metric
+from ablations.core.setting import SPLIT, TEST_SIZE, TRAIN_SIZE, Metric, Setting
 from ablations.core.study import Study
 from ablations.records.files import write_text
 
@@ -50,6 +50,25 @@ def usable(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     if metric not in table:
         return table.iloc[:0]
     return table[(table["status"] == DONE) & np.isfinite(table[metric].astype(float))]
+
+
+def overlap(setting: Setting, table: pd.DataFrame) -> float:
+    """n_test / n_train of the splits that seeds stand for, by which errors are corrected: 0 where they stand for none.
+
+    nan where finished trials do not all report the same sizes.
+    """
+    if setting.replicate != SPLIT:
+        return 0.0
+    found = sizes(table)
+    return found[0][1] / found[0][0] if len(found) == 1 and min(found[0]) > 0 else nan
+
+
+def sizes(table: pd.DataFrame) -> list[tuple[float, float]]:
+    """The different (train_size, test_size) that finished trials report; nan for one that is missing."""
+    if table.empty:
+        return []
+    rows = table[table["status"] == DONE].reindex(columns=[TRAIN_SIZE, TEST_SIZE]).drop_duplicates()
+    return [(float(train), float(test)) for train, test in rows.itertuples(index=False)]
 
 
 def by_seed(table: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -12,6 +12,8 @@ Config = Mapping[str, Any]  # plain JSON: everything that decides a result, but 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 POINTS, NATS, LOGS = "points", "nats", "log units"
+TRAINING, SPLIT = REPLICATES = ("training", "split")
+TRAIN_SIZE, TEST_SIZE = "train_size", "test_size"  # of the split of a trial, in its metrics
 OUTCOME, SIZE, TIME_TO_TARGET = KINDS = ("outcome", "size", "time to target")
 
 
@@ -104,6 +106,7 @@ class Setting:
     guessable: bool = True  # False: there is nothing that guessing would give
     baseline: float | None = None  # what trivial learning gives on it
     baseline_words: str = ""  # what learns so: "a linear classifier on the raw pixels"
+    replicate: str = TRAINING  # what seeds change: the draws of training, or which examples are trained and tested on
     examples: int = 0  # that a trial is evaluated on; 0: not known
     note: str = ""  # what a reader must know of the data
     facts: Mapping[str, Any] = field(default_factory=dict)  # what readers and the subject itself look up: "preset", ..

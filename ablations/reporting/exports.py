@@ -40,6 +40,7 @@ def effects_table(evidence: Findings) -> pd.DataFrame:
     Where `scale` is "ratio", estimate, low and high are ratios, and error and spread are of their natural logarithms.
     """
     left_out = {"departed", "kept", "trained", "ended", "failing"}  # what one cell does not hold
+    left_out |= {"overlap"} if evidence.overlap == 0 else set()
     names = ["component", "level", "kind", "metric", "estimate", "low", "high", "p", "n", "correlation"]
     ratio = is_ratio(evidence.main_metric)
     rows = [{**dataclasses.asdict(one), **_told(one, ratio), **_how_often(one)} for one in evidence.effects]

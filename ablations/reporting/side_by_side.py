@@ -8,10 +8,9 @@ from math import isfinite, nan, sqrt
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from ablations.analysis.effects import LEVEL, differences_of
-from ablations.analysis.statistics import benjamini_hochberg, t_interval, t_test
+from ablations.analysis.statistics import benjamini_hochberg, over_seeds, t_interval, t_test
 from ablations.analysis.verdicts import Findings
 from ablations.core.effect import Effect
 from ablations.core.errors import InputError
@@ -84,7 +83,7 @@ def _difference(first: Findings, second: Findings, one: Effect, two: Effect) -> 
     paired = len(rows[0]) > 1 and rows[0].index.equals(rows[1].index)
     if paired:
         change = (rows[1] - rows[0]).to_numpy(dtype=float)
-        estimate, error, df = float(change.mean()), float(stats.sem(change)), float(change.size - 1)
+        estimate, error, df = over_seeds(change, max(one.overlap, two.overlap))
     else:
         parts = [effect.error**2 for effect in (one, two)]
         error, estimate = sqrt(sum(parts)), two.estimate - one.estimate

@@ -21,7 +21,7 @@ def response(trend: Trend, what: str, *, ratios: bool) -> Figure:
     axes: Axes = figure.add_subplot()
     doses, outcomes = [float(dose) for dose in trend.outcomes.columns], trend.outcomes.to_numpy(dtype=float)
     axes.plot(doses, outcomes.T, color=DOTS, linewidth=0.7, alpha=0.5)
-    found = np.array([mean_interval(list(column)) for column in outcomes.T])
+    found = np.array([mean_interval(list(column), trend.overlap) for column in outcomes.T])
     axes.vlines(doses, found[:, 1], found[:, 2], color=BLUE, linewidth=2)
     axes.plot(doses, found[:, 0], color=BLUE, marker="o", markersize=5, linewidth=1.4)
     at = doses.index(trend.doses.reference)

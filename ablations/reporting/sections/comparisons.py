@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, nan
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ablations.analysis.statistics import benjamini_hochberg, sign_flip_p
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_OUT
 from ablations.core.effect import Effect
-from ablations.core.setting import SIZE
+from ablations.core.setting import SIZE, SPLIT
 from ablations.core.text import MINUS, MISSING, change, counted, interval, number, probability, signed, told
 from ablations.core.units import is_ratio, outcomes_between, unit_of
 from ablations.reporting import wording
@@ -133,7 +133,9 @@ def effect_rows(evidence: Findings, effects: list[Effect]) -> tuple[tuple[str, .
 
 
 def _flipped(evidence: Findings, effect: Effect) -> float:
-    """The exact p of flipping the signs of the single differences."""
+    """The exact p of flipping the signs of the single differences; nan of splits, which are not independent."""
+    if evidence.overlap != 0:
+        return nan
     return sign_flip_p(np.array(differences_of(evidence.differences, effect)))
 
 
@@ -168,7 +170,7 @@ def effects(evidence: Findings) -> Section:
     blocks: list[Block] = [
         f"{_what_an_effect_is(evidence)}, the change made {parts.result} "
         f"{wording.above_zero(evidence)}. Pairs share a seed, hence {parts.paired}; "
-        f"the interval is the mean difference ± t(0.975, n {MINUS} 1) · s / √n, where a main effect's "
+        f"the interval is the mean difference ± t(0.975, n {MINUS} 1) · {_error(evidence)}, where a main effect's "
         f"difference of a seed is that between the two halves of its design{_images_too(evidence)}. The correlation "
         "is that of the two arms over seeds. This table explores: p is a two-sided t test's and not adjusted, q is "
         "Benjamini and Hochberg's over the rows, and the last p counts flipped signs. Claims are judged under Verdicts."
@@ -186,6 +188,13 @@ def effects(evidence: Findings) -> Section:
     if not any(effect.n for effect in evidence.effects):
         blocks.append(NOTHING)
     return Section(title="Effects", blocks=(*blocks, *how_often(evidence)))
+
+
+def _error(evidence: Findings) -> str:
+    """The standard error of a mean over seeds as a formula."""
+    if evidence.study.setting.replicate != SPLIT:
+        return "s / √n"
+    return "s · √(1 / n + n_test / n_train), as seeds are splits that overlap (Nadeau and Bengio 2003)"
 
 
 def _images_too(evidence: Findings) -> str:

@@ -63,11 +63,12 @@ def _read(evidence: Findings, trend: Trend) -> Metric:
 
 
 def _method(evidence: Findings) -> str:
+    splits = "" if evidence.overlap == 0 else " Errors are corrected for the overlap of the splits: see Methods."
     ratio = " The slope is that of the logarithm, told as a ratio for each step." if _ratio(evidence) else ""
     return (
         "One slope a seed, by least squares over all doses, the reference's among them; then the mean of the slopes "
         "and its t interval over seeds. The scale says what a step is: one more, or a doubling. Bend is the p of a "
-        f"square beside the straight line.{ratio} These p are not adjusted, and no claim rests on them."
+        f"square beside the straight line.{ratio}{splits} These p are not adjusted, and no claim rests on them."
     )
 
 

@@ -145,7 +145,7 @@ def parts_and_whole(evidence: Findings) -> Section | None:
     )
     rows = []
     for name, values in sums:
-        mean, low, high = mean_interval(values)
+        mean, low, high = mean_interval(values, evidence.overlap)
         rows.append((name, wording.effect(evidence, mean), wording.bounds(evidence, low, high), str(len(values))))
     words = (
         "Effects of single changes need not add up. Where all changes at once do less than their sum, the components "

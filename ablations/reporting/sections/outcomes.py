@@ -54,7 +54,9 @@ def curves(evidence: Findings) -> Section:
 
     drawn = [evidence.names[one] for one in evidence.shown if one != "reference"]
     others = [name for name in drawn if name in set(table["variant"])]
-    figure = learning_curves(table, "reference", others, wording.axis(evidence), ratios=main.ratio)
+    figure = learning_curves(
+        table, "reference", others, wording.axis(evidence), ratios=main.ratio, overlap=evidence.overlap
+    )
     every, noun = evidence.study.setting.every, wording.main(evidence).noun
     when = "each epoch" if every == 1 else f"every {every} epochs and the last"
     caption = (

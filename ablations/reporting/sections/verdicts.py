@@ -11,11 +11,13 @@ from ablations.analysis.declared import post_hoc
 from ablations.analysis.failures import arms_words, share_interval
 from ablations.analysis.gates import GATE, NO_ARM, study_gates
 from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
+from ablations.analysis.tables import sizes
 from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, SAME, label_of
 from ablations.core.effect import Effect
 from ablations.core.load import FIRST, SABOTAGE
+from ablations.core.setting import SPLIT
 from ablations.core.text import MINUS, MISSING, counted, probability
 from ablations.core.units import between, in_unit, is_ratio, size
 from ablations.records.claims import published as published_claims
@@ -267,6 +269,7 @@ def methods(evidence: Findings) -> Section:
         "at which an effect of δ would be found, and one of zero excluded, four times in five; they are given with the "
         "95% interval that so few seeds leave of their scatter (chi-square), or not at all. How often the rule errs "
         "on made-up studies is in reports/README.md; python -m ablations.calibrate counts it again.",
+        *_splits(evidence),
         Table(caption="What the symbols mean.", head=("symbol", "meaning"), rows=symbols),
         Table(caption="The rule: the first line that holds decides.", head=("verdict", "holds when"), rows=ladder),
     ]
@@ -274,6 +277,23 @@ def methods(evidence: Findings) -> Section:
         head = ("when", "digest", "records by then", "declared or changed")
         blocks.append(Table(caption="Claims, rule and seeds as they were declared.", head=head, rows=trace))
     return Section(title="Methods", blocks=tuple(blocks))
+
+
+def _splits(evidence: Findings) -> tuple[str, ...]:
+    """What intervals are corrected by where seeds are splits of one set of examples; nothing where they are not."""
+    if evidence.study.setting.replicate != SPLIT:
+        return ()
+    known = [f"{train:,.0f} are trained on and {test:,.0f} tested on" for train, test in sizes(evidence.table)]
+    share = f" ({listed(known)}: n_test / n_train = {evidence.overlap:.3g})" if isfinite(evidence.overlap) else ""
+    return (
+        f"Seeds change which examples are trained and tested on{share}. The training sets of such splits overlap, so "
+        "that their outcomes are not independent and the plain t would be far too sure. Every interval, p value, "
+        "verdict, gate and number of seeds here has the variance of a mean over n splits times (1 + n n_test / "
+        "n_train), that is s² (1 / n + n_test / n_train): the corrected resampled t of Nadeau and Bengio (Machine "
+        "Learning 52, 2003). It is an approximation, which keeps its level roughly and not exactly. No number of "
+        "splits lowers the error below s √(n_test / n_train). Exact tests that take seeds as independent (flipped "
+        "signs, equally often) are left out, and the exact intervals of how often trainings fail take them so.",
+    )
 
 
 def _data(evidence: Findings) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ablations import subject as written
 from ablations.core.errors import InputError, shown
-from ablations.core.setting import Metric
+from ablations.core.setting import SPLIT, TEST_SIZE, TRAIN_SIZE, Metric
 from ablations.core.variant import Variant
 
 
@@ -38,6 +38,16 @@ def check_ratios(metrics: Mapping[str, Metric], row: Mapping[str, float]) -> Non
     for name, metric in metrics.items():
         if metric.ratio and name in row and not row[name] > 0:
             raise ValueError(f"{name} is {row[name]:g}; it is compared as a ratio, so it must be above 0")
+
+
+def check_sizes(replicate: str, metrics: Mapping[str, float]) -> None:
+    """Raises ValueError where seeds are splits and a trial does not say how large its own is."""
+    for name in (TRAIN_SIZE, TEST_SIZE) if replicate == SPLIT else ():
+        if not metrics.get(name, 0) > 0:
+            raise ValueError(
+                f"replicate is 'split', so a trial reports {TRAIN_SIZE} and {TEST_SIZE}, how many examples it "
+                f"trains and tests on; {name} is {metrics.get(name, 'missing')}"
+            )
 
 
 def in_words(published: float | None, metric: Metric) -> str:

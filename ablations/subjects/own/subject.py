@@ -17,7 +17,7 @@ from ablations import subject as written
 from ablations.core.claim import DIRECTIONS, Claim
 from ablations.core.errors import InputError, nearest, shown
 from ablations.core.load import PLACEBO, REPEAT, SABOTAGE
-from ablations.core.setting import SIZE, Config, Metric, Setting
+from ablations.core.setting import REPLICATES, SIZE, Config, Metric, Setting
 from ablations.core.study import Study
 from ablations.core.subject import Component, Defaults, Doses, Event, Failed, Measured, Place, Report
 from ablations.core.text import seconds_in
@@ -26,7 +26,7 @@ from ablations.core.variant import Departure
 from ablations.subjects.own import child, code
 from ablations.subjects.own.configs import changed, fields, plain, typed, value_of
 from ablations.subjects.own.levels import Part, applied, doses_of, parts_of
-from ablations.subjects.own.metrics import check_ratios, in_words, metric_of, said_of
+from ablations.subjects.own.metrics import check_ratios, check_sizes, in_words, metric_of, said_of
 from ablations.subjects.own.trace import trace_of
 from ablations.subjects.own.trial import imported, subject_in
 
@@ -60,6 +60,8 @@ class OwnSubject(Defaults):
             if not isinstance(value_of(self.reference, one), int):
                 raise InputError(f"budget names {shown(one)}{nearest(one, fields(self.reference))} no whole number.")
         self.work_unit = subject.budget[0].removesuffix("s") if subject.budget else "trial"
+        if subject.replicate not in REPLICATES:
+            raise InputError(f"replicate is {shown(subject.replicate)}; it is 'training' or 'split'.")
         assert self.metrics  # a wrong one is named when the file is opened
         assert self.own_claims is not None
 
@@ -231,6 +233,7 @@ class OwnSubject(Defaults):
             work=work,
             guessing=chance,
             guessable=chance is not None,
+            replicate=self.subject.replicate,
             facts={"reference": self.path.stem, "title": " ".join(title.split())},
         )
 
@@ -307,6 +310,7 @@ class OwnSubject(Defaults):
             came = ", ".join(metrics) or "nothing"
             raise RuntimeError(f"the metric {missing[0]} was promised and never came; what came is {came}")
         check_ratios(self.metrics, metrics)
+        check_sizes(self.subject.replicate, metrics)
         used = {name: last[name] for name in ("cpu_seconds", "memory_mib")}
         return Measured(
             number=number,
