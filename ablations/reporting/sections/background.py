@@ -16,9 +16,9 @@ from ablations.analysis.gates import chance_error, guesses, threshold
 from ablations.analysis.verdicts import Findings
 from ablations.core.load import load
 from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result
-from ablations.core.study import Study
 from ablations.core.text import MISSING, counted, duration, interval, number
 from ablations.core.units import outcome
+from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, listed
 from ablations.reporting.parts import parts_of
 
@@ -107,22 +107,23 @@ def components(evidence: Findings) -> Section:
         rows.append((name, words[0], ", ".join(levels), *words[1:]))
     head = ("component", "reference", "changed to", "what it does", "source")
     blocks: list[Block] = [
-        _recipe(evidence.study),
+        _recipe(evidence),
         Table(caption="What is changed, and from what.", head=head, rows=tuple(rows)),
         *parts_of(evidence.study.subject).reference(evidence),
     ]
     return Section(title="Components", blocks=tuple(blocks))
 
 
-def _recipe(study: Study) -> str:
-    if study.tuning:
+def _recipe(evidence: Findings) -> str:
+    if evidence.study.tuning:
         return (
             "Each arm has the learning rate that was chosen for it, from as many trials for each: see Learning rates. "
             "In all else every variant uses the reference's recipe."
         )
     return (
-        "Every variant uses the reference's recipe: nothing was tuned for any arm. A change that would need another "
-        "learning rate or more epochs to show its worth is at a disadvantage here."
+        "Every variant uses the reference's recipe: nothing was tuned for any arm. A change that would need "
+        f"{'another learning rate or more epochs' if wording.images(evidence) else 'other settings'} to show its worth "
+        "is at a disadvantage here."
     )
 
 

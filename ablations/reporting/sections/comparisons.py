@@ -173,7 +173,7 @@ def effects(evidence: Findings) -> Section:
         f"the interval is the mean difference ± t(0.975, n {MINUS} 1) · {_error(evidence)}, where a main effect's "
         f"difference of a seed is that between the two halves of its design{_images_too(evidence)}. The correlation "
         "is that of the two arms over seeds. This table explores: p is a two-sided t test's and not adjusted, q is "
-        "Benjamini and Hochberg's over the rows, and the last p counts flipped signs. Claims are judged under Verdicts."
+        f"Benjamini and Hochberg's over the rows{_flips(evidence)}. Claims are judged under Verdicts."
     ]
     for kind, (name, meaning) in KINDS.items():
         found = [effect for effect in _studied(evidence) if effect.kind == kind]
@@ -188,6 +188,11 @@ def effects(evidence: Findings) -> Section:
     if not any(effect.n for effect in evidence.effects):
         blocks.append(NOTHING)
     return Section(title="Effects", blocks=(*blocks, *how_often(evidence)))
+
+
+def _flips(evidence: Findings) -> str:
+    """What the last column of p holds, where there is one."""
+    return ", and the last p counts flipped signs" if evidence.overlap == 0 else ""
 
 
 def _error(evidence: Findings) -> str:

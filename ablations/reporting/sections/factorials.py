@@ -45,8 +45,9 @@ def both_estimands(evidence: Findings) -> Section | None:
     )
     words = (
         "Two questions. One out: what does the change do to the otherwise complete reference? Main: what does it do on "
-        "average over all the settings of the other components? They agree where nothing interacts. The paper asked "
-        "the first."
+        "average over all the settings of the other components? They agree where nothing interacts."
+        + " The paper asked the first."
+        * wording.images(evidence)
     )
     table = Table(caption="Leave-one-out and main effects on the same outcome.", head=head, rows=rows)
     return Section(title="One out against on average", blocks=(words, table))

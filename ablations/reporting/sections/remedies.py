@@ -84,7 +84,7 @@ def _seeds(verdict: Verdict, what: str) -> str:
         and verdict.effect.overlap > 0
         and (verdict.seeds is None or verdict.seeds > MANY_SEEDS)
     ):
-        return f"Other data, as more splits of these would hardly {what}: their overlap leaves a floor to the error"
+        return f"More data, as more splits of these would hardly {what}: their overlap leaves a floor to the error"
     if low is None or low > MANY_SEEDS:
         return f"Over {MANY_SEEDS} seeds would {what}"
     if high is None or high > MANY_SEEDS:

@@ -183,14 +183,21 @@ def bounds(verdict: Verdict) -> str:
 def _others(evidence: Findings) -> tuple[Table, ...]:
     """Published claims that this study says nothing of: kept, so that a reader sees what was not asked."""
     judged = {verdict.claim.name for verdict in evidence.verdicts}
+    own = evidence.study.subject != FIRST
     rows = tuple(
-        (f"{claim.statement} ({label_of(claim)})", claim.published, f"{NOT_TESTED} ({NO_ARM})")
+        (
+            f"{claim.statement} ({label_of(claim)})",
+            MISSING if own and claim.published_effect is None else claim.published,
+            f"{NOT_TESTED} ({NO_ARM})",
+        )
         for claim in published_claims(evidence.study.subject)
         if claim.name not in judged
     )
-    caption = f"{counted(len(rows), 'published claim')} that this study does not touch, or does not measure."
+    what = "more claim" if own else "published claim"
+    caption = f"{counted(len(rows), what)} that this study does not touch, or does not measure."
     head = ("claim (change)", "published", "verdict")
-    return (Table(caption=caption, head=head, rows=rows, collapsed=True),) if rows else ()
+    table = Table(caption=caption, head=head, rows=rows, collapsed=True)
+    return (without_empty(table, *(["published"] if own else [])),) if rows else ()
 
 
 def gates(evidence: Findings) -> Section:
