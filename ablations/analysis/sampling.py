@@ -13,6 +13,7 @@ from ablations.analysis.evidence import Evidence
 from ablations.analysis.factorial import LEVEL
 from ablations.analysis.statistics import both_samplings, discordant, t_interval
 from ablations.core.effect import Effect
+from ablations.core.units import is_ratio
 
 
 def interval_over_both(evidence: Evidence, effect: Effect) -> tuple[float, float]:
@@ -21,6 +22,8 @@ def interval_over_both(evidence: Evidence, effect: Effect) -> tuple[float, float
     Never narrower than that over seeds alone, of which it has the degrees of freedom and at least the standard error.
     nan where examples were not recorded, or where they do not make the effect: it is of other seeds, or unpaired.
     """
+    if evidence.overlap or is_ratio(evidence.main_metric):  # other examples a seed; a mean of no logarithms
+        return nan, nan
     found = _differences(evidence, effect)
     by_seed = found.mean(axis=1) if len(found) > 1 else np.empty(0)
     size = max(1.0, abs(evidence.mean(effect.metric, effect.kept[0]))) if effect.kept else 1.0

@@ -20,7 +20,7 @@ from ablations.analysis.reach import out_of_reach
 from ablations.core.errors import InputError, printable
 from ablations.core.load import load
 from ablations.core.result import Result
-from ablations.core.setting import Setting
+from ablations.core.setting import SPLIT, Setting
 from ablations.core.study import Study
 from ablations.core.subject import Place
 from ablations.core.text import counted, listed
@@ -145,6 +145,10 @@ def _studied(
 ) -> tuple[Study, tuple[Trial, ...]]:
     """The study and its trials, declared: what was declared before stands, and the trace says what is new."""
     looks = request.look_seeds
+    if looks and setting.replicate == SPLIT:
+        raise InputError(
+            "--sequential needs seeds that are independent, and the splits of this study overlap: leave it out."
+        )
     study, trials = make(grid=request.grid, words=request.words, seeds=request.seeds, setting=setting, looks=looks)
     if looks and not study.claims:
         raise InputError("--sequential stops what claims have settled, and no claim is about what this study changes.")

@@ -18,7 +18,8 @@ from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, metric_of
 from ablations.core.effect import Effect
 from ablations.core.errors import printable
 from ablations.core.setting import OUTCOME, Metric
-from ablations.core.text import MINUS, MISSING, counted, interval, number, signed
+from ablations.core.text import MINUS, MISSING, counted
+from ablations.core.units import is_ratio, outcome, outcomes_between
 from ablations.records.files import write_text
 from ablations.reporting import wording
 
@@ -113,7 +114,7 @@ def _metrics(evidence: Findings) -> list[tuple[str, Metric]]:
     claimed = [metric_of(claim, evidence.phase) for claim in evidence.study.claims]
     order = dict.fromkeys([evidence.metric, *(name for name in claimed if name in known), *known])
     present = [name for name in order if name in evidence.table and name in known and len(evidence.by_seed(name))]
-    return [(name, known[name]) for name in present[:METRICS]]
+    return [(name, evidence.metrics.get(name, known[name])) for name in present[:METRICS]]
 
 
 def _head(metric: Metric) -> str:
@@ -122,7 +123,7 @@ def _head(metric: Metric) -> str:
 
 
 def _values(evidence: Findings, metric: str, labels: Sequence[str]) -> list[float]:
-    """By seed, the mean over these variants, of seeds that have all of them."""
+    """By seed, the mean over these variants, of seeds that have all of them; of ratios those of logarithms."""
     outcomes = evidence.by_seed(metric)
     if not labels or not set(labels) <= {*outcomes.columns}:
         return []
@@ -133,17 +134,17 @@ def _mean(evidence: Findings, metric: str, labels: Sequence[str]) -> tuple[int, 
     import pandas as pd
 
     values = _values(evidence, metric, labels)
-    return (len(values), *mean_interval(pd.Series(values, dtype=float)))
+    return (len(values), *mean_interval(pd.Series(values, dtype=float), evidence.overlap))
 
 
 def _outcome(found: tuple[int, float, float, float], metric: Metric, column: Sequence[float]) -> Cell:
-    _, mean, low, high = found
-    known = [one for one in column if isfinite(one)]
+    mean, low, high = (metric.told(value) for value in found[1:])
+    known = [metric.told(one) for one in column if isfinite(one)]
     best = (min if metric.lower_is_better else max)(known, default=nan)
     return Cell(
-        value=number(mean),
-        interval=interval(low, high, sign=False) if isfinite(low) else "",
-        best=len(known) > 1 and number(mean) == number(best),  # what reads alike is marked alike
+        value=outcome(metric, mean),
+        interval=outcomes_between(metric, low, high) if isfinite(low) else "",
+        best=len(known) > 1 and outcome(metric, mean) == outcome(metric, best),  # what reads alike is marked alike
     )
 
 
@@ -154,7 +155,8 @@ def _difference(evidence: Findings, effect: Effect | None, p: float) -> Cell:
     if _on(evidence) == ONE_IN:
         estimate, low, high = -estimate, -high, -low
     stars = next((mark for limit, mark in STARS if isfinite(effect.p) and p < limit), "")
-    return Cell(value=signed(estimate), interval=interval(low, high) if isfinite(low) else "", stars=stars)
+    bounds = wording.bounds(evidence, low, high) if isfinite(low) else ""
+    return Cell(value=wording.effect(evidence, estimate), interval=bounds, stars=stars)
 
 
 def _method(evidence: Findings, found: Sequence[Effect]) -> str:
@@ -166,9 +168,11 @@ def _method(evidence: Findings, found: Sequence[Effect]) -> str:
         MAIN: "with the change minus without it, over all settings of the others",
     }[_on(evidence)]
     marks = ", ".join(f"{mark} p < {limit:g}" for limit, mark in reversed(STARS))
-    unit = wording.long_unit(wording.main(evidence))
+    unit, kind = wording.long_unit(wording.main(evidence)), "Difference"
+    if is_ratio(wording.main(evidence)):
+        kind, against = "Ratio", against.replace(" minus ", " over ")
     words = (
-        f"Means over {counted(study.seeds, 'seed')} with 95% t intervals. Difference: {wording.what(evidence)}, "
+        f"Means over {counted(study.seeds, 'seed')} with 95% t intervals. {kind}: {wording.what(evidence)}, "
         f"{unit}, {against}, paired by seed, with a 95% t interval; {marks}, two-sided, adjusted by Holm over "
         f"{counted(len(found), 'difference')}. n: seeds. Bold: best mean of a column."
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ablations.analysis.verdicts import Findings
 from ablations.core.load import load
+from ablations.core.setting import SPLIT
 from ablations.core.text import counted, number
 from ablations.core.variant import Departure
 from ablations.reporting.document import Block, Section
@@ -19,10 +20,11 @@ def plan(evidence: Findings) -> str:
     unit = load(study.subject).work_unit
     work = f" for {counted(setting.work, unit)}" if setting.work > 1 else ""
     on = f" on {setting.data}" if setting.fingerprint else ""  # a study file may bring data of its own
+    splits = " Seeds change which examples are trained and tested on." if setting.replicate == SPLIT else ""
     return (
         f"{counted(len(study.variants), 'variant')} of {setting.facts.get('reference', study.subject)}{on}, "
         f"chosen by the grid {study.grid}{what}. Each was run with "
-        f"{counted(study.seeds, 'seed')}{work}, and evaluated on the {setting.phase} data."
+        f"{counted(study.seeds, 'seed')}{work}, and evaluated on the {setting.phase} data.{splits}"
     )
 
 

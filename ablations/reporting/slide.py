@@ -8,6 +8,7 @@ from pathlib import Path
 from ablations.analysis.verdicts import Findings
 from ablations.core.errors import printable
 from ablations.core.text import counted
+from ablations.core.units import is_ratio
 from ablations.records.files import replaced, write_text
 from ablations.reporting import wording
 from ablations.reporting.paper import compared
@@ -32,7 +33,9 @@ def write(evidence: Findings, folder: Path) -> list[Path]:
         found[:MOST],
         title=str(study.setting.facts.get("title") or f"What each change does to the {wording.what(evidence)}"),
         axis=f"change in {wording.what(evidence)}, {wording.long_unit(metric)}",
+        written=[wording.effect(evidence, one.estimate) for one in found[:MOST]],
         lower_is_better=metric.lower_is_better,
+        ratios=is_ratio(metric),
         method=f"{counted(study.seeds, 'seed')}, paired differences, 95% t intervals{left_out}",
     )
     buffer = io.BytesIO()

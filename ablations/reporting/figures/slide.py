@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ablations.core.effect import Effect
-from ablations.core.text import signed
-from ablations.reporting.figures.style import BLUE, GREY, GRID, INK, ORANGE, styled, wrapped
+from ablations.reporting.figures.style import BLUE, GREY, GRID, INK, ORANGE, ratios_along, styled, wrapped
 
 WIDTH, HEIGHT = 13.33, 7.5  # inches: sixteen to nine
 SIZE, SMALL, LARGE = 18, 14, 24  # points
@@ -19,31 +18,43 @@ FAR = 3.0  # an effect so many times as far out as the others is an arrow at the
 
 
 @styled
-def slide(effects: Sequence[Effect], *, title: str, axis: str, lower_is_better: bool, method: str) -> Figure:
+def slide(
+    effects: Sequence[Effect],
+    written: Sequence[str],
+    *,
+    title: str,
+    axis: str,
+    lower_is_better: bool,
+    ratios: bool,
+    method: str,
+) -> Figure:
     """A row an effect, the largest on top: the estimate, its interval and its number; orange is worse, blue better.
 
-    What does not exclude zero is grey.  An effect far beyond the others is an arrow with its number.
+    `written` are the estimates in words; where `ratios`, they are logarithms, labelled with what they are of.  What
+    does not exclude zero is grey.  An effect far beyond the others is an arrow with its number.
     """
     figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
     axes = figure.add_subplot()
     low, high = _limits(effects)
     axes.set_xlim(low, high)
     axes.axvline(0, color=INK, linewidth=1.5)
-    for height, effect in enumerate(effects):
-        _row(axes, height, effect, lower_is_better)
+    for height, (effect, words) in enumerate(zip(effects, written, strict=True)):
+        _row(axes, height, effect, words, lower_is_better)
     axes.set_yticks(range(len(effects)), [wrapped(effect.label, 28) for effect in effects], fontsize=SIZE)
     axes.set_ylim(len(effects) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=SMALL)
     left, right = ("better", "worse") if lower_is_better else ("worse", "better")
     axes.set_xlabel(f"\N{LEFTWARDS ARROW} {left}      {axis}      {right} \N{RIGHTWARDS ARROW}", fontsize=SIZE)
+    if ratios:
+        ratios_along(axes.xaxis, low, high)
     axes.grid(axis="x", color=GRID)
     figure.suptitle(wrapped(title, 70), fontsize=LARGE, x=0.01, ha="left")
     figure.supxlabel(method, fontsize=SMALL, color=GREY, x=0.99, ha="right")
     return figure
 
 
-def _row(axes: Axes, height: int, effect: Effect, lower_is_better: bool) -> None:
+def _row(axes: Axes, height: int, effect: Effect, words: str, lower_is_better: bool) -> None:
     low, high = axes.get_xlim()
     worse = (effect.estimate > 0) == lower_is_better
     sure = effect.low > 0 or effect.high < 0
@@ -59,7 +70,7 @@ def _row(axes: Axes, height: int, effect: Effect, lower_is_better: bool) -> None
         edge, marker = (low, "<") if effect.estimate <= low else (high, ">")
         axes.scatter([edge], [height], s=220, color=[colour], marker=marker, clip_on=False, zorder=3)
         where, side = (edge + 2 * room, "left") if marker == "<" else (edge - 2 * room, "right")
-    axes.text(where, height, signed(effect.estimate), ha=side, va="center", fontsize=SIZE, color=INK)
+    axes.text(where, height, words, ha=side, va="center", fontsize=SIZE, color=INK)
 
 
 def _limits(effects: Sequence[Effect]) -> tuple[float, float]:

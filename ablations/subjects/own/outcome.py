@@ -14,6 +14,7 @@ from ablations.core.setting import Metric
 from ablations.core.subject import Measured
 from ablations.records.examples import write_examples
 from ablations.records.outcomes import pack
+from ablations.subjects.own.metrics import check_ratios, check_sizes
 from ablations.subjects.own.trace import trace_of
 
 EXAMPLES = "examples"  # of what a trial gives: metric -> a number for each evaluated example
@@ -40,16 +41,23 @@ def measured(
     *,
     metrics: Mapping[str, Metric],
     promised: Sequence[str],
+    replicate: str,
     place: tuple[Path, str],
 ) -> Measured:
     """What a trial came to, by the last that its process said and by its rows; `place` is its folder and key.
 
-    Raises RuntimeError on a promised metric that never came, and TypeError on examples that are not the main metric's.
+    Raises RuntimeError on a promised metric that never came, ValueError on one that has no logarithm, and TypeError on
+    examples that are not the main metric's.
     """
     found = dict(last.get("done", {}))
+    for name in promised:
+        if metrics[name].best and (values := [row[name] for row in rows if name in row]):
+            found[name] = metrics[name].taken(values)
     if missing := [name for name in promised if name not in found]:
         came = ", ".join(found) or "nothing"
         raise RuntimeError(f"the metric {missing[0]} was promised and never came; what came is {came}")
+    check_ratios(metrics, found)
+    check_sizes(replicate, found)
     used = {name: last[name] for name in ("cpu_seconds", "memory_mib")}
     outcomes = ""
     if examples := last[EXAMPLES]:
