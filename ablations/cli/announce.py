@@ -6,6 +6,7 @@ What only some studies say imports scipy, which takes a second in which the othe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ablations.analysis.tuning import came_to
@@ -167,7 +168,8 @@ def _out_of_reach(study: Study) -> str:
 def _designs(plan: Plan) -> list[Design]:
     from ablations.planning.alternatives import designs
 
-    return designs(plan.make, plan.study.setting)
+    words = tuple("=".join(departure) for departure in plan.study.components)
+    return designs(replace(plan.request, words=words), plan.study.setting)
 
 
 def _print_power(plan: Plan, others: Sequence[Design], paces: Paces) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from math import ceil
 
 from ablations.core.claim import MAIN
@@ -18,7 +17,7 @@ from ablations.core.setting import Setting
 from ablations.core.study import Allowance, Study
 from ablations.core.subject import Place
 from ablations.core.text import counted, duration, seconds_in
-from ablations.planning.alternatives import Design, Make, Need, designs, largest, need
+from ablations.planning.alternatives import Design, Need, designs, largest, need
 from ablations.planning.cost import Paces
 from ablations.planning.request import Request
 
@@ -156,7 +155,7 @@ def _too_small(possible: Sequence[Design], seconds: Cost, wish: Wish) -> str:
 
 
 def spend(
-    request: Request, make: Make, setting: Setting, before: Study | None, place: Place, *, workers: int
+    request: Request, setting: Setting, before: Study | None, place: Place, *, workers: int
 ) -> tuple[Request, Allowance, Paces | None]:
     """`request` with the grid, seeds and work that fit its time, that choice, and the paces that it was made from.
 
@@ -177,7 +176,7 @@ def spend(
     paces = None
     chosen = kept(before, wish, grid)
     if chosen is None:
-        found = designs(partial(make, words=request.words), setting, (grid,) if grid else PICKED)
+        found = designs(request, setting, (grid,) if grid else PICKED)
         trials = [trial for design in found for trial in design.trials]
         if trials:
             paces = subject.paces(trials, place)

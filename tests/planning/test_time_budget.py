@@ -16,12 +16,12 @@ from ablations.planning.alternatives import Design, designs, need
 from ablations.planning.time_budget import SHARE, Wish, choose, kept
 from ablations.subjects.alexnet.timing import Pace
 from tests import synthetic
-from tests.planning.test_alternatives import SETTING, equal_paces, maker
+from tests.planning.test_alternatives import SETTING, asked, equal_paces
 
 WORDS = ("lrn", "dropout", "pca_jitter", "activation")
 A_SEED = 8 * 391 * 0.001  # seconds of an epoch of the reference, four changes and three controls, a millisecond a step
 WISH = Wish(asked="1h", seeds=None, work=None, usual_work=5, unit="epoch", workers=1)
-FOUND = designs(maker(*WORDS), SETTING, ["one_out"])
+FOUND = designs(asked(*WORDS), SETTING, ["one_out"])
 PACES = equal_paces(FOUND)
 
 
@@ -87,7 +87,7 @@ def test_what_the_user_fixed_stays_and_what_cannot_be_met_is_refused() -> None:
 
 
 def test_the_fraction_is_picked_where_it_comes_nearer_to_deciding_and_what_it_answers_is_said() -> None:
-    found = designs(maker(*WORDS), SETTING, ["one_out", "fractional"])
+    found = designs(asked(*WORDS), SETTING, ["one_out", "fractional"])
     chosen = in_seconds(5 * 5 * A_SEED, found=found)
     assert chosen.grid == "fractional"
     assert any("averaged over the settings of the others" in one for one in chosen.given_up)
@@ -95,7 +95,7 @@ def test_the_fraction_is_picked_where_it_comes_nearer_to_deciding_and_what_it_an
 
 def test_a_design_that_cannot_be_had_is_refused_with_its_reason() -> None:
     with pytest.raises(InputError, match="fractional needs 4 components or more"):
-        in_seconds(100, found=designs(maker("lrn"), SETTING, ["fractional"]))
+        in_seconds(100, found=designs(asked("lrn"), SETTING, ["fractional"]))
 
 
 def stored(chosen: Allowance | None) -> Study:

@@ -73,18 +73,15 @@ def setting(options: Options, place: Place, before: Study | None, *, beside: int
     window = read_window(options, data, budget, before, gpus=place.gpus, workers=beside)
     budget = replace(budget, read_window=window if window < budget.train_examples else 0)
     labels = evaluated_labels(data, options.evaluate_on)
-    return setting_of(
+    shared = setting_of(
         options.preset,
         budget,
         dataset=options.dataset,
         fingerprint=data.fingerprint,
-        classes=data.num_classes,
-        channels=data.channels,
-        note=printable(note_of(options.dataset)),
-        guessing=chance_error_percent(labels),
-        examples=len(labels),
         every=options.evaluate_every,
         facts={
+            "classes": data.num_classes,
+            "channels": data.channels,
             "train_images": len(data.train.labels),
             "test_images": len(data.test.labels),
             "held_out_train_images": _available(data, "validation"),
@@ -92,6 +89,8 @@ def setting(options: Options, place: Place, before: Study | None, *, beside: int
             "baseline_saw": limits(budget),
         },
     )
+    note = printable(note_of(options.dataset))
+    return replace(shared, note=note, guessing=chance_error_percent(labels), examples=len(labels))
 
 
 def _check(options: Options, budget: Budget, spec: Spec, *, classes: int, channels: int) -> None:

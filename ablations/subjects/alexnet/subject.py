@@ -280,16 +280,19 @@ class AlexNet(Defaults):
         """What the trials of a study older than subjects share; it did not record how many images its data have."""
         known = DATASETS.get(study["dataset"])
         counts = {"train_images": known.train_images, "test_images": known.test_images} if known else {}
-        return setting_of(
+        facts = {name: count for name, count in counts.items() if count is not None}
+        shared = setting_of(
             study["preset"],
             Budget(**budget),
             dataset=study["dataset"],
             fingerprint=study["fingerprint"],
-            classes=(known.num_classes if known else None) or 0,
+            facts={"classes": (known.num_classes if known else None) or 0, **facts},
+        )
+        return replace(
+            shared,
             note=study.get("data_note", ""),
             guessing=study.get("chance_error_percent"),
             baseline=study.get("linear_error_percent"),
-            facts={name: count for name, count in counts.items() if count is not None},
         )
 
     def run(self, trials: Sequence[Trial], place: Place, report: Report) -> Iterator[Event]:
