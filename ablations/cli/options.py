@@ -18,8 +18,9 @@ import tyro
 from ablations.cli.limits import NUMBERS, check_places, pack_of
 from ablations.core.errors import InputError, as_name, at_home, shown, study_name, unknown
 from ablations.core.limits import check_numbers
-from ablations.core.load import FIRST, is_file, load
-from ablations.core.text import seconds_in
+from ablations.core.load import FIRST, KINDS, is_file, load
+from ablations.core.subject import signed
+from ablations.core.text import listed, seconds_in
 from ablations.planning import grids
 from ablations.planning.claims import check_epochs, with_own
 from ablations.planning.factors import departures_of
@@ -107,21 +108,33 @@ _USUAL: dict[str, str | int | float] = {"grid": "one_out", "seeds": 10, "tune": 
 
 @cache
 def options_of(subject: str = FIRST) -> type:
-    """The engine's options and the subject's in one dataclass.  Raises InputError on an unknown subject."""
-    own: type = load(subject).options
+    """The engine's options and the subject's in one dataclass.  Raises InputError on what is no subject."""
+    own: type = signed(subject).options
     made = make_dataclass("Config", [], bases=(own, EngineOptions), frozen=True, kw_only=True)
     made.__doc__ = EngineOptions.__doc__
     return made
 
 
 def subject_among(arguments: Sequence[str]) -> str:
-    """The subject that a command line names, which has to be known before its other options can be read."""
-    for word, value in zip(arguments, [*arguments[1:], ""], strict=True):
+    """The subject that a command line names, which has to be known before its other options can be read.
+
+    Raises InputError on none after --subject, and on two.
+    """
+    named = []
+    for word, value in zip(arguments, [*arguments[1:], "--"], strict=True):
         if word == "--subject":
-            return value
+            named.append(value)
         if word.startswith("--subject="):
-            return word.partition("=")[2]
-    return FIRST
+            named.append(word.partition("=")[2])
+    if len(named) > 1:
+        raise InputError(
+            f"a study has one subject, and {listed([*map(shown, named)])} are named: leave one of them out."
+        )
+    if named and not named[0].strip():
+        raise InputError(f"--subject has an empty value: {KINDS}.")
+    if named and named[0].startswith("-"):
+        raise InputError(f"--subject needs a value: {KINDS}.")
+    return named[0] if named else FIRST
 
 
 def with_subject(arguments: Sequence[str]) -> list[str]:

@@ -50,7 +50,8 @@ def make_study(request: Request, setting: Setting) -> tuple[Study, tuple[Trial, 
     nothing here.  Raises InputError when a level that was asked for by itself changes nothing,
     when the reference cannot be run, when a design does not take these components, and when the claims cannot be read.
     """
-    subject, asked = request.subject, grids.find(request.grid, request.subject)
+    subject = load(request.subject).name  # whatever name it was found by: what it says of itself is in every key
+    asked = grids.find(request.grid, subject)
     forms = Forms(subject, setting)
     check_reference(subject, setting)
     chosen, no_ops = _effective(forms, request.words, asked)
@@ -59,7 +60,7 @@ def make_study(request: Request, setting: Setting) -> tuple[Study, tuple[Trial, 
     riding = controls(subject, asked.controls) if len(design.variants) > 1 else ()
     singles = [Variant(departures=(departure,)) for departure in riding]
     kept, skipped = _sift(forms, [*design.variants, *singles])
-    trials = _trials(request, setting, kept)
+    trials = _trials(request, subject, setting, kept)
     among = with_own(request.claims, subject)
     study = Study(
         name=request.name,
@@ -85,7 +86,7 @@ def make_study(request: Request, setting: Setting) -> tuple[Study, tuple[Trial, 
     return study, trials
 
 
-def _trials(request: Request, setting: Setting, kept: Mapping[Variant, Config]) -> tuple[Trial, ...]:
+def _trials(request: Request, subject: str, setting: Setting, kept: Mapping[Variant, Config]) -> tuple[Trial, ...]:
     """Every seed of every variant.  Raises InputError on too many for any study."""
     count = request.seeds * len(kept)
     if count > MOST_TRIALS:
@@ -100,7 +101,7 @@ def _trials(request: Request, setting: Setting, kept: Mapping[Variant, Config]) 
             data=setting.data,
             fingerprint=setting.fingerprint,
             config=config,
-            subject=request.subject,
+            subject=subject,
         )
         for seed in range(request.seeds)
         for variant, config in kept.items()
