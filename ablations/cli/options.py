@@ -200,13 +200,14 @@ def as_options(values: Mapping[str, str | int | float]) -> str:
 def check(config: Config) -> None:
     """Raises InputError on what can be seen to be wrong before any data are read; creates nothing."""
     check_numbers(config, NUMBERS)
-    grids.find(config.grid or str(_USUAL["grid"]), config.subject)
-    departures_of(config.subject, words_of(config))
+    grid = grids.find(config.grid or str(_USUAL["grid"]), config.subject)
+    departures = departures_of(config.subject, words_of(config) or grid.defaults)
     formats.formats_of(config.format)
     if config.executor not in ("ray", "serial"):
         raise unknown("executor", config.executor, ("ray", "serial"))
     subject = load(config.subject)
     subject.check_options(config)
+    subject.check_departures(config, departures)
     _check_choices(config)
     check_places(config, study_name(config.name) if config.name is not None else default_name(config))
     work = getattr(config, f"{subject.work_unit}s", None)

@@ -202,6 +202,9 @@ class Defaults:
     def check_options(self, options: Any) -> None:
         """Raises InputError on what can be seen to be wrong with its options before any data are read."""
 
+    def check_departures(self, options: Any, departures: Sequence[Departure]) -> None:
+        """Raises InputError on a change whose rewrite fails on the reference, before any data are read."""
+
     def at_home(self, options: Any) -> Mapping[str, Path | str]:
         """Those of its options that are paths, with their `~` replaced."""
         return {}

@@ -17,6 +17,7 @@ from ablations.core.trial import Trial
 from ablations.core.variant import Departure, Variant
 from ablations.models.equivalence import canonical
 from ablations.models.layout import layout, macs, parameters
+from ablations.models.presets import PRESETS
 from ablations.models.spec import spec_from_dict, training_part
 from ablations.subjects.alexnet.data.catalogue import DATASETS, cache_folder
 from ablations.subjects.alexnet.metrics import METRICS, setting_of
@@ -84,6 +85,11 @@ class AlexNet(Defaults):
 
         check_components()
         check(options)
+
+    def check_departures(self, options: Options, departures: Sequence[Departure]) -> None:
+        """Makes each change of the preset's Spec: decoding images, before that is done again, may take hours."""
+        for departure in departures:
+            derive(PRESETS[options.preset or str(self.usual["preset"])].spec, Variant(departures=(departure,)))
 
     def at_home(self, options: Options) -> Mapping[str, Path | str]:
         """Its paths."""
