@@ -6,6 +6,7 @@ Only light modules are imported at the top, so that --help answers at once.
 from __future__ import annotations
 
 import contextlib
+import math
 import shlex
 import signal
 import sys
@@ -85,7 +86,8 @@ def _cluster(config: Config) -> contextlib.AbstractContextManager[list[dict[str,
         return contextlib.nullcontext([])
     from ablations.execution.ray_cluster import joined
 
-    return joined(config.ray_address)
+    wanted = {"CPU": float(config.cpus_per_trial), "GPU": config.gpus_per_trial or 0.0}
+    return joined(config.ray_address, wait_for=wanted if config.autoscaling else None)
 
 
 def run(config: Config, plan: Plan) -> int:
@@ -193,15 +195,20 @@ def _alone(seconds: float, trainings: int, plan: Plan) -> float:
 
 
 def _executor(config: Config, plan: Plan, seconds: float) -> Executor:
-    """What runs trainings that take about `seconds` each."""
+    """What runs trainings that take about `seconds` each; 0: nobody knows."""
     if config.executor == "serial":
         from ablations.execution.executor import serial
 
         return serial
     from ablations.execution.ray_executor import RayExecutor
 
-    patience = config.timeout * 60 if config.timeout else max(LEAST_PATIENCE, PATIENCE * seconds)
-    return RayExecutor(cpus_per_trial=config.cpus_per_trial, gpus_per_trial=plan.place.gpus, patience=patience)
+    usual = max(LEAST_PATIENCE, PATIENCE * seconds) if seconds else math.inf
+    return RayExecutor(
+        cpus_per_trial=config.cpus_per_trial,
+        gpus_per_trial=plan.place.gpus,
+        patience=config.timeout * 60 if config.timeout else usual,
+        growing=config.autoscaling,
+    )
 
 
 def _mirror(config: Config, plan: Plan) -> View | None:

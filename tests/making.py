@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 import tyro
 
-from ablations.cli.options import options_of, request_of, resolved
+from ablations.cli.options import options_of, request_of, resolved, subject_among
 from ablations.core.load import FIRST, load
 from ablations.core.result import Result
 from ablations.core.setting import Setting
@@ -114,7 +114,7 @@ def trial_of(spec: Spec, budget: Budget, *, seed: int = 0, preset: str = "cifar_
 
 def config_from(*arguments: str) -> Any:
     """What these words of a command line come to, every open option filled in."""
-    return resolved(tyro.cli(options_of(), args=list(arguments)))[0]
+    return resolved(tyro.cli(options_of(subject_among(arguments)), args=list(arguments)))[0]
 
 
 def plan_from(*arguments: str, command: str = "", machines: Sequence[Mapping[str, float]] = ()) -> Plan:

@@ -19,7 +19,7 @@ from ablations.cli.limits import NUMBERS, check_places, pack_of
 from ablations.core.errors import InputError, as_name, at_home, shown, study_name, unknown
 from ablations.core.limits import check_numbers
 from ablations.core.load import FIRST, KINDS, is_file, load
-from ablations.core.subject import signed
+from ablations.core.signed import signed
 from ablations.core.text import listed, seconds_in
 from ablations.planning import grids
 from ablations.planning.claims import check_epochs, with_own
@@ -74,13 +74,15 @@ class EngineOptions:
     """ray, or serial: one trial after another in this process."""
     ray_address: Annotated[str | None, _STR] = None
     """A running Ray cluster of which this machine is one: HOST:PORT of its head, or auto (default: one of our own)."""
+    autoscaling: bool = False
+    """The cluster brings up machines as they are asked for: wait for a first one, and use all that come."""
     cpus_per_trial: int = 1
     """Processor threads a trial; two trials of one thread beat one of two."""
     gpus_per_trial: Annotated[float | None, _FLOAT] = None
     """Share of a GPU a trial holds, 0.25 for four at once (default: 1 where there is one, else 0)."""
     timeout: Annotated[float | None, _FLOAT] = None
     """Minutes without a word from a trial's worker after which it is ended, as one that hangs (default: 20 times what
-    the trial should take, and 10 at least)."""
+    the trial should take, and 10 at least; never where that is not known)."""
     pack: str = "1"
     """Trials that take turns where one would run, a number or auto: on a GPU, steps of one fill the gaps of others."""
     results: Path = Path("results")
@@ -121,7 +123,7 @@ def subject_among(arguments: Sequence[str]) -> str:
     Raises InputError on none after --subject, and on two.
     """
     named = []
-    for word, value in zip(arguments, [*arguments[1:], "--"], strict=True):
+    for word, value in zip(arguments, [*arguments[1:], "--"], strict=False):
         if word == "--subject":
             named.append(value)
         if word.startswith("--subject="):
@@ -270,6 +272,8 @@ def _check_machines(config: Config) -> None:
     pack_of(config.pack)
     if config.timeout is not None and config.executor == "serial":
         raise InputError("--timeout ends workers of Ray, and --executor serial has none: leave one of the two out.")
+    if config.autoscaling and not config.ray_address:
+        raise InputError("--autoscaling is of a cluster: it goes with --ray-address, and --executor ray.")
     if config.ray_address:
         _check_answers(config.ray_address)
 

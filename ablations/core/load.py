@@ -26,7 +26,7 @@ def load(name: str) -> Any:
     """The subject of that name: "alexnet", `package.module:object`, or the path of a study file.
 
     Its `name` is what it is called in every record.  Raises InputError where there is none, and where its module cannot
-    be imported; whether what is found is a subject, `ablations.core.subject.signed` sees to.
+    be imported; whether what is found is a subject, `ablations.core.signed` sees to.
     """
     if is_file(name):
         return importlib.import_module("ablations.subjects.own.subject").opened(name)

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ablations.core.claim import Claim
-from ablations.core.errors import InputError, shown
-from ablations.core.load import is_file, load
+from ablations.core.errors import InputError
 from ablations.core.setting import EMPTY, Config, Metric, Setting
 from ablations.core.study import Study
 from ablations.core.trial import Trial
@@ -183,6 +182,7 @@ class Defaults:
     claims: Sequence[Path] = ()  # TOML files with what publications say of it
     more: str = "--seeds, --components"  # options that a study names when it announces itself
     sabotage: str = "changes that must do harm"  # what its sabotage does, as a subject of a sentence in the plural
+    on_gpus: bool = False  # whether its trials take a GPU of a cluster that has some, without being told to
     work_unit: str = "epoch"  # what `Setting.work` counts, in the singular
     recipes: Mapping[str, Recipe] = EMPTY  # studies of its own that --grid names beside the engine's grids
     own_claims: Sequence[Claim] = ()  # that it brings itself, beside those of files
@@ -282,7 +282,10 @@ class Defaults:
         return replace(setting, work=work, config=self.with_work(setting.config, work))
 
     def paces(self, trials: Sequence[Trial], place: Place) -> Mapping[Variant, Any] | None:
-        """How fast each variant goes here, by timing a little of it, for `seconds`.  None: not known beforehand."""
+        """How fast each variant goes here, by timing a little of it, for `seconds`.
+
+        None: not known beforehand, as on a machine without the GPUs that trials hold elsewhere.
+        """
         return None
 
     def seconds(self, config: Config, pace: Any) -> Seconds:
@@ -320,34 +323,3 @@ class Defaults:
     def report(self) -> Any:
         """`ablations.reporting.parts.Parts`: what it says of itself in a report.  None: what is said of any subject."""
         return None
-
-
-def signed(name: str) -> Any:
-    """The subject of that name, which has all that is asked of one.
-
-    Raises InputError where there is none, where something else is found, and where it calls itself otherwise than by a
-    name that it is found by.
-    """
-    found = load(name)
-    if isinstance(found, type):
-        raise InputError(f"{shown(name)} is a class: name an object of it, as in SUBJECT = {found.__name__}().")
-    if type(found).__module__ == "ablations.subject":
-        raise InputError(f"{shown(name)} is the subject of a study file: name the path of that file instead.")
-    asked = [one for one in (*vars(Subject), *vars(Defaults)) if not one.startswith("_")]
-    lacking = [one for one in asked if not (hasattr(type(found), one) or one in getattr(found, "__dict__", {}))]
-    if lacking:
-        more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
-        raise InputError(
-            f"{shown(name)} is no subject: it lacks {', '.join(lacking[:3])}{more}; a subject is an object of a class "
-            f"that is derived from {__name__}.Defaults and signs {__name__}.Subject."
-        )
-    if found.name != name:
-        try:
-            same = load(found.name) is found or is_file(name)
-        except InputError:
-            same = False
-        if not same:
-            raise InputError(
-                f"{shown(name)} calls itself {shown(found.name)}, by which it is not found: its name is {name}."
-            )
-    return found

@@ -182,8 +182,8 @@ def spend(
             paces = subject.paces(trials, place)
             if paces is None:
                 raise InputError(
-                    "--budget needs to know how long a trial takes, and of this subject that is not known before its "
-                    "first trials: give --seeds instead."
+                    "--budget needs to know how long a trial takes, and here that is not known before the first "
+                    "trials: give --seeds instead."
                 )
         chosen = choose(found, paces or {}, wish)
     return replace(request, grid=chosen.grid, seeds=chosen.seeds, work=chosen.work), chosen, paces

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ablations import run
+from ablations.cli.options import subject_among
 from ablations.core.load import FIRST, load
 from ablations.core.subject import Defaults, Place, Subject
 from ablations.core.trial import Trial
@@ -110,6 +111,10 @@ def test_what_is_no_subject_is_refused_in_a_sentence(
     assert run.main(["--subject", name, "--seeds", "3"]) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: ") and said.count("\n") == 1 and sentence in said
+
+
+def test_without_a_word_the_subject_is_the_first() -> None:
+    assert subject_among([]) == subject_among(["--dry-run"]) == FIRST
 
 
 def test_two_subjects_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,6 +39,7 @@ class AlexNet(Defaults):
     name = FIRST
     version = TRAINING_VERSION
     headline: Sequence[str] = HEADLINE
+    on_gpus = True
     sabotage = "half of the training labels shuffled"
     more = "--dataset cifar10 or folder:PATH, --preset, --epochs, --seeds, --components"
     recipes: Mapping[str, Recipe] = RECIPES
@@ -208,8 +209,8 @@ class AlexNet(Defaults):
             budget = replace(budget, evaluate_every=1)
         return replace(setting, work=work, config=self._with(setting.config, budget))
 
-    def paces(self, trials: Sequence[Trial], place: Place) -> Mapping[Variant, Any]:
-        """By timing a few steps of the reference and of each single departure."""
+    def paces(self, trials: Sequence[Trial], place: Place) -> Mapping[Variant, Any] | None:
+        """By timing a few steps of the reference and of each single departure, if this machine has the GPU."""
         from ablations.subjects.alexnet.planning import paces
 
         return paces(trials, place)
