@@ -53,9 +53,7 @@ def setting(
 
 def request(grid: str, words: Sequence[str] = (), *, name: str = "made_up", seeds: int = 1, **more: Any) -> Request:
     """What somebody asks for of AlexNet."""
-    return Request(
-        subject=FIRST, options=None, name=name, grid=grid, words=tuple(words), seeds=seeds, work=BUDGET.epochs, **more
-    )
+    return Request(subject=FIRST, options=None, name=name, grid=grid, words=tuple(words), seeds=seeds, **more)
 
 
 def study(

@@ -220,7 +220,6 @@ def check(config: Config) -> None:
 
 def request_of(config: Config, *, command: str, machines: Sequence[Mapping[str, float]] = ()) -> Request:
     """What a resolved command line asks for; `machines` are those of a cluster that it named."""
-    subject = load(config.subject)
     return Request(
         subject=config.subject,
         options=config,
@@ -235,7 +234,6 @@ def request_of(config: Config, *, command: str, machines: Sequence[Mapping[str, 
         tune=config.tune or 0,
         time=config.budget,
         left_open=config.left_open,
-        work=getattr(config, f"{subject.work_unit}s", 1),
         results=config.results,
         retrain=config.retrain,
         command=command,

