@@ -1,6 +1,6 @@
 """python -m ablations.calibrate [KIND] [OPTIONS]: how often the verdicts are wrong, on made-up studies of known truth.
 
-Kinds: rule (the usual one), failures, kinds and tuning, each a module of `ablations/calibration/`.
+Kinds: rule (the usual one) and those that --help lists, each a module of `ablations/calibration/`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ KINDS = {
     "rule": "effects of known size, one by one and in factorials",
     "failures": "changes that make a share of trainings collapse",
     "kinds": "claims of sameness, and claims of two things",
+    "doses": "trends over doses, straight and bent",
+    "best": "trials that give the best of their rows, with changes that are noisier",
+    "splits": "seeds that are overlapping splits of one data set",
+    "ratios": "metrics above zero that are compared as ratios",
     "tuning": "studies whose learning rates are tuned first",
 }
 

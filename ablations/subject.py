@@ -18,6 +18,9 @@ from typing import Any, TypeVar
 __all__ = ["Claim", "Component", "Diverged", "Every", "Metric", "Resources", "Subject"]
 
 HIGHER, LOWER = "higher", "lower"
+LAST, BEST = "last", "best"
+LINEAR, LOG = "linear", "log"
+TRAINING, SPLIT = "training", "split"
 Trial = TypeVar("Trial", bound=Callable[..., Any])
 
 
@@ -40,7 +43,9 @@ class Metric:
     unit: str = ""  # "points" of percent, "nats", "reward"; empty: no name
     words: str = ""  # how it is called in reports; empty: its name
     chance: float | None = None  # what guessing gives: arms the gate that the reference learns
-    smallest_effect: float | None = None  # that would matter, for claims that give none
+    smallest_effect: float | None = None  # that would matter, for claims that give none; a ratio of `ratio` metrics
+    take: str = "last"  # of each trial's rows; or "best", of which the report warns, as it looks at the test data
+    ratio: bool = False  # above zero, and compared as a ratio: a time, a perplexity, a number of tokens
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,9 @@ class Component:
     summary: str = ""  # what it does, in a line
     source: str = ""  # where it is described
     when: Mapping[str, Any] = field(default_factory=dict)  # fields and the values without which nothing reads this one
+    ordered: bool | None = None  # whether its levels are doses, told with a trend; None: where two or more are numbers
+    scale: str = "linear"  # on which the trend of doses is a slope: for each one more; or "log": for each doubling
+    unit: str = ""  # of a dose: "channels"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +73,11 @@ class Claim:
     hurts: str = ""  # the metric that the change is said to make worse,
     helps: str = ""  # or better,
     same: str = ""  # or to leave as it is: one of the three
-    by: float | None = None  # the smallest effect of interest; None: the metric's own
+    by: float | None = None  # the smallest effect of interest, of `ratio` metrics as 1.1; None: the metric's own
     says: str = ""  # the claim in a sentence
     because: str = ""  # why that effect is the smallest of interest
     source: str = ""
-    published_effect: float | None = None  # the change minus without it
+    published_effect: float | None = None  # with the change minus without it, or of `ratio` metrics their ratio
     against: str = ""  # another change that it is compared with; empty: the reference
 
 
@@ -96,17 +104,21 @@ class Subject:
         resources: Resources = Resources(),
         code: Sequence[str] = (),
         version: str = "",
+        replicate: str = TRAINING,
     ) -> None:
         """`reference` is a frozen dataclass or a dict of plain values; the first of `metrics` is the main one.
 
         `sabotage` are fields whose change must do harm; `budget` names the fields that say how much a trial may use.
+        `replicate` says what seeds change: "training", its draws on the same test data, or "split", which examples are
+        trained and tested on.  Splits overlap, so that every interval, p and verdict is then corrected for it (Nadeau
+        and Bengio 2003); each trial reports `train_size` and `test_size`, the same in all of them.
         `code` are patterns of more files that decide a result, and `version` stands for all files where it is given.
         """
         self.reference, self.components, self.metrics = reference, components, metrics
         self.claims = [claims] if isinstance(claims, Claim | Every) else list(claims)
         self.sabotage, self.resources = sabotage, resources
         self.budget = (budget,) if isinstance(budget, str) else tuple(budget)
-        self.code, self.version = tuple(code), version
+        self.code, self.version, self.replicate = tuple(code), version, replicate
         self.function: Callable[..., Any] | None = None
 
     def trial(self, function: Trial) -> Trial:

@@ -34,7 +34,11 @@ def _effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
         return next((one for one in found if (one.component, one.level) == departure), None)
     contrast = contrast_of(evidence.study, departure, Variant(departures=tuple(others)))
     planned = {variant.label for variant in evidence.study.variants}
-    return compare(evidence.table, contrast, metric) if {contrast.departed, contrast.kept} <= planned else None
+    return (
+        compare(evidence.table, contrast, metric, evidence.overlap)
+        if {contrast.departed, contrast.kept} <= planned
+        else None
+    )
 
 
 def proxy_reasons(claim: Claim, study: Study) -> tuple[str, ...]:

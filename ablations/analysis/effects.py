@@ -8,7 +8,7 @@ An effect is over the seeds at which both arms trained, and it carries how often
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan, sqrt
 from typing import Any
 
@@ -18,8 +18,9 @@ from scipy import stats
 
 from ablations.analysis import factorial
 from ablations.analysis.failures import with_trainings
-from ablations.analysis.statistics import Array, correlation, is_constant, t_interval, t_test, welch
+from ablations.analysis.statistics import Array, correlation, inflation, over_seeds, t_interval, t_test, welch
 from ablations.analysis.tables import by_seed
+from ablations.analysis.tables import overlap as overlap_of
 from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, Rule
 from ablations.core.effect import Effect
 from ablations.core.study import Study
@@ -47,7 +48,8 @@ def effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
     Paired for what single departures and one-in variants allow, and `main` effects for a factorial.
     An effect without a finished pair is kept, with n = 0 and estimate nan.
     """
-    paired = [compare(table, contrast, metric) for contrast in contrasts(study)]
+    overlap = overlap_of(study.setting, table)
+    paired = [compare(table, contrast, metric, overlap) for contrast in contrasts(study)]
     return paired + main_effects(study, table, metric)
 
 
@@ -57,7 +59,7 @@ def main_effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]
     found = []
     for effect in factorial.main_effects(study, table, metric):
         single = factorial.contrast_by_seed(study, outcomes, (effect.component, effect.level))
-        found.append(with_trainings(effect, table, single.to_numpy(dtype=float)))
+        found.append(_without_exact(with_trainings(effect, table, single.to_numpy(dtype=float))))
     return found
 
 
@@ -103,55 +105,71 @@ def differences_of(found: pd.DataFrame, effect: Effect) -> list[float]:
     return [float(value) for value in found.loc[same, "difference"]]
 
 
-def mean_interval(values: Sequence[float] | pd.Series[float]) -> tuple[float, float, float]:
-    """Mean of the finite values and its 95% t interval; nan bounds for fewer than two."""
+def mean_interval(values: Sequence[float] | pd.Series[float], overlap: float = 0.0) -> tuple[float, float, float]:
+    """Mean of the finite values and its 95% t interval; nan bounds for fewer than two.
+
+    `overlap` is that of splits, as in `over_seeds`.
+    """
     finite = np.asarray(values, dtype=float)
     finite = finite[np.isfinite(finite)]
     if finite.size < 2:
         return (float(finite[0]) if finite.size else nan), nan, nan
     mean = float(finite.mean())
-    return mean, *t_interval(mean, float(stats.sem(finite)), finite.size - 1, LEVEL)
+    error = float(stats.sem(finite)) * inflation(finite.size, overlap)
+    return mean, *t_interval(mean, error, finite.size - 1, LEVEL)
 
 
-def compare(table: pd.DataFrame, contrast: Contrast, metric: str) -> Effect:
+def compare(table: pd.DataFrame, contrast: Contrast, metric: str, overlap: float = 0.0) -> Effect:
     """The effect of one comparison: paired by seed, or unpaired (Welch) where over a fifth of the pairs are broken.
 
     Where a training failed the pairs that are left are compared, however few, and how often either arm failed is told.
+    `overlap` is that of the splits that seeds stand for, as in `over_seeds`.
     """
     outcomes = _arms(by_seed(table, metric), contrast)
     pairs = outcomes.dropna()
     departed, kept = (pairs[arm].to_numpy(dtype=float) for arm in ("departed", "kept"))
-    found = with_trainings(paired(contrast, metric, departed, kept), table, departed - kept)
+    found = with_trainings(paired(contrast, metric, departed, kept, overlap), table, departed - kept)
+    found = _without_exact(found)
     lost = 0 if found.unstable else _broken(table, contrast, len(pairs))
     if lost > BROKEN * (lost + len(pairs)) and (outcomes.count() > 1).all():
-        return with_trainings(_unpaired(outcomes, contrast, metric, lost), table, departed - kept)
+        unpaired = _unpaired(outcomes, contrast, metric, lost, overlap)
+        return _without_exact(with_trainings(unpaired, table, departed - kept))
     return found
 
 
-def paired(contrast: Contrast, metric: str, departed: Array, kept: Array) -> Effect:
-    """The effect of one comparison from the outcomes of both arms, seed by seed."""
+def _without_exact(effect: Effect) -> Effect:
+    """`effect` without exact tests over seeds where those are splits that overlap: they take them as independent."""
+    return effect if effect.overlap == 0 else replace(effect, p_flip=nan, p_trained=nan)
+
+
+def paired(contrast: Contrast, metric: str, departed: Array, kept: Array, overlap: float = 0.0) -> Effect:
+    """The effect of one comparison from the outcomes of both arms, seed by seed; `overlap` is as in `over_seeds`."""
     change = departed - kept
-    error = nan if change.size < 2 else 0.0 if is_constant(change) else float(stats.sem(change))
+    _, plain, _ = over_seeds(change)
+    estimate, error, _ = over_seeds(change, overlap)
     return _effect(
         contrast,
         metric,
-        estimate=float(change.mean()) if change.size else nan,
+        estimate=estimate,
         error=error,
         df=change.size - 1,
-        spread=error * sqrt(change.size),
+        spread=plain * sqrt(change.size),
         n=change.size,
         correlation=correlation(departed, kept),
-        method=_paired_words(change.size),
+        method=_paired_words(change.size, overlap),
+        overlap=overlap,
     )
 
 
-def _paired_words(n: int) -> str:
+def _paired_words(n: int, overlap: float) -> str:
+    if n > 1 and overlap != 0:
+        return f"paired t over {n} splits, corrected for their overlap (Nadeau and Bengio 2003)"
     return f"paired t over {n} seeds" if n > 1 else "one seed: no interval" if n else "no finished pair"
 
 
-def _unpaired(outcomes: pd.DataFrame, contrast: Contrast, metric: str, lost: int) -> Effect:
+def _unpaired(outcomes: pd.DataFrame, contrast: Contrast, metric: str, lost: int, overlap: float) -> Effect:
     departed, kept = (outcomes[arm].dropna().to_numpy(dtype=float) for arm in ("departed", "kept"))
-    error, df = welch(departed, kept)
+    error, df = welch(departed, kept, overlap)
     return _effect(
         contrast,
         metric,
@@ -162,6 +180,7 @@ def _unpaired(outcomes: pd.DataFrame, contrast: Contrast, metric: str, lost: int
         n=min(departed.size, kept.size),
         correlation=nan,
         method=f"Welch's t, unpaired, as {lost} pairs are broken",
+        overlap=overlap,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import isfinite, nan
+from math import floor, isfinite, log10, nan
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,13 @@ from ablations.analysis import failures, tables
 from ablations.core.claim import ONE_IN, metric_of
 from ablations.core.effect import Effect
 from ablations.core.result import DONE, Result
+from ablations.core.setting import LOGS, NATS, OUTCOME, POINTS, Metric
 from ablations.core.study import Study
 from ablations.core.variant import Variant
 from ablations.records.outcomes import unpack
 
 SHOWN = 24  # variants of a study up to which figures show those with two changes
+MOST_DIGITS = 6  # after the point
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +37,41 @@ class Evidence:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row a result, with the metrics of early epochs that claims are about, and failed trainings marked."""
+        """One row a result, with the metrics of early epochs that claims are about, and failed trainings marked.
+
+        Metrics stand there as they are compared: `Metric.compared`.
+        """
         metrics = {metric_of(claim, self.phase) for claim in self.study.claims}
         table = tables.with_epochs(tables.table(self.study, self.results), self.results, metrics)
-        return failures.marked(table, self.failed)
+        return failures.marked(tables.compared(table, self.study.setting.metrics), self.failed)
+
+    @cached_property
+    def metrics(self) -> dict[str, Metric]:
+        """How the study's numbers are read, each with the digits that their scatter deserves."""
+        known = self.study.setting.metrics
+        return {name: replace(metric, digits=self._digits(name, metric)) for name, metric in known.items()}
+
+    @cached_property
+    def main_metric(self) -> Metric:
+        """How the main outcome is read."""
+        return replace(self.study.setting, metrics=self.metrics).main_metric
+
+    def _digits(self, name: str, metric: Metric) -> int | None:
+        """Digits after the point that show two figures of what seeds, or pairs of them, scatter by; None: its unit's.
+
+        What has a unit of its own is shown as its readers are used to.
+        """
+        if metric.digits is not None or metric.kind != OUTCOME or metric.unit in (POINTS, NATS, LOGS):
+            return metric.digits
+        outcomes = self.by_seed(name)
+        scatters = [outcomes.std(), outcomes.std(axis=1)]
+        if "reference" in outcomes:
+            scatters.append(outcomes.sub(outcomes["reference"], axis=0).std())
+        known = [float(one[one > 0].median()) for one in scatters if (one > 0).any()]
+        if not known:
+            return None
+        fewest, most = (2, 3) if metric.ratio else (0, MOST_DIGITS)
+        return min(max(1 - floor(log10(min(known))), fewest), most)
 
     @cached_property
     def failed(self) -> dict[str, str]:
@@ -49,6 +82,11 @@ class Evidence:
     def failed_by_variant(self) -> dict[str, tuple[int, int]]:
         """The label of every variant of which a training failed -> how many did, of how many with an outcome."""
         return failures.by_variant(self.study, self.results, self.failed)
+
+    @cached_property
+    def overlap(self) -> float:
+        """n_test / n_train of the splits that seeds stand for; 0 where they stand for none, nan where not known."""
+        return tables.overlap(self.study.setting, self.table)
 
     @property
     def phase(self) -> str:
@@ -106,14 +144,16 @@ class Evidence:
         return self._by_seed[metric]
 
     def values(self, metric: str, variant: str) -> pd.Series[float]:
-        """The finished outcomes of one variant, by seed; may be empty."""
+        """The finished outcomes of one variant, by seed, as they are compared; may be empty."""
         outcomes = self.by_seed(metric)
         return outcomes[variant].dropna() if variant in outcomes else pd.Series(dtype=float)
 
     def mean(self, metric: str, variant: str) -> float:
-        """Over the finished seeds; nan where there is none."""
+        """Over the finished seeds, in the metric's own unit: of ratios the geometric mean; nan where there is none."""
         values = self.values(metric, variant)
-        return float(values.mean()) if len(values) else nan
+        mean = float(values.mean()) if len(values) else nan
+        known = self.study.setting.metrics.get(metric)
+        return known.told(mean) if known else mean
 
     @cached_property
     def right(self) -> dict[tuple[str, int], np.ndarray]:

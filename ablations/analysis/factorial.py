@@ -19,6 +19,7 @@ import pandas as pd
 
 from ablations.analysis.statistics import Array, correlation, over_seeds, t_interval, t_test
 from ablations.analysis.tables import by_seed
+from ablations.analysis.tables import overlap as overlap_of
 from ablations.core.claim import MAIN
 from ablations.core.effect import Effect
 from ablations.core.study import Study
@@ -197,16 +198,16 @@ def _effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
     model = _model_of(study)
     if model is None:
         return []
-    complete = _complete(study, by_seed(table, metric))
+    complete, overlap = _complete(study, by_seed(table, metric)), overlap_of(study.setting, table)
     begun = set() if table.empty else set(table.loc[table["variant"].isin(complete.columns), "seed"])
     left_out = len(begun) - len(complete)
-    return [_effect(model, index, complete, left_out, metric) for index in range(len(model.terms))]
+    return [_effect(model, index, complete, left_out, metric, overlap) for index in range(len(model.terms))]
 
 
-def _effect(model: _Model, index: int, complete: pd.DataFrame, left_out: int, metric: str) -> Effect:
+def _effect(model: _Model, index: int, complete: pd.DataFrame, left_out: int, metric: str, overlap: float) -> Effect:
     term, signs = model.terms[index], model.signs[index]
     values = complete.to_numpy(dtype=float)
-    estimate, error, df = over_seeds(values @ model.weights[index])
+    estimate, error, df = over_seeds(values @ model.weights[index], overlap)
     low, high = t_interval(estimate, error, df, LEVEL)
     departed, kept = (tuple(map(str, complete.columns[signs == side])) for side in (1, -1))
     return Effect(
@@ -220,21 +221,23 @@ def _effect(model: _Model, index: int, complete: pd.DataFrame, left_out: int, me
         p=t_test(estimate, error, df),
         n=len(values),
         correlation=correlation(*(values[:, signs == side].mean(axis=1) for side in (1, -1))),
-        method=_method(model, index, len(values), left_out),
+        method=_method(model, index, len(values), left_out, overlap),
         error=error,
         df=df,
-        spread=error * sqrt(len(values)),
+        spread=over_seeds(values @ model.weights[index])[1] * sqrt(len(values)),
+        overlap=overlap,
         departed=departed,
         kept=kept,
     )
 
 
-def _method(model: _Model, index: int, seeds: int, left_out: int) -> str:
+def _method(model: _Model, index: int, seeds: int, left_out: int, overlap: float) -> str:
     variants = model.weights.shape[1]
     if not np.isfinite(model.weights[index]).all():
         how = "not estimable: the variants that could be made do not tell it from the others"
     elif seeds > 1:
         how = f"paired t over {seeds} seeds, each with its own contrast of {variants} variants"
+        how += ", corrected for the overlap of splits (Nadeau and Bengio 2003)" * (overlap != 0)
     else:
         how = "one seed: no interval" if seeds else f"no seed has finished all {variants} variants"
     left = f"{counted(left_out, 'seed')} left out, as a trial of the design is missing" if left_out else ""

@@ -12,12 +12,14 @@ from ablations.analysis import traces
 from ablations.analysis.effects import REFERENCE
 from ablations.analysis.evidence import Evidence, broken, finished, ratio
 from ablations.analysis.failures import arms_words
+from ablations.analysis.tables import sizes
 from ablations.core.claim import MAIN, Claim, Rule, compared
 from ablations.core.effect import Effect
 from ablations.core.load import PLACEBO, SABOTAGE, load
 from ablations.core.result import LOG_STEPS, REACHED, Result
-from ablations.core.setting import SIZE, Metric
-from ablations.core.text import change, interval, number, probability, signed
+from ablations.core.setting import SIZE, SPLIT, TEST_SIZE, TRAIN_SIZE, Metric
+from ablations.core.text import change, number, probability, signed
+from ablations.core.units import between, in_unit, outcome, size
 
 GAP = "gap_percent"
 FITTED = "clean_train_top1_error_percent"
@@ -64,7 +66,8 @@ def study_gates(evidence: Evidence, rule: Rule) -> list[Gate]:
     wanted = evidence.study.wanted
     used = [_seeds_used(evidence)] if traces.known(evidence) else []
     learnt = [learns(evidence, rule)] if evidence.study.setting.guessable else []
-    return [*learnt, *used, *(gate(evidence, rule) for name, gate in gates.items() if name in wanted)]
+    split = [_same_sizes(evidence)] if evidence.study.setting.replicate == SPLIT else []
+    return [*learnt, *used, *split, *(gate(evidence, rule) for name, gate in gates.items() if name in wanted)]
 
 
 def _seeds_used(evidence: Evidence) -> Gate:
@@ -78,21 +81,32 @@ def _seeds_used(evidence: Evidence) -> Gate:
     )
 
 
+def _same_sizes(evidence: Evidence) -> Gate:
+    found = sizes(evidence.table)
+    said = [" and ".join("nothing" if isnan(size) else f"{size:,.0f}" for size in pair) for pair in found]
+    return Gate(
+        name="splits are of one size",
+        demand=f"every trial reports the same {TRAIN_SIZE} and {TEST_SIZE}, by which all intervals are corrected",
+        found="; ".join(said) or "no finished trial",
+        passed=isfinite(evidence.overlap) if found else None,
+    )
+
+
 def learns(evidence: Evidence, rule: Rule) -> Gate:
     """Whether the reference beats guessing, and a linear classifier where that is asked and known, by the margins."""
     chance, linear = chance_error(evidence), linear_error(evidence)
-    metric, setting = evidence.study.setting.main_metric, evidence.study.setting
+    metric, setting = evidence.main_metric, evidence.study.setting
     unit, side = "%" if metric.percent else "", "below" if metric.lower_is_better else "above"
     asked = [(metric.after(chance, rule.beats_chance_by), 1 - rule.beats_chance_by, "what guessing gives")]
     if rule.beats_linear_by is not None and isfinite(linear):
         bound = metric.after(linear, rule.beats_linear_by)
         asked.append((bound, 1 - rule.beats_linear_by, f"what {setting.baseline_words} has"))
-    words = [f"{side} {number(bound)}{unit}, {_beside(metric, share, whose)}" for bound, share, whose in asked]
+    words = [f"{side} {outcome(metric, bound)}{unit}, {_beside(metric, share, whose)}" for bound, share, whose in asked]
     unknown = "" if isfinite(linear) or not setting.baseline_words else _NO_BASELINE
     bound = min((bound for bound, *_ in asked), key=metric.error) if isfinite(chance) else nan
     value = evidence.mean(evidence.metric, "reference")
     known = isfinite(bound) and isfinite(value)
-    found = f"{number(value)}{unit}" if known else "no finished reference, or the chance level is not known"
+    found = f"{outcome(metric, value)}{unit}" if known else "no finished reference, or the chance level is not known"
     failed, ended = evidence.failed_by_variant.get("reference", (0, 0))
     if failed and failed == ended:
         found = f"failed, {failed} of {ended} trainings"
@@ -172,9 +186,10 @@ def effect_words(evidence: Evidence, effect: Effect | None) -> str:
         return "not in this study"
     if not isfinite(effect.p):
         return "needs two finished pairs that differ"
-    within = f" {interval(effect.low, effect.high)}" if isfinite(effect.low) else ""
-    unit = f" {evidence.study.setting.main_metric.unit}".rstrip()
-    return f"{signed(effect.estimate)}{within}{unit}, p {probability(effect.p)}, n = {effect.n}"
+    metric = evidence.main_metric
+    within = f" {between(metric, effect.low, effect.high)}" if isfinite(effect.low) else ""
+    found = in_unit(metric, f"{size(metric, effect.estimate)}{within}")
+    return f"{found}, p {probability(effect.p)}, n = {effect.n}"
 
 
 def obstacle(evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule) -> tuple[str, str]:

@@ -58,7 +58,7 @@ def outlook(study: Study, results: Sequence[Result], *, pilot: Evidence | None =
             assumed = trainings != PAIR
         level = alpha / comparisons
         tests = (seeds_to_exclude,) if claim.direction == SAME else (seeds_to_detect, seeds_to_exclude)
-        needed = [test(claim.smallest_effect, spread, level) for test in tests]
+        needed = [test(claim.smallest_effect, spread, level, evidence.overlap) for test in tests]
         known = [n for n in needed if n is not None]
         rows.append(
             Outlook(
@@ -66,7 +66,7 @@ def outlook(study: Study, results: Sequence[Result], *, pilot: Evidence | None =
                 spread=spread,
                 piloted=piloted,
                 assumed=assumed and isfinite(spread),
-                resolved=detectable(spread, study.seeds, level),
+                resolved=detectable(spread, study.seeds, level, evidence.overlap),
                 seeds=max(known) if len(known) == len(needed) else None,
             )
         )

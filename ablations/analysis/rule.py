@@ -154,10 +154,10 @@ def seeds_for_sameness(effect: Effect, margin: float, level: float) -> int | Non
     """Pairs that exclude an effect of `margin` where there is none, and tell on which side of it the one seen lies."""
     beyond = abs(effect.estimate) - margin
     if beyond > 0:
-        return seeds_to_detect(beyond, effect.spread, level)
+        return seeds_to_detect(beyond, effect.spread, level, effect.overlap)
     needed = [
-        seeds_to_exclude(margin, effect.spread, level),
-        seeds_to_detect(-beyond, effect.spread, 2 * level),
+        seeds_to_exclude(margin, effect.spread, level, effect.overlap),
+        seeds_to_detect(-beyond, effect.spread, 2 * level, effect.overlap),
     ]
     known = [n for n in needed if n is not None]
     return max(known) if len(known) == len(needed) else None

@@ -48,7 +48,7 @@ def settling_seeds(
         return seeds_to_settle(claim, effect, found, 1, alpha)
 
     def of_companion(also: Effect) -> int | None:
-        return seeds_to_detect(abs(also.estimate), also.spread, alpha)
+        return seeds_to_detect(abs(also.estimate), also.spread, alpha, also.overlap)
 
     if companion:
         return of_companion(companion), *seeds_between(of_companion, companion, 0.0)
@@ -71,9 +71,10 @@ def seeds_to_settle(claim: Claim, effect: Effect, verdict: str, comparisons: int
         return seeds_for_sameness(effect, claim.smallest_effect, level) if verdict == INCONCLUSIVE else None
     if verdict in (DIRECTION_ONLY, CONTRADICTED):
         distance = abs(effect.estimate) - claim.smallest_effect
-        return seeds_to_detect(abs(distance), effect.spread, level if distance > 0 else 2 * level)
+        return seeds_to_detect(abs(distance), effect.spread, level if distance > 0 else 2 * level, effect.overlap)
     if verdict != INCONCLUSIVE:
         return None
-    needed = [test(claim.smallest_effect, effect.spread, level) for test in (seeds_to_detect, seeds_to_exclude)]
+    tests = (seeds_to_detect, seeds_to_exclude)
+    needed = [test(claim.smallest_effect, effect.spread, level, effect.overlap) for test in tests]
     known = [n for n in needed if n is not None]
     return max(known) if len(known) == len(needed) else None

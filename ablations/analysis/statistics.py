@@ -7,7 +7,7 @@ share one set of functions.  S seeds, E evaluation images.  Nothing here reads a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import isfinite, nan, sqrt
+from math import isfinite, isnan, nan, sqrt
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,22 @@ _PRECISION = 1e-9  # below which a spread is rounding
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def over_seeds(values: Array) -> tuple[float, float, float]:
-    """Mean of one number a seed, its standard error and degrees of freedom; nan where there are too few."""
+def over_seeds(values: Array, overlap: float = 0.0) -> tuple[float, float, float]:
+    """Mean of one number a seed, its standard error and degrees of freedom; nan where there are too few.
+
+    `overlap` is n_test / n_train where seeds are splits of the same examples.  Their training sets overlap, so that the
+    variance of the mean is not s^2 / n but about s^2 (1 / n + n_test / n_train), by Nadeau and Bengio (Machine Learning
+    52, 2003, section 3.2: the corrected resampled t test).  nan: sizes are not known, and there is no error.
+    """
     if not values.size:
         return nan, nan, nan
     error = nan if values.size < 2 else 0.0 if is_constant(values) else float(stats.sem(values))
-    return float(values.mean()), error, float(values.size - 1)
+    return float(values.mean()), error * inflation(values.size, overlap), float(values.size - 1)
+
+
+def inflation(n: int, overlap: float) -> float:
+    """What overlapping splits multiply the standard error of a mean over n of them by."""
+    return sqrt(1 + n * overlap)
 
 
 def t_interval(value: float, error: float, df: float, level: float) -> tuple[float, float]:
@@ -50,8 +60,15 @@ def t_test(value: float, error: float, df: float) -> float:
     return 2 * float(stats.t.sf(abs(value) / error, df)) if error > 0 and df > 0 else nan
 
 
-def welch(one: Array, two: Array) -> tuple[float, float]:
-    """Standard error and degrees of freedom of the difference of two means, the samples unpaired."""
+def welch(one: Array, two: Array, overlap: float = 0.0) -> tuple[float, float]:
+    """Standard error and degrees of freedom of the difference of two means, the samples unpaired.
+
+    With an `overlap` as in `over_seeds` each mean has the variance that it gives, and the degrees are Satterthwaite's.
+    """
+    if overlap != 0:  # which nan is not, either
+        parts = [float(some.var(ddof=1)) * (1 / some.size + overlap) for some in (one, two)]
+        spent = sum(part**2 / (some.size - 1) for part, some in zip(parts, (one, two), strict=True))
+        return sqrt(sum(parts)), sum(parts) ** 2 / spent if spent > 0 else nan
     found = stats.ttest_ind(one, two, equal_var=False)
     return float(sqrt(one.var(ddof=1) / one.size + two.var(ddof=1) / two.size)), float(found.df)
 
@@ -144,29 +161,43 @@ def discordant(one: Array, two: Array) -> tuple[int, int, float]:
     return first, second, float(mcnemar([[both, first], [second, neither]], exact=True).pvalue)
 
 
-def seeds_to_detect(effect: float, spread: float, alpha: float) -> int | None:
-    """Seeds after which an effect that large is found at two-sided `alpha`, four times in five; None beyond 10,000."""
-    return _first(lambda n: _power(effect / spread, n, alpha / 2) >= POWER) if _told(effect, spread) else None
+def seeds_to_detect(effect: float, spread: float, alpha: float, overlap: float = 0.0) -> int | None:
+    """Seeds after which an effect that large is found at two-sided `alpha`, four times in five; None beyond 10,000.
+
+    With an `overlap` as in `over_seeds` there may be no such number, as the error has a floor.
+    """
+    if not _told(effect, spread) or isnan(overlap):
+        return None
+    return _first(lambda n: _power(effect / spread / inflation(n, overlap), n, alpha / 2) >= POWER)
 
 
-def seeds_to_exclude(margin: float, spread: float, alpha: float) -> int | None:
+def seeds_to_exclude(margin: float, spread: float, alpha: float, overlap: float = 0.0) -> int | None:
     """Seeds after which an effect of zero is shown to lie within the margin, four times in five; None beyond 10,000.
 
     Both of the two one-sided tests have to succeed, so each fails at most half as often.
     """
     enough = 1 - (1 - POWER) / 2
-    return _first(lambda n: _power(margin / spread, n, alpha) >= enough) if _told(margin, spread) else None
+    if not _told(margin, spread) or isnan(overlap):
+        return None
+    return _first(lambda n: _power(margin / spread / inflation(n, overlap), n, alpha) >= enough)
 
 
-def detectable(spread: float, n: int, alpha: float) -> float:
-    """The smallest effect that n pairs find at two-sided `alpha`, four times in five; nan for fewer than two."""
-    if n < 2 or not spread > 0:
+def detectable(spread: float, n: int, alpha: float, overlap: float = 0.0) -> float:
+    """The smallest effect that n pairs find at two-sided `alpha`, four times in five; nan for fewer than two.
+
+    `overlap` is as in `over_seeds`.
+    """
+    if n < 2 or not spread > 0 or isnan(overlap):
         return nan
     # statsmodels' own solve_power(effect_size=None) returns its starting value where n is 2 or 3 and alpha small.
     high = 1.0
     while _power(high, n, alpha / 2) < POWER:
         high *= 2
-    return spread * float(optimize.brentq(lambda size: _power(size, n, alpha / 2) - POWER, 0.0, high))
+    return (
+        spread
+        * inflation(n, overlap)
+        * float(optimize.brentq(lambda size: _power(size, n, alpha / 2) - POWER, 0.0, high))
+    )
 
 
 def _told(effect: float, spread: float) -> bool:

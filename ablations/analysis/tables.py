@@ -7,7 +7,7 @@ value that means anything: `ablations.analysis.failures` marks its row.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ import pandas as pd
 
 from ablations.core.errors import InputError, printable
 from ablations.core.result import DONE, Result
+from ablations.core.setting import SPLIT, TEST_SIZE, TRAIN_SIZE, Metric, Setting
 from ablations.core.study import Study
 from ablations.records.files import write_text
 
@@ -51,6 +52,25 @@ def usable(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     return table[(table["status"] == DONE) & np.isfinite(table[metric].astype(float))]
 
 
+def overlap(setting: Setting, table: pd.DataFrame) -> float:
+    """n_test / n_train of the splits that seeds stand for, by which errors are corrected: 0 where they stand for none.
+
+    nan where finished trials do not all report the same sizes.
+    """
+    if setting.replicate != SPLIT:
+        return 0.0
+    found = sizes(table)
+    return found[0][1] / found[0][0] if len(found) == 1 and min(found[0]) > 0 else nan
+
+
+def sizes(table: pd.DataFrame) -> list[tuple[float, float]]:
+    """The different (train_size, test_size) that finished trials report; nan for one that is missing."""
+    if table.empty:
+        return []
+    rows = table[table["status"] == DONE].reindex(columns=[TRAIN_SIZE, TEST_SIZE]).drop_duplicates()
+    return [(float(train), float(test)) for train, test in rows.itertuples(index=False)]
+
+
 def by_seed(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Finished, finite outcomes: one row a seed, one column a variant's label, nan where there is none."""
     if metric not in table or table.empty:
@@ -74,6 +94,16 @@ def with_epochs(table: pd.DataFrame, results: Iterable[Result], metrics: Iterabl
         for name, (metric, _, epoch) in early.items()
     }
     return table.assign(**columns)
+
+
+def compared(table: pd.DataFrame, metrics: Mapping[str, Metric]) -> pd.DataFrame:
+    """`table` with every metric as it is compared: of those that are told as ratios, the natural logarithms."""
+    logged = {
+        str(name): [metric.compared(float(value)) for value in table[name]]
+        for name in table
+        if (metric := metrics.get(str(name).partition("@")[0])) and metric.ratio
+    }
+    return table.assign(**logged) if logged else table
 
 
 def table(study: Study, results: Iterable[Result]) -> pd.DataFrame:

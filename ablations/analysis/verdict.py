@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import nan
 
@@ -49,6 +49,7 @@ class Verdict:
     also: Effect | None = None  # of the claim's companion
     also_low: float = nan  # of its simultaneous interval
     also_high: float = nan
+    own: bool = False  # made by whoever planned the study, of the study itself: there is no other place to be true to
     out_of_reach: str = ""  # "about 160 seeds" that would decide it, where that was declared to be too many
     metrics: Mapping[str, Metric] = field(default_factory=dict, repr=False)  # of the study, to read the numbers by
 
@@ -95,15 +96,15 @@ class Verdict:
 
     @property
     def scope(self) -> str:
-        """`faithful`, or `proxy` where the study differs from where the claim was made."""
-        return PROXY if self.proxy else FAITHFUL
+        """`faithful`, or `proxy` where the study differs from where a claim was made; empty of a study's own."""
+        return PROXY if self.proxy else "" if self.own else FAITHFUL
 
     @property
     def label(self) -> str:
         """`reproduced [proxy, draft]`, `not tested (inactive) [proxy]`, `not tested (failed, 5 of 5) [proxy]`."""
         if self.call == NOT_TESTED:
             words = failures.failed_words(self.effect) if self.effect and self.reason == FAILS else self.reason
-            return f"{self.call} ({words}) [{', '.join(filter(None, [self.scope, self.claim.standing]))}]"
+            return f"{self.call} ({words}){_bracketed([self.scope, self.claim.standing])}"
         flags = {
             "draft": self.draft,
             "underfitting": self.underfits,
@@ -111,7 +112,13 @@ class Verdict:
             "unstable": self.unstable,
             self.claim.standing: bool(self.claim.standing),
         }
-        return f"{self.words} [{', '.join([self.scope, *(word for word, holds in flags.items() if holds)])}]"
+        return f"{self.words}{_bracketed([self.scope, *(word for word, holds in flags.items() if holds)])}"
+
+
+def _bracketed(words: Sequence[str]) -> str:
+    """` [proxy, draft]`; nothing for no words."""
+    said = ", ".join(filter(None, words))
+    return f" [{said}]" if said else ""
 
 
 def with_also(evidence: Evidence, verdict: Verdict, alpha: float, comparisons: int, look: Look | None) -> Verdict:

@@ -31,8 +31,9 @@ from ablations.analysis.seeds_needed import settling_seeds
 from ablations.analysis.statistics import prediction_interval
 from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdict import with_also as _with_also
-from ablations.core.claim import MAIN, Claim, Rule
+from ablations.core.claim import MAIN, Claim, Conditions, Rule
 from ablations.core.effect import Effect
+from ablations.core.load import FIRST
 from ablations.records import store
 from ablations.records.claims import check_declared
 
@@ -110,8 +111,9 @@ def _verdict(
         proxy=proxy,
         comparisons=comparisons,
         look=look,
+        own=claim.conditions == Conditions() and evidence.study.subject != FIRST,
         out_of_reach=reach.words_of(evidence.study, claim),
-        metrics=evidence.study.setting.metrics,
+        metrics=evidence.metrics,
     )
     if effect is None:
         return common

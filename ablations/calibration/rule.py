@@ -84,12 +84,17 @@ def simulate(scenario: str, **settings: Any) -> Tally:
     return SCENARIOS[scenario](Settings(**settings))
 
 
-def tallied(scenario: str, truths: Sequence[float], families: Iterable[Sequence[Effect]]) -> Tally:
-    """What the rule makes of studies whose claims, one for each of `truths`, have these effects."""
+def tallied(
+    scenario: str, truths: Sequence[float], families: Iterable[Sequence[Effect]], *, margin: float = MARGIN
+) -> Tally:
+    """What the rule makes of studies whose claims, one for each of `truths`, have these effects.
+
+    `margin` is the claims' smallest effect of interest, in the unit of the effects.
+    """
     from ablations.analysis.rule import adjust, call
 
     rule, studies = Rule(), 0
-    made = [made_up_claim(index) for index in range(len(truths))]
+    made = [made_up_claim(index, margin) for index in range(len(truths))]
     counts: Counter[str] = Counter()
     calls: Counter[str] = Counter()
     level = 1 - rule.alpha / len(truths)
@@ -97,7 +102,7 @@ def tallied(scenario: str, truths: Sequence[float], families: Iterable[Sequence[
         studies += 1
         adjusted = adjust(made, effects)
         found = [call(c, e, p, m, rule.alpha) for c, e, (p, m) in zip(made, effects, adjusted, strict=True)]
-        mistakes = [wrong(one, true) for one, true in zip(found, truths, strict=True)]
+        mistakes = [wrong(one, true, margin) for one, true in zip(found, truths, strict=True)]
         calls.update(found)
         counts["wrong_direction"] += any(direction for direction, _ in mistakes)
         counts["wrong_size"] += any(size for _, size in mistakes)
@@ -206,8 +211,8 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 
-def made_up_claim(index: int) -> Claim:
-    """That a change raises the test error, by MARGIN at the least if it matters."""
+def made_up_claim(index: int, margin: float = MARGIN) -> Claim:
+    """That a change raises the test error, by `margin` at the least if it matters."""
     return Claim(
         name=f"claim_{index}",
         component=f"component_{index}",
@@ -217,7 +222,7 @@ def made_up_claim(index: int) -> Claim:
         metric=METRIC,
         published="no number given",
         direction=1,
-        smallest_effect=MARGIN,
+        smallest_effect=margin,
         family="made up",
     )
 

@@ -11,6 +11,7 @@ from ablations.core.claim import MAIN
 from ablations.core.result import Result
 from ablations.core.study import Study
 from ablations.core.text import counted, duration
+from ablations.core.units import times
 from ablations.planning import grids
 from ablations.planning.alternatives import Design, Need, need
 from ablations.planning.cost import Paces
@@ -98,13 +99,15 @@ def power_lines(study: Study, results: Sequence[Result]) -> list[str]:
     head = f"{'of interest':>12}{'scatter':>10}{'from':>7}{'resolved':>10}{'seeds that decide':>19}"
     found = [f"{'claim':<{width}}  {head}"]
     for row in rows:
+        metric = study.setting.metrics.get(row.claim.metric)
+        told = times if metric and metric.ratio else float  # the scatter stays that of logarithms
         numbers = (
             _in_sentences(row.spread),
             source[row.piloted] if isfinite(row.spread) else "-",
-            _in_sentences(row.resolved),
+            _in_sentences(told(row.resolved)),
         )
         decide = f"{row.seeds:,}" if row.seeds else "over 10,000" if isfinite(row.spread) else "needs a pilot"
-        cells = f"{row.claim.smallest_effect:>12g}{numbers[0]:>10}{numbers[1]:>7}{numbers[2]:>10}{decide:>19}"
+        cells = f"{told(row.claim.smallest_effect):>12g}{numbers[0]:>10}{numbers[1]:>7}{numbers[2]:>10}{decide:>19}"
         found.append(f"{row.claim.name:<{width}}  {cells}")
     comparisons = len({question for claim in study.claims for question in claim.questions})
     found += [

@@ -32,6 +32,9 @@ class Effect:
     ended: tuple[int, int] = (0, 0)  # out of so many that have an outcome
     p_trained: float = math.nan  # exact, that both arms train equally often; nan where none has failed
     failing: int = 1  # the sign of what a training that fails does to the metric
+    overlap: float = (
+        0.0  # n_test / n_train of the splits that seeds stand for, which `error` is corrected by; nan: unknown
+    )
     p_flip: float = math.nan  # exact, of a mean of zero over seeds where both train; nan where none has failed
 
     @property

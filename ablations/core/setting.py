@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -11,6 +12,8 @@ Config = Mapping[str, Any]  # plain JSON: everything that decides a result, but 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 POINTS, NATS, LOGS = "points", "nats", "log units"
+TRAINING, SPLIT = REPLICATES = ("training", "split")
+TRAIN_SIZE, TEST_SIZE = "train_size", "test_size"  # of the split of a trial, in its metrics
 OUTCOME, SIZE, TIME_TO_TARGET = KINDS = ("outcome", "size", "time to target")
 
 
@@ -23,6 +26,9 @@ class Metric:
     kind: str = OUTCOME  # one of KINDS: a size is a confound and a cost, and no outcome
     lower_is_better: bool = True
     lowered_by_failure: bool | None = None  # whether a training that fails lowers it; None: where higher is better
+    best: bool = False  # whether a trial's number is the best of its rows, and not that of the last one
+    ratio: bool = False  # whether it is above zero and compared by its logarithm, so that effects are told as ratios
+    digits: int | None = None  # after the point that reports show; None: those of its unit
 
     @property
     def percent(self) -> bool:
@@ -50,6 +56,20 @@ class Metric:
         if self.lower_is_better:
             return value
         return 100 - value if self.percent else -value
+
+    def taken(self, rows: Sequence[float]) -> float:
+        """A trial's number from those of its rows, in their order: the last, or the best."""
+        return (min if self.lower_is_better else max)(rows) if self.best else rows[-1]
+
+    def compared(self, value: float) -> float:
+        """`value` as it is compared: itself, or its natural logarithm; nan where that has none."""
+        if not self.ratio:
+            return value
+        return math.log(value) if value > 0 else math.nan
+
+    def told(self, value: float) -> float:
+        """What `compared` made of a value, or a mean of such, back in the metric's own unit."""
+        return math.exp(value) if self.ratio else value
 
     def after(self, guessing: float, shed: float) -> float:
         """The value that has shed so much of the error of guessing, or of its size where there is no best value."""
@@ -86,6 +106,7 @@ class Setting:
     guessable: bool = True  # False: there is nothing that guessing would give
     baseline: float | None = None  # what trivial learning gives on it
     baseline_words: str = ""  # what learns so: "a linear classifier on the raw pixels"
+    replicate: str = TRAINING  # what seeds change: the draws of training, or which examples are trained and tested on
     examples: int = 0  # that a trial is evaluated on; 0: not known
     note: str = ""  # what a reader must know of the data
     facts: Mapping[str, Any] = field(default_factory=dict)  # what readers and the subject itself look up: "preset", ..

@@ -36,6 +36,16 @@ class Component:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Doses:
+    """A component whose levels, and the reference, are so much of one thing."""
+
+    reference: float
+    levels: Mapping[str, float]  # each level's dose
+    log: bool = False  # whether steps are ratios: a trend is then that of a doubling, and every dose is above zero
+    unit: str = ""  # "channels"; empty: no name
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A named study of a subject: a grid with the components and the options that it takes unless others are given."""
 
@@ -314,6 +324,10 @@ class Defaults:
 
     def sizes(self, config: Config, setting: Setting) -> Mapping[str, float]:
         """The metrics of kind "size" of a config, for the list of variants; empty where they cost a training."""
+        return {}
+
+    def doses(self, setting: Setting) -> Mapping[str, Doses]:
+        """The components that are doses of something, by name."""
         return {}
 
     def differences(self, before: Config, after: Config) -> str:

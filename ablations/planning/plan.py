@@ -19,7 +19,7 @@ from ablations.analysis.reach import out_of_reach
 from ablations.core.errors import InputError, printable
 from ablations.core.load import load
 from ablations.core.result import Result
-from ablations.core.setting import Setting
+from ablations.core.setting import SPLIT, Setting
 from ablations.core.study import Study
 from ablations.core.subject import Place
 from ablations.core.text import counted, listed
@@ -125,6 +125,10 @@ def _in_time(
 
 def _studied(request: Request, setting: Setting, before: Study | None, records: int) -> tuple[Study, tuple[Trial, ...]]:
     """The study and its trials, declared: what was declared before stands, and the trace says what is new."""
+    if request.sequential and setting.replicate == SPLIT:
+        raise InputError(
+            "--sequential needs seeds that are independent, and the splits of this study overlap: leave it out."
+        )
     study, trials = make_study(request, setting)
     if request.sequential and not study.claims:
         raise InputError("--sequential stops what claims have settled, and no claim is about what this study changes.")

@@ -31,6 +31,7 @@ def compose(evidence: Findings) -> Report:
         background,
         cards,
         comparisons,
+        doses,
         ensembles,
         factorials,
         looks,
@@ -50,7 +51,7 @@ def compose(evidence: Findings) -> Report:
     if compares:
         sections += [verdicts.verdicts, verdicts.gates, background.components]
     sections += [time_to_target.section, tuning.section]
-    sections += [comparisons.effects] if compares and not race else []
+    sections += [comparisons.effects, doses.section] if compares and not race else []
     sections += [cards.section] if compares else []
     if compares and not race:
         sections += [comparisons.single_networks, comparisons.controls]
@@ -76,6 +77,7 @@ def compose(evidence: Findings) -> Report:
             *background.sources(evidence),
             *background.summary(evidence),
             headline(evidence),
+            *outcomes.best_of_rows(evidence),
         ),
         sections=tuple(section for section in made if section),
         folder=evidence.folder,

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from ablations.analysis import doses
 from ablations.analysis.failures import share_interval
 from ablations.analysis.rule import NOT_TESTED
 from ablations.analysis.tables import as_csv
@@ -22,11 +23,12 @@ from ablations.analysis.verdicts import Findings
 from ablations.core.claim import label_of
 from ablations.core.effect import Effect
 from ablations.core.errors import printable
-from ablations.core.text import MINUS, MISSING, interval, probability, signed
+from ablations.core.setting import Metric
+from ablations.core.text import MINUS, MISSING, probability
+from ablations.core.units import between, in_unit, is_ratio, size, times
 from ablations.core.variant import Variant
 from ablations.records.files import write_text
 from ablations.reporting import wording
-from ablations.reporting.sections.claimed import in_unit, size
 from ablations.reporting.sections.time_to_target import METHODS, ratio_words
 from ablations.reporting.sections.verdicts import bounds
 
@@ -34,12 +36,24 @@ T = TypeVar("T")
 
 
 def effects_table(evidence: Findings) -> pd.DataFrame:
-    """One row an effect, in the metric's unit; nan where there is none."""
+    """One row an effect, in the metric's unit; nan where there is none.
+
+    Where `scale` is "ratio", estimate, low and high are ratios, and error and spread are of their natural logarithms.
+    """
     left_out = {"departed", "kept", "trained", "ended", "failing"}  # what one cell does not hold
+    left_out |= {"overlap"} if evidence.overlap == 0 else set()
     names = ["component", "level", "kind", "metric", "estimate", "low", "high", "p", "n", "correlation"]
-    rows = [{**dataclasses.asdict(effect), **_how_often(effect)} for effect in evidence.effects]
+    ratio = is_ratio(evidence.main_metric)
+    rows = [{**dataclasses.asdict(one), **_told(one, ratio), **_how_often(one)} for one in evidence.effects]
     table = pd.DataFrame(rows, columns=None if rows else names)
     return table.drop(columns=[name for name in left_out if name in table])
+
+
+def _told(effect: Effect, ratio: bool) -> dict[str, Any]:
+    """The numbers of an effect as they are told, where that is not as they were estimated."""
+    if not ratio:
+        return {}
+    return {name: times(getattr(effect, name)) for name in ("estimate", "low", "high")} | {"scale": "ratio"}
 
 
 def _how_often(effect: Effect | None) -> dict[str, Any]:
@@ -73,6 +87,25 @@ def speeds_table(evidence: Findings) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else ["component", "level", "ratio", "low", "high", "n"])
 
 
+def doses_table(evidence: Findings) -> pd.DataFrame:
+    """One row a trend over doses: its slope for each step, where `step` is one more or a doubling."""
+    told = times if is_ratio(evidence.main_metric) else float
+    rows = [
+        {
+            "component": one.component,
+            "unit": one.doses.unit,
+            "step": "doubling" if one.doses.log else "one more",
+            **{name: told(getattr(one, name)) for name in ("slope", "low", "high")},
+            "scale": _scale(evidence.main_metric),
+            "p": one.p,
+            "p_bend": one.bend,
+            "n": one.seeds,
+        }
+        for one in doses.trends(evidence)
+    ]
+    return pd.DataFrame(rows)
+
+
 def verdicts_table(evidence: Findings) -> pd.DataFrame:
     """One row a claim: what it says, what was found, and the verdict."""
     rows = [_verdict_row(verdict) for verdict in evidence.verdicts]
@@ -81,6 +114,8 @@ def verdicts_table(evidence: Findings) -> pd.DataFrame:
 
 def _verdict_row(verdict: Verdict) -> dict[str, Any]:
     claim, effect = verdict.claim, verdict.effect
+    told = times if verdict.metric.ratio else float
+    published, estimate = claim.published_effect, None if effect is None else effect.estimate
     return {
         "claim": claim.name,
         "family": claim.family,
@@ -92,16 +127,17 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
         "direction": claim.direction,
         "also": claim.also,
         "standing": claim.standing,
-        "smallest_effect": claim.smallest_effect,
-        "published_effect": claim.published_effect,
+        "scale": _scale(verdict.metric),
+        "smallest_effect": told(claim.smallest_effect),
+        "published_effect": None if published is None else told(published),
         "verdict": verdict.call,
         "size": verdict.size,  # beside the smallest effect: above, below (so excluded) or open
         "reason": verdict.reason,
         "scope": verdict.scope,
         "draft": verdict.draft,
-        "estimate": None if effect is None else effect.estimate,
-        "low": verdict.low,
-        "high": verdict.high,
+        "estimate": None if estimate is None else told(estimate),
+        "low": told(verdict.low),
+        "high": told(verdict.high),
         "p_holm": verdict.p_holm,
         "n": None if effect is None else effect.n,
         "also_estimate": None if verdict.also is None else verdict.also.estimate,
@@ -117,16 +153,22 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def _scale(metric: Metric) -> str:
+    """What the effects of a row are."""
+    return "ratio" if metric.ratio else "logarithm of a ratio" if is_ratio(metric) else "difference"
+
+
 def _kinds(evidence: Findings) -> tuple[str, ...]:
     """Which tables the study has: errors of trials that end at one error compare nothing, steps need a threshold."""
     setting = evidence.study.setting
     effects = () if setting.races else ("effects",)
-    return (*effects, *(() if setting.target is None else ("speed",)), "verdicts")
+    dosed = ("doses",) if effects and doses.trends(evidence) else ()
+    return (*effects, *dosed, *(() if setting.target is None else ("speed",)), "verdicts")
 
 
 def write_csv(evidence: Findings, folder: Path) -> list[Path]:
-    """verdicts.csv, and where the study has them effects.csv and speed.csv."""
-    tables = {"effects": effects_table, "speed": speeds_table, "verdicts": verdicts_table}
+    """verdicts.csv, and where the study has them effects.csv, doses.csv and speed.csv."""
+    tables = {"effects": effects_table, "doses": doses_table, "speed": speeds_table, "verdicts": verdicts_table}
     return _write(evidence, folder, "csv", tables, as_csv)
 
 
@@ -150,16 +192,17 @@ def _write(
             write_text(path, printable(text(make[name](evidence))))
         else:
             path.unlink(missing_ok=True)
-    return [paths[name] for name in kinds]
+    return [paths[name] for name in kinds if name in paths]
 
 
 def _effects_latex(evidence: Findings) -> str:
+    metric = wording.main(evidence)
     rows = [
         (
             one.label,
             one.kind,
-            signed(one.estimate),
-            interval(one.low, one.high),
+            size(metric, one.estimate),
+            between(metric, one.low, one.high),
             str(one.n),
             probability(one.p),
             *(f"{trained} of {ended}" for trained, ended in zip(one.trained, one.ended, strict=True)),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ablations.analysis.verdicts import Findings
 from ablations.core.load import load
+from ablations.core.setting import SPLIT
 from ablations.core.text import counted, number
 from ablations.core.variant import Departure
 from ablations.reporting.document import Block, Section
@@ -18,10 +19,11 @@ def plan(evidence: Findings) -> str:
     what = f" ({study.question})" if study.question else ""
     unit = load(study.subject).work_unit
     work = f" for {counted(setting.work, unit)}" if setting.work > 1 else ""
+    splits = " Seeds change which examples are trained and tested on." if setting.replicate == SPLIT else ""
     return (
         f"{counted(len(study.variants), 'variant')} of {setting.facts.get('reference', study.subject)} on "
         f"{setting.data}, chosen by the grid {study.grid}{what}. Each was run with "
-        f"{counted(study.seeds, 'seed')}{work}, and evaluated on the {setting.phase} data."
+        f"{counted(study.seeds, 'seed')}{work}, and evaluated on the {setting.phase} data.{splits}"
     )
 
 

@@ -8,14 +8,14 @@ from math import isfinite, nan, sqrt
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from ablations.analysis.effects import LEVEL, differences_of
-from ablations.analysis.statistics import benjamini_hochberg, t_interval, t_test
+from ablations.analysis.statistics import benjamini_hochberg, over_seeds, t_interval, t_test
 from ablations.analysis.verdicts import Findings
 from ablations.core.effect import Effect
 from ablations.core.errors import InputError
-from ablations.core.text import MINUS, MISSING, counted, interval, probability, signed, told
+from ablations.core.text import MINUS, MISSING, counted, probability, told
+from ablations.core.units import is_ratio
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Picture, Report, Section, Table, listed
 from ablations.reporting.figures import effects, style
@@ -83,7 +83,7 @@ def _difference(first: Findings, second: Findings, one: Effect, two: Effect) -> 
     paired = len(rows[0]) > 1 and rows[0].index.equals(rows[1].index)
     if paired:
         change = (rows[1] - rows[0]).to_numpy(dtype=float)
-        estimate, error, df = float(change.mean()), float(stats.sem(change)), float(change.size - 1)
+        estimate, error, df = over_seeds(change, max(one.overlap, two.overlap))
     else:
         parts = [effect.error**2 for effect in (one, two)]
         error, estimate = sqrt(sum(parts)), two.estimate - one.estimate
@@ -133,12 +133,20 @@ def _method(first: Findings, second: Findings, found: list[Difference]) -> str:
     }.get(
         frozenset(kinds), "Differences are paired by seed where both have the same seeds, and by Welch's t elsewhere."
     )
+    logarithms = ", of their logarithms and told as a ratio" if is_ratio(wording.main(first)) else ""
     return (
-        f"An effect is the change of the {first.phase} {wording.main(first).noun} in {wording.main(first).unit}, "
-        "departure minus reference. A difference is the "
-        f"effect in {second.study.name} minus that in {first.study.name}. {how} They are exploratory: no claim was "
-        "made on them beforehand, and q is Benjamini and Hochberg's."
+        f"{_what_an_effect_is(first)} A difference is the "
+        f"effect in {second.study.name} minus that in {first.study.name}{logarithms}. {how} They are "
+        "exploratory: no claim was made on them beforehand, and q is Benjamini and Hochberg's."
     )
+
+
+def _what_an_effect_is(evidence: Findings) -> str:
+    metric = wording.main(evidence)
+    if is_ratio(metric):
+        return f"An effect is how many times the {evidence.phase} {metric.noun} is what the reference's is."
+    unit = metric.unit or wording.long_unit(metric)
+    return f"An effect is the change of the {evidence.phase} {metric.noun} in {unit}, departure minus reference."
 
 
 def _trials_in_common(first: Findings, second: Findings) -> tuple[str, ...]:
@@ -153,9 +161,9 @@ def _effects(first: Findings, second: Findings, found: list[Difference]) -> Sect
     rows = tuple(
         (
             _label(one.first),
-            *(cell for effect in (one.first, one.second) for cell in _cells(effect)),
-            signed(one.difference.estimate),
-            interval(one.difference.low, one.difference.high),
+            *(cell for effect in (one.first, one.second) for cell in _cells(first, effect)),
+            wording.effect(first, one.difference.estimate),
+            wording.bounds(first, one.difference.low, one.difference.high),
             probability(one.difference.p) if isfinite(one.difference.p) else MISSING,
             probability(q) if isfinite(q) else MISSING,
             one.difference.method,
@@ -169,8 +177,9 @@ def _effects(first: Findings, second: Findings, found: list[Difference]) -> Sect
     return Section(title="Effects side by side", blocks=tuple(blocks))
 
 
-def _cells(effect: Effect) -> tuple[str, str, str]:
-    return signed(effect.estimate), interval(effect.low, effect.high), f"{effect.n}{' unstable' * effect.unstable}"
+def _cells(evidence: Findings, effect: Effect) -> tuple[str, str, str]:
+    found = wording.effect(evidence, effect.estimate), wording.bounds(evidence, effect.low, effect.high)
+    return *found, f"{effect.n}{' unstable' * effect.unstable}"
 
 
 def _label(effect: Effect) -> str:
@@ -198,9 +207,12 @@ def _picture(first: Findings, second: Findings, found: list[Difference]) -> Pict
         caption=f"Differences between the two studies' effects, {which}, with 95% intervals{singles}.",
         alternative=told(
             f"A point and an interval for each effect that both studies have: {what}",
-            [f"{_label(one)} {signed(one.estimate)} {interval(one.low, one.high)}" for one in shown],
+            [
+                f"{_label(one)} {wording.effect(first, one.estimate)} {wording.bounds(first, one.low, one.high)}"
+                for one in shown
+            ],
         ),
-        svg=style.svg(effects.effect_forest(shown, single, controls, what), "differences"),
+        svg=style.svg(effects.effect_forest(shown, single, controls, what, metric=wording.main(first)), "differences"),
     )
 
 

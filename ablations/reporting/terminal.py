@@ -40,17 +40,16 @@ def _effect_lines(evidence: Findings) -> str:
 
     head = ("component", "change", "estimand", "effect", "95% interval", "n")
     if not evidence.effects:
-        values = evidence.values(evidence.metric, evidence.study.variants[0].label)
-        percent = "%" if wording.main(evidence).percent else ""
-        found = (
-            f"{values.mean():.1f}{percent} {wording.what(evidence)}, n = {len(values)}"
-            if len(values)
-            else "not finished"
-        )
+        label = evidence.study.variants[0].label
+        count, mean = len(evidence.values(evidence.metric, label)), evidence.mean(evidence.metric, label)
+        value = f"{mean:.1f}%" if wording.main(evidence).percent else wording.value(evidence, mean)
+        found = f"{value} {wording.what(evidence)}, n = {count}" if count else "not finished"
         return f"reference: {found}; the grid {evidence.study.grid} compares it with nothing."
     unit, direction = wording.long_unit(wording.main(evidence)), wording.above_zero(evidence)
-    title = f"Change in {wording.what(evidence)}, {unit}; above zero the change made it {direction}."
-    lines = [title, "", *_columns([head, *map(_effect_line, evidence.effects)])]
+    title = (
+        f"Change in {wording.what(evidence)}, {unit}; above {wording.nothing(evidence)} the change made it {direction}."
+    )
+    lines = [title, "", *_columns([head, *(_effect_line(evidence, one) for one in evidence.effects)])]
     lines += _unstable_lines(evidence.effects)
     return "\n".join(lines)
 
@@ -69,10 +68,11 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     return ["  ".join(_align(cell, column, widths) for column, cell in enumerate(row)).rstrip() for row in rows]
 
 
-def _effect_line(effect: Effect) -> tuple[str, ...]:
-    from ablations.core.text import MINUS, MISSING, interval, signed
+def _effect_line(evidence: Findings, effect: Effect) -> tuple[str, ...]:
+    from ablations.core.text import MINUS, MISSING
+    from ablations.reporting import wording
 
-    numbers = (signed(effect.estimate), interval(effect.low, effect.high))
+    numbers = (wording.effect(evidence, effect.estimate), wording.bounds(evidence, effect.low, effect.high))
     plain = [text.replace(MINUS, "-").replace(MISSING, "none") for text in numbers]
     return effect.component, effect.level, effect.kind, *plain, str(effect.n)
 

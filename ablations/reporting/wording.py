@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from ablations.analysis.gates import GAP
 from ablations.analysis.verdicts import Findings
 from ablations.core.setting import Metric
-from ablations.core.text import number
+from ablations.core.units import between, is_ratio, outcome, size, unit_of
 
 
 def main(evidence: Findings) -> Metric:
     """The metric that effects are about."""
-    return evidence.study.setting.main_metric
+    return evidence.main_metric
 
 
 def what(evidence: Findings) -> str:
@@ -17,15 +18,35 @@ def what(evidence: Findings) -> str:
     return f"{evidence.phase} {main(evidence).words}"
 
 
+def images(evidence: Findings) -> bool:
+    """Whether trials classify images, each of which is recorded, and evaluate their training images too."""
+    return GAP in evidence.study.setting.metrics
+
+
 def in_unit(text: str, evidence: Findings) -> str:
-    """`effect, points`; the text alone where the metric has no unit."""
-    unit = main(evidence).unit
+    """`effect, points`, `effect, times`; the text alone where the metric has no unit."""
+    unit = unit_of(main(evidence))
     return f"{text}, {unit}" if unit else text
 
 
 def long_unit(metric: Metric) -> str:
     """`percentage points`, `nats`; `its own unit` where it has no name."""
-    return "percentage points" if metric.percent else metric.unit or "its own unit"
+    return "percentage points" if metric.percent else unit_of(metric) or "its own unit"
+
+
+def effect(evidence: Findings, value: float) -> str:
+    """An effect on the main metric: signed, or a ratio."""
+    return size(main(evidence), value)
+
+
+def bounds(evidence: Findings, low: float, high: float) -> str:
+    """The interval of an effect on the main metric."""
+    return between(main(evidence), low, high)
+
+
+def nothing(evidence: Findings) -> str:
+    """What an effect of none is: `zero`, or of ratios `1`."""
+    return "1" if is_ratio(main(evidence)) else "zero"
 
 
 def axis(evidence: Findings) -> str:
@@ -37,7 +58,7 @@ def axis(evidence: Findings) -> str:
 
 def value(evidence: Findings, number_of: float) -> str:
     """`62.50%`, or the number alone."""
-    return f"{number(number_of)}{'%' if main(evidence).percent else ''}"
+    return f"{outcome(main(evidence), number_of)}{'%' if main(evidence).percent else ''}"
 
 
 def above_zero(evidence: Findings) -> str:

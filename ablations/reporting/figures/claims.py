@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
-from ablations.reporting.figures.style import BLUE, DOTS, INK, LINE, ORANGE, PAPER, WIDTH, styled
+from ablations.reporting.figures.style import BLUE, DOTS, INK, LINE, ORANGE, PAPER, WIDTH, ratios_along, styled
 
 
 @styled
@@ -55,13 +55,17 @@ def pairs(
     change.set_yticks([])
     change.spines["left"].set_visible(False)
     change.xaxis.set_major_locator(MaxNLocator(5))
-    change.set_xlabel(f"{'ratio' if ratios else 'difference'}, {unit}", fontsize=8)
+    kind = "ratio" if ratios else "difference"
+    change.set_xlabel(f"{kind}, {unit}" if unit else kind, fontsize=8)
     if ratios:
         round_ones = [one for one in MaxNLocator(4).tick_values(*np.exp(slopes.get_ylim())) if one > 0]
-        slopes.set_yticks(np.log(round_ones), [f"{one:,.0f}" for one in round_ones])
+        whole = all(one == round(one) for one in round_ones)
+        slopes.set_yticks(np.log(round_ones), [f"{one:,.0f}" if whole else f"{one:,.4g}" for one in round_ones])
         slopes.set_ylim(np.nanmin(outcomes) - 0.05, np.nanmax(outcomes) + 0.05)
         change.xaxis.set_major_locator(MultipleLocator(log(2)))
         change.xaxis.set_major_formatter(lambda value, position: f"{exp(value):.2g}")
+        if np.ptp(change.get_xlim()) < 2 * log(2):  # hardly room for two of those
+            ratios_along(change.xaxis, *change.get_xlim())
     for axes in (slopes, change):
         axes.grid(axis="y" if axes is slopes else "x", color=LINE, linewidth=0.4)
     return figure

@@ -21,6 +21,7 @@ from ablations.reporting.figures.style import (
     WIDTH,
     _canvas,
     _figure,
+    ratios_along,
     rows_named,
     styled,
     wrapped,
@@ -36,12 +37,15 @@ def learning_curves(
     along: str = "epoch",
     *,
     ranges: bool = False,
+    ratios: bool = False,
+    overlap: float = 0.0,
 ) -> Figure:
     """Small multiples: each variant's mean over seeds by epoch on top of the reference's.
 
     `curves` has the columns variant, seed, epoch, error.  Bands are 95% t intervals over seeds, or where `ranges`,
     as between ensembles that share networks, run from the lowest to the highest.
-    `along` names what the column epoch counts.
+    `overlap` is that of splits, which the intervals are corrected by, as in `over_seeds`.
+    `along` names what the column epoch counts.  Where `ratios`, errors are logarithms, labelled with what they are of.
     """
     variants = list(variants) or [reference]
     count = -(-len(variants) // 2)
@@ -51,9 +55,9 @@ def learning_curves(
     panels: list[Axes] = list(grid.flat)
     panels[0].xaxis.set_major_locator(MaxNLocator(5, integer=True))
     for panel, variant in zip(panels, variants, strict=False):
-        _curve(panel, curves, reference, GREY, "reference", ranges)
+        _curve(panel, curves, reference, GREY, "reference", ranges, overlap)
         if variant != reference:
-            _curve(panel, curves, variant, BLUE, "variant", ranges)
+            _curve(panel, curves, variant, BLUE, "variant", ranges, overlap)
         panel.set_title(wrapped(variant, 25))
         panel.grid(color=GRID)
     for panel in panels[len(variants) :]:
@@ -64,6 +68,8 @@ def learning_curves(
     shown = panels[0].get_ylim()  # shared; the band of two seeds may be wider than all that was measured
     margin = 0.3 * (high - low) or 1.0
     panels[0].set_ylim(max(shown[0], low - margin), min(shown[1], high + margin))
+    if ratios:
+        ratios_along(panels[0].yaxis, *panels[0].get_ylim())
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=2, frameon=False)
     figure.supxlabel(along, fontsize=9)
@@ -89,14 +95,16 @@ def gap(means: pd.DataFrame, phase: str) -> Figure:
     return _figure(axes)
 
 
-def _curve(axes: Axes, curves: pd.DataFrame, variant: str, colour: str, label: str, ranges: bool) -> None:
+def _curve(
+    axes: Axes, curves: pd.DataFrame, variant: str, colour: str, label: str, ranges: bool, overlap: float
+) -> None:
     rows = curves[curves["variant"] == variant]
     if rows.empty:
         return
     by_epoch = rows.groupby("epoch")["error"]
     bands = by_epoch.agg(["mean", "min", "max"])
     if not ranges:
-        bands[["mean", "min", "max"]] = [mean_interval(errors) for _, errors in by_epoch]
+        bands[["mean", "min", "max"]] = [mean_interval(errors, overlap) for _, errors in by_epoch]
     axes.fill_between(bands.index, bands["min"], bands["max"], color=colour, alpha=0.25, linewidth=0)
     marker = "o" if len(bands) < 3 else None
     width = 2.0 if label == "reference" else 1.4

@@ -13,7 +13,8 @@ from scipy import stats
 
 from ablations.analysis.effects import differences_of
 from ablations.core.effect import Effect
-from ablations.core.text import signed
+from ablations.core.setting import Metric
+from ablations.core.units import is_ratio, size
 from ablations.reporting.figures.style import (
     BLUE,
     DOTS,
@@ -24,6 +25,7 @@ from ablations.reporting.figures.style import (
     _canvas,
     _figure,
     _row_words,
+    ratios_along,
     rows_named,
     styled,
 )
@@ -32,31 +34,36 @@ PALE = sns.diverging_palette(245, 40, s=75, l=70, center="light", as_cmap=True) 
 
 
 @styled
-def effect_forest(effects: Sequence[Effect], differences: pd.DataFrame, controls: frozenset[str], what: str) -> Figure:
+def effect_forest(
+    effects: Sequence[Effect], differences: pd.DataFrame, controls: frozenset[str], what: str, *, metric: Metric
+) -> Figure:
     """One row an effect: estimate, 95% interval, and the single differences as faint dots.
 
-    `what` names the axis, in words and unit.  Controls stand below a line.
+    `what` names the axis, in words and unit, and `metric` is what the effects are on.  Controls stand below a line.
     """
     effects = [effect for effect in effects if effect.n]
     parts = [[effect for effect in effects if (effect.component in controls) == flag] for flag in (False, True)]
     rows = [*parts[0], *([None] if all(parts) else []), *parts[1]]
     axes = _canvas(0.9 + 0.32 * len(rows))
     axes.axvline(0, color=INK, linewidth=1)
-    axes.set_xlim(*_limits(parts[0], parts[1], differences))
+    axes.set_xlim(*_limits(parts[0], parts[1], differences, metric))
     for height, effect in enumerate(rows):
         if effect is None:
             axes.axhline(height, color=LINE, linewidth=0.8, linestyle=":")
         else:
-            _forest_row(axes, height, effect, differences_of(differences, effect), effect.component in controls)
+            single, control = differences_of(differences, effect), effect.component in controls
+            _forest_row(axes, height, effect, single, control, size(metric, effect.estimate))
     rows_named(axes, ["controls" if effect is None else _row_words(effect) for effect in rows])
     axes.set_xlabel(what)
     axes.grid(axis="x", color=GRID)
+    if is_ratio(metric):
+        ratios_along(axes.xaxis, *axes.get_xlim())
     return _figure(axes)
 
 
 @styled
-def interaction_map(main: Sequence[Effect], interactions: Sequence[Effect], what: str) -> Figure:
-    """A triangle: two-way interactions in colour, main effects as plain numbers on the diagonal; in points.
+def interaction_map(main: Sequence[Effect], interactions: Sequence[Effect], what: str, *, metric: Metric) -> Figure:
+    """A triangle: two-way interactions in colour, main effects as plain numbers on the diagonal, as of `metric`.
 
     Bold numbers have an interval that excludes zero.
     """
@@ -72,7 +79,7 @@ def interaction_map(main: Sequence[Effect], interactions: Sequence[Effect], what
         axes.text(
             column + 0.5,
             row + 0.5,
-            signed(effect.estimate),
+            size(metric, effect.estimate),
             ha="center",
             va="center",
             fontsize=8,
@@ -81,7 +88,7 @@ def interaction_map(main: Sequence[Effect], interactions: Sequence[Effect], what
         )
     # Main effects are larger as a rule; a quarter of them keeps mere noise among interactions pale.
     limit = max(np.nanmax(np.abs(colours.to_numpy())), 0.25 * max(abs(effect.estimate) for effect in main))
-    bar = {"label": what, "shrink": 0.7}
+    bar = {"label": f"logarithm of {what}" if is_ratio(metric) else what, "shrink": 0.7}
     sns.heatmap(colours, ax=axes, vmin=-limit, vmax=limit, cmap=PALE, linewidths=1, cbar_kws=bar)
     axes.tick_params(length=0)
     axes.set_xticks(axes.get_xticks(), names, rotation=35, ha="right", rotation_mode="anchor")
@@ -116,7 +123,9 @@ def half_normal(effects: Sequence[Effect], what: str) -> Figure:
     return _figure(axes)
 
 
-def _limits(effects: Sequence[Effect], controls: Sequence[Effect], differences: pd.DataFrame) -> tuple[float, float]:
+def _limits(
+    effects: Sequence[Effect], controls: Sequence[Effect], differences: pd.DataFrame, metric: Metric
+) -> tuple[float, float]:
     """Limits that show the effects well: a control, or an interval from two pairs, may lie beyond them."""
     spans = [_span(effect, differences) for effect in effects] or [_span(effect, differences) for effect in controls]
     low, high = min(0.0, *(span[0] for span in spans)), max(0.0, *(span[1] for span in spans))
@@ -124,7 +133,8 @@ def _limits(effects: Sequence[Effect], controls: Sequence[Effect], differences: 
         below, above = _span(effect, differences)
         if max(high, above) - min(low, below) <= 1.5 * (high - low):
             low, high = min(low, below), max(high, above)
-    margin = max(0.06 * (high - low), 0.1)
+    least = 0.1 if metric.digits is None else 10.0**-metric.digits
+    margin = max(0.06 * (high - low), least)
     return low - margin, high + margin
 
 
@@ -134,7 +144,7 @@ def _span(effect: Effect, differences: pd.DataFrame) -> tuple[float, float]:
     return min(values), max(values)
 
 
-def _forest_row(axes: Axes, height: int, effect: Effect, single: Sequence[float], control: bool) -> None:
+def _forest_row(axes: Axes, height: int, effect: Effect, single: Sequence[float], control: bool, word: str) -> None:
     colour = GREEN if control else BLUE
     low, high = axes.get_xlim()
     shown = [value for value in single if low <= value <= high]
@@ -151,5 +161,4 @@ def _forest_row(axes: Axes, height: int, effect: Effect, single: Sequence[float]
         above = effect.estimate > high
         place = (high if above else low, height)
         away, side = ((-8, 0), "right") if above else ((8, 0), "left")
-        word = signed(effect.estimate)
         axes.annotate(word, place, away, textcoords="offset points", ha=side, va="center", fontsize=8)

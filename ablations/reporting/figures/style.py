@@ -11,11 +11,14 @@ import functools
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
+from math import ceil, exp, floor, log
 from typing import Any, ParamSpec
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ablations.core.effect import Effect
 from ablations.reporting.theme import light
@@ -100,6 +103,19 @@ def _figure(axes: Axes) -> Figure:
     figure = axes.figure
     assert isinstance(figure, Figure)
     return figure
+
+
+def ratios_along(axis: Axis, low: float, high: float) -> None:
+    """Labels an axis of natural logarithms, from `low` to `high`, with round numbers that they are of."""
+    span = max(high - low, 1e-9)
+    if span > log(20):
+        powers = range(floor(low / log(10)), ceil(high / log(10)) + 1)
+        steps = (1, 2, 5) if span < log(1e4) else (1,)
+        round_ones = [step * 10.0**power for power in powers for step in steps]
+    else:
+        round_ones = [one for one in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(exp(low), exp(high)) if one > 0]
+    within = [one for one in round_ones if low <= log(one) <= high]
+    axis.set_ticks([log(one) for one in within], [f"{one:,.4g}" for one in within])
 
 
 def rows_named(axes: Axes, words: Sequence[str]) -> None:

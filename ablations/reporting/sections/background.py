@@ -16,8 +16,9 @@ from ablations.analysis.gates import chance_error, guesses, threshold
 from ablations.analysis.verdicts import Findings
 from ablations.core.load import load
 from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result
-from ablations.core.study import Study
 from ablations.core.text import MISSING, counted, duration, interval, number
+from ablations.core.units import outcome
+from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, listed
 from ablations.reporting.parts import parts_of
 
@@ -41,7 +42,8 @@ def summary(evidence: Findings) -> tuple[str, ...]:
     """What was run and how it ended, in plain words."""
     note, parts = evidence.study.setting.note, parts_of(evidence.study.subject)
     data = [f"Of the data: {note}"] if note else []
-    said = (parts.plan(evidence), *data, parts.trivial(evidence), _outcome(evidence))
+    title = str(evidence.study.setting.facts.get("title", ""))
+    said = (title, parts.plan(evidence), *data, parts.trivial(evidence), _outcome(evidence))
     return tuple(filter(None, said))
 
 
@@ -105,22 +107,23 @@ def components(evidence: Findings) -> Section:
         rows.append((name, words[0], ", ".join(levels), *words[1:]))
     head = ("component", "reference", "changed to", "what it does", "source")
     blocks: list[Block] = [
-        _recipe(evidence.study),
+        _recipe(evidence),
         Table(caption="What is changed, and from what.", head=head, rows=tuple(rows)),
         *parts_of(evidence.study.subject).reference(evidence),
     ]
     return Section(title="Components", blocks=tuple(blocks))
 
 
-def _recipe(study: Study) -> str:
-    if study.tuning:
+def _recipe(evidence: Findings) -> str:
+    if evidence.study.tuning:
         return (
             "Each arm has the learning rate that was chosen for it, from as many trials for each: see Learning rates. "
             "In all else every variant uses the reference's recipe."
         )
     return (
-        "Every variant uses the reference's recipe: nothing was tuned for any arm. A change that would need another "
-        "learning rate or more epochs to show its worth is at a disadvantage here."
+        "Every variant uses the reference's recipe: nothing was tuned for any arm. A change that would need "
+        f"{'another learning rate or more epochs' if wording.images(evidence) else 'other settings'} to show its worth "
+        "is at a disadvantage here."
     )
 
 
@@ -205,7 +208,8 @@ def origin(evidence: Findings) -> Section:
     started = sorted(str(record["started"]) for record in records if record.get("started"))
     if started:
         rows.append(("started", started[0] if len(started) == 1 else f"{started[0]} to {started[-1]}"))
-    rows += [("data", f"{study.setting.data}, fingerprint {study.setting.fingerprint}")]
+    fingerprint = f", fingerprint {study.setting.fingerprint}" if study.setting.fingerprint else ""
+    rows += [("data", f"{study.setting.data}{fingerprint}")]
     rows += [("run it again", study.command or "not recorded")]
     rows += [("render this again", f"python -m ablations.report {study.name}")]
     caution = "The records come from different commits or from code with uncommitted changes."
@@ -233,7 +237,7 @@ def _written(value: Any) -> str:
 
 def trials(evidence: Findings) -> Section:
     """Every trial, one row each."""
-    rows = tuple(_trial_row(result, evidence.metric) for result in evidence.results)
+    rows = tuple(_trial_row(evidence, result) for result in evidence.results)
     head = ("variant", "seed", "status", _outcome_column(evidence), "time", "record")
     if not rows:
         return Section(title="All trials", blocks=("No trial has been run yet.",))
@@ -254,7 +258,7 @@ def _outcome_column(evidence: Findings) -> str:
     return f"{evidence.phase} {words}, %" if metric.percent else f"{evidence.phase} {words}"
 
 
-def _trial_row(result: Result, metric: str) -> tuple[str, ...]:
-    error = result.metrics.get(metric, float("nan"))
+def _trial_row(evidence: Findings, result: Result) -> tuple[str, ...]:
+    ended = outcome(evidence.main_metric, result.metrics.get(evidence.metric, float("nan")))
     trial = result.trial
-    return (trial.variant.label, str(trial.seed), result.status, number(error), duration(result.seconds), trial.key)
+    return (trial.variant.label, str(trial.seed), result.status, ended, duration(result.seconds), trial.key)

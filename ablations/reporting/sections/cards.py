@@ -12,18 +12,15 @@ from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import SAME, label_of
 from ablations.core.effect import Effect
+from ablations.core.setting import LOGS, POINTS
 from ablations.core.text import MISSING, number, told
+from ablations.core.units import digits, in_unit, is_ratio, outcome, size, unit_of
 from ablations.reporting.document import Card, Picture, Section
 from ablations.reporting.sections.claimed import (
     WAYS,
-    digits,
     expected,
-    in_unit,
-    is_ratio,
     margin,
     second_words,
-    size,
-    unit_of,
 )
 from ablations.reporting.sections.outcomes import picture
 from ablations.reporting.sections.remedies import changes_it
@@ -52,14 +49,14 @@ def _card(evidence: Findings, verdict: Verdict) -> Card:
         ("claimed in", claim.source),
         ("claimed that", f"{label_of(claim)} {expected(claim)}"),
         ("stated there", {"": "", "our reading": "no: it is our reading"}.get(claim.standing, f"as {claim.standing}")),
-        ("published", claim.published),
+        ("published", "" if verdict.own and claim.published_effect is None else claim.published),
         ("confounds there", claim.confounds),
         ("what others found", claim.others),
         ("smallest effect of interest", f"{margin(verdict)}: {claim.reason or 'no reason recorded'}"),
         ("measured here", ours(verdict) + ("" if verdict.effect is None else f"; {verdict.effect.method}{rates}")),
         ("how often it trains", "" if verdict.effect is None else how_often(verdict.effect)),
         ("judged here on", ESTIMANDS.get(claim.estimand, claim.estimand)),
-        ("scope", "; ".join(verdict.proxy) or "as where the claim was made"),
+        ("scope", "; ".join(verdict.proxy) or ("" if verdict.own else "as where the claim was made")),
         (
             "published effect within our 95% prediction interval",
             verdict.published_inside if claim.published_effect is not None else "",
@@ -123,18 +120,22 @@ def _pairs(evidence: Findings, verdict: Verdict) -> Picture | None:
         return None
     from ablations.reporting.figures.claims import pairs
 
-    ratio, unit = is_ratio(verdict.metric), unit_of(verdict.metric)
+    metric = verdict.metric
+    ratio, unit = is_ratio(metric), unit_of(metric)
     figure = pairs(
         outcomes,
         (effect.estimate, verdict.low, verdict.high),
         claim.smallest_effect,
         claim.published_effect,
-        {"points": "percent", "times": "steps"}.get(unit, unit),
+        {POINTS: "percent", LOGS: "steps"}.get(metric.unit, metric.unit or metric.words),
         unit,
         ratios=ratio,
     )
     told_of = outcomes.map(exp) if ratio else outcomes
-    each = [f"seed {seed} {number(row['kept'])} and {number(row['departed'])}" for seed, row in told_of.iterrows()]
+    each = [
+        f"seed {seed} {outcome(metric, row['kept'])} and {outcome(metric, row['departed'])}"
+        for seed, row in told_of.iterrows()
+    ]
     kind = "ratio" if ratio else "difference"
     mean = f"mean {kind} {size(verdict.metric, effect.estimate)} {bounds(verdict)}"
     shown = f" Published: {published(verdict)}." if claim.published_effect is not None else ""

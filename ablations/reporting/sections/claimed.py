@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from math import exp, isfinite
+from math import isfinite
 
 from ablations.analysis.rule import CALLS, CONTRADICTED, INCONCLUSIVE, NOT_TESTED, OPEN, REFUTED, REPRODUCED, SHOWN
 from ablations.analysis.verdict import Verdict
+from ablations.core import units
 from ablations.core.claim import RAISES, SAME, Claim, compared, label_of
-from ablations.core.setting import LOGS, NATS, Metric
-from ablations.core.text import MINUS, MISSING, counted, interval, signed
+from ablations.core.text import MINUS, MISSING, counted
+from ablations.core.units import between, in_unit, size
 from ablations.reporting.document import listed
 
 WAYS = {1: "higher", -1: "lower", 0: "no difference"}  # that a claim may say, by its direction
@@ -39,37 +40,9 @@ def by_comparison(judged: Sequence[Verdict]) -> str:
     return f"Of {counted(len(found), 'comparison')} with {counted(len(judged), 'claim')}: {listed(parts)}."
 
 
-def is_ratio(metric: Metric) -> bool:
-    """Whether effects are logarithms of ratios, which a reader is told as the ratios."""
-    return metric.unit == LOGS
-
-
-def unit_of(metric: Metric) -> str:
-    """`points`, `nats`, `times`."""
-    return "times" if is_ratio(metric) else metric.unit
-
-
-def in_unit(metric: Metric, text: str) -> str:
-    """`text` with the unit behind it, where it has one."""
-    return f"{text} {unit_of(metric)}".rstrip()
-
-
-def digits(metric: Metric) -> int:
-    """After the point, in the metric's unit."""
-    return 3 if metric.unit == NATS else 2
-
-
-def size(metric: Metric, value: float) -> str:
-    """A signed number of the metric's unit, or a ratio."""
-    return f"{exp(value):.2f}" if is_ratio(metric) else signed(value, digits(metric))
-
-
 def margin(verdict: Verdict) -> str:
     """`0.5 points`, `1 point`, `a factor of 2`: the smallest effect of interest."""
-    least, metric = verdict.claim.smallest_effect, verdict.metric
-    if is_ratio(metric):
-        return f"a factor of {exp(least):.2g}"
-    return f"{least:g} {metric.unit.removesuffix('s') if least == 1 else metric.unit}".rstrip()
+    return units.margin(verdict.metric, verdict.claim.smallest_effect)
 
 
 def expected(claim: Claim) -> str:
@@ -79,13 +52,6 @@ def expected(claim: Claim) -> str:
     if claim.direction == SAME:
         return f"leaves {claim.metric}{early} the same{also}"
     return f"{'raises' if claim.direction == RAISES else 'lowers'} {claim.metric}{early}{also}"
-
-
-def between(metric: Metric, low: float, high: float) -> str:
-    """`[-12.77, +13.70]`, or of logarithms `[1.53, 1.76]`."""
-    if is_ratio(metric):
-        return interval(exp(low), exp(high), sign=False)
-    return interval(low, high, digits=digits(metric))
 
 
 def also_measured(verdict: Verdict) -> str:

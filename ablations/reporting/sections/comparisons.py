@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, nan
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from ablations.analysis.statistics import benjamini_hochberg, sign_flip_p
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_OUT
 from ablations.core.effect import Effect
-from ablations.core.setting import SIZE
+from ablations.core.setting import SIZE, SPLIT
 from ablations.core.text import MINUS, MISSING, change, counted, interval, number, probability, signed, told
+from ablations.core.units import is_ratio, outcomes_between, unit_of
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, listed, without_empty
 from ablations.reporting.parts import parts_of
@@ -55,7 +56,8 @@ def headline(evidence: Findings) -> str:
     if not n:
         return "No trial of the reference has finished, so there is nothing to compare with."
     sampling = sampling_words(evidence, mean)
-    spread = f" (95% interval over {counted(n, 'seed')} {interval(low, high, sign=False)})" if n > 1 else " (one seed)"
+    within = outcomes_between(wording.main(evidence), low, high)
+    spread = f" (95% interval over {counted(n, 'seed')} {within})" if n > 1 else " (one seed)"
     error = f"The reference has a {wording.what(evidence)} of {wording.value(evidence, mean)}{spread}."
     cautions = (guessing(evidence), failed, underfitting(evidence))
     return " ".join(filter(None, (error, *cautions, sampling, _tally(evidence))))
@@ -115,8 +117,8 @@ def effect_rows(evidence: Findings, effects: list[Effect]) -> tuple[tuple[str, .
     return tuple(
         (
             effect.label,
-            signed(effect.estimate),
-            interval(effect.low, effect.high),
+            wording.effect(evidence, effect.estimate),
+            wording.bounds(evidence, effect.low, effect.high),
             interval(*interval_over_both(evidence, effect)),
             f"{effect.n} of {broken(evidence, effect)[0]}",
             number(effect.correlation),
@@ -131,7 +133,9 @@ def effect_rows(evidence: Findings, effects: list[Effect]) -> tuple[tuple[str, .
 
 
 def _flipped(evidence: Findings, effect: Effect) -> float:
-    """The exact p of flipping the signs of the single differences."""
+    """The exact p of flipping the signs of the single differences; nan of splits, which are not independent."""
+    if evidence.overlap != 0:
+        return nan
     return sign_flip_p(np.array(differences_of(evidence.differences, effect)))
 
 
@@ -148,11 +152,11 @@ def _tally(evidence: Findings) -> str:
             else ("No effect has an interval yet.")
         )
     left = f" Not counted among them: {counted(unstable, 'unstable comparison')}." if unstable else ""
-    noun = wording.main(evidence).noun
+    noun, none = wording.main(evidence).noun, wording.nothing(evidence)
     above, below = sum(one.low > 0 for one in known), sum(one.high < 0 for one in known)
     return (
         f"Of {counted(len(known), 'change')} with a 95% interval ({kinds[0]}), {above} raised the {noun} with an "
-        f"interval clear of zero, {below} lowered it so, and {len(known) - above - below} left zero inside.{left}"
+        f"interval clear of {none}, {below} lowered it so, and {len(known) - above - below} left {none} inside.{left}"
     )
 
 
@@ -164,14 +168,12 @@ def effects(evidence: Findings) -> Section:
     """Estimates, intervals and the forest plot, one table an estimand."""
     parts = parts_of(evidence.study.subject)
     blocks: list[Block] = [
-        f"Each effect is the {wording.what(evidence)} with the change minus that without it, in "
-        f"{wording.long_unit(wording.main(evidence))}: above zero, the change made {parts.result} "
+        f"{_what_an_effect_is(evidence)}, the change made {parts.result} "
         f"{wording.above_zero(evidence)}. Pairs share a seed, hence {parts.paired}; "
-        f"the interval is the mean difference ± t(0.975, n {MINUS} 1) · s / √n, where a main effect's "
-        "difference of a seed is that between the two halves of its design, and the one beside it covers "
-        "the choice of the images as well as that of the seeds (a two-way random layout). The correlation is that of "
-        "the two arms over seeds. This table explores: p is a two-sided t test's and not adjusted, q is Benjamini and "
-        "Hochberg's over the rows, and the last p counts flipped signs. Claims are judged under Verdicts."
+        f"the interval is the mean difference ± t(0.975, n {MINUS} 1) · {_error(evidence)}, where a main effect's "
+        f"difference of a seed is that between the two halves of its design{_images_too(evidence)}. The correlation "
+        "is that of the two arms over seeds. This table explores: p is a two-sided t test's and not adjusted, q is "
+        f"Benjamini and Hochberg's over the rows{_flips(evidence)}. Claims are judged under Verdicts."
     ]
     for kind, (name, meaning) in KINDS.items():
         found = [effect for effect in _studied(evidence) if effect.kind == kind]
@@ -182,10 +184,43 @@ def effects(evidence: Findings) -> Section:
                 for word in (*_head(evidence), *_sizes(evidence).values(), "notes")
             )
             table = Table(caption=f"{name}: {meaning}.", head=head, rows=effect_rows(evidence, found))
-            blocks.append(without_empty(table, *OPTIONAL))
+            blocks.append(without_empty(table, *OPTIONAL, *_sizes(evidence).values()))
     if not any(effect.n for effect in evidence.effects):
         blocks.append(NOTHING)
     return Section(title="Effects", blocks=(*blocks, *how_often(evidence)))
+
+
+def _flips(evidence: Findings) -> str:
+    """What the last column of p holds, where there is one."""
+    return ", and the last p counts flipped signs" if evidence.overlap == 0 else ""
+
+
+def _error(evidence: Findings) -> str:
+    """The standard error of a mean over seeds as a formula."""
+    if evidence.study.setting.replicate != SPLIT:
+        return "s / √n"
+    return "s · √(1 / n + n_test / n_train), as seeds are splits that overlap (Nadeau and Bengio 2003)"
+
+
+def _images_too(evidence: Findings) -> str:
+    """What the column BOTH holds, where there can be one."""
+    if not wording.images(evidence):
+        return ""
+    return (
+        ", and the one beside it covers the choice of the images as well as that of the seeds (a two-way random layout)"
+    )
+
+
+def _what_an_effect_is(evidence: Findings) -> str:
+    """The opening of the section on effects: a difference, or a ratio."""
+    what = wording.what(evidence)
+    if is_ratio(wording.main(evidence)):
+        return (
+            f"Each effect is how many times the {what} is with the change what it is without it: the differences are "
+            "those of its natural logarithms, and so the means are geometric. Above 1"
+        )
+    unit = wording.long_unit(wording.main(evidence))
+    return f"Each effect is the {what} with the change minus that without it, in {unit}: above zero"
 
 
 def how_often(evidence: Findings) -> tuple[Block, ...]:
@@ -200,7 +235,7 @@ def how_often(evidence: Findings) -> tuple[Block, ...]:
             f"{effect.label}{'' if effect.kind == ONE_OUT else f' ({effect.kind})'}",
             *(cell for arm in zip(effect.trained, effect.ended, strict=True) for cell in _share(*arm)),
             probability(effect.p_trained),
-            f"{signed(effect.estimate)} {interval(effect.low, effect.high)}, n = {effect.n}" if effect.n else MISSING,
+            _measured(evidence, effect) if effect.n else MISSING,
             probability(effect.p_flip),
             "unstable" if effect.unstable else "",
         )
@@ -219,6 +254,12 @@ def how_often(evidence: Findings) -> tuple[Block, ...]:
     return words, table
 
 
+def _measured(evidence: Findings, effect: Effect) -> str:
+    """`+1.20 [+0.90, +1.50], n = 10`."""
+    bounds = wording.bounds(evidence, effect.low, effect.high)
+    return f"{wording.effect(evidence, effect.estimate)} {bounds}, n = {effect.n}"
+
+
 def _share(trained: int, ended: int) -> tuple[str, str]:
     low, high = share_interval(trained, ended)
     return f"{trained} of {ended}", f"[{low:.0%}, {high:.0%}]" if ended else MISSING
@@ -233,8 +274,11 @@ def _forest(evidence: Findings, kind: str) -> list[Block]:
     if not any(one.kind == kind for one in found):
         return []
     made = wording.above_zero(evidence)
-    axis = f"change in {wording.in_unit(wording.what(evidence), evidence)}\n(right of zero: the change makes it {made})"
-    figure = effect_forest(found, evidence.differences, controls, axis)
+    none = wording.nothing(evidence)
+    axis = (
+        f"change in {wording.in_unit(wording.what(evidence), evidence)}\n(right of {none}: the change makes it {made})"
+    )
+    figure = effect_forest(found, evidence.differences, controls, axis, metric=wording.main(evidence))
     name = f"effects-{kind.replace(' ', '-')}"
     bars = (
         "bars: 95% t intervals"
@@ -246,8 +290,11 @@ def _forest(evidence: Findings, kind: str) -> list[Block]:
         "controls; a triangle at the edge points to what lies beyond the axis."
         + (" Where trainings failed, the row says how many; they are in no mark of it." if _any_failed(found) else "")
     )
-    rows = [f"{one.label} {signed(one.estimate)} {interval(one.low, one.high)}".rstrip(f" {MISSING}") for one in found]
-    alternative = told(f"Forest plot of effects in {wording.main(evidence).unit}, with their 95% intervals", rows)
+    numbers = [(wording.effect(evidence, one.estimate), wording.bounds(evidence, one.low, one.high)) for one in found]
+    rows = [f"{one.label} {' '.join(cells)}".rstrip(f" {MISSING}") for one, cells in zip(found, numbers, strict=True)]
+    unit = unit_of(wording.main(evidence))
+    what = f"effects in {unit}" if unit else "effects"
+    alternative = told(f"Forest plot of {what}, with their 95% intervals", rows)
     return [picture(name, caption, alternative, figure)]
 
 
@@ -267,7 +314,7 @@ def controls(evidence: Findings) -> Section:
         head=(*_head(evidence), *_sizes(evidence).values(), "notes"),
         rows=effect_rows(evidence, found),
     )
-    return Section(title="Controls", blocks=(words, without_empty(table, *OPTIONAL)))
+    return Section(title="Controls", blocks=(words, without_empty(table, *OPTIONAL, *_sizes(evidence).values())))
 
 
 def single_networks(evidence: Findings) -> Section | None:

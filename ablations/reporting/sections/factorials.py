@@ -14,7 +14,8 @@ from ablations.analysis.sampling import interval_over_both
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_OUT
 from ablations.core.effect import Effect
-from ablations.core.text import MINUS, interval, probability, signed, told
+from ablations.core.text import MINUS, interval, probability, told
+from ablations.core.units import is_ratio, unit_of
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, without_empty
 from ablations.reporting.sections.comparisons import BOTH
@@ -32,7 +33,9 @@ def both_estimands(evidence: Findings) -> Section | None:
     shared = [name for name in kinds[MAIN] if name in kinds[ONE_OUT]]
     if not shared:
         return None
-    rows = tuple((name, *(cell for kind in (ONE_OUT, MAIN) for cell in _cells(kinds[kind][name]))) for name in shared)
+    rows = tuple(
+        (name, *(cell for kind in (ONE_OUT, MAIN) for cell in _cells(evidence, kinds[kind][name]))) for name in shared
+    )
     head = (
         "change",
         wording.in_unit("one out", evidence),
@@ -42,15 +45,16 @@ def both_estimands(evidence: Findings) -> Section | None:
     )
     words = (
         "Two questions. One out: what does the change do to the otherwise complete reference? Main: what does it do on "
-        "average over all the settings of the other components? They agree where nothing interacts. The paper asked "
-        "the first."
+        "average over all the settings of the other components? They agree where nothing interacts."
+        + " The paper asked the first."
+        * wording.images(evidence)
     )
     table = Table(caption="Leave-one-out and main effects on the same outcome.", head=head, rows=rows)
     return Section(title="One out against on average", blocks=(words, table))
 
 
-def _cells(effect: Effect) -> tuple[str, str]:
-    return signed(effect.estimate), interval(effect.low, effect.high)
+def _cells(evidence: Findings, effect: Effect) -> tuple[str, str]:
+    return wording.effect(evidence, effect.estimate), wording.bounds(evidence, effect.low, effect.high)
 
 
 def interactions(evidence: Findings) -> Section | None:
@@ -74,17 +78,18 @@ def interactions(evidence: Findings) -> Section | None:
     if clear and all(one in known for one in main):
         from ablations.reporting.figures.effects import interaction_map
 
+        unit = unit_of(wording.main(evidence))
         caption = (
-            "Two-way interactions, coloured, and main effects on the diagonal, in "
-            f"{wording.main(evidence).unit} of {wording.main(evidence).words}. "
+            "Two-way interactions, coloured, and main effects on the diagonal, "
+            f"{f'in {unit} of' if unit else 'on the'} {wording.main(evidence).words}. "
             "Bold: the 95% interval excludes zero."
         )
-        figure = interaction_map(main, clear, wording.main(evidence).unit)
+        figure = interaction_map(main, clear, unit or wording.main(evidence).words, metric=wording.main(evidence))
         blocks.append(
             picture(
                 "interactions",
                 caption,
-                _told(f"Heat map of effects in {wording.main(evidence).unit}, the largest", [*main, *clear]),
+                _told(evidence, f"Heat map of effects{f' in {unit}' if unit else ''}, the largest", [*main, *clear]),
                 figure,
             )
         )
@@ -95,10 +100,11 @@ def interactions(evidence: Findings) -> Section | None:
             "Half-normal plot (Daniel 1959): were nothing going on, all effects would lie on a line through zero. "
             "What stands clear above the rest is named."
         )
-        figure = half_normal(known, wording.in_unit("size of the effect", evidence))
-        blocks.append(
-            picture("half-normal", caption, _told("The sizes of all effects in order, the largest", known), figure)
-        )
+        ratio = is_ratio(wording.main(evidence))
+        words = "size of the effect, logarithm" if ratio else wording.in_unit("size of the effect", evidence)
+        figure = half_normal(known, words)
+        alternative = _told(evidence, "The sizes of all effects in order, the largest", known)
+        blocks.append(picture("half-normal", caption, alternative, figure))
     blocks.append(_interactions_table(evidence, found, aliases))
     return Section(title="Interactions", blocks=tuple(blocks))
 
@@ -107,7 +113,7 @@ def _interactions_table(evidence: Findings, found: Sequence[Effect], aliases: Ma
     rows = tuple(
         (
             one.component,
-            *_cells(one),
+            *_cells(evidence, one),
             interval(*interval_over_both(evidence, one)),
             f"{one.n} of {broken(evidence, one)[0]}",
             probability(one.p),
@@ -123,9 +129,9 @@ def _interactions_table(evidence: Findings, found: Sequence[Effect], aliases: Ma
     return without_empty(table, BOTH, "p, unadjusted", ALIASED)
 
 
-def _told(what: str, effects: list[Effect]) -> str:
+def _told(evidence: Findings, what: str, effects: list[Effect]) -> str:
     largest = sorted(effects, key=lambda one: -abs(one.estimate))[:5]
-    return told(what, [f"{one.component} {signed(one.estimate)}" for one in largest])
+    return told(what, [f"{one.component} {wording.effect(evidence, one.estimate)}" for one in largest])
 
 
 def parts_and_whole(evidence: Findings) -> Section | None:
@@ -140,8 +146,8 @@ def parts_and_whole(evidence: Findings) -> Section | None:
     )
     rows = []
     for name, values in sums:
-        mean, low, high = mean_interval(values)
-        rows.append((name, signed(mean), interval(low, high), str(len(values))))
+        mean, low, high = mean_interval(values, evidence.overlap)
+        rows.append((name, wording.effect(evidence, mean), wording.bounds(evidence, low, high), str(len(values))))
     words = (
         "Effects of single changes need not add up. Where all changes at once do less than their sum, the components "
         "stand in for each other; where they do more, they need each other."

@@ -43,9 +43,12 @@ def notes(evidence: Findings, effect: Effect) -> str:
 
 
 def mean_and_interval(evidence: Findings, metric: str, variant: str) -> tuple[int, float, float, float]:
-    """n, mean and 95% t interval over the finished seeds."""
+    """n, mean and 95% t interval over the finished seeds; of a metric that is told as ratios those of its logarithm."""
     values = evidence.values(metric, variant)
-    return len(values), *estimating.mean_interval(values)
+    mean, low, high = estimating.mean_interval(values, evidence.overlap)
+    if known := evidence.study.setting.metrics.get(metric):
+        mean, low, high = map(known.told, (mean, low, high))
+    return len(values), mean, low, high
 
 
 def sampling_error(evidence: Findings, error_percent: float) -> str:

@@ -12,6 +12,7 @@ from ablations.analysis.evidence import finished
 from ablations.analysis.verdicts import Findings
 from ablations.core.setting import SIZE
 from ablations.core.text import MISSING, change, counted, duration, interval, number, signed, told
+from ablations.core.units import outcome, outcomes_between
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Picture, Section, Table, listed, without_empty
 from ablations.reporting.sections.notes import mean_and_interval
@@ -19,6 +20,9 @@ from ablations.reporting.sections.notes import mean_and_interval
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+EPOCH = "seconds_per_epoch"
+CPU, MEMORY = "cpu_seconds", "memory_mib"
+USED = {CPU: "processor seconds", MEMORY: "memory, MiB"}  # of a trial that ran in a process of its own
 TRAIN = "clean_train_top1_error_percent"  # of training data, as evaluation sees them
 
 
@@ -31,13 +35,13 @@ def picture(name: str, caption: str, alternative: str, figure: Figure) -> Pictur
 
 def curves(evidence: Findings) -> Section:
     """Error by epoch, each variant over the reference."""
-    shown = set(evidence.shown)
+    shown, main = set(evidence.shown), wording.main(evidence)
     rows = [
         (
             evidence.names[result.trial.variant.label],
             result.trial.seed,
             row.get("epoch", nan),
-            row.get(evidence.metric, nan),
+            main.compared(row.get(evidence.metric, nan)),
         )
         for result in finished(evidence)
         if result.trial.variant.label in shown
@@ -50,7 +54,9 @@ def curves(evidence: Findings) -> Section:
 
     drawn = [evidence.names[one] for one in evidence.shown if one != "reference"]
     others = [name for name in drawn if name in set(table["variant"])]
-    figure = learning_curves(table, "reference", others, wording.axis(evidence))
+    figure = learning_curves(
+        table, "reference", others, wording.axis(evidence), ratios=main.ratio, overlap=evidence.overlap
+    )
     every, noun = evidence.study.setting.every, wording.main(evidence).noun
     when = "each epoch" if every == 1 else f"every {every} epochs and the last"
     caption = (
@@ -59,6 +65,7 @@ def curves(evidence: Findings) -> Section:
         "Effects. Grey: the reference." + _left_out(evidence) + _not_drawn(evidence, drawn)
     )
     last = table.sort_values("epoch").groupby(["variant", "seed"])["error"].last().groupby("variant").mean()
+    last = last.map(main.told)
     ends = [f"{name} {wording.value(evidence, last[name])}" for name in ["reference", *others] if name in last]
     way = "Falling" if wording.main(evidence).lower_is_better else "Rising"
     alternative = told(f"{way} curves of {evidence.phase} {noun}. They end, on average, at", ends)
@@ -75,6 +82,19 @@ def _not_drawn(evidence: Findings, drawn: list[str]) -> str:
 def _left_out(evidence: Findings) -> str:
     missing = len(evidence.labels) - len(evidence.shown)
     return f" {counted(missing, 'variant')} with several changes not shown." if missing else ""
+
+
+def best_of_rows(evidence: Findings) -> tuple[str, ...]:
+    """A caution on metrics of which a trial gives the best of its rows; nothing where there is none."""
+    rows = max((len(one.curve) for one in finished(evidence)), default=0)
+    names = [one.words for one in evidence.study.setting.metrics.values() if one.best]
+    if not names or rows < 2:
+        return ()
+    return (
+        f"Of the {listed(names)} a trial gives the best of its rows, {rows} at most: the best of {rows} rows looks at "
+        f"the {evidence.phase} data, so it is optimistic, and more so for noisy changes. A change that only makes the "
+        "rows noisier comes out better than it is.",
+    )
 
 
 def errors(evidence: Findings) -> Section:
@@ -99,14 +119,15 @@ def errors(evidence: Findings) -> Section:
 
 
 def _column(evidence: Findings, name: str) -> str:
-    metric = evidence.study.setting.metrics[name]
+    metric = evidence.metrics[name]
     unit = "%" if metric.percent else metric.unit
     return f"{metric.words}, {unit}" if unit else metric.words
 
 
 def _with_interval(evidence: Findings, name: str, variant: str) -> str:
     n, mean, low, high = mean_and_interval(evidence, name, variant)
-    return f"{number(mean)} {interval(low, high, sign=False)}" if n > 1 else number(mean)
+    metric = evidence.metrics[name]
+    return f"{outcome(metric, mean)} {outcomes_between(metric, low, high)}" if n > 1 else outcome(metric, mean)
 
 
 def _with_gap(evidence: Findings) -> Section:
@@ -161,7 +182,8 @@ def _error_row(evidence: Findings, variant: str, train: str) -> tuple[str, ...]:
 
 def cost(evidence: Findings) -> Section:
     """Time and sizes relative to the reference."""
-    if not {"parameters", "macs"} <= evidence.study.setting.metrics.keys():
+    timed = not evidence.results or any(EPOCH in result.metrics for result in evidence.results)
+    if not (timed and {"parameters", "macs"} <= evidence.study.setting.metrics.keys()):
         return _plain_cost(evidence)
     ratios = {variant: _ratios(evidence, variant) for variant in evidence.shown}
     words = (
@@ -185,24 +207,25 @@ def cost(evidence: Findings) -> Section:
 
 
 def _plain_cost(evidence: Findings) -> Section:
-    """The seconds of a trial, and what its subject calls sizes."""
-    sizes = {name: metric for name, metric in evidence.study.setting.metrics.items() if metric.kind == SIZE}
+    """The seconds of a trial, what it took of the machine, and what its subject calls sizes."""
+    sizes = {name: metric.words for name, metric in evidence.study.setting.metrics.items() if metric.kind == SIZE}
+    shown = {**USED, **sizes}
     took = {
         label: [one.seconds for one in finished(evidence) if one.trial.variant.label == label]
         for label in evidence.labels
     }
-    head = ("variant", "time a trial", *(metric.words for metric in sizes.values()))
+    head = ("variant", "time a trial", *shown.values())
     rows = tuple(
         (
             evidence.names[label],
             duration(float(np.mean(seconds))) if seconds else MISSING,
-            *(number(evidence.mean(name, label), 0) for name in sizes),
+            *(number(evidence.mean(name, label), 1 if name == CPU else 0) for name in shown),
         )
         for label, seconds in took.items()
     )
     words = "Trials may have shared a machine, so small differences in time mean little."
     table = Table(caption="Cost of every variant, means over seeds.", head=head, rows=rows, collapsed=len(rows) > 24)
-    return Section(title="Cost", blocks=(words, table))
+    return Section(title="Cost", blocks=(words, without_empty(table, *shown.values())))
 
 
 def _pareto(evidence: Findings) -> list[Block]:

@@ -22,7 +22,8 @@ from ablations.analysis.seeds_needed import MANY_SEEDS
 from ablations.analysis.verdict import Verdict
 from ablations.core.claim import SAME
 from ablations.core.text import counted
-from ablations.reporting.sections.claimed import WAYS, is_ratio, margin, size
+from ablations.core.units import is_ratio, size
+from ablations.reporting.sections.claimed import WAYS, margin
 
 STEADY = "A recipe by which every training of both arms trains; no number of seeds can be given for this one."
 REMEDIES = {
@@ -78,6 +79,12 @@ def _unseen(verdict: Verdict) -> str:
 def _seeds(verdict: Verdict, what: str) -> str:
     """`9 to 60 seeds would find ...`, with the interval that the scatter leaves, or why no number is given."""
     low, high = verdict.seeds_low, verdict.seeds_high
+    if (
+        verdict.effect is not None
+        and verdict.effect.overlap > 0
+        and (verdict.seeds is None or verdict.seeds > MANY_SEEDS)
+    ):
+        return f"More data, as more splits of these would hardly {what}: their overlap leaves a floor to the error"
     if low is None or low > MANY_SEEDS:
         return f"Over {MANY_SEEDS} seeds would {what}"
     if high is None or high > MANY_SEEDS:

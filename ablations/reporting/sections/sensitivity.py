@@ -13,7 +13,8 @@ from ablations.core.claim import metric_of
 from ablations.core.load import MILD, PLACEBO
 from ablations.core.result import DONE
 from ablations.core.study import Study
-from ablations.core.text import counted, interval
+from ablations.core.text import counted
+from ablations.core.units import between, in_unit, is_ratio, margin
 from ablations.reporting import wording
 
 
@@ -86,11 +87,12 @@ def placebo_reach(evidence: Findings) -> str:
     claims = [one for one in evidence.study.claims if metric_of(one, evidence.phase) == evidence.metric]
     if effect is None or not isfinite(effect.low) or not claims or evidence.study.setting.races:
         return ""
-    unit, noun = f" {wording.main(evidence).unit}".rstrip(), wording.main(evidence).noun
+    metric, noun = wording.main(evidence), wording.main(evidence).noun
     finest = min(claims, key=lambda one: one.smallest_effect)
+    least = margin(metric, finest.smallest_effect) if is_ratio(metric) else f"{finest.smallest_effect:g}"
     words = (
-        f"The placebo's effect lies in {interval(effect.low, effect.high)}{unit}; the smallest effect of interest "
-        f"among the claims on this {noun} is {finest.smallest_effect:g} ({finest.name})."
+        f"The placebo's effect lies in {in_unit(metric, between(metric, effect.low, effect.high))}; the smallest "
+        f"effect of interest among the claims on this {noun} is {least} ({finest.name})."
     )
     wide = sum(max(-effect.low, effect.high) >= one.smallest_effect for one in claims)
     if not wide:

@@ -11,22 +11,22 @@ from ablations.analysis.declared import post_hoc
 from ablations.analysis.failures import arms_words, share_interval
 from ablations.analysis.gates import GATE, NO_ARM, study_gates
 from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
+from ablations.analysis.tables import sizes
 from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdicts import Findings
-from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, SAME, Rule, label_of
+from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, SAME, label_of
 from ablations.core.effect import Effect
-from ablations.core.load import SABOTAGE
+from ablations.core.load import FIRST, SABOTAGE
+from ablations.core.setting import SPLIT
 from ablations.core.text import MINUS, MISSING, counted, probability
+from ablations.core.units import between, in_unit, is_ratio, size
 from ablations.records.claims import published as published_claims
-from ablations.reporting.document import Block, Section, Table, listed
+from ablations.reporting import wording
+from ablations.reporting.document import Block, Section, Table, listed, without_empty
 from ablations.reporting.sections.claimed import (
     also_measured,
-    between,
     by_comparison,
-    in_unit,
-    is_ratio,
     other_kinds,
-    size,
 )
 from ablations.reporting.sections.remedies import changes_it
 from ablations.reporting.sections.sensitivity import placebo_reach, sensitivity
@@ -45,6 +45,8 @@ def headline(evidence: Findings) -> str:
     """A few sentences: how many comparisons came to which verdict, and at what scale."""
     verdicts = evidence.verdicts
     if not verdicts:
+        if evidence.study.subject != FIRST:
+            return "No claim was declared, so there is nothing to judge."
         return "No published claim is about what this study changes, so there is nothing to judge."
     words = [by_comparison(verdicts)]
     words += [f"The study fails a gate: {why}." for why in {one.because for one in verdicts if one.reason == GATE}]
@@ -71,10 +73,9 @@ def verdicts(evidence: Findings) -> Section:
     blocks: list[Block] = []
     if evidence.verdicts:
         blocks += [
-            "Effects are the metric with the change minus that without it. The intervals hold all together with "
-            f"probability {1 - rule_of(evidence.study).alpha:.0%}; p is Holm's, over the claims of a family. The rule "
-            "stands under Methods. In brackets: proxy where this study differs from where the claim was made, draft "
-            "where it has too few seeds, underfitting where the reference has hardly fitted its training images, "
+            f"Effects are the metric with the change minus that without it{_in_times(evidence)}. The intervals hold "
+            f"all together with probability {1 - rule_of(evidence.study).alpha:.0%}; p is Holm's, over the claims of a "
+            f"family. The rule stands under Methods. In brackets: {_flags(evidence)}"
             "confounded where the arms differ much in size, unstable where trainings of an arm failed.",
             *_unstable(evidence.verdicts),
             *zero_inside(evidence.verdicts, rule_of(evidence.study).alpha),
@@ -82,6 +83,22 @@ def verdicts(evidence: Findings) -> Section:
         ]
     others = _others(evidence)
     return Section(title="Verdicts", blocks=(*blocks, *others))
+
+
+def _in_times(evidence: Findings) -> str:
+    """What effects of the metrics are that are compared as ratios, where a claim is about one."""
+    if not any(one.metric.ratio for one in evidence.verdicts):
+        return ""
+    return ", or where they are told in times, how many times that without it (means are geometric)"
+
+
+def _flags(evidence: Findings) -> str:
+    """What the first words beside a verdict mean, of those that this study can have."""
+    proxy = "proxy where this study differs from where the claim was made, "
+    underfits = "underfitting where the reference has hardly fitted its training images, "
+    own = all(one.own for one in evidence.verdicts)
+    fits = underfits if wording.images(evidence) else ""
+    return f"{'' if own else proxy}draft where it has too few seeds, {fits}"
 
 
 def zero_inside(judged: Sequence[Verdict], alpha: float) -> list[str]:
@@ -122,14 +139,15 @@ def _table(evidence: Findings) -> Table:
         for verdict in evidence.verdicts
     )
     head = ("claim (change)", "verdict", "measured here", "published", "p, Holm", "what would change it")
-    return Table(caption="Verdicts, one claim a row.", head=head, rows=rows)
+    table = Table(caption="Verdicts, one claim a row.", head=head, rows=rows)
+    return without_empty(table, *(["published"] if all(one.own for one in evidence.verdicts) else []))
 
 
 def published(verdict: Verdict) -> str:
     """`+1.40 points`, `6 times`; what was published in words where no effect can be had from it."""
     claim, metric = verdict.claim, verdict.metric
     if claim.published_effect is None:
-        return claim.published.partition(";")[0]
+        return MISSING if verdict.own else claim.published.partition(";")[0]
     if is_ratio(metric):
         return f"{exp(claim.published_effect):.2g} times"
     return in_unit(metric, size(metric, claim.published_effect))
@@ -165,14 +183,21 @@ def bounds(verdict: Verdict) -> str:
 def _others(evidence: Findings) -> tuple[Table, ...]:
     """Published claims that this study says nothing of: kept, so that a reader sees what was not asked."""
     judged = {verdict.claim.name for verdict in evidence.verdicts}
+    own = evidence.study.subject != FIRST
     rows = tuple(
-        (f"{claim.statement} ({label_of(claim)})", claim.published, f"{NOT_TESTED} ({NO_ARM})")
+        (
+            f"{claim.statement} ({label_of(claim)})",
+            MISSING if own and claim.published_effect is None else claim.published,
+            f"{NOT_TESTED} ({NO_ARM})",
+        )
         for claim in published_claims(evidence.study.subject)
         if claim.name not in judged
     )
-    caption = f"{counted(len(rows), 'published claim')} that this study does not touch, or does not measure."
+    what = "more claim" if own else "published claim"
+    caption = f"{counted(len(rows), what)} that this study does not touch, or does not measure."
     head = ("claim (change)", "published", "verdict")
-    return (Table(caption=caption, head=head, rows=rows, collapsed=True),) if rows else ()
+    table = Table(caption=caption, head=head, rows=rows, collapsed=True)
+    return (without_empty(table, *(["published"] if own else [])),) if rows else ()
 
 
 def gates(evidence: Findings) -> Section:
@@ -221,13 +246,12 @@ def methods(evidence: Findings) -> Section:
         ("[L, U]", f"d ± t(1 {MINUS} {ALPHA} / 2m, f) · se: simultaneous intervals (Bonferroni)"),
         ("[l, u]", f"d ± t(1 {MINUS} {ALPHA} / m, f) · se: two one-sided tests at {ALPHA} / m (Schuirmann 1987)"),
         ("p", "of d = 0, two-sided t, adjusted by Holm over the m comparisons; of flipped signs where it is unstable"),
-        ("a training failed", _what_failed(rule)),
+        ("a training failed", _what_failed(evidence)),
         ("unstable", "a training of either arm failed"),
     )
     ladder = (
         (NOT_TESTED, "a gate fails, or the comparison lacks an arm, a second seed, spread, activity, or pairs: "
-         f"over {rule.missing:.0%} of them missing, or fewer than two left where trainings failed; {_fit(rule)}of "
-         f"overfitting, also where the arms' gap is below {rule.overfitting:g} point on average"),
+         f"over {rule.missing:.0%} of them missing, or fewer than two left where trainings failed{_fit(evidence)}"),
         (f"{DIRECTION_ONLY} [unstable]", f"unstable, d > 0, p < {ALPHA}, and the arm that does worse does not fail "
          "less often (a failure counts as a high error, and as a gap of none)"),
         (f"{CONTRADICTED} [unstable]", f"unstable, d < 0, p < {ALPHA}, and the same"),
@@ -247,11 +271,12 @@ def methods(evidence: Findings) -> Section:
         "Two kinds of statement are made of each claim, on its direction and on its size; each kind is wrong anywhere "
         f"in a family with probability {alpha:g} at most. Both are of trainings that do not fail: of how often they do "
         "the statement is the exact interval beside it, and no failure among ten trainings still leaves room for up to "
-        f"31%. The intervals are over seeds, for these evaluation images{conditional(evidence.study.tuning)}; "
-        "the effects' table has those that cover other images too. The seeds that would decide an open claim are those "
+        f"31%. The intervals are over seeds, for these evaluation {_data(evidence)}. "
+        "The seeds that would decide an open claim are those "
         "at which an effect of δ would be found, and one of zero excluded, four times in five; they are given with the "
         "95% interval that so few seeds leave of their scatter (chi-square), or not at all. How often the rule errs "
         "on made-up studies is in reports/README.md; python -m ablations.calibrate counts it again.",
+        *_splits(evidence),
         Table(caption="What the symbols mean.", head=("symbol", "meaning"), rows=symbols),
         Table(caption="The rule: the first line that holds decides.", head=("verdict", "holds when"), rows=ladder),
     ]
@@ -261,24 +286,56 @@ def methods(evidence: Findings) -> Section:
     return Section(title="Methods", blocks=tuple(blocks))
 
 
-def _fit(rule: Rule) -> str:
-    """What the rule asks of the reference before the evaluation error or the gap is judged."""
-    if rule.fitted_within is None:
-        return ""
+def _splits(evidence: Findings) -> tuple[str, ...]:
+    """What intervals are corrected by where seeds are splits of one set of examples; nothing where they are not."""
+    if evidence.study.setting.replicate != SPLIT:
+        return ()
+    known = [f"{train:,.0f} are trained on and {test:,.0f} tested on" for train, test in sizes(evidence.table)]
+    share = f" ({listed(known)}: n_test / n_train = {evidence.overlap:.3g})" if isfinite(evidence.overlap) else ""
     return (
-        "of the evaluation error and the gap, also where the reference misses more of its own training images than "
-        f"{rule.fitted_within:.0%} of what guessing misses; "
+        f"Seeds change which examples are trained and tested on{share}. The training sets of such splits overlap, so "
+        "that their outcomes are not independent and the plain t would be far too sure. Every interval, p value, "
+        "verdict, gate and number of seeds here has the variance of a mean over n splits times (1 + n n_test / "
+        "n_train), that is s² (1 / n + n_test / n_train): the corrected resampled t of Nadeau and Bengio (Machine "
+        "Learning 52, 2003). It is an approximation, which keeps its level roughly and not exactly. No number of "
+        "splits lowers the error below s √(n_test / n_train). Exact tests that take seeds as independent (flipped "
+        "signs, equally often) are left out, and the exact intervals of how often trainings fail take them so.",
     )
 
 
-def _what_failed(rule: Rule) -> str:
-    """What counts as a training that failed, as the rule has it."""
-    words = ["a loss or a weight was no finite number"]
-    words += [f"its error is above {rule.failed_above:.0%} of what guessing gives"] * bool(rule.failed_above)
+def _data(evidence: Findings) -> str:
+    """What intervals are conditional on."""
+    rates = conditional(evidence.study.tuning)
+    if wording.images(evidence):
+        return f"images{rates}; the effects' table has those that cover other images too"
+    return f"data{rates}"
+
+
+def _fit(evidence: Findings) -> str:
+    """What the rule asks of the reference before the evaluation error or the gap is judged."""
+    rule = rule_of(evidence.study)
+    if not wording.images(evidence):
+        return ""
+    overfits = f"of overfitting, also where the arms' gap is below {rule.overfitting:g} point on average"
+    if rule.fitted_within is None:
+        return f"; {overfits}"
+    return (
+        "; of the evaluation error and the gap, also where the reference misses more of its own training images than "
+        f"{rule.fitted_within:.0%} of what guessing misses; {overfits}"
+    )
+
+
+def _what_failed(evidence: Findings) -> str:
+    """What counts as a training that failed, as the rule has it, and as far as it can be told here."""
+    rule, setting = rule_of(evidence.study), evidence.study.setting
+    of_chance = bool(rule.failed_above) and setting.guessable
+    words = [f"a {'loss or a weight' if wording.images(evidence) else 'number that it reported'} was no finite number"]
+    words += [f"its error is above {rule.failed_above:.0%} of what guessing gives"] * of_chance
+    linear = wording.images(evidence) or setting.baseline is not None
     words += [
         f"its error is above a linear classifier's and it has shed less than {rule.failed_below_best:.0%} of what the "
         "best training of its variant has shed of the error of guessing, and that one beats the linear classifier"
-    ] * bool(rule.failed_below_best)
+    ] * (bool(rule.failed_below_best) and linear)
     return "; or ".join(words)
 
 

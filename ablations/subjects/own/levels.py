@@ -9,7 +9,8 @@ from typing import Any
 
 from ablations.core.errors import InputError, nearest, shown
 from ablations.core.load import MILD, PLACEBO, SABOTAGE
-from ablations.subject import Component
+from ablations.core.subject import Doses
+from ablations.subject import LINEAR, LOG, Component
 from ablations.subjects.own.configs import changed, fields, like, plain, value_of
 
 Change = Mapping[str, Any] | Callable[[Any], Any]  # fields -> values, or a function from a configuration to another
@@ -56,7 +57,40 @@ def _part(reference: Any, values: Mapping[str, Any], name: str, written: Any) ->
     for one in about.when:
         if one not in fields(values):
             raise InputError(f"when of component {name!r} names {shown(one)}{nearest(one, fields(values))} no field.")
-    return Part(name=name, levels=levels, about=about)
+    part = Part(name=name, levels=levels, about=about)
+    doses_of(part, values)
+    return part
+
+
+def doses_of(part: Part, values: Mapping[str, Any]) -> Doses | None:
+    """The doses of a component, beside a reference of these values; None where its levels are no doses.
+
+    They are where a component says so, or where the reference's value and two levels or more, all of them, are numbers.
+    Raises InputError where a component says so and they cannot be.
+    """
+    about = part.about
+    if about.scale not in (LINEAR, LOG):
+        raise InputError(f"component {part.name!r} has the scale {shown(about.scale)}; it is 'linear' or 'log'.")
+    found = {level: _dose(part.name, change) for level, change in part.levels.items()}
+    doses = {"the reference": value_of(values, part.name), **found}
+    wrong = {
+        level: dose for level, dose in doses.items() if isinstance(dose, bool) or not isinstance(dose, int | float)
+    }
+    asked = about.ordered or (about.ordered is None and about.scale == LOG)
+    if about.ordered is False or ((wrong or len(found) < 2) and not asked):
+        return None
+    for level, dose in doses.items():
+        if level in wrong or (about.scale == LOG and not dose > 0):
+            kind = "number above 0, as its scale is logarithmic" if level not in wrong else "number of that field"
+            raise InputError(f"component {part.name!r} is ordered, and {level} is {shown(dose)}, which is no {kind}.")
+    first = float(doses.pop("the reference"))
+    levels = {level: float(dose) for level, dose in doses.items()}
+    return Doses(reference=first, levels=levels, log=about.scale == LOG, unit=about.unit)
+
+
+def _dose(name: str, change: Change) -> Any:
+    """The value of the field, where a change is of that field alone; else None."""
+    return change[name] if isinstance(change, Mapping) and list(change) == [name] else None
 
 
 def _levels(values: Mapping[str, Any], name: str, written: Any) -> dict[str, Change]:

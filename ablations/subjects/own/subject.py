@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,15 +17,16 @@ from ablations import subject as written
 from ablations.core.claim import DIRECTIONS, Claim
 from ablations.core.errors import InputError, nearest, shown
 from ablations.core.load import PLACEBO, REPEAT, SABOTAGE
-from ablations.core.setting import SIZE, Config, Metric, Setting
+from ablations.core.setting import REPLICATES, SIZE, Config, Metric, Setting
 from ablations.core.study import Study
-from ablations.core.subject import Component, Defaults, Event, Failed, Measured, Place, Report
+from ablations.core.subject import Component, Defaults, Doses, Event, Failed, Measured, Place, Report
 from ablations.core.text import seconds_in
 from ablations.core.trial import Trial
 from ablations.core.variant import Departure
 from ablations.subjects.own import child, code
 from ablations.subjects.own.configs import changed, fields, plain, typed, value_of
-from ablations.subjects.own.levels import Part, applied, parts_of
+from ablations.subjects.own.levels import Part, applied, doses_of, parts_of
+from ablations.subjects.own.metrics import check_ratios, check_sizes, in_words, metric_of, said_of
 from ablations.subjects.own.trace import trace_of
 from ablations.subjects.own.trial import imported, subject_in
 
@@ -58,6 +60,8 @@ class OwnSubject(Defaults):
             if not isinstance(value_of(self.reference, one), int):
                 raise InputError(f"budget names {shown(one)}{nearest(one, fields(self.reference))} no whole number.")
         self.work_unit = subject.budget[0].removesuffix("s") if subject.budget else "trial"
+        if subject.replicate not in REPLICATES:
+            raise InputError(f"replicate is {shown(subject.replicate)}; it is 'training' or 'split'.")
         assert self.metrics  # a wrong one is named when the file is opened
         assert self.own_claims is not None
 
@@ -81,7 +85,7 @@ class OwnSubject(Defaults):
         """Those of the file, the main one first, and the sizes that a trial may report."""
         if not self.subject.metrics:
             raise InputError("metrics is empty: name at least one number that a trial gives, and which way is better.")
-        found = {name: _metric(name, one) for name, one in self.subject.metrics.items()}
+        found = {name: metric_of(name, one) for name, one in self.subject.metrics.items()}
         return {**found, **{name: Metric(words=words, kind=SIZE) for name, words in SIZES.items() if name not in found}}
 
     @cached_property
@@ -140,25 +144,33 @@ class OwnSubject(Defaults):
             )
         component, level = self._change(one.change)
         by = one.by if one.by is not None else getattr(self.subject.metrics[metric], "smallest_effect", None)
-        if not by or not by > 0:
+        read = self.metrics[metric]
+        if not by or not read.compared(by) > 0:
+            least = f"above 1, as {metric} is compared as a ratio" if read.ratio else "above 0"
             raise InputError(
-                f"the claim on {shown(one.change)} needs by=, the smallest effect that would matter, above 0."
+                f"the claim on {shown(one.change)} needs by=, the smallest effect that would matter, {least}."
             )
-        worse = self.metrics[metric].worse
+        published = one.published_effect
+        if published is not None and not math.isfinite(read.compared(published)):
+            raise InputError(
+                f"the claim on {shown(one.change)} has the published effect {shown(published)}; {metric} is compared "
+                "as a ratio, so it must be a ratio above 0, such as 1.3."
+            )
+        worse = read.worse
         direction = {"hurts": worse, "helps": -worse, "same": DIRECTIONS["same"]}[kind]
         against = "=".join(self._change(one.against)) if one.against else ""
         return Claim(
             name=f"{component}_{level}_{metric}" + (f"_against_{against.replace('=', '_')}" if against else ""),
             component=component,
             level=level,
-            statement=one.says or f"{component}={level} {kind if kind != 'same' else 'leaves'} {metric}",
+            statement=one.says or said_of(component, level, kind, metric),
             metric=metric,
-            published=_number(one.published_effect),
+            published=in_words(published, read),
             direction=direction,
-            smallest_effect=float(by),
+            smallest_effect=float(read.compared(by)),
             reason=one.because or "given in the study file",
             source=one.source or self.path.name,
-            published_effect=one.published_effect,
+            published_effect=None if published is None else read.compared(published),
             against=against,
             family=self.path.stem,
         )
@@ -221,8 +233,14 @@ class OwnSubject(Defaults):
             work=work,
             guessing=chance,
             guessable=chance is not None,
+            replicate=self.subject.replicate,
             facts={"reference": self.path.stem, "title": " ".join(title.split())},
         )
+
+    def doses(self, setting: Setting) -> Mapping[str, Doses]:
+        """Its components with ordered, numeric levels, beside the reference as --set leaves it."""
+        found = {name: doses_of(part, setting.config["config"]) for name, part in self.parts.items()}
+        return {name: one for name, one in found.items() if one}
 
     def configure(self, setting: Setting, departures: Sequence[Departure]) -> Config:
         """The reference with the changes made, in their order."""
@@ -279,14 +297,20 @@ class OwnSubject(Defaults):
                 yield None
             elif "row" in said:
                 row = {"epoch": len(rows) + 1, **said["row"]}
+                check_ratios(self.metrics, row)
                 rows.append(row)
                 report(trial, row)
             else:
                 last = said
         metrics = dict(last.get("done", {}))
+        for name in self.subject.metrics:
+            if self.metrics[name].best and (found := [row[name] for row in rows if name in row]):
+                metrics[name] = self.metrics[name].taken(found)
         if missing := [name for name in self.subject.metrics if name not in metrics]:
             came = ", ".join(metrics) or "nothing"
             raise RuntimeError(f"the metric {missing[0]} was promised and never came; what came is {came}")
+        check_ratios(self.metrics, metrics)
+        check_sizes(self.subject.replicate, metrics)
         used = {name: last[name] for name in ("cpu_seconds", "memory_mib")}
         return Measured(
             number=number,
@@ -294,20 +318,6 @@ class OwnSubject(Defaults):
             curve=tuple(rows) if len(rows) > 1 else (),
             trace=trace_of(rows),
         )
-
-
-def _number(published: float | None) -> str:
-    return "no number given" if published is None else f"{published:+g}"
-
-
-def _metric(name: str, one: Any) -> Metric:
-    given = one if isinstance(one, written.Metric) else written.Metric(one)
-    if given.better not in (written.HIGHER, written.LOWER):
-        raise InputError(
-            f"metric {shown(name)} says {shown(given.better)}; it is 'higher' or 'lower', whichever is better."
-        )
-    words = given.words or name.replace("_", " ")
-    return Metric(words=words, unit=given.unit, lower_is_better=given.better == written.LOWER)
 
 
 def opened(path: str) -> OwnSubject:

@@ -1,0 +1,112 @@
+"""The section on doses: components whose levels are so much of one thing, with what more of it does."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from math import isfinite
+
+from ablations.analysis.doses import Trend, incomplete, trends
+from ablations.analysis.verdicts import Findings
+from ablations.core.setting import Metric
+from ablations.core.text import counted, probability, told
+from ablations.core.units import between, in_unit, is_ratio, outcome, size
+from ablations.reporting import wording
+from ablations.reporting.document import Block, Picture, Section, Table, listed
+from ablations.reporting.sections.outcomes import picture
+
+SURE = 0.05  # the level at which a trend, or a bend in it, is told in the sentence that answers first
+
+
+def section(evidence: Findings) -> Section | None:
+    """A sentence, a figure and a row for each component with doses; None where the study has none."""
+    found, lacking = trends(evidence), incomplete(evidence)
+    if not found and not lacking:
+        return None
+    blocks: list[Block] = [answer(evidence, one) for one in found]
+    if lacking:
+        words = " ".join(f"{name}=all" for name in lacking)
+        blocks.append(f"A trend over the doses of {listed(lacking)} needs all of their levels: --components {words}.")
+    blocks += [_picture(evidence, one) for one in found if one.seeds]
+    if found:
+        blocks += [_method(evidence), _table(evidence, found)]
+    return Section(title="Doses", blocks=tuple(blocks))
+
+
+def answer(evidence: Findings, trend: Trend) -> str:
+    """Whether more of the dose gives more or less of the outcome, in one sentence, and a second one where it bends."""
+    metric, doses = _read(evidence, trend), [float(dose) for dose in trend.outcomes.columns]
+    unit = f" {trend.doses.unit}".rstrip()
+    over = f"From {doses[0]:g} to {doses[-1]:g}{unit} of {trend.component}"
+    if not isfinite(trend.low):
+        return f"{over} no trend can be told: {counted(trend.seeds, 'seed')} finished at every dose, and it takes two."
+    step = f"for each {'doubling' if trend.doses.log else f'one more{unit}'}"
+    numbers = f"{in_unit(metric, size(metric, trend.slope))}, 95% interval {between(metric, trend.low, trend.high)}"
+    found = f"({numbers} {step}, {counted(trend.seeds, 'seed')})"
+    what = wording.what(evidence)
+    if not trend.p < SURE:
+        said = f"{over} the {what} shows no trend {found}."
+    else:
+        said = f"{over} the {what} {'rises' if trend.slope > 0 else 'falls'} {found}."
+    if trend.bend < SURE:
+        return f"{said} It bends on the way, so that no straight line says all: see the figure."
+    return said
+
+
+def _read(evidence: Findings, trend: Trend) -> Metric:
+    """The main metric with digits enough for a slope, whose unit is that of a dose's and may be small."""
+    metric = wording.main(evidence)
+    half = (trend.high - trend.low) / 2
+    if not (isfinite(half) and half > 0) or half >= 0.1:
+        return metric
+    return replace(metric, digits=min(8, len(re.split(r"[1-9]", f"{half:.12f}".partition(".")[2])[0]) + 2))
+
+
+def _method(evidence: Findings) -> str:
+    splits = "" if evidence.overlap == 0 else " Errors are corrected for the overlap of the splits: see Methods."
+    ratio = " The slope is that of the logarithm, told as a ratio for each step." if _ratio(evidence) else ""
+    return (
+        "One slope a seed, by least squares over all doses, the reference's among them; then the mean of the slopes "
+        "and its t interval over seeds. The scale says what a step is: one more, or a doubling. Bend is the p of a "
+        f"square beside the straight line.{ratio}{splits} These p are not adjusted, and no claim rests on them."
+    )
+
+
+def _ratio(evidence: Findings) -> bool:
+    return is_ratio(wording.main(evidence))
+
+
+def _table(evidence: Findings, found: list[Trend]) -> Table:
+    rows = []
+    for one in found:
+        metric = _read(evidence, one)
+        step = "doubling" if one.doses.log else f"1 {one.doses.unit}".rstrip()
+        rows.append(
+            (
+                one.component,
+                ", ".join(f"{dose:g}" for dose in sorted([one.doses.reference, *one.doses.levels.values()])),
+                f"{'logarithmic' if one.doses.log else 'linear'}: for each {step}",
+                size(metric, one.slope),
+                between(metric, one.low, one.high),
+                f"{one.seeds} of {evidence.study.seeds}",
+                probability(one.p),
+                probability(one.bend),
+            )
+        )
+    head = ("dose of", "doses", "scale", wording.in_unit("slope", evidence), "95% interval", "seeds", "p", "bend, p")
+    return Table(caption="Trends over doses.", head=head, rows=tuple(rows))
+
+
+def _picture(evidence: Findings, trend: Trend) -> Picture:
+    from ablations.reporting.figures.doses import response
+
+    metric = wording.main(evidence)
+    caption = (
+        f"The {wording.what(evidence)} over the dose of {trend.component}: means with their 95% t intervals, a faint "
+        "line a seed; the reference's dose is ringed."
+    )
+    means = trend.outcomes.mean().map(metric.told)
+    each = [f"{dose:g}: {outcome(metric, mean)}" for dose, mean in means.items()]
+    words = told(f"Means of the {wording.what(evidence)} at each dose of {trend.component}", each)
+    name = f"dose-{re.sub(r'[^A-Za-z0-9]+', '-', trend.component)}"
+    return picture(name, caption, words, response(trend, wording.axis(evidence), ratios=metric.ratio))
