@@ -6,6 +6,7 @@ Only light modules are imported at the top, so that --help answers at once.
 from __future__ import annotations
 
 import contextlib
+import math
 import shlex
 import signal
 import sys
@@ -27,13 +28,14 @@ from ablations.cli.options import (
     subject_among,
     with_subject,
 )
-from ablations.core.errors import answered
-from ablations.core.result import FINAL
+from ablations.core.errors import StoppedError, answered
+from ablations.core.result import DONE, FINAL
 from ablations.core.secrets import without_password
 from ablations.core.text import counted
 from ablations.core.trial import Job, by_training
 from ablations.execution.turns import packed
 from ablations.planning.plan import Plan, after_tuning, code_lines, make_plan, next_look, with_finished
+from ablations.planning.request import Request, UntimedError
 from ablations.records.lock import alone
 from ablations.records.measures import lacking, needed
 from ablations.reporting.formats import formats_of
@@ -67,7 +69,7 @@ def _run(arguments: Sequence[str]) -> int:
             folder = config.results / (config.name or default_name(config))
             until_the_end.enter_context(alone(folder, command))
         machines = until_the_end.enter_context(_cluster(config))
-        plan = make_plan(request_of(config, command=command, machines=machines))
+        plan = _planned(config, request_of(config, command=command, machines=machines))
         from ablations.cli.announce import announce, expect
 
         announce(plan, full=config.dry_run, by_grid=as_options(by_grid))
@@ -79,13 +81,32 @@ def _run(arguments: Sequence[str]) -> int:
         return run(config, plan)
 
 
+def _planned(config: Config, request: Request) -> Plan:
+    """The plan; where a time is to be planned for and nothing tells how long a trial takes, one is run first."""
+    try:
+        return make_plan(request)
+    except UntimedError as untimed:
+        if config.dry_run:
+            raise
+        trial, place = untimed.trial, untimed.place
+    from ablations.execution.worker import run_job
+
+    print("timing    one trial of the reference, as nobody knows yet how long one takes", flush=True)
+    (result,) = run_job((trial,), place)
+    if result.status != DONE:
+        last = (result.error.strip().splitlines() or [""])[-1]
+        raise StoppedError(f"the trial that tells --budget how long one takes has failed ({result.status}: {last})")
+    return make_plan(request)
+
+
 def _cluster(config: Config) -> contextlib.AbstractContextManager[list[dict[str, float]]]:
     """What each machine of the cluster has, with Ray up as long as it is held; nothing where Ray is this one."""
     if not config.ray_address:
         return contextlib.nullcontext([])
     from ablations.execution.ray_cluster import joined
 
-    return joined(config.ray_address)
+    wanted = {"CPU": float(config.cpus_per_trial), "GPU": config.gpus_per_trial or 0.0}
+    return joined(config.ray_address, wait_for=wanted if config.autoscaling else None)
 
 
 def run(config: Config, plan: Plan) -> int:
@@ -204,15 +225,20 @@ def _alone(seconds: float, trainings: int, plan: Plan) -> float:
 
 
 def _executor(config: Config, plan: Plan, seconds: float) -> Executor:
-    """What runs trainings that take about `seconds` each."""
+    """What runs trainings that take about `seconds` each; 0: nobody knows."""
     if config.executor == "serial":
         from ablations.execution.executor import serial
 
         return serial
     from ablations.execution.ray_executor import RayExecutor
 
-    patience = config.timeout * 60 if config.timeout else max(LEAST_PATIENCE, PATIENCE * seconds)
-    return RayExecutor(cpus_per_trial=config.cpus_per_trial, gpus_per_trial=plan.place.gpus, patience=patience)
+    usual = max(LEAST_PATIENCE, PATIENCE * seconds) if seconds else math.inf
+    return RayExecutor(
+        cpus_per_trial=config.cpus_per_trial,
+        gpus_per_trial=plan.place.gpus,
+        patience=config.timeout * 60 if config.timeout else usual,
+        growing=config.autoscaling,
+    )
 
 
 def _mirror(config: Config, plan: Plan) -> View | None:

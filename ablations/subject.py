@@ -110,7 +110,7 @@ class Every:
 class Subject:
     """A reference configuration, what can be changed of it, what is measured, and the function that runs a trial."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  keyword-only arguments are the interface of study files
         self,
         *,
         reference: Any,

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import torch
 import tyro
 
-from ablations.cli.options import options_of, request_of, resolved
-from ablations.core.load import load
+from ablations.cli.options import options_of, request_of, resolved, subject_among
+from ablations.core.load import FIRST, load
 from ablations.core.result import Result
 from ablations.core.setting import Setting
 from ablations.core.study import Study
@@ -21,6 +21,7 @@ from ablations.execution.worker import run_job
 from ablations.models.spec import Spec
 from ablations.planning.cost import expected_seconds
 from ablations.planning.plan import Plan, make_plan
+from ablations.planning.request import Request
 from ablations.planning.study import make_study
 from ablations.records.claims import published
 from ablations.subjects.alexnet.data.load import Data
@@ -45,8 +46,14 @@ def setting(
     facts: Mapping[str, Any] = COUNTS,
     **more: Any,
 ) -> Setting:
-    """What the trials of a study share, as `setting_of` makes it."""
-    return setting_of(preset, budget, dataset=dataset, fingerprint=fingerprint, classes=classes, facts=facts, **more)
+    """What the trials of a study share, as `setting_of` makes it; `more` are other fields of it."""
+    known = {"classes": classes, **facts}
+    return replace(setting_of(preset, budget, dataset=dataset, fingerprint=fingerprint, facts=known), **more)
+
+
+def request(grid: str, words: Sequence[str] = (), *, name: str = "made_up", seeds: int = 1, **more: Any) -> Request:
+    """What somebody asks for of AlexNet."""
+    return Request(subject=FIRST, options=None, name=name, grid=grid, words=tuple(words), seeds=seeds, **more)
 
 
 def study(
@@ -63,7 +70,7 @@ def study(
 ) -> tuple[Study, tuple[Trial, ...]]:
     """`make_study` of AlexNet in the setting `shared`, or in that of a preset and a budget."""
     made = shared or setting(preset, budget)
-    return make_study(name=name, grid=grid, words=words, setting=made, seeds=seeds, command=command, **more)
+    return make_study(request(grid, words, name=name, seeds=seeds, command=command, **more), made)
 
 
 def with_setting(study: Study, **changes: Any) -> Study:
@@ -82,13 +89,10 @@ def with_budget(one: Changed, **changes: Any) -> Changed:
         made,
         dataset=one.setting.data,
         fingerprint=one.setting.fingerprint,
-        note=one.setting.note,
-        guessing=one.setting.guessing,
-        baseline=one.setting.baseline,
-        examples=one.setting.examples,
         facts={name: value for name, value in facts.items() if name not in changes},
     )
-    return replace(one, setting=fresh)
+    kept = {name: getattr(one.setting, name) for name in ("note", "guessing", "baseline", "examples")}
+    return replace(one, setting=replace(fresh, **kept))
 
 
 def _with(config: Mapping[str, Any], **changes: Any) -> Mapping[str, Any]:
@@ -108,7 +112,7 @@ def trial_of(spec: Spec, budget: Budget, *, seed: int = 0, preset: str = "cifar_
 
 def config_from(*arguments: str) -> Any:
     """What these words of a command line come to, every open option filled in."""
-    return resolved(tyro.cli(options_of(), args=list(arguments)))[0]
+    return resolved(tyro.cli(options_of(subject_among(arguments)), args=list(arguments)))[0]
 
 
 def plan_from(*arguments: str, command: str = "", machines: Sequence[Mapping[str, float]] = ()) -> Plan:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ class Ridge(Defaults):
         """What the fit reads."""
         return tuple(config[name] for name in READ)
 
-    def paces(self, trials: Sequence[Trial], place: Place) -> Mapping[Variant, float]:
+    def paces(self, trials: Sequence[Trial], place: Place) -> Mapping[Variant, float] | None:
         """A hundredth of a second."""
         return {trial.variant: 0.01 for trial in trials}
 
@@ -92,3 +93,23 @@ def _fitted(config: Config, seed: int) -> float:
 
 
 SUBJECT = Ridge()
+
+
+class OnGpus(Ridge):
+    """The same for a cluster's GPUs, which this machine has none of: it says what a trial was given."""
+
+    name = "tests.toy:ON_GPUS"
+    on_gpus = True
+
+    def paces(self, trials: Sequence[Trial], place: Place) -> Mapping[Variant, float] | None:
+        """Only where a trial holds no GPU."""
+        return None if place.gpus else super().paces(trials, place)
+
+    def run(self, trials: Sequence[Trial], place: Place, report: Report) -> Iterator[Event]:
+        """With the GPUs that its process may use."""
+        given = {"visible": os.environ.get("CUDA_VISIBLE_DEVICES", ""), "held": str(place.gpus)}
+        for one in super().run(trials, place, report):
+            yield replace(one, extras=given) if isinstance(one, Measured) else one
+
+
+ON_GPUS = OnGpus()

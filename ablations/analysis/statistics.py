@@ -60,13 +60,6 @@ def t_test(value: float, error: float, df: float) -> float:
     return 2 * float(stats.t.sf(abs(value) / error, df)) if error > 0 and df > 0 else nan
 
 
-def equivalence_p(value: float, error: float, df: float, margin: float) -> float:
-    """The p of two one-sided t tests that the effect lies outside (-margin, margin) (Schuirmann 1987)."""
-    if not (error > 0 and df > 0):
-        return nan
-    return max(float(stats.t.sf((value + margin) / error, df)), float(stats.t.cdf((value - margin) / error, df)))
-
-
 def welch(one: Array, two: Array, overlap: float = 0.0) -> tuple[float, float]:
     """Standard error and degrees of freedom of the difference of two means, the samples unpaired.
 

@@ -76,13 +76,14 @@ class TunedTally:
     missed: float = 0.0  # how far the arms lie above their best rate's error on average, in margins
 
 
+SCATTER = 0.5  # of one training, in margins
+SHARED = 0.5  # the share of its variance that the trainings of a seed have in common, those of the tuning too
+
+
 def simulate(
-    curve: str, procedure: str, *, studies: int, seeds: int = 10, claims: int = 6, rates: int = 7,
-    scatter: float = 0.5, shared: float = 0.5, seed: int = 0,
-) -> TunedTally:  # fmt: skip
-    """The tally of one kind; `scatter` is of one training, in margins, and `shared` the share of its variance that the
-    trainings of a seed have in common, those of the tuning too.
-    """
+    curve: str, procedure: str, *, studies: int, seeds: int = 10, claims: int = 6, rates: int = 7, seed: int = 0
+) -> TunedTally:
+    """The tally of one kind."""
     import numpy as np
 
     from ablations.analysis.rule import adjust
@@ -90,8 +91,8 @@ def simulate(
     random = np.random.default_rng([seed, list(CURVES).index(curve)])
     made, alpha = [made_up_claim(index) for index in range(claims)], Rule().alpha
     wrong, covered, missed = 0, 0, 0.0
+    scatters = SCATTER * math.sqrt(SHARED), SCATTER * math.sqrt(1 - SHARED)
     for _ in range(studies):
-        scatters = scatter * math.sqrt(shared), scatter * math.sqrt(1 - shared)
         above = _tuned(random, CURVES[curve], PROCEDURES[procedure], claims + 1, rates, scatters)
         common = random.normal(0, scatters[0], (seeds, 1))
         errors = 20 + above + common + random.normal(0, scatters[1], (seeds, claims + 1))

@@ -6,6 +6,7 @@ What only some studies say imports scipy, which takes a second in which the othe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ablations.analysis.tuning import came_to
@@ -33,6 +34,9 @@ class Expected(NamedTuple):
 
     tuning: float
     study: float
+
+
+UNKNOWN = Expected(0.0, 0.0)
 
 
 def announce(plan: Plan, *, full: bool, by_grid: str = "") -> None:
@@ -72,8 +76,8 @@ def expect(plan: Plan, *, full: bool) -> Expected:
     if paces is None or not {trial.variant for trial in timed} <= paces.keys():
         paces = load(study.subject).paces(timed, plan.place)
     if paces is None:
-        print("expected  not known before the first trials have ended", flush=True)
-        return Expected(0.0, 0.0)
+        print(f"expected  {_unknown(plan)}", flush=True)
+        return UNKNOWN
     seconds = expected_seconds([*plan.trials, *tuned], paces)
     if full:
         _print_variants(plan, seconds)
@@ -89,13 +93,24 @@ def expect(plan: Plan, *, full: bool) -> Expected:
     return expected
 
 
+def _unknown(plan: Plan) -> str:
+    """That no time can be told yet, why, and what runs at a time."""
+    elsewhere = plan.place.gpus and not load(plan.study.subject).accelerators()
+    why = ": only other machines have a GPU that steps could be timed on" if elsewhere else ""
+    return f"not known before the first trials have ended{why}; {_at_a_time(plan)}"
+
+
+def _at_a_time(plan: Plan) -> str:
+    side_by_side = max(1, min(plan.workers * plan.packing.at_once, len(plan.missing)))
+    return f"{side_by_side} at a time on {'GPUs' if plan.place.gpus else 'processor cores'}"
+
+
 def _expected_line(plan: Plan, expected: Expected, tuning: int) -> str:
     trials, missing = plan.trials, plan.missing
     lacking = sum(map(len, missing))
     have = f", {len(trials) - lacking} of {len(trials)} trials have their records" if lacking < len(trials) else ""
     have += f", {counted(len(missing), 'training')} for the others" if have and _shared(trials) else ""
-    side_by_side = max(1, min(plan.workers * plan.packing.at_once, len(missing)))
-    where = f"{side_by_side} at a time on {'GPUs' if plan.place.gpus else 'processor cores'}"
+    where = _at_a_time(plan)
     at_most = "at most " if plan.study.setting.races else ""
     parts = f" ({duration(round(expected.tuning))} of it for tuning)" if tuning else ""
     took = duration(round(sum(expected)))
@@ -167,7 +182,8 @@ def _out_of_reach(study: Study) -> str:
 def _designs(plan: Plan) -> list[Design]:
     from ablations.planning.alternatives import designs
 
-    return designs(plan.make, plan.study.setting)
+    words = tuple("=".join(departure) for departure in plan.study.components)
+    return designs(replace(plan.request, words=words), plan.study.setting)
 
 
 def _print_power(plan: Plan, others: Sequence[Design], paces: Paces) -> None:

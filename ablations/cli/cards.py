@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import textwrap
 
-from ablations.core.claim import label_of
+from ablations.core.claim import Claim, label_of
 from ablations.core.load import load
+from ablations.core.setting import Metric
 from ablations.core.subject import Card
+from ablations.core.units import margin
 from ablations.planning.grids import grids_of
 from ablations.records.claims import published
 
@@ -53,7 +55,7 @@ def of_claims(subject: str) -> list[Card]:
                 ("and also", f"{claim.companion.metric} {ways[claim.companion.direction]}" if claim.companion else ""),
                 ("asks for", "a learning rate tuned for each arm" if claim.tuned else ""),
                 ("read after", f"epoch {claim.epoch}" if claim.epoch else ""),
-                ("of interest", f"from {claim.smallest_effect:g} {metrics[claim.metric].unit} on: {claim.reason}"),
+                ("of interest", f"from {_least(claim, metrics[claim.metric])} on: {claim.reason}"),
                 ("confounds", claim.confounds),
                 ("others", claim.others),
                 ("source", claim.source),
@@ -77,3 +79,10 @@ def written(card: Card, width: int) -> str:
                 break_on_hyphens=False,
             )
     return "\n".join(lines)
+
+
+def _least(claim: Claim, metric: Metric) -> str:
+    """The smallest effect of interest, in the metric's unit."""
+    return (
+        margin(metric, claim.smallest_effect) if metric.ratio else f"{claim.smallest_effect:g} {metric.unit}".rstrip()
+    )

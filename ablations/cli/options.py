@@ -18,8 +18,9 @@ import tyro
 from ablations.cli.limits import NUMBERS, check_places, pack_of
 from ablations.core.errors import InputError, as_name, at_home, shown, study_name, unknown
 from ablations.core.limits import check_numbers
-from ablations.core.load import FIRST, is_file, load
-from ablations.core.text import seconds_in
+from ablations.core.load import FIRST, KINDS, is_file, load
+from ablations.core.signed import signed
+from ablations.core.text import listed, seconds_in
 from ablations.planning import grids
 from ablations.planning.claims import check_epochs, with_own
 from ablations.planning.factors import departures_of
@@ -73,13 +74,15 @@ class EngineOptions:
     """ray, or serial: one trial after another in this process."""
     ray_address: Annotated[str | None, _STR] = None
     """A running Ray cluster of which this machine is one: HOST:PORT of its head, or auto (default: one of our own)."""
+    autoscaling: bool = False
+    """The cluster brings up machines as they are asked for: wait for a first one, and use all that come."""
     cpus_per_trial: int = 1
     """Processor threads a trial; two trials of one thread beat one of two."""
     gpus_per_trial: Annotated[float | None, _FLOAT] = None
     """Share of a GPU a trial holds, 0.25 for four at once (default: 1 where there is one, else 0)."""
     timeout: Annotated[float | None, _FLOAT] = None
     """Minutes without a word from a trial's worker after which it is ended, as one that hangs (default: 20 times what
-    the trial should take, and 10 at least)."""
+    the trial should take, and 10 at least; never where that is not known)."""
     pack: str = "1"
     """Trials that take turns where one would run, a number or auto: on a GPU, steps of one fill the gaps of others."""
     results: Path = Path("results")
@@ -108,21 +111,33 @@ _USUAL: dict[str, str | int | float] = {"grid": "one_out", "seeds": 10, "tune": 
 
 @cache
 def options_of(subject: str = FIRST) -> type:
-    """The engine's options and the subject's in one dataclass.  Raises InputError on an unknown subject."""
-    own: type = load(subject).options
+    """The engine's options and the subject's in one dataclass.  Raises InputError on what is no subject."""
+    own: type = signed(subject).options
     made = make_dataclass("Config", [], bases=(own, EngineOptions), frozen=True, kw_only=True)
     made.__doc__ = EngineOptions.__doc__
     return made
 
 
 def subject_among(arguments: Sequence[str]) -> str:
-    """The subject that a command line names, which has to be known before its other options can be read."""
-    for word, value in zip(arguments, [*arguments[1:], ""], strict=True):
+    """The subject that a command line names, which has to be known before its other options can be read.
+
+    Raises InputError on none after --subject, and on two.
+    """
+    named = []
+    for word, value in zip(arguments, [*arguments[1:], "--"], strict=False):
         if word == "--subject":
-            return value
+            named.append(value)
         if word.startswith("--subject="):
-            return word.partition("=")[2]
-    return FIRST
+            named.append(word.partition("=")[2])
+    if len(named) > 1:
+        raise InputError(
+            f"a study has one subject, and {listed([*map(shown, named)])} are named: leave one of them out."
+        )
+    if named and not named[0].strip():
+        raise InputError(f"--subject has an empty value: {KINDS}.")
+    if named and named[0].startswith("-"):
+        raise InputError(f"--subject needs a value: {KINDS}.")
+    return named[0] if named else FIRST
 
 
 def with_subject(arguments: Sequence[str]) -> list[str]:
@@ -188,13 +203,14 @@ def as_options(values: Mapping[str, str | int | float]) -> str:
 def check(config: Config) -> None:
     """Raises InputError on what can be seen to be wrong before any data are read; creates nothing."""
     check_numbers(config, NUMBERS)
-    grids.find(config.grid or str(_USUAL["grid"]), config.subject)
-    departures_of(config.subject, words_of(config))
+    grid = grids.find(config.grid or str(_USUAL["grid"]), config.subject)
+    departures = departures_of(config.subject, words_of(config) or grid.defaults)
     formats.formats_of(config.format)
     if config.executor not in ("ray", "serial"):
         raise unknown("executor", config.executor, ("ray", "serial"))
     subject = load(config.subject)
     subject.check_options(config)
+    subject.check_departures(config, departures)
     _check_choices(config)
     check_places(config, study_name(config.name) if config.name is not None else default_name(config))
     work = getattr(config, f"{subject.work_unit}s", None)
@@ -205,7 +221,6 @@ def check(config: Config) -> None:
 
 def request_of(config: Config, *, command: str, machines: Sequence[Mapping[str, float]] = ()) -> Request:
     """What a resolved command line asks for; `machines` are those of a cluster that it named."""
-    subject = load(config.subject)
     return Request(
         subject=config.subject,
         options=config,
@@ -220,7 +235,6 @@ def request_of(config: Config, *, command: str, machines: Sequence[Mapping[str, 
         tune=config.tune or 0,
         time=config.budget,
         left_open=config.left_open,
-        work=getattr(config, f"{subject.work_unit}s", 1),
         results=config.results,
         retrain=config.retrain,
         command=command,
@@ -257,6 +271,8 @@ def _check_machines(config: Config) -> None:
     pack_of(config.pack)
     if config.timeout is not None and config.executor == "serial":
         raise InputError("--timeout ends workers of Ray, and --executor serial has none: leave one of the two out.")
+    if config.autoscaling and not config.ray_address:
+        raise InputError("--autoscaling is of a cluster: it goes with --ray-address, and --executor ray.")
     if config.ray_address:
         _check_answers(config.ray_address)
 

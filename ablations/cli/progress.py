@@ -122,12 +122,12 @@ class Progress:
         return f", {what} not reached in {result.metrics[TRAINED]:,.0f} steps,"
 
     def _left(self) -> str:
-        if self.passed >= self.owed:
+        if self.passed >= self.owed or not (self.passed or self.expected):
             return ""
         left = self.owed - self.passed
         pace = (time.monotonic() - self.began) / max(self.passed, 1)
         # Early on the start-up weighs too much, and trials side by side end their epochs together.
-        trust = min(1.0, self.passed / TRUSTED)
+        trust = min(1.0, self.passed / TRUSTED) if self.expected else 1.0
         seconds = ((1 - trust) * self.expected + trust * pace) * left
         return f", about {duration(round(seconds))} left"
 

@@ -56,7 +56,7 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
             yield from (folder for folder in (group, *group.parents) if folder.is_relative_to(top))
 
 
-def slots(machine: Mapping[str, float], cpus: int, gpus: float) -> int:
+def slots(machine: Mapping[str, float], cpus: float, gpus: float) -> int:
     """How many trials with so much each a machine holds, given what it has of "CPU" and "GPU"."""
     most = [machine.get("CPU", 0) / cpus, *([machine.get("GPU", 0) / gpus] if gpus else [])]
     return int(min(most))

@@ -22,7 +22,7 @@ class Study:
 
     name: str
     grid: str
-    subject: str = FIRST  # by which `ablations.core.subject.load` finds it
+    subject: str = FIRST  # by which `ablations.core.load.load` finds it
     setting: Setting  # what its trials share
     components: tuple[tuple[str, str], ...]  # the (component, level) pairs under study
     variants: tuple[Variant, ...]

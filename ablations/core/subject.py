@@ -192,6 +192,7 @@ class Defaults:
     claims: Sequence[Path] = ()  # TOML files with what publications say of it
     more: str = "--seeds, --components"  # options that a study names when it announces itself
     sabotage: str = "changes that must do harm"  # what its sabotage does, as a subject of a sentence in the plural
+    on_gpus: bool = False  # whether its trials take a GPU of a cluster that has some, without being told to
     work_unit: str = "epoch"  # what `Setting.work` counts, in the singular
     recipes: Mapping[str, Recipe] = EMPTY  # studies of its own that --grid names beside the engine's grids
     own_claims: Sequence[Claim] = ()  # that it brings itself, beside those of files
@@ -210,6 +211,9 @@ class Defaults:
 
     def check_options(self, options: Any) -> None:
         """Raises InputError on what can be seen to be wrong with its options before any data are read."""
+
+    def check_departures(self, options: Any, departures: Sequence[Departure]) -> None:
+        """Raises InputError on a change whose rewrite fails on the reference, before any data are read."""
 
     def at_home(self, options: Any) -> Mapping[str, Path | str]:
         """Those of its options that are paths, with their `~` replaced."""
@@ -285,19 +289,22 @@ class Defaults:
 
     def with_work(self, config: Config, work: int) -> Config:
         """`config` with so many units of work.  Without it --budget chooses seeds and design alone."""
-        raise NotImplementedError
+        return config
 
     def with_setting(self, setting: Setting, work: int) -> Setting:
         """`setting` whose trials have so many units of work."""
         return replace(setting, work=work, config=self.with_work(setting.config, work))
 
     def paces(self, trials: Sequence[Trial], place: Place) -> Mapping[Variant, Any] | None:
-        """How fast each variant goes here, by timing a little of it, for `seconds`.  None: not known beforehand."""
+        """How fast each variant goes here, by timing a little of it, for `seconds`.
+
+        None: not known beforehand, as on a machine without the GPUs that trials hold elsewhere.
+        """
         return None
 
     def seconds(self, config: Config, pace: Any) -> Seconds:
-        """Expected seconds of one trial at a pace that `paces` gave."""
-        raise NotImplementedError
+        """Expected seconds of one trial at a pace that `paces` gave; where it gives none, that of a trial was timed."""
+        return Seconds(training=float(pace), evaluation=0.0)
 
     def packing(self, trial: Trial, place: Place) -> tuple[int, float]:
         """How many trainings should take turns on one GPU, and how many times the trials an hour that gives."""

@@ -25,7 +25,7 @@ class Trial:
     data: str  # the data set as the user named it, but for `~`
     fingerprint: str  # of the data themselves
     config: Config  # everything else that decides the result, as plain JSON without default values
-    subject: str = FIRST  # by which `ablations.core.subject.load` finds it
+    subject: str = FIRST  # by which `ablations.core.load.load` finds it
 
     def __hash__(self) -> int:
         return hash(self.key)

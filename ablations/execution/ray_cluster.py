@@ -28,7 +28,7 @@ from ray.air.execution.resources.placement_group import PlacementGroupResourceMa
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ablations.core.errors import InputError, StoppedError
-from ablations.core.machine import cores_here
+from ablations.core.machine import cores_here, slots
 from ablations.execution.allocator import ENVIRONMENT
 from ablations.execution.leftovers import own_folder
 
@@ -42,9 +42,10 @@ class BrokenRayError(BaseException):
 
 
 @contextlib.contextmanager
-def joined(address: str) -> Iterator[list[dict[str, float]]]:
+def joined(address: str, *, wait_for: Mapping[str, float] | None = None) -> Iterator[list[dict[str, float]]]:
     """The Ray cluster at `address`, as what each of its machines has of "CPU" and "GPU".
 
+    With `wait_for` not before one of them has so much: of a cluster that brings up machines as they are asked for.
     Raises InputError where it cannot be joined.
     """
     on_terminate = signal.getsignal(signal.SIGTERM)
@@ -57,9 +58,29 @@ def joined(address: str) -> Iterator[list[dict[str, float]]]:
         raise InputError(f"no Ray cluster can be joined at --ray-address {address} ({said}){hint}.") from error
     signal.signal(signal.SIGTERM, on_terminate)  # Ray's own leaves without a word
     try:
-        yield [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if wait_for and not any(slots(one, wait_for["CPU"], wait_for["GPU"]) for one in machines()):
+            _come(wait_for)
+        yield machines()
     finally:
         ray.shutdown()
+
+
+def machines() -> list[dict[str, float]]:
+    """What each machine that Ray has by now has of "CPU" and "GPU"."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _come(wanted: Mapping[str, float]) -> None:
+    """Waits for a machine with so much: asks for it as a trial does, with a task that does nothing there."""
+    print(
+        f"waiting   for a machine with {wanted['CPU']:g} processors and {wanted['GPU']:g} GPUs, which the cluster "
+        "has been asked for and has not yet; Ctrl-C stops",
+        flush=True,
+    )
+    asked = ray.remote(lambda: None).options(num_cpus=wanted["CPU"], num_gpus=wanted["GPU"]).remote()
+    while not ray.wait([asked], timeout=1.0)[0]:  # a second each: Ctrl-C is heard in between
+        pass
+    ray.get(asked)
 
 
 @contextlib.contextmanager

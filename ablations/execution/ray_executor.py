@@ -34,7 +34,7 @@ from ablations.core.trial import Job, Trial, by_training
 from ablations.execution.executor import Watch
 from ablations.execution.leftovers import own_folder
 from ablations.execution.lost import why_lost
-from ablations.execution.ray_cluster import LOOK, BrokenRayError, end, look, node_here, started
+from ablations.execution.ray_cluster import LOOK, BrokenRayError, end, look, machines, node_here, started
 from ablations.execution.worker import run_job
 from ablations.records.predictions import predictions_path, write_predictions
 from ablations.records.store import read_result, trial_path, write_result
@@ -233,6 +233,7 @@ class RayExecutor:
     cpus_per_trial: int
     gpus_per_trial: float
     patience: float = math.inf  # seconds without a word from a worker after which it is ended: its trials timed out
+    growing: bool = False  # the cluster brings up machines as they are asked for, so more is asked for than it has
     run: Run = run_job  # what a worker does with a job; the benchmark of the overhead puts nothing here
 
     def __call__(self, jobs: Sequence[Job], place: Place, watch: Watch) -> None:
@@ -243,10 +244,11 @@ class RayExecutor:
         """
         with started() as ready, _scratch(place.folder) as scratch:
             ready()
-            self._check_room()
+            if not self.growing:
+                self._check_room()
             deliver = _Deliver(jobs, place, watch)
             deliver.patience, deliver.home = self.patience, node_here()
-            widths = self._widths()
+            widths = self._widths(len(jobs))
             lost: Sequence[Job] = jobs
             starved: Sequence[Job] = ()
             try:
@@ -271,11 +273,14 @@ class RayExecutor:
         )
         tuner.fit()
 
-    def _widths(self) -> list[int]:
-        """How many jobs run side by side in each try: all that Ray holds, half of them, .., one."""
-        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        most = sum(slots(machine, self.cpus_per_trial, self.gpus_per_trial) for machine in machines)
-        return [*(max(1, most >> attempt) for attempt in range(TRIES - 1)), 1]
+    def _widths(self, jobs: int) -> list[int]:
+        """How many of so many jobs run side by side in each try: all that Ray holds, half of them, .., one.
+
+        Of a cluster that grows first all jobs: it brings up machines for what is asked for and has no place.
+        """
+        most = sum(slots(machine, self.cpus_per_trial, self.gpus_per_trial) for machine in machines())
+        first, *later = [*(max(1, most >> attempt) for attempt in range(TRIES - 1)), 1]
+        return [jobs if self.growing else first, *later]
 
     def _check_room(self) -> None:
         has = ray.cluster_resources()

@@ -14,11 +14,11 @@ from ablations.core.setting import Setting
 from ablations.core.study import Study
 from ablations.core.trial import Job, Trial, by_training
 from ablations.planning.cost import Paces, expected_seconds, seconds_of
+from ablations.planning.request import Request
+from ablations.planning.study import make_study
 
 COMPARED = ("one_out", "fractional", "full")
 MOST_FACTORS = 10  # of a full factorial that is looked at: 1,024 variants
-
-Make = Callable[..., tuple[Study, tuple[Trial, ...]]]  # `make_study`, but for its grid, seeds and setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,17 +65,17 @@ class Need:
         return not (self.hopeless or self.unasked)
 
 
-def designs(make: Make, setting: Setting, only: Sequence[str] = COMPARED) -> list[Design]:
-    """One seed of each of these grids, made of the same components by `make`."""
-    return [_design(make, setting, name) for name in only]
+def designs(request: Request, setting: Setting, only: Sequence[str] = COMPARED) -> list[Design]:
+    """One seed of each of these grids, made of the components that `request` names."""
+    return [_design(replace(request, seeds=1, sequential=False), setting, name) for name in only]
 
 
-def _design(make: Make, setting: Setting, name: str) -> Design:
+def _design(request: Request, setting: Setting, name: str) -> Design:
     try:
-        smallest, _ = make(grid="one_out", seeds=1, setting=setting)
+        smallest, _ = make_study(replace(request, grid="one_out"), setting)
         if name == "full" and len(smallest.components) > MOST_FACTORS:
             raise InputError(f"over {2**MOST_FACTORS:,} variants")
-        study, trials = make(grid=name, seeds=1, setting=setting)
+        study, trials = make_study(replace(request, grid=name), setting)
     except InputError as error:
         return Design(grid=name, why_not=str(error))
     return Design(grid=name, study=study, jobs=by_training(trials))

@@ -9,7 +9,6 @@ Only light modules are imported at the top: data are decoded and torch is import
 from __future__ import annotations
 
 import datetime
-import functools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ from ablations.core.subject import Place
 from ablations.core.text import counted, listed
 from ablations.core.trial import UNPACKED, Job, Packing, Trial, by_training
 from ablations.planning import tuning as searching
-from ablations.planning.claims import own_among, with_own
+from ablations.planning.claims import own_among
 from ablations.planning.declare import declare
 from ablations.planning.request import Request
 from ablations.planning.resources import beside, packing, resources
@@ -36,7 +35,6 @@ from ablations.records.measures import complete, needed
 
 if TYPE_CHECKING:
     from ablations.analysis.looks import Stage
-    from ablations.planning.alternatives import Make
     from ablations.planning.cost import Paces
 
 
@@ -51,7 +49,6 @@ class Plan:
     place: Place
     workers: int  # trials side by side
     packing: Packing = UNPACKED
-    make: Make  # another design of the same components
     paces: Paces | None = None  # of its variants, where they have been timed
     every: tuple[Trial, ...] = ()  # in a sequential study, also those that later looks may ask for
     stage: Stage | None = None  # of its looks
@@ -83,16 +80,14 @@ def make_plan(request: Request) -> Plan:
     place, workers = _place(request)
     side_by_side = beside(request, place.gpus, workers)
     setting = load(request.subject).setting(request.options, place, before, beside=side_by_side)
-    make = _maker(request)
-    request, setting, allowance, paces = _in_time(request, setting, make, before, place, workers)
-    study, trials = _studied(request, setting, make, before, records)
+    request, setting, allowance, paces = _in_time(request, setting, before, place, workers)
+    study, trials = _studied(request, setting, before, records)
     plan = Plan(
         request=request,
         study=replace(study, allowance=allowance),
         trials=trials,
         place=replace(place, declared=study.declared[-1].digest, measures=needed(study)),
         workers=workers,
-        make=functools.partial(make, words=["=".join(departure) for departure in study.components]),
         paces=paces,
     )
     if request.tune:
@@ -116,41 +111,26 @@ def _place(request: Request) -> tuple[Place, int]:
     return place, workers
 
 
-def _maker(request: Request) -> Make:
-    """`make_study` but for what another design of the same study would change."""
-    return functools.partial(
-        make_study,
-        name=request.name,
-        subject=request.subject,
-        command=request.command,
-        claims=with_own(request.claims, request.subject),
-        resolution=request.resolution,
-    )
-
-
 def _in_time(
-    request: Request, setting: Setting, make: Make, before: Study | None, place: Place, workers: int
+    request: Request, setting: Setting, before: Study | None, place: Place, workers: int
 ) -> tuple[Request, Setting, Any, Paces | None]:
     """The grid, seeds and work that fit the time asked for, if one was, and what was timed for that."""
     if not request.time:
         return request, setting, before.allowance if before else None, None
     from ablations.planning.time_budget import spend
 
-    request, allowance, paces = spend(request, make, setting, before, place, workers=workers)
+    request, allowance, paces = spend(request, setting, before, place, workers=workers)
     return request, load(request.subject).with_setting(setting, allowance.work), allowance, paces
 
 
-def _studied(
-    request: Request, setting: Setting, make: Make, before: Study | None, records: int
-) -> tuple[Study, tuple[Trial, ...]]:
+def _studied(request: Request, setting: Setting, before: Study | None, records: int) -> tuple[Study, tuple[Trial, ...]]:
     """The study and its trials, declared: what was declared before stands, and the trace says what is new."""
-    looks = request.look_seeds
-    if looks and setting.replicate == SPLIT:
+    if request.sequential and setting.replicate == SPLIT:
         raise InputError(
             "--sequential needs seeds that are independent, and the splits of this study overlap: leave it out."
         )
-    study, trials = make(grid=request.grid, words=request.words, seeds=request.seeds, setting=setting, looks=looks)
-    if looks and not study.claims:
+    study, trials = make_study(request, setting)
+    if request.sequential and not study.claims:
         raise InputError("--sequential stops what claims have settled, and no claim is about what this study changes.")
     study = replace(study, setting=load(request.subject).with_baseline(setting, request.options, before))
     own = own_among(study.claims, request.claims, request.subject)

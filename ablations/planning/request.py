@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ablations.core.errors import InputError, shown
+from ablations.core.subject import Place
+from ablations.core.trial import Trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,6 @@ class Request:
     tune: int = 0  # learning rates to try for each arm
     time: str | None = None  # for the whole study, as it was typed
     left_open: tuple[str, ...] = ()  # options that were not given, of those that a time picks
-    work: int  # units of a trial, such as epochs
     results: Path = Path("results")
     retrain: bool = False
     command: str = ""
@@ -48,6 +49,17 @@ class Request:
     def folder(self) -> Path:
         """Of the study's records."""
         return self.results / self.name
+
+
+class UntimedError(InputError):
+    """Nobody knows how long a trial takes before `trial` has been run in `place`."""
+
+    def __init__(self, trial: Trial, place: Place) -> None:
+        super().__init__(
+            "--budget needs to know how long a trial takes, which is not known before one has been run: "
+            "give --seeds instead, or leave --dry-run out."
+        )
+        self.trial, self.place = trial, place
 
 
 def look_seeds(seeds: int, asked: str | None) -> tuple[int, ...]:

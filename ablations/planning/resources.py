@@ -16,22 +16,23 @@ from ablations.planning.request import Request
 def resources(request: Request) -> tuple[float, int]:
     """GPUs a trial, and how many trials run side by side.
 
-    Raises InputError where no machine holds what a trial asks for, and where a step on a GPU could not be timed here.
+    Of a cluster both come from its machines, whatever this one has.  Raises InputError where no machine holds what a
+    trial asks for.
     """
-    here = {"CPU": float(cores_here()), "GPU": float(load(request.subject).accelerators())}
+    subject: Any = load(request.subject)
+    here = {"CPU": float(cores_here()), "GPU": float(subject.accelerators())}
     where = "any machine of the cluster" if request.machines else "this machine"
     has: tuple[Mapping[str, float], ...] = request.machines or (here,)
     cpus, devices = (max(machine.get(kind, 0) for machine in has) for kind in ("CPU", "GPU"))
-    gpus = min(1.0, devices) if request.gpus_per_trial is None else request.gpus_per_trial
+    usual = 0.0 if request.machines and not subject.on_gpus else min(1.0, devices)
+    gpus = usual if request.gpus_per_trial is None else request.gpus_per_trial
+    if gpus and request.machines and not devices:
+        raise InputError(f"--gpus-per-trial is {gpus:g}, and no machine of the cluster has a GPU: leave it out.")
     if gpus > devices:
         raise InputError(f"--gpus-per-trial {gpus:g} is more than the {devices:g} GPUs of {where}.")
     if request.cpus_per_trial > cpus:
-        raise InputError(f"--cpus-per-trial {request.cpus_per_trial} is more than the {cpus:g} of {where}.")
-    if gpus and not here["GPU"]:
-        raise InputError(
-            "steps are timed on a GPU where the command runs, and this machine has none: start it on one of the "
-            "cluster's that has, or give --gpus-per-trial 0."
-        )
+        come = "; --autoscaling waits for machines that are still to come" if request.machines else ""
+        raise InputError(f"--cpus-per-trial {request.cpus_per_trial} is more than the {cpus:g} of {where}{come}.")
     if request.in_turn:
         return gpus, 1
     workers = sum(slots(machine, request.cpus_per_trial, gpus) for machine in has)

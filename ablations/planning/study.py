@@ -6,20 +6,20 @@ Knows no subject: what departures make of a config is asked of `ablations.core.s
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from ablations.core.claim import RULE_VERSION, Claim, Rule
+from ablations.core.claim import RULE_VERSION, Rule
 from ablations.core.errors import InputError
 from ablations.core.limits import MOST_TRIALS
-from ablations.core.load import FIRST, PLACEBO, SABOTAGE, load
+from ablations.core.load import PLACEBO, SABOTAGE, load
 from ablations.core.setting import Config, Setting
 from ablations.core.study import Study
 from ablations.core.trial import Trial
 from ablations.core.variant import Departure, Skipped, Variant
 from ablations.planning import grids
-from ablations.planning.claims import claims_of, judged_on
+from ablations.planning.claims import claims_of, judged_on, with_own
 from ablations.planning.factors import Forms, controls, departures_of
-from ablations.records.claims import published
+from ablations.planning.request import Request
 
 AFFORDABLE = 100  # seeds beyond which nobody would train a study: claims that need more are declared out of reach
 
@@ -40,62 +40,36 @@ BEATS_LINEAR_BY = 0.1
 FITTED_WITHIN = 0.45
 
 
-def make_study(
-    *,
-    name: str,
-    grid: str,
-    words: Sequence[str],
-    setting: Setting,
-    seeds: int,
-    command: str,
-    subject: str = FIRST,
-    claims: Sequence[Claim] | None = None,
-    looks: tuple[int, ...] = (),
-    resolution: int = grids.RESOLUTIONS[0],
-) -> tuple[Study, tuple[Trial, ...]]:
+def make_study(request: Request, setting: Setting) -> tuple[Study, tuple[Trial, ...]]:
     """The study and its trials, seed by seed, so that an interrupted study holds complete pairs.
 
-    It holds those of `claims`, by default the published ones, that are about its departures, and the rule that will
-    judge them, once or after each of so many seeds as `looks` says.  A fraction has that `resolution`.
+    It holds those of the published claims, and of the user's own, that are about its departures, and the rule that will
+    judge them, once or after each of the looks that were asked for.
 
     What the grid chose by itself, or `=all` brought along, is left out with the reason where it changes
     nothing here.  Raises InputError when a level that was asked for by itself changes nothing,
-    when the reference cannot be run, or when a design does not take these components.
+    when the reference cannot be run, when a design does not take these components, and when the claims cannot be read.
     """
-    asked, forms = grids.find(grid, subject), Forms(subject, setting)
+    subject = load(request.subject).name  # whatever name it was found by: what it says of itself is in every key
+    asked = grids.find(request.grid, subject)
+    forms = Forms(subject, setting)
     check_reference(subject, setting)
-    chosen, no_ops = _effective(forms, words, asked)
-    resolution = resolution if asked.resolved else grids.RESOLUTIONS[0]
+    chosen, no_ops = _effective(forms, request.words, asked)
+    resolution = request.resolution if asked.resolved else grids.RESOLUTIONS[0]
     design = _designed(asked, chosen, no_ops, resolution)
     riding = controls(subject, asked.controls) if len(design.variants) > 1 else ()
     singles = [Variant(departures=(departure,)) for departure in riding]
     kept, skipped = _sift(forms, [*design.variants, *singles])
-    if seeds * len(kept) > MOST_TRIALS:
-        raise InputError(
-            f"{seeds:,} seeds of {len(kept):,} variants are {seeds * len(kept):,} trials, and a study has "
-            f"{MOST_TRIALS:,} at most: lower --seeds, or name fewer --components."
-        )
-    trials = tuple(
-        Trial(
-            variant=variant,
-            seed=seed,
-            data=setting.data,
-            fingerprint=setting.fingerprint,
-            config=config,
-            subject=subject,
-        )
-        for seed in range(seeds)
-        for variant, config in kept.items()
-    )
-    among = published(subject) if claims is None else claims
+    trials = _trials(request, subject, setting, kept)
+    among = with_own(request.claims, subject)
     study = Study(
-        name=name,
-        grid=grid,
+        name=request.name,
+        grid=request.grid,
         subject=subject,
         setting=setting,
         components=chosen,
         variants=tuple(kept),
-        seeds=seeds,
+        seeds=request.seeds,
         controls=tuple(control for control, _ in riding),
         wanted=_wanted(subject, asked),
         question=asked.summary,
@@ -105,11 +79,33 @@ def make_study(
         skipped=(*no_ops, *skipped),
         aliases=design.aliases,
         claims=judged_on(asked, claims_of(chosen, setting, among)),
-        rule=_rule(subject, chosen, looks),
-        command=command,
+        rule=_rule(subject, chosen, request.look_seeds),
+        command=request.command,
         resolution=resolution,
     )
     return study, trials
+
+
+def _trials(request: Request, subject: str, setting: Setting, kept: Mapping[Variant, Config]) -> tuple[Trial, ...]:
+    """Every seed of every variant.  Raises InputError on too many for any study."""
+    count = request.seeds * len(kept)
+    if count > MOST_TRIALS:
+        raise InputError(
+            f"{request.seeds:,} seeds of {len(kept):,} variants are {count:,} trials, and a study has "
+            f"{MOST_TRIALS:,} at most: lower --seeds, or name fewer --components."
+        )
+    return tuple(
+        Trial(
+            variant=variant,
+            seed=seed,
+            data=setting.data,
+            fingerprint=setting.fingerprint,
+            config=config,
+            subject=subject,
+        )
+        for seed in range(request.seeds)
+        for variant, config in kept.items()
+    )
 
 
 def _wanted(subject: str, grid: grids.Grid) -> tuple[str, ...]:

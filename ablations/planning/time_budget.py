@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from math import ceil
 
 from ablations.core.claim import MAIN
 from ablations.core.errors import InputError
 from ablations.core.load import load
+from ablations.core.result import DONE
 from ablations.core.setting import Setting
 from ablations.core.study import Allowance, Study
 from ablations.core.subject import Place
 from ablations.core.text import counted, duration, seconds_in
-from ablations.planning.alternatives import Design, Make, Need, designs, largest, need
+from ablations.core.trial import Trial
+from ablations.planning.alternatives import Design, Need, designs, largest, need
 from ablations.planning.cost import Paces
-from ablations.planning.request import Request
+from ablations.planning.request import Request, UntimedError
+from ablations.records.store import read_result, trial_path
 
 SHARE = 0.9  # of the time that trials may take; the rest is for starting up, the report, and a busy machine
 FEWEST = 3  # seeds before trainings are made shorter
@@ -151,12 +153,12 @@ def _too_small(possible: Sequence[Design], seconds: Cost, wish: Wish) -> str:
     return (
         f"--budget {wish.asked} is too small for anything: the smallest study, {grid} with {counted(seeds, 'seed')} of "
         f"{counted(work, wish.unit)}, takes about {duration(round(cost))} here; take --budget {enough}, "
-        "fewer --components or fewer --train-examples."
+        "fewer --components, or shorter trials."
     )
 
 
 def spend(
-    request: Request, make: Make, setting: Setting, before: Study | None, place: Place, *, workers: int
+    request: Request, setting: Setting, before: Study | None, place: Place, *, workers: int
 ) -> tuple[Request, Allowance, Paces | None]:
     """`request` with the grid, seeds and work that fit its time, that choice, and the paces that it was made from.
 
@@ -169,25 +171,40 @@ def spend(
     wish = Wish(
         asked=request.time,
         seeds=None if "seeds" in request.left_open else request.seeds,
-        work=None if "work" in request.left_open else request.work,
-        usual_work=request.work,
+        work=None if "work" in request.left_open else setting.work,
+        usual_work=setting.work,
         unit=subject.work_unit,
         workers=workers,
     )
     paces = None
     chosen = kept(before, wish, grid)
     if chosen is None:
-        found = designs(partial(make, words=request.words), setting, (grid,) if grid else PICKED)
+        found = designs(request, setting, (grid,) if grid else PICKED)
         trials = [trial for design in found for trial in design.trials]
         if trials:
             paces = subject.paces(trials, place)
-            if paces is None:
-                raise InputError(
-                    "--budget needs to know how long a trial takes, and of this subject that is not known before its "
-                    "first trials: give --seeds instead."
-                )
+            paces = _by_one_trial(trials, place) if paces is None else paces
         chosen = choose(found, paces or {}, wish)
-    return replace(request, grid=chosen.grid, seeds=chosen.seeds, work=chosen.work), chosen, paces
+    return replace(request, grid=chosen.grid, seeds=chosen.seeds), chosen, paces
+
+
+def _by_one_trial(trials: Sequence[Trial], place: Place) -> Paces:
+    """Of every variant the seconds of one trial of the reference, which was run for that and is none of the study's.
+
+    Raises UntimedError where it has not been run, and InputError where it cannot be run here.
+    """
+    reference = next(trial for trial in trials if not trial.variant.departures)
+    if place.gpus and not load(reference.subject).accelerators():
+        raise InputError(
+            "--budget needs to know how long a trial takes, and only other machines have a GPU that one could be timed "
+            "on: give --seeds instead."
+        )
+    trial = replace(reference, seed=1)  # the first seed may be run twice, to see whether it repeats itself
+    apart = replace(place, folder=place.folder / "timing")
+    result, _ = read_result(trial_path(apart.folder, trial.key))
+    if result is None or result.status != DONE:
+        raise UntimedError(trial, apart)
+    return dict.fromkeys((one.variant for one in trials), result.seconds)
 
 
 def kept(before: Study | None, wish: Wish, grid: str | None) -> Allowance | None:

@@ -10,6 +10,7 @@ import dataclasses
 import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def _claim(
             "direction": DIRECTIONS[table["direction"]],
             "conditions": named.get(conditions, Conditions()),
             "family": family,
-            **{key: float(table[key]) for key in _NUMBERS & table.keys()},
+            **{key: _compared(table, key, subject) for key in _NUMBERS & table.keys()},
         }
     )
 
@@ -130,10 +131,18 @@ def _check(table: Mapping[str, Any], subject: str) -> None:
         if (component, level) == (table["component"], table["level"]):
             raise InputError(f"against is {shown(against)}, which is the claim's own change: name another one.")
     _check_words(table, subject)
-    if not table["smallest_effect"] > 0:
-        raise InputError(f"smallest_effect is {table['smallest_effect']}; it must be above 0.")
+    least = "1, as the metric is compared as a ratio" if load(subject).metrics[table["metric"]].ratio else "0"
+    if not _compared(table, "smallest_effect", subject) > 0:
+        raise InputError(f"smallest_effect is {table['smallest_effect']}; it must be above {least}.")
+    if "published_effect" in table and not isfinite(_compared(table, "published_effect", subject)):
+        raise InputError(f"published_effect is {table['published_effect']}; a ratio is above 0.")
     if table.get("epoch", 1) < 1:
         raise InputError(f"epoch is {table['epoch']}; the first is 1.")
+
+
+def _compared(table: Mapping[str, Any], key: str, subject: str) -> float:
+    """An effect of a claim as it is compared: of a metric that is told as ratios, its logarithm."""
+    return float(load(subject).metrics[table["metric"]].compared(float(table[key])))
 
 
 def check_declared(study: Study, path: Path) -> None:

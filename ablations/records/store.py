@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ablations.core.errors import InputError, shown, unknown
 from ablations.core.load import is_file
@@ -21,9 +21,6 @@ from ablations.core.study import Study
 from ablations.core.text import counted
 from ablations.records.files import DAMAGED, _strict, read_json, why, write_json
 from ablations.records.upgrade import upgraded_result, upgraded_study
-
-if TYPE_CHECKING:
-    pass
 
 
 def checksum(record: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from ablations.analysis import doses
 from ablations.analysis.failures import share_interval
 from ablations.analysis.rule import NOT_TESTED
 from ablations.analysis.tables import as_csv
@@ -86,6 +87,25 @@ def speeds_table(evidence: Findings) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else ["component", "level", "ratio", "low", "high", "n"])
 
 
+def doses_table(evidence: Findings) -> pd.DataFrame:
+    """One row a trend over doses: its slope for each step, where `step` is one more or a doubling."""
+    told = times if is_ratio(evidence.main_metric) else float
+    rows = [
+        {
+            "component": one.component,
+            "unit": one.doses.unit,
+            "step": "doubling" if one.doses.log else "one more",
+            **{name: told(getattr(one, name)) for name in ("slope", "low", "high")},
+            "scale": _scale(evidence.main_metric),
+            "p": one.p,
+            "p_bend": one.bend,
+            "n": one.seeds,
+        }
+        for one in doses.trends(evidence)
+    ]
+    return pd.DataFrame(rows)
+
+
 def verdicts_table(evidence: Findings) -> pd.DataFrame:
     """One row a claim: what it says, what was found, and the verdict."""
     rows = [_verdict_row(verdict) for verdict in evidence.verdicts]
@@ -142,12 +162,13 @@ def _kinds(evidence: Findings) -> tuple[str, ...]:
     """Which tables the study has: errors of trials that end at one error compare nothing, steps need a threshold."""
     setting = evidence.study.setting
     effects = () if setting.races else ("effects",)
-    return (*effects, *(() if setting.target is None else ("speed",)), "verdicts")
+    dosed = ("doses",) if effects and doses.trends(evidence) else ()
+    return (*effects, *dosed, *(() if setting.target is None else ("speed",)), "verdicts")
 
 
 def write_csv(evidence: Findings, folder: Path) -> list[Path]:
-    """verdicts.csv, and where the study has them effects.csv and speed.csv."""
-    tables = {"effects": effects_table, "speed": speeds_table, "verdicts": verdicts_table}
+    """verdicts.csv, and where the study has them effects.csv, doses.csv and speed.csv."""
+    tables = {"effects": effects_table, "doses": doses_table, "speed": speeds_table, "verdicts": verdicts_table}
     return _write(evidence, folder, "csv", tables, as_csv)
 
 
@@ -171,7 +192,7 @@ def _write(
             write_text(path, printable(text(make[name](evidence))))
         else:
             path.unlink(missing_ok=True)
-    return [paths[name] for name in kinds]
+    return [paths[name] for name in kinds if name in paths]
 
 
 def _effects_latex(evidence: Findings) -> str:

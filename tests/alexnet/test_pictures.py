@@ -500,6 +500,20 @@ def test_a_home_folder_is_replaced_once_and_every_trial_looks_where_the_plan_did
     assert open_data(trials[0], elsewhere, CPU).name == f"folder:{tmp_path}/pets"
 
 
+def test_a_worker_elsewhere_opens_a_relative_folder_from_where_the_study_was_planned(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    plan: Callable[..., tuple[Study, tuple[Trial, ...]]],
+    place: Place,
+) -> None:
+    for where in ("planned", "worker"):  # the same path names other images there
+        grey().save(around(tmp_path / where / "pets") / "0.png")
+    monkeypatch.chdir(tmp_path / "worker")
+    _, trials = plan(dataset="folder:pets", fingerprint="0", seeds=1)
+    planned = replace(place, options={**place.options, "base": str(tmp_path / "planned")})
+    assert open_data(trials[0], planned, CPU).name == f"folder:{tmp_path}/planned/pets"
+
+
 def test_a_relative_folder_is_one_of_where_the_study_was_planned(tmp_path: Path) -> None:
     assert folder_of("folder:pets", tmp_path) == tmp_path / "pets"
     assert folder_of("folder:./~", tmp_path) == tmp_path / "~"

@@ -178,6 +178,17 @@ def test_a_rewrite_of_ones_own_that_fails_is_named_with_its_file(rewrite: str, s
     assert f"InputError: mean_image=image of {tmp_path / 'mine.py'} cannot be used: " in last and said in last
 
 
+def test_a_rewrite_that_fails_is_named_before_any_image_is_read(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "mine.py").write_text(re.sub(r"levels=.*", 'levels={"image": lambda spec: 1 / 0},', example()))
+    ran = python(
+        "from ablations import run; "
+        f"run.main(['--components', 'mean_image', '--dry-run', '--dataset', 'folder:{tmp_path}/no_images_here'])",
+        tmp_path / "own",
+    )
+    assert f"error: mean_image=image of {tmp_path}/own/mine.py cannot be used: ZeroDivisionError" in ran.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [

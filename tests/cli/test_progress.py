@@ -85,6 +85,21 @@ def test_epochs_between_rows_have_passed_too(
     assert said == "[1/2] reference, seed 0: 50.0% test error in 2 min, about 2 min left"
 
 
+def test_where_no_time_was_expected_the_pace_so_far_tells_it_and_before_that_nothing_does(
+    plan: Planner, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study, trials = plan()
+    row = {"epoch": 1, "test_top1_error_percent": 60.0}
+    with Progress(4, already=0, trainings=4, setting=study.setting, expected=0) as watch:
+        watch.result(Result(trial=trials[1], status=ERROR, error="boom"))
+        clock.now = 40.0
+        watch.epoch(trials[0], row)
+    first, second = capsys.readouterr().out.splitlines()
+    assert "left" not in first
+    # The failed training's two epochs never come: of the other six one took 40 s.
+    assert "epoch 1/2" in second and second.endswith(f"about {duration(5 * 40)} left")
+
+
 def test_epochs_of_a_training_that_went_on_where_it_was_are_owed_no_more(
     plan: Planner, budget: Budget, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -138,11 +138,16 @@ def test_a_cluster_holds_what_each_of_its_machines_does(monkeypatch: pytest.Monk
         held("--gpus-per-trial", "0", "--cpus-per-trial", "17", machines=machines)
     with pytest.raises(InputError, match=r"--gpus-per-trial 3 is more than the 2 GPUs of any machine of the cluster"):
         held("--gpus-per-trial", "3", machines=machines)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    with pytest.raises(InputError, match="this machine has none: start it on one of the cluster's that has"):
-        held(machines=machines)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    assert held(machines=machines) == (1, 2)
+    with pytest.raises(InputError, match=r"is 1, and no machine of the cluster has a GPU: leave it out\."):
+        held("--gpus-per-trial", "1", machines=machines[:2])
+    with pytest.raises(InputError, match="the 0 of any machine of the cluster; --autoscaling waits for machines"):
+        held(machines=[{"memory": 1.0}])
+    for here in (0, 1):  # the driver's own are not counted, whether it has any
+        monkeypatch.setattr(torch.cuda, "device_count", lambda here=here: here)
+        assert held(machines=machines) == (1, 2)
+        assert held(machines=machines[:2]) == (0, 4)
+        assert held("--subject", "tests.toy:SUBJECT", machines=machines) == (0, 20)  # plain numpy takes none unasked
+        assert held("--subject", "tests.toy:SUBJECT", "--gpus-per-trial", "0.5", machines=machines) == (0.5, 4)
     with pytest.raises(InputError, match="has both what --cpus-per-trial 1 asks for and --gpus-per-trial 1"):
         held(machines=[{"CPU": 1.0}, {"GPU": 1.0}])
     assert held("--gpus-per-trial", "0.25", "--cpus-per-trial", "4", machines=machines) == (0.25, 4)

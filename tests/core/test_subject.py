@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ablations import run
-from ablations.core.errors import InputError
-from ablations.core.load import load
+from ablations.cli.options import subject_among
+from ablations.core.load import FIRST, load
 from ablations.core.subject import Defaults, Place, Subject
 from ablations.core.trial import Trial
 from ablations.core.variant import Variant
 from ablations.planning.factors import Forms, departures_of
+from ablations.planning.study import make_study
 from ablations.records import store
 from ablations.subjects.alexnet.subject import SUBJECT as ALEXNET
 from tests import making, toy
@@ -42,13 +46,93 @@ def test_a_subject_is_found_by_its_name_and_its_headline_names_components(subjec
     assert {name for name, _ in departures_of(subject.name, subject.headline)} <= subject.components.keys()
 
 
-@pytest.mark.parametrize("name", ["nothing", "tests.toy:NOTHING", "no.such.module:SUBJECT", ""])
-def test_what_is_no_subject_is_refused_in_a_sentence(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(InputError, match="there is no subject"):
-        load(name)
-    assert run.main(["--subject", name]) == 2
+OTHERS = """
+from ablations import subject
+from tests import toy
+
+class Nameless: ...
+class Renamed(toy.Ridge):
+    name = "ridge"
+class Usurper(toy.Ridge):
+    name = "alexnet"
+
+nameless, renamed, usurper, alias = Nameless(), Renamed(), Usurper(), toy.SUBJECT
+own = subject.Subject(reference={"a": 1}, components={"a": 2}, metrics={"m": "higher"})
+"""
+
+
+@pytest.fixture
+def others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Modules of somebody else's: with subjects and what is none, and four that cannot be imported."""
+    for name, text in {
+        "others": OTHERS,
+        "raises": "x = 1\n1 / 0\n",
+        "lacks": "import not_there_at_all\n",
+        "unfinished": "x = (\n",
+        "leaves": "raise SystemExit(3)\n",
+    }.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("others", None)
+    load.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("alexnt", "no subject 'alexnt'; did you mean 'alexnet'"),
+        ("../alexnet", "no subject"),
+        (":SUBJECT", "no subject"),
+        ("tests..toy:SUBJECT", "no subject"),
+        ("tests.toy:", "no subject"),
+        ("tests.toy:SUBJEC", "has nothing called 'SUBJEC'; did you mean 'SUBJECT'"),
+        ("no.such.module:SUBJECT", "no module no can be imported"),
+        ("tests.none:SUBJECT", "no module tests.none can be imported"),
+        ("os:path", "'os:path' is no subject: it lacks name, metrics, components and"),
+        ("math:sqrt", "is no subject: it lacks name"),
+        ("tests.toy:Ridge", "is a class: name an object of it, as in SUBJECT = Ridge()"),
+        ("others:nameless", "is no subject: it lacks name"),
+        ("others:own", "is the subject of a study file: name the path of that file"),
+        ("others:renamed", "calls itself 'ridge', by which it is not found"),
+        ("others:usurper", "calls itself 'alexnet', by which it is not found"),
+        ("raises:SUBJECT", "raises cannot be imported: ZeroDivisionError: division by zero, in line 2 of "),
+        ("lacks:SUBJECT", "No module named 'not_there_at_all', in line 1 of "),
+        ("unfinished:SUBJECT", "SyntaxError: '(' was never closed (unfinished.py, line 1)"),
+        ("leaves:SUBJECT", "leaves cannot be imported: SystemExit: 3"),
+        ("", "--subject has an empty value: it is alexnet, MODULE:OBJECT"),
+        ("--seeds", "--subject needs a value: it is alexnet, MODULE:OBJECT"),
+    ],
+)
+@pytest.mark.usefixtures("others")
+def test_what_is_no_subject_is_refused_in_a_sentence(
+    name: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run.main(["--subject", name, "--seeds", "3"]) == 2
     said = capsys.readouterr().err
-    assert (said.count("\n") == 1 and "no subject" in said) or "empty value" in said
+    assert said.startswith("error: ") and said.count("\n") == 1 and sentence in said
+
+
+def test_without_a_word_the_subject_is_the_first() -> None:
+    assert subject_among([]) == subject_among(["--dry-run"]) == FIRST
+
+
+def test_two_subjects_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(["tests.toy:SUBJECT", "--subject=alexnet"]) == 2
+    assert "one subject, and 'tests.toy:SUBJECT' and 'alexnet' are named" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(FIRST, "ablations.subjects.alexnet.subject:SUBJECT"), ("tests.toy:SUBJECT", "others:alias")]
+)
+@pytest.mark.usefixtures("others")
+def test_one_subject_under_two_names_has_one_name_in_records_and_the_same_keys(one: str, other: str) -> None:
+    shared = (
+        making.setting() if one == FIRST else load(one).setting(toy.Options(), Place(folder=Path()), None, beside=1)
+    )
+    studies = [make_study(replace(making.request("one_out"), subject=name), shared) for name in (one, other)]
+    assert studies[0] == studies[1]
+    assert {trial.subject for _, trials in studies for trial in trials} == {studies[1][0].subject} == {one}
 
 
 def test_the_toy_runs_from_the_plan_to_the_report_and_nothing_is_run_twice(

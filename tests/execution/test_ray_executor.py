@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -228,50 +230,69 @@ def test_more_processors_than_we_count_are_refused_in_one_sentence(
         RayExecutor(cpus_per_trial=4, gpus_per_trial=0)(by_training(trials), place, Collect())
 
 
+class Machines:
+    """A Ray cluster under 127.0.0.1:`port`, whose machines are all this one; each is started by `add`."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder, self.port = folder, port
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def add(self, *has: str) -> None:
+        """A machine that has what these words of `ray start` say; the first is the head."""
+        head = ["--head", "--port", str(self.port), "--include-dashboard", "false", "--temp-dir", str(self.folder)]
+        more = ["--address", f"127.0.0.1:{self.port}"] if self.started else head
+        environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+        command = [str(Path(sys.executable).parent / "ray"), "start", "--block", *has, *more]
+        log = self.folder / "log"
+        with log.open("a") as out:
+            self.started.append(
+                subprocess.Popen(command, env=environment, stdout=out, stderr=out, start_new_session=True)
+            )
+        deadline = time.monotonic() + 120
+        while log.read_text().count("Ray runtime started") < len(self.started):
+            assert time.monotonic() < deadline and self.started[-1].poll() is None, log.read_text()
+            time.sleep(0.2)
+
+
+def until_seen_by(count: int, folder: Path) -> Any:
+    """What a worker does: as `run_job`, when so many machines have a job; each leaves its name in `folder`."""
+
+    def run(job: Job, place: Place, *, report: Report) -> Iterator[Result]:
+        (folder / f"seen-{ray.get_runtime_context().get_node_id()}").touch()
+        deadline = time.monotonic() + 120
+        while len(list(folder.glob("seen-*"))) < count:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        return run_job(job, place, report=report)
+
+    return run
+
+
 @contextlib.contextmanager
-def nodes(folder: Path, port: int) -> Iterator[None]:
-    """A running cluster of two machines with a processor each, both of them this one, under 127.0.0.1:`port`."""
-    environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
-    common = [str(Path(sys.executable).parent / "ray"), "start", "--num-cpus", "1", "--block"]
-    head = ["--head", "--port", str(port), "--include-dashboard", "false", "--temp-dir", str(folder)]
-    started = []
-    try:
-        for more in (head, ["--address", f"127.0.0.1:{port}"]):
-            with (folder / "log").open("a") as log:
-                started.append(
-                    subprocess.Popen([*common, *more], env=environment, stdout=log, stderr=log, start_new_session=True)
-                )
-            deadline = time.monotonic() + 120
-            while (folder / "log").read_text().count("Ray runtime started") < len(started):
-                assert time.monotonic() < deadline and started[-1].poll() is None, (folder / "log").read_text()
-                time.sleep(0.2)
-        yield
-    finally:
-        for process in started:
-            os.killpg(process.pid, signal.SIGTERM)
-        for process in started:
-            process.wait(60)
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machines]:
+    """`Machines` without any, whose workers find this repository as if it were installed; they go at the end."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
+    with tempfile.TemporaryDirectory(prefix="ray-") as folder:
+        machines = Machines(Path(folder), free_port())
+        try:
+            yield machines
+        finally:
+            for process in machines.started:
+                os.killpg(process.pid, signal.SIGTERM)
+            for process in machines.started:
+                process.wait(60)
 
 
 def test_trials_run_on_both_machines_of_a_cluster_and_leave_it_running(
     tmp_path: Path, plan: Planner, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The whole command through a cluster: tests/execution/test_clusters.py.
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))  # as if installed on the machines
-    address = f"127.0.0.1:{(port := free_port())}"
-    seen = tmp_path / "seen"
-    seen.mkdir()
-
-    def both(job: Job, place: Place, *, report: Report) -> Iterator[Result]:
-        (seen / ray.get_runtime_context().get_node_id()).touch()
-        deadline = time.monotonic() + 120
-        while len(list(seen.iterdir())) < 2:  # until the other machine has a job too
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        return run_job(job, place, report=report)
-
-    with tempfile.TemporaryDirectory(prefix="ray-") as folder, nodes(Path(folder), port):
+    both = until_seen_by(2, tmp_path)
+    with cluster(monkeypatch) as made:
+        made.add("--num-cpus", "1")
+        made.add("--num-cpus", "1")
+        address = f"127.0.0.1:{made.port}"
         watch, before = Collect(), signal.getsignal(signal.SIGTERM)
         with ray_cluster.joined(address) as machines:
             assert [machine["CPU"] for machine in machines] == [1, 1]
@@ -279,8 +300,60 @@ def test_trials_run_on_both_machines_of_a_cluster_and_leave_it_running(
             replace(ONE_CPU, run=both)(by_training(plan()[1]), place, watch)
         with ray_cluster.joined(address) as machines:  # it is still there
             assert [machine["CPU"] for machine in machines] == [1, 1]
-    assert len(list(seen.iterdir())) == 2
+    assert len(list(tmp_path.glob("seen-*"))) == 2
     assert {one.status for one in watch.results} == {DONE}
+
+
+def test_a_head_with_nothing_waits_for_a_machine_with_gpus_and_gives_each_trial_one(
+    blobs: Path,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("ABLATIONS_CACHE", str(cache))
+    with cluster(monkeypatch) as made:
+        made.add("--num-cpus", "0", "--num-gpus", "0")
+        command = ["--subject", "tests.toy:ON_GPUS", "--name", "gpus", "--seeds", "2", "--no-mlflow"]
+        command += ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
+        command += ["--ray-address", f"127.0.0.1:{made.port}", "--gpus-per-trial", "1"]
+        assert main(command) == 2
+        assert "no machine of the cluster has a GPU" in capsys.readouterr().err
+        waits = [sys.executable, "-m", "ablations.run", *command, "--autoscaling"]
+        with subprocess.Popen(waits, stdout=subprocess.PIPE, text=True) as waiting:
+            assert waiting.stdout
+            assert waiting.stdout.readline().startswith("waiting   for a machine with 1 processors and 1 GPUs")
+            waiting.send_signal(signal.SIGINT)
+            assert waiting.wait(60) == 130
+
+        wait = ray.wait
+
+        def comes(*asked: Any, **how: Any) -> Any:
+            if len(made.started) == 1:
+                made.add("--num-cpus", "2", "--num-gpus", "2")
+            return wait(*asked, **how)
+
+        monkeypatch.setattr(ray, "wait", comes)
+        assert main([*command, "--autoscaling"]) == 0
+        said = capsys.readouterr().out
+        # AlexNet, too, is planned where there is no GPU: nothing is timed.
+        asked = ["--dataset", f"folder:{blobs}", "--image-size", "16", "--dry-run", *command[-4:-2]]
+        assert main(asked) == 0
+        planned = capsys.readouterr().out
+        # More is asked for than there is place for, so a machine that comes later is used.
+        trials = [one.trial for one in read(tmp_path / "results" / "gpus")[1]][:3]
+        growing = replace(ONE_CPU, gpus_per_trial=1, growing=True, run=until_seen_by(2, tmp_path))
+        with ray_cluster.joined(f"127.0.0.1:{made.port}"), ThreadPoolExecutor(1) as beside:
+            coming = beside.submit(made.add, "--num-cpus", "1", "--num-gpus", "1")
+            growing([(trial,) for trial in trials], Place(folder=tmp_path / "again", gpus=1.0), watch := Collect())
+            coming.result()
+    assert [one.status for one in watch.results] == [DONE] * 3
+    where = "only other machines have a GPU that steps could be timed on; 2 at a time on GPUs"
+    assert said.startswith("waiting ") and where in said and where in planned
+    _, results, problems = read(tmp_path / "results" / "gpus")
+    assert not problems and {one.status for one in results} == {DONE}
+    assert {one.extras["visible"] for one in results} <= {"0", "1"}  # one of the two, and never both
+    assert {(one.extras["held"], one.provenance["device"]) for one in results} == {("1.0", "cuda")}
 
 
 def test_a_ray_that_cannot_be_started_or_joined_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,6 +424,7 @@ def test_a_worker_starts_with_the_settings_of_the_allocator(ran: Ran) -> None:
         (None, 90.0, 4, 20 * 90 * 2),  # the two workers share them: a training takes twice what it adds to the study
         (None, 90.0, 1, 20 * 90),
         (None, 1.0, 4, 600),
+        (None, 0.0, 4, math.inf),  # nobody knows how long it takes
         (0.5, 90.0, 4, 30),
     ],
 )

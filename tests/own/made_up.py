@@ -10,6 +10,7 @@ from ablations.core.load import load
 from ablations.core.result import DONE, Result
 from ablations.core.subject import Place
 from ablations.core.trial import Trial
+from ablations.planning.request import Request
 from ablations.planning.study import make_study
 
 HEAD = """
@@ -38,10 +39,8 @@ def findings(
     load.cache_clear()
     subject = load(str(path))
     setting = subject.setting(subject.options(), Place(folder=path.parent), None, beside=1)
-    study, trials = make_study(
-        name="made_up", grid=grid, words=words, setting=setting, seeds=seeds, command="", subject=str(path),
-        claims=subject.own_claims,
-    )  # fmt: skip
+    request = Request(subject=str(path), options=None, name="made_up", grid=grid, words=words, seeds=seeds)
+    study, trials = make_study(request, setting)
     return Findings(study=study, results=[_result(trial, outcomes(trial)) for trial in trials])
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -16,6 +17,7 @@ from ablations.core.errors import InputError
 from ablations.core.load import load
 from ablations.core.subject import Place
 from ablations.core.trial import Trial
+from ablations.reporting import exports
 from ablations.reporting.document import Section, Table
 from ablations.reporting.sections import doses as told
 from tests.own import made_up
@@ -70,6 +72,15 @@ def test_the_section_answers_first_and_says_what_the_scale_is(tmp_path: Path) ->
     assert isinstance(table, Table)
     assert table.rows[0][:3] == ("hidden", "16, 64, 256", "logarithmic: for each doubling")
     assert table.rows[0][5] == "3 of 3"
+
+
+def test_a_trend_is_a_row_of_doses_csv(tmp_path: Path) -> None:
+    found = made_up.findings(tmp_path / "made_up_doses.py", TEXT, score, seeds=3, words=ALL)
+    paths = exports.write_csv(found, tmp_path)
+    (row,) = pd.read_csv(tmp_path / "doses.csv").to_dict("records")
+    assert {path.name for path in paths} == {"effects.csv", "doses.csv", "verdicts.csv"}
+    assert (row["component"], row["step"], row["n"]) == ("hidden", "doubling", 3)
+    assert row["slope"] == pytest.approx((0.5 + 0.75 + 0.375) / 3)
 
 
 def test_a_study_without_every_level_says_what_a_trend_needs(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from ablations.core.subject import Place
 from ablations.core.trial import Trial
 from ablations.core.units import between, size
 from ablations.core.variant import Variant
+from ablations.records.claims import read_claims
 from ablations.reporting import compose, exports, pages
 from ablations.reporting.terminal import terminal_lines
 from tests.own import made_up
@@ -157,3 +158,26 @@ def test_verdicts_on_ratios_are_wrong_no_oftener_than_the_rule_says(truth: str) 
     assert stats.binom.sf(max(tally.wrong_direction, tally.wrong_size) - 1, tally.studies, 0.05) > 0.001
     assert 0.9 < tally.covered / (tally.studies * tally.claims) < 0.99
     assert TRUTHS["at the margin"] == (FACTOR,)
+
+
+def test_a_claims_file_gives_ratios_too(tmp_path: Path) -> None:
+    path = tmp_path / "made_up_file.py"
+    path.write_text(f"{made_up.HEAD}{TEXT}{made_up.TRIAL}")
+    load.cache_clear()
+    claim = """[[claim]]
+name = "wide"
+component = "width"
+level = "8"
+statement = "Wide takes longer."
+metric = "time"
+direction = "raises"
+smallest_effect = 1.1
+reason = "a tenth"
+published_effect = 1.3
+"""
+    (tmp_path / "claims.toml").write_text(claim)
+    (found,) = read_claims(tmp_path / "claims.toml", str(path))
+    assert (found.smallest_effect, found.published_effect) == pytest.approx((log(1.1), log(1.3)))
+    (tmp_path / "claims.toml").write_text(claim.replace("1.1", "0.9"))
+    with pytest.raises(InputError, match="above 1, as the metric is compared as a ratio"):
+        read_claims(tmp_path / "claims.toml", str(path))

@@ -220,7 +220,7 @@ def test_a_wrong_study_file_gets_one_sentence_and_nothing_is_made(
         (["--set", "rounds"], "takes FIELD=VALUE"),
         (["--components", "widht"], "did you mean 'width'?"),
         (["--tune", "3"], "no learning rate"),
-        (["--budget", "2h"], "how long a trial takes"),
+        (["--budget", "2h", "--dry-run"], "how long a trial takes"),
         (["--preset", "paper"], "--preset"),
     ],
 )
@@ -230,6 +230,29 @@ def test_a_wrong_option_of_a_study_file_gets_one_sentence(
     study.write()
     assert study.run(*words) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_time_is_planned_for_by_one_trial_that_is_run_apart(study: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    study.write()
+    assert study.run("--budget", "2h", "--components", "slope", seeds=2) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("timing    one trial of the reference")
+    assert re.search(r"budget    2h: one_out, 2 seeds, 3 rounds; about \d+ s of training", said)
+    (timed,) = store.read_all(study.results / "mine" / "timing")[0].values()
+    assert not timed.trial.variant.departures and timed.seconds > 0
+    planned = store.read_study(study.results / "mine")
+    trials = len(planned.variants) * planned.seeds
+    assert planned.allowance and planned.allowance.seconds == pytest.approx(timed.seconds * trials)
+    assert [one.records for one in planned.declared] == [0]  # so that nothing is post hoc
+    assert study.run("--budget", "2h", "--components", "slope", seeds=2) == 0
+    said = capsys.readouterr().out
+    assert "timing " not in said and "nothing to train" in said
+
+
+def test_a_trial_that_fails_tells_no_time(study: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    study.write(trial="@subject.trial\ndef train(config):\n    raise KeyError('my fault')")
+    assert study.run("--budget", "2h") == 1
+    assert "has failed (error: KeyError: 'my fault')" in capsys.readouterr().err
 
 
 def test_a_study_file_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

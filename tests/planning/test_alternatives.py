@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,7 +12,8 @@ from ablations.analysis.verdicts import Findings
 from ablations.cli.forecast import alternative_lines as lines
 from ablations.core.study import Study
 from ablations.core.variant import Variant
-from ablations.planning.alternatives import Design, Make, designs, largest, need
+from ablations.planning.alternatives import Design, designs, largest, need
+from ablations.planning.request import Request
 from ablations.planning.study import make_study
 from ablations.subjects.alexnet.timing import Pace
 from tests import making, synthetic
@@ -23,13 +23,13 @@ SETTING = making.setting(guessing=90.0, examples=IMAGES)
 WORDS = ("lrn", "dropout", "pca_jitter", "activation")
 
 
-def maker(*words: str) -> Make:
+def asked(*words: str) -> Request:
     """Studies on `cifar` of these components."""
-    return functools.partial(make_study, name="made_up", words=words, command="")
+    return making.request("one_out", words, seeds=10)
 
 
-def study_of(make: Make, grid: str = "one_out", seeds: int = 10) -> Study:
-    return make(grid=grid, seeds=seeds, setting=SETTING)[0]
+def study_of(request: Request) -> Study:
+    return make_study(request, SETTING)[0]
 
 
 def equal_paces(found: Sequence[Design]) -> dict[Variant, Pace]:
@@ -38,7 +38,7 @@ def equal_paces(found: Sequence[Design]) -> dict[Variant, Pace]:
 
 
 def test_a_designs_time_is_that_of_its_trials_spread_over_the_workers() -> None:
-    (design,) = designs(maker(*WORDS), SETTING, ["one_out"])
+    (design,) = designs(asked(*WORDS), SETTING, ["one_out"])
     # The reference, four changes and three controls; 391 steps an epoch of a millisecond each.
     alone = design.seconds(equal_paces([design]), seeds=3, work=2, workers=1)
     assert alone == pytest.approx(8 * 3 * 2 * 391 * 0.001)
@@ -47,9 +47,9 @@ def test_a_designs_time_is_that_of_its_trials_spread_over_the_workers() -> None:
 
 
 def test_a_design_needs_the_seeds_of_its_dearest_claim() -> None:
-    make = maker(*WORDS)
-    study = study_of(make)
-    (design,) = designs(make, SETTING, ["one_out"])
+    request = asked(*WORDS)
+    study = study_of(request)
+    (design,) = designs(request, SETTING, ["one_out"])
     needed = need(design, [claim.name for claim in study.claims], pilot=None)
     ranked = sorted((row.seeds or 0, row.claim.name) for row in outlook(study, []))
     assert (needed.seeds, needed.dearest) == ranked[-1]
@@ -58,9 +58,9 @@ def test_a_design_needs_the_seeds_of_its_dearest_claim() -> None:
 
 
 def test_the_fraction_is_the_cheapest_where_it_can_ask_everything() -> None:
-    make = maker(*WORDS)
-    found = designs(make, SETTING)
-    told = lines(study_of(make), found, equal_paces(found), [], workers=1)
+    request = asked(*WORDS)
+    found = designs(request, SETTING)
+    told = lines(study_of(request), found, equal_paces(found), [], workers=1)
     seeds = {line.split()[0]: int(line.split()[2]) for line in told[1:4]}
     assert seeds["full"] < seeds["fractional"] < seeds["one_out"]
     assert told[4].startswith(f"cheapest: fractional with {seeds['fractional']} seeds, about ")
@@ -70,18 +70,18 @@ def test_the_fraction_is_the_cheapest_where_it_can_ask_everything() -> None:
 
 
 def test_a_claim_that_compares_two_changes_keeps_the_fraction_from_being_the_cheapest() -> None:
-    make = maker("lrn", "pooling", "dropout", "activation")
-    found = designs(make, SETTING)
-    told = lines(study_of(make), found, equal_paces(found), [], workers=1)
+    request = asked("lrn", "pooling", "dropout", "activation")
+    found = designs(request, SETTING)
+    told = lines(study_of(request), found, equal_paces(found), [], workers=1)
     assert "cannot ask order_lrn_pooling" in next(line for line in told if line.startswith("fractional"))
     assert any(line.startswith("cheapest: one_out") for line in told)
     assert "All but pooling_error would be decided by" in "\n".join(told)
 
 
 def test_what_cannot_be_had_says_why_and_a_pilots_scatter_is_used_for_every_design() -> None:
-    make = maker("lrn", "dropout")
+    request = asked("lrn", "dropout")
     study, trials = synthetic.plan("one_out", ["lrn", "dropout"], seeds=6)
-    found = designs(make, SETTING)
+    found = designs(request, SETTING)
     told = lines(study, found, equal_paces(found), [], workers=1)
     assert "cannot be had: fractional needs 4 components or more, not 2" in told[2]
     calm = synthetic.results(trials, noise=0.01)
@@ -90,11 +90,11 @@ def test_what_cannot_be_had_says_why_and_a_pilots_scatter_is_used_for_every_desi
 
 
 def test_a_scatter_that_only_a_pilot_can_tell_is_named_and_a_study_without_claims_says_nothing() -> None:
-    make = maker("bias_init=one", "lrn")
-    found = designs(make, SETTING)
-    told = lines(study_of(make), found, equal_paces(found), [], workers=1)
+    request = asked("bias_init=one", "lrn")
+    found = designs(request, SETTING)
+    told = lines(study_of(request), found, equal_paces(found), [], workers=1)
     assert "Not counted, as only a pilot tells their scatter: bias_init_added." in told
-    without = replace(study_of(make), claims=())
+    without = replace(study_of(request), claims=())
     assert lines(without, found, equal_paces(found), [], workers=1) == []
 
 

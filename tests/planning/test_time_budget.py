@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from ablations.cli.announce import time_budget_lines as lines
 from ablations.core.errors import InputError
 from ablations.core.study import Allowance, Study
+from ablations.core.subject import Place
 from ablations.core.text import seconds_in
 from ablations.core.variant import Variant
 from ablations.planning.alternatives import Design, designs, need
-from ablations.planning.time_budget import SHARE, Wish, choose, kept
+from ablations.planning.time_budget import SHARE, Wish, choose, kept, spend
 from ablations.subjects.alexnet.timing import Pace
 from tests import synthetic
-from tests.planning.test_alternatives import SETTING, equal_paces, maker
+from tests.planning.test_alternatives import SETTING, asked, equal_paces
 
 WORDS = ("lrn", "dropout", "pca_jitter", "activation")
 A_SEED = 8 * 391 * 0.001  # seconds of an epoch of the reference, four changes and three controls, a millisecond a step
 WISH = Wish(asked="1h", seeds=None, work=None, usual_work=5, unit="epoch", workers=1)
-FOUND = designs(maker(*WORDS), SETTING, ["one_out"])
+FOUND = designs(asked(*WORDS), SETTING, ["one_out"])
 PACES = equal_paces(FOUND)
 
 
@@ -87,7 +89,7 @@ def test_what_the_user_fixed_stays_and_what_cannot_be_met_is_refused() -> None:
 
 
 def test_the_fraction_is_picked_where_it_comes_nearer_to_deciding_and_what_it_answers_is_said() -> None:
-    found = designs(maker(*WORDS), SETTING, ["one_out", "fractional"])
+    found = designs(asked(*WORDS), SETTING, ["one_out", "fractional"])
     chosen = in_seconds(5 * 5 * A_SEED, found=found)
     assert chosen.grid == "fractional"
     assert any("averaged over the settings of the others" in one for one in chosen.given_up)
@@ -95,7 +97,18 @@ def test_the_fraction_is_picked_where_it_comes_nearer_to_deciding_and_what_it_an
 
 def test_a_design_that_cannot_be_had_is_refused_with_its_reason() -> None:
     with pytest.raises(InputError, match="fractional needs 4 components or more"):
-        in_seconds(100, found=designs(maker("lrn"), SETTING, ["fractional"]))
+        in_seconds(100, found=designs(asked("lrn"), SETTING, ["fractional"]))
+
+
+def test_where_only_other_machines_have_the_gpu_no_time_can_be_planned_for(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="only other machines have a GPU that one could be timed on"):
+        spend(
+            replace(asked("lrn"), time="2h", left_open=("seeds",)),
+            SETTING,
+            None,
+            Place(folder=tmp_path, gpus=1.0),
+            workers=1,
+        )
 
 
 def stored(chosen: Allowance | None) -> Study:

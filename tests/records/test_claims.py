@@ -251,6 +251,17 @@ def test_steps_are_claimed_of_trials_that_count_them_and_errors_of_trials_that_a
         assert [claim.name for claim in claims_of([("dropout", "off")], setting(budget=budget), CLAIMS)] == expected
 
 
+def test_trials_are_evaluated_after_every_so_many_epochs_and_after_the_last_and_races_never() -> None:
+    def epochs(budget: Budget) -> list[int]:
+        shared = setting(budget=replace(budget, epochs=7))
+        return [unit for unit in range(1, 8) if shared.evaluates(unit)]
+
+    assert epochs(replace(BUDGET, evaluate_every=3)) == [3, 6, 7]
+    assert epochs(replace(BUDGET, evaluate_every=1)) == [1, 2, 3, 4, 5, 6, 7]
+    assert epochs(replace(BUDGET, evaluate_every=9)) == [7]
+    assert epochs(replace(BUDGET, threshold_percent=25.0, stop_at_threshold=True)) == []
+
+
 def test_an_early_error_is_claimed_of_trials_that_are_evaluated_then_and_an_early_loss_of_all() -> None:
     early = tuple(
         replace(CLAIMS[0], component="lrn", level="off", against="", metric=metric, epoch=2)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ablations.core.result import LOG_STEPS
-from ablations.core.setting import LOGS, NATS, POINTS, SIZE, TIME_TO_TARGET, Metric, Setting, Target
+from ablations.core.setting import EMPTY, LOGS, NATS, POINTS, SIZE, TIME_TO_TARGET, Metric, Setting, Target
 from ablations.models.presets import PRESETS
 from ablations.subjects.alexnet.setting import Budget, config_of
 
@@ -33,16 +33,14 @@ def setting_of(
     *,
     dataset: str,
     fingerprint: str,
-    classes: int = 0,
-    channels: int = 3,
-    note: str = "",
-    guessing: float | None = None,
-    baseline: float | None = None,
-    examples: int = 0,
     every: int | None = None,
-    facts: Mapping[str, Any] | None = None,
+    facts: Mapping[str, Any] = EMPTY,
 ) -> Setting:
-    """What the trials of a study of AlexNet share; `every` is --evaluate-every, which a short trial shortens."""
+    """What the trials of a study of AlexNet share, but for what only its data tell: `facts` holds "classes" and
+    "channels" of them, and `replace` adds what guessing gives and how many examples there are.
+
+    `every` is --evaluate-every, which a short trial shortens.
+    """
     spec = budget.sized(PRESETS[preset].spec) if preset in PRESETS else None  # one that was taken out since
     config = config_of(preset, budget, spec) if spec else {"preset": preset, "budget": {}, "spec": {}}
     stops = budget.stop_at_threshold
@@ -61,19 +59,15 @@ def setting_of(
         work=budget.epochs,
         every=budget.evaluate_every if every is None else every,
         target=target,
-        guessing=guessing,
-        baseline=baseline,
         baseline_words="a linear classifier on the raw pixels",
-        examples=examples,
-        note=note,
         facts={
             "preset": preset,
             "reference": f"preset {preset}",
             "train_examples": budget.train_examples,
             "batch_size": budget.batch_size,
             "image_size": budget.image_size,
-            "classes": classes,
-            "channels": channels,
-            **(facts or {}),
+            "classes": 0,
+            "channels": 3,
+            **facts,
         },
     )

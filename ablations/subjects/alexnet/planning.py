@@ -73,18 +73,15 @@ def setting(options: Options, place: Place, before: Study | None, *, beside: int
     window = read_window(options, data, budget, before, gpus=place.gpus, workers=beside)
     budget = replace(budget, read_window=window if window < budget.train_examples else 0)
     labels = evaluated_labels(data, options.evaluate_on)
-    return setting_of(
+    shared = setting_of(
         options.preset,
         budget,
         dataset=options.dataset,
         fingerprint=data.fingerprint,
-        classes=data.num_classes,
-        channels=data.channels,
-        note=printable(note_of(options.dataset)),
-        guessing=chance_error_percent(labels),
-        examples=len(labels),
         every=options.evaluate_every,
         facts={
+            "classes": data.num_classes,
+            "channels": data.channels,
             "train_images": len(data.train.labels),
             "test_images": len(data.test.labels),
             "held_out_train_images": _available(data, "validation"),
@@ -92,6 +89,8 @@ def setting(options: Options, place: Place, before: Study | None, *, beside: int
             "baseline_saw": limits(budget),
         },
     )
+    note = printable(note_of(options.dataset))
+    return replace(shared, note=note, guessing=chance_error_percent(labels), examples=len(labels))
 
 
 def _check(options: Options, budget: Budget, spec: Spec, *, classes: int, channels: int) -> None:
@@ -138,9 +137,21 @@ def _train_examples(options: Options, data: Data) -> int:
     return asked
 
 
-def paces(trials: Sequence[Trial], place: Place) -> Mapping[Variant, Pace]:
-    """The pace of each variant on what a trial holds here, with the images where a trial would have them."""
-    device = torch.device("cuda" if place.gpus else "cpu")
+def _device(gpus: float) -> torch.device | None:
+    """What trials that hold so much of a GPU train on; None where this machine, of those of a cluster, has no GPU."""
+    if not gpus:
+        return torch.device("cpu")
+    return torch.device("cuda") if torch.cuda.is_available() else None
+
+
+def paces(trials: Sequence[Trial], place: Place) -> Mapping[Variant, Pace] | None:
+    """The pace of each variant on what a trial holds here, with the images where a trial would have them.
+
+    None where no machine but others of the cluster has it.
+    """
+    device = _device(place.gpus)
+    if device is None:
+        return None
     return paces_of(trials, open_data(trials[0], place, device), threads=place.threads, device=device)
 
 
@@ -152,15 +163,17 @@ def packing(trial: Trial, place: Place) -> tuple[int, float]:
 
 def notes(study: Study, place: Place) -> list[tuple[str, str]]:
     """Where the images are kept, in which order they are read, and whether predictions are too many to keep."""
-    device = torch.device("cuda" if place.gpus else "cpu")
+    device = _device(place.gpus)
     setting, budget = study.setting, budget_of(study.setting.config)
     trial = Trial(variant=Variant(), seed=0, data=setting.data, fingerprint=setting.fingerprint, config=setting.config)
     data = open_data(trial, place, torch.device("cpu"))
-    room = memory_bytes(place.options.get("memory_budget"), device, share=place.gpus)
+    asked = place.options.get("memory_budget")
     found = []
     if budget.read_window:
         found.append(("order", _order(budget)))
-    if where := _kept(data, device, room, asked=place.options.get("memory_budget") is not None):
+    if device and (
+        where := _kept(data, device, memory_bytes(asked, device, share=place.gpus), asked=asked is not None)
+    ):
         found.append(("memory", where))
     numbers = setting.examples * data.num_classes
     if numbers > MOST_PROBABILITIES:

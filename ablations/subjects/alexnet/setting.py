@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass, replace
 
 from ablations.core.identity import sparse
-from ablations.core.setting import Config, Setting
+from ablations.core.setting import Config
 from ablations.models.spec import Spec, room, spec_from_dict, stored_size
 
 PRECISIONS = ("float32", "tf32", "bf16")
@@ -96,8 +96,3 @@ def _spec(text: str) -> Spec:
 def budget_of(config: Config) -> Budget:
     """How much a trial may use."""
     return Budget(**config["budget"])
-
-
-def num_classes_of(setting: Setting) -> int:
-    """How many classes the data of a study have."""
-    return int(setting.facts.get("classes", 0))

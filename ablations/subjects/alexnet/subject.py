@@ -17,6 +17,7 @@ from ablations.core.trial import Trial
 from ablations.core.variant import Departure, Variant
 from ablations.models.equivalence import canonical
 from ablations.models.layout import layout, macs, parameters
+from ablations.models.presets import PRESETS
 from ablations.models.spec import spec_from_dict, training_part
 from ablations.subjects.alexnet.data.catalogue import DATASETS, cache_folder
 from ablations.subjects.alexnet.metrics import METRICS, setting_of
@@ -38,6 +39,7 @@ class AlexNet(Defaults):
     name = FIRST
     version = TRAINING_VERSION
     headline: Sequence[str] = HEADLINE
+    on_gpus = True
     sabotage = "half of the training labels shuffled"
     more = "--dataset cifar10 or folder:PATH, --preset, --epochs, --seeds, --components"
     recipes: Mapping[str, Recipe] = RECIPES
@@ -84,6 +86,11 @@ class AlexNet(Defaults):
 
         check_components()
         check(options)
+
+    def check_departures(self, options: Options, departures: Sequence[Departure]) -> None:
+        """Makes each change of the preset's Spec: decoding images, before that is done again, may take hours."""
+        for departure in departures:
+            derive(PRESETS[options.preset or str(self.usual["preset"])].spec, Variant(departures=(departure,)))
 
     def at_home(self, options: Options) -> Mapping[str, Path | str]:
         """Its paths."""
@@ -202,8 +209,8 @@ class AlexNet(Defaults):
             budget = replace(budget, evaluate_every=1)
         return replace(setting, work=work, config=self._with(setting.config, budget))
 
-    def paces(self, trials: Sequence[Trial], place: Place) -> Mapping[Variant, Any]:
-        """By timing a few steps of the reference and of each single departure."""
+    def paces(self, trials: Sequence[Trial], place: Place) -> Mapping[Variant, Any] | None:
+        """By timing a few steps of the reference and of each single departure, if this machine has the GPU."""
         from ablations.subjects.alexnet.planning import paces
 
         return paces(trials, place)
@@ -280,16 +287,19 @@ class AlexNet(Defaults):
         """What the trials of a study older than subjects share; it did not record how many images its data have."""
         known = DATASETS.get(study["dataset"])
         counts = {"train_images": known.train_images, "test_images": known.test_images} if known else {}
-        return setting_of(
+        facts = {name: count for name, count in counts.items() if count is not None}
+        shared = setting_of(
             study["preset"],
             Budget(**budget),
             dataset=study["dataset"],
             fingerprint=study["fingerprint"],
-            classes=(known.num_classes if known else None) or 0,
+            facts={"classes": (known.num_classes if known else None) or 0, **facts},
+        )
+        return replace(
+            shared,
             note=study.get("data_note", ""),
             guessing=study.get("chance_error_percent"),
             baseline=study.get("linear_error_percent"),
-            facts={name: count for name, count in counts.items() if count is not None},
         )
 
     def run(self, trials: Sequence[Trial], place: Place, report: Report) -> Iterator[Event]:

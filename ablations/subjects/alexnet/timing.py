@@ -17,7 +17,7 @@ from ablations.core.trial import Trial
 from ablations.core.variant import Variant
 from ablations.models.layout import layout, macs
 from ablations.models.spec import Spec
-from ablations.subjects.alexnet.data.load import Data, image_bytes, memory_bytes, placed
+from ablations.subjects.alexnet.data.load import Data, image_bytes
 from ablations.subjects.alexnet.registry import derive
 from ablations.subjects.alexnet.setting import Budget, budget_of, spec_of
 from ablations.subjects.alexnet.training.evaluate import BATCH, evaluate
@@ -52,15 +52,6 @@ def seconds(budget: Budget, pace: Pace, *, views: int) -> Seconds:
     along = budget.evaluations * pace.images + looks * min(budget.threshold_examples, budget.train_examples)
     last = (views > 1) * pace.images + min(pace.images, budget.train_examples)
     return Seconds(training=budget.steps * pace.step + along * pace.image, evaluation=views * last * pace.image)
-
-
-def paces_here(
-    trials: Sequence[Trial], data: Data, *, threads: int, gpus: float, memory_budget: float | None
-) -> dict[Variant, Pace]:
-    """The pace of each variant on what a trial holds here, with the images where a trial would have them."""
-    device = torch.device("cuda" if gpus else "cpu")
-    near = placed(data, device, memory_bytes=memory_bytes(memory_budget, device, share=gpus))
-    return paces_of(trials, near, threads=threads, device=device)
 
 
 def paces_of(trials: Sequence[Trial], data: Data, *, threads: int, device: torch.device) -> dict[Variant, Pace]:

@@ -19,7 +19,7 @@ def read_window(
 ) -> int:
     """`Budget.read_window` of a study: as asked, as it has begun, or chosen by the memory of this machine.
 
-    0, any order, where a GPU holds the images or this machine does.
+    0, any order, where a GPU of this machine holds the images, or its memory does.
     """
     if options.read_window is not None:
         return options.read_window
@@ -32,8 +32,8 @@ def read_window(
     from ablations.subjects.alexnet.data.load import image_bytes, memory_bytes
     from ablations.subjects.alexnet.data.read_ahead import window_of
 
-    device = torch.device("cuda" if gpus else "cpu")
-    if gpus and image_bytes(data) <= memory_bytes(options.memory_budget, device, share=gpus):
+    known = gpus and (options.memory_budget is not None or torch.cuda.is_available())  # of a cluster's GPUs it is not
+    if known and image_bytes(data) <= memory_bytes(options.memory_budget, torch.device("cuda"), share=gpus):
         return 0
     each, here = data.train.images[0].numel(), memory_here()
     if images * each <= HELD * here:

@@ -111,13 +111,6 @@ def find(dataset: Dataset, *, data_root: Path | None, size: int) -> Source:
     return Source(identity=dataset.name, place=dataset.name, open=lambda: _cifar(dataset, root))
 
 
-def _expanded(path: str) -> Path:
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise InputError(f"The folder {path!r} cannot be found: this user has no home folder.") from error
-
-
 def _digest(lines: Iterable[str]) -> str:
     digest = hashlib.sha256()
     for line in lines:  # of a million files, one at a time
