@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ablations.core.effect import Effect
-from ablations.reporting.figures.style import BLUE, GREY, GRID, INK, ORANGE, ratios_along, styled, wrapped
+from ablations.reporting.figures.style import BLUE, GREY, GRID, INK, ORANGE, PAPER, ratios_along, styled, wrapped
 
 WIDTH, HEIGHT = 13.33, 7.5  # inches: sixteen to nine
 SIZE, SMALL, LARGE = 18, 14, 24  # points
@@ -42,7 +42,7 @@ def slide(
         _row(axes, height, effect, words, lower_is_better)
     axes.set_yticks(range(len(effects)), [wrapped(effect.label, 28) for effect in effects], fontsize=SIZE)
     axes.set_ylim(len(effects) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=12)  # beside an arrow at the edge
     axes.tick_params(axis="x", labelsize=SMALL)
     left, right = ("better", "worse") if lower_is_better else ("worse", "better")
     axes.set_xlabel(f"\N{LEFTWARDS ARROW} {left}      {axis}      {right} \N{RIGHTWARDS ARROW}", fontsize=SIZE)
@@ -70,7 +70,8 @@ def _row(axes: Axes, height: int, effect: Effect, words: str, lower_is_better: b
         edge, marker = (low, "<") if effect.estimate <= low else (high, ">")
         axes.scatter([edge], [height], s=220, color=[colour], marker=marker, clip_on=False, zorder=3)
         where, side = (edge + 2 * room, "left") if marker == "<" else (edge - 2 * room, "right")
-    axes.text(where, height, words, ha=side, va="center", fontsize=SIZE, color=INK)
+    box = {"facecolor": PAPER, "edgecolor": "none", "pad": 1}
+    axes.text(where, height, words, ha=side, va="center", fontsize=SIZE, color=INK, bbox=box, zorder=2)
 
 
 def _limits(effects: Sequence[Effect]) -> tuple[float, float]:
