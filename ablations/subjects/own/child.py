@@ -6,6 +6,7 @@ JSON goes to and fro.
 
 from __future__ import annotations
 
+import importlib
 import json
 import multiprocessing
 import os
@@ -14,7 +15,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ from ablations.core.subject import DivergedError
 LOOK = 0.2  # seconds from one look at a silent trial to the next
 STUDY = "ABLATIONS_STUDY"  # the environment variable that tells the server which file to import
 LAST = 20  # lines of what a failed trial printed that its record keeps
+
+
+class TrialError(RuntimeError):
+    """What a trial did wrong, in a sentence that needs no traceback."""
 
 
 def events(task: Mapping[str, Any], *, log: Path, timeout: float) -> Iterator[dict[str, Any] | None]:
@@ -116,21 +121,40 @@ def _run(task_text: str, to_parent: Connection, log: str) -> None:
         to_parent.send_bytes(json.dumps(said).encode())
 
     try:
-        from ablations.subjects.own.trial import rows
-
-        last: dict[str, Any] = {}
-        for row in rows(task):
-            last = row
-            say(row=row)
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        memory = used.ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
-        say(done=last, cpu_seconds=used.ru_utime + used.ru_stime, memory_mib=memory)
+        ended = _followed(importlib.import_module(task["runs"]).rows(task), say, to_parent)
+        say(**ended)
     except MemoryError as error:
         say(failed="memory", text=str(error) or "out of memory")
     except BaseException as error:
         diverged = type(error).__name__ == "Diverged" and isinstance(error, ArithmeticError)
-        text = str(error) if diverged else "".join(traceback.format_exception(error, limit=-8))
+        plain = diverged or isinstance(error, TrialError)
+        text = str(error) if plain else "".join(traceback.format_exception(error, limit=-8))
         say(failed="diverged" if diverged else "error", text=text)
     finally:
         sys.stdout.flush()
         to_parent.close()
+
+
+def _followed(rows: Generator[Any, None, Any], say: Callable[..., None], to_parent: Connection) -> dict[str, Any]:
+    """Says each row as it comes; what the trial came to, and what it used."""
+    last: dict[str, Any] = {}
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration as end:
+            return end.value or {"done": last, **_used()}
+        if row is not None:
+            last = row
+            say(row=row)
+        elif to_parent.poll():  # nobody listens any more: the study was killed
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _used() -> dict[str, float]:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return {"cpu_seconds": used.ru_utime + used.ru_stime, "memory_mib": mebibytes(used)}
+
+
+def mebibytes(used: resource.struct_rusage) -> float:
+    """The most memory that a process held, which systems count in different units."""
+    return used.ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)

@@ -48,6 +48,7 @@ class OwnSubject(Defaults):
 
     more = "--set FIELD=VALUE, --seeds, --components"
     sabotage = "the changes that must do harm"
+    runs = "ablations.subjects.own.trial"  # the module whose `rows` a trial's process calls
 
     def __init__(self, path: Path, subject: written.Subject) -> None:
         """`path` is the file's, absolute."""
@@ -223,7 +224,6 @@ class OwnSubject(Defaults):
         main = next(iter(self.subject.metrics))
         work = int(value_of(values, self.subject.budget[0])) if self.subject.budget else 1
         chance = getattr(self.subject.metrics[main], "chance", None)
-        title = (ast.get_docstring(ast.parse(self.path.read_text(encoding="utf-8"))) or "").strip().split("\n\n")[0]
         return Setting(
             config={"code": self.digest(), "config": values},
             data="its own data",
@@ -234,13 +234,17 @@ class OwnSubject(Defaults):
             guessing=chance,
             guessable=chance is not None,
             replicate=self.subject.replicate,
-            facts={"reference": self.path.stem, "title": " ".join(title.split())},
+            facts={"reference": self.path.stem, "title": " ".join(self.title().split())},
         )
 
     def doses(self, setting: Setting) -> Mapping[str, Doses]:
         """Its components with ordered, numeric levels, beside the reference as --set leaves it."""
         found = {name: doses_of(part, setting.config["config"]) for name, part in self.parts.items()}
         return {name: one for name, one in found.items() if one}
+
+    def title(self) -> str:
+        """What the study asks: the first paragraph of the file's docstring."""
+        return (ast.get_docstring(ast.parse(self.path.read_text(encoding="utf-8"))) or "").strip().split("\n\n")[0]
 
     def configure(self, setting: Setting, departures: Sequence[Departure]) -> Config:
         """The reference with the changes made, in their order."""
@@ -277,16 +281,19 @@ class OwnSubject(Defaults):
             except Exception as error:  # whatever a study file may do wrong is what came of its trial
                 yield Failed(number=number, error=error)
 
-    def _run(self, trial: Trial, place: Place, report: Report, number: int) -> Generator[None, None, Measured]:
-        timeout = self.subject.resources.timeout
-        task = {
-            "path": str(self.path),
+    def task(self, trial: Trial, place: Place) -> dict[str, Any]:
+        """What a trial's process must know, as plain JSON."""
+        return {
             "config": trial.config["config"],
             "salt": trial.config.get("salt", 0),
             "seed": trial.seed,
             "threads": place.threads,
             "device": "cuda" if place.gpus else "cpu",
         }
+
+    def _run(self, trial: Trial, place: Place, report: Report, number: int) -> Generator[None, None, Measured]:
+        timeout = self.subject.resources.timeout
+        task = {"path": str(self.path), "runs": self.runs, **self.task(trial, place)}
         if trial.config["code"] != self.digest():
             raise RuntimeError("the code on this machine is another than that of the study, or has changed since")
         rows: list[dict[str, float]] = []

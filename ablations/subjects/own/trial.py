@@ -7,7 +7,7 @@ import inspect
 import math
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -64,7 +64,7 @@ def check_arguments(function: Callable[..., Any]) -> None:
             )
 
 
-def rows(task: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def rows(task: Mapping[str, Any]) -> Generator[dict[str, Any], None, None]:
     """The rows of one trial, the last of which is its result: plain numbers by name.
 
     Raises `Diverged` on a number that is not finite, and TypeError on what is no number.
