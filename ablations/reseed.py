@@ -103,7 +103,7 @@ def _patch_numpy(module: ModuleType) -> None:
     found.seed = _wrapped(found.seed, "numpy.random.seed", "seed")
     found.default_rng = _wrapped(found.default_rng, "numpy.random.default_rng", "seed")
 
-    class RandomState(found.RandomState, metaclass=_kind(found.RandomState)):  # type: ignore[misc]
+    class RandomState(found.RandomState, metaclass=_kind(found.RandomState)):  # type: ignore[misc, metaclass]
         def __init__(self, seed: Any = None) -> None:
             super().__init__(replaced("numpy.random.RandomState", seed))
 
@@ -119,7 +119,7 @@ def _patch_torch(module: ModuleType) -> None:
     for name in ("manual_seed", "manual_seed_all"):
         setattr(found.cuda, name, _wrapped(getattr(found.cuda, name), f"torch.cuda.{name}", "seed"))
 
-    class Generator(found.Generator, metaclass=_kind(found.Generator)):  # type: ignore[misc]
+    class Generator(found.Generator, metaclass=_kind(found.Generator)):  # type: ignore[misc, metaclass]
         def manual_seed(self, seed: int) -> Any:
             return super().manual_seed(replaced("torch.Generator.manual_seed", seed))
 

@@ -32,6 +32,7 @@ from ablations.subjects.own.trial import imported, subject_in
 
 SIZES = {"parameters": "parameters", "macs": "multiply-adds", "flops": "flops"}  # what a trial may report as its size
 SALTED = "salted"
+TAKEN = ("key", "variant", "seed", "status")  # columns of every table of results
 NEVER = 1e9  # seconds of a timeout that nobody asked for
 
 
@@ -63,7 +64,8 @@ class OwnSubject(Defaults):
         self.work_unit = subject.budget[0].removesuffix("s") if subject.budget else "trial"
         if subject.replicate not in REPLICATES:
             raise InputError(f"replicate is {shown(subject.replicate)}; it is 'training' or 'split'.")
-        assert self.metrics  # a wrong one is named when the file is opened
+        if same := {*self.metrics} & {*TAKEN, *self.parts}:
+            raise InputError(f"metric {shown(min(same))} has the name of something else in a table: call it otherwise.")
         assert self.own_claims is not None
 
     @property

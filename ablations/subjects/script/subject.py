@@ -150,6 +150,8 @@ def opened(path: str) -> ScriptSubject:
     if not where.is_file():
         raise InputError(f"there is no study file {shown(path)}.")
     try:
-        return ScriptSubject(where, script_in(where))
+        subject = ScriptSubject(where, script_in(where))
+        subject.digest()  # patterns of files that match none
+        return subject
     except InputError as error:
         raise InputError(f"{where.name}: {error}") from None
