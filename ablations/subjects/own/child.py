@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ablations.core.subject import DivergedError
@@ -43,7 +44,7 @@ def events(task: Mapping[str, Any], *, log: Path, timeout: float) -> Iterator[di
     context.set_forkserver_preload(["ablations.subjects.own.preload"])
     ours, theirs = context.Pipe()
     process = context.Process(target=_run, args=(json.dumps(task), theirs, str(log)), daemon=False)
-    process.start()
+    _start(process)
     theirs.close()
     ends = time.monotonic() + timeout
     try:
@@ -66,6 +67,16 @@ def events(task: Mapping[str, Any], *, log: Path, timeout: float) -> Iterator[di
     finally:
         ours.close()
         _end(process)
+
+
+def _start(process: Any) -> None:
+    """Starts it without the program that runs here, which it would import first: that of a worker is all of Ray."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        process.start()
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _end(process: Any) -> None:
