@@ -21,7 +21,7 @@ from tests.script.files import SCRIPT, STUDY, Study
 ROOT = Path(__file__).parents[2]
 TINY = """
 command = "python train.py {seed} {changes}"
-timeout = "1s"
+timeout = "60s"
 [reference]
 a = 1
 [components]
@@ -124,7 +124,11 @@ def test_a_dry_run_shows_the_command_of_every_variant(study: Study, capsys: pyte
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "error", "signal SIGSEGV"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "out_of_memory", "SIGKILL"),
         ("print('{\"score\": NaN}')", "diverged", "score is nan"),
-        ("print('{\"scor\": 1}')", "error", "score was promised and was never read; what was read is scor"),
+        (
+            "print('{\"scor\": 1}')",
+            "error",
+            "score was promised and was never read; did you mean 'scor'? what was read is scor",
+        ),
         ('print(\'{"score": "high"}\')', "error", "score is 'high', which is no number"),
         ("print('so much for that')", "error", "standard output is 'so much for that'; it must be a JSON object"),
         ("pass", "error", "standard output never came"),
@@ -134,7 +138,7 @@ def test_a_dry_run_shows_the_command_of_every_variant(study: Study, capsys: pyte
 def test_what_a_script_does_wrong_is_a_result_with_a_word(
     study: Study, script: str, status: str, word: str, sketches: None
 ) -> None:
-    study.write(TINY, script)
+    study.write(TINY.replace("60s", "1s") if status == "timeout" else TINY, script)
     assert study.run("--grid", "reference", seeds=1) == (0 if status == "diverged" else 1)
     ((_, result),) = study.read().items()
     assert result.status == status
@@ -147,7 +151,8 @@ def test_what_a_script_does_wrong_is_a_result_with_a_word(
 
 def test_a_timeout_ends_all_that_a_script_has_started(study: Study, sketches: None) -> None:
     study.write(
-        TINY, "import subprocess, time\nprint(subprocess.Popen(['sleep', '60']).pid, flush=True)\ntime.sleep(60)"
+        TINY.replace("60s", "4s"),
+        "import subprocess, time\nprint(subprocess.Popen(['sleep', '60']).pid, flush=True)\ntime.sleep(60)",
     )
     assert study.run("--grid", "reference", seeds=1) == 1
     ((_, result),) = study.read().items()
@@ -173,6 +178,20 @@ def test_a_script_that_leaves_a_process_behind_has_ended(study: Study, sketches:
     ((_, result),) = study.read().items()
     assert result.metrics["score"] == 1
     assert _gone(int((study.folder / "logs" / f"{result.trial.key}.txt").read_text().split()[0]))
+
+
+def test_processor_seconds_and_memory_are_those_of_the_script(study: Study, sketches: None) -> None:
+    study.write(TINY, """
+import time
+held = bytearray(100 * 2**20)
+while time.process_time() < 0.3:
+    pass
+print('{"score": 1}')
+""")  # fmt: skip
+    assert study.run("--grid", "reference", seeds=1) == 0
+    ((_, result),) = study.read().items()
+    assert 0.3 <= result.metrics["cpu_seconds"] < 1
+    assert 100 < result.metrics["memory_mib"] < 150
 
 
 def test_a_trial_is_told_its_seed_folder_and_variant_and_secrets_are_masked(
@@ -331,3 +350,19 @@ def test_the_toml_of_the_readme_runs_as_it_stands(
     study.write(block, DIGITS)
     assert study.run("--components", "hidden=16") == 0
     assert re.search(r"hidden +16 +one out +-", capsys.readouterr().out)  # sixteen units are worse than sixty-four
+
+
+@pytest.mark.slow
+def test_the_example_without_a_seed_option_runs(
+    tmp_path: Path, sketches: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("the quick brown fox jumps over the lazy dog\n" * 40)
+    monkeypatch.setenv("CHARACTERS", str(text))
+    study = Study(tmp_path)
+    study.path = ROOT / "ablations" / "subjects" / "examples" / "char_transformer" / "study.toml"
+    assert study.run("--set", "steps=20", "--grid", "reference") == 0
+    first, other = study.read()["reference", 0], study.read()["reference", 1]
+    assert first.extras["repeat"] == first.trace != other.trace
+    assert [row["epoch"] for row in first.curve] == [*range(2, 21, 2)]
+    assert first.metrics["loss"] == first.curve[-1]["loss"] < first.curve[0]["loss"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,17 @@ def test_a_wrong_option_gets_one_sentence(
 ) -> None:
     assert Study(tmp_path).run(*words) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_package_that_is_not_installed_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    study = Study(tmp_path)
+    toml = STUDY.replace("python train.py", "python {here}/train.py")
+    study.write(f"cwd = '{{folder}}'\n{toml}[read]\ntensorboard = 'runs'\n")
+    assert study.run() == 2
+    assert "needs the package tensorboard: pip install tensorboard" in capsys.readouterr().err
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -196,7 +196,11 @@ class OwnSubject(Defaults):
         """Of the files that decide a result, or of the version that stands for them."""
         if self.subject.version:
             return f"version {self.subject.version}"
-        return code.digest_of(code.files_of(self.path, self.subject.code))
+        return code.digest_of(self.files())
+
+    def files(self) -> list[Path]:
+        """The files that decide a result."""
+        return code.files_of(self.path, self.subject.code)
 
     def called(self, options: Options) -> Sequence[str]:
         """The file's name."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ablations.core.errors import nearest
 from ablations.subject import HIGHER, Diverged
 from ablations.subjects.own.child import TrialError
 
@@ -191,9 +192,10 @@ def taken(rows: Sequence[Row], name: str, column: str, *, take: str, better: str
     """
     values = [row[column] for row in rows if column in row]
     if not values:
-        came = ", ".join(dict.fromkeys(other for row in rows for other in row)) or "nothing"
+        names = list(dict.fromkeys(other for row in rows for other in row))
+        came = ", ".join(names)[:500] or "nothing"
         where = f"the metric {name}" if name == column else f"the metric {name}, {column!r},"
-        raise TrialError(f"{where} was promised and was never read; what was read is {came[:500]}")
+        raise TrialError(f"{where} was promised and was never read{nearest(column, names)} what was read is {came}")
     for value in values:
         if not isinstance(value, int | float):
             raise TrialError(f"{column} is {str(value)[:100]!r}, which is no number")

@@ -52,10 +52,13 @@ class ScriptSubject(OwnSubject):
         if self.subject.version:
             return super().digest()
         said = json.dumps(self.script.decides, sort_keys=True, default=str)
-        return hashlib.sha256(f"{said}\n{code.digest_of(sorted({*self._files()}))}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{said}\n{code.digest_of(self.files())}".encode()).hexdigest()[:16]
 
-    def _files(self) -> Iterator[Path]:
+    def files(self) -> list[Path]:
         """The local files that the words of the command name, what they import, and the patterns of `code`."""
+        return sorted({*self._reached()})
+
+    def _reached(self) -> Iterator[Path]:
         here, command = self.path.parent, self.script.command
         starts = [script for script in [script_of(command, here)] if script]
         for word, last in zip(command.words, ("", *command.words), strict=False):

@@ -26,7 +26,9 @@ from ablations.subjects.script.reading import (
     taken,
 )
 
-SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|AUTH|_KEY$|^KEY$|APIKEY", re.IGNORECASE)  # in a variable's name
+SECRET = re.compile(
+    r"TOKEN|SECRET|PASSW|CREDENTIAL|AUTH(?!OR)|_KEY$|^KEY$|APIKEY", re.IGNORECASE
+)  # in a variable's name
 SHORTEST = 6  # characters of a secret: shorter values are words and numbers of any text
 LONGEST = 2**20  # bytes of a line
 GRACE = 2.0  # seconds from SIGTERM to SIGKILL of a command that is ended
