@@ -13,7 +13,7 @@ from ablations.subject import Diverged
 from ablations.subjects.own.child import TrialError
 from ablations.subjects.own.trace import trace_of
 from ablations.subjects.script.command import STYLES, Command, Style
-from ablations.subjects.script.reading import Read, by_step, flat, number, numbers, rows_in, rows_of, taken
+from ablations.subjects.script.reading import Read, by_step, flat, named, number, numbers, rows_in, rows_of, taken
 from tests.script.files import Study
 
 WRITTEN = {
@@ -116,6 +116,13 @@ def test_what_only_repeats_the_question_is_no_answer() -> None:
     given = {"learning_rate": 0.1, "seed": 3}
     assert numbers({"args/learning-rate": 0.1, "seed": 3, "loss": 0.1, "x": 3}, given) == {"loss": 0.1, "x": 3}
     assert numbers({"learning_rate": 0.05}, given) == {"learning_rate": 0.05}  # a schedule, and no repetition
+
+
+def test_metrics_stand_under_their_own_names_and_nothing_is_written_over() -> None:
+    columns = {"loss": {"from": "val/loss"}, "score": {"from": "score"}}
+    assert named({"loss": 2, "val/loss": 1, "score": 3, "x": 4}, columns) == {
+        "loss as given": 2, "x": 4, "loss": 1, "score": 3
+    }  # fmt: skip
 
 
 def test_times_are_no_part_of_a_trace() -> None:

@@ -26,13 +26,12 @@ from ablations.core.variant import Departure
 from ablations.subjects.own import child, code
 from ablations.subjects.own.configs import changed, fields, plain, typed, value_of
 from ablations.subjects.own.levels import Part, applied, doses_of, parts_of
-from ablations.subjects.own.metrics import check_ratios, check_sizes, in_words, metric_of, said_of
+from ablations.subjects.own.metrics import check_names, check_ratios, check_sizes, in_words, metric_of, said_of
 from ablations.subjects.own.trace import trace_of
 from ablations.subjects.own.trial import imported, subject_in
 
 SIZES = {"parameters": "parameters", "macs": "multiply-adds", "flops": "flops"}  # what a trial may report as its size
 SALTED = "salted"
-TAKEN = ("key", "variant", "seed", "status")  # columns of every table of results
 NEVER = 1e9  # seconds of a timeout that nobody asked for
 
 
@@ -64,8 +63,7 @@ class OwnSubject(Defaults):
         self.work_unit = subject.budget[0].removesuffix("s") if subject.budget else "trial"
         if subject.replicate not in REPLICATES:
             raise InputError(f"replicate is {shown(subject.replicate)}; it is 'training' or 'split'.")
-        if same := {*self.metrics} & {*TAKEN, *self.parts}:
-            raise InputError(f"metric {shown(min(same))} has the name of something else in a table: call it otherwise.")
+        check_names(self.metrics, self.parts)
         assert self.own_claims is not None
 
     @property
@@ -289,13 +287,9 @@ class OwnSubject(Defaults):
 
     def task(self, trial: Trial, place: Place) -> dict[str, Any]:
         """What a trial's process must know, as plain JSON."""
-        return {
-            "config": trial.config["config"],
-            "salt": trial.config.get("salt", 0),
-            "seed": trial.seed,
-            "threads": place.threads,
-            "device": "cuda" if place.gpus else "cpu",
-        }
+        device = "cuda" if place.gpus else "cpu"
+        given = {"config": trial.config["config"], "salt": trial.config.get("salt", 0), "seed": trial.seed}
+        return {**given, "threads": place.threads, "device": device}
 
     def _run(self, trial: Trial, place: Place, report: Report, number: int) -> Generator[None, None, Measured]:
         timeout = self.subject.resources.timeout

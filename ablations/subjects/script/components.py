@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ablations import subject as written
-from ablations.core.errors import InputError, shown, unknown
+from ablations.core.errors import InputError, shown
 from ablations.subjects.own.configs import value_of
 from ablations.subjects.script.command import ARGS, args_of
+from ablations.subjects.script.tables import record_in
 
 LEVELS = "levels"  # the key that tells the long form of a component from named levels
-ABOUT = (LEVELS, "summary", "source", "when")
 
 
 def components_in(table: Mapping[str, Any], values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
@@ -33,23 +34,9 @@ def components_in(table: Mapping[str, Any], values: Mapping[str, Any], path: str
 
 
 def _long(name: str, one: Mapping[str, Any], values: Mapping[str, Any]) -> written.Component:
-    where = f"[components.{name}]"
-    for key in one:
-        if key not in ABOUT:
-            raise unknown(f"key of {where}", key, ABOUT)
-    for key in ("summary", "source"):
-        if not isinstance(one.get(key, ""), str):
-            raise InputError(f"{key} of {where} is {shown(one[key])}; it is text in quotes.")
-    if not isinstance(one.get("when", {}), dict):
-        raise InputError(
-            f"when of {where} is {shown(one['when'])}; it is fields and values, as {{ schedule = 'cosine' }}."
-        )
-    return written.Component(
-        _levels(name, one[LEVELS], values),
-        summary=one.get("summary", ""),
-        source=one.get("source", ""),
-        when=flat_in(one.get("when", {}), values, f"when of {where}"),
-    )
+    found: written.Component = record_in(written.Component, one, f"[components.{name}]")
+    when = flat_in(found.when, values, f"when of {name}")
+    return replace(found, levels=_levels(name, found.levels, values), when=when)
 
 
 def _levels(name: str, one: Any, values: Mapping[str, Any]) -> Any:

@@ -180,6 +180,16 @@ def numbers(row: Row, echoes: Mapping[str, Any]) -> dict[str, float]:
     return {**place, **kept}
 
 
+def named(row: Row, columns: Mapping[str, Mapping[str, str]]) -> Row:
+    """A row with the metrics under their names; another number of a metric's name is `NAME as given`."""
+    read = {one["from"] for one in columns.values()}
+    found: Row = {}
+    for name, value in row.items():
+        if name not in read:
+            found[f"{name} as given" if name in columns else name] = value
+    return {**found, **{name: row[one["from"]] for name, one in columns.items() if one["from"] in row}}
+
+
 def _repeats(name: str, value: Any, echoes: Mapping[str, Any]) -> bool:
     last = re.split(r"[/.]", name.lower().replace("-", "_"))[-1]
     return last in echoes and bool(echoes[last] == value)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ablations import subject as written
-from ablations.core.errors import InputError, nearest, shown, unknown
+from ablations.core.errors import InputError, nearest, shown
 from ablations.core.text import seconds_in
 from ablations.subjects.own.configs import fields, plain
 from ablations.subjects.script.command import ARGS, PLACES, Command, placeholders
 from ablations.subjects.script.components import components_in, flat_in, hidden_in
 from ablations.subjects.script.read_command import command_in
 from ablations.subjects.script.reading import BEST, FILES, LAST, LAST_LINE, MEAN, MLFLOW, SOURCES, STDOUT, Read, lacks
+from ablations.subjects.script.tables import check_keys, record_in
 
 KEYS = (
     "title",
@@ -28,6 +28,7 @@ KEYS = (
     "timeout",
     "code",
     "version",
+    "replicate",
     "budget",
     "reference",
     "components",
@@ -38,7 +39,6 @@ KEYS = (
     "read",
 )
 NAME = re.compile(r"[^\W\d][\w./@+-]*")  # of a field
-TEXT, NUMBER = "text", "a number"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Script:
     title: str
     command: Command
     read: Read
-    columns: Mapping[str, str]  # metric -> the name under which the script gives it
+    columns: Mapping[str, Mapping[str, str]]  # metric -> the name `from` which it is read, and which row to `take`
     subject: written.Subject
     decides: Mapping[str, Any] = field(default_factory=dict)  # what of the file decides a result
 
@@ -74,7 +74,7 @@ def script_in(path: Path) -> Script:
         if name not in command.placed:
             raise InputError(f"the command has no place for the budget {name}: write {{{name}}} where it belongs.")
     read = _read(_table(record, "read"), command)
-    metrics, columns = _metrics(_table(record, "metrics"))
+    metrics, columns = _metrics(_table(record, "metrics"), read.take)
     code = record.get("code", [])
     if not isinstance(code, list) or not all(isinstance(one, str) for one in code):
         raise InputError(f"code is {shown(code)}; it is a list of patterns of files, such as ['configs/*.yaml'].")
@@ -93,19 +93,13 @@ def script_in(path: Path) -> Script:
             resources=written.Resources(timeout=_timeout(record)),
             code=code,
             version=_text(record, "version"),
+            replicate=_text(record, "replicate") or written.TRAINING,
         ),
         decides={
             **{key: record[key] for key in ("command", "cwd", "style", "seed", "read") if key in record},
             "columns": columns,
         },
     )
-
-
-def check_keys(kind: str, table: Mapping[str, Any], allowed: Iterable[str]) -> None:
-    """Raises InputError on a key that means nothing, with the nearest that does."""
-    for key in table:
-        if key not in allowed:
-            raise unknown(kind, key, allowed)
 
 
 def _table(record: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -163,10 +157,12 @@ def _check_dots(values: Mapping[str, Any]) -> None:
             _check_dots(value)
 
 
-def _metrics(table: Mapping[str, Any]) -> tuple[dict[str, written.Metric | str], dict[str, str]]:
-    """The metrics, and the name under which the script gives each."""
+def _metrics(
+    table: Mapping[str, Any], take: str
+) -> tuple[dict[str, written.Metric | str], dict[str, Mapping[str, str]]]:
+    """The metrics, and where each comes from: by the name under which the script gives it, and which row counts."""
     found: dict[str, written.Metric | str] = {}
-    columns = {}
+    columns: dict[str, Mapping[str, str]] = {}
     for name, one in table.items():
         given = {"better": one} if isinstance(one, str) else one
         where = f"[metrics.{name}]"
@@ -175,11 +171,17 @@ def _metrics(table: Mapping[str, Any]) -> tuple[dict[str, written.Metric | str],
         column = given.get("from", name)
         if not isinstance(column, str) or not column:
             raise InputError(f"from of {where} is {shown(column)}; it is the name under which the script gives it.")
-        columns[name] = column
-        found[name] = record_in(
-            written.Metric, {key: value for key, value in given.items() if key != "from"}, where, more=("from",)
-        )
+        its = _take(given.get("take", take), where)
+        columns[name] = {"from": column, "take": its}
+        asked = {**given, "take": BEST if its == BEST else LAST}
+        found[name] = record_in(written.Metric, asked, where, more=("from",))
     return found, columns
+
+
+def _take(take: Any, where: str) -> str:
+    if not isinstance(take, str) or not (take in (LAST, BEST) or MEAN.fullmatch(take)):
+        raise InputError(f"take of {where} is {shown(take)}; it is 'last', 'best' or 'mean of last N'.")
+    return take
 
 
 def _claims(tables: Any) -> list[written.Claim]:
@@ -192,25 +194,6 @@ def _every(record: Mapping[str, Any]) -> list[written.Every]:
     return [record_in(written.Every, _table(record, "every"), "[every]")] if "every" in record else []
 
 
-def record_in(kind: Any, table: Mapping[str, Any], where: str, *, more: Iterable[str] = ()) -> Any:
-    """A value of a class of `ablations.subject`.  Raises InputError on a wrong key, type, or one that is missing."""
-    known = {one.name: one for one in dataclasses.fields(kind)}
-    check_keys(f"key of {where}", table, [*known, *more])
-    for name, one in known.items():
-        if name not in table:
-            if one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING:
-                raise InputError(f"{where} has no {name}.")
-            continue
-        value, words = table[name], str(one.type)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        right = {"str": isinstance(value, str), "bool": isinstance(value, bool)}.get(words)
-        right = is_number if words.startswith(("float", "int")) else right
-        if right is False:
-            asked = TEXT if words == "str" else "true or false" if words == "bool" else NUMBER
-            raise InputError(f"{name} of {where} is {shown(value)}; it must be {asked}.")
-    return kind(**table)
-
-
 def _read(table: Mapping[str, Any], command: Command) -> Read:
     """Where the numbers of a trial are."""
     sources = [source for source in SOURCES if source != LAST_LINE]
@@ -218,9 +201,7 @@ def _read(table: Mapping[str, Any], command: Command) -> Read:
     named = [source for source in sources if source in table]
     if len(named) > 1:
         raise InputError(f"[read] names {' and '.join(named)}; it takes one.")
-    take = table.get("take", LAST)
-    if not isinstance(take, str) or not (take in (LAST, BEST) or MEAN.fullmatch(take)):
-        raise InputError(f"take of [read] is {shown(take)}; it is 'last', 'best' or 'mean of last N'.")
+    take = _take(table.get("take", LAST), "[read]")
     if not named:
         return Read(take=take)
     (source,) = named

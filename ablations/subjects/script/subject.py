@@ -26,7 +26,7 @@ from ablations.subjects.script.reading import BEST, FILES, MLFLOW, STORE
 from ablations.subjects.script.study import Script, script_in
 
 CAUTION = (
-    "take = 'best' of [read] looks at what is tested: the best of several rows is too good, the more so the more they "
+    "take = 'best' looks at what is tested: the best of several rows is too good, the more so the more they "
     "scatter, so arms that scatter more gain by it"
 )
 WENT_ON = "it ran in the folder of an earlier try, whose files it may have read"
@@ -105,7 +105,7 @@ class ScriptSubject(OwnSubject):
         elif read.source == MLFLOW:
             where = str(folder / STORE)
             variables["MLFLOW_TRACKING_URI"] = address(folder / STORE)
-        metrics = {name: {"from": column, "better": self._better(name)} for name, column in self.script.columns.items()}
+        metrics = {name: {**one, "better": self._better(name)} for name, one in self.script.columns.items()}
         return {
             "argv": self._argv(trial.config, trial.seed, place, folder),
             "cwd": str(cwd),
@@ -129,7 +129,7 @@ class ScriptSubject(OwnSubject):
             shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(folder, ignore_errors=True)
-        notes = {CAUTION: self.script.read.take == BEST, WENT_ON: again}
+        notes = {CAUTION: any(one["take"] == BEST for one in self.script.columns.values()), WENT_ON: again}
         return replace(measured, notes=(*measured.notes, *(note for note, applies in notes.items() if applies)))
 
 

@@ -19,6 +19,7 @@ from ablations.subjects.script.reading import (
     MLFLOW,
     Read,
     Row,
+    named,
     numbers,
     rows_in,
     rows_of,
@@ -50,7 +51,7 @@ def rows(task: Mapping[str, Any]) -> Generator[dict[str, Any] | None, None, dict
             continue
         for row in rows_in(read, line):
             found.append(row)
-            yield numbers(row, task["echoes"])
+            yield _given(row, task)
     used = lines.used()
     if read.source == LAST_LINE:
         _check_last(lines.last)
@@ -59,8 +60,12 @@ def rows(task: Mapping[str, Any]) -> Generator[dict[str, Any] | None, None, dict
             raise TrialError(_unwritten(read, where, before))
         found = rows_of(read, where)
         for row in found:
-            yield numbers(row, task["echoes"])
-    return {"done": _metrics(found, task, read), **used}
+            yield _given(row, task)
+    return {"done": _metrics(found, task), **used}
+
+
+def _given(row: Row, task: Mapping[str, Any]) -> dict[str, float]:
+    return numbers(named(row, task["metrics"]), task["echoes"])
 
 
 def _check_last(line: str) -> None:
@@ -82,17 +87,15 @@ def _unwritten(read: Read, where: Path, before: int) -> str:
     return f"{read.source} {where.name} {there}"
 
 
-def _metrics(found: list[Row], task: Mapping[str, Any], read: Read) -> dict[str, float]:
+def _metrics(found: list[Row], task: Mapping[str, Any]) -> dict[str, float]:
     """The last of every number, and the metrics under their names."""
     last: dict[str, float] = {}
     for row in found:
-        last |= numbers(row, task["echoes"])
+        last |= _given(row, task)
     last.pop("epoch", None)
-    asked = task["metrics"]
-    return {
-        **last,
-        **{name: taken(found, name, one["from"], take=read.take, better=one["better"]) for name, one in asked.items()},
-    }
+    for name, one in task["metrics"].items():
+        last[name] = taken(found, name, one["from"], take=one["take"], better=one["better"])
+    return last
 
 
 class _Lines:
