@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _check(asked: Asked) -> int:
     if not is_file(str(asked.study)):
-        raise InputError(f"{str(asked.study)!r} is no study file: its name ends in .py.")
+        raise InputError(f"{str(asked.study)!r} is no study file: its name ends in .py or .toml.")
     began = time.perf_counter()
     name = str(asked.study.resolve())
     subject = load(name)

@@ -237,7 +237,7 @@ def imports_of(path: Path) -> set[str]:
     ("library", "owners"),
     [
         ("ray", "ablations/execution/ray_executor.py ablations/execution/ray_cluster.py"),
-        ("mlflow", "ablations/tracking/mlflow_view.py"),
+        ("mlflow", "ablations/subjects/script/mlflow_store.py ablations/tracking/mlflow_view.py"),
         ("seaborn", "ablations/reporting/figures/effects.py"),
         ("jax", "ablations/bench/jax_loop.py"),
     ],

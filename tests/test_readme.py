@@ -34,6 +34,8 @@ def arguments(module: str) -> list[list[str]]:
 def test_a_shown_run_is_understood(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "study.py").write_text(README.partition("```python\n")[2].partition("```")[0])
+    (tmp_path / "study.toml").write_text(README.partition("```toml\n")[2].partition("```")[0])
+    (tmp_path / "train.py").touch()
     words = with_subject(words)
     check(tyro.cli(options_of(subject_among(words)), args=words, config=(tyro.conf.FlagCreatePairsOff,)))
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+IDENTITY = ("key", "variant", "seed", "status")  # columns of a table that say which trial a row is of
 _LABEL = re.compile(r"-\w[\w.=+ -]*")  # of a variant, which no spreadsheet can take for more than names and signs
 
 
@@ -114,6 +115,7 @@ def table(study: Study, results: Iterable[Result]) -> pd.DataFrame:
     import pandas as pd
 
     names = list(dict.fromkeys(name for name, _ in study.components))
+    taken = {*IDENTITY, *names, *study.controls}  # columns that no number of a trial may stand in
     rows = []
     for result in results:
         levels = dict(result.trial.variant.departures)
@@ -125,7 +127,7 @@ def table(study: Study, results: Iterable[Result]) -> pd.DataFrame:
                 "status": result.status,
                 "seconds": result.seconds,
                 **{name: levels.get(name, "reference") for name in [*names, *study.controls]},
-                **result.metrics,
+                **{name: value for name, value in result.metrics.items() if name not in taken},
             }
         )
     columns = ["key", "variant", "seed", "status", "seconds", *names, *study.controls]

@@ -65,6 +65,8 @@ def expect(plan: Plan, *, full: bool) -> Expected:
     design that decides all claims soonest.
     """
     study, missing, search = plan.study, plan.missing, plan.search
+    if full:
+        _print_commands(plan)
     tuning = search.left if search else 0
     if not missing and not tuning and not full:
         print("expected  nothing to train: every trial has its record", flush=True)
@@ -219,6 +221,14 @@ def _print_skipped(study: Study) -> None:
         print(f"left out  {', '.join(labels)}: {reason}")
     if len(reasons) > REASONS:
         print(f"left out  for {len(reasons) - REASONS} more reasons, which --dry-run lists")
+
+
+def _print_commands(plan: Plan) -> None:
+    """What a trial of each variant types, where a subject's trials are commands."""
+    subject = load(plan.study.subject)
+    for trial in plan.trials[: len(plan.study.variants)]:
+        if command := subject.command(trial.config, trial.seed, plan.place):
+            print(f"runs      {trial.variant.label}: {command}")
 
 
 def _print_variants(plan: Plan, seconds: Mapping[Variant, Seconds]) -> None:

@@ -29,7 +29,8 @@ def load(name: str) -> Any:
     be imported; whether what is found is a subject, `ablations.core.signed` sees to.
     """
     if is_file(name):
-        return importlib.import_module("ablations.subjects.own.subject").opened(name)
+        room = "script" if name.endswith(".toml") else "own"
+        return importlib.import_module(f"ablations.subjects.{room}.subject").opened(name)
     module, colon, attribute = name.partition(":")
     if not colon and name.isidentifier() and files("ablations.subjects").joinpath(name, "subject.py").is_file():
         module, attribute = f"ablations.subjects.{name}.subject", "SUBJECT"

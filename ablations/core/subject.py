@@ -326,6 +326,10 @@ class Defaults:
         """What a trial is, in a line."""
         return f"{setting.facts.get('reference', 'the reference')}, {setting.work} {self.work_unit}s"
 
+    def command(self, config: Config, seed: int, place: Place) -> str:
+        """What a trial types, for --dry-run; empty: a trial is no command."""
+        return ""
+
     def sizes(self, config: Config, setting: Setting) -> Mapping[str, float]:
         """The metrics of kind "size" of a config, for the list of variants; empty where they cost a training."""
         return {}

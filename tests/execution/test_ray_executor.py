@@ -348,6 +348,7 @@ def test_a_head_with_nothing_waits_for_a_machine_with_gpus_and_gives_each_trial_
             growing([(trial,) for trial in trials], Place(folder=tmp_path / "again", gpus=1.0), watch := Collect())
             coming.result()
     assert [one.status for one in watch.results] == [DONE] * 3
+    assert not any("tries_before" in one.provenance for one in watch.results)  # nor only when a first try had failed
     where = "only other machines have a GPU that steps could be timed on; 2 at a time on GPUs"
     assert said.startswith("waiting ") and where in said and where in planned
     _, results, problems = read(tmp_path / "results" / "gpus")

@@ -6,16 +6,19 @@ JSON goes to and fro.
 
 from __future__ import annotations
 
+import importlib
 import json
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ablations.core.subject import DivergedError
@@ -23,6 +26,10 @@ from ablations.core.subject import DivergedError
 LOOK = 0.2  # seconds from one look at a silent trial to the next
 STUDY = "ABLATIONS_STUDY"  # the environment variable that tells the server which file to import
 LAST = 20  # lines of what a failed trial printed that its record keeps
+
+
+class TrialError(RuntimeError):
+    """What a trial did wrong, in a sentence that needs no traceback."""
 
 
 def events(task: Mapping[str, Any], *, log: Path, timeout: float) -> Iterator[dict[str, Any] | None]:
@@ -37,7 +44,7 @@ def events(task: Mapping[str, Any], *, log: Path, timeout: float) -> Iterator[di
     context.set_forkserver_preload(["ablations.subjects.own.preload"])
     ours, theirs = context.Pipe()
     process = context.Process(target=_run, args=(json.dumps(task), theirs, str(log)), daemon=False)
-    process.start()
+    _start(process)
     theirs.close()
     ends = time.monotonic() + timeout
     try:
@@ -60,6 +67,16 @@ def events(task: Mapping[str, Any], *, log: Path, timeout: float) -> Iterator[di
     finally:
         ours.close()
         _end(process)
+
+
+def _start(process: Any) -> None:
+    """Starts it without the program that runs here, which it would import first: that of a worker is all of Ray."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        process.start()
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _end(process: Any) -> None:
@@ -115,20 +132,40 @@ def _run(task_text: str, to_parent: Connection, log: str) -> None:
         to_parent.send_bytes(json.dumps(said).encode())
 
     try:
-        from ablations.subjects.own.trial import begun, rows
-
-        last: dict[str, Any] = {}
-        unfinished = begun(task)
-        for row in rows(task, unfinished):
-            last = row
-            say(row=row)
-        say(done=last, **unfinished.told())
+        ended = _followed(importlib.import_module(task["runs"]).rows(task), say, to_parent)
+        say(**ended)
     except MemoryError as error:
         say(failed="memory", text=str(error) or "out of memory")
     except BaseException as error:
         diverged = type(error).__name__ == "Diverged" and isinstance(error, ArithmeticError)
-        text = str(error) if diverged else "".join(traceback.format_exception(error, limit=-8))
+        plain = diverged or isinstance(error, TrialError)
+        text = str(error) if plain else "".join(traceback.format_exception(error, limit=-8))
         say(failed="diverged" if diverged else "error", text=text)
     finally:
         sys.stdout.flush()
         to_parent.close()
+
+
+def _followed(rows: Generator[Any, None, Any], say: Callable[..., None], to_parent: Connection) -> dict[str, Any]:
+    """Says each row as it comes; what the trial came to, and what it used."""
+    last: dict[str, Any] = {}
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration as end:
+            return end.value or {"done": last, **_used()}
+        if row is not None:
+            last = row
+            say(row=row)
+        elif to_parent.poll():  # nobody listens any more: the study was killed
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _used() -> dict[str, float]:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return {"cpu_seconds": used.ru_utime + used.ru_stime, "memory_mib": mebibytes(used)}
+
+
+def mebibytes(used: resource.struct_rusage) -> float:
+    """The most memory that a process held, which systems count in different units."""
+    return used.ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)

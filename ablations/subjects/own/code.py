@@ -45,18 +45,19 @@ def _reached(path: Path, root: Path) -> Iterator[Path]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield from _module(root, path.parent, alias.name)
+                yield from module(root, path.parent, alias.name)
         elif isinstance(node, ast.ImportFrom):
             base = path.parents[node.level - 1] if node.level else None
             name = node.module or ""
             for alias in node.names:
-                yield from _module(base or root, path.parent, ".".join(filter(None, (name, alias.name))))
-            yield from _module(base or root, path.parent, name)
+                yield from module(base or root, path.parent, ".".join(filter(None, (name, alias.name))))
+            yield from module(base or root, path.parent, name)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from _named(root, node.value)
 
 
-def _module(*folders_and_name: Path | str) -> Iterator[Path]:
+def module(*folders_and_name: Path | str) -> Iterator[Path]:
+    """The file of a module that lies in one of the folders; its name, with dots, comes last."""
     *folders, name = folders_and_name
     parts = str(name).split(".")
     for folder in folders:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ablations import subject as written
@@ -31,6 +31,12 @@ def metric_of(name: str, one: Any) -> Metric:
         best=given.take == written.BEST,
         ratio=given.ratio,
     )
+
+
+def check_names(metrics: Mapping[str, Metric], components: Iterable[str]) -> None:
+    """Raises InputError on a metric that has the name of another column of a table of results."""
+    if same := {*metrics} & {"key", "variant", "seed", "status", *components}:
+        raise InputError(f"metric {shown(min(same))} has the name of something else in a table: call it otherwise.")
 
 
 def check_ratios(metrics: Mapping[str, Metric], row: Mapping[str, float]) -> None:

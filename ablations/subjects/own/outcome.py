@@ -60,7 +60,7 @@ def measured(
     check_sizes(replicate, found)
     used = {name: last[name] for name in ("cpu_seconds", "memory_mib")}
     outcomes = ""
-    if examples := last[EXAMPLES]:
+    if examples := last.get(EXAMPLES):
         values = _values(examples, promised[0], found[promised[0]])
         used[COUNT] = len(values)
         outcomes = _outcomes(values, metrics[promised[0]])
@@ -71,9 +71,9 @@ def measured(
         curve=tuple(rows) if len(rows) > 1 else (),
         outcomes=outcomes,
         trace=trace_of(rows),
-        seconds=last["seconds"],
-        notes=tuple(last["notes"]),
-        provenance={"went_on_after_epochs": last["stops"]} if last["stops"] else {},
+        seconds=last.get("seconds", 0.0),
+        notes=tuple(last.get("notes", ())),
+        provenance={"went_on_after_epochs": stops} if (stops := last.get("stops")) else {},
     )
 
 

@@ -23,14 +23,13 @@ from ablations.core.subject import Component, Defaults, DivergedError, Doses, Ev
 from ablations.core.text import seconds_in
 from ablations.core.trial import Trial
 from ablations.core.variant import Departure
-from ablations.records import checkpoint
-from ablations.records.checkpoint import unfinished_path
 from ablations.subjects.own import child, code
 from ablations.subjects.own.configs import changed, fields, plain, typed, value_of
 from ablations.subjects.own.levels import Part, applied, doses_of, parts_of
-from ablations.subjects.own.metrics import check_ratios, in_words, metric_of, said_of
+from ablations.subjects.own.metrics import check_names, check_ratios, in_words, metric_of, said_of
 from ablations.subjects.own.outcome import measured
 from ablations.subjects.own.trial import imported, subject_in
+from ablations.subjects.own.unfinished import kept_of, path_of
 
 SIZES = {"parameters": "parameters", "macs": "multiply-adds", "flops": "flops"}  # what a trial may report as its size
 SALTED = "salted"
@@ -50,6 +49,7 @@ class OwnSubject(Defaults):
 
     more = "--set FIELD=VALUE, --seeds, --components"
     sabotage = "the changes that must do harm"
+    runs = "ablations.subjects.own.trial"  # the module whose `rows` a trial's process calls
 
     def __init__(self, path: Path, subject: written.Subject) -> None:
         """`path` is the file's, absolute."""
@@ -64,7 +64,7 @@ class OwnSubject(Defaults):
         self.work_unit = subject.budget[0].removesuffix("s") if subject.budget else "trial"
         if subject.replicate not in REPLICATES:
             raise InputError(f"replicate is {shown(subject.replicate)}; it is 'training' or 'split'.")
-        assert self.metrics  # a wrong one is named when the file is opened
+        check_names(self.metrics, self.parts)
         assert self.own_claims is not None
 
     @property
@@ -195,11 +195,15 @@ class OwnSubject(Defaults):
         """Of the files that decide a result, or of the version that stands for them."""
         if self.subject.version:
             return f"version {self.subject.version}"
-        return code.digest_of(code.files_of(self.path, self.subject.code))
+        return code.digest_of(self.files())
+
+    def files(self) -> list[Path]:
+        """The files that decide a result."""
+        return code.files_of(self.path, self.subject.code)
 
     def sources(self) -> Mapping[str, bytes]:
         """The files that decide a result, by their paths from the study file's folder."""
-        return code.named(self.path, code.files_of(self.path, self.subject.code))
+        return code.named(self.path, self.files())
 
     def called(self, options: Options) -> Sequence[str]:
         """The file's name."""
@@ -229,7 +233,6 @@ class OwnSubject(Defaults):
         main = next(iter(self.subject.metrics))
         work = int(value_of(values, self.subject.budget[0])) if self.subject.budget else 1
         chance = getattr(self.subject.metrics[main], "chance", None)
-        title = (ast.get_docstring(ast.parse(self.path.read_text(encoding="utf-8"))) or "").strip().split("\n\n")[0]
         return Setting(
             config={"code": self.digest(), "config": values},
             data="its own data",
@@ -240,13 +243,17 @@ class OwnSubject(Defaults):
             guessing=chance,
             guessable=chance is not None,
             replicate=self.subject.replicate,
-            facts={"reference": self.path.stem, "title": " ".join(title.split())},
+            facts={"reference": self.path.stem, "title": " ".join(self.title().split())},
         )
 
     def doses(self, setting: Setting) -> Mapping[str, Doses]:
         """Its components with ordered, numeric levels, beside the reference as --set leaves it."""
         found = {name: doses_of(part, setting.config["config"]) for name, part in self.parts.items()}
         return {name: one for name, one in found.items() if one}
+
+    def title(self) -> str:
+        """What the study asks: the first paragraph of the file's docstring."""
+        return (ast.get_docstring(ast.parse(self.path.read_text(encoding="utf-8"))) or "").strip().split("\n\n")[0]
 
     def configure(self, setting: Setting, departures: Sequence[Departure]) -> Config:
         """The reference with the changes made, in their order."""
@@ -274,34 +281,32 @@ class OwnSubject(Defaults):
     def run(self, trials: Sequence[Trial], place: Place, report: Report) -> Iterator[Event]:
         """Each trial in a process of its own; the reference's first seed twice, to see whether equal seeds agree."""
         for number, trial in enumerate(trials):
-            paths = [unfinished_path(place.folder, f"{trial.training.key}{one}") for one in ("", f"-{REPEAT}")]
             over = False  # whether no later run goes on with it
             try:
-                found = yield from self._run(trial, place, report, number, paths[0])
+                found = yield from self._run(trial, place, report, number)
                 if not trial.variant.departures and trial.seed == 0:
-                    again = yield from self._run(trial, place, lambda trial, row: None, number, paths[1])
+                    again = yield from self._run(trial, place, lambda trial, row: None, number, REPEAT)
                     found = replace(found, extras={REPEAT: again.trace})
                 over = True
                 yield found
             except Exception as error:  # whatever a study file may do wrong is what came of its trial
                 over = isinstance(error, DivergedError)
                 yield Failed(number=number, error=error)
-            for path in paths if over else ():  # the record is there
-                path.unlink(missing_ok=True)
+            for word in ("", REPEAT) if over else ():  # the record is there
+                path_of(trial, place.folder, word).unlink(missing_ok=True)
+
+    def task(self, trial: Trial, place: Place) -> dict[str, Any]:
+        """What a trial's process must know, as plain JSON."""
+        device = "cuda" if place.gpus else "cpu"
+        given = {"config": trial.config["config"], "salt": trial.config.get("salt", 0), "seed": trial.seed}
+        return {**given, "threads": place.threads, "device": device}
 
     def _run(
-        self, trial: Trial, place: Place, report: Report, number: int, unfinished: Path
+        self, trial: Trial, place: Place, report: Report, number: int, again: str = ""
     ) -> Generator[None, None, Measured]:
         timeout = self.subject.resources.timeout
-        task = {
-            "path": str(self.path),
-            "config": trial.config["config"],
-            "salt": trial.config.get("salt", 0),
-            "seed": trial.seed,
-            "threads": place.threads,
-            "device": "cuda" if place.gpus else "cpu",
-            "unfinished": {"path": str(unfinished), "code": trial.config["code"], "every": checkpoint.EVERY_SECONDS},
-        }
+        kept = {"unfinished": kept_of(trial, place.folder, again)}
+        task = {"path": str(self.path), "runs": self.runs, **kept, **self.task(trial, place)}
         if trial.config["code"] != self.digest():
             raise RuntimeError("the code on this machine is another than that of the study, or has changed since")
         rows: list[dict[str, float]] = []

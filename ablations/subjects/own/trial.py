@@ -7,7 +7,7 @@ import inspect
 import math
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -66,14 +66,8 @@ def check_arguments(function: Callable[..., Any]) -> None:
             )
 
 
-def begun(task: Mapping[str, Any]) -> Unfinished:
-    """What `rows` goes on with: nothing, where the trial does not ask for `checkpoint` or is the first of its key."""
-    streams, kept = Streams(task["seed"], task["salt"]), task["unfinished"]
-    return Unfinished(Path(kept["path"]), streams, code=kept["code"], every=kept["every"])
-
-
-def rows(task: Mapping[str, Any], unfinished: Unfinished) -> Iterator[dict[str, Any]]:
-    """The rows of one trial, the last of which is its result: plain numbers by name.
+def rows(task: Mapping[str, Any]) -> Generator[dict[str, Any], None, dict[str, Any]]:
+    """The rows of one trial, the last of which is its result: plain numbers by name; and what it came to in the end.
 
     Those that earlier processes told come first.  Raises `Diverged` on a number that is not finite, and TypeError on
     what is no number.
@@ -81,12 +75,14 @@ def rows(task: Mapping[str, Any], unfinished: Unfinished) -> Iterator[dict[str, 
     subject = subject_in(imported(str(task["path"])))
     function = subject.function
     assert function
-    said = unfinished.waiting
+    streams, kept = Streams(task["seed"], task["salt"]), task["unfinished"]
+    unfinished = Unfinished(Path(kept["path"]), streams, code=kept["code"], every=kept["every"])
+    said, last = unfinished.waiting, dict[str, Any]()
     with tempfile.TemporaryDirectory(prefix="ablations-trial-") as folder:
         given = {
             "config": like(subject.reference, task["config"]),
             "seed": task["seed"] + SALTED * task["salt"],
-            "streams": unfinished.streams,
+            "streams": streams,
             "threads": task["threads"],
             "device": task["device"],
             "folder": Path(folder),
@@ -95,7 +91,7 @@ def rows(task: Mapping[str, Any], unfinished: Unfinished) -> Iterator[dict[str, 
         }
         _prepare(given["seed"], task["threads"])
         asked = inspect.signature(function).parameters
-        unfinished.streams.handed_out = [] if "checkpoint" in asked else None
+        streams.handed_out = [] if "checkpoint" in asked else None
         outcome = function(**{name: value for name, value in given.items() if name in asked})
         while inspect.isgenerator(outcome):
             try:
@@ -108,8 +104,11 @@ def rows(task: Mapping[str, Any], unfinished: Unfinished) -> Iterator[dict[str, 
             unfinished.last = told[-1]
             yield from unfinished.telling(told)
         yield from unfinished.telling(said)
+        last = {**unfinished.last, **(said[-1] if said else {})}
         if outcome is not None:
-            yield {**unfinished.last, **(said[-1] if said else {}), **_numbers(outcome, unfinished)}
+            last = {**last, **_numbers(outcome, unfinished)}
+            yield last
+    return {"done": last, **unfinished.told()}
 
 
 def _prepare(seed: int, threads: int) -> None:

@@ -18,12 +18,25 @@ from typing import Any
 import numpy as np
 
 from ablations.core.errors import shown
+from ablations.core.trial import Trial
+from ablations.records import checkpoint
 from ablations.records.checkpoint import Checkpoint, Kept
 from ablations.records.files import UNREADABLE
 from ablations.subjects.own.plain_state import packed, unpacked
 from ablations.subjects.own.streams import Streams
 
 ANEW = "an unfinished training was there that could not be read, or was of other versions: it began anew"
+
+
+def path_of(trial: Trial, folder: Path, again: str = "") -> Path:
+    """Where a trial is kept in the study's folder; `again` names a second run of it."""
+    return checkpoint.unfinished_path(folder, f"{trial.training.key}-{again}" if again else trial.training.key)
+
+
+def kept_of(trial: Trial, folder: Path, again: str = "") -> dict[str, Any]:
+    """What the process of a trial must know to keep it, as plain JSON."""
+    path = str(path_of(trial, folder, again))
+    return {"path": path, "code": trial.config["code"], "every": checkpoint.EVERY_SECONDS}
 
 
 class Unfinished:

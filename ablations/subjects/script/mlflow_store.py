@@ -1,0 +1,24 @@
+"""What a trial has logged to an MLflow store of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def address(store: Path) -> str:
+    """Of a store in one file, for MLFLOW_TRACKING_URI."""
+    return f"sqlite:///{store}"
+
+
+def points(store: Path) -> Iterator[list[tuple[int, str, float]]]:
+    """Of each run, the first begun first: (step, metric, value) of everything that it logged."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=address(store))
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    runs = client.search_runs(experiments, order_by=["attributes.start_time ASC"]) if experiments else []
+    for run in runs:
+        names = sorted(run.data.metrics)
+        history = [one for name in names for one in client.get_metric_history(run.info.run_id, name)]
+        yield [(one.step, one.key, one.value) for one in history]

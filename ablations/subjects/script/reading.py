@@ -1,0 +1,222 @@
+"""What a script leaves behind -> rows of numbers, and the metrics that are taken from them."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import math
+import os
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ablations.core.errors import nearest
+from ablations.subject import HIGHER, Diverged
+from ablations.subjects.own.child import TrialError
+
+LAST_LINE, STDOUT, JSON, JSONL, CSV, TENSORBOARD, MLFLOW = SOURCES = (
+    "last line",
+    "stdout",
+    "json",
+    "jsonl",
+    "csv",
+    "tensorboard",
+    "mlflow",
+)
+FILES = (JSON, JSONL, CSV, TENSORBOARD)  # read after the trial, from a path
+LAST, BEST = "last", "best"
+MEAN = re.compile(r"mean of last ([1-9]\d{0,5})")
+STORE = "mlflow.db"  # of the trial's own tracking, in its folder
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """Where the numbers of a trial are, and which row of them counts."""
+
+    source: str = LAST_LINE  # one of SOURCES
+    where: str = ""  # the pattern or the path
+    take: str = LAST
+
+
+def rows_in(read: Read, line: str) -> Iterator[Row]:
+    """The rows that a line of standard output holds: a JSON object, or matches of the pattern."""
+    if read.source == LAST_LINE:
+        if (row := _object(line)) is not None:
+            yield row
+    elif read.source == STDOUT:
+        for match in re.finditer(read.where, line):
+            yield {name: number(text) for name, text in match.groupdict().items() if text is not None}
+
+
+def _object(line: str) -> Row | None:
+    if not line.lstrip().startswith("{"):
+        return None
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return flat(found) if isinstance(found, dict) else None
+
+
+def rows_of(read: Read, path: Path) -> list[Row]:
+    """The rows that a trial has left at `path`.  Raises TrialError where they cannot be read."""
+    try:
+        return list(_READERS[read.source](path))
+    except (OSError, ValueError, csv.Error) as error:
+        raise TrialError(f"{read.source} {path.name} cannot be read: {error}") from error
+
+
+def _json(path: Path) -> Iterator[Row]:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    for one in found if isinstance(found, list) else [found]:
+        if not isinstance(one, dict):
+            raise ValueError("it holds no object of names and numbers")
+        yield flat(one)
+
+
+def _jsonl(path: Path) -> Iterator[Row]:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.strip():
+            found = json.loads(line)
+            if not isinstance(found, dict):
+                raise ValueError("a line of it is no object of names and numbers")
+            yield flat(found)
+
+
+def _csv(path: Path) -> Iterator[Row]:
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            yield {name: number(text) for name, text in row.items() if isinstance(text, str) and name and text.strip()}
+
+
+def _tensorboard(folder: Path) -> Iterator[Row]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util import tensor_util
+
+    for place in sorted({path.parent for path in folder.rglob("*tfevents*")}):
+        events = EventAccumulator(str(place), size_guidance={"scalars": 0, "tensors": 0})
+        events.Reload()
+        found = [(one.step, tag, float(one.value)) for tag in events.Tags()["scalars"] for one in events.Scalars(tag)]
+        for tag in events.Tags()["tensors"]:  # scalars as newer writers keep them
+            for one in events.Tensors(tag):
+                value = tensor_util.make_ndarray(one.tensor_proto)
+                found += [(one.step, tag, float(value))] if value.ndim == 0 and value.dtype.kind in "fiu" else []
+        yield from by_step(found)
+
+
+def by_step(points: Iterable[tuple[int, str, float]]) -> Iterator[Row]:
+    """(step, name, value) -> a row a step; a name that comes twice at a step starts another row of it."""
+    rows: dict[tuple[int, int], Row] = {}
+    counts: dict[tuple[int, str], int] = {}
+    for step, name, value in points:
+        place = counts[step, name] = counts.get((step, name), -1) + 1
+        rows.setdefault((step, place), {"step": step})[name] = value
+    yield from (rows[key] for key in sorted(rows))
+
+
+def _mlflow(store: Path) -> Iterator[Row]:
+    from ablations.subjects.script.mlflow_store import points
+
+    for run in points(store):
+        yield from by_step(run)
+
+
+_READERS = {JSON: _json, JSONL: _jsonl, CSV: _csv, TENSORBOARD: _tensorboard, MLFLOW: _mlflow}
+
+
+def lacks(source: str) -> str:
+    """The package without which a source cannot be read, where it is not installed."""
+    if source == TENSORBOARD and importlib.util.find_spec("tensorboard") is None:
+        return "tensorboard"
+    return ""
+
+
+def stamp(path: Path) -> int:
+    """When `path`, or the last of what lies below it, was written, in nanoseconds; 0 where there is nothing."""
+    if not path.exists():
+        return 0
+    below = path.rglob("*") if path.is_dir() else [path]
+    return max((os.stat(one).st_mtime_ns for one in below if one.is_file()), default=0)
+
+
+def flat(found: Mapping[str, Any], path: str = "") -> Row:
+    """Nested objects as `test.accuracy`; of a list, of which a row can hold no more, a checksum that tells it apart."""
+    row: Row = {}
+    for name, value in found.items():
+        if isinstance(value, Mapping):
+            row |= flat(value, f"{path}{name}.")
+        elif isinstance(value, list):
+            row[f"{path}{name}.checksum"] = zlib.crc32(json.dumps(value, sort_keys=True).encode())
+        else:
+            row[f"{path}{name}"] = value
+    return row
+
+
+def number(text: str) -> float | int | str:
+    """A text as a number where it is one."""
+    for kind in (int, float):
+        try:
+            return kind(text.strip())
+        except ValueError:
+            continue
+    return text.strip()
+
+
+def is_number(value: Any) -> bool:
+    """Whether a record can hold a value as a number."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def numbers(row: Row, echoes: Mapping[str, Any]) -> dict[str, float]:
+    """The finite numbers of a row, without those that only repeat what the trial was given; `epoch` is its place."""
+    kept = {name: +value for name, value in row.items() if is_number(value) and not _repeats(name, value, echoes)}
+    place = {"epoch": kept["step"]} if "step" in kept and "epoch" not in kept else {}
+    return {**place, **kept}
+
+
+def named(row: Row, columns: Mapping[str, Mapping[str, str]]) -> Row:
+    """A row with the metrics under their names; another number of a metric's name is `NAME as given`."""
+    read = {one["from"] for one in columns.values()}
+    found: Row = {}
+    for name, value in row.items():
+        if name not in read:
+            found[f"{name} as given" if name in columns else name] = value
+    return {**found, **{name: row[one["from"]] for name, one in columns.items() if one["from"] in row}}
+
+
+def _repeats(name: str, value: Any, echoes: Mapping[str, Any]) -> bool:
+    last = re.split(r"[/.]", name.lower().replace("-", "_"))[-1]
+    return last in echoes and bool(echoes[last] == value)
+
+
+def taken(rows: Sequence[Row], name: str, column: str, *, take: str, better: str) -> float:
+    """The value of a metric.
+
+    Raises TrialError where its column never came or holds no number, and `Diverged` where it is not finite.
+    """
+    values = [row[column] for row in rows if column in row]
+    if not values:
+        names = list(dict.fromkeys(other for row in rows for other in row))
+        came = ", ".join(names)[:500] or "nothing"
+        where = f"the metric {name}" if name == column else f"the metric {name}, {column!r},"
+        raise TrialError(f"{where} was promised and was never read{nearest(column, names)} what was read is {came}")
+    for value in values:
+        if not isinstance(value, int | float):
+            raise TrialError(f"{column} is {str(value)[:100]!r}, which is no number")
+    if take == BEST:
+        finite = [value for value in values if math.isfinite(value)] or values
+        found = max(finite) if better == HIGHER else min(finite)
+    elif mean := MEAN.fullmatch(take):
+        last = values[-int(mean[1]) :]
+        found = sum(last) / len(last)
+    else:
+        found = values[-1]
+    if not math.isfinite(found):
+        raise Diverged(f"{name} is {found}")
+    return float(found)

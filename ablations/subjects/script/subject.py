@@ -1,0 +1,162 @@
+"""A TOML file signs the contract of `ablations.core.subject`: it is a study file whose trials are commands."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from ablations.core.errors import InputError, shown
+from ablations.core.setting import Config
+from ablations.core.subject import DivergedError, Measured, Place, Report
+from ablations.core.trial import Trial
+from ablations.subjects.own import code
+from ablations.subjects.own.subject import Options, OwnSubject
+from ablations.subjects.own.trial import SALTED
+from ablations.subjects.script.command import ARGS, environment, filled, leaves
+from ablations.subjects.script.mlflow_store import address
+from ablations.subjects.script.read_command import script_of
+from ablations.subjects.script.reading import BEST, FILES, MLFLOW, STORE
+from ablations.subjects.script.study import Script, script_in
+
+CAUTION = (
+    "take = 'best' looks at what is tested: the best of several rows is too good, the more so the more they "
+    "scatter, so arms that scatter more gain by it"
+)
+WENT_ON = "it ran in the folder of an earlier try, whose files it may have read"
+FOLDERS = "folders"  # of the study's: one a trial
+
+
+class ScriptSubject(OwnSubject):
+    """One TOML file."""
+
+    runs = "ablations.subjects.script.trial"
+
+    def __init__(self, path: Path, script: Script) -> None:
+        """`path` is the file's, absolute."""
+        super().__init__(path, script.subject)
+        self.script = script
+
+    def title(self) -> str:
+        """What the file says."""
+        return self.script.title
+
+    def digest(self) -> str:
+        """Of what the file says of the command and its output, and of the local files that the command reaches."""
+        if self.subject.version:
+            return super().digest()
+        said = json.dumps(self.script.decides, sort_keys=True, default=str)
+        return hashlib.sha256(f"{said}\n{code.digest_of(self.files())}".encode()).hexdigest()[:16]
+
+    def files(self) -> list[Path]:
+        """The local files that the words of the command name, what they import, and the patterns of `code`."""
+        return sorted({*self._reached()})
+
+    def _reached(self) -> Iterator[Path]:
+        here, command = self.path.parent, self.script.command
+        starts = [script for script in [script_of(command, here)] if script]
+        for word, last in zip(command.words, ("", *command.words), strict=False):
+            text = word.replace("{here}/", "")
+            starts += code.module(here, text) if last == "-m" else []
+            starts += [here / part for part in text.split("=") if "{" not in part and (here / part).is_file()]
+        for start in starts:
+            yield from code.files_of(start)
+        if self.subject.code:
+            yield from (one for one in code.files_of(self.path, self.subject.code) if one != self.path)
+
+    def check_options(self, options: Options) -> None:
+        """Raises InputError on a --set of no field, or of another type."""
+        for word in options.set:
+            if word.startswith(ARGS):
+                raise InputError(f"--set {shown(word)}: words of the command are no field.")
+        super().check_options(options)
+
+    def command(self, config: Config, seed: int, place: Place) -> str:
+        """The command of a trial, as a shell would take it."""
+        argv = self._argv(config, seed, place, Path("FOLDER"))
+        return shlex.join(argv)
+
+    def _argv(self, config: Config, seed: int, place: Place, folder: Path) -> list[str]:
+        texts = {**self._texts(folder), "seed": str(_salted(seed, config)), "threads": str(place.threads)}
+        return self.script.command.argv(config["config"], texts)
+
+    def _texts(self, folder: Path) -> dict[str, str]:
+        return {"folder": str(folder), "here": str(self.path.parent)}
+
+    def task(self, trial: Trial, place: Place) -> dict[str, Any]:
+        """The command of a trial, where it runs, and what is read of it; its folder is made."""
+        folder = _folder(trial, place)
+        folder.mkdir(parents=True, exist_ok=True)
+        texts, read = self._texts(folder), self.script.read
+        cwd = self.path.parent / filled(self.script.command.cwd, texts)
+        seed = _salted(trial.seed, trial.config)
+        variables = environment(
+            self.script.command, seed=seed, folder=str(folder), threads=place.threads, variant=trial.variant.label
+        )
+        where = ""
+        if read.source in FILES:
+            where = str(cwd / filled(read.where, {**texts, "seed": str(seed)}))
+        elif read.source == MLFLOW:
+            where = str(folder / STORE)
+            variables["MLFLOW_TRACKING_URI"] = address(folder / STORE)
+        metrics = {name: {**one, "better": self._better(name)} for name, one in self.script.columns.items()}
+        return {
+            "argv": self._argv(trial.config, trial.seed, place, folder),
+            "cwd": str(cwd),
+            "environment": variables,
+            "read": asdict(read),
+            "where": where,
+            "metrics": metrics,
+            "echoes": _echoes(trial.config["config"], seed),
+        }
+
+    def _better(self, name: str) -> str:
+        return str(getattr(self.subject.metrics[name], "better", self.subject.metrics[name]))
+
+    def _run(
+        self, trial: Trial, place: Place, report: Report, number: int, again: str = ""
+    ) -> Generator[None, None, Measured]:
+        """A trial; its folder is kept for the next try where this one fails, and removed where it does not."""
+        folder = _folder(trial, place)
+        went_on = folder.is_dir()
+        try:
+            measured = yield from super()._run(trial, place, report, number, again)
+        except DivergedError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+        notes = {CAUTION: any(one["take"] == BEST for one in self.script.columns.values()), WENT_ON: went_on}
+        return replace(measured, notes=(*measured.notes, *(note for note, applies in notes.items() if applies)))
+
+
+def _folder(trial: Trial, place: Place) -> Path:
+    return place.folder.resolve() / FOLDERS / trial.key
+
+
+def _salted(seed: int, config: Config) -> int:
+    return seed + SALTED * int(config.get("salt", 0))
+
+
+def _echoes(values: Config, seed: int) -> dict[str, Any]:
+    """What a trial was given, by the last word of its name: a row that repeats it tells nothing of the trial."""
+    given = {re.split(r"[/.]", name.lower().replace("-", "_"))[-1]: value for name, value in leaves(values)}
+    return {**given, "seed": seed, "random_state": seed, "random_seed": seed}
+
+
+def opened(path: str) -> ScriptSubject:
+    """The subject of a TOML file.  Raises InputError, with the file's name, where it cannot be used."""
+    where = Path(path).resolve()
+    if not where.is_file():
+        raise InputError(f"there is no study file {shown(path)}.")
+    try:
+        subject = ScriptSubject(where, script_in(where))
+        subject.digest()  # patterns of files that match none
+        return subject
+    except InputError as error:
+        raise InputError(f"{where.name}: {error}") from None

@@ -1,0 +1,45 @@
+"""Tables of a TOML file -> values of `ablations.subject`, each key and each type checked."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ablations.core.errors import InputError, shown, unknown
+
+KINDS: dict[str, tuple[tuple[type, ...], str]] = {  # how an annotation begins -> its types, and their name
+    "str": ((str,), "text"),
+    "bool": ((bool,), "true or false"),
+    "float": ((int, float), "a number"),
+    "Mapping": ((dict,), "a table"),
+}
+
+
+def check_keys(kind: str, table: Mapping[str, Any], allowed: Iterable[str]) -> None:
+    """Raises InputError on a key that means nothing, with the nearest that does."""
+    for key in table:
+        if key not in allowed:
+            raise unknown(kind, key, allowed)
+
+
+def record_in(kind: Any, table: Mapping[str, Any], where: str, *, more: Iterable[str] = ()) -> Any:
+    """A value of a class of `ablations.subject`.  Raises InputError on a wrong key, type, or one that is missing.
+
+    Keys of `more` are allowed, and are no fields of it.
+    """
+    known = {one.name: one for one in dataclasses.fields(kind)}
+    check_keys(f"key of {where}", table, [*known, *more])
+    for name, one in known.items():
+        if name in table:
+            _check_type(f"{name} of {where}", table[name], str(one.type))
+        elif one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING:
+            raise InputError(f"{where} has no {name}.")
+    return kind(**{name: value for name, value in table.items() if name in known})
+
+
+def _check_type(what: str, value: Any, annotation: str) -> None:
+    for word, (types, words) in KINDS.items():
+        wrong = not isinstance(value, types) or (isinstance(value, bool) and word != "bool")
+        if annotation.startswith(word) and wrong:
+            raise InputError(f"{what} is {shown(value)}; it must be {words}.")
