@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import math
 from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from ablations import subject as written
 from ablations.core.claim import DIRECTIONS, Claim
 from ablations.core.errors import InputError, nearest, shown
 from ablations.core.load import PLACEBO, REPEAT, SABOTAGE
+from ablations.core.machine import gpus_here
 from ablations.core.setting import REPLICATES, SIZE, Config, Metric, Setting
 from ablations.core.study import Study
 from ablations.core.subject import Component, Defaults, Doses, Event, Failed, Measured, Place, Report
@@ -61,10 +63,29 @@ class OwnSubject(Defaults):
             if not isinstance(value_of(self.reference, one), int):
                 raise InputError(f"budget names {shown(one)}{nearest(one, fields(self.reference))} no whole number.")
         self.work_unit = subject.budget[0].removesuffix("s") if subject.budget else "trial"
+        gpus = subject.resources.gpus
+        if gpus is not None and (isinstance(gpus, bool) or not isinstance(gpus, int | float) or not 0 <= gpus < 100):
+            raise InputError(f"gpus is {shown(gpus)}; it is the share of a GPU that a trial takes, such as 0.25 or 0.")
         if subject.replicate not in REPLICATES:
             raise InputError(f"replicate is {shown(subject.replicate)}; it is 'training' or 'split'.")
         check_names(self.metrics, self.parts)
         assert self.own_claims is not None
+
+    @property
+    def gpus(self) -> float:  # type: ignore[override]
+        """What the file asks for, or a whole one where the trial may compute on it."""
+        asked = self.subject.resources.gpus
+        return float(self.wants_device) if asked is None else asked
+
+    @property
+    def wants_device(self) -> bool:
+        """Whether the trial asks what it may compute on."""
+        assert self.subject.function
+        return "device" in inspect.signature(self.subject.function).parameters
+
+    def accelerators(self) -> int:
+        """What the driver of the GPUs shows: a study file need not be of torch."""
+        return gpus_here()
 
     @property
     def options(self) -> type:
