@@ -81,7 +81,8 @@ def _arguments(
         other: a second study, to be compared with the first
         results: the folder that holds the studies' records
         reports: the folder that the reports go to
-        format: html, md, csv (tidy tables of effects and verdicts) and latex (the same for booktabs), or some of them
+        format: html, md, csv (tidy tables of effects and verdicts), latex (the same, and the table for a paper) and
+            slide (one figure, as PNG and SVG), or some of them
     """
     return study, other, results, reports, format
 

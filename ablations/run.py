@@ -118,6 +118,7 @@ def run(config: Config, plan: Plan) -> int:
         with _workers(config, plan) as ready:
             expected = expect(plan, full=False)
             store.write_study(plan.folder, plan.study)
+            _keep_sources(plan)
             ready()
             if plan.search and plan.search.missing:
                 plan, failed = _tune(config, plan, plan.search, expected.tuning)
@@ -129,6 +130,16 @@ def run(config: Config, plan: Plan) -> int:
                 until_the_end.enter_context(mirror)
             plan = _train(config, plan, mirror, expected.study)
         return _finish(config, plan, mirror)
+
+
+def _keep_sources(plan: Plan) -> None:
+    """Keeps the files that decide the trials beside their records, where the subject names any."""
+    from ablations.core.load import load
+    from ablations.records.sources import write_sources
+
+    subject = load(plan.study.subject)
+    if files := subject.sources():
+        write_sources(plan.folder, subject.digest(), files)
 
 
 def _workers(config: Config, plan: Plan) -> contextlib.AbstractContextManager[Callable[[], object]]:

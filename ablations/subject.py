@@ -7,6 +7,24 @@
         return {"accuracy": ...}
 
 `python -m ablations.run study.py` then trains the reference and every change of it with the same seeds.
+
+A trial asks by name for what it needs:
+
+config      the reference, with the variant's changes made
+seed        0, 1, 2, ...: the number that a trial can be repeated with by hand; a placebo's is 1,000,000 more
+streams     named generators, whose draws depend on the seed and the name: `.torch("order")`, `.numpy(..)`,
+            `.python(..)`, `.integer(..)`; `.initialise(module)` draws each layer's weights from a stream of its name
+threads     processor threads that it may use
+device      "cpu" or "cuda"
+folder      an empty folder of its own, gone when it ends
+report      `report(loss=0.3)` tells a row, for frameworks that call back where others yield
+checkpoint  `for epoch in checkpoint.epochs(count, model, optimiser)` gives the epochs, from 1, that an earlier process
+            left; what has a `state_dict`, and how far generators are that were asked for before the loop, is kept once
+            a minute at most.  A loop of another kind uses `.read()`, `.due()` and `.write({...})`
+
+It returns a mapping of names to numbers, or yields one for each epoch and may return more at its end; the last row is
+the result.  `examples`, a mapping of the main metric to a number for each evaluated example, in the same order in every
+trial, gives effects an interval over new examples too.  `parameters`, `macs` and `flops` are sizes.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from ablations.core.result import DONE, Result
 from ablations.core.setting import LOGS, NATS, OUTCOME, POINTS, Metric
 from ablations.core.study import Study
 from ablations.core.variant import Variant
+from ablations.records.examples import read_examples
 from ablations.records.outcomes import unpack
 
 SHOWN = 24  # variants of a study up to which figures show those with two changes
@@ -163,6 +164,19 @@ class Evidence:
             for one in finished(self)
             if one.outcomes and one.metrics.get("evaluated_examples")
         }
+
+    @cached_property
+    def by_example(self) -> dict[tuple[str, int], np.ndarray]:
+        """(variant, seed) -> what each evaluated example (E,) gives to the main metric, where that is recorded."""
+        metric = self.study.setting.main_metric
+        whole = 100.0 if metric.percent else 1.0
+        found = {key: whole * (~right if metric.lower_is_better else right) for key, right in self.right.items()}
+        for one in finished(self):
+            key = one.trial.variant.label, one.trial.seed
+            if self.folder and key not in found and one.metrics.get("evaluated_examples"):
+                values = read_examples(self.folder, one.trial.key)
+                found |= {} if values is None else {key: values}
+        return found
 
 
 def finished(evidence: Evidence) -> list[Result]:

@@ -13,7 +13,7 @@ from ablations.analysis.asked import effect_on, rule_of
 from ablations.analysis.effects import effects
 from ablations.analysis.evidence import Evidence, finished
 from ablations.analysis.factorial import factorial_design
-from ablations.analysis.gates import chance_error
+from ablations.analysis.gates import guesses
 from ablations.analysis.reach import PAIR, prior_spread, variance_ratio
 from ablations.analysis.rule import adjust
 from ablations.analysis.statistics import detectable, seeds_to_detect, seeds_to_exclude
@@ -102,12 +102,5 @@ def _trainings(effect: Effect) -> int:
 
 def trained(evidence: Evidence) -> Evidence:
     """The same without the trials that ended no better than guessing: what they scatter is not what others do."""
-    chance = chance_error(evidence)
-
-    def learned(one: Result) -> bool:
-        count = one.metrics.get("evaluated_examples", nan)
-        scatter = sqrt(chance * (100 - chance) / count) if isfinite(chance) and count > 0 else nan
-        return not one.metrics.get(evidence.metric, nan) > chance - 2 * scatter
-
-    results = [one for one in finished(evidence) if learned(one)]
+    results = [one for one in finished(evidence) if not guesses(evidence, one)]
     return Evidence(study=evidence.study, results=results, folder=evidence.folder)

@@ -90,7 +90,8 @@ class EngineOptions:
     reports: Path = Path("reports")
     """Where reports go."""
     format: str = formats.USUAL
-    """Of the report: html, md, csv (tidy tables of effects and verdicts) and latex (the same for booktabs)."""
+    """Of the report: html, md, csv (tidy tables of effects and verdicts), latex (the same, and the table for a paper)
+    and slide (one figure, as PNG and SVG)."""
     mlflow_uri: Annotated[str | None, _STR] = None
     """Tracking server or database (default: an SQLite file under --results)."""
     no_mlflow: bool = False

@@ -59,9 +59,10 @@ class Progress:
 
     def epoch(self, trial: Trial, row: Mapping[str, float]) -> None:
         """Prints an epoch of `trial` when nothing else was printed for a while."""
-        epoch = int(row["epoch"])
-        self.passed += 1
-        self.owed -= epoch - 1 - self.last.get(trial.key, 0)  # those that a training had before it went on
+        epoch, before = int(row["epoch"]), self.last.get(trial.key)
+        passed = 1 if before is None else epoch - before  # a row need not come after each of them
+        self.passed += passed
+        self.owed -= epoch - (before or 0) - passed  # those that a training had before it went on
         self.last[trial.key] = epoch
         if time.monotonic() - self.spoke > QUIET:
             unit = load(trial.subject).work_unit

@@ -248,6 +248,10 @@ class Defaults:
         """Of the sources that decide a result; studies say where it changed.  Empty: not known."""
         return ""
 
+    def sources(self) -> Mapping[str, bytes]:
+        """Name -> content of the files behind `digest`, to be kept beside the records; empty: none are kept."""
+        return EMPTY
+
     def check(self, setting: Setting, config: Config) -> None:
         """Raises ValueError where a config cannot be run; a design leaves its variant out then, with that reason."""
 

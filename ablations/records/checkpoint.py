@@ -47,16 +47,24 @@ class Checkpoint:
     """The file of one training, which only the same `code` goes on with.
 
     `seconds` is what the training took in the processes before this one, `stops` the steps after which each of those
-    that kept any left it, and `started` when the first of them began.  `turns` trainings share the time for writing.
-    `as_read` makes the library's tensor of an array that was read.
+    that kept any left it, and `started` when the first of them began.  `turns` trainings share the time for writing,
+    and `every` seconds one writes at most.  `as_read` makes the library's tensor of an array that was read.
     """
 
     def __init__(
-        self, path: Path, *, code: str, started: str = "", turns: int = 1, as_read: Callable[[Any], Any] = np.asarray
+        self,
+        path: Path,
+        *,
+        code: str,
+        started: str = "",
+        turns: int = 1,
+        every: float | None = None,
+        as_read: Callable[[Any], Any] = np.asarray,
     ) -> None:
         self.path, self.code, self.started, self.turns, self.as_read = path, code, started, turns, as_read
+        self.every = EVERY_SECONDS if every is None else every
         self.began = time.monotonic()
-        self.next = self.began + EVERY_SECONDS
+        self.next = self.began + self.every
         self.seconds = 0.0
         self.stops: list[int] = []
 
@@ -98,7 +106,7 @@ class Checkpoint:
         except OSError as error:
             logging.getLogger(__name__).warning("An unfinished training was not kept: %s.", error.strerror or error)
         now = time.monotonic()
-        self.next = now + max(EVERY_SECONDS, self.turns * (now - began) / WRITING_SHARE)
+        self.next = now + max(self.every, self.turns * (now - began) / WRITING_SHARE)
 
     def remove(self) -> None:
         """Takes the file away."""

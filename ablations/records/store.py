@@ -10,10 +10,12 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ablations.core.errors import InputError, shown, unknown
+from ablations.core.load import is_file
 from ablations.core.result import Result
 from ablations.core.study import Study
 from ablations.core.text import counted
@@ -46,8 +48,22 @@ def write_result(folder: Path, result: Result) -> Path:
         elif before.training_version != result.training_version:
             path.replace(path.with_suffix(f".json.version-{before.training_version}"))
     record = result.to_dict()
+    record["trial"]["subject"] = _from(folder, result.trial.subject)
     write_json(path, {**record, "checksum": checksum(record)})
     return path
+
+
+def _from(folder: Path, subject: str) -> str:
+    """A subject as a record names it: a study file by its path from the study's folder, so that both may move."""
+    home = folder.resolve()
+    if not is_file(subject) or Path(os.path.commonpath([home, Path(subject).resolve()])) == Path(home.anchor):
+        return subject
+    return Path(os.path.relpath(subject, home)).as_posix()
+
+
+def _found(folder: Path, subject: str) -> str:
+    """The subject that `_from` wrote, a study file by its absolute path."""
+    return str((folder / subject).resolve()) if is_file(subject) else subject
 
 
 def read_result(path: Path) -> tuple[Result | None, str]:
@@ -55,7 +71,10 @@ def read_result(path: Path) -> tuple[Result | None, str]:
     try:
         record = read_json(path)
         _check_sum(record)
-        result = Result.from_dict(upgraded_result(record))
+        record = upgraded_result(record)
+        if named := record["trial"].get("subject"):
+            record["trial"] = {**record["trial"], "subject": _found(path.parent.parent, named)}
+        result = Result.from_dict(record)
     except DAMAGED as error:
         return None, f"record {path} cannot be read ({why(error)}); its trial counts as not run"
     if path.stem != result.trial.key:
@@ -114,7 +133,7 @@ def write_study(folder: Path, study: Study) -> None:
                     f"study {study.name!r} in {folder} has {name} {before}, and this run {after}: "
                     "choose another --name, or another --results."
                 )
-    write_json(path, study.to_dict())
+    write_json(path, {**study.to_dict(), "subject": _from(folder, study.subject)})
 
 
 def _fixed(study: Study) -> dict[str, Any]:
@@ -144,7 +163,7 @@ def read_study(folder: Path) -> Study:
         study = Study.from_dict(upgraded_study(read_json(path)))
         if not study.variants:
             raise ValueError("it has no variants")
-        return study
+        return replace(study, subject=_found(folder, study.subject))
     except FileNotFoundError:
         raise InputError(f"no study in {str(folder)!r}: study.json is missing.") from None
     except DAMAGED as error:

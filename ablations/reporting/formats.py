@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ablations.core.errors import InputError, unknown
 
-FORMATS = ("html", "md", "csv", "latex")
+FORMATS = ("html", "md", "csv", "latex", "slide")
 USUAL = "html,md"
 
 

@@ -27,8 +27,11 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_as(formats: Sequence[str], evidence: Findings, folder: Path) -> tuple[Path, ...]:
-    """The paths of the report in each of `formats`: pages, tidy tables for a program, or tables for LaTeX."""
-    from ablations.reporting import exports
+    """The paths of the report in each of `formats`: pages, tidy tables, tables for LaTeX, a figure for a slide.
+
+    With `md` and `latex` comes the table for a paper, where the trials of a study end with what can be compared.
+    """
+    from ablations.reporting import exports, paper, slide
 
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
@@ -38,6 +41,10 @@ def write_as(formats: Sequence[str], evidence: Findings, folder: Path) -> tuple[
         paths += [_render(f"report.{name}", report, folder) for name in ("html", "md") if name in formats]
     paths += exports.write_csv(evidence, folder) if "csv" in formats else []
     paths += exports.write_latex(evidence, folder) if "latex" in formats else []
+    if len(evidence.study.variants) > 1 and not evidence.study.setting.races:
+        paths += [paper.write_markdown(evidence, folder, _markdown)] if "md" in formats else []
+        paths += [paper.write_latex(evidence, folder)] if "latex" in formats else []
+        paths += slide.write(evidence, folder) if "slide" in formats else []
     return tuple(paths)
 
 

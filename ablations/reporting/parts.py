@@ -19,10 +19,11 @@ def plan(evidence: Findings) -> str:
     what = f" ({study.question})" if study.question else ""
     unit = load(study.subject).work_unit
     work = f" for {counted(setting.work, unit)}" if setting.work > 1 else ""
+    on = f" on {setting.data}" if setting.fingerprint else ""  # a study file may bring data of its own
     splits = " Seeds change which examples are trained and tested on." if setting.replicate == SPLIT else ""
     return (
-        f"{counted(len(study.variants), 'variant')} of {setting.facts.get('reference', study.subject)} on "
-        f"{setting.data}, chosen by the grid {study.grid}{what}. Each was run with "
+        f"{counted(len(study.variants), 'variant')} of {setting.facts.get('reference', study.subject)}{on}, "
+        f"chosen by the grid {study.grid}{what}. Each was run with "
         f"{counted(study.seeds, 'seed')}{work}, and evaluated on the {setting.phase} data.{splits}"
     )
 
@@ -73,7 +74,13 @@ class Parts:
     )
     result: str = "the result"  # what a change makes better or worse
     paired: str = "all that is drawn"  # what the two trials of a pair have in common
+    evaluated: str = "examples"  # what a trial is evaluated on, in the plural
     ensembles: str = ""  # what was published of averaged networks, in a sentence
+
+
+def on_what(evidence: Findings, text: str) -> str:
+    """`text`, which speaks of images, in the subject's word for what a trial is evaluated on."""
+    return text.replace("image", parts_of(evidence.study.subject).evaluated.removesuffix("s"))
 
 
 def parts_of(subject: str) -> Parts:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from ablations.analysis.gates import GAP
 from ablations.analysis.verdicts import Findings
 from ablations.core.setting import Metric
@@ -21,6 +23,11 @@ def what(evidence: Findings) -> str:
 def images(evidence: Findings) -> bool:
     """Whether trials classify images, each of which is recorded, and evaluate their training images too."""
     return GAP in evidence.study.setting.metrics
+
+
+def examples(evidence: Findings) -> bool:
+    """Whether trials say what each example that they are evaluated on came to."""
+    return images(evidence) or isfinite(evidence.mean("evaluated_examples", "reference"))
 
 
 def in_unit(text: str, evidence: Findings) -> str:

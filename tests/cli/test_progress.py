@@ -70,6 +70,21 @@ def test_every_result_gets_a_line_with_its_error_the_failures_and_the_time_left(
     assert handed_on == [done, failed]
 
 
+def test_epochs_between_rows_have_passed_too(
+    plan: Planner, budget: Budget, clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "TRUSTED", 1)
+    study, trials = plan(budget=replace(budget, epochs=100))
+    with Progress(2, already=0, trainings=2, setting=study.setting, expected=0) as watch:
+        row: dict[str, float] = {}
+        for epoch in (1, 50, 100):
+            clock.now, row = float(epoch), {"epoch": epoch, "test_top1_error_percent": 50.0}
+            watch.epoch(trials[0], row)
+        watch.result(Result(trial=trials[0], status=DONE, metrics=row, curve=(row,), seconds=100))
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == "[1/2] reference, seed 0: 50.0% test error in 2 min, about 2 min left"
+
+
 def test_where_no_time_was_expected_the_pace_so_far_tells_it_and_before_that_nothing_does(
     plan: Planner, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -79,8 +79,8 @@ def test_the_formats_that_are_asked_for_are_written_and_no_other(tmp_path: Path)
     stored(tmp_path / "made_up")
     paths = render("made_up", tmp_path, tmp_path / "reports", formats_of("latex,csv"))
     assert {path.name for path in (tmp_path / "reports" / "made_up").iterdir()} == {path.name for path in paths}
-    assert [path.name for path in paths] == ["effects.csv", "verdicts.csv", "effects.tex", "verdicts.tex"]
-    assert [path.name for path in write_as(("md",), made(2), tmp_path / "md")] == ["report.md"]
+    assert [path.name for path in paths] == ["effects.csv", "verdicts.csv", "effects.tex", "verdicts.tex", "paper.tex"]
+    assert [path.name for path in write_as(("md",), made(2), tmp_path / "md")] == ["report.md", "paper.md"]
 
 
 def test_an_unknown_format_costs_one_sentence() -> None:

@@ -487,7 +487,7 @@ def stored(folder: Path) -> Study:
 def test_a_study_is_rendered_again_by_name_or_by_folder(tmp_path: Path) -> None:
     stored(tmp_path / "results" / "made_up")
     first = render("made_up", tmp_path / "results", tmp_path / "reports")
-    assert first == (tmp_path / "reports/made_up/report.html", tmp_path / "reports/made_up/report.md")
+    assert first == tuple(tmp_path / "reports/made_up" / name for name in ("report.html", "report.md", "paper.md"))
     text = first[0].read_text()
     assert render(str(tmp_path / "results" / "made_up"), tmp_path, tmp_path / "reports") == first
     assert first[0].read_text() == text

@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from math import ceil, exp, floor, log
-from typing import Any, ParamSpec
+from typing import IO, Any, ParamSpec
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -83,6 +83,12 @@ def svg(figure: Figure, name: str) -> str:
     text = buffer.getvalue()
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
+
+
+def png(figure: Figure, file: IO[bytes]) -> None:
+    """Writes `figure` as a PNG of 150 dots an inch: same input, same bytes with one matplotlib."""
+    with _style():
+        figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
 
 
 def wrapped(words: str, width: int) -> str:

@@ -212,6 +212,8 @@ def origin(evidence: Findings) -> Section:
     rows += [("data", f"{study.setting.data}{fingerprint}")]
     rows += [("run it again", study.command or "not recorded")]
     rows += [("render this again", f"python -m ablations.report {study.name}")]
+    if code := study.setting.config.get("code"):
+        rows += [("code of the trials", f"{code}; python -m ablations.explain {study.name} compares it with today's")]
     caution = "The records come from different commits or from code with uncommitted changes."
     mixed = len({record.get("commit") for record in records}) > 1 or any(record.get("dirty") for record in records)
     table = Table(caption="Where the records came from.", head=("what", "value"), rows=tuple(rows))

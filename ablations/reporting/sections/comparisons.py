@@ -21,7 +21,7 @@ from ablations.core.text import MINUS, MISSING, change, counted, interval, numbe
 from ablations.core.units import is_ratio, outcomes_between, unit_of
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, listed, without_empty
-from ablations.reporting.parts import parts_of
+from ablations.reporting.parts import on_what, parts_of
 from ablations.reporting.sections.notes import mean_and_interval, notes, sampling_error
 from ablations.reporting.sections.outcomes import picture
 
@@ -39,7 +39,13 @@ NOTHING = "No finished pair of trials yet, so nothing can be estimated."
 
 def _head(evidence: Findings) -> tuple[str, ...]:
     """`HEAD`, its effects in their unit."""
-    return tuple(wording.in_unit(word, evidence) if word == "effect" else word for word in HEAD)
+    return tuple(wording.in_unit(word, evidence) if word == "effect" else on_what(evidence, word) for word in HEAD)
+
+
+def _shown(evidence: Findings, table: Table) -> Table:
+    """`table` without the columns that hold nothing."""
+    optional = (on_what(evidence, word) for word in OPTIONAL)
+    return without_empty(table, *optional, *_sizes(evidence).values())
 
 
 def _sizes(evidence: Findings) -> dict[str, str]:
@@ -102,12 +108,13 @@ def underfitting(evidence: Findings) -> str:
 
 def sampling_words(evidence: Findings, error_percent: float) -> str:
     """What the choice of test images alone does to an error; empty where their number is not known."""
-    if not isfinite(evidence.mean("evaluated_examples", "reference")):
+    if not isfinite(evidence.mean("evaluated_examples", "reference")) or not wording.main(evidence).percent:
         return ""
-    return (
+    return on_what(
+        evidence,
         f"The sampling of the {evidence.phase} images adds a standard error of "
         f"{sampling_error(evidence, error_percent)}; it is common to all variants, and no number of seeds removes it. "
-        "The effects' table has intervals that contain it."
+        "The effects' table has intervals that contain it.",
     )
 
 
@@ -184,7 +191,7 @@ def effects(evidence: Findings) -> Section:
                 for word in (*_head(evidence), *_sizes(evidence).values(), "notes")
             )
             table = Table(caption=f"{name}: {meaning}.", head=head, rows=effect_rows(evidence, found))
-            blocks.append(without_empty(table, *OPTIONAL, *_sizes(evidence).values()))
+            blocks.append(_shown(evidence, table))
     if not any(effect.n for effect in evidence.effects):
         blocks.append(NOTHING)
     return Section(title="Effects", blocks=(*blocks, *how_often(evidence)))
@@ -204,10 +211,12 @@ def _error(evidence: Findings) -> str:
 
 def _images_too(evidence: Findings) -> str:
     """What the column BOTH holds, where there can be one."""
-    if not wording.images(evidence):
+    if not wording.examples(evidence):
         return ""
-    return (
-        ", and the one beside it covers the choice of the images as well as that of the seeds (a two-way random layout)"
+    return on_what(
+        evidence,
+        ", and the one beside it covers the choice of the images as well as that of the seeds (a two-way random "
+        "layout)",
     )
 
 
@@ -314,7 +323,7 @@ def controls(evidence: Findings) -> Section:
         head=(*_head(evidence), *_sizes(evidence).values(), "notes"),
         rows=effect_rows(evidence, found),
     )
-    return Section(title="Controls", blocks=(words, without_empty(table, *OPTIONAL, *_sizes(evidence).values())))
+    return Section(title="Controls", blocks=(words, _shown(evidence, table)))
 
 
 def single_networks(evidence: Findings) -> Section | None:
@@ -325,11 +334,13 @@ def single_networks(evidence: Findings) -> Section | None:
             rows.append((effect.label, f"{found[0]:,}", f"{found[1]:,}", probability(found[2])))
     if not rows:
         return None
-    words = (
+    words = on_what(
+        evidence,
         "With one seed, each row compares two trained networks on the same images (McNemar's exact test). It says "
         "whether these two differ, not whether the change matters: two seeds of one variant may differ as much. The "
-        "placebo's row shows how much."
+        "placebo's row shows how much.",
     )
     head = ("change", "only the changed one right", "only the other right", "p, McNemar")
-    table = Table(caption="Images that one of two networks got right.", head=head, rows=tuple(rows))
+    caption = f"{parts_of(evidence.study.subject).evaluated.capitalize()} that one of two networks got right."
+    table = Table(caption=caption, head=head, rows=tuple(rows))
     return Section(title="Single networks", blocks=(words, table))

@@ -18,6 +18,7 @@ from ablations.core.text import MINUS, interval, probability, told
 from ablations.core.units import is_ratio, unit_of
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, without_empty
+from ablations.reporting.parts import on_what
 from ablations.reporting.sections.comparisons import BOTH
 from ablations.reporting.sections.outcomes import picture
 
@@ -121,12 +122,13 @@ def _interactions_table(evidence: Findings, found: Sequence[Effect], aliases: Ma
         )
         for one in found
     )
-    head = ("interaction", wording.in_unit("effect", evidence), "95% interval", BOTH, "seeds", "p, unadjusted", ALIASED)
+    both = on_what(evidence, BOTH)
+    head = ("interaction", wording.in_unit("effect", evidence), "95% interval", both, "seeds", "p, unadjusted", ALIASED)
     whole = len(found) == comb(len(evidence.study.components), 2)
     what = "sums of two-way interactions" if any(aliases.values()) else "two-way interactions"
     caption = f"{'All' if whole else 'The'} {len(found)} {what}{'' if whole else ' that the design tells apart'}."
     table = Table(caption=caption, head=head, rows=rows, collapsed=len(found) > 10)
-    return without_empty(table, BOTH, "p, unadjusted", ALIASED)
+    return without_empty(table, both, "p, unadjusted", ALIASED)
 
 
 def _told(evidence: Findings, what: str, effects: list[Effect]) -> str:

@@ -23,6 +23,7 @@ from ablations.core.units import between, in_unit, is_ratio, size
 from ablations.records.claims import published as published_claims
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, listed, without_empty
+from ablations.reporting.parts import on_what
 from ablations.reporting.sections.claimed import (
     also_measured,
     by_comparison,
@@ -306,8 +307,8 @@ def _splits(evidence: Findings) -> tuple[str, ...]:
 def _data(evidence: Findings) -> str:
     """What intervals are conditional on."""
     rates = conditional(evidence.study.tuning)
-    if wording.images(evidence):
-        return f"images{rates}; the effects' table has those that cover other images too"
+    if wording.examples(evidence):
+        return on_what(evidence, f"images{rates}; the effects' table has those that cover other images too")
     return f"data{rates}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -84,6 +85,16 @@ def digest_of(files: Sequence[Path]) -> str:
     for text in sorted(_said(path) for path in files):
         digest.update(text)
     return digest.hexdigest()[:16]
+
+
+def named(study: Path, files: Sequence[Path]) -> dict[str, bytes]:
+    """Path from the study file's folder -> content; `up/` stands for a folder further up."""
+    root = study.parent.resolve()
+    found = {}
+    for path in files:
+        parts = Path(os.path.relpath(path, root)).parts
+        found["/".join("up" if part == os.pardir else part for part in parts)] = path.read_bytes()
+    return found
 
 
 def _said(path: Path) -> bytes:

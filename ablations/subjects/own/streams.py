@@ -16,6 +16,12 @@ class Streams:
 
     def __init__(self, seed: int, salt: int = 0) -> None:
         self.seed, self.salt = seed, salt
+        self.handed_out: list[Any] | None = None  # generators, where somebody keeps how far they are
+
+    def _given(self, generator: Any) -> Any:
+        if self.handed_out is not None:
+            self.handed_out.append(generator)
+        return generator
 
     def integer(self, name: str, bits: int = 31) -> int:
         """A number below 2**bits, for libraries that take a seed."""
@@ -24,13 +30,14 @@ class Streams:
 
     def python(self, name: str) -> random.Random:
         """A generator of the standard library."""
-        return random.Random(self.integer(name, 63))
+        given: random.Random = self._given(random.Random(self.integer(name, 63)))
+        return given
 
     def numpy(self, name: str) -> Any:
         """A generator of numpy."""
         import numpy as np
 
-        return np.random.default_rng(self.integer(name, 63))
+        return self._given(np.random.default_rng(self.integer(name, 63)))
 
     def torch(self, name: str, device: str = "cpu") -> Any:
         """A generator of torch."""
@@ -38,7 +45,7 @@ class Streams:
 
         generator = torch.Generator(device)
         generator.manual_seed(self.integer(name, 63))
-        return generator
+        return self._given(generator)
 
     def initialise(self, module: Any) -> None:
         """Draws the weights of every submodule that has `reset_parameters` from a stream of its own name.

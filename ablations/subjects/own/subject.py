@@ -21,16 +21,17 @@ from ablations.core.load import PLACEBO, REPEAT, SABOTAGE
 from ablations.core.machine import gpus_here
 from ablations.core.setting import REPLICATES, SIZE, Config, Metric, Setting
 from ablations.core.study import Study
-from ablations.core.subject import Component, Defaults, Doses, Event, Failed, Measured, Place, Report
+from ablations.core.subject import Component, Defaults, DivergedError, Doses, Event, Failed, Measured, Place, Report
 from ablations.core.text import seconds_in
 from ablations.core.trial import Trial
 from ablations.core.variant import Departure
 from ablations.subjects.own import child, code
 from ablations.subjects.own.configs import changed, fields, plain, typed, value_of
 from ablations.subjects.own.levels import Part, applied, doses_of, parts_of
-from ablations.subjects.own.metrics import check_names, check_ratios, check_sizes, in_words, metric_of, said_of
-from ablations.subjects.own.trace import trace_of
+from ablations.subjects.own.metrics import check_names, check_ratios, in_words, metric_of, said_of
+from ablations.subjects.own.outcome import measured
 from ablations.subjects.own.trial import imported, subject_in
+from ablations.subjects.own.unfinished import kept_of, path_of
 
 SIZES = {"parameters": "parameters", "macs": "multiply-adds", "flops": "flops"}  # what a trial may report as its size
 SALTED = "salted"
@@ -221,6 +222,10 @@ class OwnSubject(Defaults):
         """The files that decide a result."""
         return code.files_of(self.path, self.subject.code)
 
+    def sources(self) -> Mapping[str, bytes]:
+        """The files that decide a result, by their paths from the study file's folder."""
+        return code.named(self.path, self.files())
+
     def called(self, options: Options) -> Sequence[str]:
         """The file's name."""
         return (self.path.stem,)
@@ -297,14 +302,19 @@ class OwnSubject(Defaults):
     def run(self, trials: Sequence[Trial], place: Place, report: Report) -> Iterator[Event]:
         """Each trial in a process of its own; the reference's first seed twice, to see whether equal seeds agree."""
         for number, trial in enumerate(trials):
+            over = False  # whether no later run goes on with it
             try:
-                measured = yield from self._run(trial, place, report, number)
+                found = yield from self._run(trial, place, report, number)
                 if not trial.variant.departures and trial.seed == 0:
-                    again = yield from self._run(trial, place, lambda trial, row: None, number)
-                    measured = replace(measured, extras={REPEAT: again.trace})
-                yield measured
+                    again = yield from self._run(trial, place, lambda trial, row: None, number, REPEAT)
+                    found = replace(found, extras={REPEAT: again.trace})
+                over = True
+                yield found
             except Exception as error:  # whatever a study file may do wrong is what came of its trial
+                over = isinstance(error, DivergedError)
                 yield Failed(number=number, error=error)
+            for word in ("", REPEAT) if over else ():  # the record is there
+                path_of(trial, place.folder, word).unlink(missing_ok=True)
 
     def task(self, trial: Trial, place: Place) -> dict[str, Any]:
         """What a trial's process must know, as plain JSON."""
@@ -312,9 +322,12 @@ class OwnSubject(Defaults):
         given = {"config": trial.config["config"], "salt": trial.config.get("salt", 0), "seed": trial.seed}
         return {**given, "threads": place.threads, "device": device}
 
-    def _run(self, trial: Trial, place: Place, report: Report, number: int) -> Generator[None, None, Measured]:
+    def _run(
+        self, trial: Trial, place: Place, report: Report, number: int, again: str = ""
+    ) -> Generator[None, None, Measured]:
         timeout = self.subject.resources.timeout
-        task = {"path": str(self.path), "runs": self.runs, **self.task(trial, place)}
+        kept = {"unfinished": kept_of(trial, place.folder, again)}
+        task = {"path": str(self.path), "runs": self.runs, **kept, **self.task(trial, place)}
         if trial.config["code"] != self.digest():
             raise RuntimeError("the code on this machine is another than that of the study, or has changed since")
         rows: list[dict[str, float]] = []
@@ -330,22 +343,9 @@ class OwnSubject(Defaults):
                 report(trial, row)
             else:
                 last = said
-        metrics = dict(last.get("done", {}))
-        for name in self.subject.metrics:
-            if self.metrics[name].best and (found := [row[name] for row in rows if name in row]):
-                metrics[name] = self.metrics[name].taken(found)
-        if missing := [name for name in self.subject.metrics if name not in metrics]:
-            came = ", ".join(metrics) or "nothing"
-            raise RuntimeError(f"the metric {missing[0]} was promised and never came; what came is {came}")
-        check_ratios(self.metrics, metrics)
-        check_sizes(self.subject.replicate, metrics)
-        used = {name: last[name] for name in ("cpu_seconds", "memory_mib")}
-        return Measured(
-            number=number,
-            metrics={**metrics, **used},
-            curve=tuple(rows) if len(rows) > 1 else (),
-            trace=trace_of(rows),
-        )
+        asked: Any = {"promised": [*self.subject.metrics], "replicate": self.subject.replicate}
+        found = measured(last, rows, metrics=self.metrics, place=(place.folder, trial.key), **asked)
+        return replace(found, number=number)
 
 
 def opened(path: str) -> OwnSubject:

@@ -16,9 +16,11 @@ from typing import Any
 from ablations.core.errors import InputError, nearest, shown
 from ablations.subject import Diverged, Subject
 from ablations.subjects.own.configs import like
+from ablations.subjects.own.outcome import EXAMPLES, vectors
 from ablations.subjects.own.streams import Streams, seed_all
+from ablations.subjects.own.unfinished import Unfinished
 
-ARGUMENTS = ("config", "seed", "streams", "threads", "device", "folder", "report")  # that a trial may ask for by name
+ARGUMENTS = ("config", "seed", "streams", "threads", "device", "folder", "report", "checkpoint")  # by their names
 SALTED = 1_000_000  # what a placebo adds to the seed
 
 
@@ -64,42 +66,49 @@ def check_arguments(function: Callable[..., Any]) -> None:
             )
 
 
-def rows(task: Mapping[str, Any]) -> Generator[dict[str, Any], None, None]:
-    """The rows of one trial, the last of which is its result: plain numbers by name.
+def rows(task: Mapping[str, Any]) -> Generator[dict[str, Any], None, dict[str, Any]]:
+    """The rows of one trial, the last of which is its result: plain numbers by name; and what it came to in the end.
 
-    Raises `Diverged` on a number that is not finite, and TypeError on what is no number.
+    Those that earlier processes told come first.  Raises `Diverged` on a number that is not finite, and TypeError on
+    what is no number.
     """
     subject = subject_in(imported(str(task["path"])))
     function = subject.function
     assert function
-    said: list[dict[str, Any]] = []
+    streams, kept = Streams(task["seed"], task["salt"]), task["unfinished"]
+    unfinished = Unfinished(Path(kept["path"]), streams, code=kept["code"], every=kept["every"])
+    said, last = unfinished.waiting, dict[str, Any]()
     with tempfile.TemporaryDirectory(prefix="ablations-trial-") as folder:
         given = {
             "config": like(subject.reference, task["config"]),
             "seed": task["seed"] + SALTED * task["salt"],
-            "streams": Streams(task["seed"], task["salt"]),
+            "streams": streams,
             "threads": task["threads"],
             "device": task["device"],
             "folder": Path(folder),
             "report": lambda **row: said.append(_checked(row)),
+            "checkpoint": unfinished,
         }
         _prepare(given["seed"], task["threads"])
         asked = inspect.signature(function).parameters
+        streams.handed_out = [] if "checkpoint" in asked else None
         outcome = function(**{name: value for name, value in given.items() if name in asked})
-        last: dict[str, Any] = {}
         while inspect.isgenerator(outcome):
             try:
                 row = next(outcome)
             except StopIteration as end:
                 outcome = end.value  # what it returns in the end stands beside its last row
                 break
-            yield from said
+            told = [*said, {**unfinished.last, **_numbers(row, unfinished)}]
             said.clear()
-            last = {**last, **_checked(row)}
-            yield last
-        yield from said
+            unfinished.last = told[-1]
+            yield from unfinished.telling(told)
+        yield from unfinished.telling(said)
+        last = {**unfinished.last, **(said[-1] if said else {})}
         if outcome is not None:
-            yield {**last, **(said[-1] if said else {}), **_checked(outcome)}
+            last = {**last, **_numbers(outcome, unfinished)}
+            yield last
+    return {"done": last, **unfinished.told()}
 
 
 def _prepare(seed: int, threads: int) -> None:
@@ -107,6 +116,14 @@ def _prepare(seed: int, threads: int) -> None:
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(threads)
         torch.backends.cudnn.deterministic = True
+
+
+def _numbers(row: Any, unfinished: Unfinished) -> dict[str, Any]:
+    """The numbers of a row; its examples are kept apart, those of the last row that has any."""
+    if isinstance(row, Mapping) and EXAMPLES in row:
+        unfinished.examples = vectors(row[EXAMPLES])
+        row = {name: value for name, value in row.items() if name != EXAMPLES}
+    return _checked(row)
 
 
 def _checked(row: Any) -> dict[str, Any]:

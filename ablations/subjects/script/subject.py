@@ -120,17 +120,19 @@ class ScriptSubject(OwnSubject):
     def _better(self, name: str) -> str:
         return str(getattr(self.subject.metrics[name], "better", self.subject.metrics[name]))
 
-    def _run(self, trial: Trial, place: Place, report: Report, number: int) -> Generator[None, None, Measured]:
+    def _run(
+        self, trial: Trial, place: Place, report: Report, number: int, again: str = ""
+    ) -> Generator[None, None, Measured]:
         """A trial; its folder is kept for the next try where this one fails, and removed where it does not."""
         folder = _folder(trial, place)
-        again = folder.is_dir()
+        went_on = folder.is_dir()
         try:
-            measured = yield from super()._run(trial, place, report, number)
+            measured = yield from super()._run(trial, place, report, number, again)
         except DivergedError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(folder, ignore_errors=True)
-        notes = {CAUTION: any(one["take"] == BEST for one in self.script.columns.values()), WENT_ON: again}
+        notes = {CAUTION: any(one["take"] == BEST for one in self.script.columns.values()), WENT_ON: went_on}
         return replace(measured, notes=(*measured.notes, *(note for note, applies in notes.items() if applies)))
 
 

@@ -136,6 +136,7 @@ PARTS = Parts(
     ratios=RATIOS,
     controls=CONTROLS,
     result="the network",
+    evaluated="images",
     paired="order of images, crops and initial weights",
     ensembles=ENSEMBLES,
 )

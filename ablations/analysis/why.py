@@ -1,0 +1,164 @@
+"""Why trials have no record: never run, failed, or run by other code, and which of its functions differ."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ablations.core.identity import leaves
+from ablations.core.result import FINAL, Result
+from ablations.core.text import counted, listed
+from ablations.core.trial import Trial
+
+MOST = 3  # names that a sentence lists
+NEVER = "never run"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """Of trials without a usable record: why, and which they are."""
+
+    words: str
+    trials: tuple[Trial, ...]
+
+
+def reasons(
+    trials: Mapping[str, Trial], results: Mapping[str, Result], unreadable: Collection[str], code: Mapping[str, str]
+) -> list[Reason]:
+    """Why each of `trials`, by key, that has no outcome has none, those of one reason together, the commonest first.
+
+    `results` are all that the study's folder holds, by key, and `unreadable` the keys of records that cannot be read.
+    `code` says of the digests of other code how it differs from today's.
+    """
+    others: dict[tuple[str, int, str], list[Result]] = {}
+    for one in results.values():
+        others.setdefault(_place(one.trial), []).append(one)
+    found: dict[str, list[Trial]] = {}
+    for key, trial in trials.items():
+        here = results.get(key)
+        if here is None or here.status not in FINAL:
+            words = "its record cannot be read" if key in unreadable else NEVER
+            if here is not None:
+                words = f"failed ({here.status.replace('_', ' ')}): {last_line(here.error)}"
+            elif words == NEVER and (before := others.get(_place(trial))):
+                words = _differs(trial, before, code)
+            found.setdefault(words, []).append(trial)
+    ranked = sorted(found.items(), key=lambda item: -len(item[1]))
+    return [Reason(words=words, trials=tuple(some)) for words, some in ranked]
+
+
+def _place(trial: Trial) -> tuple[str, int, str]:
+    return trial.variant.label, trial.seed, trial.fingerprint
+
+
+def last_line(error: str) -> str:
+    """What an error says in the end, which is where Python says what was wrong."""
+    lines = error.partition("\nIt had printed:\n")[0].strip().splitlines()
+    return lines[-1].strip()[:200] if lines else "no reason was recorded"
+
+
+def _differs(trial: Trial, before: Sequence[Result], code: Mapping[str, str]) -> str:
+    """How `trial` differs from the nearest trial of its variant and seed that has a record."""
+    told = [(_settings(one.trial, trial), str(one.trial.config.get("code", ""))) for one in before]
+    settings, digest = min(told, key=lambda one: len(one[0]))
+    words = [f"the configuration is another ({_few(settings)})"] if settings else []
+    if digest != trial.config.get("code", ""):
+        words.append(code.get(digest, "the code changed since"))
+    return "; ".join(words) or NEVER
+
+
+def _settings(before: Trial, now: Trial) -> list[str]:
+    """`epochs 30, now 60` for each field that differs."""
+    one, two = (dict(leaves(trial.config.get("config", {}))) for trial in (before, now))
+    return [f"{name} {one.get(name)}, now {two.get(name)}" for name in {**one, **two} if one.get(name) != two.get(name)]
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - MOST
+    return listed([*names[:MOST], *([f"{more} more"] if more > 0 else [])])
+
+
+def changed(before: Mapping[str, bytes], now: Mapping[str, bytes]) -> str:
+    """`model.py changed since (function Block.forward)`: how the files differ, but for comments and docstrings.
+
+    Empty where they do not.
+    """
+    words = []
+    for name in sorted({*before, *now}):
+        if name not in now:
+            words.append(f"{name} is gone")
+        elif name not in before:
+            words.append(f"{name} is new")
+        elif before[name] != now[name] and (differing := _pieces_differ(before[name], now[name], name)) is not None:
+            words.append(f"{name} changed since{f' ({differing})' if differing else ''}")
+    return "; ".join(words)
+
+
+def _pieces_differ(before: bytes, now: bytes, name: str) -> str | None:
+    """Which definitions differ, in words; None where nothing that counts does, and empty where it is no Python."""
+    if not name.endswith(".py"):
+        return ""
+    try:
+        one, two = dict(pieces(ast.parse(before))), dict(pieces(ast.parse(now)))
+    except (SyntaxError, ValueError):
+        return ""
+    differing = [piece for piece in {**one, **two} if one.get(piece) != two.get(piece)]
+    words = []
+    for kind in ("function", "class"):
+        if names := [piece.partition(" ")[2] for piece in differing if piece.startswith(f"{kind} ")]:
+            words.append(f"{kind if len(names) == 1 else kind.replace('ss', 'sse') + 's'} {_few(names)}")
+    words += ["statements at its top"] if "" in differing else []
+    return ", ".join(words) or None
+
+
+def pieces(tree: ast.AST, outer: str = "") -> Iterator[tuple[str, str]]:
+    """(`function Block.forward`, its source) of each definition, without those inside it; "" for the rest of a module.
+
+    Without comments and docstrings.
+    """
+    body, path = [], outer.partition(" ")[2]
+    for node in getattr(tree, "body", []):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            kind = "class" if isinstance(node, ast.ClassDef) else "function"
+            yield from pieces(node, f"{kind} {path}{'.' if path else ''}{node.name}")
+        elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):  # a docstring
+            body.append(ast.unparse(node))
+    head = ""
+    if not isinstance(tree, ast.Module):
+        bare = ast.parse(ast.unparse(tree)).body[0]
+        bare.body = [ast.Pass()]  # type: ignore[attr-defined]
+        head = ast.unparse(bare)
+    yield outer, "\n".join([head, *body])
+
+
+def which(trials: Sequence[Trial]) -> str:
+    """`-lrn and placebo (seeds 0 to 9); reference (seed 3)`: variants with the same seeds together."""
+    seeds: dict[str, list[int]] = {}
+    for trial in trials:
+        seeds.setdefault(trial.variant.label, []).append(trial.seed)
+    alike: dict[tuple[int, ...], list[str]] = {}
+    for label, some in seeds.items():
+        alike.setdefault(tuple(sorted(some)), []).append(label)
+    return "; ".join(f"{_few_labels(labels)} ({_ranges(some)})" for some, labels in alike.items())
+
+
+def _few_labels(labels: Sequence[str]) -> str:
+    return listed(labels) if len(labels) <= 2 * MOST else f"{', '.join(labels[:MOST])} and {len(labels) - MOST} more"
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """`seed 3`, `seeds 0 to 4 and 7`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    words = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
+    return f"{'seed' if len(numbers) == 1 else 'seeds'} {listed(words)}"
+
+
+def headline(total: int, lacking: int) -> str:
+    """`150 trials: 130 have an outcome, 20 do not`."""
+    return f"{counted(total, 'trial')}: {total - lacking:,} with an outcome, {lacking:,} without"

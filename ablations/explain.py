@@ -1,0 +1,165 @@
+"""python -m ablations.explain STUDY: why each trial without an outcome has none, and how the code has changed.
+
+Judged by what the next run would train: with today's study file.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from ablations.analysis.why import Reason, changed, headline, reasons, which
+from ablations.cli.arguments import parsed
+from ablations.core.errors import InputError, answered, at_home, nearest, printable, shown
+from ablations.core.load import load
+from ablations.core.result import Result
+from ablations.core.setting import Setting
+from ablations.core.study import Study
+from ablations.core.trial import Trial
+from ablations.core.variant import Variant
+
+WIDTH = 100  # characters of a line
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the reasons, or a unified diff; the exit code: 0, or 2 for a study or a key that there is not."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return answered(lambda: _main(words), stopped="stopped")
+
+
+def _main(words: Sequence[str]) -> int:
+    study, results, key = parsed(_arguments, words, prog="python -m ablations.explain")
+    from ablations.records import store
+
+    folder = store.find(study, at_home(results))
+    print(printable(difference(folder, key) if key else explained(folder)))
+    return 0
+
+
+def _arguments(
+    study: str,
+    /,
+    results: str = "results",
+    key: Annotated[str, tyro.conf.arg(name="from", metavar="KEY")] = "",
+) -> tuple[str, str, str]:
+    """Why each trial of a study that has no outcome has none: never run, failed, or run by other code.
+
+    Args:
+        study: its name, or the path of its folder
+        results: the folder that holds the studies' records
+        key: show instead how the code of the record with this key differs from today's
+    """
+    return study, results, key
+
+
+def explained(folder: Path) -> str:
+    """The reasons, each with its trials, the commonest first.  Raises InputError where the plan cannot be read."""
+    import textwrap
+
+    from ablations.records import store
+
+    study = store.read_study(folder)
+    results, _ = store.read_all(folder)
+    trials, gone = planned(study)
+    unreadable = {path.stem for path in (folder / "trials").glob("*.json")} - results.keys()
+    found = [*reasons(trials, results, unreadable, _changes(folder, study, results)), *gone]
+    total, lacking = len(trials) + sum(len(one.trials) for one in gone), sum(len(one.trials) for one in found)
+    lines = [f"{study.name}: {headline(total, lacking)}."]
+    for one in found:
+        lines.append("")
+        lines += textwrap.wrap(f"{len(one.trials):>6}  {one.words}", WIDTH, subsequent_indent=" " * 8)
+        lines += textwrap.wrap(which(one.trials), WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
+    return "\n".join(lines)
+
+
+def planned(study: Study) -> tuple[dict[str, Trial], list[Reason]]:
+    """The trials of a study as today's code has them, by key, and those of changes that it no longer knows."""
+    subject = load(study.subject)
+    recorded, now = study.setting, study.setting
+    own = "code" in recorded.config
+    if own:
+        now = replace(now, config={**now.config, "code": subject.digest()})
+    found: list[tuple[Trial, str]] = []  # and the key that the plan has for it
+    gone: dict[str, list[Trial]] = {}
+    for seed in range(study.seeds):
+        for variant in study.variants:
+            try:
+                before, trial = (_trial(study, setting, variant, seed) for setting in (recorded, now))
+                found.append((trial, before.key))
+            except InputError as error:
+                gone.setdefault(f"the study file no longer has it: {error}", []).append(
+                    _trial(study, recorded, Variant(), seed, label=variant)
+                )
+    keys = [key for _, key in found]
+    if not own and len(keys) == len(study.keys):  # those of a tuned study have rates of their own
+        return dict(zip(study.keys, (trial for trial, _ in found), strict=True)), []
+    asked = set(study.keys) if study.looks else set(keys)
+    trials = {trial.key: trial for trial, key in found if key in asked}
+    return trials, [Reason(words=words, trials=tuple(some)) for words, some in gone.items()]
+
+
+def _trial(study: Study, setting: Setting, variant: Variant, seed: int, *, label: Variant | None = None) -> Trial:
+    """A trial of the plan; `label` is the variant that it is called after, where that is another."""
+    return Trial(
+        variant=label or variant,
+        seed=seed,
+        data=setting.data,
+        fingerprint=setting.fingerprint,
+        config=load(study.subject).configure(setting, variant.departures),
+        subject=study.subject,
+    )
+
+
+def _changes(folder: Path, study: Study, results: Mapping[str, Result]) -> dict[str, str]:
+    """Digest of other code that a record has -> how it differs from today's."""
+    from ablations.records.sources import read_sources
+
+    now = _today(study)
+    found = {}
+    for digest in {str(one.trial.config.get("code", "")) for one in results.values()} - {load(study.subject).digest()}:
+        before = read_sources(folder, digest)
+        words = "the code changed since; its sources were not kept" if before is None else changed(before, now)
+        found[digest] = words or "the code changed since"
+    return found
+
+
+def _today(study: Study) -> dict[str, bytes]:
+    from ablations.records.sources import shortened
+
+    subject: Any = load(study.subject)
+    return shortened(subject.sources())
+
+
+def difference(folder: Path, key: str) -> str:
+    """A unified diff of the sources of a record and today's.  Raises InputError where there is none to be had."""
+    import difflib
+
+    from ablations.records import store
+    from ablations.records.sources import read_sources
+
+    study = store.read_study(folder)
+    results, _ = store.read_all(folder)
+    if key not in results:
+        raise InputError(f"no record has the key {shown(key)}{nearest(key, results)} There are {len(results):,}.")
+    digest = str(results[key].trial.config.get("code", ""))
+    before = read_sources(folder, digest)
+    if before is None:
+        raise InputError(f"the sources of {key} were not kept, so there is nothing to compare with.")
+    now = _today(study)
+    lines: list[str] = []
+    for name in sorted({*before, *now}):
+        one, two = (files.get(name, b"").decode(errors="replace").splitlines(keepends=True) for files in (before, now))
+        lines += difflib.unified_diff(one, two, f"{key}/{name}", f"today/{name}")
+    text = "".join(line if line.endswith("\n") else f"{line}\n" for line in lines).rstrip("\n")
+    return text or f"the sources of {key} are today's, to the letter."
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no error
+    sys.exit(main())

@@ -1,0 +1,268 @@
+"""The table that goes into a paper, as LaTeX for booktabs and as Markdown.
+
+One row a variant: each outcome's mean with its 95% interval, the difference that the study is about with its own, stars
+by Holm's p over the differences of the table, and n.  Controls are left out, as they are no results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isfinite, nan
+from pathlib import Path
+
+from ablations.analysis.effects import mean_interval
+from ablations.analysis.statistics import holm
+from ablations.analysis.verdicts import Findings
+from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, metric_of
+from ablations.core.effect import Effect
+from ablations.core.errors import printable
+from ablations.core.setting import OUTCOME, Metric
+from ablations.core.text import MINUS, MISSING, counted
+from ablations.core.units import is_ratio, outcome, outcomes_between
+from ablations.records.files import write_text
+from ablations.reporting import wording
+
+METRICS = 4  # columns of outcomes that a page is wide enough for
+STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
+FAILED = "†"
+UP, DOWN = "↑", "↓"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A number and its interval, as text; `best` of its column."""
+
+    value: str
+    interval: str = ""
+    stars: str = ""
+    best: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One variant."""
+
+    name: str
+    outcomes: tuple[Cell, ...]
+    difference: Cell
+    n: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paper:
+    """The table: heads of its columns with their arrows, its rows, and a line on the method."""
+
+    metrics: tuple[tuple[str, str], ...]  # words with the unit, and which way is better
+    rows: tuple[Row, ...]
+    method: str
+
+
+def paper(evidence: Findings) -> Paper:
+    """The table of a study; without rows where nothing can be compared yet."""
+    found = compared(evidence)
+    metrics = _metrics(evidence)
+    arms: list[tuple[str, tuple[str, ...], Effect | None]] = []
+    arms += [(evidence.names.get("reference", "reference"), ("reference",), None)] if _on(evidence) == ONE_OUT else []
+    if _on(evidence) == ONE_IN and found:
+        arms = [("all changes", found[0].departed, None)]
+    others = [(_name(evidence, one), _arm(evidence, one), one) for one in found]
+    adjusted = holm([one.p for one in found])
+    means = [[_mean(evidence, name, labels) for name, _ in metrics] for _, labels, _ in [*arms, *others]]
+    rows = []
+    for place, (name, labels, effect) in enumerate([*arms, *others]):
+        cells = tuple(
+            _outcome(one, metric, [row[column][1] for row in means])
+            for column, (one, (_, metric)) in enumerate(zip(means[place], metrics, strict=True))
+        )
+        p = adjusted[place - len(arms)] if effect is not None else nan
+        n = effect.n if effect is not None else len(_values(evidence, evidence.metric, labels))
+        rows.append(Row(name=name, outcomes=cells, difference=_difference(evidence, effect, p), n=str(n)))
+    heads = tuple((_head(metric), DOWN if metric.lower_is_better else UP) for _, metric in metrics)
+    return Paper(metrics=heads, rows=tuple(rows), method=_method(evidence, found))
+
+
+def _on(evidence: Findings) -> str:
+    """What the differences are: ONE_OUT, ONE_IN or MAIN."""
+    return evidence.study.estimand
+
+
+def compared(evidence: Findings) -> list[Effect]:
+    """The effects of the study's own estimand on the main outcome, but for controls."""
+    wanted = [one for one in evidence.effects if one.kind == _on(evidence)]
+    return [one for one in wanted if one.component not in evidence.study.controls]
+
+
+def _arm(evidence: Findings, effect: Effect) -> tuple[str, ...]:
+    return effect.kept if _on(evidence) == ONE_IN else effect.departed
+
+
+def _name(evidence: Findings, effect: Effect) -> str:
+    name = evidence.names[effect.kept[0]] if _on(evidence) == ONE_IN and effect.kept else effect.label
+    return f"{name}{FAILED}" if effect.unstable else name
+
+
+def _metrics(evidence: Findings) -> list[tuple[str, Metric]]:
+    """The outcomes that trials have, the main one first and those of claims next: column -> metric."""
+    setting = evidence.study.setting
+    phase = f"{evidence.phase}_"
+    known = {
+        name.replace("test_", phase, 1) if name.startswith("test_") else name: metric
+        for name, metric in setting.metrics.items()
+        if metric.kind == OUTCOME
+    }
+    claimed = [metric_of(claim, evidence.phase) for claim in evidence.study.claims]
+    order = dict.fromkeys([evidence.metric, *(name for name in claimed if name in known), *known])
+    present = [name for name in order if name in evidence.table and name in known and len(evidence.by_seed(name))]
+    return [(name, evidence.metrics.get(name, known[name])) for name in present[:METRICS]]
+
+
+def _head(metric: Metric) -> str:
+    unit = "%" if metric.percent else metric.unit
+    return f"{metric.words} ({unit})" if unit else metric.words
+
+
+def _values(evidence: Findings, metric: str, labels: Sequence[str]) -> list[float]:
+    """By seed, the mean over these variants, of seeds that have all of them; of ratios those of logarithms."""
+    outcomes = evidence.by_seed(metric)
+    if not labels or not set(labels) <= {*outcomes.columns}:
+        return []
+    return [float(one) for one in outcomes[list(labels)].dropna().mean(axis=1)]
+
+
+def _mean(evidence: Findings, metric: str, labels: Sequence[str]) -> tuple[int, float, float, float]:
+    import pandas as pd
+
+    values = _values(evidence, metric, labels)
+    return (len(values), *mean_interval(pd.Series(values, dtype=float), evidence.overlap))
+
+
+def _outcome(found: tuple[int, float, float, float], metric: Metric, column: Sequence[float]) -> Cell:
+    mean, low, high = (metric.told(value) for value in found[1:])
+    known = [metric.told(one) for one in column if isfinite(one)]
+    best = (min if metric.lower_is_better else max)(known, default=nan)
+    return Cell(
+        value=outcome(metric, mean),
+        interval=outcomes_between(metric, low, high) if isfinite(low) else "",
+        best=len(known) > 1 and outcome(metric, mean) == outcome(metric, best),  # what reads alike is marked alike
+    )
+
+
+def _difference(evidence: Findings, effect: Effect | None, p: float) -> Cell:
+    if effect is None or not isfinite(effect.estimate):
+        return Cell(value=MISSING)
+    estimate, low, high = effect.estimate, effect.low, effect.high
+    if _on(evidence) == ONE_IN:
+        estimate, low, high = -estimate, -high, -low
+    stars = next((mark for limit, mark in STARS if isfinite(effect.p) and p < limit), "")
+    bounds = wording.bounds(evidence, low, high) if isfinite(low) else ""
+    return Cell(value=wording.effect(evidence, estimate), interval=bounds, stars=stars)
+
+
+def _method(evidence: Findings, found: Sequence[Effect]) -> str:
+    """How the numbers were got, in a line."""
+    study = evidence.study
+    against = {
+        ONE_OUT: "variant minus reference",
+        ONE_IN: "variant minus all changes",
+        MAIN: "with the change minus without it, over all settings of the others",
+    }[_on(evidence)]
+    marks = ", ".join(f"{mark} p < {limit:g}" for limit, mark in reversed(STARS))
+    unit, kind = wording.long_unit(wording.main(evidence)), "Difference"
+    if is_ratio(wording.main(evidence)):
+        kind, against = "Ratio", against.replace(" minus ", " over ")
+    words = (
+        f"Means over {counted(study.seeds, 'seed')} with 95% t intervals. {kind}: {wording.what(evidence)}, "
+        f"{unit}, {against}, paired by seed, with a 95% t interval; {marks}, two-sided, adjusted by Holm over "
+        f"{counted(len(found), 'difference')}. n: seeds. Bold: best mean of a column."
+    )
+    if any(one.unstable for one in found):
+        words += f" {FAILED}: trainings failed, and are in no mean."
+    return words
+
+
+def write_latex(evidence: Findings, folder: Path) -> Path:
+    """paper.tex, a table that wants the package booktabs alone; every name in it is escaped."""
+    path = folder / "paper.tex"
+    write_text(path, printable(latex(paper(evidence), evidence.study.name)))
+    return path
+
+
+def latex(table: Paper, name: str) -> str:
+    """The table as LaTeX, with the label `tab:NAME`."""
+    heads = [f"{escaped(words)} ${_ARROWS[arrow]}$" for words, arrow in table.metrics]
+    lines = [" & ".join(["variant", *heads, "difference", "n"])]
+    lines += [
+        " & ".join([escaped(row.name), *map(_latex_cell, row.outcomes), _latex_cell(row.difference), escaped(row.n)])
+        for row in table.rows
+    ]
+    # What follows the end of a line must not open with a bracket or a star, which would be an option of it.
+    head, *rows = [rf"{'{}' if line[:1] in '[*' else ''}{line} \\" for line in lines]
+    return "\n".join(
+        [
+            "% \\usepackage{booktabs}",
+            r"\begin{table}[t]",
+            r"\centering",
+            rf"\caption{{{escaped(table.method)}}}",
+            rf"\label{{tab:{''.join(letter if letter.isalnum() else '-' for letter in name)}}}",
+            rf"\begin{{tabular}}{{l{'r' * (len(table.metrics) + 2)}}}",
+            r"\toprule",
+            head,
+            r"\midrule",
+            *rows,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+_ARROWS = {UP: r"\uparrow", DOWN: r"\downarrow"}
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{letter: f"\\{letter}" for letter in "{}$&#%_"},
+    # In text of LaTeX's old encoding < and > print as Spanish punctuation.
+    **{letter: f"${letter}$" for letter in "<>|"},
+    MINUS: "$-$",
+    MISSING: "--",
+    FAILED: r"\dag{}",
+    '"': "''",
+}
+
+
+def escaped(text: str) -> str:
+    """`text` as LaTeX prints it; letters beyond Latin's want XeLaTeX or LuaLaTeX."""
+    line = " ".join(text.split())
+    return "".join(_LATEX.get(letter, letter) for letter in line)
+
+
+def _latex_cell(cell: Cell) -> str:
+    value = rf"\textbf{{{escaped(cell.value)}}}" if cell.best else escaped(cell.value)
+    stars = f"$^{{{cell.stars}}}$" if cell.stars else ""
+    return f"{value}{stars}" + (rf" {{\scriptsize {escaped(cell.interval)}}}" if cell.interval else "")
+
+
+def write_markdown(evidence: Findings, folder: Path, words: Callable[[str], str]) -> Path:
+    """paper.md; `words` escapes what Markdown would take for markup."""
+    path = folder / "paper.md"
+    write_text(path, printable(markdown(paper(evidence), words)))
+    return path
+
+
+def markdown(table: Paper, words: Callable[[str], str]) -> str:
+    """The table as Markdown."""
+    heads = ["variant", *(f"{words(name)} {arrow}" for name, arrow in table.metrics), "difference", "n"]
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
+    lines += [
+        [words(row.name), *(_markdown_cell(one, words) for one in (*row.outcomes, row.difference)), words(row.n)]
+        for row in table.rows
+    ]
+    return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", words(table.method), ""])
+
+
+def _markdown_cell(cell: Cell, words: Callable[[str], str]) -> str:
+    value = f"**{words(cell.value)}**" if cell.best else words(cell.value)
+    return " ".join(filter(None, (f"{value}{words(cell.stars)}", words(cell.interval))))

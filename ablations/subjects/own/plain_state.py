@@ -1,0 +1,68 @@
+"""What `state_dict` gives, as JSON and named arrays, and back: nothing is pickled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ablations.core.errors import shown
+
+_BITS = {"bfloat16": "int16"}  # types of torch that numpy lacks, and what holds their bits
+
+
+def packed(value: Any, arrays: dict[str, Any], path: str = "it") -> Any:
+    """`value` as JSON, its arrays and tensors put into `arrays` under names that the JSON holds.
+
+    Numbers, words, None, arrays, tensors, and lists, tuples and dicts of them.  Raises TypeError that names what is
+    none of these by its path.
+    """
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if isinstance(value, dict):
+        return {"dict": [[_key(key, path), packed(one, arrays, f"{path}[{key!r}]")] for key, one in value.items()]}
+    if isinstance(value, list | tuple):
+        kind = "tuple" if isinstance(value, tuple) else "list"
+        return {kind: [packed(one, arrays, f"{path}[{number}]") for number, one in enumerate(value)]}
+    name = f"array{len(arrays)}"
+    if hasattr(value, "detach"):
+        dtype = str(value.dtype).removeprefix("torch.")
+        if not str(value.layout).endswith("strided"):
+            raise TypeError(f"{path} is a sparse tensor, which no checkpoint can hold; keep its indices and values.")
+        value = value.detach().cpu()
+        arrays[name] = (value.view(_torch(_BITS[dtype])) if dtype in _BITS else value).numpy()
+        return {"tensor": name, "dtype": dtype}
+    if isinstance(value, np.ndarray | np.generic) and not value.dtype.hasobject:
+        arrays[name] = np.asarray(value)
+        return {"array": name}
+    raise TypeError(f"{path} is {shown(value)}, which no checkpoint can hold.")
+
+
+def unpacked(value: Any, arrays: Any) -> Any:
+    """What `packed` was given, with tensors on the processor."""
+    if not isinstance(value, dict):
+        return value
+    if "dict" in value:
+        return {key: unpacked(one, arrays) for key, one in value["dict"]}
+    if "list" in value:
+        return [unpacked(one, arrays) for one in value["list"]]
+    if "tuple" in value:
+        return tuple(unpacked(one, arrays) for one in value["tuple"])
+    if "array" in value:
+        return np.array(arrays[value["array"]])[()]
+    import torch
+
+    tensor = torch.from_numpy(np.array(arrays[value["tensor"]]))
+    return tensor.view(_torch(value["dtype"])) if value["dtype"] in _BITS else tensor
+
+
+def _key(key: Any, path: str) -> Any:
+    if type(key) not in (int, str, bool, float):
+        raise TypeError(f"{path} has the key {shown(key)}, which no checkpoint can hold.")
+    return key
+
+
+def _torch(name: str) -> Any:
+    import torch
+
+    return getattr(torch, name)
