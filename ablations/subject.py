@@ -51,6 +51,7 @@ class Resources:
     """What a trial may use."""
 
     timeout: str = ""  # after which it is ended, as 45s, 20m or 2h; empty: never
+    gpus: float | None = None  # share of a GPU where there is one; None: a whole one if the trial asks for `device`
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ class OnGpus(Ridge):
     """The same for a cluster's GPUs, which this machine has none of: it says what a trial was given."""
 
     name = "tests.toy:ON_GPUS"
-    on_gpus = True
+    gpus = 1.0
 
     def paces(self, trials: Sequence[Trial], place: Place) -> Mapping[Variant, float] | None:
         """Only where a trial holds no GPU."""

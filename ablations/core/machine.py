@@ -1,10 +1,11 @@
-"""Cores and memory that this process may use, which in a container or under Slurm are less than the machine has.
+"""Cores, memory and GPUs that this process may use, which in a container or under Slurm are less than the machine has.
 
 By control groups of version 2 or 1, whose limits hold for all that is below them: the least on the way up counts.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,6 +30,18 @@ def memory_here(root: Path = ROOT) -> int:
     """How many bytes of memory."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([physical, *(limit for (limit,) in _limits(root, "memory", MEMORY))])
+
+
+def gpus_here(root: Path = ROOT) -> int:
+    """How many NVIDIA GPUs: those of the driver or, where that is less, of CUDA_VISIBLE_DEVICES; torch is not asked."""
+    folder = root / "proc/driver/nvidia/gpus"
+    present = len(list(folder.iterdir())) if folder.is_dir() else 0
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return present
+    # CUDA reads the list up to the first that is none, such as -1.
+    named = itertools.takewhile(lambda word: word and not word.startswith("-"), map(str.strip, visible.split(",")))
+    return min(present, len(list(named)))
 
 
 def _limits(root: Path, controller: str, versions: tuple[tuple[str, ...], ...]) -> Iterator[list[int]]:

@@ -192,7 +192,7 @@ class Defaults:
     claims: Sequence[Path] = ()  # TOML files with what publications say of it
     more: str = "--seeds, --components"  # options that a study names when it announces itself
     sabotage: str = "changes that must do harm"  # what its sabotage does, as a subject of a sentence in the plural
-    on_gpus: bool = False  # whether its trials take a GPU of a cluster that has some, without being told to
+    gpus: float = 0.0  # share of a GPU that a trial takes where there is one, without --gpus-per-trial
     work_unit: str = "epoch"  # what `Setting.work` counts, in the singular
     recipes: Mapping[str, Recipe] = EMPTY  # studies of its own that --grid names beside the engine's grids
     own_claims: Sequence[Claim] = ()  # that it brings itself, beside those of files

@@ -24,7 +24,7 @@ def resources(request: Request) -> tuple[float, int]:
     where = "any machine of the cluster" if request.machines else "this machine"
     has: tuple[Mapping[str, float], ...] = request.machines or (here,)
     cpus, devices = (max(machine.get(kind, 0) for machine in has) for kind in ("CPU", "GPU"))
-    usual = 0.0 if request.machines and not subject.on_gpus else min(1.0, devices)
+    usual = min(float(subject.gpus), devices)
     gpus = usual if request.gpus_per_trial is None else request.gpus_per_trial
     if gpus and request.machines and not devices:
         raise InputError(f"--gpus-per-trial is {gpus:g}, and no machine of the cluster has a GPU: leave it out.")

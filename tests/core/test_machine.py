@@ -122,6 +122,22 @@ def held(*arguments: str, machines: Sequence[Mapping[str, float]] = ()) -> tuple
     return resources(request_of(config_from(*arguments), command="", machines=machines))
 
 
+@pytest.mark.parametrize(
+    ("visible", "count"),
+    [(None, 4), ("", 0), ("0,2", 2), ("1,-1,2", 1), ("-1", 0), ("GPU-5f1e", 1), ("0,1,2,3,4,5", 4)],
+)
+def test_gpus_are_those_of_the_driver_that_cuda_may_see(
+    visible: str | None, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert module.gpus_here(tmp_path) == 0  # no driver
+    for number in range(4):
+        (tmp_path / f"proc/driver/nvidia/gpus/0000:{number}").mkdir(parents=True)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert module.gpus_here(tmp_path) == count
+
+
 def test_workers_and_records_count_the_same_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_limits", lambda root, controller, versions: [[300_000, 100_000]])
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)))

@@ -19,7 +19,7 @@ from ablations.core.claim import Claim, Conditions, Declaration, Rule
 from ablations.core.effect import Effect
 from ablations.core.identity import SCHEMA
 from ablations.core.result import DIVERGED, DONE, STATUSES, Result
-from ablations.core.setting import Metric, Setting, Target
+from ablations.core.setting import SPLIT, Metric, Setting, Target
 from ablations.core.study import Allowance, Study
 from ablations.core.subject import Component as Changeable
 from ablations.core.subject import Measured, Place, Recipe
@@ -69,6 +69,7 @@ SETTING = Setting(  # every field that has a default holds something else
     baseline_words="a linear classifier",
     examples=10_000,
     note="small images",
+    replicate=SPLIT,
     facts={"preset": "cifar", "classes": 10},
 )
 

@@ -37,6 +37,7 @@ WRONG = {
     "unknown style": (f"style = 'argprase'\n{STUDY}", "did you mean 'argparse'?"),
     "unknown key of style": (f"style = {{ vale = '--{{name}}' }}\n{STUDY}", "did you mean 'value'?"),
     "unknown word of style": (f"style = {{ value = '--{{nam}} {{value}}' }}\n{STUDY}", "did you mean 'name'?"),
+    "gpus": (f"gpus = 'all'\n{STUDY}", "gpus is 'all'; it is the share of a GPU"),
     "timeout": (f"timeout = 'soon'\n{STUDY}", "timeout is 'soon'"),
     "budget of no number": (STUDY.replace("steps = 2", "steps = 2.5"), "steps of [budget] is 2.5"),
     "field and budget": (STUDY.replace("width = 4", "steps = 4"), "steps stands in [budget] and in [reference]"),

@@ -39,7 +39,7 @@ class AlexNet(Defaults):
     name = FIRST
     version = TRAINING_VERSION
     headline: Sequence[str] = HEADLINE
-    on_gpus = True
+    gpus = 1.0
     sabotage = "half of the training labels shuffled"
     more = "--dataset cifar10 or folder:PATH, --preset, --epochs, --seeds, --components"
     recipes: Mapping[str, Recipe] = RECIPES

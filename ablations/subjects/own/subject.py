@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
-import math
 from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,9 +14,10 @@ from typing import Annotated, Any
 import tyro
 
 from ablations import subject as written
-from ablations.core.claim import DIRECTIONS, Claim
+from ablations.core.claim import Claim
 from ablations.core.errors import InputError, nearest, shown
 from ablations.core.load import PLACEBO, REPEAT, SABOTAGE
+from ablations.core.machine import gpus_here
 from ablations.core.setting import REPLICATES, SIZE, Config, Metric, Setting
 from ablations.core.study import Study
 from ablations.core.subject import Component, Defaults, DivergedError, Doses, Event, Failed, Measured, Place, Report
@@ -24,9 +25,10 @@ from ablations.core.text import seconds_in
 from ablations.core.trial import Trial
 from ablations.core.variant import Departure
 from ablations.subjects.own import child, code
+from ablations.subjects.own.claims import change_in, claims_in
 from ablations.subjects.own.configs import changed, fields, plain, typed, value_of
 from ablations.subjects.own.levels import Part, applied, doses_of, parts_of
-from ablations.subjects.own.metrics import check_names, check_ratios, in_words, metric_of, said_of
+from ablations.subjects.own.metrics import check_names, check_ratios, metric_of
 from ablations.subjects.own.outcome import measured
 from ablations.subjects.own.trial import imported, subject_in
 from ablations.subjects.own.unfinished import kept_of, path_of
@@ -62,10 +64,29 @@ class OwnSubject(Defaults):
             if not isinstance(value_of(self.reference, one), int):
                 raise InputError(f"budget names {shown(one)}{nearest(one, fields(self.reference))} no whole number.")
         self.work_unit = subject.budget[0].removesuffix("s") if subject.budget else "trial"
+        gpus = subject.resources.gpus
+        if gpus is not None and (isinstance(gpus, bool) or not isinstance(gpus, int | float) or not 0 <= gpus < 100):
+            raise InputError(f"gpus is {shown(gpus)}; it is the share of a GPU that a trial takes, such as 0.25 or 0.")
         if subject.replicate not in REPLICATES:
             raise InputError(f"replicate is {shown(subject.replicate)}; it is 'training' or 'split'.")
         check_names(self.metrics, self.parts)
         assert self.own_claims is not None
+
+    @property
+    def gpus(self) -> float:  # type: ignore[override]
+        """What the file asks for, or a whole one where the trial may compute on it."""
+        asked = self.subject.resources.gpus
+        return float(self.wants_device) if asked is None else asked
+
+    @property
+    def wants_device(self) -> bool:
+        """Whether the trial asks what it may compute on."""
+        assert self.subject.function
+        return "device" in inspect.signature(self.subject.function).parameters
+
+    def accelerators(self) -> int:
+        """What the driver of the GPUs shows: a study file need not be of torch."""
+        return gpus_here()
 
     @property
     def options(self) -> type:
@@ -115,81 +136,7 @@ class OwnSubject(Defaults):
     @cached_property
     def own_claims(self) -> Sequence[Claim]:  # type: ignore[override]
         """What the file claims, each of them on a change that it makes."""
-        found = []
-        for one in self.subject.claims:
-            each = one if isinstance(one, written.Claim) else None
-            asked = [each] if each else self._on_every(one)
-            found += [self._claim(claim) for claim in asked]
-        return tuple(found)
-
-    def _on_every(self, every: Any) -> list[written.Claim]:
-        pairs = [(name, level) for name, part in self.parts.items() for level in part.levels]
-        said = "earns its place: without it the {} is worse"
-        return [
-            written.Claim(
-                change=f"{name}={level}", hurts=every.hurts, by=every.by, says=f"{name} {said.format(every.hurts)}"
-            )
-            for name, level in pairs
-        ]
-
-    def _claim(self, one: written.Claim) -> Claim:
-        asked = [(kind, getattr(one, kind)) for kind in ("hurts", "helps", "same") if getattr(one, kind)]
-        if len(asked) != 1:
-            raise InputError(
-                f"the claim on {shown(one.change)} names {len(asked)} of hurts, helps and same; it takes one."
-            )
-        ((kind, metric),) = asked
-        if metric not in self.subject.metrics:
-            raise InputError(
-                f"the claim on {shown(one.change)} is about {shown(metric)}{nearest(metric, self.subject.metrics)} the "
-                f"metrics are {', '.join(self.subject.metrics)}."
-            )
-        component, level = self._change(one.change)
-        by = one.by if one.by is not None else getattr(self.subject.metrics[metric], "smallest_effect", None)
-        read = self.metrics[metric]
-        if not by or not read.compared(by) > 0:
-            least = f"above 1, as {metric} is compared as a ratio" if read.ratio else "above 0"
-            raise InputError(
-                f"the claim on {shown(one.change)} needs by=, the smallest effect that would matter, {least}."
-            )
-        published = one.published_effect
-        if published is not None and not math.isfinite(read.compared(published)):
-            raise InputError(
-                f"the claim on {shown(one.change)} has the published effect {shown(published)}; {metric} is compared "
-                "as a ratio, so it must be a ratio above 0, such as 1.3."
-            )
-        worse = read.worse
-        direction = {"hurts": worse, "helps": -worse, "same": DIRECTIONS["same"]}[kind]
-        against = "=".join(self._change(one.against)) if one.against else ""
-        return Claim(
-            name=f"{component}_{level}_{metric}" + (f"_against_{against.replace('=', '_')}" if against else ""),
-            component=component,
-            level=level,
-            statement=one.says or said_of(component, level, kind, metric),
-            metric=metric,
-            published=in_words(published, read),
-            direction=direction,
-            smallest_effect=float(read.compared(by)),
-            reason=one.because or "given in the study file",
-            source=one.source or self.path.name,
-            published_effect=None if published is None else read.compared(published),
-            against=against,
-            family=self.path.stem,
-        )
-
-    def _change(self, words: str) -> Departure:
-        name, _, level = words.partition("=")
-        if name not in self.parts:
-            raise InputError(
-                f"a claim is on {shown(words)}{nearest(name, self.parts)} the components are {', '.join(self.parts)}."
-            )
-        part = self.parts[name]
-        level = level or next(iter(part.levels))
-        if level not in part.levels:
-            raise InputError(
-                f"a claim is on {shown(words)}{nearest(level, part.levels)} {name} has {', '.join(part.levels)}."
-            )
-        return name, level
+        return claims_in(self.subject, self.parts, self.metrics, self.path)
 
     def digest(self) -> str:
         """Of the files that decide a result, or of the version that stands for them."""
@@ -264,7 +211,7 @@ class OwnSubject(Defaults):
             elif name == SABOTAGE:
                 config["config"] = changed(config["config"], self.subject.sabotage or {})
             else:
-                component, level_name = self._change(f"{name}={level}")
+                component, level_name = change_in(self.parts, f"{name}={level}")
                 change = self.parts[component].levels[level_name]
                 config["config"] = applied(self.subject.reference, config["config"], change)
         return config

@@ -37,6 +37,7 @@ class ScriptSubject(OwnSubject):
     """One TOML file."""
 
     runs = "ablations.subjects.script.trial"
+    wants_device = True  # nobody knows: a script that finds a GPU as a rule takes it
 
     def __init__(self, path: Path, script: Script) -> None:
         """`path` is the file's, absolute."""

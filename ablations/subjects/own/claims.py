@@ -1,0 +1,101 @@
+"""What a study file claims -> the claims that verdicts are on, each about a change that the file makes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ablations import subject as written
+from ablations.core.claim import DIRECTIONS, Claim
+from ablations.core.errors import InputError, nearest, shown
+from ablations.core.setting import Metric
+from ablations.core.variant import Departure
+from ablations.subjects.own.levels import Part
+from ablations.subjects.own.metrics import in_words, said_of
+
+
+def claims_in(
+    subject: written.Subject, parts: Mapping[str, Part], metrics: Mapping[str, Metric], path: Path
+) -> Sequence[Claim]:
+    """The claims of the study file at `path`, whose components are `parts`.
+
+    Raises InputError on a claim on no change, on no metric, or without a smallest effect that would matter.
+    """
+    found = []
+    for one in subject.claims:
+        asked = [one] if isinstance(one, written.Claim) else _on_every(parts, one)
+        found += [_claim(claim, subject, parts, metrics, path) for claim in asked]
+    return tuple(found)
+
+
+def _on_every(parts: Mapping[str, Part], every: written.Every) -> list[written.Claim]:
+    pairs = [(name, level) for name, part in parts.items() for level in part.levels]
+    said = "earns its place: without it the {} is worse"
+    return [
+        written.Claim(
+            change=f"{name}={level}", hurts=every.hurts, by=every.by, says=f"{name} {said.format(every.hurts)}"
+        )
+        for name, level in pairs
+    ]
+
+
+def _claim(
+    one: written.Claim, subject: written.Subject, parts: Mapping[str, Part], metrics: Mapping[str, Metric], path: Path
+) -> Claim:
+    asked = [(kind, getattr(one, kind)) for kind in ("hurts", "helps", "same") if getattr(one, kind)]
+    if len(asked) != 1:
+        raise InputError(f"the claim on {shown(one.change)} names {len(asked)} of hurts, helps and same; it takes one.")
+    ((kind, metric),) = asked
+    if metric not in subject.metrics:
+        raise InputError(
+            f"the claim on {shown(one.change)} is about {shown(metric)}{nearest(metric, subject.metrics)} the "
+            f"metrics are {', '.join(subject.metrics)}."
+        )
+    component, level = change_in(parts, one.change)
+    by = one.by if one.by is not None else getattr(subject.metrics[metric], "smallest_effect", None)
+    read = metrics[metric]
+    if not by or not read.compared(by) > 0:
+        least = f"above 1, as {metric} is compared as a ratio" if read.ratio else "above 0"
+        raise InputError(f"the claim on {shown(one.change)} needs by=, the smallest effect that would matter, {least}.")
+    published = one.published_effect
+    if published is not None and not math.isfinite(read.compared(published)):
+        raise InputError(
+            f"the claim on {shown(one.change)} has the published effect {shown(published)}; {metric} is compared "
+            "as a ratio, so it must be a ratio above 0, such as 1.3."
+        )
+    worse = read.worse
+    direction = {"hurts": worse, "helps": -worse, "same": DIRECTIONS["same"]}[kind]
+    against = "=".join(change_in(parts, one.against)) if one.against else ""
+    return Claim(
+        name=f"{component}_{level}_{metric}" + (f"_against_{against.replace('=', '_')}" if against else ""),
+        component=component,
+        level=level,
+        statement=one.says or said_of(component, level, kind, metric),
+        metric=metric,
+        published=in_words(published, read),
+        direction=direction,
+        smallest_effect=float(read.compared(by)),
+        reason=one.because or "given in the study file",
+        source=one.source or path.name,
+        published_effect=None if published is None else read.compared(published),
+        against=against,
+        family=path.stem,
+    )
+
+
+def change_in(parts: Mapping[str, Part], words: str) -> Departure:
+    """The change that a claim is on: `norm=group`, or `norm` for the first of its levels.
+
+    Raises InputError on one that the file does not make.
+    """
+    name, _, level = words.partition("=")
+    if name not in parts:
+        raise InputError(f"a claim is on {shown(words)}{nearest(name, parts)} the components are {', '.join(parts)}.")
+    part = parts[name]
+    level = level or next(iter(part.levels))
+    if level not in part.levels:
+        raise InputError(
+            f"a claim is on {shown(words)}{nearest(level, part.levels)} {name} has {', '.join(part.levels)}."
+        )
+    return name, level
