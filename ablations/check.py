@@ -21,7 +21,7 @@ from ablations.core.load import PLACEBO, is_file, load
 from ablations.core.result import DONE, Result
 from ablations.core.setting import Setting
 from ablations.core.subject import Place
-from ablations.core.text import counted, duration
+from ablations.core.text import counted, duration, last_line
 from ablations.core.trial import Trial
 from ablations.core.variant import Departure, Variant
 from ablations.execution.worker import run_job
@@ -104,7 +104,7 @@ class _Checked:
     def _fails(self, what: str, result: Result) -> bool:
         if result.status == DONE:
             return False
-        self._bad(what, f"{result.status}: {(result.error.strip().splitlines() or ['no reason'])[-1]}")
+        self._bad(what, f"{result.status}: {last_line(result.error, 500)}")
         return True
 
     def _bad(self, what: str, found: str) -> None:

@@ -117,14 +117,14 @@ def run(config: Config, plan: Plan) -> int:
     with contextlib.ExitStack() as until_the_end:
         with _workers(config, plan) as ready:
             expected = expect(plan, full=False)
-            store.write_study(plan.folder, plan.study)
+            store.write_study(plan.folder, plan.study, retrain=plan.request.retrain)
             _keep_sources(plan)
             ready()
             if plan.search and plan.search.missing:
                 plan, failed = _tune(config, plan, plan.search, expected.tuning)
                 if failed:
                     return 1
-                store.write_study(plan.folder, plan.study)
+                store.write_study(plan.folder, plan.study, retrain=plan.request.retrain)
             mirror = _mirror(config, plan)
             if mirror:
                 until_the_end.enter_context(mirror)
@@ -182,7 +182,7 @@ def _train(config: Config, plan: Plan, mirror: View | None, seconds: float) -> P
         if later.trials == plan.trials:
             return plan
         plan = later
-        store.write_study(plan.folder, plan.study)
+        store.write_study(plan.folder, plan.study, retrain=plan.request.retrain)
 
 
 def _tune(config: Config, plan: Plan, search: Search, seconds: float) -> tuple[Plan, int]:

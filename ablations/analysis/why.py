@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ablations.core.identity import leaves
 from ablations.core.result import FINAL, Result
-from ablations.core.text import counted, listed
+from ablations.core.text import counted, last_line, listed
 from ablations.core.trial import Trial
 
 MOST = 3  # names that a sentence lists
@@ -50,12 +50,6 @@ def reasons(
 
 def _place(trial: Trial) -> tuple[str, int, str]:
     return trial.variant.label, trial.seed, trial.fingerprint
-
-
-def last_line(error: str) -> str:
-    """What an error says in the end, which is where Python says what was wrong."""
-    lines = error.partition("\nIt had printed:\n")[0].strip().splitlines()
-    return lines[-1].strip()[:200] if lines else "no reason was recorded"
 
 
 def _differs(trial: Trial, before: Sequence[Result], code: Mapping[str, str]) -> str:

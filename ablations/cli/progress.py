@@ -9,10 +9,11 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from ablations.core.errors import printable
 from ablations.core.load import load
 from ablations.core.result import DONE, REACHED, STEPS, TRAINED, Result
 from ablations.core.setting import POINTS, Setting
-from ablations.core.text import duration
+from ablations.core.text import duration, last_line
 from ablations.core.trial import Trial
 from ablations.planning import tuning
 
@@ -92,7 +93,7 @@ class Progress:
 
     def _outcome(self, result: Result) -> str:
         if result.status != DONE:
-            return f"{result.status.replace('_', ' ')} ({(result.error.strip().splitlines() or [''])[-1]})"
+            return f"{result.status.replace('_', ' ')} ({printable(last_line(result.error, 500))})"
         alone = f"in {duration(round(result.seconds))}" if not result.trained_with else "after the same training"
         value = self._value(result.metrics[self.setting.main], self.setting.phase)
         return f"{value}{self._target(result)} {alone}"

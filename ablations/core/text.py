@@ -1,4 +1,4 @@
-"""Numbers in words, for the terminal and for reports."""
+"""Numbers and errors in words, for the terminal and for reports."""
 
 from __future__ import annotations
 
@@ -13,9 +13,20 @@ MINUS = "\N{MINUS SIGN}"
 NUMBER = 24  # characters that the longest number or interval takes
 
 NONE = "\N{EN DASH}"
+PRINTED = "\nIt had printed:\n"  # in the error of a trial, before the last lines of its output
 LONGEST = 366 * 24 * 3600  # seconds that a study may be given
 _UNITS = {"h": 3600, "m": 60, "s": 1}
 _TIME = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+
+
+def last_line(error: str, longest: int = 200) -> str:
+    """The last line that says something, at most `longest` characters: of a traceback, the exception.
+
+    What a failed trial had printed is no part of it.
+    """
+    lines = [line.strip() for line in error.partition(PRINTED)[0].splitlines() if line.strip()]
+    found = lines[-1] if lines else "no reason recorded"
+    return found if len(found) <= longest else f"{found[: longest - 1]}…"
 
 
 def duration(seconds: float) -> str:

@@ -118,21 +118,27 @@ def names(results: Path) -> list[str]:
     return sorted(path.parent.name for path in results.glob("*/study.json"))
 
 
-def write_study(folder: Path, study: Study) -> None:
+def write_study(folder: Path, study: Study, *, retrain: bool = False) -> None:
     """`study.json`, before the first trial runs.
 
     Raises InputError when the folder holds a study that this one does not extend: only seeds,
-    components and variants may differ.
+    components and variants may differ, and its code where it is to train again.
     """
     path = folder / "study.json"
     if path.exists():
         old = read_study(folder)
         for name, before in _fixed(old).items():
-            if before != (after := _fixed(study)[name]):
+            if before == (after := _fixed(study)[name]) or (name == "code" and retrain):
+                continue
+            if name == "code":
                 raise InputError(
-                    f"study {study.name!r} in {folder} has {name} {before}, and this run {after}: "
-                    "choose another --name, or another --results."
+                    f"the code of study {study.name!r} in {folder} has changed since its first run: take another "
+                    "--name, or train its trials again with --retrain. python -m ablations.explain says what changed."
                 )
+            raise InputError(
+                f"study {study.name!r} in {folder} has {name} {before}, and this run {after}: "
+                "choose another --name, or another --results."
+            )
     write_json(path, {**study.to_dict(), "subject": _from(folder, study.subject)})
 
 

@@ -26,8 +26,12 @@ def images(evidence: Findings) -> bool:
 
 
 def examples(evidence: Findings) -> bool:
-    """Whether trials say what each example that they are evaluated on came to."""
-    return images(evidence) or isfinite(evidence.mean("evaluated_examples", "reference"))
+    """Whether effects can have an interval over new examples too, as trials say what each example came to.
+
+    They cannot where each seed has examples of its own, or where the main metric is compared as a ratio.
+    """
+    known = images(evidence) or isfinite(evidence.mean("evaluated_examples", "reference"))
+    return known and evidence.overlap == 0 and not is_ratio(main(evidence))
 
 
 def in_unit(text: str, evidence: Findings) -> str:

@@ -135,6 +135,16 @@ def test_the_report_says_how_it_was_corrected_and_shows_no_exact_test_of_splits(
     assert "more splits of these would hardly" in str(by_title["Verdicts"].blocks)
 
 
+def test_the_report_of_splits_speaks_of_no_interval_over_new_examples(tmp_path: Path) -> None:
+    def with_examples(trial: Trial) -> dict[str, float]:
+        return {**outcome(trial), "evaluated_examples": TEST}
+
+    said = str(compose.compose(made_up.findings(tmp_path / "made_up_examples.py", TEXT, with_examples)))
+    assert "120 are trained on" in said
+    assert "no number of seeds removes it" not in said and "two-way random" not in said
+    assert "effects' table has" not in said
+
+
 @pytest.mark.parametrize("seed", [0, 3])
 def test_sizes_that_differ_stop_every_verdict(tmp_path: Path, seed: int) -> None:
     def uneven(trial: Trial) -> dict[str, float]:

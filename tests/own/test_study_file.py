@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +161,87 @@ def test_what_a_trial_does_wrong_is_a_result_with_a_word(
     (result,) = study.read()
     assert result.status == status
     assert word in result.error
+
+
+def test_what_a_trial_leaves_running_ends_with_it(study: Any) -> None:
+    study.write(
+        trial="""
+        @subject.trial
+        def train(config):
+            import subprocess
+            return {"score": subprocess.Popen(["sleep", "600"]).pid, "loss": 1}
+        """
+    )
+    assert study.run("--grid", "reference", seeds=1) == 0
+    (result,) = study.read()
+    left = Path(f"/proc/{result.metrics['score']:.0f}/cmdline")
+    for _ in range(100):
+        if not left.exists() or b"sleep" not in left.read_bytes():  # a zombie's is empty
+            return
+        time.sleep(0.05)
+    os.kill(int(result.metrics["score"]), signal.SIGKILL)
+    pytest.fail("it still runs")
+
+
+def test_a_trial_that_is_interrupted_is_kept_at_the_end_of_its_epoch_and_goes_on_there(
+    study: Any, tmp_path: Path
+) -> None:
+    study.write(
+        trial=f"""
+        @subject.trial
+        def train(config, checkpoint):
+            import os, signal, time
+            for epoch in checkpoint.epochs(3):
+                with open({str(tmp_path / "epochs")!r}, "a+") as file:
+                    file.write(str(epoch))
+                    file.seek(0)
+                    first = file.read() == "12"
+                if first:
+                    os.kill({os.getpid()}, signal.SIGINT)  # Ctrl-C at the command
+                    time.sleep(1)
+                yield {{"epoch": epoch, "score": 1, "loss": 1}}
+        """
+    )
+    assert study.run("--grid", "reference", seeds=1) == 130
+    assert (tmp_path / "epochs").read_text() == "12"
+    assert study.run("--grid", "reference", seeds=1) == 0
+    assert (tmp_path / "epochs").read_text() == "123" + "123"  # the rest of it, and the repeat
+    (result,) = study.read()
+    assert [row["epoch"] for row in result.curve] == [1, 2, 3]
+
+
+def test_a_failure_is_told_by_its_error_and_not_by_what_the_trial_had_printed(
+    study: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study.write(
+        trial="""
+        @subject.trial
+        def train(config):
+            print("so far so good", flush=True)
+            raise ValueError("late \\x1b[31m")
+        """
+    )
+    assert study.run("--grid", "reference", seeds=1) == 1
+    said = capsys.readouterr().out
+    assert r"reference, seed 0: error (ValueError: late \x1b[31m)" in said and "so far so good" not in said
+    report = (study.reports / "mine" / "report.md").read_text()
+    assert "ValueError: late" in report and "so far so good" not in report
+
+
+def test_changed_code_is_refused_in_a_sentence_and_taken_with_retrain(
+    study: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study.write()
+    assert study.run("--grid", "reference", seeds=1) == 0
+    study.write(trial=TRIAL.replace("50 +", "60 +"))
+    assert study.run("--grid", "reference", seeds=1) == 2
+    assert "take another --name, or train its trials again with --retrain" in capsys.readouterr().err
+    assert study.run("--grid", "reference", "--retrain", seeds=1) == 0
+    old, new = sorted(one.metrics["score"] for one in study.read())
+    assert new - old == pytest.approx(10)
+    assert store.read(study.results / "mine")[1][0].metrics["score"] == new
+    assert study.run("--grid", "reference", seeds=1) == 0
+    assert "nothing to train" in capsys.readouterr().out
 
 
 def test_seeds_that_are_not_used_stop_every_verdict(study: Any, capsys: pytest.CaptureFixture[str]) -> None:

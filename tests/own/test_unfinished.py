@@ -165,6 +165,8 @@ def test_what_cannot_be_kept_is_named(tmp_path: Path) -> None:
     unfinished = Unfinished(tmp_path / "a.npz", Streams(0), code="a")
     with pytest.raises(TypeError, match=r"was given 3, which has no state_dict"):
         next(unfinished.epochs(2, 3))
+    with pytest.raises(TypeError, match="leave it out where `streams` gave it"):
+        next(unfinished.epochs(2, Streams(0).numpy("order")))
     with pytest.raises(TypeError, match=r"the checkpoint\['model'\]\[0\] is .*lambda.*, which no checkpoint can hold"):
         unfinished.write({"model": [lambda: 3]})
     with pytest.raises(TypeError, match="sparse tensor"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ from ablations.analysis.gates import chance_error, guesses, threshold
 from ablations.analysis.verdicts import Findings
 from ablations.core.load import load
 from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result
-from ablations.core.text import MISSING, counted, duration, interval, number
+from ablations.core.text import MISSING, counted, duration, interval, last_line, number
 from ablations.core.units import outcome
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, listed
@@ -192,12 +193,6 @@ def failures(evidence: Findings) -> Section:
     return Section(title="Failures and gaps in the design", blocks=tuple(blocks))
 
 
-def last_line(error: str) -> str:
-    """The last line that says something, at most 200 characters: of a traceback, the exception."""
-    lines = [line.strip() for line in error.splitlines() if line.strip()] or ["no reason recorded"]
-    return lines[-1] if len(lines[-1]) <= 200 else f"{lines[-1][:199]}…"
-
-
 def origin(evidence: Findings) -> Section:
     """Commit, versions, hardware, dates, data, and the commands that make it all again."""
     study, records = evidence.study, [result.provenance for result in evidence.results]
@@ -211,9 +206,10 @@ def origin(evidence: Findings) -> Section:
     fingerprint = f", fingerprint {study.setting.fingerprint}" if study.setting.fingerprint else ""
     rows += [("data", f"{study.setting.data}{fingerprint}")]
     rows += [("run it again", study.command or "not recorded")]
-    rows += [("render this again", f"python -m ablations.report {study.name}")]
+    rows += [("render this again", f"python -m ablations.report {shlex.quote(study.name)}")]
     if code := study.setting.config.get("code"):
-        rows += [("code of the trials", f"{code}; python -m ablations.explain {study.name} compares it with today's")]
+        explain = f"python -m ablations.explain {shlex.quote(study.name)}"
+        rows += [("code of the trials", f"{code}; {explain} compares it with today's")]
     caution = "The records come from different commits or from code with uncommitted changes."
     mixed = len({record.get("commit") for record in records}) > 1 or any(record.get("dirty") for record in records)
     table = Table(caption="Where the records came from.", head=("what", "value"), rows=tuple(rows))

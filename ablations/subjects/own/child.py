@@ -6,6 +6,7 @@ JSON goes to and fro.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import multiprocessing
@@ -22,6 +23,7 @@ from types import ModuleType
 from typing import Any
 
 from ablations.core.subject import DivergedError
+from ablations.core.text import PRINTED
 
 LOOK = 0.2  # seconds from one look at a silent trial to the next
 STUDY = "ABLATIONS_STUDY"  # the environment variable that tells the server which file to import
@@ -65,8 +67,8 @@ def events(task: Mapping[str, Any], *, log: Path, timeout: float) -> Iterator[di
             if "done" in said:
                 return
     finally:
+        _end(process)  # while it can still say a row, on the way to the end of its epoch
         ours.close()
-        _end(process)
 
 
 def _start(process: Any) -> None:
@@ -90,6 +92,8 @@ def _end(process: Any) -> None:
                 except (ProcessLookupError, PermissionError):
                     process.kill()
                 process.join(5)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)  # what it left running
     process.close()
 
 
@@ -114,7 +118,7 @@ def _printed(log: Path) -> str:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST:]
     except OSError:
         return ""
-    return "\nIt had printed:\n" + "\n".join(lines) if lines else ""
+    return PRINTED + "\n".join(lines) if lines else ""
 
 
 def _run(task_text: str, to_parent: Connection, log: str) -> None:

@@ -72,7 +72,8 @@ class Unfinished:
             ):
                 raise TypeError(
                     f"checkpoint.epochs was given {shown(thing)}, which has no state_dict and load_state_dict; keep it "
-                    "with checkpoint.read and checkpoint.write."
+                    "with checkpoint.read and checkpoint.write, or leave it out where `streams` gave it: how far those "
+                    "generators are is kept anyway."
                 )
         kept = self.read()
         begins = 0
