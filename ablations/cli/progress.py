@@ -74,10 +74,11 @@ class Progress:
         self.done += 1
         self.failed += result.status != DONE
         if not result.trained_with:
-            if result.status == DONE and result.trial.key not in self.last:  # it has no rows along the way
-                self.passed += self.epochs
+            untold = self.epochs - self.last.pop(result.trial.key, 0)
+            if result.status == DONE and REACHED not in result.metrics:  # it need not have a row for each of them
+                self.passed += untold
             else:  # those that never come: of a training that failed or ended early
-                self.owed -= self.epochs - self.last.pop(result.trial.key, 0)
+                self.owed -= untold
         self.bar.update()
         self._say(f"{_name(result.trial)}: {self._outcome(result)}{f', {self.failed} failed' if self.failed else ''}")
         if self.then:

@@ -115,6 +115,18 @@ def test_epochs_of_a_training_that_went_on_where_it_was_are_owed_no_more(
     assert first.endswith("about 50 s left") and "left" not in last
 
 
+def test_a_training_that_told_one_row_of_its_sixty_steps_has_done_them_all(
+    plan: Planner, budget: Budget, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study, trials = plan(budget=replace(budget, epochs=60))
+    row = {"epoch": 1, "test_top1_error_percent": 50.0}
+    with Progress(3, already=0, trainings=3, setting=study.setting, expected=0) as watch:
+        clock.now = 10.0
+        watch.epoch(trials[0], row)
+        watch.result(Result(trial=trials[0], status=DONE, metrics=row, curve=(row,), seconds=10))
+    assert capsys.readouterr().out.rstrip().endswith("about 20 s left")
+
+
 def test_the_first_epoch_of_a_training_that_goes_on_says_how_many_are_left(
     plan: Planner, budget: Budget, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
