@@ -65,6 +65,7 @@ def explained(folder: Path) -> str:
     from ablations.records import store
 
     study = store.read_study(folder)
+    store.check_study_file(folder, study)
     results, _ = store.read_all(folder)
     trials, gone = planned(study)
     unreadable = {path.stem for path in (folder / "trials").glob("*.json")} - results.keys()
@@ -144,6 +145,7 @@ def difference(folder: Path, key: str) -> str:
     from ablations.records.sources import read_sources
 
     study = store.read_study(folder)
+    store.check_study_file(folder, study)
     results, _ = store.read_all(folder)
     if key not in results:
         raise InputError(f"no record has the key {shown(key)}{nearest(key, results)} There are {len(results):,}.")

@@ -53,6 +53,7 @@ class Findings(Evidence):
 def findings_in(folder: Path) -> Findings:
     """What the study in `folder` left, to be judged.  Raises InputError on a plan that cannot be read."""
     study, results, problems = store.read(folder)
+    store.check_study_file(folder, study)
     check_declared(study, folder / "study.json")
     return Findings(study=study, results=results, problems=problems, folder=folder)
 

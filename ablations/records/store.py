@@ -66,6 +66,15 @@ def _found(folder: Path, subject: str) -> str:
     return str((folder / subject).resolve()) if is_file(subject) else subject
 
 
+def check_study_file(folder: Path, study: Study) -> None:
+    """Raises InputError where the study in `folder` is of a study file that is no longer there."""
+    if is_file(study.subject) and not Path(study.subject).exists():
+        raise InputError(
+            f"study {study.name!r} was run from {shown(study.subject)}, and there is no study file any more: put it "
+            f"back. Its code as it ran is kept in {folder / 'code'}."
+        )
+
+
 def read_result(path: Path) -> tuple[Result | None, str]:
     """The result in `path`, or None and one sentence that says why it cannot be read."""
     try:

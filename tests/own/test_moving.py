@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ablations import report
+import pytest
+
+from ablations import explain, report
 from ablations.core.load import load
 from ablations.records import store
 from tests.own.files import StudyFile
@@ -30,3 +32,19 @@ def test_a_study_file_that_shares_no_folder_with_its_results_keeps_its_whole_pat
     assert store._from(tmp_path / "results", "/elsewhere/study.py") == "/elsewhere/study.py"
     assert store._found(tmp_path / "results", "/elsewhere/study.py") == "/elsewhere/study.py"
     assert store._from(tmp_path, "alexnet") == store._found(tmp_path, "alexnet") == "alexnet"
+
+
+def test_a_study_whose_file_is_gone_says_where_its_code_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = StudyFile(tmp_path, "study_that_goes")
+    file.write()
+    assert file.run("--grid", "reference", "--seeds", "1") == 0
+    file.path.unlink()
+    load.cache_clear()
+    for command, words in ((report, ["--reports", str(tmp_path / "reports")]), (explain, [])):
+        assert command.main([str(file.study), *words]) == 2
+        said = capsys.readouterr().err
+        assert "there is no study file any more" in said and str(file.study / "code") in said
+        assert "Traceback" not in said
+    assert list((file.study / "code").iterdir())

@@ -120,7 +120,7 @@ def test_a_dry_run_shows_the_command_of_every_variant(study: Study, capsys: pyte
     ("script", "status", "word"),
     [
         ("raise KeyError('my fault')", "error", "KeyError: 'my fault'"),
-        ("import sys; print('so far so good'); sys.exit(3)", "error", "exit code 3"),
+        ("import sys; print('so far so good'); sys.exit(3)", "error", "exit code 3: so far so good"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "error", "signal SIGSEGV"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "out_of_memory", "SIGKILL"),
         ("print('{\"score\": NaN}')", "diverged", "score is nan"),

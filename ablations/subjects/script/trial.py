@@ -102,7 +102,7 @@ class _Lines:
     """The lines of a command's standard output as they come, None where it is silent; all that it prints is logged."""
 
     def __init__(self, task: Mapping[str, Any]) -> None:
-        self.task, self.last = task, ""
+        self.task, self.last, self.said = task, "", ""  # said last: on standard output, on any
         self.environment: dict[str, str] = task["environment"]
         self.secrets = secrets_of(self.environment)
         self.process = self._started()
@@ -173,6 +173,7 @@ class _Lines:
             text = line.decode("utf-8", "replace").rstrip("\r")
             shown = self._masked(text)
             os.write(1, f"{shown}\n".encode())
+            self.said = shown.strip() or self.said
             if text.strip() and stream is self.process.stdout:
                 self.last = shown
                 yield text
@@ -191,19 +192,22 @@ class _Lines:
         for stream in (self.process.stdout, self.process.stderr):
             if stream:
                 stream.close()
-        _check_code(code)
+        _check_code(code, self.said)
         return {"cpu_seconds": used.ru_utime + used.ru_stime, "memory_mib": mebibytes(used)}
 
 
-def _check_code(code: int) -> None:
-    """Raises where a command has failed, by its exit code; a shell gives the number of a signal with 128 added."""
+def _check_code(code: int, said: str) -> None:
+    """Raises where a command has failed, by its exit code; a shell gives the number of a signal with 128 added.
+
+    `said` is the last line that it printed, which is where Python says what was wrong.
+    """
     number = -code if code < 0 else code - 128
     if number == signal.SIGKILL:
         raise MemoryError("it was killed (SIGKILL), as a system does that runs out of memory")
     if code < 0:
         raise TrialError(f"it was ended by the signal {signal.Signals(number).name}")
     if code:
-        raise TrialError(f"it ended with exit code {code}")
+        raise TrialError(f"it ended with exit code {code}{': ' * bool(said)}{said[-200:]}")
 
 
 def secrets_of(environment: Mapping[str, str]) -> list[str]:
