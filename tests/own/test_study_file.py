@@ -202,7 +202,11 @@ def test_a_trial_that_is_interrupted_is_kept_at_the_end_of_its_epoch_and_goes_on
                 yield {{"epoch": epoch, "score": 1, "loss": 1}}
         """
     )
-    assert study.run("--grid", "reference", seeds=1) == 130
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
+    try:
+        assert study.run("--grid", "reference", seeds=1) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (tmp_path / "epochs").read_text() == "12"
     assert study.run("--grid", "reference", seeds=1) == 0
     assert (tmp_path / "epochs").read_text() == "123" + "123"  # the rest of it, and the repeat

@@ -107,14 +107,9 @@ def underfitting(evidence: Findings) -> str:
 
 
 def sampling_words(evidence: Findings, error_percent: float) -> str:
-    """What the choice of test images alone does to an error; empty where their number is not known, or each seed has
-    others.
-    """
-    if (
-        not wording.examples(evidence)
-        or not isfinite(evidence.mean("evaluated_examples", "reference"))
-        or not wording.main(evidence).percent
-    ):
+    """What the choice of test images alone does to an error; empty where it is not known, or each seed has others."""
+    known = isfinite(evidence.mean("evaluated_examples", "reference")) and wording.examples(evidence)
+    if not known or not wording.main(evidence).percent:
         return ""
     return on_what(
         evidence,
