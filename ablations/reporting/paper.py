@@ -176,6 +176,10 @@ def _method(evidence: Findings, found: Sequence[Effect]) -> str:
         f"{unit}, {against}, paired by seed, with a 95% t interval; {marks}, two-sided, adjusted by Holm over "
         f"{counted(len(found), 'difference')}. n: seeds. Bold: best mean of a column."
     )
+    if evidence.overlap != 0:
+        words += (
+            " Seeds are splits of the data; intervals and p are corrected for their overlap (Nadeau and Bengio 2003)."
+        )
     if any(one.unstable for one in found):
         words += f" {FAILED}: trainings failed, and are in no mean."
     return words

@@ -23,7 +23,7 @@ from ablations.core.load import load
 from ablations.core.subject import Place
 from ablations.core.trial import Trial
 from ablations.core.variant import Variant
-from ablations.reporting import compose, exports
+from ablations.reporting import compose, exports, paper
 from ablations.reporting.document import Table
 from tests.own import made_up
 
@@ -133,6 +133,7 @@ def test_the_report_says_how_it_was_corrected_and_shows_no_exact_test_of_splits(
     assert any("Seeds change which examples" in one for one in report.summary)
     assert set(exports.effects_table(found)["overlap"]) == {OVERLAP}
     assert "more splits of these would hardly" in str(by_title["Verdicts"].blocks)
+    assert "corrected for their overlap (Nadeau and Bengio 2003)" in paper.paper(found).method
 
 
 def test_the_report_of_splits_speaks_of_no_interval_over_new_examples(tmp_path: Path) -> None:
