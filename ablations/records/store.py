@@ -81,8 +81,9 @@ def read_result(path: Path) -> tuple[Result | None, str]:
         record = read_json(path)
         _check_sum(record)
         record = upgraded_result(record)
-        if named := record["trial"].get("subject"):
-            record["trial"] = {**record["trial"], "subject": _found(path.parent.parent, named)}
+        trial = record["trial"]
+        if isinstance(trial, dict) and isinstance(named := trial.get("subject"), str):
+            record["trial"] = {**trial, "subject": _found(path.parent.parent, named)}
         result = Result.from_dict(record)
     except DAMAGED as error:
         return None, f"record {path} cannot be read ({why(error)}); its trial counts as not run"
