@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -320,11 +321,16 @@ def test_a_head_with_nothing_waits_for_a_machine_with_gpus_and_gives_each_trial_
         assert main(command) == 2
         assert "no machine of the cluster has a GPU" in capsys.readouterr().err
         waits = [sys.executable, "-m", "ablations.run", *command, "--autoscaling"]
-        with subprocess.Popen(waits, stdout=subprocess.PIPE, text=True) as waiting:
-            assert waiting.stdout
-            assert waiting.stdout.readline().startswith("waiting   for a machine with 1 processors and 1 GPUs")
-            waiting.send_signal(signal.SIGINT)
-            assert waiting.wait(60) == 130
+        # A shell starts background jobs, this test run perhaps, with the signal ignored, and children inherit that.
+        heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        with subprocess.Popen(waits, stdout=subprocess.PIPE, text=True, preexec_fn=heard) as waiting:  # noqa: PLW1509
+            try:
+                assert waiting.stdout
+                assert waiting.stdout.readline().startswith("waiting   for a machine with 1 processors and 1 GPUs")
+                waiting.send_signal(signal.SIGINT)
+                assert waiting.wait(60) == 130
+            finally:
+                waiting.kill()
 
         wait = ray.wait
 
