@@ -157,7 +157,7 @@ def test_the_report_holds_every_size_of_every_variant_and_says_that_nothing_was_
     two, all_three = ensembles([one.probabilities for one in reference], reference[0].labels)
     assert whole.rows[0][2:5] == (number(all_three.single), number(all_three.error), signed(all_three.gain))
     assert smaller.rows[0][3:5] == (number(two.error), signed(two.gain))
-    html, markdown = render(str(folder), tmp_path, tmp_path / "reports")
+    html, markdown, *_ = render(str(folder), tmp_path, tmp_path / "reports")
     for text in (html.read_text(), markdown.read_text()):
         assert f"All 3 networks of the reference, averaged, have {number(all_three.error)}% test error" in text
     assert (tmp_path / "reports" / "made_up" / "figures" / "ensembles.svg").exists()

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import sys
 import textwrap
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from ablations import check, run
 from ablations.core.load import load
 from ablations.records import store
+from ablations.subjects.own.trial import imported
 
 HEAD = """
 from dataclasses import dataclass, replace
@@ -117,6 +119,17 @@ def test_changed_code_trains_anew_and_a_comment_does_not(study: Any, capsys: pyt
     assert load(str(study.path)).digest() == digest
     helper.write_text("FACTOR = 6\n")
     assert load(str(study.path)).digest() != digest
+
+
+def test_a_file_that_is_written_twice_within_a_second_is_read_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "quick.py"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "dont_write_bytecode", False)
+        for value in ("1.0", "0.5"):  # of the same length
+            path.write_text(f"VALUE = {value}")
+            os.utime(path, (10**9, 10**9))
+            imported.cache_clear()
+            assert float(value) == imported(str(path)).VALUE
 
 
 def test_set_changes_the_reference_and_so_the_keys(study: Any) -> None:
