@@ -15,7 +15,8 @@ shared=${SHARED:?names a folder that all nodes see}
 bin=${VENV:-$shared/ablations/.venv}/bin
 port=${RAY_PORT:-6379}
 nodes=$SLURM_JOB_NUM_NODES
-head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)  # where this script runs, too
+names=$(scontrol show hostnames "$SLURM_JOB_NODELIST")  # read whole: `| head -n 1` may end scontrol, and so the script
+head=${names%%$'\n'*}  # the first, where this script runs, too
 # Of this job alone: without it no one joins, or runs code.
 RAY_AUTH_TOKEN=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
 export RAY_AUTH_TOKEN RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0
