@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,14 @@ CLASSES = ("blue", "green", "red")
 
 # The networks of the tests are small: a second thread spins more than it helps, many times so on a busy machine.
 torch.set_num_threads(1)
+
+
+def hears(number: int) -> Callable[[], object]:
+    """For `preexec_fn` of a process that is to be stopped by the signal `number`.
+
+    A shell starts background jobs, this test run perhaps, with SIGINT ignored, and children inherit that.
+    """
+    return partial(signal.signal, number, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,6 +21,7 @@ from ablations.run import main
 from ablations.subjects.alexnet.setting import budget_of
 from ablations.subjects.alexnet.version import TRAINING_VERSION
 from tests import making
+from tests.conftest import hears
 
 PYTHON = [sys.executable, "-m", "ablations.run"]
 TINY = ["--epochs", "1", "--train-examples", "64", "--batch-size", "32"]
@@ -345,8 +346,7 @@ def test_a_stopped_study_ends_cleanly_and_the_same_command_goes_on(
     running = subprocess.Popen(
         command,
         start_new_session=True,
-        # A shell starts background jobs, this test run perhaps, with the signal ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509
+        preexec_fn=hears(number),  # noqa: PLW1509
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

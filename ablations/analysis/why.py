@@ -64,7 +64,7 @@ def _differs(trial: Trial, before: Sequence[Result], code: Mapping[str, str]) ->
 
 def _settings(before: Trial, now: Trial) -> list[str]:
     """`epochs 30, now 60` for each field that differs."""
-    one, two = (dict(leaves(trial.config.get("config", {}))) for trial in (before, now))
+    one, two = (leaves(trial.config.get("config", {})) for trial in (before, now))
     return [f"{name} {one.get(name)}, now {two.get(name)}" for name in {**one, **two} if one.get(name) != two.get(name)]
 
 

@@ -7,7 +7,6 @@ Standard library only.
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
 from math import isfinite
@@ -20,6 +19,7 @@ from ablations.core.load import FIRST, load
 from ablations.core.setting import SIZE
 from ablations.core.study import Study
 from ablations.core.variant import Departure
+from ablations.records.files import toml_in
 
 _REQUIRED = ("name", "component", "level", "statement", "metric", "direction", "smallest_effect", "reason")
 _NUMBERS = {"smallest_effect", "published_effect"}
@@ -39,17 +39,12 @@ def read_claims(path: Path, subject: str = FIRST) -> tuple[Claim, ...]:
 
     Raises InputError with one sentence on the first thing that is wrong.
     """
-    try:
-        record = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"claims file {shown(path)} cannot be read: {error.strerror}.") from None
-    # A whole number of thousands of digits is a ValueError of its own.
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"claims file {shown(path)} is no TOML: {error}.") from None
+    called = f"claims file {shown(path)}"
+    record = toml_in(path, called)
     try:
         return claims_in(record, family=path.stem, subject=subject)
     except InputError as error:
-        raise InputError(f"claims file {shown(path)}: {error}") from None
+        raise InputError(f"{called}: {error}") from None
 
 
 def claims_in(record: Mapping[str, Any], *, family: str, subject: str = FIRST) -> tuple[Claim, ...]:

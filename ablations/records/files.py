@@ -8,10 +8,13 @@ import math
 import os
 import secrets
 import stat
+import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
+
+from ablations.core.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.lib.npyio import NpzFile
@@ -21,6 +24,17 @@ if TYPE_CHECKING:
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 # What reading a JSON file of ours raises where it is damaged, is no file, or holds something else.
 DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
+
+def toml_in(path: Path, called: str) -> dict[str, Any]:
+    """What a TOML file holds.  Raises InputError, where the file is `called` so, if it cannot be read or is no TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{called} cannot be read: {error.strerror}.") from None
+    # A whole number of thousands of digits is a ValueError of its own.
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{called} is no TOML: {error}.") from None
 
 
 @contextlib.contextmanager

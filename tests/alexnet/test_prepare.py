@@ -32,6 +32,7 @@ from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.examples import batches, split_examples
 from ablations.subjects.alexnet.training.streams import CPU
 from tests.alexnet.test_data import prepared, write_folder
+from tests.conftest import hears
 
 ARRAYS = [f"{split}_{what}.npy" for split in ("train", "test") for what in ("images", "labels", "hashes")]
 ARRAYS += ["mean_image.npy"]
@@ -193,8 +194,7 @@ def test_ctrl_c_while_decoding_stops_at_once_and_the_next_call_goes_on(
     process = subprocess.Popen(
         command,
         env=environment,
-        # A shell starts background jobs, this test run perhaps, with the signal ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        preexec_fn=hears(signal.SIGINT),  # noqa: PLW1509
         stderr=subprocess.PIPE,
         text=True,
     )

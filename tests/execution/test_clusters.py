@@ -56,7 +56,7 @@ def test_kuberay_gives_ray_the_machines_that_the_file_says() -> None:
 
 
 STUBS = {
-    "scontrol": "#!/bin/sh\necho 127.0.0.1\nsleep 0.2\necho second\n",  # who has left by then ends it with SIGPIPE
+    "scontrol": "#!/bin/sh\necho 127.0.0.1\nsleep 0.2\necho second\n",  # ends by SIGPIPE where nobody reads on
     # Takes its own options away, and runs the command here: both nodes are this machine.
     "srun": '#!/bin/bash\nwhile [[ $1 == --* ]]; do shift; done\nexec "$@"\n',
 }

@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,7 +34,7 @@ from ablations.execution.worker import run_job
 from ablations.records.store import read, read_results
 from ablations.run import _alone, _executor, main
 from ablations.subjects.alexnet import registry
-from tests.conftest import Collect, Planner, free_port, without_times
+from tests.conftest import Collect, Planner, free_port, hears, without_times
 from tests.making import config_from, with_budget
 
 pytestmark = pytest.mark.slow
@@ -321,9 +320,7 @@ def test_a_head_with_nothing_waits_for_a_machine_with_gpus_and_gives_each_trial_
         assert main(command) == 2
         assert "no machine of the cluster has a GPU" in capsys.readouterr().err
         waits = [sys.executable, "-m", "ablations.run", *command, "--autoscaling"]
-        # A shell starts background jobs, this test run perhaps, with the signal ignored, and children inherit that.
-        heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-        with subprocess.Popen(waits, stdout=subprocess.PIPE, text=True, preexec_fn=heard) as waiting:  # noqa: PLW1509
+        with subprocess.Popen(waits, stdout=subprocess.PIPE, text=True, preexec_fn=hears(signal.SIGINT)) as waiting:  # noqa: PLW1509
             try:
                 assert waiting.stdout
                 assert waiting.stdout.readline().startswith("waiting   for a machine with 1 processors and 1 GPUs")

@@ -10,6 +10,7 @@ from ablations.core.load import load
 from ablations.core.result import DONE, Result
 from ablations.core.subject import Place
 from ablations.core.trial import Trial
+from ablations.core.variant import Variant
 from ablations.planning.request import Request
 from ablations.planning.study import make_study
 
@@ -42,6 +43,18 @@ def findings(
     request = Request(subject=str(path), options=None, name="made_up", grid=grid, words=words, seeds=seeds)
     study, trials = make_study(request, setting)
     return Findings(study=study, results=[_result(trial, outcomes(trial)) for trial in trials])
+
+
+def failure(path: Path, text: str, returned: str) -> str:
+    """What is said of a trial of the file `text` that returns this."""
+    trial = TRIAL.replace('raise AssertionError("made up")', f"return {returned}")
+    path.write_text(f"{HEAD}{text}{trial}")
+    load.cache_clear()
+    subject, place = load(str(path)), Place(folder=path.parent)
+    setting = subject.setting(subject.options(), place, None, beside=1)
+    one = Trial(variant=Variant(), seed=1, data="", fingerprint="", config=setting.config, subject=str(path))
+    (failed,) = [event for event in subject.run((one,), place, lambda trial, row: None) if event]
+    return str(failed.error)
 
 
 def _result(trial: Trial, came: Mapping[str, float] | tuple[Mapping[str, float], ...]) -> Result:

@@ -16,10 +16,8 @@ from ablations.calibration.ratios import FACTOR, TRUTHS, simulate
 from ablations.core.errors import InputError
 from ablations.core.load import load
 from ablations.core.setting import Metric
-from ablations.core.subject import Place
 from ablations.core.trial import Trial
 from ablations.core.units import between, size
-from ablations.core.variant import Variant
 from ablations.records.claims import read_claims
 from ablations.reporting import compose, exports, pages
 from ablations.reporting.terminal import terminal_lines
@@ -134,15 +132,8 @@ def test_what_is_no_ratio_is_refused_in_a_sentence(tmp_path: Path, before: str, 
 
 
 def test_a_time_of_zero_is_what_came_of_its_trial(tmp_path: Path) -> None:
-    path = tmp_path / "made_up_zero.py"
-    trial = made_up.TRIAL.replace('raise AssertionError("made up")', 'return {"time": 0.0, "loss": 1.0}')
-    path.write_text(f"{made_up.HEAD}{TEXT}{trial}")
-    load.cache_clear()
-    subject, place = load(str(path)), Place(folder=tmp_path)
-    setting = subject.setting(subject.options(), place, None, beside=1)
-    one = Trial(variant=Variant(), seed=1, data="", fingerprint="", config=setting.config, subject=str(path))
-    (failed,) = [event for event in subject.run((one,), place, lambda trial, row: None) if event]
-    assert str(failed.error) == "time is 0; it is compared as a ratio, so it must be above 0"
+    said = made_up.failure(tmp_path / "made_up_zero.py", TEXT, '{"time": 0.0, "loss": 1.0}')
+    assert said == "time is 0; it is compared as a ratio, so it must be above 0"
 
 
 def test_an_interval_that_overflows_is_told_and_fails_nothing() -> None:

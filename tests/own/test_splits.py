@@ -20,9 +20,7 @@ from ablations.calibration.splits import simulate
 from ablations.core.claim import Rule
 from ablations.core.errors import InputError
 from ablations.core.load import load
-from ablations.core.subject import Place
 from ablations.core.trial import Trial
-from ablations.core.variant import Variant
 from ablations.reporting import compose, exports, paper
 from ablations.reporting.document import Table
 from tests.own import made_up
@@ -159,16 +157,9 @@ def test_sizes_that_differ_stop_every_verdict(tmp_path: Path, seed: int) -> None
 
 
 def test_a_trial_that_does_not_report_its_sizes_is_told_what_is_missing(tmp_path: Path) -> None:
-    path = tmp_path / "made_up_sizes.py"
-    trial = made_up.TRIAL.replace('raise AssertionError("made up")', 'return {"score": 1.0, "train_size": 5}')
-    path.write_text(f"{made_up.HEAD}{TEXT}{trial}")
-    load.cache_clear()
-    subject, place = load(str(path)), Place(folder=tmp_path)
-    setting = subject.setting(subject.options(), place, None, beside=1)
-    one = Trial(variant=Variant(), seed=1, data="", fingerprint="", config=setting.config, subject=str(path))
-    (failed,) = [event for event in subject.run((one,), place, lambda trial, row: None) if event]
-    assert "a trial reports train_size and test_size" in str(failed.error)
-    assert "test_size is missing" in str(failed.error)
+    said = made_up.failure(tmp_path / "made_up_sizes.py", TEXT, '{"score": 1.0, "train_size": 5}')
+    assert "a trial reports train_size and test_size" in said
+    assert "test_size is missing" in said
 
 
 def test_another_word_is_refused(tmp_path: Path) -> None:

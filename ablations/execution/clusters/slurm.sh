@@ -15,7 +15,7 @@ shared=${SHARED:?names a folder that all nodes see}
 bin=${VENV:-$shared/ablations/.venv}/bin
 port=${RAY_PORT:-6379}
 nodes=$SLURM_JOB_NUM_NODES
-names=$(scontrol show hostnames "$SLURM_JOB_NODELIST")  # read whole: `| head -n 1` may end scontrol, and so the script
+names=$(scontrol show hostnames "$SLURM_JOB_NODELIST")  # `| head -n 1` could end scontrol by SIGPIPE, and with it this script
 head=${names%%$'\n'*}  # the first, where this script runs, too
 # Of this job alone: without it no one joins, or runs code.
 RAY_AUTH_TOKEN=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')

@@ -24,6 +24,11 @@ ARGUMENTS = ("config", "seed", "streams", "threads", "device", "folder", "report
 SALTED = 1_000_000  # what a placebo adds to the seed
 
 
+def salted(seed: int, salt: int) -> int:
+    """The number that a trial is given as its seed: that of `--seeds`, or for a placebo one far beyond all of them."""
+    return seed + SALTED * salt
+
+
 @cache
 def imported(path: str) -> ModuleType:
     """The study file as a module, with its folder first among the places that it imports from."""
@@ -35,7 +40,7 @@ def imported(path: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        # Not by the loader, which would take bytecode of before for a file of the same second and the same length.
+        # The loader is not asked: it takes bytecode of before for a file that was written again within a second.
         exec(compile(where.read_bytes(), where, "exec"), vars(module))
     except BaseException:
         sys.modules.pop(name, None)
@@ -82,7 +87,7 @@ def rows(task: Mapping[str, Any]) -> Generator[dict[str, Any], None, dict[str, A
     with tempfile.TemporaryDirectory(prefix="ablations-trial-") as folder:
         given = {
             "config": like(subject.reference, task["config"]),
-            "seed": task["seed"] + SALTED * task["salt"],
+            "seed": salted(task["seed"], task["salt"]),
             "streams": streams,
             "threads": task["threads"],
             "device": task["device"],

@@ -190,8 +190,13 @@ def named(row: Row, columns: Mapping[str, Mapping[str, str]]) -> Row:
     return {**found, **{name: row[one["from"]] for name, one in columns.items() if one["from"] in row}}
 
 
+def last_word(name: str) -> str:
+    """`weight_decay` of `Optimizer/weight-decay`: by it a column is known as the field that it repeats."""
+    return re.split(r"[/.]", name.lower().replace("-", "_"))[-1]
+
+
 def _repeats(name: str, value: Any, echoes: Mapping[str, Any]) -> bool:
-    last = re.split(r"[/.]", name.lower().replace("-", "_"))[-1]
+    last = last_word(name)
     return last in echoes and bool(echoes[last] == value)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from ablations import subject as written
 from ablations.core.errors import InputError, nearest, shown
 from ablations.core.text import seconds_in
+from ablations.records.files import toml_in
 from ablations.subjects.own.configs import fields, plain
 from ablations.subjects.script.command import ARGS, PLACES, Command, placeholders
 from ablations.subjects.script.components import components_in, flat_in, hidden_in
@@ -56,12 +56,7 @@ class Script:
 
 def script_in(path: Path) -> Script:
     """The study that a TOML file describes.  Raises InputError with one sentence on the first thing that is wrong."""
-    try:
-        record = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"it cannot be read: {error.strerror}.") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"it is no TOML: {error}.") from None
+    record = toml_in(path, "it")
     check_keys("key", record, KEYS)
     budget, reference = _budget(record), _table(record, "reference")
     values = plain({**budget, **reference})

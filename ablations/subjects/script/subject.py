@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shlex
 import shutil
 from collections.abc import Generator, Iterator
@@ -18,11 +17,11 @@ from ablations.core.subject import DivergedError, Measured, Place, Report
 from ablations.core.trial import Trial
 from ablations.subjects.own import code
 from ablations.subjects.own.subject import Options, OwnSubject
-from ablations.subjects.own.trial import SALTED
+from ablations.subjects.own.trial import salted
 from ablations.subjects.script.command import ARGS, environment, filled, leaves
 from ablations.subjects.script.mlflow_store import address
 from ablations.subjects.script.read_command import script_of
-from ablations.subjects.script.reading import BEST, FILES, MLFLOW, STORE
+from ablations.subjects.script.reading import BEST, FILES, MLFLOW, STORE, last_word
 from ablations.subjects.script.study import Script, script_in
 
 CAUTION = (
@@ -37,7 +36,7 @@ class ScriptSubject(OwnSubject):
     """One TOML file."""
 
     runs = "ablations.subjects.script.trial"
-    wants_device = True  # nobody knows: a script that finds a GPU as a rule takes it
+    wants_device = True  # whether it computes on a GPU is not known; most scripts take one that they find
 
     def __init__(self, path: Path, script: Script) -> None:
         """`path` is the file's, absolute."""
@@ -84,7 +83,7 @@ class ScriptSubject(OwnSubject):
         return shlex.join(argv)
 
     def _argv(self, config: Config, seed: int, place: Place, folder: Path) -> list[str]:
-        texts = {**self._texts(folder), "seed": str(_salted(seed, config)), "threads": str(place.threads)}
+        texts = {**self._texts(folder), "seed": str(salted(seed, config.get("salt", 0))), "threads": str(place.threads)}
         return self.script.command.argv(config["config"], texts)
 
     def _texts(self, folder: Path) -> dict[str, str]:
@@ -96,7 +95,7 @@ class ScriptSubject(OwnSubject):
         folder.mkdir(parents=True, exist_ok=True)
         texts, read = self._texts(folder), self.script.read
         cwd = self.path.parent / filled(self.script.command.cwd, texts)
-        seed = _salted(trial.seed, trial.config)
+        seed = salted(trial.seed, trial.config.get("salt", 0))
         variables = environment(
             self.script.command, seed=seed, folder=str(folder), threads=place.threads, variant=trial.variant.label
         )
@@ -140,13 +139,9 @@ def _folder(trial: Trial, place: Place) -> Path:
     return place.folder.resolve() / FOLDERS / trial.key
 
 
-def _salted(seed: int, config: Config) -> int:
-    return seed + SALTED * int(config.get("salt", 0))
-
-
 def _echoes(values: Config, seed: int) -> dict[str, Any]:
     """What a trial was given, by the last word of its name: a row that repeats it tells nothing of the trial."""
-    given = {re.split(r"[/.]", name.lower().replace("-", "_"))[-1]: value for name, value in leaves(values)}
+    given = {last_word(name): value for name, value in leaves(values)}
     return {**given, "seed": seed, "random_state": seed, "random_seed": seed}
 
 
