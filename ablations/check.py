@@ -139,7 +139,8 @@ class _Checked:
         if self._fails(label, result):
             return None
         if result.trace == reference.trace:
-            return self._bad(label, "EQUAL to the reference: this change does nothing here; is the field read?")
+            asked = self.subject.why_equal(self.setting.config, self.forms.config(departure))
+            return self._bad(label, f"EQUAL to the reference: this change does nothing here; {asked}")
         moved = [name for name in self.subject.subject.metrics if result.metrics[name] != reference.metrics[name]]
         _say(label, f"differs, in {', '.join(moved)}" if moved else "differs, though in no metric yet")
         return None

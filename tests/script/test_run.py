@@ -279,6 +279,22 @@ def test_check_sees_what_does_nothing(study: Study, capsys: pytest.CaptureFixtur
     assert found["noisy=on"] == "differs, in score, loss" and found["in all"] == "1 line to look at"
 
 
+def test_check_names_the_word_that_a_script_with_a_default_needs(
+    study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toml = STUDY.replace("noisy = false", "noisy = true").replace('{ args = ["--noisy"] }', "false")
+    script = SCRIPT.replace('action="store_true"', "action=argparse.BooleanOptionalAction, default=True")
+    study.write(toml, script)
+    load.cache_clear()
+    assert check.main([str(study.path)]) == 1
+    said = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("-noisy"))
+    assert "EQUAL" in said and "only leaves out '--noisy'" in said and "--no-NAME" in said
+    study.write(f'style = "tyro"\n{toml}', script)
+    load.cache_clear()
+    check.main([str(study.path)])
+    assert "-noisy" in (out := capsys.readouterr().out) and "only leaves out" not in out
+
+
 @pytest.mark.slow
 def test_a_script_comes_out_alike_on_ray(study: Study, sketches: None) -> None:
     assert study.run("--components", "slope") == 0

@@ -152,6 +152,10 @@ class OwnSubject(Defaults):
         """The files that decide a result, by their paths from the study file's folder."""
         return code.named(self.path, self.files())
 
+    def why_equal(self, reference: Config, config: Config) -> str:
+        """What to look at where a change does nothing, for `ablations.check`; both are configurations of trials."""
+        return "is the field read?"
+
     def called(self, options: Options) -> Sequence[str]:
         """The file's name."""
         return (self.path.stem,)

@@ -29,6 +29,7 @@ CAUTION = (
     "scatter, so arms that scatter more gain by it"
 )
 WENT_ON = "it ran in the folder of an earlier try, whose files it may have read"
+ANY = dict.fromkeys(("seed", "threads", "folder", "here"), "")  # in words that are compared and not run
 FOLDERS = "folders"  # of the study's: one a trial
 
 
@@ -81,6 +82,17 @@ class ScriptSubject(OwnSubject):
         """The command of a trial, as a shell would take it."""
         argv = self._argv(config, seed, place, Path("FOLDER"))
         return shlex.join(argv)
+
+    def why_equal(self, reference: Config, config: Config) -> str:
+        """What to look at where a change does nothing: words that it only leaves out are a script's defaults."""
+        before, after = (self.script.command.argv(one["config"], ANY) for one in (reference, config))
+        left_out = [word for word in before if word not in after]
+        if left_out and all(word in before for word in after):
+            return (
+                f"its command only leaves out {shown(' '.join(left_out))}, which may be the script's default: say the "
+                "opposite, as --no-NAME does with style = 'tyro', or as { args = ['--WORD'] }"
+            )
+        return super().why_equal(reference, config)
 
     def _argv(self, config: Config, seed: int, place: Place, folder: Path) -> list[str]:
         texts = {**self._texts(folder), "seed": str(salted(seed, config.get("salt", 0))), "threads": str(place.threads)}
