@@ -56,7 +56,8 @@ def _check(asked: Asked) -> int:
     subject = load(name)
     _say("imports", f"in {duration(time.perf_counter() - began)}")
     budget = subject.subject.budget
-    small = () if asked.whole or not budget else (f"{budget[0]}=1",)
+    own = budget and any(word.startswith(f"{budget[0]}=") for word in asked.set)
+    small = () if asked.whole or own or not budget else (f"{budget[0]}=1",)
     options = subject.options(set=(*small, *asked.set))
     with tempfile.TemporaryDirectory(prefix="ablations-check-") as folder:
         place = Place(folder=Path(folder))
