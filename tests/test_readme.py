@@ -1,4 +1,4 @@
-"""What the README and the pages beside the code show is what there is: commands are understood, options are complete."""
+"""What the README and the pages beside the code show is what there is: commands are understood, options complete."""
 
 from __future__ import annotations
 
