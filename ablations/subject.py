@@ -83,6 +83,7 @@ class Component:
     ordered: bool | None = None  # whether its levels are doses, told with a trend; None: where two or more are numbers
     scale: str = "linear"  # on which the trend of doses is a slope: for each one more; or "log": for each doubling
     unit: str = ""  # of a dose: "channels"
+    labels: Mapping[str, str] = field(default_factory=dict)  # what people call the levels: {"off": "no dropout"}
 
 
 @dataclass(frozen=True, kw_only=True)

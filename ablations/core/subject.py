@@ -33,6 +33,7 @@ class Component:
     control: bool = False  # a placebo or a sabotage, told by its name: it rides along in every study
     negligible: float = 0.0  # activity below which it counts as inactive; 0: its activity is not measured
     unit: str = ""  # of its activity, in words
+    labels: Mapping[str, str] = field(default_factory=dict)  # level -> its words, "no dropout"; else by `core.labels`
 
 
 @dataclass(frozen=True, kw_only=True)

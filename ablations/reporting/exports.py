@@ -20,13 +20,11 @@ from ablations.analysis.tables import as_csv
 from ablations.analysis.time_to_target import speeds
 from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdicts import Findings
-from ablations.core.claim import label_of
 from ablations.core.effect import Effect
 from ablations.core.errors import printable
 from ablations.core.setting import Metric
 from ablations.core.text import MINUS, MISSING, probability
 from ablations.core.units import between, in_unit, is_ratio, size, times
-from ablations.core.variant import Variant
 from ablations.records.files import write_text
 from ablations.reporting import wording
 from ablations.reporting.sections.time_to_target import METHODS, ratio_words
@@ -199,7 +197,7 @@ def _effects_latex(evidence: Findings) -> str:
     metric = wording.main(evidence)
     rows = [
         (
-            one.label,
+            evidence.called(one),
             one.kind,
             size(metric, one.estimate),
             between(metric, one.low, one.high),
@@ -220,7 +218,7 @@ def _effects_latex(evidence: Findings) -> str:
 def _speed_latex(evidence: Findings) -> str:
     rows = [
         (
-            Variant(departures=((one.component, one.level),)).label,
+            evidence.words.of((one.component, one.level)),
             *ratio_words(one),
             f"{100 * one.estimate.level:.3g}%",
             str(len(one.pairs)),
@@ -237,7 +235,9 @@ def _speed_latex(evidence: Findings) -> str:
 
 
 def _verdicts_latex(evidence: Findings) -> str:
-    rows = [(one.claim.statement, label_of(one.claim), *_measured(one), one.label) for one in evidence.verdicts]
+    rows = [
+        (one.claim.statement, evidence.words.claim(one.claim), *_measured(one), one.label) for one in evidence.verdicts
+    ]
     head = ("claim", "change", "effect", "interval", "p, Holm", "verdict")
     caption = "Verdicts on published claims; the intervals hold all together."
     return _latex(head, rows, "p{5cm}lrrrp{3.5cm}", caption, "verdicts")

@@ -98,7 +98,7 @@ def _arm(evidence: Findings, effect: Effect) -> tuple[str, ...]:
 
 
 def _name(evidence: Findings, effect: Effect) -> str:
-    name = evidence.names[effect.kept[0]] if _on(evidence) == ONE_IN and effect.kept else effect.label
+    name = evidence.names[effect.kept[0]] if _on(evidence) == ONE_IN and effect.kept else evidence.called(effect)
     return f"{name}{FAILED}" if effect.unstable else name
 
 

@@ -61,7 +61,7 @@ def compose(first: Findings, second: Findings) -> Report:
     return Report(
         name=f"{one.name} and {two.name}",
         label=f"two studies, {counted(len(shared), 'component')} in common",
-        summary=(_headline(found), _method(first, second, found), *_trials_in_common(first, second)),
+        summary=(_headline(first, found), _method(first, second, found), *_trials_in_common(first, second)),
         sections=(_effects(first, second, found), _conditions(first, second, unlike, alike)),
     )
 
@@ -111,12 +111,12 @@ def _by_seed(evidence: Findings, effect: Effect) -> pd.Series[float]:
     return found.loc[same].set_index("seed")["difference"].sort_index()
 
 
-def _headline(found: list[Difference]) -> str:
+def _headline(first: Findings, found: list[Difference]) -> str:
     studied = [one for one in found if isfinite(one.difference.low)]
     if not studied:
         return "No difference between the two has an interval yet: that takes two finished seeds in each study."
     apart = [one for one in studied if not one.difference.low <= 0 <= one.difference.high]
-    names = listed([_label(one.first) for one in apart])
+    names = listed([_label(first, one.first) for one in apart])
     words = f"The intervals of {names} exclude zero" if len(apart) > 1 else f"The interval of {names} excludes zero"
     return (
         f"Of {counted(len(studied), 'effect')} that both studies have, {len(apart) or 'none'} "
@@ -160,7 +160,7 @@ def _effects(first: Findings, second: Findings, found: list[Difference]) -> Sect
     adjusted = benjamini_hochberg([one.difference.p for one in found])
     rows = tuple(
         (
-            _label(one.first),
+            _label(first, one.first),
             *(cell for effect in (one.first, one.second) for cell in _cells(first, effect)),
             wording.effect(first, one.difference.estimate),
             wording.bounds(first, one.difference.low, one.difference.high),
@@ -182,8 +182,8 @@ def _cells(evidence: Findings, effect: Effect) -> tuple[str, str, str]:
     return *found, f"{effect.n}{' unstable' * effect.unstable}"
 
 
-def _label(effect: Effect) -> str:
-    return effect.label + ("" if effect.kind == "one out" else f" ({effect.kind})")
+def _label(evidence: Findings, effect: Effect) -> str:
+    return evidence.called(effect) + ("" if effect.kind == "one out" else f" ({effect.kind})")
 
 
 def _picture(first: Findings, second: Findings, found: list[Difference]) -> Picture:
@@ -202,17 +202,18 @@ def _picture(first: Findings, second: Findings, found: list[Difference]) -> Pict
     singles = "" if single.empty else "; dots are single seeds"
     assert all(np.isfinite(differences_of(single, one)).all() for one in shown)
     controls = frozenset({*first.study.controls, *second.study.controls})
+    figure = effects.effect_forest(shown, single, controls, what, metric=wording.main(first), called=first.called)
     return Picture(
         name="differences",
         caption=f"Differences between the two studies' effects, {which}, with 95% intervals{singles}.",
         alternative=told(
             f"A point and an interval for each effect that both studies have: {what}",
             [
-                f"{_label(one)} {wording.effect(first, one.estimate)} {wording.bounds(first, one.low, one.high)}"
+                f"{_label(first, one)} {wording.effect(first, one.estimate)} {wording.bounds(first, one.low, one.high)}"
                 for one in shown
             ],
         ),
-        svg=style.svg(effects.effect_forest(shown, single, controls, what, metric=wording.main(first)), "differences"),
+        svg=style.svg(figure, "differences"),
     )
 
 

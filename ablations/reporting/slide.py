@@ -33,6 +33,7 @@ def write(evidence: Findings, folder: Path) -> list[Path]:
         found[:MOST],
         title=str(study.setting.facts.get("title") or f"What each change does to the {wording.what(evidence)}"),
         axis=f"change in {wording.what(evidence)}, {wording.long_unit(metric)}",
+        names=[evidence.called(one) for one in found[:MOST]],
         written=[wording.effect(evidence, one.estimate) for one in found[:MOST]],
         lower_is_better=metric.lower_is_better,
         ratios=is_ratio(metric),

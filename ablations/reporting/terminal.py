@@ -38,7 +38,7 @@ def _wrapped(paragraphs: Sequence[str]) -> list[str]:
 def _effect_lines(evidence: Findings) -> str:
     from ablations.reporting import wording
 
-    head = ("component", "change", "estimand", "effect", "95% interval", "n")
+    head = ("change", "in the code", "estimand", "effect", "95% interval", "n")
     if not evidence.effects:
         label = evidence.study.variants[0].label
         count, mean = len(evidence.values(evidence.metric, label)), evidence.mean(evidence.metric, label)
@@ -50,15 +50,19 @@ def _effect_lines(evidence: Findings) -> str:
         f"Change in {wording.what(evidence)}, {unit}; above {wording.nothing(evidence)} the change made it {direction}."
     )
     lines = [title, "", *_columns([head, *(_effect_line(evidence, one) for one in evidence.effects)])]
-    lines += _unstable_lines(evidence.effects)
+    lines += _unstable_lines(evidence)
     return "\n".join(lines)
 
 
-def _unstable_lines(effects: Sequence[Effect]) -> list[str]:
+def _unstable_lines(evidence: Findings) -> list[str]:
     """How often each arm of an unstable comparison trains, a line each; nothing where no training failed."""
     from ablations.reporting.sections.verdicts import how_often
 
-    found = [f"unstable  {one.label}, {one.kind}: trained {how_often(one)}" for one in effects if one.unstable]
+    found = [
+        f"unstable  {evidence.called(one)}, {one.kind}: trained {how_often(one)}"
+        for one in evidence.effects
+        if one.unstable
+    ]
     return ["", *found] if found else []
 
 
@@ -74,7 +78,7 @@ def _effect_line(evidence: Findings, effect: Effect) -> tuple[str, ...]:
 
     numbers = (wording.effect(evidence, effect.estimate), wording.bounds(evidence, effect.low, effect.high))
     plain = [text.replace(MINUS, "-").replace(MISSING, "none") for text in numbers]
-    return effect.component, effect.level, effect.kind, *plain, str(effect.n)
+    return evidence.called(effect), effect.label, effect.kind, *plain, str(effect.n)
 
 
 def _align(cell: str, column: int, widths: Sequence[int]) -> str:

@@ -472,7 +472,8 @@ def test_a_claim_of_the_users_own_is_judged_in_a_family_of_its_own() -> None:
 
 def test_a_claim_on_steps_is_told_as_a_ratio() -> None:
     study, results, problems = store.read(ROOT / "results/reference/figure1")
-    (verdict,) = Findings(study=study, results=results, problems=problems).verdicts
+    evidence = Findings(study=study, results=results, problems=problems)
+    (verdict,) = evidence.verdicts
     steps = pd.read_csv(ROOT / "results/reference/figure1/table.csv").pivot(
         index="seed", columns="variant", values="steps_to_threshold"
     )
@@ -483,7 +484,7 @@ def test_a_claim_on_steps_is_told_as_a_ratio() -> None:
     assert published(verdict) == "6 times"  # the paper's words under figure 1
     assert verdict.label == "reproduced (direction only, size excluded) [proxy]"
     assert changes_it(verdict) == "Nothing by more seeds: its direction holds, and a size of a factor of 2 is excluded."
-    assert in_words(verdict) == (
-        "With the change (activation=tanh) the steps to the threshold came out 1.64 times those without it on average, "
-        "which is the claimed direction, and an effect of a factor of 2 is excluded."
+    assert in_words(evidence, verdict) == (
+        "With the change (tanh instead of ReLU) the steps to the threshold came out 1.64 times those without it on "
+        "average, which is the claimed direction, and an effect of a factor of 2 is excluded."
     )

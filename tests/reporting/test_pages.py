@@ -99,10 +99,10 @@ def test_both_renderings_hold_the_same_numbers_and_those_counted_by_hand(tmp_pat
     report, html, markdown = rendered(study, results, tmp_path)
     # Differences .5, 1, 1.5: mean 1, standard deviation .5, t(0.975, 2) = 4.3027, so 1 +- 1.2421.
     effects = table_of(report, "Effects")
-    assert column(effects, "effect, points", "-lrn") == "+1.00"
-    assert column(effects, "95% interval", "-lrn") == f"[{MINUS}0.24, +2.24]"
-    assert column(effects, "pairs", "-lrn") == "3 of 3"
-    assert column(effects, "correlation", "-lrn") == "1.00"
+    assert column(effects, "effect, points", "no LRN") == "+1.00"
+    assert column(effects, "95% interval", "no LRN") == f"[{MINUS}0.24, +2.24]"
+    assert column(effects, "pairs", "no LRN") == "3 of 3"
+    assert column(effects, "correlation", "no LRN") == "1.00"
     assert "error of 21.00% (95% interval over 3 seeds [18.52, 23.48])" in html
     assert "error of 21.00% (95% interval over 3 seeds \\[18.52, 23.48\\])" in markdown
     assert f"{100 * np.sqrt(0.21 * 0.79 / 10_000):.2f} points over 10,000 images" in html
@@ -138,9 +138,9 @@ def _with_error(result: Result, errors: dict[str, float]) -> Result:
 def test_a_change_of_size_is_labelled_confounded() -> None:
     study, trials = synthetic.plan("one_out", ["width", "lrn", "pooling=non_overlapping_naive"])
     effects = table_of(build(study, synthetic.results(trials), []), "Effects")
-    assert column(effects, "notes", "width=half").startswith("confounded: ")
-    assert column(effects, "notes", "-lrn") == ""
-    assert "map sizes conv2 16 to 17" in column(effects, "notes", "pooling=non_overlapping_naive")
+    assert column(effects, "notes", "half the width").startswith("confounded: ")
+    assert column(effects, "notes", "no LRN") == ""
+    assert "map sizes conv2 16 to 17" in column(effects, "notes", "non-overlapping pooling, other map sizes")
 
 
 @pytest.mark.usefixtures("sketches")
@@ -180,9 +180,9 @@ def test_broken_pairs_and_failures_are_named(tmp_path: Path) -> None:
     ]  # fmt: skip
     report, html, markdown = rendered(study, results, tmp_path, ["record x.json cannot be read (no 'schema')"])
     effects = table_of(report, "Effects")
-    assert "unstable: 2 of 3 trained with the change and 3 of 3 without it" in column(effects, "notes", "-lrn")
-    assert "1 of 3 pairs without a result" in column(effects, "notes", "-dropout")
-    assert "unstable" not in column(effects, "notes", "-dropout")
+    assert "unstable: 2 of 3 trained with the change and 3 of 3 without it" in column(effects, "notes", "no LRN")
+    assert "1 of 3 pairs without a result" in column(effects, "notes", "no dropout")
+    assert "unstable" not in column(effects, "notes", "no dropout")
     assert "1 diverged and 1 stopped with an error" in words_of(report)
     assert "record x.json cannot be read" in html
     assert "record x.json cannot be read" in markdown
@@ -251,9 +251,9 @@ def test_a_full_factorial_shows_both_estimands_and_its_interactions(tmp_path: Pa
     report, _, _ = rendered(study, synthetic.results(trials, noise=0.01), tmp_path)
     main_effect = table_of(report, "Effects", "Main effects")
     alone = table_of(report, "Effects", "One change at a time")
-    assert column(main_effect, "seeds", "-lrn") == "2 of 2"
-    assert float(column(main_effect, "effect, points", "-lrn").replace(MINUS, "-")) == pytest.approx(-0.1, abs=0.03)
-    assert float(column(alone, "effect, points", "-lrn")) == pytest.approx(0.3, abs=0.05)
+    assert column(main_effect, "seeds", "no LRN") == "2 of 2"
+    assert float(column(main_effect, "effect, points", "no LRN").replace(MINUS, "-")) == pytest.approx(-0.1, abs=0.03)
+    assert float(column(alone, "effect, points", "no LRN")) == pytest.approx(0.3, abs=0.05)
     both = column(table_of(report, "Interactions"), "effect, points", "activation x lrn")
     assert float(both.replace(MINUS, "-")) == pytest.approx(-0.4, abs=0.03)
 
@@ -287,8 +287,8 @@ def test_a_full_factorial_sets_the_parts_against_the_whole_and_names_what_stands
     assert float(column(sums, "effect, points", "all changes at once")) == pytest.approx(4.7, abs=0.05)
     both = table_of(report, "One out against on average")
     assert both.head == ("change", "one out, points", "95% interval", "main, points", "95% interval")
-    assert float(column(both, "one out, points", "activation=tanh")) == pytest.approx(4.0, abs=0.05)
-    assert float(column(both, "main, points", "activation=tanh")) == pytest.approx(3.6, abs=0.05)
+    assert float(column(both, "one out, points", "tanh instead of ReLU")) == pytest.approx(4.0, abs=0.05)
+    assert float(column(both, "main, points", "tanh instead of ReLU")) == pytest.approx(3.6, abs=0.05)
     (plot,) = [picture for picture in report.pictures if picture.name == "half-normal"]
     named = set(re.findall(r">([a-z_]+(?: x [a-z_]+)?)</text>", plot.svg))
     assert "activation" in named
@@ -307,7 +307,7 @@ def test_one_seed_compares_single_networks_image_by_image() -> None:
         for one in synthetic.results(trials)
     ]
     table = table_of(build(study, results, []), "Single networks")
-    assert table.rows[0][:3] == ("-lrn", "0", "6")
+    assert table.rows[0][:3] == ("no LRN", "0", "6")
     assert table.rows[0][3] == "0.031"  # 2 / 2^6
     study, trials = synthetic.plan("one_out", ["lrn"], seeds=2)
     assert "Single networks" not in [one.title for one in build(study, synthetic.results(trials), []).sections]
@@ -327,7 +327,7 @@ def test_an_interval_over_images_too_is_wider_than_one_over_seeds() -> None:
     narrow, wide = (
         [
             float(number.replace(MINUS, "-"))
-            for number in re.findall(rf"[+{MINUS}][\d.]+", column(effects, name, "-lrn"))
+            for number in re.findall(rf"[+{MINUS}][\d.]+", column(effects, name, "no LRN"))
         ]
         for name in ("95% interval", "95% interval, new images too")
     )
@@ -449,7 +449,7 @@ def test_the_terminal_shows_each_effect_on_one_ascii_line() -> None:
     assert text.isascii()
     assert re.search(r"^activation_importance +reproduced \[proxy, draft, our reading\]$", text, flags=re.MULTILINE)
     assert "Of 6 comparisons with 8 claims: " in text
-    assert re.search(r"^lrn +off +one out +\+\d\.\d\d +\[.*\] +3$", text, flags=re.MULTILINE)
+    assert re.search(r"^no LRN +-lrn +one out +\+\d\.\d\d +\[.*\] +3$", text, flags=re.MULTILINE)
     spoilt = [_with_error(one, {"sabotage=half": 20.0}) for one in results]
     text = terminal_lines(Findings(study=study, results=spoilt))
     assert "The study fails a gate: the sabotage is detected: no, -" in " ".join(text.split())
@@ -532,7 +532,7 @@ def test_a_card_says_in_plain_words_what_its_verdict_means(tmp_path: Path) -> No
     found = cards["activation_importance"]
     assert found.mood == "yes" and found.badge.startswith("reproduced [proxy")
     assert re.match(
-        r"With the change \(activation=tanh\) the top-1 error came out [34]\.\d\d points higher on average, as was "
+        r"With the change \(tanh instead of ReLU\) the top-1 error came out [34]\.\d\d points higher on average, as was "
         r"claimed, and by more than would be too little to matter \(1 point\)\. An interval that comes nearer",
         found.words,
     )
@@ -569,9 +569,10 @@ def test_a_card_without_a_finished_pair_has_no_picture_and_says_why() -> None:
 def test_every_verdict_has_its_sentence(call: str, estimate: float, words: str) -> None:
     claim = next(one for one in CLAIMS if one.name == "activation_importance")
     study, trials = synthetic.plan("one_out", ["activation"], seeds=2)
-    effect = replace(Findings(study=study, results=synthetic.results(trials)).effects[0], estimate=estimate)
-    said = in_words(Verdict(claim=claim, call=call, effect=effect, metrics=study.setting.metrics))
-    start = "" if call == NOT_TESTED else "With the change (activation=tanh) the top-1 error came out "
+    evidence = Findings(study=study, results=synthetic.results(trials))
+    effect = replace(evidence.effects[0], estimate=estimate)
+    said = in_words(evidence, Verdict(claim=claim, call=call, effect=effect, metrics=study.setting.metrics))
+    start = "" if call == NOT_TESTED else "With the change (tanh instead of ReLU) the top-1 error came out "
     assert said.startswith(start + words)
 
 
@@ -598,7 +599,7 @@ def test_trials_that_learnt_nothing_are_named(tmp_path: Path) -> None:
         synthetic.done(one.trial, 89.7) if one.trial.variant.label == "-lrn" and one.trial.seed else one
         for one in synthetic.results(trials)
     ]
-    sentence = "No better than guessing (90%) at their end: -lrn (seed 1 and 2). They count in full"
+    sentence = "No better than guessing (90%) at their end: no LRN (seed 1 and 2). They count in full"
     # Of 10,000 images guessing is wrong for 90 +- 0.3%.
     assert sentence in words_of(build(study, results, []))
     assert "No better than" not in words_of(build(study, [synthetic.done(one.trial, 89.3) for one in results], []))
@@ -619,20 +620,23 @@ def test_a_training_at_chance_fails_in_every_part_of_a_report_as_one_that_diverg
         results = [fail(one) if bad else one for one, bad in zip(synthetic.results(trials), lost, strict=True)]
         report = build(study, results, [])
         share = table_of(report, "Effects", "How often")
-        assert column(share, "trained with it", "-dropout") == "8 of 10"
-        assert column(share, "95%", "-dropout") == "[44%, 97%]"  # .4439 to .9748 in the tables of Clopper and Pearson
-        assert column(share, "p, equally often", "-dropout") == "0.500"  # two tosses that both fall one way
-        assert [column(share, "flag", name) for name in ("-dropout", "sabotage=half")] == ["unstable", ""]
+        assert column(share, "trained with it", "no dropout") == "8 of 10"
+        assert column(share, "95%", "no dropout") == "[44%, 97%]"  # .4439 to .9748 in the tables of Clopper and Pearson
+        assert column(share, "p, equally often", "no dropout") == "0.500"  # two tosses that both fall one way
+        assert [column(share, "flag", name) for name in ("no dropout", "sabotage (half the labels shuffled)")] == [
+            "unstable",
+            "",
+        ]
         errors = table_of(report, "Errors and the train/test gap")
-        assert (column(errors, "seeds", "-dropout"), column(errors, "failed", "-dropout")) == ("8 of 10", "2 of 10")
-        assert float(column(errors, "test top-1, %", "-dropout")) < 25
+        assert (column(errors, "seeds", "no dropout"), column(errors, "failed", "no dropout")) == ("8 of 10", "2 of 10")
+        assert float(column(errors, "test top-1, %", "no dropout")) < 25
         captions = [card.picture.caption for card in cards_of(report) if card.picture]
         assert any("2 of 10 trainings with the change and 0 of 10 without it" in one for one in captions)
         words = words_of(report)
-        assert "Trainings failed: 2 of 10 of -dropout." in words
+        assert "Trainings failed: 2 of 10 of no dropout." in words
         (curves,) = [one for one in report.pictures if one.name == "curves"]
-        assert "Not drawn, as they did not train: 2 of 10 of -dropout." in curves.caption
-        line = "-dropout, one out: trained 8 of 10 with the change [44%, 97%], 10 of 10 without it [69%, 100%]"
+        assert "Not drawn, as they did not train: 2 of 10 of no dropout." in curves.caption
+        line = "no dropout, one out: trained 8 of 10 with the change [44%, 97%], 10 of 10 without it [69%, 100%]"
         assert line in terminal_lines(Findings(study=study, results=results))
         pages.append([table_of(report, name) for name in ("Verdicts", "Effects")] + [share])
     assert pages[0] == pages[1]

@@ -73,7 +73,7 @@ def checked(text: str) -> list[list[str]]:
 def test_the_rows_are_what_a_hand_counts() -> None:
     evidence = made()
     table = paper(evidence)
-    assert [row.name for row in table.rows] == ["reference", "-lrn", "pooling=non_overlapping"]  # and no control
+    assert [row.name for row in table.rows] == ["reference", "no LRN", "non-overlapping pooling"]  # and no control
     errors = evidence.by_seed(evidence.metric)
     for row, label in zip(table.rows, ("reference", "-lrn", "pooling=non_overlapping"), strict=True):
         mean, half = errors[label].mean(), stats.t.ppf(0.975, 4) * errors[label].std() / np.sqrt(5)
@@ -96,12 +96,12 @@ def test_the_rows_are_what_a_hand_counts() -> None:
 def test_other_designs_say_what_their_differences_are() -> None:
     one_in = made("one_in")
     rows = paper(one_in).rows
-    assert [row.name for row in rows] == ["all changes", "all but -lrn", "all but pooling=non_overlapping"]
+    assert [row.name for row in rows] == ["all changes", "all but: no LRN", "all but: non-overlapping pooling"]
     (effect,) = [one for one in one_in.effects if one.component == "lrn" and one.kind == ONE_IN]
     assert rows[1].difference.value == f"{-effect.estimate:+.2f}".replace("-", MINUS)
     full = made("full")
     rows = paper(full).rows
-    assert [row.name for row in rows] == ["-lrn", "pooling=non_overlapping"]
+    assert [row.name for row in rows] == ["no LRN", "non-overlapping pooling"]
     (effect,) = [one for one in full.effects if one.component == "lrn" and one.kind == MAIN]
     assert rows[0].difference.value == f"{effect.estimate:+.2f}".replace("-", MINUS)
     errors = full.by_seed(full.metric)[["-lrn", "-lrn pooling=non_overlapping"]].to_numpy()

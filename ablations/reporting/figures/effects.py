@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,13 @@ PALE = sns.diverging_palette(245, 40, s=75, l=70, center="light", as_cmap=True) 
 
 @styled
 def effect_forest(
-    effects: Sequence[Effect], differences: pd.DataFrame, controls: frozenset[str], what: str, *, metric: Metric
+    effects: Sequence[Effect],
+    differences: pd.DataFrame,
+    controls: frozenset[str],
+    what: str,
+    *,
+    metric: Metric,
+    called: Callable[[Effect], str],
 ) -> Figure:
     """One row an effect: estimate, 95% interval, and the single differences as faint dots.
 
@@ -53,7 +59,7 @@ def effect_forest(
         else:
             single, control = differences_of(differences, effect), effect.component in controls
             _forest_row(axes, height, effect, single, control, size(metric, effect.estimate))
-    rows_named(axes, ["controls" if effect is None else _row_words(effect) for effect in rows])
+    rows_named(axes, ["controls" if effect is None else _row_words(effect, called) for effect in rows])
     axes.set_xlabel(what)
     axes.grid(axis="x", color=GRID)
     if is_ratio(metric):

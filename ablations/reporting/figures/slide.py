@@ -20,6 +20,7 @@ FAR = 3.0  # an effect so many times as far out as the others is an arrow at the
 @styled
 def slide(
     effects: Sequence[Effect],
+    names: Sequence[str],
     written: Sequence[str],
     *,
     title: str,
@@ -40,7 +41,7 @@ def slide(
     axes.axvline(0, color=INK, linewidth=1.5)
     for height, (effect, words) in enumerate(zip(effects, written, strict=True)):
         _row(axes, height, effect, words, lower_is_better)
-    axes.set_yticks(range(len(effects)), [wrapped(effect.label, 28) for effect in effects], fontsize=SIZE)
+    axes.set_yticks(range(len(effects)), [wrapped(name, 28) for name in names], fontsize=SIZE)
     axes.set_ylim(len(effects) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0, pad=12)  # beside an arrow at the edge
     axes.tick_params(axis="x", labelsize=SMALL)

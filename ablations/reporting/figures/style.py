@@ -131,6 +131,7 @@ def rows_named(axes: Axes, words: Sequence[str]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def _row_words(effect: Effect) -> str:
+def _row_words(effect: Effect, called: Callable[[Effect], str]) -> str:
     """The change, and how many of both arms' trainings are in no mark of its row, as they failed."""
-    return f"{effect.label} ({sum(effect.failed)} of {sum(effect.ended)} failed)" if effect.unstable else effect.label
+    failed = f" ({sum(effect.failed)} of {sum(effect.ended)} failed)" if effect.unstable else ""
+    return f"{called(effect)}{failed}"

@@ -76,7 +76,9 @@ def _guessing(evidence: Findings) -> str:
     if not seeds:
         return ""
     percent = "%" if evidence.study.setting.main_metric.percent else ""
-    which = listed([f"{name} (seed {listed([str(seed) for seed in found])})" for name, found in seeds.items()])
+    which = listed(
+        [f"{evidence.names[name]} (seed {listed([str(seed) for seed in found])})" for name, found in seeds.items()]
+    )
     return (
         f" No better than guessing ({chance:.0f}{percent}) at their end: {which}. They count in full, as training that "
         "fails now and then is an effect too, and widen the intervals."
@@ -165,7 +167,7 @@ def failures(evidence: Findings) -> Section:
     bad = [one for one in evidence.results if one.status != DONE or one.notes or one.trial.key in failed]
     rows = tuple(
         (
-            one.trial.variant.label,
+            evidence.words.of(*one.trial.variant.departures),
             str(one.trial.seed),
             one.status if one.trial.key not in failed else FAILED,
             last_line(failed.get(one.trial.key, one.error or "\n".join(one.notes))),
@@ -184,7 +186,7 @@ def failures(evidence: Findings) -> Section:
         blocks.append("No trial that was run has failed.")
     blocks += [f"Unreadable: {problem}" for problem in evidence.problems]
     if study.skipped:
-        left = tuple((one.variant.label, one.reason) for one in study.skipped)
+        left = tuple((evidence.words.of(*one.variant.departures), one.reason) for one in study.skipped)
         blocks.append(Table(caption="Combinations that the grid left out.", head=("variant", "reason"), rows=left))
     if study.aliases:
         words = "In this fraction the following effects cannot be told apart: each line is one column of the design."
@@ -259,4 +261,11 @@ def _outcome_column(evidence: Findings) -> str:
 def _trial_row(evidence: Findings, result: Result) -> tuple[str, ...]:
     ended = outcome(evidence.main_metric, result.metrics.get(evidence.metric, float("nan")))
     trial = result.trial
-    return (trial.variant.label, str(trial.seed), result.status, ended, duration(result.seconds), trial.key)
+    return (
+        evidence.words.of(*trial.variant.departures),
+        str(trial.seed),
+        result.status,
+        ended,
+        duration(result.seconds),
+        trial.key,
+    )

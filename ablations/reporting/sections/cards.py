@@ -10,7 +10,7 @@ from ablations.analysis.failures import arms_words
 from ablations.analysis.rule import BELOW, CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
 from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdicts import Findings
-from ablations.core.claim import SAME, label_of
+from ablations.core.claim import SAME
 from ablations.core.effect import Effect
 from ablations.core.setting import LOGS, POINTS
 from ablations.core.text import MISSING, number, told
@@ -47,7 +47,7 @@ def _card(evidence: Findings, verdict: Verdict) -> Card:
     claim, rates = verdict.claim, conditional(evidence.study.tuning)
     facts = (
         ("claimed in", claim.source),
-        ("claimed that", f"{label_of(claim)} {expected(claim)}"),
+        ("claimed that", f"{evidence.words.claim(claim)} {expected(claim)}"),
         ("stated there", {"": "", "our reading": "no: it is our reading"}.get(claim.standing, f"as {claim.standing}")),
         ("published", "" if verdict.own and claim.published_effect is None else claim.published),
         ("confounds there", claim.confounds),
@@ -68,13 +68,13 @@ def _card(evidence: Findings, verdict: Verdict) -> Card:
         title=claim.statement,
         badge=verdict.label,
         mood=MOODS.get(verdict.call, "open"),
-        words=f"{in_words(verdict)} {changes_it(verdict)}".strip(),
+        words=f"{in_words(evidence, verdict)} {changes_it(verdict)}".strip(),
         facts=tuple((term, text) for term, text in facts if text and text != MISSING),
         picture=_pairs(evidence, verdict),
     )
 
 
-def in_words(verdict: Verdict) -> str:
+def in_words(evidence: Findings, verdict: Verdict) -> str:
     """What was found, for who reads no statistics."""
     claim, effect, metric = verdict.claim, verdict.effect, verdict.metric
     if verdict.call == NOT_TESTED or effect is None:
@@ -88,7 +88,7 @@ def in_words(verdict: Verdict) -> str:
         else f"{in_unit(metric, number(abs(effect.estimate), digits(metric)))} {way}"
     )
     where = " where both trained" if verdict.unstable else " on average"
-    found = f"With the change ({label_of(claim)}) the {metric.words} came out {by}{where}"
+    found = f"With the change ({evidence.words.claim(claim)}) the {metric.words} came out {by}{where}"
     asked, least = WAYS[claim.direction], margin(verdict)
     by_less = f"and an effect of {least} is excluded" if verdict.size == BELOW else f"and may or may not reach {least}"
     same = claim.direction == SAME
@@ -142,7 +142,10 @@ def _pairs(evidence: Findings, verdict: Verdict) -> Picture | None:
     alternative = told(f"Without the change and with it, {mean}", each) + shown
     lost = f" {not_drawn(effect)}" if effect.unstable else ""
     return picture(
-        f"claim-{_safe(claim.name)}", f"{label_of(claim)}: {ours(verdict)}.{lost}", alternative + lost, figure
+        f"claim-{_safe(claim.name)}",
+        f"{evidence.words.claim(claim)}: {ours(verdict)}.{lost}",
+        alternative + lost,
+        figure,
     )
 
 

@@ -8,8 +8,9 @@ from math import isfinite
 
 from ablations.analysis.rule import CALLS, CONTRADICTED, INCONCLUSIVE, NOT_TESTED, OPEN, REFUTED, REPRODUCED, SHOWN
 from ablations.analysis.verdict import Verdict
+from ablations.analysis.verdicts import Findings
 from ablations.core import units
-from ablations.core.claim import RAISES, SAME, Claim, compared, label_of
+from ablations.core.claim import RAISES, SAME, Claim, compared
 from ablations.core.text import MINUS, MISSING, counted
 from ablations.core.units import between, in_unit, size
 from ablations.reporting.document import listed
@@ -17,11 +18,12 @@ from ablations.reporting.document import listed
 WAYS = {1: "higher", -1: "lower", 0: "no difference"}  # that a claim may say, by its direction
 
 
-def by_comparison(judged: Sequence[Verdict]) -> str:
+def by_comparison(evidence: Findings) -> str:
     """How many comparisons came to which verdict: `Of 2 comparisons with 4 claims: 1 inconclusive and 1 contradicted.`.
 
     Several claims on one comparison are no further evidence, so it counts once, by those of them that were tested.
     """
+    judged = evidence.verdicts
     found: dict[tuple[tuple[str, str], ...], list[Verdict]] = {}
     for verdict in judged:
         found.setdefault(compared(verdict.claim), []).append(verdict)
@@ -33,7 +35,7 @@ def by_comparison(judged: Sequence[Verdict]) -> str:
         if len(words) == 1:
             alike[words[0]] += 1
         else:
-            differing.append(f"{label_of(ranked[0].claim)}: {listed(words)}")
+            differing.append(f"{evidence.words.claim(ranked[0].claim)}: {listed(words)}")
     order = list(dict.fromkeys(one.words for one in sorted(judged, key=lambda one: CALLS.index(one.call))))
     parts = [f"{alike[words]} {words}" for words in order if alike[words]]
     parts += [f"{len(differing)} on which verdicts differ ({'; '.join(differing)})"] * bool(differing)

@@ -31,7 +31,7 @@ KINDS = {
     "one out": ("One change at a time", "each row makes one change to the otherwise complete reference"),
 }
 BOTH = "95% interval, new images too"
-HEAD = ("change", "effect", "95% interval", BOTH, "pairs", "correlation", "p", "q", "p, sign flips")
+HEAD = ("change", "in the code", "effect", "95% interval", BOTH, "pairs", "correlation", "p", "q", "p, sign flips")
 OPTIONAL = (BOTH, "correlation", "p", "q", "p, sign flips", "notes")  # columns that are left out where they are empty
 SMALL_GAP = 1.0  # points between training and test error, below which the reference counts as underfitting
 NOTHING = "No finished pair of trials yet, so nothing can be estimated."
@@ -124,6 +124,7 @@ def effect_rows(evidence: Findings, effects: list[Effect]) -> tuple[tuple[str, .
     adjusted = benjamini_hochberg([effect.p for effect in effects])
     return tuple(
         (
+            evidence.called(effect),
             effect.label,
             wording.effect(evidence, effect.estimate),
             wording.bounds(evidence, effect.low, effect.high),
@@ -242,7 +243,7 @@ def how_often(evidence: Findings) -> tuple[Block, ...]:
         return (f"No training has failed.{room}",) if ended else ()
     rows = tuple(
         (
-            f"{effect.label}{'' if effect.kind == ONE_OUT else f' ({effect.kind})'}",
+            f"{evidence.called(effect)}{'' if effect.kind == ONE_OUT else f' ({effect.kind})'}",
             *(cell for arm in zip(effect.trained, effect.ended, strict=True) for cell in _share(*arm)),
             probability(effect.p_trained),
             _measured(evidence, effect) if effect.n else MISSING,
@@ -288,7 +289,9 @@ def _forest(evidence: Findings, kind: str) -> list[Block]:
     axis = (
         f"change in {wording.in_unit(wording.what(evidence), evidence)}\n(right of {none}: the change makes it {made})"
     )
-    figure = effect_forest(found, evidence.differences, controls, axis, metric=wording.main(evidence))
+    figure = effect_forest(
+        found, evidence.differences, controls, axis, metric=wording.main(evidence), called=evidence.called
+    )
     name = f"effects-{kind.replace(' ', '-')}"
     bars = (
         "bars: 95% t intervals"
@@ -301,7 +304,10 @@ def _forest(evidence: Findings, kind: str) -> list[Block]:
         + (" Where trainings failed, the row says how many; they are in no mark of it." if _any_failed(found) else "")
     )
     numbers = [(wording.effect(evidence, one.estimate), wording.bounds(evidence, one.low, one.high)) for one in found]
-    rows = [f"{one.label} {' '.join(cells)}".rstrip(f" {MISSING}") for one, cells in zip(found, numbers, strict=True)]
+    rows = [
+        f"{evidence.called(one)} {' '.join(cells)}".rstrip(f" {MISSING}")
+        for one, cells in zip(found, numbers, strict=True)
+    ]
     unit = unit_of(wording.main(evidence))
     what = f"effects in {unit}" if unit else "effects"
     alternative = told(f"Forest plot of {what}, with their 95% intervals", rows)
@@ -332,7 +338,7 @@ def single_networks(evidence: Findings) -> Section | None:
     rows = []
     for effect in evidence.effects:
         if (found := single_models(evidence, effect)) is not None:
-            rows.append((effect.label, f"{found[0]:,}", f"{found[1]:,}", probability(found[2])))
+            rows.append((evidence.called(effect), f"{found[0]:,}", f"{found[1]:,}", probability(found[2])))
     if not rows:
         return None
     words = on_what(

@@ -84,7 +84,7 @@ def ratio_words(speed: Speed) -> tuple[str, str]:
 
 
 def _sentence(evidence: Findings, speed: Speed) -> str:
-    name = Variant(departures=((speed.component, speed.level),)).label
+    name = evidence.words.of((speed.component, speed.level))
     ratio, interval = ratio_words(speed)
     threshold = _target(evidence)
     pairs = f"n = {len(speed.pairs)}" + (f", {speed.censored} of them censored" if speed.censored else "")
@@ -122,7 +122,9 @@ def _curves(evidence: Findings) -> Block:
     threshold = target.value
     looks = {label: [one.readings for one in _of(evidence, label)] for label in evidence.labels}
     controls = {Variant(departures=(pair,)).label for pair in _control_pairs(evidence)}
-    others = {label: seeds for label, seeds in looks.items() if label != "reference" and label not in controls}
+    others = {
+        evidence.names[label]: seeds for label, seeds in looks.items() if label != "reference" and label not in controls
+    }
     caption = (
         f"Training error against steps, a line a seed: the reference solid, {', '.join(others)} dashed, and the "
         "threshold dotted. A cross is where a budget ended first."
@@ -150,7 +152,7 @@ def _ratios(evidence: Findings, found: list[Speed]) -> Table:
         published = parts_of(evidence.study.subject).ratios.get((speed.component, speed.level))
         rows.append(
             (
-                Variant(departures=((speed.component, speed.level),)).label,
+                evidence.words.of((speed.component, speed.level)),
                 *ratio_words(speed),
                 f"{100 * speed.estimate.level:.3g}%",
                 str(len(speed.pairs)),
@@ -176,7 +178,8 @@ def _steps(evidence: Findings) -> Table:
             row.append(f"{'' if reached else '> '}{number(steps, 0)}")
         row += [_ratio_of(found.get(seed)) for found in pairs.values()]
         rows.append(tuple(row))
-    head = ("seed", *evidence.labels, *(f"{label} / reference" for label in pairs))
+    names = evidence.names
+    head = ("seed", *(names[label] for label in evidence.labels), *(f"{names[label]} / reference" for label in pairs))
     caption = "Steps to the threshold of each seed, and their ratios; > marks what was censored there."
     return Table(caption=caption, head=head, rows=tuple(rows))
 

@@ -14,7 +14,7 @@ from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, 
 from ablations.analysis.tables import sizes
 from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdicts import Findings
-from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, SAME, label_of
+from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, SAME
 from ablations.core.effect import Effect
 from ablations.core.load import FIRST, SABOTAGE
 from ablations.core.setting import SPLIT
@@ -49,7 +49,7 @@ def headline(evidence: Findings) -> str:
         if evidence.study.subject != FIRST:
             return "No claim was declared, so there is nothing to judge."
         return "No published claim is about what this study changes, so there is nothing to judge."
-    words = [by_comparison(verdicts)]
+    words = [by_comparison(evidence)]
     words += [f"The study fails a gate: {why}." for why in {one.because for one in verdicts if one.reason == GATE}]
     judged = [verdict for verdict in verdicts if verdict.call != NOT_TESTED]
     if proxies := sum(bool(verdict.proxy) for verdict in judged):
@@ -130,7 +130,7 @@ def _unstable(judged: Sequence[Verdict]) -> list[str]:
 def _table(evidence: Findings) -> Table:
     rows = tuple(
         (
-            f"{verdict.claim.statement} ({label_of(verdict.claim)})",
+            f"{verdict.claim.statement} ({evidence.words.claim(verdict.claim)})",
             verdict.label,
             ours(verdict),
             published(verdict),
@@ -187,7 +187,7 @@ def _others(evidence: Findings) -> tuple[Table, ...]:
     own = evidence.study.subject != FIRST
     rows = tuple(
         (
-            f"{claim.statement} ({label_of(claim)})",
+            f"{claim.statement} ({evidence.words.claim(claim)})",
             MISSING if own and claim.published_effect is None else claim.published,
             f"{NOT_TESTED} ({NO_ARM})",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ablations.models.spec import Spec
@@ -40,3 +40,4 @@ class Component:
     source: str  # where it is described, with the section
     activity: Activity
     control: bool = False  # a placebo or a sabotage: rides along in every study
+    labels: Mapping[str, str] = field(default_factory=dict)  # level -> its words, "no dropout"; else by `core.labels`

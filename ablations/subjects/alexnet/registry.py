@@ -57,6 +57,8 @@ def _check_fields(component: Component) -> None:
         "summary": isinstance(component.summary, str),
         "source": isinstance(component.source, str),
         "control": isinstance(component.control, bool),
+        "labels": isinstance(component.labels, Mapping)
+        and all(level in levels and isinstance(words, str) for level, words in component.labels.items()),
         "levels": isinstance(levels, Mapping)
         and all(isinstance(level, str) and _WORD.fullmatch(level) and callable(levels[level]) for level in levels),
         "activity": isinstance(activity, Activity)

@@ -58,6 +58,7 @@ class AlexNet(Defaults):
                 control=one.control,
                 negligible=one.activity.negligible,
                 unit=one.activity.unit,
+                labels=one.labels,
             )
             for name, one in components().items()
         }

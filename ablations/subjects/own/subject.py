@@ -131,6 +131,7 @@ class OwnSubject(Defaults):
             levels=tuple(part.levels),
             summary=part.about.summary or f"changes {part.name}",
             source=part.about.source,
+            labels=part.about.labels,
         )
 
     @cached_property

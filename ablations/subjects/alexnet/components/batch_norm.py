@@ -25,6 +25,7 @@ register(
         name="batch_norm",
         reference="none",
         levels={"on": on, "without_lrn": without_lrn},
+        labels={"on": "batch normalisation added", "without_lrn": "batch normalisation added, no LRN"},
         summary="standardises each channel over the batch before its activation, and learns a scale and a shift; the "
         "convolution's own bias then does nothing. lrn=batch_norm is another thing: it stands where LRN stood",
         source="Ioffe and Szegedy 2015, arXiv 1502.03167, sections 3.2 and 4.2",

@@ -31,6 +31,7 @@ register(
         name="bias_init",
         reference="the preset's own",
         levels={"zero": zero, "one": one},
+        labels={"zero": "all biases start at 0", "one": "all biases start at 1"},
         summary="a bias of one starts rectified units in their linear part",
         source="Krizhevsky et al. 2012, section 5",
         activity=Activity(

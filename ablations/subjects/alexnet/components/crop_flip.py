@@ -19,6 +19,7 @@ register(
         name="crop_flip",
         reference="random crop and reflection",
         levels={"off": off},
+        labels={"off": "no crops and flips"},
         summary="shifts and mirrors each training image anew each epoch",
         source="Krizhevsky et al. 2012, section 4.1",
         activity=Activity(

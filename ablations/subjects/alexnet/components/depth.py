@@ -41,6 +41,15 @@ register(
             "no_fc6_fc7": without(hidden=(0, 1)),
             "no_conv3_conv4_fc6_fc7": without(convs=(2, 3), hidden=(0, 1)),
         },
+        labels={
+            "no_conv3": "no conv3",
+            "no_conv4": "no conv4",
+            "no_conv3_conv4": "no conv3 and conv4",
+            "no_fc6": "no fc6",
+            "no_fc7": "no fc7",
+            "no_fc6_fc7": "no fc6 and fc7",
+            "no_conv3_conv4_fc6_fc7": "no conv3, conv4, fc6 and fc7",
+        },
         summary="takes layers out; fc6 and fc7 stand for the first and second hidden layer of any network",
         source="Krizhevsky et al. 2012, section 7; Zeiler and Fergus 2014, arXiv 1311.2901, table 3",
         activity=Activity(

@@ -40,6 +40,16 @@ register(
             "rescale_train": rescale("train"),
             "rescale_test": rescale("test"),
         },
+        labels={
+            "off": "no dropout",
+            "rate_0.1": "dropout 0.1",
+            "rate_0.2": "dropout 0.2",
+            "rate_0.3": "dropout 0.3",
+            "before": "dropout before fc6 and fc7",
+            "after": "dropout after fc6 and fc7",
+            "rescale_train": "dropout rescaled in training",
+            "rescale_test": "dropout rescaled in testing",
+        },
         summary="zeroes half of the hidden features at random in training; rescale_test, the paper's, leaves the "
         "others as they are and halves all in test, rescale_train doubles them in training, as torch does",
         source="Krizhevsky et al. 2012, section 4.2; Hinton et al. 2012, arXiv 1207.0580; "

@@ -20,6 +20,7 @@ register(
         name="grouping",
         reference="two groups in conv 2, 4, 5",
         levels={"full": full},
+        labels={"full": "no grouping of channels"},
         summary="each half of the channels reads only its own half, as on the paper's two GPUs",
         source="Krizhevsky et al. 2012, section 3.2",
         activity=Activity(

@@ -77,6 +77,14 @@ register(
             "batch_norm": batch_norm,
             "original_code": original_code,
         },
+        labels={
+            "off": "no LRN",
+            "paper_formula": "LRN by the paper's formula",
+            "alpha_over_n": "LRN with alpha over n",
+            "before_relu": "LRN before ReLU",
+            "batch_norm": "batch normalisation instead of LRN",
+            "original_code": "LRN as in the original code",
+        },
         summary="divides each activation by a power of the energy of its n neighbouring channels",
         source="Krizhevsky et al. 2012, section 3.3",
         activity=Activity(

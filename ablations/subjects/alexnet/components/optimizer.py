@@ -29,6 +29,7 @@ register(
         name="optimizer",
         reference="the preset's own",
         levels={name: use(name) for name in ("adam", "adamw", "sgd", "sgd_original")},
+        labels={"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "sgd_original": "SGD as in the original code"},
         summary="adam and adamw scale each weight's step and start from a rate of .001; sgd_original differs "
         "from sgd after a drop of the rate",
         source="Krizhevsky et al. 2012, section 5; Kingma and Ba 2015, arXiv 1412.6980; "

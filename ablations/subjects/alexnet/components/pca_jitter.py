@@ -27,6 +27,7 @@ register(
         name="pca_jitter",
         reference="alpha ~ N(0, 0.1), standard deviations",
         levels={"off": off, "weak": weak},
+        labels={"off": "no colour jitter", "weak": "weak colour jitter"},
         summary="adds one random mixture of the pixels' principal components to each image, anew each epoch",
         source="Krizhevsky et al. 2012, section 4.1; deviations instead of eigenvalues: the released code",
         activity=Activity(

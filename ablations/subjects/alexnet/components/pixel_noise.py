@@ -20,6 +20,7 @@ register(
         name="pixel_noise",
         reference="none",
         levels={"std_0.2": std(0.2)},
+        labels={"std_0.2": "pixel noise (std 0.2)"},
         summary="adds independent normal noise to every value of each training image, anew each epoch",
         source="Shorten and Khoshgoftaar 2019, Journal of Big Data 6:60, section Noise injection",
         activity=Activity(

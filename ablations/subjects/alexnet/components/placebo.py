@@ -19,6 +19,7 @@ register(
         name="placebo",
         reference="the study's own draws",
         levels={"salted": salted},
+        labels={"salted": "placebo (other random draws)"},
         summary="changes nothing but the draws; an effect here is a false alarm",
         source="ours; common random numbers, see ablations/subjects/alexnet/training/streams.py",
         activity=Activity(

@@ -39,6 +39,11 @@ register(
             "non_overlapping_naive": non_overlapping_naive,
             "average": average,
         },
+        labels={
+            "non_overlapping": "non-overlapping pooling",
+            "non_overlapping_naive": "non-overlapping pooling, other map sizes",
+            "average": "average pooling",
+        },
         summary="summarises windows that share a row and a column with their neighbours",
         source="Krizhevsky et al. 2012, section 3.4",
         activity=Activity(

@@ -20,6 +20,7 @@ register(
         name="rescaling",
         reference="none",
         levels={"factor_1.25": factor(1.25)},
+        labels={"factor_1.25": "random scaling up to 1.25 times"},
         summary="scales each training image by a random factor, anew each epoch; what comes in is the crop reflected",
         source="scale jittering: Simonyan and Zisserman 2015, arXiv 1409.1556, section 3.1",
         activity=Activity(

@@ -20,6 +20,7 @@ register(
         name="rotation",
         reference="none",
         levels={"degrees_25": degrees(25.0), "degrees_5": degrees(5.0)},
+        labels={"degrees_25": "rotation up to 25 degrees", "degrees_5": "rotation up to 5 degrees"},
         summary="turns each training image by a random angle, anew each epoch; what turns in is the crop reflected",
         source="Shorten and Khoshgoftaar 2019, Journal of Big Data 6:60, section Rotation; "
         "5 degrees: Mishkin et al. 2017, arXiv 1606.02228",

@@ -19,6 +19,7 @@ register(
         name="sabotage",
         reference="true labels",
         levels={"half": half},
+        labels={"half": "sabotage (half the labels shuffled)"},
         summary="must show as a clear effect, or the study can see nothing",
         source="ours; label noise as in Mishkin et al. 2017, arXiv 1606.02228",
         activity=Activity(

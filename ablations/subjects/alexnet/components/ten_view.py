@@ -24,6 +24,7 @@ register(
         name="ten_view",
         reference="the preset's own views",
         levels={"ten": ten, "centre": centre},
+        labels={"ten": "tested on ten crops", "centre": "tested on the centre crop"},
         summary="evaluates the same trained weights on ten crops of each image, or on one",
         source="Krizhevsky et al. 2012, section 4.1",
         activity=Activity(

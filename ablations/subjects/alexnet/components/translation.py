@@ -20,6 +20,7 @@ register(
         name="translation",
         reference="none but by random crops",
         levels={"share_0.1": share(0.1)},
+        labels={"share_0.1": "random shifts up to 10%"},
         summary="moves each training image by a random way, also between pixels, anew each epoch; "
         "what comes in is the crop reflected",
         source="Shorten and Khoshgoftaar 2019, Journal of Big Data 6:60, section Translation",

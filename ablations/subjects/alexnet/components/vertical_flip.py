@@ -19,6 +19,7 @@ register(
         name="vertical_flip",
         reference="none",
         levels={"on": on},
+        labels={"on": "vertical flips"},
         summary="turns half of the training images upside down, anew each epoch",
         source="Shorten and Khoshgoftaar 2019, Journal of Big Data 6:60, section Flipping",
         activity=Activity(

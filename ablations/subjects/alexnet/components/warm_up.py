@@ -20,6 +20,7 @@ register(
         name="warm_up",
         reference="the preset's own",
         levels={"off": over(0.0), "tenth": over(0.1)},
+        labels={"off": "no warm-up", "tenth": "warm-up over a tenth of training"},
         summary="lets the rate rise linearly to the schedule's, from a tenth of it, while the first weights settle; "
         "tenth does so over a tenth of the training",
         source="Goyal et al. 2017, arXiv 1706.02677, section 2.2; there over 5 of 90 epochs",

@@ -19,6 +19,7 @@ register(
         name="weight_decay",
         reference="5e-4 on weights",
         levels={"off": off},
+        labels={"off": "no weight decay"},
         summary="pulls every weight, but no bias, towards zero at each step",
         source="Krizhevsky et al. 2012, section 5",
         activity=Activity(

@@ -50,6 +50,14 @@ register(
             "paper": paper,
             "original_code": original_code,
         },
+        labels={
+            "torch_default": "PyTorch's default initialisation",
+            "kaiming": "Kaiming initialisation",
+            "glorot": "Glorot initialisation",
+            "lsuv": "LSUV initialisation",
+            "paper": "initialisation of the paper",
+            "original_code": "initialisation of the original code",
+        },
         summary="the scale that signals keep from layer to layer; the same draws under every scheme. lsuv makes them "
         "orthonormal and gives every layer's outputs the variance 1 on 128 training images, the same for all variants",
         source="Krizhevsky et al. 2012, section 5; He et al. 2015, arXiv 1502.01852; Glorot and Bengio 2010; "

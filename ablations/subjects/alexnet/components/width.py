@@ -24,6 +24,7 @@ register(
         name="width",
         reference="full",
         levels={"half": half},
+        labels={"half": "half the width"},
         summary="the width that one GPU held; changes width and grouping at once, as the paper's comparison did",
         source="Krizhevsky et al. 2012, section 3.2, footnote 2",
         activity=Activity(
