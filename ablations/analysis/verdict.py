@@ -12,8 +12,6 @@ from ablations.analysis.evidence import Evidence
 from ablations.analysis.gates import FAILS
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.rule import ABOVE, BELOW, NOT_TESTED, OPEN, companion_state, intervals, size_of, words_of
-
-pass
 from ablations.core.claim import Claim
 from ablations.core.effect import Effect
 from ablations.core.setting import Metric
