@@ -85,7 +85,7 @@ command = {command}
 [components]  # what is changed, one at a time
 {components}
 
-# [sabotage]  # must do harm: shows that the study could have seen it
+# [sabotage]  # must do harm: shows that the study could have seen it; left out, it is a tenth of the budget
 # learning-rate = 0.0
 
 [metrics.{metric}]  # the first is the main one

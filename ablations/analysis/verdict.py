@@ -11,8 +11,18 @@ from ablations.analysis.asked import effect_on
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.gates import FAILS
 from ablations.analysis.group_sequential import Look
-from ablations.analysis.rule import ABOVE, BELOW, NOT_TESTED, OPEN, companion_state, intervals, size_of, words_of
-from ablations.core.claim import Claim
+from ablations.analysis.rule import (
+    ABOVE,
+    BELOW,
+    NO_EFFECT,
+    NOT_TESTED,
+    OPEN,
+    companion_state,
+    intervals,
+    size_of,
+    words_of,
+)
+from ablations.core.claim import SAME, Claim
 from ablations.core.effect import Effect
 from ablations.core.setting import Metric
 
@@ -48,6 +58,7 @@ class Verdict:
     also_low: float = nan  # of its simultaneous interval
     also_high: float = nan
     own: bool = False  # made by whoever planned the study, of the study itself: there is no other place to be true to
+    blind: bool = False  # the study has no sabotage, so nothing shows that it would have seen harm
     out_of_reach: str = ""  # "about 160 seeds" that would decide it, where that was declared to be too many
     metrics: Mapping[str, Metric] = field(default_factory=dict, repr=False)  # of the study, to read the numbers by
 
@@ -108,6 +119,7 @@ class Verdict:
             "underfitting": self.underfits,
             "confounded": bool(self.confounds),
             "unstable": self.unstable,
+            "insensitive?": self.blind and (self.call == NO_EFFECT or self.claim.direction == SAME),
             self.claim.standing: bool(self.claim.standing),
         }
         return f"{self.words}{_bracketed([self.scope, *(word for word, holds in flags.items() if holds)])}"

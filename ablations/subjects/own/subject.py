@@ -35,6 +35,7 @@ from ablations.subjects.own.unfinished import kept_of, path_of
 
 SIZES = {"parameters": "parameters", "macs": "multiply-adds", "flops": "flops"}  # what a trial may report as its size
 SALTED = "salted"
+SABOTAGED = 10  # of what a trial may use, a sabotage that nobody declared has one in so many
 NEVER = 1e9  # seconds of a timeout that nobody asked for
 
 
@@ -50,7 +51,6 @@ class OwnSubject(Defaults):
     """One study file."""
 
     more = "--set FIELD=VALUE, --seeds, --components"
-    sabotage = "the changes that must do harm"
     runs = "ablations.subjects.own.trial"  # the module whose `rows` a trial's process calls
 
     def __init__(self, path: Path, subject: written.Subject) -> None:
@@ -58,8 +58,7 @@ class OwnSubject(Defaults):
         self.name, self.path, self.subject = str(path), path, subject
         self.reference = plain(subject.reference)
         self.parts = parts_of(subject.reference, subject.components)
-        if subject.sabotage:
-            changed(self.reference, subject.sabotage)
+        changed(self.reference, subject.sabotage or {})
         for one in subject.budget:
             if not isinstance(value_of(self.reference, one), int):
                 raise InputError(f"budget names {shown(one)}{nearest(one, fields(self.reference))} no whole number.")
@@ -117,12 +116,29 @@ class OwnSubject(Defaults):
         found = {name: self._component(part) for name, part in self.parts.items()}
         summary = "changes nothing but the random draws; an effect here is a false alarm"
         found[PLACEBO] = Component(reference="its own draws", levels=(SALTED,), summary=summary, control=True)
-        if self.subject.sabotage:
-            words = ", ".join(f"{name}={value!r}" for name, value in self.subject.sabotage.items())
+        if self._harm(self.reference):
             found[SABOTAGE] = Component(
-                reference="as it is", levels=("on",), summary=f"must do harm: {words}", control=True
+                reference="as it is", levels=("on",), summary=f"must do harm: {self._harm_words}", control=True
             )
         return found
+
+    def _harm(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The fields of the sabotage beside a reference of these values; empty where there is none."""
+        budget = self.subject.budget
+        if self.subject.sabotage is not None or not budget or value_of(self.reference, budget[0]) < 2:
+            return self.subject.sabotage or {}
+        return {budget[0]: max(1, value_of(values, budget[0]) // SABOTAGED)}
+
+    @property
+    def _harm_words(self) -> str:
+        if self.subject.sabotage is None:
+            return f"a tenth of {self.subject.budget[0]}, as no sabotage is declared"
+        return ", ".join(f"{name}={value!r}" for name, value in self.subject.sabotage.items())
+
+    @property
+    def sabotage(self) -> str:  # type: ignore[override]
+        """What must do harm, in words."""
+        return f"the changes that must do harm ({self._harm_words})"
 
     def _component(self, part: Part) -> Component:
         now = value_of(self.reference, part.name)
@@ -214,7 +230,7 @@ class OwnSubject(Defaults):
             if name == PLACEBO:
                 config["salt"] = 1
             elif name == SABOTAGE:
-                config["config"] = changed(config["config"], self.subject.sabotage or {})
+                config["config"] = changed(config["config"], self._harm(config["config"]))
             else:
                 component, level_name = change_in(self.parts, f"{name}={level}")
                 change = self.parts[component].levels[level_name]

@@ -84,7 +84,7 @@ def script_in(path: Path) -> Script:
             components=components,
             metrics=metrics,
             claims=[*_claims(record.get("claim", [])), *_every(record)],
-            sabotage=flat_in(_table(record, "sabotage"), values, "sabotage") or None,
+            sabotage=flat_in(_table(record, "sabotage"), values, "sabotage") if "sabotage" in record else None,
             budget=tuple(budget),
             resources=written.Resources(timeout=_timeout(record), gpus=record.get("gpus")),
             code=code,
