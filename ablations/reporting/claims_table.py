@@ -23,8 +23,9 @@ def compose(subject: str, studies: Sequence[Findings]) -> Report:
     tested = {one.claim.name for study in about for one in study.verdicts if one.call != NOT_TESTED}
     known = sum(claim.name in tested for claim in claims)
     others = [one.study.name for one in studies if one.study.subject != subject]
+    who = f"{len(about)} {'study' if len(about) == 1 else 'studies'}"
     summary = [
-        f"{len(about)} {'study' if len(about) == 1 else 'studies'} judged {known} of {counted(len(claims), 'published claim')}; "
+        f"{who} judged {known} of {counted(len(claims), 'published claim')}; "
         f"the others were not tested. Each verdict is that of the study's own report, which has the reasons."
     ]
     if others:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 from ablations.core.load import SABOTAGE, load
@@ -21,9 +22,8 @@ subject = Subject(
 
 def outcome(trial: Trial) -> dict[str, float]:
     values = trial.config["config"]
-    return {
-        "score": 1 - 0.9 * (values["rounds"] < 35) + (trial.seed * 7 + 3 * values["width"] + values["on"]) % 11 / 50
-    }
+    drawn = random.Random(f"{trial.seed} {values['width']} {values['on']} {trial.config.get('salt', 0)}").gauss()
+    return {"score": 1 - 0.9 * (values["rounds"] < 35) + drawn / 20}
 
 
 def test_it_is_a_tenth_of_the_first_budget_field_as_set_leaves_it(tmp_path: Path) -> None:
