@@ -22,12 +22,14 @@ subject = Subject(
 
 def outcome(trial: Trial) -> dict[str, float]:
     values = trial.config["config"]
-    drawn = random.Random(f"{trial.seed} {values['width']} {values['on']} {trial.config.get('salt', 0)}").gauss()
+    drawn = random.Random(
+        f"{trial.seed} {values['width']} {values['on']} {values['rounds']} {trial.config.get('salt', 0)}"
+    ).gauss()
     return {"score": 1 - 0.9 * (values["rounds"] < 35) + drawn / 20}
 
 
 def test_it_is_a_tenth_of_the_first_budget_field_as_set_leaves_it(tmp_path: Path) -> None:
-    found = made_up.findings(tmp_path / "made_up_tenth.py", TEXT.format(more='budget="rounds"'), outcome, seeds=6)
+    found = made_up.findings(tmp_path / "made_up_tenth.py", TEXT.format(more='budget="rounds"'), outcome, seeds=10)
     rounds = {one.trial.variant.label: one.trial.config["config"]["rounds"] for one in found.results}
     assert rounds["sabotage=on"] == 3 and rounds["reference"] == 35
     subject = load(found.study.subject)
@@ -41,7 +43,7 @@ def test_it_is_a_tenth_of_the_first_budget_field_as_set_leaves_it(tmp_path: Path
 
 def test_without_one_a_finding_of_no_effect_is_marked_as_perhaps_insensitive(tmp_path: Path) -> None:
     text = TEXT.format(more='budget="rounds", sabotage={}')
-    found = made_up.findings(tmp_path / "made_up_blind.py", text, outcome, seeds=6)
+    found = made_up.findings(tmp_path / "made_up_blind.py", text, outcome, seeds=10)
     assert SABOTAGE not in {name for one in found.results for name, _ in one.trial.variant.departures}
     assert [one.label for one in found.verdicts] == [
         "reproduced [insensitive?]",
