@@ -20,16 +20,17 @@ from ablations.analysis.gates import Gate, guesses, linear_error, study_gates, u
 from ablations.analysis.ranking import BETTER, UNDECIDED, WORSE, Ranked
 from ablations.analysis.rule import CALLS
 from ablations.analysis.verdicts import Findings
+from ablations.core.claim import compared
 from ablations.core.load import PLACEBO, SABOTAGE, load
 from ablations.core.result import DONE
 from ablations.core.setting import SPLIT
 from ablations.core.subject import Defaults
 from ablations.core.text import counted, listed
-from ablations.core.units import briefly, is_ratio, unit_of
+from ablations.core.units import briefly, in_unit, is_ratio, unit_of
 from ablations.reporting import wording
 from ablations.reporting.document import Answer
 
-MOST = 5  # changes that a sentence names
+MOST = 3  # changes that a sentence names
 LEARNS, SEED, SIZES, SEEN, QUIET = (
     "the reference learns", "the seed is used", "splits are of one size", "the sabotage is detected",
     "the placebo is not",
@@ -62,6 +63,7 @@ def answer(evidence: Findings) -> Answer:
         from ablations.reporting.sections.time_to_target import sentences
 
         said = tuple(one for one in sentences(evidence) if " A control: " not in one)
+        said = tuple(f"{one[:1].upper()}{one[1:]}" for one in said)
         return Answer(sentences=(*said[:MOST], *_claims(evidence)), trust=trust)
     rows = ranking.ranked(evidence)
     said = (*_clear(evidence, rows), *_open(evidence, rows), *_trends(evidence), *_claims(evidence))
@@ -134,14 +136,17 @@ def _clear(evidence: Findings, rows: Sequence[Ranked]) -> list[str]:
 
 def _side(evidence: Findings, verb: str, rows: Sequence[Ranked]) -> str:
     """`no dropout and tanh instead of ReLU each helped, by 14 and 9 points`."""
-    shown, more = rows[:MOST], len(rows) - MOST
-    names = [_name(evidence, one) for one in shown] + [f"{more} more"] * (more > 0)
-    sizes = listed([_size(evidence, one) for one in shown])
+    names = [_name(evidence, one) for one in rows[:MOST]]
+    sizes = [_size(evidence, one) for one in rows[:MOST]]
+    if len(rows) > MOST:
+        most = listed([f"{name} ({size})" for name, size in zip(names, sizes, strict=True)])
+        return f"{len(rows)} changes {verb}, most of all {most}"
     each = "each " if len(rows) > 1 else ""
     if is_ratio(wording.main(evidence)):
-        return f"{listed(names)} {each}{verb} ({sizes} times the {wording.main(evidence).words})"
+        return f"{listed(names)} {each}{verb} ({listed(sizes)} the {wording.main(evidence).words})"
     unit = unit_of(wording.main(evidence))
-    return f"{listed(names)} {each}{verb}, by {sizes} {unit}".rstrip()
+    bare = listed([one.removesuffix(f" {unit}") for one in sizes])
+    return f"{listed(names)} {each}{verb}, by {bare} {unit}".rstrip()
 
 
 def _name(evidence: Findings, row: Ranked) -> str:
@@ -150,7 +155,7 @@ def _name(evidence: Findings, row: Ranked) -> str:
 
 def _size(evidence: Findings, row: Ranked) -> str:
     metric, effect = wording.main(evidence), row.effect
-    return briefly(metric, effect.estimate, (effect.high - effect.low) / 2)
+    return in_unit(metric, briefly(metric, effect.estimate, (effect.high - effect.low) / 2))
 
 
 def _measured(evidence: Findings, row: Ranked) -> str:
@@ -167,7 +172,8 @@ def _open(evidence: Findings, rows: Sequence[Ranked]) -> list[str]:
     rest = [one for one in rows if one.side == UNDECIDED and not one.effect.unstable]
     said = []
     if rest and len(rows) > 1:
-        names = listed([_name(evidence, one) for one in rest]) if len(rest) <= MOST else f"{len(rest)} changes"
+        whole = f"{len(rest)} changes" if len(rest) < len(rows) else f"All {len(rest)} changes"
+        names = listed([_name(evidence, one) for one in rest]) if len(rest) <= MOST else whole
         verb = "is" if len(rest) == 1 else "are"
         said.append(f"{names[:1].upper()}{names[1:]} {verb} undecided{_room(evidence, rest)}.")
     if unstable:
@@ -204,7 +210,10 @@ def _claims(evidence: Findings) -> list[str]:
     whose = "claim" if all(one.own for one in judged) else "published claim"
     if len(judged) == 1:
         return [f"The {whose}: {order[0].words}."]
-    return [f"Of {len(judged)} {whose}s: {listed([f'{words} ({count})' for words, count in counts.items()])}."]
+    on = counted(
+        len({compared(one.claim) for one in judged}), "comparison"
+    )  # two claims on one are no further evidence
+    return [f"Of {len(judged)} {whose}s on {on}: {listed([f'{words} ({count})' for words, count in counts.items()])}."]
 
 
 def _caution(evidence: Findings) -> list[str]:

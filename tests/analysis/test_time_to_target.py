@@ -277,7 +277,7 @@ def test_a_terminal_is_told_the_ratios_in_plain_words() -> None:
     study, results = raced(3.0)
     said = terminal_lines(Findings(study=study, results=results))
     assert said.isascii()
-    assert said.splitlines()[0].startswith("tanh instead of ReLU needs 3.0")
+    assert said.splitlines()[0].startswith("Tanh instead of ReLU needs 3.0")
 
 
 def test_the_report_of_an_arm_that_never_arrives_gives_the_bound_and_marks_each_run() -> None:

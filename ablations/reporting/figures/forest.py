@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 
 from ablations.reporting.figures.style import BLUE, DOTS, GREY, GRID, INK, ORANGE, ratios_along, styled, wrapped
 
+LINE = 0.2  # inches of a line of text on a telephone,
+FITS = 44  # which takes so many characters
 FAR = 3.0  # an effect so many times as far out as the others is an arrow at the edge
 COLOURS = {1: BLUE, -1: ORANGE, 0: GREY}  # by the side: better, worse, undecided
 
@@ -55,8 +57,8 @@ def forest(
     is an arrow at the edge; `axis` names what is drawn, with its unit.
     """
     top = 0.75 if title else 0.15
-    if shape.stacked and any(_long(row) for row in rows):
-        shape = replace(shape, row=shape.row + 0.2)
+    if shape.stacked:
+        shape = replace(shape, row=shape.row + LINE * (max(len(_words(row)) for row in rows) - 1))
     figure = Figure(figsize=(shape.width, top + 0.8 + shape.row * len(rows)), layout="constrained")
     axes = figure.add_subplot()
     low, high = _limits(rows)
@@ -99,18 +101,20 @@ def _draw(axes: Axes, height: int, row: Row, shape: Shape) -> None:
     where = axes.get_yaxis_transform()
     weight = "bold" if row.side else "normal"
     if shape.stacked:
-        line = 0.2 / shape.row  # of text, in rows
         above = height - 0.14 / shape.row
-        axes.text(1, above, row.written, transform=where, ha="right", va="bottom", fontsize=shape.font, weight=weight)
-        above -= line if _long(row) else 0
-        axes.text(0, above, row.name, transform=where, va="bottom", fontsize=shape.font, color=INK)
+        number = axes.text(1, above, row.written, transform=where, ha="right", va="bottom", weight=weight)
+        number.set_fontsize(shape.font)
+        for line in reversed(_words(row)):
+            axes.text(0, above, line, transform=where, va="bottom", fontsize=shape.font, color=INK)
+            above -= LINE / shape.row
     else:
         axes.text(1.02, height, row.written, transform=where, va="center", fontsize=shape.font, weight=weight)
 
 
-def _long(row: Row) -> bool:
-    """Whether its name and its number do not fit on one line of a telephone."""
-    return len(row.name) + len(row.written) > 43
+def _words(row: Row) -> list[str]:
+    """The lines of a row's name on a telephone, the last of which leaves room for its number."""
+    lines = wrapped(row.name, FITS).split("\n")
+    return lines if len(lines[-1]) + len(row.written) < FITS else [*lines, ""]
 
 
 def _limits(rows: Sequence[Row]) -> tuple[float, float]:
