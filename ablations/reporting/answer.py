@@ -20,7 +20,7 @@ from ablations.analysis.gates import Gate, guesses, linear_error, study_gates, u
 from ablations.analysis.ranking import BETTER, UNDECIDED, WORSE, Ranked
 from ablations.analysis.rule import CALLS
 from ablations.analysis.verdicts import Findings
-from ablations.core.claim import compared
+from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, compared
 from ablations.core.load import PLACEBO, SABOTAGE, load
 from ablations.core.result import DONE
 from ablations.core.setting import SPLIT
@@ -35,6 +35,7 @@ LEARNS, SEED, SIZES, SEEN, QUIET = (
     "the reference learns", "the seed is used", "splits are of one size", "the sabotage is detected",
     "the placebo is not",
 )  # fmt: skip
+AMONG = {MAIN: "On average over the settings of all others,", ONE_IN: "Where all other changes are made,"}
 NOT = {  # what it comes to where a gate does not hold
     LEARNS: "the reference did not learn",
     SEED: "the trials do not use their seed",
@@ -114,8 +115,8 @@ def _frame(evidence: Findings) -> str:
     percent = "%" if metric.percent else ""
     fits = ", underfitting" if underfits(evidence, rule_of(evidence.study)) else ""
     known = f"{value:.3g}{percent} {wording.what(evidence)}{fits}" if isfinite(value) else "its reference did not train"
-    if evidence.study.estimand != "one out":
-        return f"Where the reference has {known}," if isfinite(value) else "In this design"
+    if evidence.study.estimand != ONE_OUT:
+        return AMONG[evidence.study.estimand]
     return f"At this budget ({known})" if setting.work > 1 else f"From a reference with {known},"
 
 
@@ -131,7 +132,7 @@ def _clear(evidence: Findings, rows: Sequence[Ranked]) -> list[str]:
     if len(rows) == 1:
         (row,) = rows
         return [f"{_frame(evidence)} {_name(evidence, row)} is not clearly better or worse{_measured(evidence, row)}."]
-    return [f"{_frame(evidence)} none of {len(rows)} changes is clearly better or worse than the reference."]
+    return [f"{_frame(evidence)} none of {len(rows)} changes is clearly better or worse."]
 
 
 def _side(evidence: Findings, verb: str, rows: Sequence[Ranked]) -> str:
@@ -273,7 +274,10 @@ def learned_nothing(evidence: Findings) -> bool:
 def _next(evidence: Findings) -> tuple[tuple[str, str], ...]:
     """What to run next where nothing was judged, each with what it is for."""
     study = evidence.study
-    words = shlex.split(study.command or "python -m ablations.run")
+    try:
+        words = shlex.split(study.command or "python -m ablations.run")
+    except ValueError:  # no line that a shell takes, as a record may hold any
+        return ()
     if study.command and len(evidence.results) < len(study.keys):
         return (("Finish it", study.command),)
     failed = {one.name for one in study_gates(evidence, rule_of(study)) if one.passed is False}

@@ -116,12 +116,6 @@ def _markdown(text: str) -> str:
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", line)
 
 
-def _code(text: str) -> str:
-    """`text` on one line as code in Markdown, backticks and all."""
-    line = " ".join(text.split())
-    return f"`` {line} ``" if "`" in line else f"`{line}`"
-
-
 def _breakable(text: str) -> Markup:
     """`text` escaped, with leave to break a line after = and _."""
     from markupsafe import Markup, escape

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import exp, isfinite
 
 import pandas as pd
 
-from ablations.analysis.asked import rule_of
+from ablations.analysis.asked import effect_on, rule_of
 from ablations.analysis.failures import arms_words
 from ablations.analysis.rule import BELOW, CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
 from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdicts import Findings
-from ablations.core.claim import SAME
+from ablations.core.claim import SAME, metric_of
 from ablations.core.effect import Effect
 from ablations.core.setting import LOGS, POINTS
 from ablations.core.text import MISSING, number, probability, told
-from ablations.core.units import digits, in_unit, is_ratio, outcome, size, unit_of
+from ablations.core.units import between, digits, in_unit, is_ratio, outcome, size, unit_of
 from ablations.reporting.document import Card, Picture, Section
 from ablations.reporting.sections.claimed import (
     WAYS,
@@ -117,6 +118,7 @@ def in_words(evidence: Findings, verdict: Verdict) -> str:
     asked, least = WAYS[claim.direction], margin(verdict)
     by_less = f"and an effect of {least} is excluded" if verdict.size == BELOW else f"and may or may not reach {least}"
     same = claim.direction == SAME
+    beside = main_outcome(evidence, verdict)
     words = {
         REPRODUCED: f"{found}: too little to matter ({least} would), as was claimed."
         if same
@@ -127,7 +129,21 @@ def in_words(evidence: Findings, verdict: Verdict) -> str:
         INCONCLUSIVE: f"{found}, where {asked} was claimed, and "
         + (f"may or may not reach what would matter ({least})." if same else "that may be chance."),
     }
-    return f"{words[verdict.first or verdict.call]} {second_words(verdict)}".strip()
+    return " ".join(filter(None, (words[verdict.first or verdict.call], second_words(verdict), beside)))
+
+
+def main_outcome(evidence: Findings, verdict: Verdict) -> str:
+    """What the study's main outcome did in the comparison, where the claim is about another metric."""
+    claim = verdict.claim
+    if metric_of(claim, evidence.phase) == evidence.metric or evidence.study.setting.races:
+        return ""
+    found = effect_on(evidence, replace(claim, metric=evidence.metric, epoch=None, also=""))
+    if found is None or not isfinite(found.estimate):
+        return ""
+    metric = evidence.main_metric
+    bounds = between(metric, found.low, found.high) if isfinite(found.low) else ""
+    changed = in_unit(metric, f"{size(metric, found.estimate)} {bounds}".strip())
+    return f"The {evidence.phase} {metric.words} changed by {changed}."
 
 
 def _pairs(evidence: Findings, verdict: Verdict) -> Picture | None:

@@ -58,8 +58,8 @@ def results(evidence: Findings, rows: Sequence[Ranked]) -> Table:
     ]
     beside = {ONE_OUT: "", MAIN: ", averaged over all settings of the others"}.get(kind, ", among all other changes")
     caption = (
-        f"What each change does to the {wording.what(evidence)}{beside}, ranked. It hurts or helps where Holm's p, over "
-        f"the claims of a family or over all changes without a claim, tells it from {none}; intervals are 95% for each."
+        f"What each change does to the {wording.what(evidence)}{beside}, ranked. It hurts or helps where Holm's p, "
+        f"over the claims of a family or over changes without a claim, tells it from {none}; intervals are 95% each."
     )
     rows_ = (*([reference] if kind == ONE_OUT else []), *cells)
     return without_empty(Table(caption=caption, head=head, rows=rows_), "notes", "p, Holm", ends)
