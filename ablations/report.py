@@ -82,7 +82,7 @@ def _arguments(
         results: the folder that holds the studies' records
         reports: the folder that the reports go to
         format: html, md, csv (tidy tables of effects and verdicts), latex (the same, and the table for a paper) and
-            slide (one figure, as PNG and SVG), or some of them
+            slide (the answer as one figure, and every figure as PNG and PDF), or some of them
     """
     return study, other, results, reports, format
 

@@ -14,9 +14,12 @@ from ablations.analysis.group_sequential import Look
 from ablations.analysis.rule import (
     ABOVE,
     BELOW,
+    CONTRADICTED,
+    INCONCLUSIVE,
     NO_EFFECT,
     NOT_TESTED,
     OPEN,
+    at_scale,
     companion_state,
     intervals,
     size_of,
@@ -95,7 +98,11 @@ class Verdict:
 
     @property
     def words(self) -> str:
-        """The call, and whether the size of a direction is excluded or open."""
+        """The call, and whether the size of a direction is excluded or open; of a proxy what it shows at its scale."""
+        if self.proxy:
+            partly = self.first not in ("", CONTRADICTED)
+            words = at_scale(self.call, self.size, same=self.claim.direction == SAME, partly=partly)
+            return f"{words} (out of reach)" if self.call == INCONCLUSIVE and self.out_of_reach else words
         return words_of(self.call, self.size, out_of_reach=bool(self.out_of_reach))
 
     @property
@@ -110,7 +117,7 @@ class Verdict:
 
     @property
     def label(self) -> str:
-        """`reproduced [proxy, draft]`, `not tested (inactive) [proxy]`, `not tested (failed, 5 of 5) [proxy]`."""
+        """`same direction at this scale [proxy, draft]`, `not tested (failed, 5 of 5) [proxy]`."""
         if self.call == NOT_TESTED:
             words = failures.failed_words(self.effect) if self.effect and self.reason == FAILS else self.reason
             return f"{self.call} ({words}){_bracketed([self.scope, self.claim.standing])}"

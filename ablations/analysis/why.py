@@ -64,8 +64,14 @@ def _differs(trial: Trial, before: Sequence[Result], code: Mapping[str, str]) ->
 
 def _settings(before: Trial, now: Trial) -> list[str]:
     """`epochs 30, now 60` for each field that differs."""
-    one, two = (leaves(trial.config.get("config", {})) for trial in (before, now))
-    return [f"{name} {one.get(name)}, now {two.get(name)}" for name in {**one, **two} if one.get(name) != two.get(name)]
+    configs = ({name: part for name, part in trial.config.items() if name != "code"} for trial in (before, now))
+    one, two = map(leaves, configs)
+    unset = "its default"  # which a config does not write down
+    return [
+        f"{name.removeprefix('config.').removeprefix('budget.')} {one.get(name, unset)}, now {two.get(name, unset)}"
+        for name in {**one, **two}
+        if one.get(name, unset) != two.get(name, unset)
+    ]
 
 
 def _few(names: Sequence[str]) -> str:

@@ -229,9 +229,7 @@ class Defaults:
         return ()
 
     def with_baseline(self, setting: Setting, options: Any, before: Study | None) -> Setting:
-        """`setting` with what trivial learning gives, where finding that out takes long: asked of a study that has
-        been planned, so that one that cannot be had is refused at once.  `before` is the study on disk.
-        """
+        """`setting` with what trivial learning gives, where that takes long to find: asked of a planned study alone."""
         return setting
 
     def place(self, options: Any) -> Mapping[str, Any]:
@@ -291,6 +289,10 @@ class Defaults:
     def with_work(self, config: Config, work: int) -> Config:
         """`config` with so many units of work.  Without it --budget chooses seeds and design alone."""
         return config
+
+    def longer(self, work: int) -> Sequence[str]:
+        """Words of the command line that ask for so many units of work; none where there are no such words."""
+        return ()
 
     def with_setting(self, setting: Setting, work: int) -> Setting:
         """`setting` whose trials have so many units of work."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, inf, isfinite, log
+from math import ceil, exp, inf, isfinite, log, log10
 
 from ablations.core.setting import LOGS, NATS, Metric
 from ablations.core.text import MISSING, interval, number, signed
@@ -40,6 +40,17 @@ def times(logarithm: float) -> float:
 def size(metric: Metric, value: float) -> str:
     """An effect: a signed number of the metric's unit, or a ratio."""
     return number(times(value), digits(metric)) if is_ratio(metric) else signed(value, digits(metric))
+
+
+def briefly(metric: Metric, value: float, half: float) -> str:
+    """The size of an effect without its sign, or a ratio, with the digits that an interval of that half width leaves.
+
+    >>> points = Metric(words="error", unit="points")
+    >>> briefly(points, -14.03, 2.6), briefly(points, 3.51, 0.35), briefly(points, 0.0412, 0.004)
+    ('14', '3.5', '0.041')
+    """
+    fine = max(0, ceil(-log10(half / 2))) if isfinite(half) and half > 0 else digits(metric)
+    return number(times(value), max(2, fine)) if is_ratio(metric) else number(abs(value), fine)
 
 
 def between(metric: Metric, low: float, high: float) -> str:

@@ -248,7 +248,10 @@ def test_a_trial_that_diverged_never_arrives() -> None:
 def words_of(study: Study, results: Sequence[Result]) -> tuple[str, dict[str, Table]]:
     report = build(study, results, [])
     tables = {
-        block.caption: block for section in report.sections for block in section.blocks if isinstance(block, Table)
+        block.caption: block
+        for blocks in (report.lead, *(section.blocks for section in report.sections))
+        for block in blocks
+        if isinstance(block, Table)
     }
     words = [block for section in report.sections for block in section.blocks if isinstance(block, str)]
     return "\n".join([*report.summary, *words]), tables
@@ -274,7 +277,7 @@ def test_a_terminal_is_told_the_ratios_in_plain_words() -> None:
     study, results = raced(3.0)
     said = terminal_lines(Findings(study=study, results=results))
     assert said.isascii()
-    assert said.splitlines()[0].startswith("tanh instead of ReLU needs 3.0")
+    assert said.splitlines()[0].startswith("Tanh instead of ReLU needs 3.0")
 
 
 def test_the_report_of_an_arm_that_never_arrives_gives_the_bound_and_marks_each_run() -> None:
@@ -362,7 +365,7 @@ def test_the_report_of_a_study_with_one_training_a_rate_says_what_that_is_worth(
         ("tanh instead of ReLU", "1", "1,000,000", "900", "chosen", "aaaa"),
         ("tanh instead of ReLU", "4", "1,000,000", "> 1,800", "", "bbbb"),
     )
-    assert "Not tuned themselves, with the rate of what they depart from: placebo=salted." in words
+    assert "Not tuned themselves, with the rate of what they depart from: placebo (other random draws)." in words
     assert "One training decides between two rates" in words
     assert "The best rate of reference, 1 times its own, lies at the edge of what was tried" in words
 

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from ablations import explain
+from ablations.analysis import why
 from ablations.analysis.why import changed, which
 from ablations.core.load import load
 from ablations.core.trial import Trial
 from ablations.core.variant import Variant
 from ablations.records import sources, store
 from ablations.subjects.own.trial import imported
+from tests import making
 from tests.own.files import FILE, TRIAL, StudyFile
 
 MODEL = "class Block:\n    def forward(self, x):\n        return 2 * x\n\n\ndef other():\n    return 1\n"
@@ -146,3 +148,8 @@ def test_help_loads_neither_torch_nor_pandas() -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "ablations.explain" in ran.stdout
     assert not {"torch", "pandas", "scipy", "ray", "matplotlib"} & {*ran.stdout.split()}
+
+
+def test_a_changed_budget_is_told_as_what_it_was_and_what_it_is_now() -> None:
+    _, trials = making.study("reference")
+    assert why._settings(trials[0], making.with_budget(trials[0], epochs=30)) == ["epochs 12, now 30"]

@@ -20,7 +20,7 @@ from ablations.analysis.time_to_target import (
 )
 from ablations.analysis.verdicts import Findings
 from ablations.core.result import Result
-from ablations.core.text import MISSING, counted, number, told
+from ablations.core.text import MISSING, number, told
 from ablations.core.variant import Variant
 from ablations.reporting.document import Block, Section, Table
 from ablations.reporting.parts import parts_of
@@ -38,14 +38,17 @@ def section(evidence: Findings) -> Section | None:
     """Curves, the steps of each seed and the ratios; None where no threshold was asked for."""
     if evidence.study.setting.target is None:
         return None
+    race = evidence.study.setting.races
+    first = () if race else (*sentences(evidence), *lead(evidence))
+    blocks = (_measured(evidence), *first, _steps(evidence), _how(speeds(evidence.study, evidence.results)))
+    return Section(title=title(evidence), blocks=blocks)
+
+
+def lead(evidence: Findings) -> tuple[Block, ...]:
+    """The curves and the ratios, which are the first screen of a race."""
     found = speeds(evidence.study, evidence.results)
-    blocks: list[Block] = [_measured(evidence), *sentences(evidence)]
-    if any(result.readings for result in evidence.results):
-        blocks.append(_curves(evidence))
-    if found:
-        blocks.append(_ratios(evidence, found))
-    blocks += [_steps(evidence), _how(found)]
-    return Section(title=title(evidence), blocks=tuple(blocks))
+    curves = [_curves(evidence)] if any(result.readings for result in evidence.results) else []
+    return (*curves, *([_ratios(evidence, found)] if found else []))
 
 
 def title(evidence: Findings) -> str:
@@ -63,12 +66,6 @@ def _target(evidence: Findings) -> str:
 def sentences(evidence: Findings) -> list[str]:
     """A sentence for each change: how many times the reference's steps it needs, beside what was published."""
     return [_sentence(evidence, speed) for speed in speeds(evidence.study, evidence.results)]
-
-
-def lines(evidence: Findings) -> str:
-    """The same for a terminal, in plain ASCII."""
-    said = [f"{line}\n" for line in sentences(evidence)]
-    return "".join(said).replace("\N{MINUS SIGN}", "-").rstrip("\n") or "No trial has ended yet."
 
 
 def ratio_words(speed: Speed) -> tuple[str, str]:
@@ -208,8 +205,3 @@ def _how(found: list[Speed]) -> str:
             "chance one half, so the median lies below all of them with chance 2 to the power of \N{MINUS SIGN}n."
         )
     return " ".join(words)
-
-
-def headline(evidence: Findings) -> str:
-    """Of a study whose trials end at the threshold: its answer in a few sentences."""
-    return " ".join(sentences(evidence)) or f"{counted(0, 'pair')} of trials has ended, so nothing can be compared."

@@ -167,7 +167,7 @@ def _rate(tuning: Tuning, arm: Tuned, one: Attempt) -> tuple[str, ...]:
 
 
 def _trials(tuning: Tuning, what: str, names: Names) -> Table:
-    rows, files = [], []
+    rows = []
     for arm in tuning.arms:
         for one in arm.attempts:
             for number_, trial in enumerate(one.trials):
@@ -177,13 +177,11 @@ def _trials(tuning: Tuning, what: str, names: Names) -> Table:
                 rows.append(
                     (names[arm.variant.label], f"{one.factor:g}", seed, _came_to(tuning, trial), state, trial.key)
                 )
-                files.append(f"tuning/trials/{trial.key}.json")
     return Table(
         caption="Every trial of the tuning, in the order of the rates; > marks one that was ended there.",
         head=("arm", "times its own rate", "seed", what, "outcome", "record"),
         rows=tuple(rows),
         collapsed=len(rows) > 24,
-        files=tuple(files),
     )
 
 

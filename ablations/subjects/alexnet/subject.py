@@ -198,6 +198,10 @@ class AlexNet(Defaults):
         """Of the whole budget."""
         return budget_of(config).steps
 
+    def longer(self, work: int) -> Sequence[str]:
+        """So many epochs."""
+        return ("--epochs", str(work))
+
     def with_work(self, config: Config, work: int) -> Config:
         """With so many epochs."""
         budget = budget_of(config)

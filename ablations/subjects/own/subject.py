@@ -214,6 +214,10 @@ class OwnSubject(Defaults):
             facts={"reference": self.path.stem, "title": " ".join(self.title().split())},
         )
 
+    def longer(self, work: int) -> Sequence[str]:
+        """The first of the fields that say how much a trial may use."""
+        return ("--set", f"{self.subject.budget[0]}={work}") if self.subject.budget else ()
+
     def doses(self, setting: Setting) -> Mapping[str, Doses]:
         """Its components with ordered, numeric levels, beside the reference as --set leaves it."""
         found = {name: doses_of(part, setting.config["config"]) for name, part in self.parts.items()}
