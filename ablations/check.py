@@ -118,6 +118,9 @@ class _Checked:
             return None
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in first.metrics.items())
         _say("reference", f"{numbers}; {duration(first.seconds / 2)} a trial")
+        log = self.place.folder / "logs" / f"{first.trial.key}.txt"
+        for caution in self.subject.cautions(log.read_text(encoding="utf-8", errors="replace")):
+            self._bad("numbers", caution)
         if first.extras["repeat"] == first.trace:
             _say("repeat", "equal to the last digit: changes that do nothing will be seen")
         else:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from ablations.analysis.why import Reason, changed, headline, reasons, which
+from ablations.analysis.why import BEGUN, KEPT, Reason, changed, headline, reasons, which
 from ablations.cli.arguments import parsed
 from ablations.core.errors import InputError, answered, at_home, nearest, printable, shown
 from ablations.core.load import load
@@ -48,7 +48,7 @@ def _arguments(
     results: str = "results",
     key: Annotated[str, tyro.conf.arg(name="from", metavar="KEY")] = "",
 ) -> tuple[str, str, str]:
-    """Why each trial of a study that has no outcome has none: never run, failed, or run by other code.
+    """Why each trial of a study that has no outcome has none: never run, half trained, failed, or run by other code.
 
     Args:
         study: its name, or the path of its folder
@@ -69,7 +69,7 @@ def explained(folder: Path) -> str:
     results, _ = store.read_all(folder)
     trials, gone = planned(study)
     unreadable = {path.stem for path in (folder / "trials").glob("*.json")} - results.keys()
-    found = [*reasons(trials, results, unreadable, _changes(folder, study, results)), *gone]
+    found = [*reasons(trials, results, unreadable, _changes(folder, study, results), _begun(folder, trials)), *gone]
     total, lacking = len(trials) + sum(len(one.trials) for one in gone), sum(len(one.trials) for one in found)
     lines = [f"{study.name}: {headline(total, lacking)}."]
     for one in found:
@@ -77,6 +77,19 @@ def explained(folder: Path) -> str:
         lines += textwrap.wrap(f"{len(one.trials):>6}  {one.words}", WIDTH, subsequent_indent=" " * 8)
         lines += textwrap.wrap(which(one.trials), WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
     return "\n".join(lines)
+
+
+def _begun(folder: Path, trials: Mapping[str, Trial]) -> dict[str, str]:
+    """What is left of trials that were begun, by key: an unfinished training, or a log or a folder alone."""
+    from ablations.records.checkpoint import unfinished_path
+
+    found = {}
+    for key, trial in trials.items():
+        if unfinished_path(folder, trial.training.key).exists():
+            found[key] = KEPT
+        elif any(path.exists() for path in (folder / "logs" / f"{key}.txt", folder / "folders" / key)):
+            found[key] = BEGUN
+    return found
 
 
 def planned(study: Study) -> tuple[dict[str, Trial], list[Reason]]:

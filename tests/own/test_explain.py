@@ -18,6 +18,7 @@ from ablations.core.trial import Trial
 from ablations.core.variant import Variant
 from ablations.records import sources, store
 from ablations.subjects.own.trial import imported
+from ablations.subjects.own.unfinished import path_of
 from tests import making
 from tests.own.files import FILE, TRIAL, StudyFile
 
@@ -75,10 +76,21 @@ def test_trials_that_were_never_run_failed_or_ran_with_other_code_are_told_apart
 
     model.write_text(MODEL)
     assert "to the letter" in explained(file, capsys, "--from", key)
-    places = {place: store.trial_path(file.study, one.trial.key) for place, one in file.read().items()}
+    file_trials = {place: one.trial for place, one in file.read().items()}
+    places = {place: store.trial_path(file.study, one.key) for place, one in file_trials.items()}
     places["reference", 1].unlink()
     places["slope=1.0", 0].write_text("{")
+    assert re.search(
+        r"\n +1  begun and not ended: its process .* runs now\n +ref.* \(seed 1\)\n", explained(file, capsys)
+    )
+    (file.study / "logs" / f"{places['reference', 1].stem}.txt").unlink()
     assert re.search(r"\n +1  never run\n +reference \(seed 1\)\n", explained(file, capsys))
+    unfinished = path_of(file_trials["reference", 1], file.study)
+    unfinished.parent.mkdir(exist_ok=True)
+    unfinished.touch()
+    assert re.search(
+        r"\n +1  begun and not ended: the next .* in unfinished/\n +ref.* \(seed 1\)\n", explained(file, capsys)
+    )
     assert re.search(r"\n +1  its record cannot be read\n +slope=1.0 \(seed 0\)\n", explained(file, capsys))
 
 

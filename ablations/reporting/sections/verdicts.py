@@ -16,6 +16,7 @@ from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_IN, ONE_OUT
 from ablations.core.effect import Effect
 from ablations.core.load import FIRST, SABOTAGE
+from ablations.core.result import LOG_STEPS
 from ablations.core.setting import SPLIT
 from ablations.core.text import MINUS, MISSING, counted, probability
 from ablations.core.units import between, in_unit, is_ratio, size
@@ -180,7 +181,8 @@ def methods(evidence: Findings) -> Section:
     )
     ladder = (
         (NOT_TESTED, "a gate fails, or the comparison lacks an arm, a second seed, spread, activity, or pairs: "
-         f"over {rule.missing:.0%} of them missing, or fewer than two left where trainings failed{_fit(evidence)}"),
+         f"over {rule.missing:.0%} of them missing, or fewer than two left where trainings failed{_asked(evidence)}"
+         f"{_fit(evidence)}"),
         (f"{DIRECTION_ONLY} [unstable]", f"unstable, d > 0, p < {ALPHA}, and the arm that does worse does not fail "
          "less often (a failure counts as a high error, and as a gap of none)"),
         (f"{CONTRADICTED} [unstable]", f"unstable, d < 0, p < {ALPHA}, and the same"),
@@ -238,6 +240,14 @@ def _data(evidence: Findings) -> str:
     if wording.examples(evidence):
         return on_what(evidence, f"images{rates}; the effects' table has those that cover other images too")
     return f"data{rates}"
+
+
+def _asked(evidence: Findings) -> str:
+    """What some of the study's claims ask of their arms besides."""
+    claims = [verdict.claim for verdict in evidence.verdicts]
+    words = "; of arms that each have their own learning rate, also where they lack rates of their own"
+    censored = "; of steps, also where trials ended before they arrived"
+    return words * any(one.tuned for one in claims) + censored * any(one.metric == LOG_STEPS for one in claims)
 
 
 def _fit(evidence: Findings) -> str:

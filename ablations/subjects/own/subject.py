@@ -267,6 +267,10 @@ class OwnSubject(Defaults):
             for word in ("", REPEAT) if over else ():  # the record is there
                 path_of(trial, place.folder, word).unlink(missing_ok=True)
 
+    def cautions(self, log: str) -> Sequence[str]:
+        """What may go unseen of a trial, by what one has printed: nothing of a function, whose numbers are no text."""
+        return ()
+
     def task(self, trial: Trial, place: Place) -> dict[str, Any]:
         """What a trial's process must know, as plain JSON."""
         device = "cuda" if place.gpus else "cpu"

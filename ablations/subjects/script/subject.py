@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,16 @@ from typing import Any
 from ablations.core.errors import InputError, shown
 from ablations.core.setting import Config
 from ablations.core.subject import DivergedError, Measured, Place, Report
+from ablations.core.text import listed
 from ablations.core.trial import Trial
 from ablations.subjects.own import code
 from ablations.subjects.own.subject import Options, OwnSubject
 from ablations.subjects.own.trial import salted
 from ablations.subjects.script.command import ARGS, environment, filled, leaves
 from ablations.subjects.script.mlflow_store import address
+from ablations.subjects.script.patterns import blind
 from ablations.subjects.script.read_command import script_of
-from ablations.subjects.script.reading import BEST, FILES, MLFLOW, STORE, last_word
+from ablations.subjects.script.reading import BEST, FILES, MLFLOW, STDOUT, STORE, last_word
 from ablations.subjects.script.study import Script, script_in
 
 CAUTION = (
@@ -77,6 +79,14 @@ class ScriptSubject(OwnSubject):
             if word.startswith(ARGS):
                 raise InputError(f"--set {shown(word)}: words of the command are no field.")
         super().check_options(options)
+
+    def cautions(self, log: str) -> Sequence[str]:
+        """Metrics whose pattern finds no nan, or half a number, where a training that diverges prints one."""
+        if self.script.read.source != STDOUT:
+            return ()
+        columns = {one["from"] for one in self.script.columns.values()}
+        found = blind(self.script.read.where, log.splitlines(), columns)
+        return [f"{name} as {listed(odd)} is not found: write (?P<{name}>\\S+)" for name, odd in found.items()]
 
     def command(self, config: Config, seed: int, place: Place) -> str:
         """The command of a trial, as a shell would take it."""
