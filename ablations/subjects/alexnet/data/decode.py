@@ -134,7 +134,7 @@ def _read(path: str, mode: str) -> Image.Image:
         raise
     except Exception as error:  # Pillow's plugins raise almost any exception on broken files
         raise InputError(
-            f"The image {path} cannot be read: {_reason(error)}; mend or remove it, and the same command goes on."
+            f"The image {path} cannot be read: {_reason(error)}; repair or remove it, and run the command again."
         ) from error
 
 

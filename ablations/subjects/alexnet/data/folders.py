@@ -162,7 +162,7 @@ def scan(path: Path) -> Folders:
         raise InputError(f"The folder {train} has a class called {shown(acted)}: rename it, without {acting(acted)!r}.")
     if len(found.train.names) < 2:
         [only] = found.train.names
-        raise InputError(f"The folder {train} has one class alone, {only}: there is nothing to tell it from.")
+        raise InputError(f"The folder {train} has only one class, {only}: there is nothing to distinguish it from.")
     for files in (found.train, found.test):
         empty = _empty(files)
         if empty and (files is found.train or not len(files)):
@@ -274,7 +274,7 @@ def _is_image(entry: os.DirEntry[str]) -> bool:
 
 def _dead(entry: os.DirEntry[str]) -> InputError:
     return InputError(
-        f"The link {entry.path} leads to {os.readlink(entry.path)}, which is not there; mend or remove it."
+        f"The link {entry.path} leads to {os.readlink(entry.path)}, which is not there; repair or remove it."
     )
 
 

@@ -193,7 +193,7 @@ def _fetch(dataset: Dataset, root: Path, get: Callable[[Any], Any]) -> Any:
     except (ImportError, OSError, RuntimeError) as error:
         cause = " ".join(str(error).split())
         raise InputError(
-            f"The data set {dataset.name!r} could not be had from torchvision in {root} ({cause}): give "
+            f"The data set {dataset.name!r} could not be obtained through torchvision in {root} ({cause}): give "
             f"--data-root with a folder that holds it, --dataset {FOLDER}PATH with class folders of images, "
             f"or --dataset {DEFAULT}, which needs no network."
         ) from error
