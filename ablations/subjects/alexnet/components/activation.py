@@ -14,7 +14,7 @@ _LEVELS = ("tanh", "sigmoid", "none", "leaky_relu", "elu", "gelu", "silu")
 
 
 def use(name: str) -> Callable[[Spec], Spec]:
-    """The rewrite that puts the activation `name` wherever there is one: a layer without any stays so."""
+    """Returns the rewrite that replaces every activation by `name`; layers without an activation stay without."""
 
     def there(own: str) -> str:
         return own if own == "none" else name

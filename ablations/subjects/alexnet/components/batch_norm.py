@@ -11,12 +11,12 @@ from ablations.subjects.alexnet.registry import register
 
 
 def on(spec: Spec) -> Spec:
-    """Between every convolution and what follows it; the local normalisations stay, as in their BN-Baseline (4.2.2)."""
+    """Add it directly after every convolution; the local normalisations stay, as in their BN-Baseline (4.2.2)."""
     return _edit.blocks(spec, lambda block: replace(block, batch_norm=True))
 
 
 def without_lrn(spec: Spec) -> Spec:
-    """As `on`, and the local normalisations taken out, as in all their later networks (4.2.1)."""
+    """Do as `on` does and remove the local normalisations, as in all their later networks (4.2.1)."""
     return _edit.norms(on(spec), lambda norm: None)
 
 

@@ -10,7 +10,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def off(spec: Spec) -> Spec:
-    """The centre crop, never reflected, in training as in evaluation."""
+    """Train on the centre crop without reflections, as in evaluation."""
     return replace(spec, random_crop=False, flip=False)
 
 

@@ -11,9 +11,10 @@ from ablations.subjects.alexnet.registry import register
 
 
 def without(*, convs: tuple[int, ...] = (), hidden: tuple[int, ...] = ()) -> Callable[[Spec], Spec]:
-    """The rewrite that takes out the convolutions and hidden layers at these places, counted from zero.
+    """Returns the rewrite that removes the convolutions and hidden layers at these places, counted from zero.
 
-    The others keep their names, and so their initial draws; the pooling of a removed block stays.
+    The other layers keep their names, and so their initial draws.  The pooling of a removed block stays, so that the
+    maps keep their sizes.
     """
 
     def rewrite(spec: Spec) -> Spec:

@@ -12,17 +12,17 @@ from ablations.subjects.alexnet.registry import register
 
 
 def rate(value: float) -> Callable[[Spec], Spec]:
-    """The rewrite that sets the probability of zeroing wherever there is dropout."""
+    """Returns the rewrite that sets the probability of zeroing in every layer that has dropout."""
     return lambda spec: _edit.hidden(spec, lambda layer: replace(layer, dropout=value) if layer.dropout else layer)
 
 
 def place(word: str) -> Callable[[Spec], Spec]:
-    """The rewrite that masks what fc6 and fc7 write ("after") or what they read ("before")."""
+    """Returns the rewrite that masks what fc6 and fc7 write ("after") or what they read ("before")."""
     return lambda spec: replace(spec, dropout_place=word)
 
 
 def rescale(word: str) -> Callable[[Spec], Spec]:
-    """The rewrite that makes up for the missing features in training or in test, by the keep rate."""
+    """Returns the rewrite that makes up for the missing features by the keep rate, in "train" or in "test"."""
     return lambda spec: replace(spec, dropout_rescale=word)
 
 

@@ -11,7 +11,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def full(spec: Spec) -> Spec:
-    """Full convolutions at the same width: more parameters and more arithmetic."""
+    """Use full convolutions at the same width, which have more parameters and need more arithmetic."""
     return _edit.blocks(spec, lambda block: replace(block, groups=1))
 
 

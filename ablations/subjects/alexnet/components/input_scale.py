@@ -15,7 +15,7 @@ def unit(spec: Spec) -> Spec:
 
 
 def raw(spec: Spec) -> Spec:
-    """Grey levels of 0 to 255 less the mean, as the paper has them."""
+    """Keep grey levels of 0 to 255 less the mean, as the paper does."""
     return replace(spec, unit_scale=False)
 
 

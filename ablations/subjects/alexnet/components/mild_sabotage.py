@@ -10,7 +10,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def twentieth(spec: Spec) -> Spec:
-    """A twentieth of the training labels, chosen at random, permuted among themselves."""
+    """Permute a twentieth of the training labels, chosen at random, among themselves."""
     return replace(spec, shuffled_labels=0.05)
 
 

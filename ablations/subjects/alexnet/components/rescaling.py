@@ -1,4 +1,4 @@
-"""Training images enlarged and reduced, as teaching copies have it."""
+"""Random enlarging and reducing of the training images, which some teaching copies add."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def factor(largest: float) -> Callable[[Spec], Spec]:
-    """The rewrite that scales by a factor drawn log-uniformly between 1 / `largest` and `largest`."""
+    """Returns the rewrite that scales by a factor drawn log-uniformly between 1 / `largest` and `largest`."""
     return lambda spec: replace(spec, rescaling=largest)
 
 

@@ -1,4 +1,4 @@
-"""Training images turned about their centre, as teaching copies have it."""
+"""Random rotations of the training images about their centre, which some teaching copies add."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def degrees(largest: float) -> Callable[[Spec], Spec]:
-    """The rewrite that turns by an angle drawn uniformly up to `largest` degrees either way."""
+    """Returns the rewrite that rotates by an angle drawn uniformly between plus and minus `largest` degrees."""
     return lambda spec: replace(spec, rotation=largest)
 
 

@@ -10,7 +10,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def half(spec: Spec) -> Spec:
-    """Half of the training labels, chosen at random, permuted among themselves."""
+    """Permute half of the training labels, chosen at random, among themselves."""
     return replace(spec, shuffled_labels=0.5)
 
 

@@ -1,4 +1,4 @@
-"""How the learning rate falls (the paper, 5)."""
+"""The schedule by which the learning rate falls (the paper, 5)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def use(name: str) -> Callable[[Spec], Spec]:
-    """The rewrite that follows the schedule `name`, from the same learning rate."""
+    """Returns the rewrite that follows the schedule `name`, starting from the same learning rate."""
     return lambda spec: replace(spec, schedule=name)
 
 

@@ -11,7 +11,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def over(share: float) -> Callable[[Spec], Spec]:
-    """The rewrite in which the rate rises over `share` of the training; 0: the schedule alone."""
+    """Returns the rewrite in which the rate rises over the first `share` of the training; 0 is no warm-up."""
     return lambda spec: replace(spec, warm_up=share)
 
 

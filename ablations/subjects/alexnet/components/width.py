@@ -10,7 +10,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def half(spec: Spec) -> Spec:
-    """Half the channels in every convolution but the last, ungrouped; the hidden layers are kept."""
+    """Halve the channels of every convolution but the last, and remove the groups; keep the hidden layers."""
 
     def change(block: Conv, last: bool) -> Conv:
         return replace(block, channels=block.channels if last else block.channels // 2, groups=1)
