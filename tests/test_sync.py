@@ -52,7 +52,8 @@ def test_a_database_made_anew_from_the_records_shows_the_same(
     assert view.content(other) == before
     assert capsys.readouterr().out.splitlines() == [
         f"mlflow ui --workers 1 --backend-store-uri {other}",
-        "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning",
+        "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
+        f"&viewStateShareKey=ablations-{fields.study_id(study)}",
     ]
 
 
@@ -68,7 +69,7 @@ def test_several_studies_are_mirrored_and_without_a_name_all_of_them(uri: str, t
     assert shown() == {"a", "b"}
     assert synced(tmp_path) == 0
     assert shown() == {"a", "b", "c"}
-    assert len(runs(uri)) == 3 * (1 + 3)
+    assert len(runs(uri)) == 3 * (1 + 3 + 3)
 
 
 def test_a_study_without_a_report_gets_one_and_it_becomes_an_artifact(uri: str, tmp_path: Path) -> None:
@@ -192,7 +193,7 @@ def test_the_command_makes_a_database_without_a_word_of_mlflows_own(tmp_path: Pa
     )
     uri = default_uri(tmp_path / "results")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [ui_command(uri), page(uri, "1")]
+    assert done.stdout.splitlines() == [ui_command(uri), page(uri, "1", f"ablations-{fields.study_id(study)}")]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["reports", "results"]
     assert set(parent_and_children(uri)[1]) == set(study.keys)
 
@@ -220,7 +221,7 @@ def test_every_run_has_its_data_set_and_no_path_of_this_machine(uri: str, typed:
     for _ in range(2):
         view.mirrored(uri, study, outcomes(study))
     found = runs(uri)
-    assert len(found) == 7
+    assert len(found) == 1 + 3 + 6
     for run in found:
         assert run.inputs is not None
         (used,) = run.inputs.dataset_inputs

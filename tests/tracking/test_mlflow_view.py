@@ -114,21 +114,36 @@ def runs(uri: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
     return list(client.search_runs([experiment.experiment_id], run_view_type=view))
 
 
+def of_role(uri: str, role: str) -> list[Run]:
+    return [run for run in runs(uri) if run.data.tags[fields.ROLE] == role]
+
+
 def parent_and_children(uri: str) -> tuple[Run, dict[str, Run]]:
-    found = runs(uri)
-    parents = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
-    children = {run.data.tags[fields.KEY]: run for run in found if "mlflow.parentRunId" in run.data.tags}
-    assert len(parents) == 1
-    assert len(children) == len(found) - 1
-    return parents[0], children
+    """The study's run, and those of its trials by their keys."""
+    (parent,) = [run for run in runs(uri) if "mlflow.parentRunId" not in run.data.tags]
+    found = of_role(uri, "trial")
+    children = {run.data.tags[fields.KEY]: run for run in found}
+    assert len(children) == len(found)
+    assert all(run.data.tags["mlflow.parentRunId"] == parent.info.run_id for run in variants(uri).values())
+    above = {run.info.run_id: label for label, run in variants(uri).items()}
+    assert all(above[run.data.tags["mlflow.parentRunId"]] == run.data.tags[fields.VARIANT] for run in found)
+    return parent, children
+
+
+def variants(uri: str) -> dict[str, Run]:
+    """The runs of variants by the variants' labels."""
+    found = of_role(uri, "variant")
+    by_label = {run.data.tags[fields.VARIANT]: run for run in found}
+    assert len(by_label) == len(found)
+    return by_label
 
 
 def content(uri: str) -> dict[str, Any]:
     """Everything that a reader of the view sees, by key, without the ids that MLflow draws."""
     client = MlflowClient(tracking_uri=uri)
-    unstable = {"mlflow.parentRunId"}
+    unstable = {"mlflow.parentRunId", "mlflow.note.content"}  # the second, of a study, links to runs by their ids
     return {
-        run.data.tags.get(fields.KEY, "study"): {
+        run.data.tags.get(fields.KEY, run.data.tags.get(fields.VARIANT, "study")): {
             "name": run.info.run_name,
             "status": run.info.status,
             "end": run.info.end_time,
@@ -169,7 +184,7 @@ def uri(tmp_path: Path, empty_database: Path) -> str:
     return default_uri(results)
 
 
-def test_a_study_is_one_parent_run_and_each_trial_a_child_of_it(uri: str) -> None:
+def test_a_study_is_one_run_with_a_run_a_variant_below_it_and_the_trials_below_those(uri: str) -> None:
     study = with_setting(plan(), guessing=90.0, baseline=62.1)
     mirrored(uri, study, outcomes(study))
 
@@ -183,7 +198,8 @@ def test_a_study_is_one_parent_run_and_each_trial_a_child_of_it(uri: str) -> Non
     assert parent.data.metrics["trial_seconds"] == 6 * 4.5
     assert parent.data.tags["mlflow.source.git.commit"] == "a" * 40
     assert set(children) == set(study.keys)
-    assert {child.data.tags["mlflow.parentRunId"] for child in children.values()} == {parent.info.run_id}
+    assert set(variants(uri)) == {"reference", "-lrn", "-dropout"}
+    assert {run.info.status for run in variants(uri).values()} == {"FINISHED"}
 
 
 def test_what_was_evaluated_by_other_views_than_the_curve_is_what_tables_show(uri: str) -> None:
@@ -202,13 +218,16 @@ def test_a_child_holds_its_levels_its_budget_its_origin_and_its_real_times(uri: 
     mirrored(uri, study, outcomes(study))
 
     child = parent_and_children(uri)[1][study.keys[3]]
-    assert child.info.run_name == "-lrn / seed 1"
+    called = Findings(study=study, results=()).names["-lrn"]  # as people call it
+    assert child.info.run_name == f"seed 1, {called}"
+    assert variants(uri)["-lrn"].info.run_name == called
     assert child.data.params == {
         "lrn": "off",
         "dropout": "reference",
         "placebo": "reference",
         "sabotage": "reference",
-        "variant": "-lrn",
+        "variant": called,
+        "change": "-lrn",
         "seed": "1",
         "preset": "paper",
         "dataset": "shapes",
@@ -369,11 +388,11 @@ def test_studies_whose_names_hold_quotes_do_not_mix(uri: str) -> None:
         mirrored(uri, study, outcomes(study))
 
     found = runs(uri)
-    assert len(found) == len(names) * 4
-    parents = {run.info.run_id: run.info.run_name for run in found if run.data.tags[fields.ROLE] == "study"}
-    assert sorted(parents.values()) == sorted(names)
-    children = [run for run in found if run.data.tags[fields.ROLE] == "trial"]
-    assert all(parents[run.data.tags["mlflow.parentRunId"]] == run.data.tags[fields.STUDY] for run in children)
+    assert len(found) == len(names) * (1 + 3 + 3)
+    of_study = {run.info.run_id: run.data.tags[fields.STUDY] for run in found}
+    assert sorted(run.info.run_name for run in found if run.data.tags[fields.ROLE] == "study") == sorted(names)
+    below = [run for run in found if run.data.tags[fields.ROLE] != "study"]
+    assert all(of_study[run.data.tags["mlflow.parentRunId"]] == run.data.tags[fields.STUDY] for run in below)
 
 
 def test_the_report_lies_beside_the_database_and_nothing_in_the_working_folder(
@@ -412,8 +431,17 @@ def test_the_studys_run_carries_verdicts_as_tags_and_effects_as_metrics(uri: str
     tags = {name: value for name, value in parent.data.tags.items() if name.startswith("verdict.")}
     assert tags == {f"verdict.{verdict.claim.name}": verdict.label for verdict in evidence.verdicts}
     assert "verdict.lrn_cifar" in tags
-    assert parent.data.metrics["effect.lrn.off.one_out"] == pytest.approx(3.0)
-    assert parent.data.metrics["effect.lrn.off.one_out.low"] == pytest.approx(3.0)  # every pair differs by the same
+    assert parent.data.metrics["effect.test_top1_error_percent.lrn.off"] == 3.0
+    # every pair differs by the same
+    assert parent.data.tags["interval.test_top1_error_percent.lrn.off"] == "[+3.00, +3.00] points; n 2"
+    row = variants(uri)["-lrn"].data
+    assert row.metrics["effect.test_top1_error_percent"] == 3.0
+    assert row.metrics["test_top1_error_percent"] == 23.5  # the mean of 20 + 3 + 0 and 20 + 3 + 1
+    assert row.metrics["seeds"] == 2.0
+    assert row.tags["interval.test_top1_error_percent"] == "[+3.00, +3.00] points; n 2"
+    about = [verdict for verdict in evidence.verdicts if verdict.claim.component == "lrn"]
+    assert row.tags["verdict"] == "; ".join(f"{one.label} ({one.claim.name})" for one in about)
+    assert "effect.test_top1_error_percent" not in variants(uri)["reference"].data.metrics
 
 
 def _report(folder: Path) -> Path:
@@ -489,7 +517,7 @@ def test_a_view_that_takes_its_time_keeps_nobody_waiting_and_loses_nothing(
         def trial(self, result: Result) -> None:
             mirrored.append(result)
 
-        def report(self, folder: Path, evidence: Findings) -> None:
+        def report(self, folder: Path, evidence: Findings, front: fields.Front) -> None:
             mirrored.append(evidence)
 
     monkeypatch.setattr(mlflow_view, "Mirror", Slow)
@@ -591,7 +619,7 @@ def test_the_ui_command_can_be_pasted_into_a_shell() -> None:
 def test_points_come_in_the_time_of_the_trial() -> None:
     result = outcome(trials(plan())[0])
     begin, end = fields.times(result)
-    at = [point.at - begin for point in fields.points(result) if point.name == "train_loss"]
+    at = [point.at - begin for point in fields.points(plan(), result) if point.name == "train_loss"]
     assert at == [1500, 3000, 4500]
     assert end - begin == 4500
 
