@@ -100,6 +100,7 @@ def mirror(uri: str, findings: Findings, report: Path) -> str:
     from ablations.reporting.pages import write_as
     from ablations.tracking.fields import Front
     from ablations.tracking.mlflow_view import Mirror
+    from ablations.tracking.names import RefusedError
 
     study, results = findings.study, findings.results
     for problem in findings.problems:
@@ -113,6 +114,8 @@ def mirror(uri: str, findings: Findings, report: Path) -> str:
             for result in _told(results, printable(study.name)):
                 view.trial(result)
             view.report(report, findings, Front(*front(findings, report)))
+        except RefusedError:
+            raise
         except BaseException:
             with suppress(Exception):  # so that no run looks as if it went on
                 view.close()

@@ -13,12 +13,15 @@ import pytest
 from mlflow import MlflowClient
 
 from ablations import report, sync
+from ablations.analysis.verdicts import findings_in
 from ablations.core.study import Study
 from ablations.records import store
 from ablations.records.upgrade import upgraded_study
+from ablations.reporting.front import front
 from ablations.sync import main
 from ablations.tracking import fields
 from ablations.tracking.address import default_uri, page, ui_command
+from ablations.tracking.background import View
 from tests import making
 from tests.conftest import free_port
 from tests.tracking import test_mlflow_view as view
@@ -43,18 +46,33 @@ def test_a_database_made_anew_from_the_records_shows_the_same(
     study = plan()
     records = outcomes(study)
     records[1] = outcome(records[1].trial, "diverged")
-    write(tmp_path / "results", study, records)
-    view.mirrored(uri, study, records, started=records[0].provenance["started"])
-    before = view.content(uri)
+    study = dataclasses.replace(study, claims=CLAIMS)
+    later = "2100-01-02T03:04:05+00:00"  # trials end after the run that keeps the view has begun
+    records = [dataclasses.replace(one, provenance={**one.provenance, "started": later}) for one in records]
+    folder = write(tmp_path / "results", study, records)
+    report_folder, evidence = view._report(tmp_path), findings_in(folder)
+    live = View("", study, results=tmp_path / "results", finished=records[:2])  # as a run keeps it
+    for record in records[2:]:
+        live.trial(record)
+    live.report(report_folder, evidence, fields.Front(*front(evidence, report_folder)))
 
     other = f"sqlite:///{tmp_path}/elsewhere/new.db"
     assert synced(tmp_path, "quick", "--mlflow-uri", other) == 0
-    assert view.content(other) == before
+    first, second = view.content(uri), view.content(other)
+    assert first == second
+    assert "The reference" in first["study"]["tags"]["mlflow.note.content"]
+    assert view.views(uri) == view.views(other)
+    assert files(uri) == files(other) >= {"effects.svg", "report", "report.html"}
     assert capsys.readouterr().out.splitlines() == [
         f"mlflow ui --workers 1 --backend-store-uri {other}",
         "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
         f"&viewStateShareKey=ablations-{fields.study_id(study)}",
     ]
+
+
+def files(uri: str) -> set[str]:
+    parent, _ = parent_and_children(uri)
+    return {item.path for item in MlflowClient(tracking_uri=uri).list_artifacts(parent.info.run_id)}
 
 
 def test_several_studies_are_mirrored_and_without_a_name_all_of_them(uri: str, tmp_path: Path) -> None:

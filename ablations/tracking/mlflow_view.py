@@ -47,6 +47,10 @@ if TYPE_CHECKING:
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 EXPERIMENT = "ablations"
+DESCRIPTION = (
+    "Ablation studies. What one comes to is the description of its run; below it is a run a variant, and below those a "
+    "run a trial. *Views* has a table of each study's variants."
+)
 PARENT = "mlflow.parentRunId"
 REPORT = "report"  # the folder of a study's artifacts that holds its whole report
 FINISHED, FAILED, RUNNING = "FINISHED", "FAILED", "RUNNING"
@@ -126,11 +130,11 @@ class Mirror:
             for variant in self._study.variants:
                 if run := self._variants.get(variant.label):
                     found = answers.variant_metrics(variant.label), answers.variant_tags(variant.label)
-                    self._end(run, *found, end)
+                    self._end(run, *found, end, before=len(self._refused))
             with self._may_refuse():
-                self._save_view(answers, min([begin, *(first for first, _ in spans)]))
+                self._save_view(answers, min((first for first, _ in spans), default=begin))
         finally:
-            self._end(self._parent, {**answers.study_metrics(), **counts}, tags, end)
+            self._end(self._parent, {**answers.study_metrics(), **counts}, tags, end, before=0)
         if self._refused:
             raise RefusedError(f"it refused {len(self._refused)} of the calls") from self._refused[0]
 
@@ -150,8 +154,8 @@ class Mirror:
         """The id of the saved view of the study's variants."""
         return saved_view.view_id(fields.study_id(self._study))
 
-    def _end(self, run: str, metrics: Mapping[str, float], tags: Mapping[str, str], end: int) -> None:
-        """Ends a run, whatever becomes of what it is to hold."""
+    def _end(self, run: str, metrics: Mapping[str, float], tags: Mapping[str, str], end: int, *, before: int) -> None:
+        """Ends a run, whatever becomes of what it is to hold: as failed where more was refused than `before`."""
         try:
             with self._may_refuse():
                 shown, now = self._client.get_run(run).data.metrics, fields.milliseconds("")
@@ -163,7 +167,7 @@ class Mirror:
                 ]
                 self._log(run, points, {}, tags)
         finally:
-            self._client.set_terminated(run, FAILED if self._refused else FINISHED, end)
+            self._client.set_terminated(run, FAILED if len(self._refused) > before else FINISHED, end)
 
     def _save_view(self, answers: Answers, at: int) -> None:
         """Keeps a view of the study's variants where there is none yet: whoever has changed it keeps theirs."""
@@ -284,12 +288,13 @@ def _experiment(client: MlflowClient, uri: str, artifacts: Path | None) -> str:
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
-    place = None
+    files = None
     if not is_server(uri):  # left to itself mlflow would use ./mlruns of whatever folder we are in
         beside = database_of(uri).parent / "mlflow"
-        place = (artifacts or beside).resolve().as_uri()
+        files = (artifacts or beside).resolve().as_uri()
     # The kind opens the pages for training rather than those for language models.
-    return str(client.create_experiment(EXPERIMENT, place, {"mlflow.experimentKind": "custom_model_development"}))
+    tags = {"mlflow.experimentKind": "custom_model_development", fields.NOTE: DESCRIPTION}
+    return str(client.create_experiment(EXPERIMENT, files, tags))
 
 
 def _data(study: Study) -> DatasetInput:
