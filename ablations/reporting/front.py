@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ablations.analysis.verdicts import Findings
 from ablations.reporting.answer import answer
-from ablations.reporting.pages import _code, _markdown
+from ablations.reporting.pages import _markdown
 
 PLOTS = ("effects.svg", "speed.svg", "effects-main.svg")  # whichever of the report's figures there is first
 
@@ -23,5 +23,5 @@ def front(evidence: Findings, folder: Path) -> tuple[str, dict[str, Path]]:
 
 def _text(evidence: Findings) -> str:
     said = answer(evidence)
-    run = [f"{_markdown(why)}: {_code(command)}" for why, command in said.commands]
+    run = [f"{_markdown(why)}: `` {command} ``" for why, command in said.commands]  # a command may hold backticks
     return "\n\n".join(filter(None, (_markdown(" ".join(said.sentences)), *run, _markdown(said.trust))))
