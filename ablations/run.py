@@ -247,7 +247,13 @@ def _mirror(config: Config, plan: Plan) -> View | None:
         return None
     from ablations.tracking.background import View
 
-    return View(config.mlflow_uri or "", plan.study, results=config.results, finished=plan.finished)
+    return View(
+        config.mlflow_uri or "",
+        plan.study,
+        results=config.results,
+        finished=plan.finished,
+        system_metrics=config.mlflow_system_metrics,
+    )
 
 
 def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
@@ -272,7 +278,11 @@ def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
     kept = {name for result in unmeasured for name in (result.trial.training.key, kept_name(result.trial.key))}
     sweep(folder, {result.trial.training.key for result in failed} | kept)
     if mirror:
-        mirror.report(config.reports / study.name, evidence)
+        from ablations.reporting.front import front
+        from ablations.tracking.fields import Front
+
+        report = config.reports / study.name
+        mirror.report(report, evidence, Front(*front(evidence, report)))
         if mirror.directions:
             print(f"MLflow: {mirror.directions}")
     if failed:

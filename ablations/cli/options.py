@@ -10,6 +10,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, make_dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -96,6 +97,8 @@ class EngineOptions:
     """Tracking server or database (default: an SQLite file under --results)."""
     no_mlflow: bool = False
     """Leave MLflow out."""
+    mlflow_system_metrics: bool = False
+    """Show in MLflow what this machine's processors, memory, disk, network and GPUs do; needs psutil."""
     name: Annotated[str | None, _STR] = None
     """Of the study, and of its folder (default: grid, data set and preset)."""
     retrain: bool = False
@@ -264,6 +267,12 @@ def _check_choices(config: Config) -> None:
         raise InputError("--sequential goes neither with --tune nor with --stop-at-threshold.")
     if config.sequential and not config.budget:
         look_seeds(config.seeds, config.looks)
+    if config.mlflow_system_metrics and config.no_mlflow:
+        raise InputError(
+            "--mlflow-system-metrics are shown in MLflow, which --no-mlflow leaves out; give one of the two."
+        )
+    if config.mlflow_system_metrics and not find_spec("psutil"):
+        raise InputError("--mlflow-system-metrics needs psutil, which is not installed: python -m pip install psutil")
 
 
 def _check_machines(config: Config) -> None:

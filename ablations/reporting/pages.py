@@ -88,7 +88,6 @@ def _render(name: str, report: Report, folder: Path) -> Path:
         "breakable": _breakable,
         "themed": _themed,
         "digest": _digest,
-        "code": _code,
     }
     path = folder / name
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
