@@ -1,9 +1,8 @@
 """What a subject signs: everything that the engine asks of what it ablates.
 
 A subject is an object that `ablations.core.load.load` finds by its name: one of `ablations/subjects/`, or
-`package.module:object` of a user's own.  It signs `Subject`, and takes from `Defaults` what it has nothing to say
-about.  The engine plans, pairs, schedules, records, judges and reports; the subject knows what its components change,
-how one trial runs, and how its numbers are to be read.
+`package.module:object` of a user's own.  It signs `Subject` and takes from `Defaults` what it has nothing to say about.
+The engine plans, pairs, schedules, records, judges and reports; the subject knows what is changed, run and read.
 """
 
 from __future__ import annotations
@@ -208,6 +207,10 @@ class Defaults:
     def usual(self) -> Mapping[str, str | int | float]:
         """What its options are where they are not given."""
         return EMPTY
+
+    def help(self) -> Mapping[str, str]:
+        """What `--help` adds to the text of options, by their names; under "" what the study asks, in a sentence."""
+        return {}
 
     def check_options(self, options: Any) -> None:
         """Raises InputError on what can be seen to be wrong with its options before any data are read."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import tyro
 
@@ -40,12 +40,10 @@ NUMBERS: Mapping[str, Bounds] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """What AlexNet is trained as, on which images, and for how long."""
+class ReferenceOptions:
+    """What AlexNet is trained as."""
 
-    dataset: Annotated[str, tyro.conf.arg(help=f"{', '.join(DATASETS)}, or folder:PATH.")] = DEFAULT
-    data_root: Annotated[Path | None, _PATH] = None
-    """A folder where data sets lie, or are downloaded to."""
+    group: ClassVar[str] = "study"
     preset: Annotated[
         str | None,
         tyro.conf.arg(
@@ -54,33 +52,62 @@ class Options:
             help=f"The reference: {', '.join(PRESETS)} (default: cifar_small, or the grid's own).",
         ),
     ] = None
-    epochs: Annotated[int | None, _INT] = None
-    """Passes over the training images (default: 10, or the grid's own, or what --budget picks)."""
-    train_examples: Annotated[int | None, _INT] = None
-    """Training images an epoch (default: all)."""
-    batch_size: Annotated[int | None, _INT] = None
-    """Images a step (default: 64, or the grid's own)."""
-    image_size: Annotated[int | None, _INT] = None
-    """Pixels a side (default: the preset's, or the data set's if that is smaller)."""
-    base_size: Annotated[int | None, _INT] = None
-    """Pixels a side of the stored images, of which crops are taken (default: the preset's ratio, 256 for 224)."""
-    evaluate_on: str = "test"
-    """test, or validation: a tenth held out of training, for anything that is chosen."""
-    evaluate_every: int = 1
-    """Epochs from one evaluation to the next; the last epoch ends with one in any case."""
     threshold: Annotated[float | None, _FLOAT] = None
     """Training error in percent; the steps to it are measured (default: not, or the grid's own)."""
     threshold_every: int = 50
     """Steps between two looks at that error."""
     stop_at_threshold: bool = False
     """End a trial when it is at the threshold, and evaluate it only then."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagesOptions:
+    """Which images it sees."""
+
+    group: ClassVar[str] = "data"
+    dataset: Annotated[str, tyro.conf.arg(help=f"{', '.join(DATASETS)}, or folder:PATH.")] = DEFAULT
+    data_root: Annotated[Path | None, _PATH] = None
+    """A folder where data sets lie, or are downloaded to."""
+    train_examples: Annotated[int | None, _INT] = None
+    """Training images an epoch (default: all)."""
+    image_size: Annotated[int | None, _INT] = None
+    """Pixels a side (default: the preset's, or the data set's if that is smaller)."""
+    base_size: Annotated[int | None, _INT] = None
+    """Pixels a side of the stored images, of which crops are taken (default: the preset's ratio, 256 for 224)."""
+    evaluate_on: str = "test"
+    """test, or validation: a tenth held out of training, for anything that is chosen."""
+    read_window: Annotated[int | None, _INT] = None
+    """Images within which an epoch's order is free, so that a disk reads neighbours together; 0: all of them; part of
+    a trial's key (default: 0, or about 3 GiB of images where they are more than memory holds)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LengthOptions:
+    """How long a trial is."""
+
+    group: ClassVar[str] = "time"
+    epochs: Annotated[int | None, _INT] = None
+    """Passes over the training images (default: 10, or the grid's own, or what --budget picks)."""
+    batch_size: Annotated[int | None, _INT] = None
+    """Images a step (default: 64, or the grid's own)."""
+    evaluate_every: int = 1
+    """Epochs from one evaluation to the next; the last epoch ends with one in any case."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceOptions:
+    """What a trial takes of a GPU."""
+
+    group: ClassVar[str] = "hardware"
     precision: str = PRECISIONS[0]
     """Of products in training steps on a GPU: float32, tf32 or bf16; another one is another study."""
     memory_budget: Annotated[float | None, _FLOAT] = None
     """GiB of a GPU's memory for a trial's images; more are read from disk (default: half of the trial's share)."""
-    read_window: Annotated[int | None, _INT] = None
-    """Images within which an epoch's order is free, so that a disk reads neighbours together; 0: all of them; part of
-    a trial's key (default: 0, or about 3 GiB of images where they are more than memory holds)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(DeviceOptions, LengthOptions, ImagesOptions, ReferenceOptions):
+    """What AlexNet is trained as, on which images, and for how long."""
 
 
 def check(options: Options) -> None:
