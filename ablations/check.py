@@ -30,6 +30,12 @@ from ablations.planning.factors import Forms
 WIDTH = 22  # characters of a line's first column
 
 
+EXAMPLES = (
+    ("python -m ablations.check study.py", "a few trials, with the first field of the budget at 1"),
+    ("python -m ablations.check study.toml --set steps=5", "with other values of the reference"),
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """Runs the reference of a study file twice and with another seed, and each of its changes once."""
@@ -45,7 +51,8 @@ class Asked:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 sound, 1 something is not as it should be, 2 bad input."""
     words = sys.argv[1:] if arguments is None else arguments
-    return answered(lambda: _check(parsed(Asked, words, prog="python -m ablations.check")), stopped="stopped")
+    asked = "python -m ablations.check"
+    return answered(lambda: _check(parsed(Asked, words, prog=asked, examples=EXAMPLES)), stopped="stopped")
 
 
 def _check(asked: Asked) -> int:

@@ -27,6 +27,12 @@ from ablations.core.variant import Variant
 WIDTH = 100  # characters of a line
 
 
+EXAMPLES = (
+    ("python -m ablations.explain STUDY", "which trials have no outcome, and why"),
+    ("python -m ablations.explain STUDY --from 1a2b3c", "how the code of a record differs from today's"),
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the reasons, or a unified diff; the exit code: 0, or 2 for a study or a key that there is not."""
     words = sys.argv[1:] if arguments is None else arguments
@@ -34,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(words: Sequence[str]) -> int:
-    study, results, key = parsed(_arguments, words, prog="python -m ablations.explain")
+    study, results, key = parsed(_arguments, words, prog="python -m ablations.explain", examples=EXAMPLES)
     from ablations.records import store
 
     folder = store.find(study, at_home(results))

@@ -31,12 +31,20 @@ if TYPE_CHECKING:
 QUIET = 10.0  # seconds between two lines where there is no terminal for a bar
 
 
+EXAMPLES = (
+    ("python -m ablations.sync", "of all studies"),
+    ("python -m ablations.sync STUDY --mlflow-uri http://localhost:5000", "of one, on a server that runs"),
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 2 bad input, a study that cannot be read, or no MLflow there; 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
 
     def command() -> int:
-        studies, results, reports, uri = parsed(_arguments, arguments, prog="python -m ablations.sync")
+        studies, results, reports, uri = parsed(
+            _arguments, arguments, prog="python -m ablations.sync", examples=EXAMPLES
+        )
         return _sync(studies, reports, uri, results)
 
     return answered(command)

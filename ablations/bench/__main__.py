@@ -21,6 +21,7 @@ import tyro
 from ablations.bench import summary
 from ablations.bench.rounds import Contender, ContenderError, closing, rounds
 from ablations.bench.task import Task
+from ablations.cli.arguments import parsed
 from ablations.core.errors import InputError, answered, at_home, unknown
 from ablations.core.machine import cores_here
 from ablations.core.text import duration
@@ -62,12 +63,19 @@ class Config:
     """Of the two files."""
 
 
+EXAMPLES = (
+    ("python -m ablations.bench", "three networks, some twenty minutes"),
+    ("python -m ablations.bench --nets cifar --rounds 3 --name mine", "one of them, into a file of its own"),
+    ("python -m ablations.bench.soak", "kills at random moments instead of speed: an hour"),
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 1 a row is void or has no quiet round, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    config = tyro.cli(Config, args=arguments, prog="python -m ablations.bench")
 
     def answer() -> int:
+        config = parsed(Config, arguments, prog="python -m ablations.bench", examples=EXAMPLES)
         try:
             nets = check(config)
             placed = dataclasses.replace(config, results=at_home(config.results))

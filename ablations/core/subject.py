@@ -210,6 +210,10 @@ class Defaults:
         """The values of its options that are not given."""
         return EMPTY
 
+    def help(self) -> Mapping[str, str]:
+        """What `--help` adds to the text of options, by their names; under "" what the study asks, in a sentence."""
+        return {}
+
     def check_options(self, options: Any) -> None:
         """Raises InputError if its options are wrong in a way that can be seen before any data are read."""
 

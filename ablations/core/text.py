@@ -62,6 +62,14 @@ def listed(items: Sequence[object]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def capped(items: Sequence[object], most: int = 12) -> str:
+    """`a, b, c and 5 more`: all of the items, or the first `most` where there are over one more."""
+    words = [*map(str, items)]
+    if len(words) <= most + 1:
+        return ", ".join(words)
+    return f"{', '.join(words[:most])} and {len(words) - most:,} more"
+
+
 def number(value: float, digits: int = 2) -> str:
     """Writes `12.34`, with a real minus sign; a dash if the number is not finite."""
     return f"{_rounded(value, digits):,.{digits}f}".replace("-", MINUS) if isfinite(value) else MISSING

@@ -144,9 +144,14 @@ def topics() -> dict[str, Callable[[Sequence[str]], tuple[list[str], list[Card]]
     """Returns the topics of `python -m ablations.show` that only AlexNet has: name -> function from names to cards."""
     return {
         "components": lambda names: ([], of_components()),
-        "presets": lambda names: ([] if len(names) == 1 else [_table(_chosen(names)), _LEGEND], of_presets()),
+        "presets": lambda names: (_first(names), of_presets()),
         "datasets": lambda names: ([], of_datasets()),
     }
+
+
+def _first(names: Sequence[str]) -> list[str]:
+    """What stands above the cards of the presets: a table of several, and how to read the cards that follow."""
+    return [] if len(names) == 1 else [_table(_chosen(names)), *[_LEGEND] * bool(names)]
 
 
 def _chosen(names: Sequence[str]) -> list[Preset]:

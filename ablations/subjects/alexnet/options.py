@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import tyro
 
@@ -41,12 +41,10 @@ NUMBERS: Mapping[str, Bounds] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """Which reference is trained, on which images, and for how long."""
+class ReferenceOptions:
+    """What AlexNet is trained as."""
 
-    dataset: Annotated[str, tyro.conf.arg(help=f"{', '.join(DATASETS)}, or folder:PATH.")] = DEFAULT
-    data_root: Annotated[Path | None, _PATH] = None
-    """The folder that holds data sets, or to which they are downloaded."""
+    group: ClassVar[str] = "study"
     preset: Annotated[
         str | None,
         tyro.conf.arg(
@@ -55,34 +53,63 @@ class Options:
             help=f"The reference: {', '.join(PRESETS)} (default: cifar_small, or the grid's own).",
         ),
     ] = None
-    epochs: Annotated[int | None, _INT] = None
-    """Passes over the training images (default: 10, or the grid's own, or what --budget picks)."""
-    train_examples: Annotated[int | None, _INT] = None
-    """Training images per epoch (default: all)."""
-    batch_size: Annotated[int | None, _INT] = None
-    """Images per step (default: 64, or the grid's own)."""
-    image_size: Annotated[int | None, _INT] = None
-    """Pixels a side of the images that the network sees (default: the preset's, or the data set's if smaller)."""
-    base_size: Annotated[int | None, _INT] = None
-    """Pixels a side of the stored images, from which crops are taken (default: by the preset's ratio, 256 for 224)."""
-    evaluate_on: str = "test"
-    """test, or validation: a tenth of the training images that is held out. Use validation to make choices."""
-    evaluate_every: int = 1
-    """Epochs from one evaluation to the next; the last epoch always ends with one."""
     threshold: Annotated[float | None, _FLOAT] = None
     """Training error in percent; the steps to reach it are measured (default: none, or the grid's own)."""
     threshold_every: int = 50
     """Steps between two measurements of that error."""
     stop_at_threshold: bool = False
     """End a trial when it reaches the threshold, and evaluate it only then."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagesOptions:
+    """Which images it sees."""
+
+    group: ClassVar[str] = "data"
+    dataset: Annotated[str, tyro.conf.arg(help=f"{', '.join(DATASETS)}, or folder:PATH.")] = DEFAULT
+    data_root: Annotated[Path | None, _PATH] = None
+    """The folder that holds data sets, or to which they are downloaded."""
+    train_examples: Annotated[int | None, _INT] = None
+    """Training images per epoch (default: all)."""
+    image_size: Annotated[int | None, _INT] = None
+    """Pixels a side of the images that the network sees (default: the preset's, or the data set's if smaller)."""
+    base_size: Annotated[int | None, _INT] = None
+    """Pixels a side of the stored images, from which crops are taken (default: by the preset's ratio, 256 for 224)."""
+    evaluate_on: str = "test"
+    """test, or validation: a tenth of the training images that is held out. Use validation to make choices."""
+    read_window: Annotated[int | None, _INT] = None
+    """Images that are shuffled together, so that a disk reads neighbours in one go; 0: all of them; part of a trial's
+    key (default: 0, or about 3 GiB of images if they do not fit into memory)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LengthOptions:
+    """How long a trial is."""
+
+    group: ClassVar[str] = "time"
+    epochs: Annotated[int | None, _INT] = None
+    """Passes over the training images (default: 10, or the grid's own, or what --budget picks)."""
+    batch_size: Annotated[int | None, _INT] = None
+    """Images per step (default: 64, or the grid's own)."""
+    evaluate_every: int = 1
+    """Epochs from one evaluation to the next; the last epoch always ends with one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceOptions:
+    """What a trial takes of a GPU."""
+
+    group: ClassVar[str] = "hardware"
     precision: str = PRECISIONS[0]
     """Precision of products in training steps on a GPU: float32, tf32 or bf16; part of a trial's key."""
     memory_budget: Annotated[float | None, _FLOAT] = None
     """GiB of GPU memory for a trial's images; if they need more, they are read from disk (default: half of the trial's
     share)."""
-    read_window: Annotated[int | None, _INT] = None
-    """Images that are shuffled together, so that a disk reads neighbours in one go; 0: all of them; part of a trial's
-    key (default: 0, or about 3 GiB of images if they do not fit into memory)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(DeviceOptions, LengthOptions, ImagesOptions, ReferenceOptions):
+    """What AlexNet is trained as, on which images, and for how long."""
 
 
 def check(options: Options) -> None:

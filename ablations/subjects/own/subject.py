@@ -21,7 +21,7 @@ from ablations.core.machine import gpus_here
 from ablations.core.setting import REPLICATES, SIZE, Config, Metric, Setting
 from ablations.core.study import Study
 from ablations.core.subject import Component, Defaults, DivergedError, Doses, Event, Failed, Measured, Place, Report
-from ablations.core.text import seconds_in
+from ablations.core.text import capped, seconds_in
 from ablations.core.trial import Trial
 from ablations.core.variant import Departure
 from ablations.subjects.own import child, code
@@ -176,6 +176,14 @@ class OwnSubject(Defaults):
     def called(self, options: Options) -> Sequence[str]:
         """The file's name."""
         return (self.path.stem,)
+
+    def help(self) -> Mapping[str, str]:
+        """What the file asks, what can be changed in it, and the fields of its reference."""
+        changes = [
+            name if len(one.levels) == 1 else f"{name}={'|'.join(one.levels)}" for name, one in self.parts.items()
+        ]
+        values = [f"{name}={value_of(self.reference, name)}" for name in fields(self.reference)]
+        return {"": self.title(), "components": f"Here: {capped(changes)}.", "set": f"Here: {capped(values)}."}
 
     def check_options(self, options: Options) -> None:
         """Raises InputError on a --set of no field, or of another type."""
