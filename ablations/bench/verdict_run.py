@@ -121,7 +121,7 @@ def rounds_of(
 
 def same_work(task: Task) -> dict[str, Any]:
     """How far our losses are from the plain loop's, and those of a wrong rate: see `same_work.differences`."""
-    one = dataclasses.replace(task, contender="check", batch_size=CHECK_BATCH)
+    one = dataclasses.replace(task, contender="plain_check", batch_size=CHECK_BATCH)
     with closing([]) as started:
         started.append(Contender("check", [one], {}))
         found: dict[str, Any] = started[0].first[0]
@@ -231,6 +231,7 @@ def run(
 ) -> dict[str, Any]:
     """`record` with all that was measured and worked out; says what it does."""
     evidence = evidence_of(folder)
+    verdict.scatter(*verdict.measured(evidence))  # whatever it lacks is said before minutes are spent
     budget, cores = budget_of(evidence.study.setting.config), base.threads
     task = dataclasses.replace(base, batch_size=budget.batch_size, image_size=budget.image_size)
     record |= {
