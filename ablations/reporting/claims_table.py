@@ -10,7 +10,7 @@ from ablations.core.claim import Claim
 from ablations.core.labels import labels_of
 from ablations.core.text import MISSING, counted
 from ablations.records.claims import published as published_claims
-from ablations.reporting.document import Report, Section, Table, listed
+from ablations.reporting.document import Answer, Report, Table, listed
 from ablations.reporting.sections.verdicts import ours, published
 
 HEAD = ("claim (change)", "published", "measured here", "verdict", "study")
@@ -32,8 +32,8 @@ def compose(subject: str, studies: Sequence[Findings]) -> Report:
         summary.append(f"Left out, because their claims are on something else: {listed(others)}.")
     caption = "Published claims, and what each study that tested one found."
     table = Table(caption=caption, head=HEAD, rows=rows(subject, about))
-    sections = (Section(title="Claims", blocks=(table,)),)
-    return Report(name="All published claims", label="several studies", summary=tuple(summary), sections=sections)
+    answer = Answer(sentences=tuple(summary))
+    return Report(name="All published claims", label="several studies", answer=answer, lead=(table,), sections=())
 
 
 def rows(subject: str, studies: Sequence[Findings]) -> tuple[tuple[str, ...], ...]:
