@@ -1,7 +1,7 @@
-"""How people call a change: `no dropout`, `tanh instead of ReLU`.  Every reader takes these words from here.
+"""Names changes as people do: `no dropout`, `tanh instead of ReLU`.
 
-A component says them itself, level by level, or they follow from its name, the level and what the reference does.
-The code's spelling, `-dropout` and `activation=tanh`, is `Variant.label`: records and options keep it.
+A component can give these names itself, level by level.  Otherwise they are made of its name, the level and what the
+reference does.  Records and options use the spelling of `Variant.label` instead: `-dropout`, `activation=tanh`.
 """
 
 from __future__ import annotations
@@ -15,22 +15,21 @@ from ablations.core.load import MILD, PLACEBO, SABOTAGE, load
 from ablations.core.subject import Component
 from ablations.core.variant import Departure, Variant
 
-UNTOLD = frozenset({"", "off", "on", "none", "null", "true", "false", "as it is"})  # no word for what is replaced
-LONGEST = 16  # characters of what the reference does, beside which a level is still read at a glance
-MADE = re.compile(
-    r"(no|without|with|only|all|half|double|twice)\b"
-)  # a level that opens so says by itself what it does
-NUMBER = re.compile(r"[-+]?\d[\d.x]*(e[-+]?\d+)?%?")
+UNTOLD = frozenset({"", "off", "on", "none", "null", "true", "false", "as it is"})  # references not worth naming
+LONGEST = 16  # characters of a reference that is named after "instead of"; a longer one makes names hard to read
+# A level that begins with one of these words needs no further word.
+MADE = re.compile(r"(no|without|with|only|all|half|double|twice)\b")
+NUMBER = re.compile(r"[-+]?\d[\d.x]*(e[-+]?\d+)?%?")  # a level that is a number, such as 0.5, 3x3, 1e-4 or 50%
 
 
 @dataclass(frozen=True, kw_only=True)
 class Labels:
-    """The words for the changes of one subject."""
+    """The names of the changes of one subject."""
 
     components: Mapping[str, Component] = field(default_factory=dict)
 
     def of(self, *departures: Departure) -> str:
-        """`no dropout`, `no dropout + no LRN`; `reference` for none."""
+        """Returns `no dropout` or, for several departures, `no dropout + no LRN`; `reference` for none."""
         return " + ".join(self._one(*departure) for departure in departures) or "reference"
 
     def _one(self, name: str, level: str) -> str:
@@ -39,22 +38,22 @@ class Labels:
         return said or by_rule(name, level, component.reference if component else "")
 
     def claim(self, claim: Claim) -> str:
-        """`no LRN`, or `no LRN against non-overlapping pooling`: what a claim is about."""
+        """Returns what a claim is about: `no LRN`, or `no LRN against non-overlapping pooling`."""
         return " against ".join(self.of(departure) for departure in compared(claim))
 
     def with_code(self, *departures: Departure) -> str:
-        """`no dropout (-dropout)`: the words, and once beside them what the command line and the records call it."""
+        """Returns `no dropout (-dropout)`: the name, followed by the spelling of the command line and the records."""
         code = Variant(departures=departures).label
         return f"{self.of(*departures)} ({code})" if departures else code
 
 
 def labels_of(subject: str) -> Labels:
-    """The words for the changes of the subject of that name."""
+    """Returns the names of the changes of the subject of that name."""
     return Labels(components=load(subject).components)
 
 
 def by_rule(name: str, level: str, reference: str = "") -> str:
-    """What a level is called that has no label of its own.
+    """Returns the name of a level that has no label of its own.
 
     >>> by_rule("dropout", "off", "0.5"), by_rule("mixup", "on", "False"), by_rule("width", "64", "128")
     ('no dropout', 'with mixup', 'width 64 instead of 128')
@@ -77,5 +76,5 @@ def by_rule(name: str, level: str, reference: str = "") -> str:
 
 
 def _words(code: str) -> str:
-    """A name of code as words: `non_overlapping` as `non overlapping`; a number stays as it is."""
+    """Returns a name of code as words, such as `non overlapping` for `non_overlapping`; a number stays as it is."""
     return code if NUMBER.fullmatch(code) else re.sub(r"[_\s]+|\.(?!\d)|(?<=[a-z])-(?=[a-z])", " ", code).strip()

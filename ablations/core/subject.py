@@ -33,7 +33,7 @@ class Component:
     control: bool = False  # whether it is a control, which is part of every study; its name says which: see `load`
     negligible: float = 0.0  # activity below which it counts as inactive; 0: its activity is not measured
     unit: str = ""  # what its activity is a number of, in words
-    labels: Mapping[str, str] = field(default_factory=dict)  # level -> its words, "no dropout"; else by `core.labels`
+    labels: Mapping[str, str] = field(default_factory=dict)  # level -> name, as "no dropout"; others by `core.labels`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,17 +148,14 @@ class Subject(Protocol):
     @property
     def name(self) -> str:
         """The name by which `ablations.core.load.load` finds it; it is part of every record."""
-        ...
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
         """The metrics of its trials, by name; "test_" in a name stands for what a study evaluates on."""
-        ...
 
     @property
     def components(self) -> Mapping[str, Component]:
         """All components, controls included, by name."""
-        ...
 
     def setting(self, options: Any, place: Place, before: Study | None, *, beside: int) -> Setting:
         """Returns what the trials of a study share, by the subject's own options; prepares the data first.
@@ -166,11 +163,9 @@ class Subject(Protocol):
         `before` is the study on disk, if there is one, and `beside` is how many trials one machine runs at a time.
         Raises InputError, in one sentence, when the data are not available.
         """
-        ...
 
     def configure(self, setting: Setting, departures: Sequence[Departure]) -> Config:
         """Returns the reference's config with the departures made in order.  Raises InputError on an unknown one."""
-        ...
 
     def run(self, trials: Sequence[Trial], place: Place, report: Report) -> Iterator[Event]:
         """Runs trials that differ in nothing that training reads, and yields their results.
@@ -178,7 +173,6 @@ class Subject(Protocol):
         It yields a `Measured` or `Failed` for each trial, then `Activities` for each that is `to_measure`, and calls
         `report` with each row of a curve.  If it raises, the exception is the result of every trial that has none yet.
         """
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +205,7 @@ class Defaults:
         return EMPTY
 
     def help(self) -> Mapping[str, str]:
-        """What `--help` adds to the text of options, by their names; under "" what the study asks, in a sentence."""
+        """Returns text that `--help` adds to options, by their names; under "", a sentence on what the study asks."""
         return {}
 
     def check_options(self, options: Any) -> None:
@@ -233,10 +227,7 @@ class Defaults:
         return ()
 
     def with_baseline(self, setting: Setting, options: Any, before: Study | None) -> Setting:
-        """Returns `setting` with the baseline of trivial learning.  `before` is the study on disk.
-
-        It is called after planning, so that a study that is refused does not wait for a baseline that takes long.
-        """
+        """Returns `setting` with the baseline of trivial learning; asked for after planning, since it may take long."""
         return setting
 
     def place(self, options: Any) -> Mapping[str, Any]:

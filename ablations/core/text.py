@@ -63,7 +63,7 @@ def listed(items: Sequence[object]) -> str:
 
 
 def capped(items: Sequence[object], most: int = 12) -> str:
-    """`a, b, c and 5 more`: all of the items, or the first `most` where there are over one more."""
+    """Writes `a, b, c and 5 more`: the first `most` of the items, or all of them if at most one is left over."""
     words = [*map(str, items)]
     if len(words) <= most + 1:
         return ", ".join(words)

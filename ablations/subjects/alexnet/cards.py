@@ -150,7 +150,7 @@ def topics() -> dict[str, Callable[[Sequence[str]], tuple[list[str], list[Card]]
 
 
 def _first(names: Sequence[str]) -> list[str]:
-    """What stands above the cards of the presets: a table of several, and how to read the cards that follow."""
+    """Returns what is printed before the cards of presets: a table if there are several, and how to read the cards."""
     return [] if len(names) == 1 else [_table(_chosen(names)), *[_LEGEND] * bool(names)]
 
 

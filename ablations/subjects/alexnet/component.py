@@ -37,4 +37,4 @@ class Component:
     source: str  # where it is described, with the section
     activity: Activity
     control: bool = False  # whether it is a placebo or a sabotage, which is part of every study
-    labels: Mapping[str, str] = field(default_factory=dict)  # level -> its words, "no dropout"; else by `core.labels`
+    labels: Mapping[str, str] = field(default_factory=dict)  # level -> name, as "no dropout"; others by `core.labels`

@@ -42,7 +42,7 @@ NUMBERS: Mapping[str, Bounds] = {
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceOptions:
-    """What AlexNet is trained as."""
+    """Options on the reference, and on the error that is timed."""
 
     group: ClassVar[str] = "study"
     preset: Annotated[
@@ -63,7 +63,7 @@ class ReferenceOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ImagesOptions:
-    """Which images it sees."""
+    """Options on the images."""
 
     group: ClassVar[str] = "data"
     dataset: Annotated[str, tyro.conf.arg(help=f"{', '.join(DATASETS)}, or folder:PATH.")] = DEFAULT
@@ -84,7 +84,7 @@ class ImagesOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class LengthOptions:
-    """How long a trial is."""
+    """Options on the length of a trial."""
 
     group: ClassVar[str] = "time"
     epochs: Annotated[int | None, _INT] = None
@@ -97,7 +97,7 @@ class LengthOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceOptions:
-    """What a trial takes of a GPU."""
+    """Options on the use of a GPU."""
 
     group: ClassVar[str] = "hardware"
     precision: str = PRECISIONS[0]
@@ -109,7 +109,7 @@ class DeviceOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Options(DeviceOptions, LengthOptions, ImagesOptions, ReferenceOptions):
-    """What AlexNet is trained as, on which images, and for how long."""
+    """AlexNet's own options, in groups; `group` names the one of `--help` under which each is shown."""
 
 
 def check(options: Options) -> None:
