@@ -96,7 +96,7 @@ def column(table: Table, name: str, row: str) -> str:
 
 def test_both_renderings_hold_the_same_numbers_and_those_counted_by_hand(tmp_path: Path) -> None:
     study, trials = synthetic.plan("one_out", WORDS)
-    errors = {"reference": [20.0, 21.0, 22.0], "-lrn": [20.5, 22.0, 23.5]}
+    errors = {"reference": [20.0, 21.0, 22.0], "-lrn": [20.5, 22.0, 23.5], "placebo=salted": [20.1, 20.9, 22.1]}
     results = [synthetic.done(one, errors.get(one.variant.label, [25.0, 26.5, 26.0])[one.seed]) for one in trials]
     report, html, markdown = rendered(study, results, tmp_path)
     # Differences .5, 1, 1.5: mean 1, standard deviation .5, t(0.975, 2) = 4.3027, so 1 +- 1.2421.
@@ -458,7 +458,7 @@ def test_the_terminal_shows_each_effect_on_one_ascii_line() -> None:
     assert re.search(
         r"^activation_importance +same direction at this scale \[proxy, draft, our reading\]$", text, flags=re.MULTILINE
     )
-    assert text.startswith("At this budget (") and "Of 8 published claims: " in " ".join(text.split())
+    assert text.startswith("At this budget (") and "Of 8 published claims on 6 comparisons: " in " ".join(text.split())
     assert re.search(r"^no LRN +-lrn +one out +\+\d\.\d\d +\[.*\] +3$", text, flags=re.MULTILINE)
     spoilt = [_with_error(one, {"sabotage=half": 20.0}) for one in results]
     text = terminal_lines(Findings(study=study, results=spoilt))
