@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf, isfinite, nan
 
 from ablations.analysis.asked import rule_of
+from ablations.analysis.gates import INACTIVE, PAIRS_MISSING
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.looks import stage
 from ablations.analysis.rule import NOT_TESTED
@@ -55,12 +56,12 @@ def ranked(evidence: Findings) -> list[Ranked]:
 
 
 def _claimed(evidence: Findings) -> dict[Departure, float]:
-    """Holm's p of the verdicts that are on the main outcome of a studied effect, by its change."""
+    """Holm's p of the verdicts on the main outcome of a studied effect, by its change; nan where that does nothing."""
     asked = (evidence.metric, evidence.study.estimand, "")
     return {
-        (one.claim.component, one.claim.level): one.p_holm
+        (one.claim.component, one.claim.level): nan if one.call == NOT_TESTED else one.p_holm
         for one in evidence.verdicts
-        if one.call != NOT_TESTED
+        if (one.call != NOT_TESTED or one.reason in (INACTIVE, PAIRS_MISSING))
         and (metric_of(one.claim, evidence.phase), one.claim.estimand, one.claim.against) == asked
     }
 
