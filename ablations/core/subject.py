@@ -232,7 +232,7 @@ class Defaults:
         return ()
 
     def with_baseline(self, setting: Setting, options: Any, before: Study | None) -> Setting:
-        """Returns `setting` with the baseline of trivial learning; it takes long, so only planned studies ask for it."""
+        """Returns `setting` with the baseline of trivial learning, which only planned studies ask for."""
         return setting
 
     def place(self, options: Any) -> Mapping[str, Any]:
