@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf, isfinite, nan
 
 from ablations.analysis.asked import rule_of
+from ablations.analysis.gates import INACTIVE, PAIRS_MISSING
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.looks import stage
 from ablations.analysis.rule import NOT_TESTED
@@ -36,29 +37,31 @@ def studied(evidence: Findings) -> list[Effect]:
 def ranked(evidence: Findings) -> list[Ranked]:
     """Every studied effect, from the one that does most harm to the one that helps most; those without a number last.
 
-    A side is taken where Holm's p is below the rule's alpha, in a sequential study below its level at the look that was
-    reached: over the claims of its family where a verdict on this outcome is on it, and over all the others elsewhere,
-    so that no effect reads otherwise than its verdict.  A comparison in which trainings failed takes none: its mean has
-    no size.
+    A side is taken where Holm's p is below the rule's alpha: over the claims of its family where a verdict on this
+    outcome is on it, and over all the others elsewhere, so that no effect reads otherwise than its verdict.  In a
+    sequential study those others are told at the level of the look that was reached; a verdict's p is the repeated one.
+    A comparison in which trainings failed takes none: its mean has no size.
     """
-    found, level, worse = studied(evidence), _level(evidence), evidence.study.setting.main_metric.worse
-    claimed = _claimed(evidence)
+    found, worse = studied(evidence), evidence.study.setting.main_metric.worse
+    claimed, alpha, level = _claimed(evidence), rule_of(evidence.study).alpha, _level(evidence)
     others = [one for one in found if (one.component, one.level) not in claimed]
     adjusted = {(one.component, one.level): p for one, p in zip(others, holm([one.p for one in others]), strict=True)}
     rows = []
     for one in found:
-        p = (claimed | adjusted)[one.component, one.level]
-        rows.append(Ranked(effect=one, p_holm=p, side=_side(one, p, level, worse)))
+        departure = one.component, one.level
+        p = (claimed | adjusted)[departure]
+        side = _side(one, p, alpha if departure in claimed else level, worse)
+        rows.append(Ranked(effect=one, p_holm=p, side=side))
     return sorted(rows, key=lambda row: -worse * row.effect.estimate if isfinite(row.effect.estimate) else inf)
 
 
 def _claimed(evidence: Findings) -> dict[Departure, float]:
-    """Holm's p of the verdicts that are on the main outcome of a studied effect, by its change."""
+    """Holm's p of the verdicts on the main outcome of a studied effect, by its change; nan where that does nothing."""
     asked = (evidence.metric, evidence.study.estimand, "")
     return {
-        (one.claim.component, one.claim.level): one.p_holm
+        (one.claim.component, one.claim.level): nan if one.call == NOT_TESTED else one.p_holm
         for one in evidence.verdicts
-        if one.call != NOT_TESTED
+        if (one.call != NOT_TESTED or one.reason in (INACTIVE, PAIRS_MISSING))
         and (metric_of(one.claim, evidence.phase), one.claim.estimand, one.claim.against) == asked
     }
 

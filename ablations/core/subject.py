@@ -2,8 +2,7 @@
 
 A subject is an object that `ablations.core.load.load` finds by its name: one in `ablations/subjects/`, or
 `package.module:object` of a user's own.  It implements `Subject`, and inherits from `Defaults` the hooks that it does
-not need.  The engine plans, pairs, schedules, records, judges and reports; the subject knows what its components
-change, how one trial runs, and how its numbers are to be read.
+not need.  The engine plans, pairs, records, judges and reports; the subject knows its components, trials and numbers.
 """
 
 from __future__ import annotations

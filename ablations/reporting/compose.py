@@ -63,8 +63,8 @@ def _sections(evidence: Findings, *, judged: bool) -> list[Callable[[Findings], 
     effects = [comparisons.effects, results.other_metrics, doses.section] if compares and not race else []
     pairs: list[Callable[[Findings], Section | None]] = [comparisons.single_networks, factorials.both_estimands]
     pairs += [factorials.interactions, factorials.parts_and_whole]
-    gates = [verdicts.gates] if compares else []
-    claims = [cards.section] if compares else []
+    gates: list[Callable[[Findings], Section | None]] = [verdicts.gates] if compares else []
+    claims: list[Callable[[Findings], Section | None]] = [cards.section] if compares else []
     return [
         *(claims + gates if judged else gates + claims),
         time_to_target.section,

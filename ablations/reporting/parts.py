@@ -68,10 +68,7 @@ class Parts:
     reference: Callable[[Findings], Sequence[Block]] = lambda evidence: ()  # tables of what the reference is
     sections: Sequence[Callable[[Findings], Section | None]] = ()  # of its own, after the ensembles
     ratios: Mapping[Departure, float] = field(default_factory=dict)  # published, of steps to a target
-    controls: str = (
-        "A placebo changes only the random draws and must show no effect. A sabotage must show a clear one. Whether "
-        "they did stands under Gates."
-    )
+    controls: str = "A placebo changes only the random draws and must show no effect. A sabotage must show a clear one."
     result: str = "the result"  # what a change makes better or worse
     paired: str = "all that is drawn"  # what the two trials of a pair have in common
     evaluated: str = "examples"  # what a trial is evaluated on, in the plural

@@ -66,7 +66,7 @@ def test_welchs_test_is_scipys() -> None:
 def test_without_a_spread_there_is_no_p_and_without_an_error_no_interval() -> None:
     assert isnan(t_test(1.0, 0.0, 4))
     assert np.isnan(t_interval(1.0, nan, 4, 0.95)).all()
-    assert t_interval(1.0, 0.0, 4, 0.95) == (1.0, 1.0)
+    assert np.isnan(t_interval(1.0, 0.0, 4, 0.95)).all()  # equal pairs tell nothing of the next
 
 
 def test_flipping_signs_counts_every_pattern() -> None:

@@ -145,12 +145,17 @@ def is_(result: Result, label: str) -> bool:
 def test_a_study_is_judged_claim_by_claim_with_scope_and_draft_in_the_words() -> None:
     study, results = planned(WORDS)
     found = judged(study, results)
-    assert found["activation_importance"].label == "reproduced [proxy, our reading]"  # 4.0 points, margin 1
+    assert (
+        found["activation_importance"].label == "same direction at this scale [proxy, our reading]"
+    )  # 4.0 points, margin 1
     assert found["order_lrn_pooling"].effect is not None
     assert found["order_lrn_pooling"].effect.kept == ("pooling=non_overlapping",)
     assert found["order_lrn_pooling"].effect.estimate == pytest.approx(0.3 - 0.6, abs=0.4)
     study, results = planned(WORDS, seeds=5)
-    assert judged(study, results)["activation_importance"].label == "reproduced [proxy, draft, our reading]"
+    assert (
+        judged(study, results)["activation_importance"].label
+        == "same direction at this scale [proxy, draft, our reading]"
+    )
 
 
 def test_the_numbers_of_a_verdict_are_those_of_scipy_at_the_familys_level() -> None:
@@ -444,8 +449,8 @@ def test_a_study_older_than_the_rule_is_judged_by_todays_and_says_so() -> None:
 def test_the_committed_study_is_judged_with_scope_and_fit_in_the_words() -> None:
     study, results, _ = store.read(ROOT / "results" / "reference" / "cifar10-six")
     found = judged(study, results)
-    assert found["dropout_convergence"].label == "reproduced [proxy]"
-    assert found["activation_importance"].label == "contradicted [proxy, underfitting]"
+    assert found["dropout_convergence"].label == "same direction at this scale [proxy]"
+    assert found["activation_importance"].label == "opposite at this scale [proxy, underfitting]"
     assert found["pooling_overfitting"].reason == "underfits"
     assert found["lrn_imagenet"].call == INCONCLUSIVE
 

@@ -43,7 +43,7 @@ def test_latex_is_a_booktabs_table_in_which_names_of_users_are_words(tmp_path: P
     evidence = replace(evidence, study=replace(evidence.study, claims=(hostile,)))
     effects, verdicts = (path.read_text() for path in write_latex(evidence, tmp_path))
     assert all(rule in effects for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
-    assert r"pooling=non\_overlapping & one out & +" in effects
+    assert "non-overlapping pooling & one out & +" in effects
     assert r"{}[50\% of \$x\_1\$ \& \textbackslash input\{a\} \#1 & no LRN" in verdicts
     assert (effects + verdicts).isascii()
     assert "& $<$0.001" in effects and "& <" not in effects

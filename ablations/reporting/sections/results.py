@@ -39,15 +39,15 @@ def results(evidence: Findings, rows: Sequence[Ranked]) -> Table:
     """What each change does and what its trials end at, from the one that hurts most to the one that helps most."""
     ends, none, kind = wording.outcome_column(evidence), wording.nothing(evidence), evidence.study.estimand
     effect = wording.in_unit("effect", evidence)
-    head = ("change", effect, "95% interval", "reads as", ends, "p, Holm", "pairs", "in the code", "notes")
+    head = ("change", "reads as", effect, "95% interval", ends, "p, Holm", "pairs", "in the code", "notes")
     seeds = str(len(evidence.values(evidence.metric, "reference")))
-    reference = ("reference", MISSING, MISSING, "", _mean(evidence, ("reference",)), MISSING, seeds, "", "")
+    reference = ("reference", "", MISSING, MISSING, _mean(evidence, ("reference",)), MISSING, seeds, "", "")
     cells = [
         (
             evidence.called(one.effect),
+            wording.reads_as(one),
             wording.effect(evidence, one.effect.estimate),
             wording.bounds(evidence, one.effect.low, one.effect.high),
-            wording.reads_as(one),
             _mean(evidence, one.effect.departed),
             probability(one.p_holm) if isfinite(one.effect.p) else MISSING,
             f"{one.effect.n} of {broken(evidence, one.effect)[0]}",

@@ -38,8 +38,10 @@ def section(evidence: Findings) -> Section | None:
     """Curves, the steps of each seed and the ratios; None where no threshold was asked for."""
     if evidence.study.setting.target is None:
         return None
-    race = evidence.study.setting.races
-    first = () if race else (*sentences(evidence), *lead(evidence))
+    from ablations.reporting.answer import not_judged
+
+    told = evidence.study.setting.races and not not_judged(evidence)  # on the first screen
+    first = () if told else (*sentences(evidence), *lead(evidence))
     blocks = (_measured(evidence), *first, _steps(evidence), _how(speeds(evidence.study, evidence.results)))
     return Section(title=title(evidence), blocks=blocks)
 

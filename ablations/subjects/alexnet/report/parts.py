@@ -21,7 +21,7 @@ RATIOS = {("activation", "tanh"): 6.0}  # published ratios of iterations; figure
 BACKWARD = 2  # a backward pass costs about as much as this many forward passes
 CONTROLS = (
     "A placebo changes only the random draws and must show no effect. A sabotage shuffles half of the training "
-    "labels and must show a clear rise. Whether they did stands under Gates. A mild sabotage shuffles a twentieth "
+    "labels and must show a clear rise. A mild sabotage shuffles a twentieth "
     "of the labels: whether it shows tells how small an effect the study could have seen."
 )
 ENSEMBLES = (
