@@ -55,6 +55,7 @@ class Answers:
         for one in self._found():
             self._all.setdefault(self._name(one), one)
         self._keys = names.keys(self._all)
+        self._intervals = names.keys(map(_interval, self._all))
 
     def study_metrics(self) -> dict[str, float]:
         """`effect.test_error.lrn.off`, or `ratio.steps_to_threshold.activation.tanh`, in the metric's unit."""
@@ -62,7 +63,7 @@ class Answers:
 
     def study_tags(self) -> dict[str, str]:
         """A tag an interval, `interval.test_error.lrn.off`, and one a claim, `verdict.lrn_cifar`: `reproduced`."""
-        found = {_interval(self._keys[name]): one.interval for name, one in self._all.items()}
+        found = {self._intervals[_interval(name)]: one.interval for name, one in self._all.items()}
         said = {f"{VERDICT}.{one.claim.name}": one.label for one in self._evidence.verdicts}
         known = names.keys(said, reserved=found)
         return {**found, **{known[name]: label for name, label in said.items()}}
@@ -79,7 +80,7 @@ class Answers:
 
     def variant_tags(self, label: str) -> dict[str, str]:
         """The intervals of what it differs by, and what became of the claims about it."""
-        found = {_interval(names.key(one.measure)): one.interval for one in self._of(label)}
+        found = {names.key(_interval(one.measure)): one.interval for one in self._of(label)}
         about = [one for one in self._evidence.verdicts if _label(one.claim.component, one.claim.level) == label]
         said = [f"{one.label} ({one.claim.name})" if len(about) > 1 else one.label for one in about]
         return found | ({VERDICT: "; ".join(said)} if said else {})
@@ -88,9 +89,10 @@ class Answers:
         """What a table of the study's variants shows, as `metrics.seeds` or `tags.verdict`, what to sort by first."""
         race = self._study.setting.races
         mains = [one for one in self._all.values() if one.metric == (STEPS if race else self._evidence.metric)]
-        measures = [names.key(one.measure) for one in mains if one.kind in (ONE_OUT, ONE_IN)][:1]
+        measures = [one.measure for one in mains if one.kind in (ONE_OUT, ONE_IN)][:1]
         means = [] if race else [names.key(self._evidence.metric)]
-        told = [f"metrics.{one}" for one in measures] + [f"tags.{_interval(one)}" for one in measures]
+        told = [f"metrics.{names.key(one)}" for one in measures]
+        told += [f"tags.{names.key(_interval(one))}" for one in measures]
         return (*told, f"tags.{VERDICT}", *(f"metrics.{one}" for one in (*means, SEEDS)))
 
     def _found(self) -> Iterator[Answer]:
@@ -131,9 +133,9 @@ def _label(component: str, level: str) -> str:
     return Variant(departures=((component, level),)).label
 
 
-def _interval(key: str) -> str:
-    """The tag that goes with a metric: `interval.test_error.lrn.off`."""
-    return f"{INTERVAL}.{key.partition('.')[2]}"
+def _interval(name: str) -> str:
+    """What goes with the number of that name: `interval.test_error.lrn.off`."""
+    return f"{INTERVAL}.{name.partition('.')[2]}"
 
 
 def _answer(effect: Effect, metric: Metric) -> Answer:

@@ -235,10 +235,14 @@ class Mirror:
         return run
 
     def _take_over_variants(self, runs: list[Run]) -> dict[str, str]:
-        """Label -> run id."""
+        """Label -> run id.  One that people call otherwise now is made anew, and its trials with it."""
         known: dict[str, str] = {}
         for run in runs:
-            self._keep(run, run.data.tags[fields.VARIANT], known, self._parent)
+            label = run.data.tags[fields.VARIANT]
+            if run.info.run_name == names.run_name(self._names.get(label, label)):
+                self._keep(run, label, known, self._parent)
+            else:
+                self._client.delete_run(run.info.run_id)
         return known
 
     def _take_over_trials(self, runs: list[Run]) -> dict[str, tuple[str, str]]:

@@ -374,6 +374,18 @@ def test_children_whose_parent_was_deleted_by_hand_are_taken_over(uri: str) -> N
     assert set(parent_and_children(uri)[1]) == set(study.keys)
 
 
+def test_a_variant_that_was_called_otherwise_is_made_anew_with_its_trials(uri: str) -> None:
+    study = plan(names=("lrn",), seeds=1)
+    mirrored(uri, study, outcomes(study))
+    before = content(uri)
+    MlflowClient(tracking_uri=uri).update_run(variants(uri)["-lrn"].info.run_id, name="what it was called before")
+
+    mirrored(uri, study, outcomes(study))
+
+    parent_and_children(uri)
+    assert content(uri) == before
+
+
 def test_an_experiment_that_was_deleted_by_hand_comes_back(uri: str) -> None:
     study = plan()
     mirrored(uri, study, outcomes(study))
@@ -430,7 +442,7 @@ def test_the_studys_run_carries_verdicts_as_tags_and_effects_as_metrics(uri: str
     records = [
         dataclasses.replace(
             one,
-            metrics={"test_top1_error_percent": 20.0 + 3 * len(one.trial.variant.departures) + one.trial.seed**2},
+            metrics={ERRORS: 20.0 + (3 + one.trial.seed / 2) * len(one.trial.variant.departures) + one.trial.seed},
         )
         for one in outcomes(study)
     ]
@@ -440,14 +452,14 @@ def test_the_studys_run_carries_verdicts_as_tags_and_effects_as_metrics(uri: str
     tags = {name: value for name, value in parent.data.tags.items() if name.startswith("verdict.")}
     assert tags == {f"verdict.{verdict.claim.name}": verdict.label for verdict in evidence.verdicts}
     assert "verdict.lrn_cifar" in tags
-    assert parent.data.metrics["effect.test_top1_error_percent.lrn.off"] == 3.0
-    # every pair differs by the same
-    assert parent.data.tags["interval.test_top1_error_percent.lrn.off"] == "[+3.00, +3.00] points; n 2"
+    assert parent.data.metrics["effect.test_top1_error_percent.lrn.off"] == 3.25  # the mean of 3 and 3.5
+    interval = "[+0.07, +6.43] points; n 2"  # 3.25 -+ 12.706 (t at 97.5%, one degree of freedom) x 0.25
+    assert parent.data.tags["interval.test_top1_error_percent.lrn.off"] == interval
     row = variants(uri)["-lrn"].data
-    assert row.metrics["effect.test_top1_error_percent"] == 3.0
-    assert row.metrics["test_top1_error_percent"] == 23.5  # the mean of 20 + 3 + 0 and 20 + 3 + 1
+    assert row.metrics["effect.test_top1_error_percent"] == 3.25
+    assert row.metrics["test_top1_error_percent"] == 23.75  # the mean of 20 + 3 and 20 + 3.5 + 1
     assert row.metrics["seeds"] == 2.0
-    assert row.tags["interval.test_top1_error_percent"] == "[+3.00, +3.00] points; n 2"
+    assert row.tags["interval.test_top1_error_percent"] == interval
     about = [verdict for verdict in evidence.verdicts if verdict.claim.component == "lrn"]
     assert row.tags["verdict"] == "; ".join(f"{one.label} ({one.claim.name})" for one in about)
     assert "effect.test_top1_error_percent" not in variants(uri)["reference"].data.metrics
@@ -510,14 +522,14 @@ def test_an_effect_that_has_changed_is_the_one_that_is_shown(uri: str) -> None:
 def test_a_race_is_shown_by_its_ratio_and_no_studys_log_steps_lie_among_anothers_points(uri: str) -> None:
     target = Target(value=25.0, stops=True)
     study = with_setting(plan(names=("lrn",)), target=target)
-    steps = {"reference": 100.0, "-lrn": 164.0}
+    steps = {"reference": [100.0, 200.0], "-lrn": [160.0, 340.0]}
     records = [
         dataclasses.replace(
             one,
             metrics={
                 "test_top1_error_percent": 50.0 + one.trial.seed,
-                STEPS: steps[one.trial.variant.label] * (1 + one.trial.seed),
-                LOG_STEPS: math.log(steps[one.trial.variant.label] * (1 + one.trial.seed)),
+                STEPS: steps[one.trial.variant.label][one.trial.seed],
+                LOG_STEPS: math.log(steps[one.trial.variant.label][one.trial.seed]),
                 REACHED: 1.0,
                 TRAINED: 500.0,
             },
@@ -526,11 +538,12 @@ def test_a_race_is_shown_by_its_ratio_and_no_studys_log_steps_lie_among_anothers
     ]
     mirrored(uri, study, records)
     metrics = parent_and_children(uri)[0].data.metrics
-    assert metrics["ratio.steps_to_threshold.lrn.off"] == 1.64
+    assert metrics["ratio.steps_to_threshold.lrn.off"] == 1.64924  # the root of 1.6 x 1.7
     assert not [name for name in metrics if name.startswith("effect.")]
     row = variants(uri)["-lrn"].data
-    assert row.metrics["ratio.steps_to_threshold"] == 1.64
-    assert row.tags["interval.steps_to_threshold"] == "[1.64, 1.64] times; n 2"
+    assert row.metrics["ratio.steps_to_threshold"] == 1.64924
+    # The logarithms scatter by ln(1.7 / 1.6) / 2, times 12.706 of the t with one degree of freedom.
+    assert row.tags["interval.steps_to_threshold"] == "[1.12, 2.42] times; n 2"
 
 
 def test_what_is_known_at_the_end_of_a_trial_stands_at_its_last_step(uri: str) -> None:

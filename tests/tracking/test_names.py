@@ -104,10 +104,12 @@ def test_a_database_keeps_what_it_is_given_under_any_name(uri: str, given_names:
 def awkward() -> Study:
     """A study whose components, levels, metrics and claims are called as no key can be, and as keys of ours are."""
     study = plan(seeds=1)
-    departures = [("seed", "a%"), ("variant", "a("), ("", ""), ("dataset", "b" * 300), ("x", "y\n")]
+    departures = [("change", "a%"), ("Preset", "a("), ("", ""), ("dataset", "b" * 300), ("x", "y\n")]
     metric = dataclasses.replace(study.setting.metrics["test_loss"], words="loss")
     claims = [
-        dataclasses.replace(CLAIMS[0], name=name, component="seed", level="a%", metric="seconds", epoch=None, also="")
+        dataclasses.replace(
+            CLAIMS[0], name=name, component="change", level="a%", metric="loss (%)", epoch=None, also=""
+        )
         for name in (CLAIM, "no LRN _CIFAR-10_ _2 _", "", "/")
     ]
     study = dataclasses.replace(
@@ -116,7 +118,7 @@ def awkward() -> Study:
         components=tuple(departures),
         claims=tuple(claims),
     )
-    study = with_setting(study, main="seconds", metrics={"seconds": metric, "loss (%)": metric, "loss [%]": metric})
+    study = with_setting(study, main="loss (%)", metrics={"seconds": metric, "loss (%)": metric, "loss [%]": metric})
     return dataclasses.replace(study, keys=tuple(trial.key for trial in trials(study)))
 
 
@@ -144,8 +146,9 @@ def test_a_study_with_any_names_is_mirrored_whole_and_ended(uri: str) -> None:
     }
     assert all(verdicts.values())
     data = children[study.keys[1]].data
-    assert (data.params["seed"], data.params["seed_2"]) == ("0", "a%")
-    assert (data.params["variant_2"], data.params["_"], data.params["dataset"]) == ("reference", "reference", "shapes")
+    assert (data.params["change"], data.params["change_2"]) == ("change=a%", "a%")
+    assert (data.params["preset"], data.params["Preset_2"]) == ("paper", "reference")
+    assert (data.params["_"], data.params["dataset"], data.params["dataset_2"]) == ("reference", "shapes", "reference")
     assert (data.metrics["seconds"], data.metrics["seconds_2"]) == (7.0, 4.5)  # the trial's own metric, and its time
     assert {data.metrics[name] for name in data.metrics if name.startswith("loss")} == {1.0, 2.0}
     assert len(variants(uri)) == 6
