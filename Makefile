@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench soak test fast lint format clean
+.PHONY: help demo bench gpu soak test fast lint format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,10 @@ demo: $(STAMP) ## train a small study on the embedded images and write its repor
 bench: $(STAMP) ## time ours beside plain PyTorch, PyTorch Lightning, JAX and the machine's limit
 	$(BIN)/python -m pip install -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m ablations.bench
+
+# Without an environment of its own where there is none: a machine that is lent has torch, and no network.
+gpu: ## everything that waits for a GPU, in twelve minutes of one: checks, speed, and three studies
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m ablations.bench.gpu $(GPU)
 
 soak: $(STAMP) ## kill studies at random moments, run 2,000 tiny trials, and count what was lost and left: an hour
 	$(BIN)/python -m ablations.bench.soak

@@ -15,8 +15,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import platformdirs
-
 COMPILERS = ("gcc", "cc", "clang")
 # Never add -ffast-math or -Ofast: merely loading a library that was compiled so makes the whole process flush
 # denormal numbers to zero, torch's own arithmetic included.
@@ -88,12 +86,14 @@ def _file(name: str, source: Path, compiler: str, *, again: bool = False) -> Pat
 
 
 def _cache() -> Path | None:
-    """Returns the folder for compiled files, or None when the user has no home folder."""
+    """Returns the folder for compiled files, or None when the user has no home folder or platformdirs is missing."""
     if own := os.environ.get("ABLATIONS_CACHE"):
         return Path(own) / "kernels"
     try:
+        import platformdirs  # training needs torch and numpy, and this only where files are to last
+
         found = Path(platformdirs.user_cache_dir("ablations"))
-    except RuntimeError:
+    except (ImportError, RuntimeError):
         return None
     return found / "kernels" if found.is_absolute() else None  # older versions of platformdirs do not expand "~"
 

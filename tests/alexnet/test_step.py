@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -12,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
+from ablations.bench.gpu.tape import Tape
 from ablations.core.errors import InputError
 from ablations.core.identity import sparse
 from ablations.core.variant import Variant
@@ -40,40 +41,6 @@ from tests.making import plan_from, with_budget
 
 SPEC = PRESETS["cifar_small"].spec
 BUDGET = Budget(epochs=2, train_examples=90, batch_size=16, image_size=16)  # five whole batches and one of 10
-
-
-class Tape(TorchDispatchMode):
-    """What a CUDA graph is, on the CPU: the tensor operations of a capture, done again on the same memory.
-
-    What Python did besides is not repeated, and the host may not read a tensor.  Unlike that of a CUDA
-    graph, a capture computes: it counts as the first replay.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.operations: list[tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any], Any]] = []
-        self.replays = 0
-
-    def __torch_dispatch__(
-        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        if "_local_scalar_dense" in str(func):
-            raise RuntimeError("operation not permitted when stream is capturing")
-        out = func(*args, **(kwargs or {}))
-        self.operations.append((func, args, kwargs or {}, out))
-        return out
-
-    @torch.no_grad()
-    def replay(self) -> None:
-        """Does it all again."""
-        self.replays += 1
-        if self.replays == 1:
-            return
-        for func, args, kwargs, out in self.operations:
-            again = func(*args, **kwargs)
-            for old, new in zip(tree_flatten(out)[0], tree_flatten(again)[0], strict=True):
-                if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():
-                    old.copy_(new)
 
 
 @pytest.fixture
@@ -302,3 +269,58 @@ def test_float32_leaves_the_key_of_a_trial_as_it_was_and_bf16_does_not(plan: Any
     keys = {with_budget(trial, precision=word).key for word in ("float32", "tf32", "bf16")}
     assert len(keys) == 3
     assert trial.key in keys
+
+
+CUDA = torch.device("cuda", 0)
+
+
+def on_a_stand_in(spec: Spec, data: Data, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """How steps on tensors that say that they are CUDA's, and hold no numbers, were taken."""
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    examples, _ = split_examples(spec, seed=0, budget=BUDGET, data=data, device=CPU)
+    network = start(spec, seed=0, budget=BUDGET, data=data, device=CPU)
+    zeros = torch.zeros
+
+    def like(tensor: Tensor) -> Tensor:
+        return torch.empty_like(mode.from_tensor(tensor), device=CUDA)
+
+    def backward(loss: Tensor) -> None:  # the engine itself asks the driver
+        for weight in network.parameters():
+            weight.grad = torch.empty_like(weight)
+
+    def unpinned(*sizes: Any, pin_memory: bool = False, **named: Any) -> Tensor:
+        return zeros(*sizes, **named)
+
+    monkeypatch.setattr(torch, "zeros", unpinned)
+    monkeypatch.setattr(Tensor, "backward", backward)
+    with mode:
+        for layer in network.modules():
+            for name, weight in layer._parameters.items():
+                layer._parameters[name] = nn.Parameter(like(weight)) if weight is not None else None
+        statistics: dict[str, Any] = {name: like(getattr(data, name)) for name in STATISTICS}
+        images = like(data.train.images)
+        there = replace(data, train=replace(data.train, images=images), **statistics)
+        examples = replace(examples, data=there, images=images, rows=like(examples.rows), labels=like(examples.labels))
+        step = Step(network, spec, examples, BUDGET, capture=lambda body, generators: body)
+        step.begin(examples, 0, 1, Rate(spec))
+        taken = []
+        for _ in range(WARM_UP + 2):
+            step()
+            taken.append(step.how)
+    assert step.total.device == CUDA
+    return taken
+
+
+STATISTICS = ("mean", "mean_image", "components", "component_deviations")
+ORIGINAL = replace(EVERYTHING, optimizer="sgd_original")  # torch has no stand-in of its fused updates
+
+
+def test_a_step_mixes_no_devices_and_asks_the_host_for_nothing(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    eager = ["eager"] * WARM_UP
+    assert on_a_stand_in(ORIGINAL, data, monkeypatch) == [*eager, CAPTURED, CAPTURED]
+
+
+def test_a_mean_that_lies_on_the_host_is_seen_on_a_stand_in(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "STATISTICS", ("mean", "mean_image", "component_deviations"))
+    with pytest.raises(RuntimeError, match="device"):
+        on_a_stand_in(ORIGINAL, data, monkeypatch)

@@ -23,7 +23,7 @@ from ablations.planning.resources import packing
 from ablations.records.store import read_result, trial_path
 from ablations.subjects.alexnet import trial as trial_module
 from ablations.subjects.alexnet.data.load import Data
-from ablations.subjects.alexnet.packing import COUNTS, TIMED, WORTH, _Timed, best, steps_a_second
+from ablations.subjects.alexnet.packing import COUNTS, TIMED, WORTH, Timed, best, steps_a_second
 from ablations.subjects.alexnet.setting import budget_of, spec_of
 from ablations.subjects.alexnet.training import train as training_module
 from ablations.subjects.alexnet.training.step import Step
@@ -155,7 +155,7 @@ def test_the_steps_that_are_timed_are_those_of_trainings(
     plan: Planner, data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (trial, *_) = plan()[1]
-    pack = [_Timed(trial, data, CPU, seed=seed) for seed in range(2)]
+    pack = [Timed(trial, data, CPU, seed=seed) for seed in range(2)]
     before = [one.step.warm for one in pack]
     assert steps_a_second(pack, CPU) > 0
     assert [one.step.warm - past for one, past in zip(pack, before, strict=True)] == [TIMED + 1, TIMED + 1]
@@ -170,7 +170,7 @@ def test_the_steps_that_are_timed_are_those_of_trainings(
 
     monkeypatch.setattr(training_module, "Step", kept)
     turns = training(spec_of(trial.config), seed=0, budget=replace(budget_of(trial.config), epochs=2), data=data)
-    short = _Timed(trial, data, CPU, seed=0)
+    short = Timed(trial, data, CPU, seed=0)
     next(turns)
     while made[0].warm < short.step.warm:
         next(turns)

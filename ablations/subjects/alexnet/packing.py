@@ -27,7 +27,7 @@ def chosen(trial: Trial, data: Data, *, device: torch.device, share: float) -> t
 
     `share` is the share of the memory of `device` that they may use together.
     """
-    pack: list[_Timed] = []
+    pack: list[Timed] = []
 
     def rate(count: int) -> float | None:
         free, total = torch.cuda.mem_get_info(device)
@@ -37,7 +37,7 @@ def chosen(trial: Trial, data: Data, *, device: torch.device, share: float) -> t
             return None
         try:
             while len(pack) < count:
-                pack.append(_Timed(trial, data, device, seed=len(pack), capture=cuda_graph))
+                pack.append(Timed(trial, data, device, seed=len(pack), capture=cuda_graph))
             return steps_a_second(pack, device)
         except torch.OutOfMemoryError:
             return None
@@ -61,7 +61,7 @@ def best(rate: Callable[[int], float | None]) -> tuple[int, float]:
     return max(rates), rates[max(rates)] / rates[1]
 
 
-class _Timed:
+class Timed:
     """A training that takes one step per call, without end and without evaluation."""
 
     def __init__(
@@ -82,6 +82,7 @@ class _Timed:
         self.memory = torch.cuda.memory_reserved(device) - before if device.type == "cuda" else 0
 
     def __call__(self) -> None:
+        """Takes the next step."""
         with self._own_stream():
             if self.step.taken == self.steps:
                 self.epoch += 1
@@ -92,13 +93,13 @@ class _Timed:
         return torch.cuda.stream(self.stream) if self.stream else contextlib.nullcontext()
 
 
-def steps_a_second(pack: list[_Timed], device: torch.device) -> float:
-    """Returns the steps per second of all trainings of `pack` together, taking turns, from TIMED steps of each."""
+def steps_a_second(pack: list[Timed], device: torch.device, *, timed: int = TIMED) -> float:
+    """Returns the steps per second of all trainings of `pack` together, taking turns, from `timed` steps of each."""
     for last in (False, True):  # the first, untimed round lets work finish that is still queued
         began = time.perf_counter()
-        for _ in range(TIMED if last else 1):
+        for _ in range(timed if last else 1):
             for one in pack:
                 one()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-    return TIMED * len(pack) / (time.perf_counter() - began)
+    return timed * len(pack) / (time.perf_counter() - began)

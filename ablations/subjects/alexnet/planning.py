@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -35,10 +36,12 @@ from ablations.subjects.alexnet.data.memory import read_window
 from ablations.subjects.alexnet.data.prepare import prepare
 from ablations.subjects.alexnet.data.read_ahead import block_of
 from ablations.subjects.alexnet.metrics import setting_of
-from ablations.subjects.alexnet.options import Options
 from ablations.subjects.alexnet.setting import Budget, budget_of, spec_of
 from ablations.subjects.alexnet.timing import Pace, paces_of
 from ablations.subjects.alexnet.trial import open_data
+
+if TYPE_CHECKING:
+    from ablations.subjects.alexnet.options import Options  # which needs tyro
 
 
 def setting(options: Options, place: Place, before: Study | None, *, beside: int) -> Setting:
@@ -77,13 +80,21 @@ def setting(options: Options, place: Place, before: Study | None, *, beside: int
     budget = replace(budget, train_examples=_train_examples(options, data))
     window = read_window(options, data, budget, before, gpus=place.gpus, workers=beside)
     budget = replace(budget, read_window=window if window < budget.train_examples else 0)
-    labels = evaluated_labels(data, options.evaluate_on)
+    note = printable(note_of(options.dataset))
+    return replace(
+        shared_by(data, options.preset, budget, dataset=options.dataset, every=options.evaluate_every), note=note
+    )
+
+
+def shared_by(data: Data, preset: str, budget: Budget, *, dataset: str, every: int | None = None) -> Setting:
+    """What trials of that budget share; `every` is --evaluate-every, which a short trial shortens."""
+    labels = evaluated_labels(data, budget.evaluate_on)
     shared = setting_of(
-        options.preset,
+        preset,
         budget,
-        dataset=options.dataset,
+        dataset=dataset,
         fingerprint=data.fingerprint,
-        every=options.evaluate_every,
+        every=every,
         facts={
             "classes": data.num_classes,
             "channels": data.channels,
@@ -94,8 +105,7 @@ def setting(options: Options, place: Place, before: Study | None, *, beside: int
             "baseline_saw": limits(budget),
         },
     )
-    note = printable(note_of(options.dataset))
-    return replace(shared, note=note, guessing=chance_error_percent(labels), examples=len(labels))
+    return replace(shared, guessing=chance_error_percent(labels), examples=len(labels))
 
 
 def _check(options: Options, budget: Budget, spec: Spec, *, classes: int, channels: int) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-
-from tqdm import tqdm
+from typing import Any
 
 from ablations.core.text import duration
 
@@ -23,11 +22,15 @@ class Progress:
     def __init__(self, total: int, what: str, *, again: int = 0, quiet: bool) -> None:
         self._total, self._what, self._again, self._done = total, what, again, 0
         terminal = sys.stderr.isatty()
-        self._bar = tqdm(total=total, desc=what, unit=" images", disable=quiet or not terminal)
         self._lines = not quiet and not terminal
         self._began = self._last = time.monotonic()
         if again and not quiet:
-            tqdm.write(f"{what}: {again:,} of {total:,} images were decoded before; going on", file=sys.stderr)
+            print(f"{what}: {again:,} of {total:,} images were decoded before; going on", file=sys.stderr)
+        self._bar: Any = None
+        if terminal and not quiet:
+            from tqdm import tqdm  # a machine that only trains need not have it
+
+            self._bar = tqdm(total=total, desc=what, unit=" images")
 
     def __enter__(self) -> Progress:
         return self
@@ -35,12 +38,14 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.close()
+        if self._bar:
+            self._bar.close()
 
     def add(self, count: int) -> None:
         """Counts `count` more images as done, and updates the bar or prints a line with the estimated time left."""
         self._done += count
-        self._bar.update(count)
+        if self._bar:
+            self._bar.update(count)
         now = time.monotonic()
         if self._done <= self._again:
             self._began = now

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ablations.core.machine import HELD, memory_here
-from ablations.subjects.alexnet.options import Options
 from ablations.subjects.alexnet.setting import budget_of
 
 if TYPE_CHECKING:
     from ablations.core.study import Study
     from ablations.subjects.alexnet.data.load import Data
+    from ablations.subjects.alexnet.options import Options
     from ablations.subjects.alexnet.setting import Budget
 
 
