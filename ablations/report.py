@@ -61,7 +61,9 @@ def render(
     folder = store.find(study, results)
     from ablations.analysis.verdicts import findings_in
 
-    return write_as(formats, findings_in(folder), reports / folder.resolve().name)
+    findings = findings_in(folder)
+    _tell(findings.instead)
+    return write_as(formats, findings, reports / folder.resolve().name)
 
 
 def render_two(study: str, other: str, results: Path, reports: Path) -> tuple[Path, Path]:
@@ -75,8 +77,16 @@ def render_two(study: str, other: str, results: Path, reports: Path) -> tuple[Pa
 
     folders = [store.find(name, results) for name in (study, other)]
     first, second = map(findings_in, folders)
+    _tell(first.instead)
+    _tell(second.instead)
     names = "-and-".join(folder.resolve().name for folder in folders)
     return write(side_by_side.compose(first, second), reports / names)
+
+
+def _tell(sentence: str) -> None:
+    """Says on standard error what a reader of the report must know too."""
+    if sentence:
+        print(printable(sentence), file=sys.stderr)
 
 
 def _arguments(

@@ -91,15 +91,18 @@ def _run(arguments: Sequence[str]) -> int:
             until_the_end.enter_context(alone(folder, command))
         machines = until_the_end.enter_context(_cluster(config))
         plan = _planned(config, request_of(config, command=command, machines=machines))
-        from ablations.cli.announce import announce, expect
+        from ablations.cli.announce import announce, expect, in_short
 
-        announce(plan, full=config.dry_run, by_grid=as_options(by_grid))
+        brief = config.dry_run and not config.power
+        if not brief:
+            announce(plan, full=config.power, by_grid=as_options(by_grid))
         for line in code_lines(plan):
             print(line, flush=True)
-        if config.dry_run:
+        if brief:
+            in_short(plan, by_grid=as_options(by_grid))
+        elif config.power:
             expect(plan, full=True)
-            return 0
-        return run(config, plan)
+        return 0 if config.dry_run else run(config, plan)
 
 
 def show_help(options: type, subject: str) -> None:
@@ -165,11 +168,13 @@ def run(config: Config, plan: Plan) -> int:
 
 def _keep_sources(plan: Plan) -> None:
     """Keeps the files that decide the trials beside their records, where the subject names any."""
+    from ablations.records.recorded import write_subject
     from ablations.records.sources import write_sources
 
     subject = load(plan.study.subject)
     if files := subject.sources():
         write_sources(plan.folder, subject.digest(), files)
+        write_subject(plan.folder, plan.study)
 
 
 def _workers(config: Config, plan: Plan) -> contextlib.AbstractContextManager[Callable[[], object]]:
@@ -188,6 +193,7 @@ def _train(config: Config, plan: Plan, mirror: View | None, seconds: float) -> P
     """The plan of the last look, when all that the looks asked for has been trained; the usual study has one."""
     from ablations.cli.announce import look_lines
     from ablations.cli.progress import Progress
+    from ablations.execution.alike import Alike
     from ablations.records import store
 
     a_job = seconds / max(len(plan.missing), 1)
@@ -203,7 +209,9 @@ def _train(config: Config, plan: Plan, mirror: View | None, seconds: float) -> P
         ) as progress:
             if plan.missing:
                 executor = _executor(config, plan, _alone(a_job, len(plan.missing), plan))
-                executor(_packed(plan.missing, plan), plan.place, progress)
+                jobs = plan.missing
+                watch = Alike(progress, total=sum(map(len, jobs)), worked=bool(plan.finished))
+                executor(_packed(jobs, plan), plan.place, watch)
         later = next_look(plan)
         if later is None:
             return plan
@@ -219,6 +227,7 @@ def _tune(config: Config, plan: Plan, search: Search, seconds: float) -> tuple[P
     """The plan at the rates that its tuning chose, and how many tuning trials failed: then none was chosen."""
     from ablations.cli.announce import tuning_lines
     from ablations.cli.progress import Progress
+    from ablations.execution.alike import Alike
     from ablations.records.checkpoint import sweep
 
     # Nobody asks for the predictions and activities of trials that choose a rate.
@@ -233,7 +242,8 @@ def _tune(config: Config, plan: Plan, search: Search, seconds: float) -> tuple[P
         while search.missing:
             asked = search.missing
             each = _alone(seconds / max(search.left, 1), len(asked), plan)
-            _executor(config, plan, each)(_packed(by_training(asked), plan), place, progress)
+            watch = Alike(progress, total=len(asked), worked=search.left < search.total)
+            _executor(config, plan, each)(_packed(by_training(asked), plan), place, watch)
             plan = after_tuning(plan)
             assert plan.search
             search = plan.search

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ablations.core.study import Allowance
-from ablations.planning import time_budget
+from ablations.planning import cost, time_budget
 from ablations.records.measures import UNMEASURED
 from ablations.records.store import read
 from ablations.run import main
@@ -228,10 +229,38 @@ def test_an_order_for_the_disk_is_announced(on_blobs: list[str], capsys: pytest.
     assert "epochs take images from everywhere, and shuffle them 32 images at a time" in capsys.readouterr().out
 
 
+def test_a_dry_run_answers_in_five_lines(
+    on_blobs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ["--dry-run", "--seeds", "4", "--components", "dropout,lrn=all", *on_blobs]
+    assert main(asked) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["study", "variants", "trial", "expected", "detects"]
+    # Four levels of lrn that change something here, and dropout: six with the reference, and three controls.
+    assert lines[1].endswith("-dropout and 3 more") or " and " in lines[1]
+    assert re.search(r"effects on the test top-1 error above \d+\.\d points, four times in five", lines[4])
+    assert not (tmp_path / "results").exists()
+    # What is no training counts too: workers that come up, and the report.
+    monkeypatch.setattr(cost, "REPORT", 7200.0)
+    assert main(asked) == 0
+    assert "expected  about 2 h" in capsys.readouterr().out
+
+
+def test_a_network_too_deep_for_the_images_is_told_which_size_would_do(
+    on_blobs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = on_blobs.index("--image-size")
+    without = [*on_blobs[:place], *on_blobs[place + 2 :]]
+    assert main(["--dry-run", "--preset", "vgg16", "--image-size", "16", *without]) == 2
+    said = capsys.readouterr().err
+    # Five halvings of 32 pixels leave one.
+    assert "image size 16 is too small" in said and "--image-size 32 is the least that it takes" in said
+
+
 def test_a_dry_run_prints_the_plan_and_trains_nothing(
     on_blobs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--grid", "pairs", "--components", "width,grouping", "--dry-run", *on_blobs]) == 0
+    assert main(["--grid", "pairs", "--components", "width,grouping", "--power", *on_blobs]) == 0
     printed = capsys.readouterr().out
     assert "skipped grouping=full width=half: " in printed
     assert "both rewrite" in printed
@@ -246,7 +275,7 @@ def test_a_dry_run_prints_the_plan_and_trains_nothing(
 def test_a_dry_run_names_the_cheapest_design_in_options_that_can_be_typed(
     on_blobs: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--grid", "smoke", "--dry-run", *on_blobs]) == 0
+    assert main(["--grid", "smoke", "--power", *on_blobs]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("cheapest: ")]
     options = line.split("here: ")[1].split()
     # Two components at once tell each main effect by two pairs a seed, for two trainings more than one at a time.

@@ -34,6 +34,7 @@ class Evidence:
     study: Study
     results: Sequence[Result]
     problems: Sequence[str] = ()
+    instead: str = ""  # why something stands in for the study file, in a sentence
     folder: Path | None = None  # of the study, where trials may have kept their predictions
     _by_seed: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 

@@ -36,6 +36,7 @@ from ablations.core.effect import Effect
 from ablations.core.load import FIRST, SABOTAGE
 from ablations.records import store
 from ablations.records.claims import check_declared
+from ablations.records.recorded import readable
 
 LEVEL = 0.95  # of the prediction interval
 
@@ -53,9 +54,9 @@ class Findings(Evidence):
 def findings_in(folder: Path) -> Findings:
     """What the study in `folder` left, to be judged.  Raises InputError on a plan that cannot be read."""
     study, results, problems = store.read(folder)
-    store.check_study_file(folder, study)
     check_declared(study, folder / "study.json")
-    return Findings(study=study, results=results, problems=problems, folder=folder)
+    study, results, instead = readable(folder, study, results)
+    return Findings(study=study, results=results, problems=problems, folder=folder, instead=instead)
 
 
 def judge(evidence: Evidence) -> list[Verdict]:

@@ -14,11 +14,11 @@ from ablations.core.load import load
 from ablations.core.setting import POINTS, Setting
 from ablations.core.study import Allowance, Study
 from ablations.core.subject import Seconds
-from ablations.core.text import counted, duration, listed
+from ablations.core.text import capped, counted, duration, listed
 from ablations.core.trial import Trial, by_training
 from ablations.core.tuning import Tuning, at_edge
 from ablations.core.variant import Variant
-from ablations.planning.cost import Paces, expected_seconds, seconds_of
+from ablations.planning.cost import Paces, around, expected_seconds, seconds_of
 from ablations.planning.tuning import Search, arms
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ablations.planning.plan import Plan
 
 REASONS = 4  # that are spelled out for what a grid left out
+NAMED, LISTED = 6, 30  # variants that a line names, and that a table lists
 
 
 class Expected(NamedTuple):
@@ -46,27 +47,52 @@ def announce(plan: Plan, *, full: bool, by_grid: str = "") -> None:
     """
     study = plan.study
     _print_study(plan)
+    _print_known(plan)
+    if not full:
+        _print_skipped(study)
+    if study.out_of_reach:
+        print(f"reach     {_out_of_reach(study)}")
+    _print_chosen(plan, by_grid)
+    print(f"more      {load(study.subject).more}", flush=True)
+
+
+def in_short(plan: Plan, *, by_grid: str = "") -> None:
+    """Prints what a dry run says of a study: what is compared, what a trial is, how long it takes, what that can tell.
+
+    Five lines for the usual study; what was chosen or is out of the ordinary has one of its own.
+    """
+    study = plan.study
+    print(_study_line(plan))
+    left_out = f"; {counted(len(study.skipped), 'more')} left out" if study.skipped else ""
+    print(f"variants  {capped([variant.label for variant in study.variants], NAMED)}{left_out}")
+    print(f"trial     {load(study.subject).trial_words(study.setting)}, on {study.setting.data}")
+    _print_known(plan)
+    _print_chosen(plan, by_grid)
+    _print_commands(plan, LISTED)
+    expect(plan, full=False)
+    from ablations.cli import forecast
+
+    print(f"detects   {forecast.detects(study, plan.finished)}; --power has the tables", flush=True)
+
+
+def _print_known(plan: Plan) -> None:
+    """What the subject and the machine have to say."""
+    study = plan.study
     for word, sentence in load(study.subject).notes(study, plan.place):
         print(f"{word:<10}{sentence}")
     if plan.packing.words:
         print(f"pack      {plan.packing.words}")
-    if not full:
-        _print_skipped(study)
-    _print_chosen(study, by_grid)
-    if plan.search:
-        print(_tuning(study, plan.trials, plan.search))
-    print(f"more      {load(study.subject).more}", flush=True)
 
 
 def expect(plan: Plan, *, full: bool) -> Expected:
     """Times what is to be trained, prints how long it will take, and returns that.
 
-    With `full`, every variant, everything left out, and what the seeds can tell of each claim is printed too, with the
+    With `full`, the variants, what is left out, and what the seeds can tell of each claim is printed too, with the
     design that decides all claims soonest.
     """
     study, missing, search = plan.study, plan.missing, plan.search
     if full:
-        _print_commands(plan)
+        _print_commands(plan, LISTED)
     tuning = search.left if search else 0
     if not missing and not tuning and not full:
         print("expected  nothing to train: every trial has its record", flush=True)
@@ -78,6 +104,9 @@ def expect(plan: Plan, *, full: bool) -> Expected:
     if paces is None or not {trial.variant for trial in timed} <= paces.keys():
         paces = load(study.subject).paces(timed, plan.place)
     if paces is None:
+        if full:
+            _print_variants(plan, {})
+            _print_power(plan, (), {})
         print(f"expected  {_unknown(plan)}", flush=True)
         return UNKNOWN
     seconds = expected_seconds([*plan.trials, *tuned], paces)
@@ -115,24 +144,29 @@ def _expected_line(plan: Plan, expected: Expected, tuning: int) -> str:
     where = _at_a_time(plan)
     at_most = "at most " if plan.study.setting.races else ""
     parts = f" ({duration(round(expected.tuning))} of it for tuning)" if tuning else ""
-    took = duration(round(sum(expected)))
-    return f"expected  {at_most or 'about '}{took}{parts}, {where}, from timing a few steps{have}"
+    took = duration(round(sum(expected) + around(len(trials), in_turn=plan.request.in_turn)))
+    return f"expected  {at_most or 'about '}{took} with the report{parts}, {where}, from timing a few steps{have}"
 
 
 def _print_study(plan: Plan) -> None:
     """What is trained on what and for how long."""
-    study, trials = plan.study, plan.trials
-    sizes = [counted(len(study.variants), "variant"), counted(study.seeds, "seed")]
-    equals, by_look = (": now", " by the next look") if study.looks else (" =", "")
-    print(
-        f"study     {study.name}: {' x '.join(sizes)}{equals} {counted(len(trials), 'trial')}{by_look}{_shared(trials)}"
-    )
+    study = plan.study
+    print(_study_line(plan))
     subject = load(study.subject)
     note = f"; {study.setting.note}" if study.setting.note else ""
     print(f"data      {study.setting.data}{subject.data_words(study.setting)}{note}")
     if trivial := _trivial(study):
         print(f"baseline  {trivial}")
     print(f"trial     {subject.trial_words(study.setting)}")
+
+
+def _study_line(plan: Plan) -> str:
+    """Its name, and how many trials of what it has."""
+    study, trials = plan.study, plan.trials
+    sizes = [counted(len(study.variants), "variant"), counted(study.seeds, "seed")]
+    equals, by_look = (": now", " by the next look") if study.looks else (" =", "")
+    trained = f"{counted(len(trials), 'trial')}{by_look}{_shared(trials)}"
+    return f"study     {study.name}: {' x '.join(sizes)}{equals} {trained}"
 
 
 def _trivial(study: Study) -> str:
@@ -158,16 +192,17 @@ def _shared(trials: Sequence[Trial]) -> str:
     return f", {counted(trainings, 'training')}" if trainings < len(trials) else ""
 
 
-def _print_chosen(study: Study, by_grid: str) -> None:
+def _print_chosen(plan: Plan, by_grid: str) -> None:
     """What was chosen for the user, and when the study is judged before its end."""
+    study = plan.study
     if study.looks:
         print(looks_line(study))
-    if study.out_of_reach:
-        print(f"reach     {_out_of_reach(study)}")
     if study.allowance:
         print(*time_budget_lines(study.allowance, load(study.subject).work_unit), sep="\n")
     if by_grid:
         print(f"grid      {study.grid} chose {by_grid}")
+    if plan.search:
+        print(_tuning(study, plan.trials, plan.search))
 
 
 def _out_of_reach(study: Study) -> str:
@@ -192,7 +227,8 @@ def _print_power(plan: Plan, others: Sequence[Design], paces: Paces) -> None:
     """What the seeds can tell, and which design tells it soonest."""
     from ablations.cli import forecast
 
-    print(*forecast.power_lines(plan.study, plan.finished), "", sep="\n")
+    if lines := forecast.power_lines(plan.study, plan.finished):
+        print(*lines, "", sep="\n")
     if told := forecast.alternative_lines(plan.study, others, paces, plan.finished, workers=plan.workers):
         print(*told, "", sep="\n")
 
@@ -220,32 +256,45 @@ def _print_skipped(study: Study) -> None:
     for reason, labels in list(reasons.items())[:REASONS]:
         print(f"left out  {', '.join(labels)}: {reason}")
     if len(reasons) > REASONS:
-        print(f"left out  for {len(reasons) - REASONS} more reasons, which --dry-run lists")
+        print(f"left out  for {len(reasons) - REASONS} more reasons, which --power lists")
 
 
-def _print_commands(plan: Plan) -> None:
-    """What a trial of each variant types, where a subject's trials are commands."""
-    subject = load(plan.study.subject)
-    for trial in plan.trials[: len(plan.study.variants)]:
-        if command := subject.command(trial.config, trial.seed, plan.place):
-            print(f"runs      {trial.variant.label}: {command}")
+def _print_commands(plan: Plan, most: int) -> None:
+    """What a trial of each variant types, where a subject's trials are commands; of `most` of them."""
+    subject, variants = load(plan.study.subject), len(plan.study.variants)
+    typed = [(trial, subject.command(trial.config, trial.seed, plan.place)) for trial in plan.trials[:variants]]
+    lines = [f"runs      {trial.variant.label}: {command}" for trial, command in typed if command]
+    _print_capped(lines, most)
+
+
+def _print_capped(lines: Sequence[str], most: int) -> None:
+    """The lines, and how many there are beyond the first `most`."""
+    shown = lines if len(lines) <= most + 1 else lines[:most]
+    for line in shown:
+        print(line)
+    if len(shown) < len(lines):
+        print(f"... and {len(lines) - len(shown):,} more")
 
 
 def _print_variants(plan: Plan, seconds: Mapping[Variant, Seconds]) -> None:
     study = plan.study
     subject, metrics = load(study.subject), study.setting.metrics
-    width = max(len(variant.label) for variant in study.variants)
-    sizes = [subject.sizes(trial.config, study.setting) for trial in plan.trials[: len(study.variants)]]
+    listed_trials = plan.trials[: min(len(study.variants), LISTED + 1)]
+    width = max(len(trial.variant.label) for trial in listed_trials)
+    sizes = [subject.sizes(trial.config, study.setting) for trial in listed_trials]
     names = list(dict.fromkeys(name for one in sizes for name in one))
     words = [metrics[name].words if name in metrics else name for name in names]
-    print(f"\n{'variant':<{width}}{''.join(f'{word:>16}' for word in words)}{'a trial':>10}")
-    for trial, one in zip(plan.trials, sizes, strict=False):
+    print(
+        f"\n{'variant':<{width}}{''.join(f'{word:>16}' for word in words)}{'a trial' if seconds else '':>10}".rstrip()
+    )
+    rows = []
+    for trial, one in zip(listed_trials, sizes, strict=True):
         cells = "".join(f"{one.get(name, 0):>16,.0f}" for name in names)
-        print(f"{trial.variant.label:<{width}}{cells}{seconds[trial.variant].whole:>8.1f} s")
-    for skipped in study.skipped:
-        print(f"skipped {skipped.variant.label}: {skipped.reason}")
-    for alias in study.aliases:
-        print(f"alias   {alias}")
+        takes = f"{seconds[trial.variant].whole:>8.1f} s" if seconds else ""
+        rows.append(f"{trial.variant.label:<{width}}{cells}{takes}".rstrip())
+    _print_capped([*rows, *[""] * (len(study.variants) - len(rows))], LISTED)
+    _print_capped([f"skipped {skipped.variant.label}: {skipped.reason}" for skipped in study.skipped], LISTED)
+    _print_capped([f"alias   {alias}" for alias in study.aliases], LISTED)
     print()
 
 

@@ -7,7 +7,7 @@ from math import inf, isfinite
 
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.power import ASSUMED, outlook
-from ablations.core.claim import MAIN
+from ablations.core.claim import MAIN, metric_of
 from ablations.core.result import Result
 from ablations.core.study import Study
 from ablations.core.text import counted, duration
@@ -87,6 +87,24 @@ def _cheapest(costs: Sequence[tuple[float, Design, Need]], *, needed_pilot: Sequ
     if needed_pilot:
         said.append(f"Not counted, as only a pilot tells their scatter: {', '.join(needed_pilot)}.")
     return said + list(ASSUMED) * any(one.assumed for *_, one in costs)
+
+
+def detects(study: Study, results: Sequence[Result]) -> str:
+    """In a clause, the smallest effect that the seeds find, and how many claims ask for more of them."""
+    rows = outlook(study, results)
+    if not rows:
+        return "no claim is about what it changes, so nothing is judged"
+    metric = study.setting.main_metric
+    main = [row for row in rows if metric_of(row.claim, study.setting.phase) == study.setting.main]
+    known = [row.resolved for row in main if isfinite(row.resolved)]
+    if not known:
+        pilot = "--seeds 3 would be one" if study.seeds > 3 else "two seeds or more, once they are trained"
+        return f"what it can tell is not known before a pilot: {pilot}"
+    least = f"{times(max(known)):.2f} times" if metric.ratio else f"{max(known):.1f} {metric.unit}".rstrip()
+    more = [row for row in rows if isfinite(row.spread) and (row.seeds is None or row.seeds > study.seeds)]
+    asking = f"; {len(more)} of {counted(len(rows), 'claim')} ask for more than {counted(study.seeds, 'seed')}"
+    what = f"{study.setting.phase} {metric.words}".strip()
+    return f"effects on the {what} above {least}, four times in five{asking if more else ''}"
 
 
 def power_lines(study: Study, results: Sequence[Result]) -> list[str]:

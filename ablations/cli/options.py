@@ -206,7 +206,8 @@ def resolved(config: Config) -> tuple[Config, dict[str, str | int | float]]:
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS", address)  # as Ray would take it
     paths = _at_home(config)
-    return replace(config, left_open=left, ray_address=address, **paths, **values), by_grid
+    dry = config.dry_run or config.power
+    return replace(config, left_open=left, ray_address=address, dry_run=dry, **paths, **values), by_grid
 
 
 def _at_home(config: Config) -> dict[str, Path | str]:

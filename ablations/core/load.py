@@ -9,14 +9,21 @@ import importlib
 import traceback
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from ablations.core.errors import InputError, nearest, shown
 
 FIRST = "alexnet"  # the subject of records that do not name theirs, since they are older than other subjects
+RECORD = "study.json"  # the name of a file that holds a study's plan
 REPEAT = "repeat"  # key in `Result.extras`: the trace of the same trial when it was run a second time
 PLACEBO, SABOTAGE, MILD = "placebo", "sabotage", "mild_sabotage"  # a control's name decides what kind of control it is
 KINDS = f"it is {FIRST}, MODULE:OBJECT of your own, or the path of a study file, such as study.py"
+
+
+def is_record(name: str) -> bool:
+    """Whether a subject stands in for a study file that cannot be used, by the path of its study's plan."""
+    return Path(name).name == RECORD and Path(name).is_absolute()
 
 
 def is_file(name: str) -> bool:
@@ -31,6 +38,8 @@ def load(name: str) -> Any:
     Raises InputError if there is none, or if its module cannot be imported.  Whether the object that is found is a
     subject is checked by `ablations.core.signed`.
     """
+    if is_record(name):
+        return importlib.import_module("ablations.records.recorded").opened(name)
     if is_file(name):
         room = "script" if name.endswith(".toml") else "own"
         return importlib.import_module(f"ablations.subjects.{room}.subject").opened(name)

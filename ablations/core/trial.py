@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from ablations.core.identity import sparse
-from ablations.core.load import FIRST, is_file, load
+from ablations.core.load import FIRST, is_file, is_record, load
 from ablations.core.setting import Config
 from ablations.core.variant import Variant
 
@@ -43,7 +43,8 @@ class Trial:
         The first subject's config is not nested and its name is left out, because its records are older than subjects.
         """
         # A study file may be moved too, so its path is not part of the key; a digest of its code is in the config.
-        named = "a study file" if is_file(self.subject) else self.subject
+        of_a_file = is_file(self.subject) or is_record(self.subject)
+        named = "a study file" if of_a_file else self.subject
         config = self.config if self.subject == FIRST else {"subject": named, "config": self.config}
         choices = {**config, "variant": sparse(self.variant), "seed": self.seed, "fingerprint": self.fingerprint}
         text = json.dumps(choices, sort_keys=True)

@@ -93,6 +93,7 @@ class _Deliver(tune.Callback):
         self.last = False  # this is the last try
         self.kept_back: dict[str, str] = {}  # the key of a trial that is tried again -> status of this try
         self.before: dict[str, list[str]] = {}  # and why each of its tries ended
+        self.stopped: StoppedError | None = None  # why whoever follows the study wants no more of it
 
     def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
         """Nothing of it: Tune writes callbacks down, to restore from what we never restore from."""
@@ -106,6 +107,8 @@ class _Deliver(tune.Callback):
         return tuple(job for job in jobs if job not in starved), tuple(job for job in jobs if job in starved)
 
     def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
+        if self.stopped:  # not where it was said: Tune takes what is raised there for a failure of the trial
+            raise self.stopped
         now = time.monotonic()
         # Ray starts a worker that dies on its imports anew, without end and without a word.
         if self.waits_since is not None and now - self.waits_since > SILENT:
@@ -173,7 +176,14 @@ class _Deliver(tune.Callback):
             self._keep_back(key, OUT_OF_MEMORY, result.error)
         else:
             del self.missing[key]
+            self._hand_over(result)
+
+    def _hand_over(self, result: Result) -> None:
+        """Tells whoever follows the study; that it is to stop is raised when Tune has done its step."""
+        try:
             self.watch.result(result)
+        except StoppedError as error:
+            self.stopped = self.stopped or error
 
     def _keep_back(self, key: str, status: str, reason: str) -> None:
         self.kept_back[key] = status
@@ -212,7 +222,7 @@ class _Deliver(tune.Callback):
         write_result(self.place.folder, result)
         if self.last or status == TIMEOUT:  # what hangs, hangs again, each time for as long
             del self.missing[trial.key]
-            self.watch.result(result)
+            self._hand_over(result)
         else:
             self._keep_back(trial.key, status, reason)
 

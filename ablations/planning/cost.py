@@ -12,6 +12,15 @@ from ablations.core.variant import Variant
 
 Paces = Mapping[Variant, Any]  # what `Subject.paces` gave, which only its `seconds` reads
 
+# Seconds on two quiet cores of an AMD EPYC: from the command to the first step, through Ray 18 to 21 (n 3), in turn 5.3
+# of a processor (n 1); a report of 90 trials takes 5.9 of one (n 1), most of them for its figures.
+START_UP, START_IN_TURN, REPORT, A_RECORD = 20.0, 5.0, 5.0, 0.01
+
+
+def around(trials: int, *, in_turn: bool) -> float:
+    """Seconds of a study of so many trials that are not training: until it begins, and the report."""
+    return (START_IN_TURN if in_turn else START_UP) + REPORT + A_RECORD * trials
+
 
 def seconds_of(job: Job, expected: Mapping[Variant, Seconds]) -> float:
     """Expected seconds of a job whose trials share a training."""

@@ -54,7 +54,7 @@ def timing(evidence: Findings) -> str:
 def facts(evidence: Findings) -> Mapping[str, str]:
     """What is to be compared beside another study's."""
     setting = evidence.study.setting
-    return {"subject": evidence.study.subject, "work": str(setting.work), "evaluated on": setting.phase}
+    return {"subject": load(evidence.study.subject).name, "work": str(setting.work), "evaluated on": setting.phase}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -191,6 +191,7 @@ def failures(evidence: Findings) -> Section:
         blocks.append(Table(caption="Trials that failed, or that have something to report.", head=head, rows=rows))
     else:
         blocks.append("No trial that was run has failed.")
+    blocks += [f"{evidence.instead[:1].upper()}{evidence.instead[1:]}"] * bool(evidence.instead)
     blocks += [f"Unreadable: {problem}" for problem in evidence.problems]
     if study.skipped:
         left = tuple((evidence.words.of(*one.variant.departures), one.reason) for one in study.skipped)

@@ -114,7 +114,22 @@ def _check(options: Options, budget: Budget, spec: Spec, *, classes: int, channe
         layout(spec, num_classes=classes, image_size=budget.image_size, channels=channels)
         budget.check(spec)
     except ValueError as error:
-        raise InputError(f"preset {options.preset}: {error}.") from None
+        advice = _larger(options, budget, spec, classes, channels)
+        raise InputError(f"preset {options.preset}: {error}{advice}.") from None
+
+
+def _larger(options: Options, budget: Budget, spec: Spec, classes: int, channels: int) -> str:
+    """The smallest --image-size at which the reference can be built, where that is what its images lack."""
+    own = PRESETS[options.preset or ""].spec.image_size
+    for size in range(budget.image_size, own + 1):
+        try:
+            layout(spec, num_classes=classes, image_size=size, channels=channels)
+        except ValueError:
+            continue
+        if size == budget.image_size:
+            return ""
+        return f"; --image-size {size} is the least that it takes, to which images are enlarged; its own is {own}"
+    return ""
 
 
 def with_baseline(setting: Setting, options: Options, before: Study | None) -> Setting:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ablations.core.load import PLACEBO
+from ablations.core.load import PLACEBO, SABOTAGE
 from ablations.core.subject import Recipe
 
 # The components that a design takes when none are named: one for each of the paper's sections 3.1, 3.3, 3.4, 4.2, 4.1
@@ -28,4 +28,13 @@ FIGURE_1 = Recipe(
 SMOKE = Recipe(
     summary="one_out over two components: does everything work?", components=("lrn", "dropout"), options={"seeds": 1}
 )
-RECIPES = {"figure1": FIGURE_1, "smoke": SMOKE}
+# After six epochs of one seed the reference ended at 20.3% test error, tanh at 17.1, without dropout at 18.1, and with
+# images upside down at 24.3; each took 20 to 25 seconds of a processor that others used too. The usual ten epochs stay:
+# before them the reference is not yet below what its gate asks, nine tenths of a linear classifier's 19.0%.
+DEMO = Recipe(
+    summary="three changes and the controls on the embedded images, for a first answer",
+    components=("activation=tanh", "dropout", "vertical_flip"),
+    options={"seeds": 4},
+    controls=(PLACEBO, SABOTAGE),
+)
+RECIPES = {"demo": DEMO, "figure1": FIGURE_1, "smoke": SMOKE}
