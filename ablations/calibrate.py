@@ -9,12 +9,13 @@ import ast
 import importlib
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from ablations.cli.arguments import parsed
 from ablations.cli.help_page import SHOWN, asks_for_help, page, show, written
-from ablations.core.errors import answered, unknown
+from ablations.core.errors import InputError, answered, shown, unknown
 
 PROG = "python -m ablations.calibrate"
 KINDS = {
@@ -27,6 +28,8 @@ KINDS = {
     "ratios": "metrics above zero that are compared as ratios",
     "tuning": "studies whose learning rates are tuned first",
 }
+
+BOUNDS = {"--studies": (1, 1_000_000), "--seeds": (2, 10_000), "--claims": (1, 1_000)}  # the least and the most
 
 
 EXAMPLES = (
@@ -41,6 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return answered(lambda: _calibrate(words), stopped="stopped")
 
 
+def _check(words: Sequence[str]) -> None:
+    """Raises InputError on a number that makes no study, or more than anyone waits for."""
+    split = [part for word in words for part in word.split("=", 1)]
+    for option, value in pairwise(split):
+        least, most = BOUNDS.get(option, (0, 0))
+        digits = value.removeprefix("-")
+        if most and digits.isdecimal() and (len(digits) > 9 or not least <= int(value) <= most):
+            raise InputError(f"{option} is {shown(value)}; it must be {least:,} to {most:,}.")
+
+
 def _calibrate(words: list[str]) -> int:
     if words[:1] in (["--help"], ["-h"]):
         show(_page())
@@ -51,6 +64,7 @@ def _calibrate(words: list[str]) -> int:
     if asks_for_help(words):
         show(_page_of(kind))
         return 0
+    _check(words)
     module = importlib.import_module(f"ablations.calibration.{kind}")
     parsed(module.main, words, prog=f"{PROG} {kind}")
     return 0

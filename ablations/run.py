@@ -314,6 +314,7 @@ def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
     paths = write_as(formats_of(config.format), evidence, config.reports / study.name)
     print("report: " + "\n        ".join(map(str, paths)) + f"\nrecords: {folder}", flush=True)
     failed = [result for result in results if result.status not in FINAL]
+    absent = {trial.key for trial in plan.trials} - {result.trial.key for result in results}
     unmeasured = [result for result in results if lacking(result, needed(study))]
     kept = {name for result in unmeasured for name in (result.trial.training.key, kept_name(result.trial.key))}
     sweep(folder, {result.trial.training.key for result in failed} | kept)
@@ -327,10 +328,12 @@ def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
             print(f"MLflow: {mirror.directions}")
     if failed:
         print(f"{len(failed)} trials failed; the same command tries them again", file=sys.stderr)
+    if absent:
+        print(f"{counted(len(absent), 'trial')} without a record; the same command runs them", file=sys.stderr)
     if unmeasured:
         which = counted(len(unmeasured), "trained reference")
         print(f"{which} could not be measured to its end; the same command measures it", file=sys.stderr)
-    return 1 if failed or unmeasured else 0
+    return 1 if failed or absent or unmeasured else 0
 
 
 def _interrupt(number: int, frame: object) -> None:

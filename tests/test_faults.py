@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -214,6 +215,36 @@ def test_a_disk_without_room_costs_one_sentence_leaves_nothing_half_written_and_
     assert again.stdout.count("% test error in") == 5 - records
     for path in trials:
         assert path.read_bytes() == left[path]
+
+
+@pytest.mark.usefixtures("sketches")
+@pytest.mark.parametrize("errno_of", ["ENOSPC", "ESTALE", "EROFS"])  # as NFS says of a file that another one replaced
+def test_a_record_that_cannot_be_written_ends_the_study_and_its_trial_is_run_again(
+    errno_of: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports"), "--name", "s"]
+    command = ["--subject", "tests.toy:SUBJECT", "--executor", "serial", "--seeds", "2", "--no-mlflow", *places]
+    replace, written = os.replace, list[Path]()
+
+    def refuses(source: Path, target: Path) -> None:
+        if target.parent.name == "trials":
+            if len(written) == 3:
+                raise OSError(getattr(errno, errno_of), os.strerror(getattr(errno, errno_of)))
+            written.append(target)
+        replace(source, target)
+
+    with monkeypatch.context() as once:
+        once.setattr(os, "replace", refuses)
+        assert main([*command, "--format", "csv"]) == 1
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    assert line.startswith(f"error: {os.strerror(getattr(errno, errno_of))}: '{tmp_path}") and "is whole" in line
+    trials = tmp_path / "results" / "s" / "trials"
+    before = contents(trials)
+    assert {*before} == {*written} and "report: " not in said.out
+    assert main([*command, "--format", "csv"]) == 0
+    after = contents(trials)
+    assert after.items() > before.items()
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,10 @@ def answered(command: Callable[[], int], *, stopped: str = "stopped; the same co
     except Exception as error:
         first = " ".join(str(error).split())
         what = f"{type(error).__name__}{f': {first[:200]}' if first else ''}"
-        return _told(f"error: the program is at fault ({_hidden(what)}); {_details(error)}", 1)
+        loop = isinstance(error, RuntimeError) and first.startswith("Symlink loop")  # pathlib says so of a path
+        remedy = f"error: {printable(first)}: the link leads to itself; mend or remove it."
+        said = remedy if loop else f"error: the program is at fault ({_hidden(what)}); {_details(error)}"
+        return _told(said, 2 if loop else 1)
 
 
 def _told(sentence: str, code: int) -> int:

@@ -31,7 +31,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from ablations.core.errors import InputError, StoppedError, answered
 from ablations.core.machine import cores_here, slots
 from ablations.execution.allocator import ENVIRONMENT
-from ablations.execution.leftovers import own_folder
+from ablations.records.leftovers import own_folder
 
 LOOK = 10.0  # seconds between two looks whether a cluster is still there, and that its head has to answer
 SHORT = 28  # bytes of a folder under which the paths of Ray's sockets fit into the 104 or 108 that systems allow

@@ -32,10 +32,10 @@ from ablations.core.subject import Place
 from ablations.core.text import duration
 from ablations.core.trial import Job, Trial, by_training
 from ablations.execution.executor import Watch
-from ablations.execution.leftovers import own_folder
 from ablations.execution.lost import why_lost
 from ablations.execution.ray_cluster import GOES_ON, LOOK, BrokenRayError, end, look, machines, node_here, started
 from ablations.execution.worker import run_job
+from ablations.records.leftovers import own_folder
 from ablations.records.predictions import predictions_path, write_predictions
 from ablations.records.store import read_result, trial_path, write_result
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ablations.core.load import load
 from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, TIMEOUT, Result
-from ablations.core.subject import Activities, DivergedError, Failed, Measured, Place, Report
+from ablations.core.subject import Activities, DivergedError, Event, Failed, Measured, Place, Report
 from ablations.core.trial import Job, Trial, by_training
 from ablations.execution.turns import in_turns
 from ablations.records.measures import UNMEASURED, lacking
@@ -26,7 +26,8 @@ def run_job(job: Job, place: Place, *, report: Report = lambda trial, row: None)
 
     `place.turns` trainings take turns, a step each, and no failure of one is that of another.  Trials that share
     a training are trained once, and `report` gets each row of its curve under the first of them.  No failure of
-    a training or an evaluation escapes; that of a training is the result of each.
+    a training or an evaluation escapes; that of a training is the result of each.  Raises OSError where a record
+    cannot be written.
     """
     yield from in_turns((_run_group(group, place, report) for group in by_training(job)), at_once=place.turns)
 
@@ -34,17 +35,27 @@ def run_job(job: Job, place: Place, *, report: Report = lambda trial, row: None)
 def _run_group(group: Job, place: Place, report: Report) -> Iterator[Result | None]:
     """The results of the trials of one training, and None after each of its steps."""
     records = _Records(group, place)
-    try:
-        for event in load(group[0].subject).run(group, place, report):
-            if event is None:
-                yield None
-            elif isinstance(event, Activities):
-                yield records.measured(event)
-            elif (result := records.ended(event)) is not None:
-                yield result
-    except Exception as error:  # whatever a subject may raise is what came of the trials that have no outcome yet
-        for number in records.left():
-            yield records.failed(number, error)
+    events = _events(group, place, report)
+    while True:
+        try:
+            event = next(events)
+        except StopIteration:
+            return
+        except Exception as error:  # whatever a subject may raise is what came of the trials that have no outcome yet
+            for number in records.left():
+                yield records.failed(number, error)
+            return
+        # A record that cannot be written is no failure of its trial: it ends the study.
+        if event is None:
+            yield None
+        elif isinstance(event, Activities):
+            yield records.measured(event)
+        elif (result := records.ended(event)) is not None:
+            yield result
+
+
+def _events(group: Job, place: Place, report: Report) -> Iterator[Event]:
+    yield from load(group[0].subject).run(group, place, report)
 
 
 class _Records:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablations import report, run, show, sync
+from ablations import calibrate, check, explain, new, report, run, show, sync
 
 LONG = "x" * 5000
 ESC = "\x1b[31mred"
@@ -341,6 +341,16 @@ OTHERS: list[tuple[Command, list[str], str]] = [
         for command in (report.main, sync.main)
         for option in ("--results", "--reports")
     ),
+    (calibrate.main, ["moon"], "unknown kind of made-up study 'moon'"),
+    (calibrate.main, ["--studies", "0"], "--studies is '0'; it must be 1 to 1,000,000."),
+    (calibrate.main, ["--seeds=1"], "--seeds is '1'; it must be 2 to 10,000."),
+    (calibrate.main, ["splits", "--studies", "9" * 30], "--studies is '999"),
+    (run.main, ["loop.py"], "loop.py': the link leads to itself; mend or remove it."),
+    (run.main, ["none.py"], "there is no study file"),
+    (check.main, ["a.file"], "'a.file' is no study file: its name ends in .py or .toml."),
+    (explain.main, ["studies"], "unknown study 'studies'"),
+    (new.main, ["a.file"], "'a.file' is no name of a study file"),
+    (new.main, ["nowhere/x.py"], "there is no folder 'nowhere'"),
     (show.main, ["moon"], "unknown topic 'moon'"),
     (show.main, [ESC], "'\\x1b[31mred'"),
     (show.main, ["components", "lnr"], "unknown component 'lnr'; did you mean 'lrn'?"),
@@ -357,6 +367,7 @@ def here(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(run, "run", lambda config, plan: pytest.fail("a study has begun"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.file").write_text("")
+    (tmp_path / "loop.py").symlink_to("loop.py")
     for root, names in (("one", ["cats"]), ("odd", ["cats", "do\x1bgs"])):
         for split in ("train", "test"):
             for name in names:

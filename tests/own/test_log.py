@@ -103,7 +103,7 @@ def train(config):
 """)
     task = {"path": str(file.path), "runs": "ablations.subjects.own.trial", "config": {"slope": 1.0}, "salt": 0,
             "seed": 0, "threads": 1, "device": "cpu",
-            "unfinished": {"path": str(tmp_path / "u.npz"), "code": "", "every": None}}  # fmt: skip
+            "folder": "", "unfinished": {"path": str(tmp_path / "u.npz"), "code": "", "every": None}}  # fmt: skip
     path = tmp_path / "a.txt"
     *_, done = events(task, log=path, timeout=60)
     assert done and done["done"]["score"] == 1.0

@@ -7,8 +7,10 @@ from math import isfinite
 
 from ablations.analysis.rule import CONTRADICTED, INCONCLUSIVE, OPEN, REFUTED, REPRODUCED, SHOWN
 from ablations.analysis.verdict import Verdict
+from ablations.analysis.verdicts import Findings
 from ablations.core import units
 from ablations.core.claim import RAISES, SAME, Claim
+from ablations.core.result import LOG_STEPS
 from ablations.core.text import MINUS, MISSING
 from ablations.core.units import between, in_unit, size
 
@@ -68,3 +70,11 @@ def other_kinds(claims: Sequence[Claim]) -> list[tuple[str, str]]:
             (f"of two things: {INCONCLUSIVE}", "the first alone would be reproduced, and the second is open"),
         ]  # fmt: skip
     return rows
+
+
+def besides(evidence: Findings) -> str:
+    """What some of the study's claims ask of their arms besides what all of them ask, as the rule's row has it."""
+    claims = [verdict.claim for verdict in evidence.verdicts]
+    words = "; of arms that each have their own learning rate, also where they lack rates of their own"
+    censored = "; of steps, also where trials ended before they arrived"
+    return words * any(one.tuned for one in claims) + censored * any(one.metric == LOG_STEPS for one in claims)

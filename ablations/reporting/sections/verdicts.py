@@ -16,7 +16,6 @@ from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_IN, ONE_OUT
 from ablations.core.effect import Effect
 from ablations.core.load import FIRST, SABOTAGE
-from ablations.core.result import LOG_STEPS
 from ablations.core.setting import SPLIT
 from ablations.core.text import MINUS, MISSING, counted, probability
 from ablations.core.units import between, in_unit, is_ratio, size
@@ -24,7 +23,7 @@ from ablations.records.claims import published as published_claims
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, listed, without_empty
 from ablations.reporting.parts import on_what
-from ablations.reporting.sections.claimed import also_measured, other_kinds
+from ablations.reporting.sections.claimed import also_measured, besides, other_kinds
 from ablations.reporting.sections.comparisons import controls
 from ablations.reporting.sections.sensitivity import placebo_reach, sensitivity
 from ablations.reporting.sections.tuning import conditional
@@ -181,7 +180,7 @@ def methods(evidence: Findings) -> Section:
     )
     ladder = (
         (NOT_TESTED, "a gate fails, or the comparison lacks an arm, a second seed, spread, activity, or pairs: "
-         f"over {rule.missing:.0%} of them missing, or fewer than two left where trainings failed{_asked(evidence)}"
+         f"over {rule.missing:.0%} of them missing, or fewer than two left where trainings failed{besides(evidence)}"
          f"{_fit(evidence)}"),
         (f"{DIRECTION_ONLY} [unstable]", f"unstable, d > 0, p < {ALPHA}, and the arm that does worse does not fail "
          "less often (a failure counts as a high error, and as a gap of none)"),
@@ -240,14 +239,6 @@ def _data(evidence: Findings) -> str:
     if wording.examples(evidence):
         return on_what(evidence, f"images{rates}; the effects' table has those that cover other images too")
     return f"data{rates}"
-
-
-def _asked(evidence: Findings) -> str:
-    """What some of the study's claims ask of their arms besides."""
-    claims = [verdict.claim for verdict in evidence.verdicts]
-    words = "; of arms that each have their own learning rate, also where they lack rates of their own"
-    censored = "; of steps, also where trials ended before they arrived"
-    return words * any(one.tuned for one in claims) + censored * any(one.metric == LOG_STEPS for one in claims)
 
 
 def _fit(evidence: Findings) -> str:

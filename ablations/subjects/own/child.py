@@ -6,6 +6,7 @@ JSON goes to and fro.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import json
@@ -14,18 +15,23 @@ import os
 import resource
 import signal
 import sys
+import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ablations.core.subject import DivergedError
+from ablations.records.leftovers import own_folder
 from ablations.subjects.own.log import Log
 
 LOOK = 0.2  # seconds from one look at a silent trial to the next
+ASLEEP = 5.0  # seconds from one look to the next that do not count: it was this process that stood still
 STUDY = "ABLATIONS_STUDY"  # the environment variable that tells the server which file to import
 
 
@@ -40,37 +46,58 @@ def events(task: Mapping[str, Any], *, log: Path, timeout: float) -> Iterator[di
     the last lines that it printed where it failed in another way.
     """
     context = multiprocessing.get_context("forkserver")
+    _own_place()
     os.environ[STUDY] = str(task["path"])
     context.set_forkserver_preload(["ablations.subjects.own.preload"])
     ours, theirs = context.Pipe()
     prints, printed = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(json.dumps(task), theirs, printed), daemon=False)
     kept = Log(log, prints)
-    ends = time.monotonic() + timeout
     try:
         _start(process)
         theirs.close()
         printed.close()
+        looked = time.monotonic()
+        ends = looked + timeout
         while True:
-            if time.monotonic() > ends:
-                raise TimeoutError(f"it had not ended after {timeout:g} seconds")
-            if not ours.poll(LOOK):
+            heard, now = ours.poll(LOOK), time.monotonic()
+            ends += now - looked if now - looked > ASLEEP else 0
+            looked = now
+            if not heard and now <= ends:
                 yield None
                 continue
-            try:
-                said = json.loads(ours.recv_bytes())
-            except EOFError:
-                process.join(10)
-                raise _ended(process.exitcode, kept) from None
-            if "failed" in said:
-                raise _failure(said, kept)
-            yield said
-            if "done" in said:
+            said = _said(ours, process, kept) if heard else {}
+            if "done" in said:  # while nobody looked, also where it is late
+                yield said
                 return
+            if now > ends:
+                raise TimeoutError(f"it had not ended after {timeout:g} seconds")
+            yield said
     finally:
         _end(process)  # while it can still say a row, on the way to the end of its epoch
         ours.close()
         kept.close()
+
+
+@cache
+def _own_place() -> None:
+    """Has the server keep its socket in a folder that the next run takes away where this process is killed."""
+    until_the_end = contextlib.ExitStack()
+    folder = until_the_end.enter_context(own_folder(Path(tempfile.gettempdir()), "abl-"))  # as short as Python's own
+    multiprocessing.current_process()._config["tempdir"] = str(folder)  # type: ignore[attr-defined]
+    atexit.register(until_the_end.close)
+
+
+def _said(ours: Connection, process: Any, kept: Log) -> dict[str, Any]:
+    """What a trial says.  Raises what it failed with, or why it ended without a word."""
+    try:
+        said: dict[str, Any] = json.loads(ours.recv_bytes())
+    except EOFError:
+        process.join(10)
+        raise _ended(process.exitcode, kept) from None
+    if "failed" in said:
+        raise _failure(said, kept)
+    return said
 
 
 def _start(process: Any) -> None:
@@ -125,12 +152,13 @@ def _run(task_text: str, to_parent: Connection, printed: Connection) -> None:
         os.dup2(printed.fileno(), 1)
         os.dup2(printed.fileno(), 2)
     task = json.loads(task_text)
+    threading.Thread(target=_listens, args=(to_parent,), name="listens", daemon=True).start()
 
     def say(**said: Any) -> None:
         to_parent.send_bytes(json.dumps(said).encode())
 
     try:
-        ended = _followed(importlib.import_module(task["runs"]).rows(task), say, to_parent)
+        ended = _followed(importlib.import_module(task["runs"]).rows(task), say)
         say(**ended)
     except MemoryError as error:
         say(failed="memory", text=str(error) or "out of memory")
@@ -145,7 +173,7 @@ def _run(task_text: str, to_parent: Connection, printed: Connection) -> None:
         to_parent.close()
 
 
-def _followed(rows: Generator[Any, None, Any], say: Callable[..., None], to_parent: Connection) -> dict[str, Any]:
+def _followed(rows: Generator[Any, None, Any], say: Callable[..., None]) -> dict[str, Any]:
     """Says each row as it comes; what the trial came to, and what it used."""
     last: dict[str, Any] = {}
     while True:
@@ -159,12 +187,16 @@ def _followed(rows: Generator[Any, None, Any], say: Callable[..., None], to_pare
                 say(row=row)
             except BrokenPipeError:
                 _unheard()
-        elif to_parent.poll():
-            _unheard()
+
+
+def _listens(to_parent: Connection) -> None:
+    """Ends this process, and a script that it runs, when nobody listens any more: the study was killed."""
+    with contextlib.suppress(OSError):  # of one that ends by itself
+        to_parent.poll(None)  # nobody says anything to it: this is the end of the other side
+        _unheard()
 
 
 def _unheard() -> None:
-    """Nobody listens any more: the study was killed.  Ends this process, and a script that it runs."""
     os.kill(os.getpid(), signal.SIGTERM)
 
 

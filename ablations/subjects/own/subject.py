@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import tempfile
 from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,6 +25,7 @@ from ablations.core.subject import Component, Defaults, DivergedError, Doses, Ev
 from ablations.core.text import capped, seconds_in
 from ablations.core.trial import Trial
 from ablations.core.variant import Departure
+from ablations.records.leftovers import own_folder
 from ablations.subjects.own import child, code
 from ablations.subjects.own.claims import change_in, claims_in
 from ablations.subjects.own.configs import changed, fields, plain, typed, value_of
@@ -296,16 +298,20 @@ class OwnSubject(Defaults):
         rows: list[dict[str, float]] = []
         last: dict[str, Any] = {}
         log = place.folder / "logs" / f"{trial.key}.txt"
-        for said in child.events(task, log=log, timeout=seconds_in(timeout) if timeout else NEVER):
-            if said is None:
-                yield None
-            elif "row" in said:
-                row = {"epoch": len(rows) + 1, **said["row"]}
-                check_ratios(self.metrics, row)
-                rows.append(row)
-                report(trial, row)
-            else:
-                last = said
+        # Whatever ends the trial, its folder goes; where this process is killed, with the next trial.
+        with own_folder(Path(tempfile.gettempdir()), "ablations-trial-") as folder:
+            task["folder"] = str(folder / "own")
+            (folder / "own").mkdir()
+            for said in child.events(task, log=log, timeout=seconds_in(timeout) if timeout else NEVER):
+                if said is None:
+                    yield None
+                elif "row" in said:
+                    row = {"epoch": len(rows) + 1, **said["row"]}
+                    check_ratios(self.metrics, row)
+                    rows.append(row)
+                    report(trial, row)
+                else:
+                    last = said
         asked: Any = {"promised": [*self.subject.metrics], "replicate": self.subject.replicate}
         found = measured(last, rows, metrics=self.metrics, place=(place.folder, trial.key), **asked)
         return replace(found, number=number)

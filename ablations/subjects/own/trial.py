@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import math
 import sys
-import tempfile
 from collections.abc import Callable, Generator, Mapping
 from functools import cache
 from pathlib import Path
@@ -22,6 +20,7 @@ from ablations.subjects.own.streams import Streams, seed_all
 from ablations.subjects.own.unfinished import Unfinished
 
 ARGUMENTS = ("config", "seed", "streams", "threads", "device", "folder", "report", "checkpoint")  # by their names
+LONGEST = 200  # characters of the name of a number
 SALTED = 1_000_000  # what a placebo adds to the seed
 
 
@@ -85,36 +84,35 @@ def rows(task: Mapping[str, Any]) -> Generator[dict[str, Any], None, dict[str, A
     streams, kept = Streams(task["seed"], task["salt"]), task["unfinished"]
     unfinished = Unfinished(Path(kept["path"]), streams, code=kept["code"], every=kept["every"])
     said, last = unfinished.waiting, dict[str, Any]()
-    with tempfile.TemporaryDirectory(prefix="ablations-trial-") as folder:
-        given = {
-            "config": like(subject.reference, task["config"]),
-            "seed": salted(task["seed"], task["salt"]),
-            "streams": streams,
-            "threads": task["threads"],
-            "device": task["device"],
-            "folder": Path(folder),
-            "report": lambda **row: said.append(_told(row, unfinished)),
-            "checkpoint": unfinished,
-        }
-        _prepare(given["seed"], task["threads"])
-        asked = inspect.signature(function).parameters
-        streams.handed_out = [] if "checkpoint" in asked else None
-        outcome = function(**{name: value for name, value in given.items() if name in asked})
-        while inspect.isgenerator(outcome):
-            try:
-                row = next(outcome)
-            except StopIteration as end:
-                outcome = end.value  # what it returns in the end stands beside its last row
-                break
-            told = [*said, {**unfinished.last, **_numbers(row, unfinished)}]
-            said.clear()
-            unfinished.last = told[-1]
-            yield from unfinished.telling(told)
-        yield from unfinished.telling(said)
-        last = {**unfinished.last, **(said[-1] if said else {})}
-        if outcome is not None:
-            last = {**last, **_numbers(outcome, unfinished)}
-            yield last
+    given = {
+        "config": like(subject.reference, task["config"]),
+        "seed": salted(task["seed"], task["salt"]),
+        "streams": streams,
+        "threads": task["threads"],
+        "device": task["device"],
+        "folder": Path(task["folder"]),
+        "report": lambda **row: said.append(_told(row, unfinished)),
+        "checkpoint": unfinished,
+    }
+    _prepare(given["seed"], task["threads"])
+    asked = inspect.signature(function).parameters
+    streams.handed_out = [] if "checkpoint" in asked else None
+    outcome = function(**{name: value for name, value in given.items() if name in asked})
+    while inspect.isgenerator(outcome):
+        try:
+            row = next(outcome)
+        except StopIteration as end:
+            outcome = end.value  # what it returns in the end stands beside its last row
+            break
+        told = [*said, {**unfinished.last, **_numbers(row, unfinished)}]
+        said.clear()
+        unfinished.last = told[-1]
+        yield from unfinished.telling(told)
+    yield from unfinished.telling(said)
+    last = {**unfinished.last, **(said[-1] if said else {})}
+    if outcome is not None:
+        last = {**last, **_numbers(outcome, unfinished)}
+        yield last
     unfinished.notes += filter(None, (stopped(unfinished.fresh, name, name) for name in subject.metrics))
     return {"done": last, **unfinished.told()}
 
@@ -142,6 +140,9 @@ def _told(row: Any, unfinished: Unfinished) -> dict[str, Any]:
 def _checked(row: Any) -> dict[str, Any]:
     if not isinstance(row, Mapping):
         raise TypeError(f"a trial gives {shown(row)}; it must be a mapping of names to numbers.")
+    for name in row:
+        if not str(name).isprintable() or not 0 < len(str(name)) <= LONGEST:
+            raise TypeError(f"a number is called {shown(name)}; a name has 1 to {LONGEST} characters, all to be shown.")
     return {str(name): _number(str(name), value) for name, value in row.items()}
 
 
@@ -152,6 +153,6 @@ def _number(name: str, value: Any) -> float | int:
         return int(value)
     if not isinstance(value, int | float):
         raise TypeError(f"{name} is {shown(value)}, which is no number")
-    if not math.isfinite(value):
-        raise Diverged(f"{name} is {value}")
+    if not abs(value) <= sys.float_info.max:  # a whole number may be too large for a float
+        raise Diverged(f"{name} is {shown(value) if isinstance(value, int) else value}")
     return value

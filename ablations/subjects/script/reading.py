@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ablations.subjects.own.child import TrialError
+from ablations.subjects.own.trial import LONGEST
 from ablations.subjects.script.patterns import matches
 
 LAST_LINE, STDOUT, JSON, JSONL, CSV, TENSORBOARD, MLFLOW = SOURCES = (
@@ -57,16 +59,16 @@ def _object(line: str) -> Row | None:
         return None
     try:
         found = json.loads(line)
-    except ValueError:
+        return flat(found) if isinstance(found, dict) else None
+    except (ValueError, RecursionError):
         return None
-    return flat(found) if isinstance(found, dict) else None
 
 
 def rows_of(read: Read, path: Path) -> list[Row]:
     """The rows that a trial has left at `path`.  Raises TrialError where they cannot be read."""
     try:
         return list(_READERS[read.source](path))
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, ValueError, RecursionError, csv.Error) as error:
         raise TrialError(f"{read.source} {path.name} cannot be read: {error}") from error
 
 
@@ -153,15 +155,16 @@ def flat(found: Mapping[str, Any], path: str = "") -> Row:
         elif isinstance(value, list):
             row[f"{path}{name}.checksum"] = zlib.crc32(json.dumps(value, sort_keys=True).encode())
         else:
-            row[f"{path}{name}"] = value
+            large = isinstance(value, int) and abs(value) > sys.float_info.max
+            row[f"{path}{name}"] = (math.inf if value > 0 else -math.inf) if large else value
     return row
 
 
 def number(text: str) -> float | int | str:
-    """A text as a number where it is one."""
+    """A text as a number where it is one; a whole number that no float holds is infinite, as that of a float is."""
     for kind in (int, float):
         try:
-            return kind(text.strip())
+            return kind(text.strip()) if math.isfinite(float(text)) else float(text)
         except ValueError:
             continue
     return text.strip()
@@ -185,8 +188,13 @@ def named(row: Row, columns: Mapping[str, Mapping[str, str]]) -> Row:
     found: Row = {}
     for name, value in row.items():
         if name not in read:
-            found[f"{name} as given" if name in columns else name] = value
+            found[f"{name} as given" if name in columns else _shown(name)] = value
     return {**found, **{name: row[one["from"]] for name, one in columns.items() if one["from"] in row}}
+
+
+def _shown(name: str) -> str:
+    """A name that a record can hold, and a report show."""
+    return "".join(char if char.isprintable() else "?" for char in name)[:LONGEST] or "?"
 
 
 def last_word(name: str) -> str:

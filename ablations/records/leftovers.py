@@ -57,8 +57,8 @@ def _remove(folder: Path) -> None:
         for path in folder.iterdir():
             if path.name not in (OWNER, LOCK):
                 shutil.rmtree(path, ignore_errors=True)
-                if path.is_symlink() or path.is_file():
-                    path.unlink()
+                if path.is_symlink() or not path.is_dir():  # a file, or a socket
+                    path.unlink(missing_ok=True)
         if {path.name for path in folder.iterdir()} <= {OWNER, LOCK}:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from ablations.execution.leftovers import OWNER, own_folder, sweep
+from ablations.records.leftovers import OWNER, own_folder, sweep
 
 HOLDS = """
 import sys, time
 from pathlib import Path
-from ablations.execution.leftovers import own_folder
+from ablations.records.leftovers import own_folder
 with own_folder(Path(sys.argv[1]), "ray-") as folder:
     print(folder, flush=True)
     time.sleep(600)
