@@ -70,6 +70,10 @@ def _say(what: str, found: str) -> None:
     print(f"{what:<{WIDTH}} {found}", flush=True)
 
 
+def _numbers(result: Result) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in result.metrics.items())
+
+
 class _Checked:
     """The trials of one check."""
 
@@ -93,11 +97,13 @@ class _Checked:
         _say("in all", f"{counted(self.bad, 'line')} to look at" if self.bad else "sound")
         return self.bad
 
-    def _run(self, *departures: Departure, seed: int = 0) -> Result:
+    def _run(self, *departures: Departure, seed: int = 0, on: int = 0) -> Result:
+        """A trial, on the first of several data sets or on another."""
         variant = Variant(departures=departures)
         config = self.forms.config(*departures)
-        setting = self.setting
-        trial = Trial(variant=variant, seed=seed, data=setting.data, fingerprint="", config=config, subject=self.name)
+        its = self.setting.each[on]
+        given = {"data": its.data, "fingerprint": its.fingerprint}
+        trial = Trial(variant=variant, seed=seed, config=config, subject=self.name, **given)
         (result,) = run_job((trial,), self.place)
         return result
 
@@ -115,8 +121,8 @@ class _Checked:
         first = self._run()
         if self._fails("reference", first):
             return None
-        numbers = ", ".join(f"{name} {value:.4g}" for name, value in first.metrics.items())
-        _say("reference", f"{numbers}; {duration(first.seconds / 2)} a trial")
+        what = f"reference, {self.setting.blocks[0].name}" if self.setting.blocks else "reference"
+        _say(what, f"{_numbers(first)}; {duration(first.seconds / 2)} a trial")
         if first.extras["repeat"] == first.trace:
             _say("repeat", "equal to the last digit: changes that do nothing will be seen")
         else:
@@ -129,6 +135,10 @@ class _Checked:
                 )
             else:
                 _say("another seed", "differs")
+        for number, its in enumerate(self.setting.blocks[1:], start=1):
+            other = self._run(seed=1, on=number)  # the first seed is run twice
+            if not self._fails(f"on {its.name}", other):
+                _say(f"on {its.name}", f"{_numbers(other)}; {duration(other.seconds)} a trial")
         return first
 
     def _change(self, departure: Departure, reference: Result) -> None:

@@ -123,6 +123,7 @@ def _print_study(plan: Plan) -> None:
     """What is trained on what and for how long."""
     study, trials = plan.study, plan.trials
     sizes = [counted(len(study.variants), "variant"), counted(study.seeds, "seed")]
+    sizes += [counted(len(study.setting.blocks), "data set")] if study.setting.blocks else []
     equals, by_look = (": now", " by the next look") if study.looks else (" =", "")
     print(
         f"study     {study.name}: {' x '.join(sizes)}{equals} {counted(len(trials), 'trial')}{by_look}{_shared(trials)}"
@@ -276,7 +277,7 @@ def looks_line(study: Study) -> str:
     looks = study.looks
     if not looks:
         return ""
-    most = len(study.variants) * study.seeds
+    most = study.trials_a_seed * study.seeds
     return (
         f"looks     after {listed(looks)} seeds: what a look settles gets no more seeds, so {most:,} trials at most; "
         "O'Brien-Fleming-type levels (Lan and DeMets) keep the error rate"

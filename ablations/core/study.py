@@ -49,6 +49,11 @@ class Study:
         """Seeds at which it is judged, where it is sequential."""
         return self.rule.looks if self.rule else ()
 
+    @property
+    def trials_a_seed(self) -> int:
+        """Trials that one seed has in the whole plan: every variant on every data set."""
+        return len(self.variants) * len(self.setting.each)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values with the schema's version."""
         return {"schema": SCHEMA, **dataclasses.asdict(self)}

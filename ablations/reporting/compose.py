@@ -29,6 +29,7 @@ def compose(evidence: Findings) -> Report:
     from ablations.reporting.parts import parts_of
     from ablations.reporting.sections import (
         background,
+        blocks,
         cards,
         comparisons,
         doses,
@@ -51,7 +52,7 @@ def compose(evidence: Findings) -> Report:
     if compares:
         sections += [verdicts.verdicts, verdicts.gates, background.components]
     sections += [time_to_target.section, tuning.section]
-    sections += [comparisons.effects, doses.section] if compares and not race else []
+    sections += [comparisons.effects, blocks.section, doses.section] if compares and not race else []
     sections += [cards.section] if compares else []
     if compares and not race:
         sections += [comparisons.single_networks, comparisons.controls]

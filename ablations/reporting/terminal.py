@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 def terminal_lines(evidence: Findings) -> str:
     """What a run says at its end, in plain ASCII: effects, or ratios of steps to a threshold, and verdicts."""
     from ablations.core.text import MINUS
-    from ablations.reporting.sections import sensitivity, time_to_target, verdicts
+    from ablations.reporting.sections import blocks, sensitivity, time_to_target, verdicts
 
     race = evidence.study.setting.races
     nothing, *commands = sensitivity.nothing_learned(evidence) or ("",)
     lines = [*_wrapped([nothing]), *commands, ""] if nothing else []  # a command stays in one piece
     lines += [time_to_target.lines(evidence) if race else _effect_lines(evidence)]
+    if evidence.on_each and (by_data := blocks.lines(evidence)):
+        lines += ["", "By data set, and the 95% interval for data sets like these:", "", *_columns(by_data)]
     if could := sensitivity.sensitivity(evidence):
         lines += ["", *_wrapped([could])]
     if evidence.verdicts:

@@ -88,6 +88,7 @@ def trial_params(study: Study, result: Result) -> dict[str, str]:
         "variant": result.trial.variant.label,
         "seed": str(result.trial.seed),
         **_setting_params(study),
+        **({"dataset": result.trial.data} if study.setting.blocks else {}),
     }
 
 
@@ -178,9 +179,10 @@ def study_id(study: Study) -> str:
     return hashlib.sha256(study.name.encode()).hexdigest()[:12]
 
 
-def trial_name(result: Result) -> str:
-    """`-lrn / seed 2`."""
-    return f"{result.trial.variant.label} / seed {result.trial.seed}"
+def trial_name(study: Study, result: Result) -> str:
+    """`-lrn / seed 2`, or of several data sets `-lrn / wine / seed 2`."""
+    on = f" / {result.trial.data}" if study.setting.blocks else ""
+    return f"{result.trial.variant.label}{on} / seed {result.trial.seed}"
 
 
 def digest(result: Result) -> str:

@@ -65,7 +65,7 @@ class Mirror:
             self._client.delete_run(run_id)
         begin, end = fields.times(result)
         tags = {PARENT: self._parent, **fields.trial_tags(self._study, result)}
-        run = self._client.create_run(self.experiment, begin, tags, fields.trial_name(result)).info.run_id
+        run = self._client.create_run(self.experiment, begin, tags, fields.trial_name(self._study, result)).info.run_id
         for metrics, params in _batches(fields.points(result), fields.trial_params(self._study, result)):
             self._client.log_batch(run, metrics=metrics, params=params)
         self._client.log_inputs(run, [_data(self._study)])

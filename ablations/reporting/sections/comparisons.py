@@ -86,6 +86,9 @@ def guessing(evidence: Findings) -> str:
     gate = learns(evidence, rule_of(evidence.study))
     if gate.passed is not False:
         return ""
+    if evidence.on_each:
+        where = [name for name, one in evidence.on_each.items() if learns(one, rule_of(one.study)).passed is False]
+        return f"On {listed(where)} it is hardly better than guessing, and effects there say nothing of its parts."
     baseline = evidence.study.setting.baseline_words.removesuffix(" on the raw pixels")
     linear = linear_error(evidence)
     beyond = f" and {baseline} {wording.value(evidence, linear)}" if isfinite(linear) else ""
