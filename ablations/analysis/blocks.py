@@ -23,6 +23,7 @@ from ablations.analysis.factorial import LEVEL
 from ablations.analysis.statistics import over_seeds, t_interval, t_test
 from ablations.core.effect import Effect
 
+NOTHING = 1e-9  # below which an effect is rounding
 FEWEST = 5  # data sets from which on others like these are spoken of
 
 
@@ -52,7 +53,7 @@ def over_blocks(evidence: Evidence) -> list[OverBlocks]:
 def summed(effect: Effect, each: Sequence[Effect]) -> OverBlocks:
     """What effects on single data sets come to; `effect` is the one on all of them."""
     known = [one for one in each if isfinite(one.estimate)]
-    means = np.array([one.estimate for one in known])
+    means = np.array([one.estimate if abs(one.estimate) > NOTHING else 0.0 for one in known])
     estimate, error, df = _over_others(effect, known, means)
     enough = len(known) == len(each) and len(known) >= FEWEST
     low, high = t_interval(estimate, error, df, LEVEL) if enough else (nan, nan)
@@ -74,11 +75,15 @@ def summed(effect: Effect, each: Sequence[Effect]) -> OverBlocks:
 def _over_others(effect: Effect, known: Sequence[Effect], means: np.ndarray) -> tuple[float, float, float]:
     """Mean over data sets like these, its standard error, and degrees of freedom by Satterthwaite.
 
-    The error of the mean of these, less what independent seeds on each would make of it, is what seeds have in common:
-    a two-way random layout (Searle, Casella and McCulloch, Variance Components, 1992), as in `both_samplings`.
+    The error of the mean of these, beside what independent seeds on each would make of it, tells how far the draws of
+    a seed go together: a two-way random layout (Searle, Casella and McCulloch, Variance Components, 1992), as in
+    `both_samplings`.
     """
     estimate, error, df = over_seeds(means)
-    common = effect.error**2 - sum(one.error**2 for one in known) / max(len(known), 1) ** 2
+    if not df > 0:
+        return estimate, error, df
+    independent = sum(one.error**2 for one in known) / len(known) ** 2
+    common = (effect.error**2 - independent) * len(known) / df
     if not common > 0 or not error > 0:
         return estimate, error, df
     total = error**2 + common

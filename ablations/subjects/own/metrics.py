@@ -20,6 +20,8 @@ def metric_of(name: str, one: Any) -> Metric:
         )
     chances = given.chance.values() if isinstance(given.chance, Mapping) else [given.chance]
     for chance in chances:
+        if chance is not None and (isinstance(chance, bool) or not isinstance(chance, int | float)):
+            raise InputError(f"metric {shown(name)} has the chance level {shown(chance)}; it is a number.")
         if given.ratio and chance is not None and not chance > 0:
             raise InputError(
                 f"metric {shown(name)} has the chance level {shown(chance)}; it is compared as a ratio, so above 0."
