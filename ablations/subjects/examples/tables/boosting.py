@@ -18,7 +18,7 @@ class Config:
 
     scale: bool = True  # every column to mean 0 and standard deviation 1
     depth: int = 3  # splits from the root of a tree to a leaf
-    early_stopping: bool = True  # once five trees have not made the loss on a tenth of the rows better
+    early_stopping: bool = False  # once five trees have not made the loss on a tenth of the rows better
     subsample: float = 0.5  # share of the rows that a tree sees
     wrong: float = 0.0  # share of the rows for training whose classes are drawn at random
     trees: int = 60  # at most, for each class
@@ -29,7 +29,7 @@ subject = Subject(
     components={
         "scale": False,
         "depth": Component([1, 6], unit="splits"),
-        "early_stopping": False,
+        "early_stopping": True,
         "subsample": Component(1.0, ordered=False),
     },
     metrics={
@@ -44,7 +44,7 @@ subject = Subject(
         Claim(change="depth=1", hurts="accuracy", says="Stumps hold no interactions.", source="ESL 2009, 10.11"),
         Claim(change="early_stopping", same="accuracy", says="Fewer trees are enough.", source="made for this study"),
     ],
-    sabotage={"wrong": 0.5},
+    sabotage={"wrong": 0.6},
     budget="trees",
     replicate="split",
     data=list(MAJORITY),

@@ -18,7 +18,7 @@ class Config:
 
     scale: bool = True  # every column to mean 0 and standard deviation 1
     layers: int = 2  # hidden ones, of 64 units each
-    early_stopping: bool = True  # once ten passes have not made the accuracy on a tenth of the rows better
+    early_stopping: bool = False  # once ten passes have not made the accuracy on a tenth of the rows better
     rows: float = 1.0  # share of the rows for training that are used
     wrong: float = 0.0  # share of them whose classes are drawn at random
     passes: int = 100  # at most
@@ -29,7 +29,7 @@ subject = Subject(
     components={
         "scale": False,
         "layers": Component([1, 4], unit="hidden layers"),
-        "early_stopping": False,
+        "early_stopping": True,
         "rows": Component(0.5, ordered=False),
     },
     metrics={
@@ -45,7 +45,7 @@ subject = Subject(
         ),
         Claim(
             change="early_stopping",
-            hurts="accuracy",
+            helps="accuracy",
             says="Stopping early keeps from overfitting.",
             source="Prechelt 1998",
         ),
@@ -57,7 +57,7 @@ subject = Subject(
         ),
         Claim(change="rows", hurts="accuracy", says="Half as many rows do harm.", source="made for this study"),
     ],
-    sabotage={"wrong": 0.5},
+    sabotage={"wrong": 0.6},
     budget="passes",
     replicate="split",
     data=list(MAJORITY),

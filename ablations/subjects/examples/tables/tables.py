@@ -15,7 +15,7 @@ MAJORITY = {  # table -> percent of its rows that are of its largest class
     "iris": 33.3,
     "wine": 39.9,
     "breast_cancer": 62.7,
-    "digits": 10.2,
+    "digits": 11.5,
     "diabetes": 50.0,
     "anes96": 58.4,
 }
@@ -27,6 +27,8 @@ def table(name: str) -> tuple[Any, Any]:
         voters = anes96.load_pandas().data
         return voters.drop(columns=["vote", "popul"]).to_numpy(), voters["vote"].to_numpy().astype(int)
     columns, target = getattr(datasets, f"load_{name}")(return_X_y=True)
+    if name == "digits":  # every third image: all of them would take boosting as long as the other tables together
+        return columns[::3], target[::3]
     # Diabetes comes with a number, how far the disease went on in a year: here whether that is above the median.
     return columns, (target > np.median(target)).astype(int) if name == "diabetes" else target
 
