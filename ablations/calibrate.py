@@ -5,13 +5,18 @@ Kinds: rule (the usual one) and those that --help lists, each a module of `ablat
 
 from __future__ import annotations
 
+import ast
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from ablations.cli.arguments import parsed
+from ablations.cli.help_page import SHOWN, asks_for_help, page, show, written
 from ablations.core.errors import answered, unknown
 
+PROG = "python -m ablations.calibrate"
 KINDS = {
     "rule": "effects of known size, one by one and in factorials",
     "failures": "changes that make a share of trainings collapse",
@@ -25,6 +30,12 @@ KINDS = {
 }
 
 
+EXAMPLES = (
+    (PROG, "the usual kind, 2,000 studies of each truth: minutes"),
+    (f"{PROG} failures --studies 50", "another kind, and few of them"),
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints a Markdown table of the verdicts that were wrong; the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -33,14 +44,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _calibrate(words: list[str]) -> int:
     if words[:1] in (["--help"], ["-h"]):
-        print(f"{__doc__}\n" + "\n".join(f"{kind:9} {what}" for kind, what in KINDS.items()))
+        show(_page())
         return 0
     kind = "rule" if not words or words[0].startswith("-") else words.pop(0)
     if kind not in KINDS:
         raise unknown("kind of made-up study", kind, KINDS)
+    if asks_for_help(words):
+        show(_page_of(kind))
+        return 0
     module = importlib.import_module(f"ablations.calibration.{kind}")
-    parsed(module.main, words, prog=f"python -m ablations.calibrate {kind}")
+    parsed(module.main, words, prog=f"{PROG} {kind}")
     return 0
+
+
+def _page() -> str:
+    """What --help prints of all kinds."""
+    summary = "How often the verdicts are wrong, on made-up studies of known truth: a table in Markdown."
+    options = [
+        ("[OPTIONS]", "those of the kind: python -m ablations.calibrate KIND --help"),
+        *SHOWN,
+    ]
+    groups = {"kinds": list(KINDS.items()), "options": options}
+    return written(f"{PROG} [KIND] [OPTIONS]", summary, groups, EXAMPLES)
+
+
+def _page_of(kind: str) -> str:
+    """What --help prints of one: its `main` is read and not imported, for that takes seconds."""
+    source = Path(__file__).parent / "calibration" / f"{kind}.py"
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    (main,) = (one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == "main")
+    main.body = main.body[:1]  # its docstring
+    found: dict[str, Any] = {}
+    exec(compile(ast.Module([main], []), str(source), "exec"), found)
+    return page(found["main"], f"{PROG} {kind}", examples=[(f"{PROG} {kind} --studies 50", "a quick look")])
 
 
 if __name__ == "__main__":

@@ -30,6 +30,12 @@ from ablations.planning.factors import Forms
 WIDTH = 22  # characters of a line's first column
 
 
+EXAMPLES = (
+    ("python -m ablations.check study.py", "a few trials, with the first field of the budget at 1"),
+    ("python -m ablations.check study.toml --set steps=5", "with other values of the reference"),
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """Runs the reference of a study file twice and with another seed, and each of its changes once."""
@@ -45,7 +51,8 @@ class Asked:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 sound, 1 something is not as it should be, 2 bad input."""
     words = sys.argv[1:] if arguments is None else arguments
-    return answered(lambda: _check(parsed(Asked, words, prog="python -m ablations.check")), stopped="stopped")
+    asked = "python -m ablations.check"
+    return answered(lambda: _check(parsed(Asked, words, prog=asked, examples=EXAMPLES)), stopped="stopped")
 
 
 def _check(asked: Asked) -> int:
@@ -56,7 +63,8 @@ def _check(asked: Asked) -> int:
     subject = load(name)
     _say("imports", f"in {duration(time.perf_counter() - began)}")
     budget = subject.subject.budget
-    small = () if asked.whole or not budget else (f"{budget[0]}=1",)
+    own = budget and any(word.startswith(f"{budget[0]}=") for word in asked.set)
+    small = () if asked.whole or own or not budget else (f"{budget[0]}=1",)
     options = subject.options(set=(*small, *asked.set))
     with tempfile.TemporaryDirectory(prefix="ablations-check-") as folder:
         place = Place(folder=Path(folder))
@@ -123,6 +131,9 @@ class _Checked:
             return None
         what = f"reference, {self.setting.blocks[0].name}" if self.setting.blocks else "reference"
         _say(what, f"{_numbers(first)}; {duration(first.seconds / 2)} a trial")
+        log = self.place.folder / "logs" / f"{first.trial.key}.txt"
+        for caution in self.subject.cautions(log.read_text(encoding="utf-8", errors="replace")):
+            self._bad("numbers", caution)
         if first.extras["repeat"] == first.trace:
             _say("repeat", "equal to the last digit: changes that do nothing will be seen")
         else:
@@ -149,7 +160,8 @@ class _Checked:
         if self._fails(label, result):
             return None
         if result.trace == reference.trace:
-            return self._bad(label, "EQUAL to the reference: this change does nothing here; is the field read?")
+            asked = self.subject.why_equal(self.setting.config, self.forms.config(departure))
+            return self._bad(label, f"EQUAL to the reference: this change does nothing here; {asked}")
         moved = [name for name in self.subject.subject.metrics if result.metrics[name] != reference.metrics[name]]
         _say(label, f"differs, in {', '.join(moved)}" if moved else "differs, though in no metric yet")
         return None

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from ablations.analysis.why import Reason, changed, headline, reasons, which
+from ablations.analysis.why import BEGUN, KEPT, Reason, changed, headline, reasons, which
 from ablations.cli.arguments import parsed
 from ablations.core.errors import InputError, answered, at_home, nearest, printable, shown
 from ablations.core.load import load
@@ -28,6 +28,12 @@ from ablations.core.variant import Variant
 WIDTH = 100  # characters of a line
 
 
+EXAMPLES = (
+    ("python -m ablations.explain STUDY", "which trials have no outcome, and why"),
+    ("python -m ablations.explain STUDY --from 1a2b3c", "how the code of a record differs from today's"),
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the reasons, or a unified diff; the exit code: 0, or 2 for a study or a key that there is not."""
     words = sys.argv[1:] if arguments is None else arguments
@@ -35,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(words: Sequence[str]) -> int:
-    study, results, key = parsed(_arguments, words, prog="python -m ablations.explain")
+    study, results, key = parsed(_arguments, words, prog="python -m ablations.explain", examples=EXAMPLES)
     from ablations.records import store
 
     folder = store.find(study, at_home(results))
@@ -49,7 +55,7 @@ def _arguments(
     results: str = "results",
     key: Annotated[str, tyro.conf.arg(name="from", metavar="KEY")] = "",
 ) -> tuple[str, str, str]:
-    """Why each trial of a study that has no outcome has none: never run, failed, or run by other code.
+    """Why each trial of a study that has no outcome has none: never run, half trained, failed, or run by other code.
 
     Args:
         study: its name, or the path of its folder
@@ -70,7 +76,7 @@ def explained(folder: Path) -> str:
     results, _ = store.read_all(folder)
     trials, gone = planned(study)
     unreadable = {path.stem for path in (folder / "trials").glob("*.json")} - results.keys()
-    found = [*reasons(trials, results, unreadable, _changes(folder, study, results)), *gone]
+    found = [*reasons(trials, results, unreadable, _changes(folder, study, results), _begun(folder, trials)), *gone]
     total, lacking = len(trials) + sum(len(one.trials) for one in gone), sum(len(one.trials) for one in found)
     lines = [f"{study.name}: {headline(total, lacking)}."]
     for one in found:
@@ -79,6 +85,19 @@ def explained(folder: Path) -> str:
         found_in = which(one.trials, several=bool(study.setting.blocks))
         lines += textwrap.wrap(found_in, WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
     return "\n".join(lines)
+
+
+def _begun(folder: Path, trials: Mapping[str, Trial]) -> dict[str, str]:
+    """What is left of trials that were begun, by key: an unfinished training, or a log or a folder alone."""
+    from ablations.records.checkpoint import unfinished_path
+
+    found = {}
+    for key, trial in trials.items():
+        if unfinished_path(folder, trial.training.key).exists():
+            found[key] = KEPT
+        elif any(path.exists() for path in (folder / "logs" / f"{key}.txt", folder / "folders" / key)):
+            found[key] = BEGUN
+    return found
 
 
 def planned(study: Study) -> tuple[dict[str, Trial], list[Reason]]:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ablations.cli.help_page import SHOWN, show, written
 from ablations.core.errors import InputError, answered, printable, shown
 from ablations.core.load import load
 
@@ -85,7 +86,7 @@ command = {command}
 [components]  # what is changed, one at a time
 {components}
 
-# [sabotage]  # must do harm: shows that the study could have seen it
+# [sabotage]  # must do harm: shows that the study could have seen it; left out, it is a tenth of the budget
 # learning-rate = 0.0
 
 [metrics.{metric}]  # the first is the main one
@@ -105,6 +106,18 @@ better = "lower"  # or "higher"
 {options}"""
 
 
+USAGE = "python -m ablations.new STUDY_FILE [SCRIPT ARGS ...]"
+SUMMARY = "Writes the start of a study file, and no file twice."
+ARGUMENTS = (
+    ("STUDY_FILE", "study.py, with a small study that runs, or study.toml, for a script that stays as it is"),
+    ("SCRIPT ARGS ...", "of study.toml: the script and how it is called; its --help is asked which options it has"),
+)
+EXAMPLES = (
+    ("python -m ablations.new study.py", "a study in Python, to be edited"),
+    ("python -m ablations.new study.toml train.py --steps 30", "of a script of your own"),
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Option:
     """An option that a script's --help names."""
@@ -120,9 +133,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _new(words: list[str]) -> int:
-    if words[:1] in ([], ["-h"], ["--help"]):
-        print("usage: python -m ablations.new study.py\n       python -m ablations.new study.toml SCRIPT [ARGS]")
-        return 0 if words else 2
+    if words[:1] in (["-h"], ["--help"]):
+        show(written(USAGE, SUMMARY, {"arguments": ARGUMENTS, "options": SHOWN}, EXAMPLES))
+        return 0
+    if not words:
+        raise InputError(f"which file? {USAGE}.")
     path, command = Path(words[0]), words[1:]
     if path.suffix not in (".py", ".toml"):
         raise InputError(f"{shown(str(path))} is no name of a study file: it ends in .py or .toml.")

@@ -16,6 +16,12 @@ from ablations.core.load import FIRST, load
 from ablations.reporting.formats import USUAL, formats_of
 from ablations.reporting.pages import write, write_as
 
+EXAMPLES = (
+    ("python -m ablations.report STUDY", "the report again"),
+    ("python -m ablations.report STUDY OTHER", "two studies side by side, and how their effects differ"),
+    ("python -m ablations.report STUDY --format latex,slide", "the table for a paper, and a figure for a slide"),
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line prints the paths; the exit code: 0 done, 1 a fault, 2 bad input, 130 interrupted."""
@@ -27,7 +33,9 @@ def _main(arguments: Sequence[str]) -> int:
     from ablations.cli.arguments import parsed
     from ablations.core.limits import check_local
 
-    study, other, results, reports, words = parsed(_arguments, arguments, prog="python -m ablations.report")
+    study, other, results, reports, words = parsed(
+        _arguments, arguments, prog="python -m ablations.report", examples=EXAMPLES
+    )
     for option, value in (("--results", results), ("--reports", reports)):
         check_local(option, value)
     formats = formats_of(words)
@@ -82,7 +90,7 @@ def _arguments(
         results: the folder that holds the studies' records
         reports: the folder that the reports go to
         format: html, md, csv (tidy tables of effects and verdicts), latex (the same, and the table for a paper) and
-            slide (one figure, as PNG and SVG), or some of them
+            slide (the answer as one figure, and every figure as PNG and PDF), or some of them
     """
     return study, other, results, reports, format
 

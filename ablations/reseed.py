@@ -150,10 +150,28 @@ class _Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
+USAGE = f"{SEED}=SEED python -m ablations.reseed SCRIPT [ARGS ...]"
+SUMMARY = (
+    "Runs a Python script that seeds with a constant under the seed of a study. What hands a constant to random, numpy "
+    "or torch as a seed gets a function of both; a script that seeded nothing has failed."
+)
+ARGUMENTS = (
+    ("SCRIPT", "its path, or -m MODULE"),
+    ("ARGS ...", "of the script"),
+    (SEED, "the variable that holds the seed of the study, a whole number"),
+)
+EXAMPLES = ((f"{SEED}=3 python -m ablations.reseed train.py --steps 30", "the third seed of a script without --seed"),)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Runs the script; the exit code, which is 1 where nothing was seeded."""
+    if arguments and arguments[0] in ("-h", "--help"):
+        from ablations.cli.help_page import SHOWN, show, written
+
+        show(written(USAGE, SUMMARY, {"arguments": ARGUMENTS, "options": SHOWN}, EXAMPLES))
+        return 0
     if not arguments or (arguments[0] == "-m" and len(arguments) < 2) or SEED not in os.environ:
-        print(f"usage: {SEED}=SEED python -m ablations.reseed SCRIPT.py [ARGS], or -m MODULE [ARGS]", file=sys.stderr)
+        print(f"usage: {USAGE}, or -m MODULE [ARGS ...]", file=sys.stderr)
         return 2
     sys.meta_path.insert(0, _Finder())
     _patch_random()

@@ -12,11 +12,13 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tyro
 
 from ablations.cli.arguments import parsed
+from ablations.cli.help_page import Example, asks_for_help, page, show
 from ablations.cli.options import (
     Config,
     as_options,
@@ -29,6 +31,7 @@ from ablations.cli.options import (
     with_subject,
 )
 from ablations.core.errors import StoppedError, answered
+from ablations.core.load import is_file, load
 from ablations.core.result import DONE, FINAL
 from ablations.core.secrets import without_password
 from ablations.core.text import counted
@@ -42,6 +45,20 @@ from ablations.reporting.formats import formats_of
 
 # A worker that has said nothing, not even of an epoch, for so many times as long as a whole training should take hangs.
 PATIENCE, LEAST_PATIENCE = 20, 600.0  # times; seconds
+
+EXAMPLES: Sequence[Example] = (
+    ("python -m ablations.run --dry-run", "what it would train, for how long, and what that can tell"),
+    ("python -m ablations.run --budget 30m", "the design, seeds and epochs that fit into half an hour"),
+    ("python -m ablations.run --components lrn,activation=tanh --seeds 5", "two changes, five trainings of each"),
+    ("python -m ablations.run --dataset cifar10 --preset cifar --epochs 30", "a larger network, on larger images"),
+    ("python -m ablations.run study.py --seeds 10", "a study file of your own: python -m ablations.new study.py"),
+    ("python -m ablations.show components", "what can be changed; also grids, presets, datasets, claims"),
+)
+OF_A_FILE = (
+    ("--dry-run", "what it would train, and what that can tell"),
+    ("--seeds 10", "every change beside the reference, ten trainings of each"),
+    ("--budget 30m", "the design and the seeds that fit into half an hour"),
+)
 
 if TYPE_CHECKING:
     from ablations.execution.executor import Executor
@@ -58,7 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     flags = (tyro.conf.FlagCreatePairsOff,)
     words = with_subject(arguments)
-    options = options_of(subject_among(words))
+    subject = subject_among(words)
+    options = options_of(subject)
+    if asks_for_help(words):
+        show_help(options, subject)
+        return 0
     asked = parsed(options, words, prog="python -m ablations.run", may_be_empty=("--components",), config=flags)
     # Each word by itself: a password ends where its word does.
     command = shlex.join(["python", "-m", "ablations.run", *map(without_password, arguments)])
@@ -79,6 +100,16 @@ def _run(arguments: Sequence[str]) -> int:
             expect(plan, full=True)
             return 0
         return run(config, plan)
+
+
+def show_help(options: type, subject: str) -> None:
+    """Prints the options, and what a study file says of them."""
+    more = dict(load(subject).help())
+    prog, examples = "python -m ablations.run [STUDY_FILE]", EXAMPLES
+    if is_file(subject):
+        prog = f"python -m ablations.run {Path(subject).name}"
+        examples = tuple((f"{prog} {words}", what) for words, what in OF_A_FILE)
+    show(page(options, prog, summary=more.pop("", ""), more=more, examples=examples))
 
 
 def _planned(config: Config, request: Request) -> Plan:
@@ -134,7 +165,6 @@ def run(config: Config, plan: Plan) -> int:
 
 def _keep_sources(plan: Plan) -> None:
     """Keeps the files that decide the trials beside their records, where the subject names any."""
-    from ablations.core.load import load
     from ablations.records.sources import write_sources
 
     subject = load(plan.study.subject)
@@ -247,7 +277,13 @@ def _mirror(config: Config, plan: Plan) -> View | None:
         return None
     from ablations.tracking.background import View
 
-    return View(config.mlflow_uri or "", plan.study, results=config.results, finished=plan.finished)
+    return View(
+        config.mlflow_uri or "",
+        plan.study,
+        results=config.results,
+        finished=plan.finished,
+        system_metrics=config.mlflow_system_metrics,
+    )
 
 
 def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
@@ -272,7 +308,11 @@ def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
     kept = {name for result in unmeasured for name in (result.trial.training.key, kept_name(result.trial.key))}
     sweep(folder, {result.trial.training.key for result in failed} | kept)
     if mirror:
-        mirror.report(config.reports / study.name, evidence)
+        from ablations.reporting.front import front
+        from ablations.tracking.fields import Front
+
+        report = config.reports / study.name
+        mirror.report(report, evidence, Front(*front(evidence, report)))
         if mirror.directions:
             print(f"MLflow: {mirror.directions}")
     if failed:

@@ -8,12 +8,29 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 
-from ablations.cli.cards import NARROWEST, WIDEST, of_claims, of_components, of_grids, written
-from ablations.core.errors import answered, printable, unknown
+from ablations.cli.cards import NARROWEST, WIDEST, brief, of_claims, of_components, of_grids, written
+from ablations.cli.help_page import SHOWN, asks_for_help
+from ablations.cli.help_page import show as show_page
+from ablations.cli.help_page import written as help_written
+from ablations.core.errors import InputError, answered, printable, unknown
 from ablations.core.load import FIRST, load
 from ablations.core.subject import Card
 
 Topic = Callable[[Sequence[str]], tuple[Sequence[str], Sequence[Card]]]
+PROG = "python -m ablations.show"
+SUMMARY = "What there is to choose from: a topic in a line each, or all that is known of what is named."
+WORDS = {
+    "components": "what can be changed, and its levels",
+    "grids": "ways to choose variants",
+    "presets": "references, with their sizes",
+    "datasets": "images that have a name",
+    "claims": "what publications say, and what would be tested of it",
+}
+EXAMPLES = (
+    (f"{PROG} components", "all of them, on a screen"),
+    (f"{PROG} components dropout", "one of them, with its levels and its source"),
+    (f"{PROG} presets vgg16 paper", "two of them, beside each other"),
+)
 
 
 def topics(subject: str = FIRST) -> dict[str, Topic]:
@@ -27,7 +44,7 @@ def topics(subject: str = FIRST) -> dict[str, Topic]:
 
 
 def show(topic: str, names: Sequence[str] = ()) -> str:
-    """The cards of `topic`, or of `names` alone, as wide as the terminal but no wider than can be read.
+    """A line for each thing of `topic`, or the cards of `names`, no wider than the terminal nor than can be read.
 
     Raises InputError on an unknown topic or name, with the nearest.
     """
@@ -41,20 +58,25 @@ def show(topic: str, names: Sequence[str] = ()) -> str:
             raise unknown(topic.removesuffix("s"), name, cards)
     width = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
     texts = [text if "\n" in text else textwrap.fill(text, width) for text in first]
-    return "\n\n".join([*texts, *(written(card, width) for name, card in cards.items() if name in names or not names)])
+    if names:
+        return "\n\n".join([*texts, *(written(card, width) for name, card in cards.items() if name in names)])
+    more = f"More of one: {PROG} {topic} {next(iter(cards))}"
+    return "\n".join([*(texts or [brief(found, width)]), more])
 
 
 def main(arguments: list[str]) -> int:
     """Prints the topic and returns the exit code: 0, or 2 for a topic or a name that there is not."""
-    usage = "usage: python -m ablations.show {" + ",".join(topics()) + "} [NAME ...]"
-    if arguments in (["-h"], ["--help"]):
-        print(usage)
+    if asks_for_help(arguments):
+        groups = {
+            "topics": [(topic, WORDS.get(topic, "")) for topic in topics()],
+            "options": SHOWN,
+        }
+        show_page(help_written(f"{PROG} TOPIC [NAME ...]", SUMMARY, groups, EXAMPLES))
         return 0
-    if not arguments:
-        print(usage, file=sys.stderr)
-        return 2
 
     def answer() -> int:
+        if not arguments:
+            raise InputError(f"which topic? It is one of {', '.join(topics())}: {PROG} components.")
         print(printable(show(arguments[0], arguments[1:])))
         return 0
 

@@ -94,6 +94,7 @@ class Component:
     ordered: bool | None = None  # whether its levels are doses, told with a trend; None: where two or more are numbers
     scale: str = "linear"  # on which the trend of doses is a slope: for each one more; or "log": for each doubling
     unit: str = ""  # of a dose: "channels"
+    labels: Mapping[str, str] = field(default_factory=dict)  # what people call the levels: {"off": "no dropout"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +141,9 @@ class Subject:
     ) -> None:
         """`reference` is a frozen dataclass or a dict of plain values; the first of `metrics` is the main one.
 
-        `sabotage` are fields whose change must do harm; `budget` names the fields that say how much a trial may use.
+        `budget` names the fields that say how much a trial may use.  `sabotage` are fields whose change must do harm;
+        left out, it is a tenth of the first budget field, and `{}` is none, so that nothing shows that the study would
+        have seen harm.
         `replicate` says what seeds change: "training", its draws on the same test data, or "split", which examples are
         trained and tested on.  Splits overlap, so that every interval, p and verdict is then corrected for it (Nadeau
         and Bengio 2003); each trial reports `train_size` and `test_size`, the same in all of them.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,12 +31,20 @@ if TYPE_CHECKING:
 QUIET = 10.0  # seconds between two lines where there is no terminal for a bar
 
 
+EXAMPLES = (
+    ("python -m ablations.sync", "of all studies"),
+    ("python -m ablations.sync STUDY --mlflow-uri http://localhost:5000", "of one, on a server that runs"),
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 2 bad input, a study that cannot be read, or no MLflow there; 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
 
     def command() -> int:
-        studies, results, reports, uri = parsed(_arguments, arguments, prog="python -m ablations.sync")
+        studies, results, reports, uri = parsed(
+            _arguments, arguments, prog="python -m ablations.sync", examples=EXAMPLES
+        )
         return _sync(studies, reports, uri, results)
 
     return answered(command)
@@ -89,14 +98,17 @@ def _sync(studies: Sequence[str], reports: Path, uri: str, results: Path) -> int
 
 
 def mirror(uri: str, findings: Findings, report: Path) -> str:
-    """The address of the page that shows a study, when its records and its report are mirrored.
+    """The address of the table that shows a study, when its records and its report are mirrored.
 
     A report is made where there is none.  What cannot be read is named on standard error.
     Raises InputError when MLflow cannot be written.
     """
     from ablations.reporting.formats import USUAL, formats_of
+    from ablations.reporting.front import front
     from ablations.reporting.pages import write_as
+    from ablations.tracking.fields import Front
     from ablations.tracking.mlflow_view import Mirror
+    from ablations.tracking.names import RefusedError
 
     study, results = findings.study, findings.results
     for problem in findings.problems:
@@ -106,12 +118,19 @@ def mirror(uri: str, findings: Findings, report: Path) -> str:
     started = min((str(result.provenance.get("started", "")) for result in results), default="")
     try:
         view = Mirror(uri, study, started=started)
-        for result in _told(results, printable(study.name)):
-            view.trial(result)
-        view.report(report, findings)
+        try:
+            for result in _told(results, printable(study.name)):
+                view.trial(result)
+            view.report(report, findings, Front(*front(findings, report)))
+        except RefusedError:
+            raise
+        except BaseException:
+            with suppress(Exception):  # so that no run looks as if it went on
+                view.close()
+            raise
     except Exception as error:  # whatever mlflow, a database or a network may raise
         raise InputError(f"MLflow at {without_password(uri)} refused ({reason(error, uri)}).") from error
-    return page(uri, view.experiment)
+    return page(uri, view.experiment, view.view)
 
 
 def _told(results: Sequence[Result], name: str) -> Iterator[Result]:

@@ -1,7 +1,7 @@
-"""compiled(source) -> a C file of ours as a loaded library, compiled on first use for this very machine.
+"""Compiles one of our C files on first use, for the processor of this machine, and loads it.
 
-A wheel cannot hold it, since it is compiled for the processor at hand; each machine of a cluster
-compiles its own, in about a second, into the user's cache.
+A wheel cannot ship the binary, because it is compiled with -march=native.  Each machine of a cluster
+compiles its own copy into the user's cache, which takes about a second.
 """
 
 from __future__ import annotations
@@ -18,22 +18,24 @@ from pathlib import Path
 import platformdirs
 
 COMPILERS = ("gcc", "cc", "clang")
-# Never -ffast-math or -Ofast: loading such a library flushes denormals to zero in the whole process.
-# OpenMP's functions are those that torch has loaded: one pool of threads, of the size that torch was told.
+# Never add -ffast-math or -Ofast: merely loading a library that was compiled so makes the whole process flush
+# denormal numbers to zero, torch's own arithmetic included.
+# -fopenmp resolves to the OpenMP runtime that torch has already loaded, so kernel and torch share one thread pool.
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fopenmp", "-fPIC", "-shared")
-TIMEOUT = 120  # seconds; it takes one or two
+TIMEOUT = 120  # seconds; compiling usually takes one or two
 
 
 class NotCompiledError(Exception):
-    """There is no compiled form here; the message is a clause that says why."""
+    """The C file cannot be compiled on this machine; the message is a clause that says why."""
 
 
 def compiled(source: Path) -> ctypes.CDLL:
-    """The library of the C file `source`.
+    """Returns the C file `source` as a loaded library, compiling it if the cache does not hold it yet.
 
-    Its file's name holds a hash of the source, the flags, the compiler and the processor; it appears
-    whole or not at all, so that several processes may do this at once.
-    Raises NotCompiledError when there is no compiler, or it fails, or ABLATIONS_COMPILE is 0.
+    The name of the library's file contains a hash of the source, the flags, the compiler and the processor, so a
+    change of any of them compiles anew.  The file is moved into place only when it is complete, so several processes
+    may compile at once.
+    Raises NotCompiledError when there is no compiler, when compiling or loading fails, or when ABLATIONS_COMPILE is 0.
     """
     if os.environ.get("ABLATIONS_COMPILE") == "0":
         raise NotCompiledError("ABLATIONS_COMPILE is 0")
@@ -50,7 +52,7 @@ def compiled(source: Path) -> ctypes.CDLL:
 
 
 def _loaded(name: str, source: Path, compiler: str) -> ctypes.CDLL:
-    """The library, compiled again where the cache holds a damaged one."""
+    """Returns the loaded library; compiles it again when the cached file is damaged and cannot be loaded."""
     try:
         return ctypes.CDLL(str(_file(name, source, compiler)))
     except OSError:
@@ -58,7 +60,10 @@ def _loaded(name: str, source: Path, compiler: str) -> ctypes.CDLL:
 
 
 def _file(name: str, source: Path, compiler: str, *, again: bool = False) -> Path:
-    """The library's file in the user's cache, or in a temporary folder where that cannot be written."""
+    """Returns the library's file in the user's cache, or in a temporary folder when the cache cannot be written.
+
+    With `again`, the cached file is replaced even if it is there.
+    """
     cache = _cache()
     if cache and (cache / name).is_file() and not again:
         return cache / name
@@ -67,6 +72,8 @@ def _file(name: str, source: Path, compiler: str, *, again: bool = False) -> Pat
             raise FileNotFoundError
         library = cache / name
         cache.mkdir(parents=True, exist_ok=True)
+        # The compiler writes into a folder beside the final place, because a rename is atomic only within one
+        # file system: no other process ever loads half a library.
         folder = tempfile.mkdtemp(prefix=f".{name}.", dir=cache)
     except OSError:
         library = Path(folder := tempfile.mkdtemp(prefix="ablations-")) / name
@@ -75,20 +82,20 @@ def _file(name: str, source: Path, compiler: str, *, again: bool = False) -> Pat
         _output(compiler, *FLAGS, str(source), "-o", str(made), "-lm")
         made.replace(library)
     finally:
-        if library.parent == cache:
+        if library.parent == cache:  # otherwise the library lies in that folder itself
             shutil.rmtree(folder, ignore_errors=True)
     return library
 
 
 def _cache() -> Path | None:
-    """The folder for compiled files; None for a user who has no home folder."""
+    """Returns the folder for compiled files, or None when the user has no home folder."""
     if own := os.environ.get("ABLATIONS_CACHE"):
         return Path(own) / "kernels"
     try:
         found = Path(platformdirs.user_cache_dir("ablations"))
     except RuntimeError:
         return None
-    return found / "kernels" if found.is_absolute() else None  # older versions leave "~" as it is
+    return found / "kernels" if found.is_absolute() else None  # older versions of platformdirs do not expand "~"
 
 
 def _output(*command: str) -> str:
@@ -96,7 +103,7 @@ def _output(*command: str) -> str:
 
 
 def _processor() -> str:
-    """What -march=native looks at: the model of the processor and what it can do."""
+    """Describes the processor as far as -march=native depends on it: its model and its instruction sets."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:  # not Linux

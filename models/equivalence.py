@@ -1,7 +1,8 @@
-"""Which Specs come to the same training and evaluation although they are written differently.
+"""Tells which Specs describe the same training and evaluation although their fields differ.
 
-A toggle that moves only what nothing reads is a no-op that looks like a change: dropout's rate in a
-layer that has been left out, the unit of colour noise that is off.  Standard library only.
+A rewrite may change only fields that nothing reads, such as the dropout rate of a layer that has been removed, or
+the unit of colour noise that is switched off.  Such a change looks like an ablation and does nothing.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ from dataclasses import replace
 
 from ablations.models.spec import Conv, Dense, Norm, Spec, described
 
-# What a field reverts to where nothing reads it; the required ones get values that no network has.
+# The values that fields get where nothing reads them.  Fields without a default get one that no network has.
 _NO_CONV = Conv(channels=0, kernel=0, removed=True)
 _NO_DENSE = Dense(features=0, removed=True)
 _FIELDS = Spec(blocks=(), hidden=(), image_size=0, learning_rate=0.0, random_crop=False)
 
 
 def canonical(spec: Spec) -> Spec:
-    """One Spec for all that train and evaluate alike: each field that nothing reads in `spec` is set to its default."""
+    """Returns `spec` with every field that nothing reads set to its default.
+
+    Two Specs that train and evaluate alike have the same canonical form.
+    """
     blocks = tuple(_conv(block) for block in spec.blocks)
     hidden = tuple(_NO_DENSE if layer.removed else layer for layer in spec.hidden)
     idle = {name: getattr(_FIELDS, name) for name in unread(spec)}
@@ -25,8 +29,12 @@ def canonical(spec: Spec) -> Spec:
 
 
 def unread(spec: Spec) -> frozenset[str]:
-    """The fields of `spec` itself that nothing reads, since another one leaves them nothing to do."""
-    room = spec.crop_pad or spec.stored_ratio > 1  # otherwise there is one place to crop from
+    """Returns the names of the fields of `spec` that nothing reads, because of the values of other fields.
+
+    Only fields of `Spec` itself are considered, not those of its layers.
+    """
+    room = spec.crop_pad or spec.stored_ratio > 1  # without room, every crop is the whole image
+    # Groups of fields, each with the condition under which something reads them.
     read = {
         ("dropout_place", "dropout_rescale"): any(layer.dropout for layer in spec.hidden if not layer.removed),
         ("weight_init",): any(part.weight_std is None for part in described(spec).values()),
@@ -51,5 +59,5 @@ def _conv(block: Conv) -> Conv:
 
 
 def _norm(norm: Norm | None) -> Norm | None:
-    """A batch normalisation reads none of the constants."""
+    """Drops the constants of a batch normalisation, which reads none of them."""
     return Norm(kind="batch") if norm and norm.kind == "batch" else norm

@@ -1,4 +1,4 @@
-"""name -> layer, one small table a slot: activation, normalisation, pooling; local layers and dropout.
+"""The layers that a Spec can name, one table per slot (activation, normalisation, pooling), and our own layers.
 
 Shapes: B batch, C channels, H and W map sides.
 """
@@ -43,10 +43,10 @@ POOLS: dict[str, Callable[[Pool], nn.Module]] = {
 
 
 class _Windows(torch.autograd.Function):
-    """What each position of a local layer reads: (B, C, H, W) -> (h, w, B, kernel, kernel, C).
+    """Copies the window that each output position of a local layer reads: (B, C, H, W) -> (h, w, B, kernel, kernel, C).
 
-    Channels are last on both sides, so that whole rows of them are copied, and added up on the way
-    back; F.unfold and torch's own gradient of `Tensor.unfold` each take about twice as long.
+    Channels are the last dimension of both, so that whole runs of them are copied, and summed in the backward pass.
+    F.unfold and torch's own gradient of `Tensor.unfold` each take about twice as long.
     """
 
     @staticmethod
@@ -61,6 +61,8 @@ class _Windows(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (batch, channels, height, width), kernel, stride, pad = ctx.sizes
         rows, columns = gradient.shape[:2]
+        # A pixel's gradient is the sum over the windows that hold it.  The loop runs over places in a window instead:
+        # for one place, the pixels that all windows read there form a strided slice, so each addition is one copy.
         total = gradient.new_zeros(height + 2 * pad, width + 2 * pad, batch, channels)
         for i in range(kernel):
             for j in range(kernel):
@@ -70,26 +72,27 @@ class _Windows(torch.autograd.Function):
 
 
 class LocalConv2d(nn.Module):
-    """A convolution whose weights are not shared between positions: (B, C, H, W) -> (B, O, h, w), channels_last.
+    """A convolution whose weights and biases are not shared between positions: (B, C, H, W) -> (B, O, h, w).
 
-    P = h * w positions, I = C / groups * kernel^2 inputs of each.  The CIFAR-10 networks of 3.3 end
-    in two of these; each position has biases of its own too.
+    The output is in channels_last layout.  O is `block.channels`; there are P = h * w positions, each with
+    I = C / groups * kernel^2 inputs.  The CIFAR-10 networks of section 3.3 end in two such layers.
     """
 
     def __init__(self, channels: int, block: Conv, map_size: int) -> None:
         super().__init__()
         positions, inputs = map_size**2, channels // block.groups * block.kernel**2
         self.in_channels, self.block, self.map_size = channels, block, map_size
-        # Three dimensions: torch moves four into channels_last, which would slow the product down.
+        # Three dimensions, because `network.to(memory_format=channels_last)` would rearrange a parameter of four, and
+        # that would slow down the matrix products.
         self.weight = nn.Parameter(torch.zeros(positions, block.channels, inputs))
-        # One dimension, like every other bias: that is how decay tells them from weights.
+        # One dimension, like every other bias: `optimizer_of` tells biases from weights by it.
         self.bias = nn.Parameter(torch.zeros(block.channels * positions))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The sum over each position's window of its own weights times the inputs, plus its own bias."""
+        """Returns, for each position, the products of its window with its own weights, plus its own biases."""
         block, side, groups, batch = self.block, self.map_size, self.block.groups, len(x)
         windows: Tensor = _Windows.apply(x, block.kernel, block.stride, block.pad)
-        # One product of matrices a position and group, P * groups of them: (B, I) by (I, O / groups).
+        # P * groups matrix products in one call, one for each position and group: (B, I) by (I, O / groups).
         windows = windows.view(side**2, batch, block.kernel**2, groups, -1).transpose(2, 3).transpose(1, 2)
         weight = self.weight.view(side**2, block.channels, -1, block.kernel**2).transpose(2, 3)
         bias = self.bias.view(groups, -1, side**2).permute(2, 0, 1)
@@ -103,10 +106,13 @@ class LocalConv2d(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Zeroes each feature with probability `rate` in training (4.2), with draws from its own stream.
+    """Zeroes each feature with probability `rate` in training (4.2): (B, features) -> (B, features).
 
-    Shapes: (B, features) -> (B, features).  A stream of its own, set by `ablations.models.init`, keeps the
-    masks of one layer unmoved when another layer is toggled; torch's dropout reads the global one.
+    Each layer draws its masks from a stream of its own, which `ablations.models.init` sets, so that toggling one
+    layer leaves the masks of the others as they are.  torch's Dropout draws from the global generator.
+    `rescale` says when the missing features are made up for: "train" divides the kept ones by the keep rate during
+    training, "test" multiplies all of them by it in evaluation, as the paper does.
+    Raises ValueError on another `rescale`.
     """
 
     def __init__(self, rate: float, rescale: str) -> None:
@@ -117,7 +123,7 @@ class Dropout(nn.Module):
         self.generator: torch.Generator | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """The masked features in training; in evaluation `x`, times the keep rate if rescaled in test."""
+        """Returns the masked features in training, and `x` in evaluation, times the keep rate under "test"."""
         keep = 1 - self.rate
         if not self.training:
             return x * keep if self.rescale == "test" else x

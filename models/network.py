@@ -1,4 +1,4 @@
-"""build(spec) -> nn.Module: the only builder, for every network that a Spec can describe."""
+"""Builds the network that a Spec describes: one builder for every preset and every variant."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ DROPOUT_PLACES = ("after", "before")
 
 
 class Network(nn.Module):
-    """Convolutional features, then a fully connected classifier.
+    """Convolutional features, followed by a fully connected classifier.
 
-    Layers are named as in the paper (conv1.. fc8), whatever lies between them, so that weights are
-    drawn and compared by name: `features.conv1.conv`, `classifier.fc6`.
+    Layers are named as in the paper (conv1.. fc8), whatever lies between them, as in `features.conv1.conv` and
+    `classifier.fc6`.  Initial weights are drawn by these names, and variants are compared by them.
     """
 
     def __init__(self, features: nn.Sequential, adaptive_pool: nn.Module, classifier: nn.Sequential) -> None:
@@ -34,21 +34,23 @@ class Network(nn.Module):
         self.classifier = classifier
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, classes) of images (B, C, H, W)."""
-        # Flattened channel-first whatever the memory layout, so that fc6 means the same in both.
+        """Returns the logits (B, classes) of images (B, C, H, W)."""
+        # flatten(1) orders features by channel first under either memory layout, so a weight of fc6 always reads the
+        # same feature.
         logits: Tensor = self.classifier(self.adaptive_pool(self.features(images)).flatten(1))
         return logits
 
 
 def build(spec: Spec, *, num_classes: int, image_size: int, channels: int = 3) -> Network:
-    """The network of `spec`, with torch's own initial weights: see `ablations.models.init.initialise`.
+    """Builds the network of `spec` with torch's default weights, which `ablations.models.init.initialise` replaces.
 
     Raises ValueError when the image is too small, a name is unknown, or an order leaves a slot out.
     """
     if spec.dropout_place not in DROPOUT_PLACES:
         raise _unknown("dropout_place", spec.dropout_place, DROPOUT_PLACES)
     layers = layout(spec, num_classes=num_classes, image_size=image_size, channels=channels)
-    # torch draws weights of its own, which `initialise` replaces: the global generator must not move.
+    # torch's constructors draw weights from the global generator.  Fork it, so that building a network leaves its state
+    # as it was.
     with torch.random.fork_rng(devices=[]):
         return _assemble(spec, layers)
 
@@ -104,7 +106,7 @@ def _convolution(block: Conv, layer: Layer) -> nn.Module:
 
 
 def choose(slot: str, name: str, table: Mapping[str, T]) -> T:
-    """`table[name]`.  Raises ValueError with the allowed names of the slot and the nearest."""
+    """Returns `table[name]`.  Raises ValueError with the names that the slot allows, and the nearest of them."""
     if name not in table:
         raise _unknown(slot, name, table)
     return table[name]

@@ -1,10 +1,12 @@
 /* Response normalisation, y = x * d^-3/4 with d = k + a * (sum of x^2 over n neighbours), and its gradient.
 
-   An item is `rows` x `columns` x `inner` floats, adjacent in memory, and its window runs over `columns`, and over
-   `rows` too where there are several.  Across channels an item is one pixel, 1 x C x 1; within maps it is one image,
-   H x W x C.  Both read channels_last maps.  Items are independent, so the number of threads changes no bit.
+   The input is divided into items of `rows` x `columns` x `inner` floats, adjacent in memory.  A window runs over
+   `columns`, and over `rows` too if there is more than one.  For normalisation across channels an item is one pixel,
+   1 x C x 1; for normalisation within maps it is one image, H x W x C.  Both read maps in channels_last layout.
+   Items are independent, so the result does not depend on the number of threads, to the last bit.
 
-   Two square roots and a division an element bound the speed; the rest is kept in the first-level cache. */
+   The speed is limited by two square roots and one division per element.  The scratch buffers of one item fit into the
+   first-level cache for normalisation across channels. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -14,7 +16,8 @@ typedef struct {
     float a, k;
 } Norm;
 
-/* Zero borders, so that no sum looks where it is: `wide` has n columns more, `tall` n rows more. */
+/* Buffers of one thread.  They have borders of zeros, so that a sum needs no test for the edge of the map: a row of
+   `wide` has n columns more than an item, and `tall` has n rows more.  `middle` is where the first element goes. */
 typedef struct {
     float *wide, *middle, *tall, *sum;
     long row, stride, count;
@@ -32,6 +35,7 @@ static Scratch scratch(Norm m) {
     return s;
 }
 
+/* out[i] = in[i] + in[i + step] + .., n terms.  Inlined always, so that a constant n unrolls the inner loop. */
 static inline __attribute__((always_inline)) void add(
     const float *restrict in, float *restrict out, long count, long step, int n) {
     for (long i = 0; i < count; i++) {
@@ -41,7 +45,7 @@ static inline __attribute__((always_inline)) void add(
     }
 }
 
-/* out[i] = the sum of in[i], in[i + step].. n of them; unrolled for the sizes in use. */
+/* The same for any n; the sizes that presets use are constants here, and so unrolled. */
 static void window(const float *restrict in, float *restrict out, long count, long step, int n) {
     switch (n) {
         case 3: add(in, out, count, step, 3); break;
@@ -54,7 +58,8 @@ static void window(const float *restrict in, float *restrict out, long count, lo
     }
 }
 
-/* s.sum = the sums over the windows of s.middle.  Those of an even n lean to the front, and with `lean` 1 behind. */
+/* s.sum = the sums over the windows of s.middle.  The window of an even n reaches one element further to the front, or
+   with `lean` = 1 to the back, as the gradient needs.  A square window is summed along columns first, then along rows. */
 static void sums(Scratch s, Norm m, int lean) {
     if (m.rows == 1) {
         window(s.wide + lean * m.inner, s.sum, s.row, m.inner, m.n);
@@ -89,7 +94,8 @@ void response_norm_forward(const float *x, float *y, long items, Norm m, int thr
     }
 }
 
-/* dx = g * d^-3/4 - 3/2 a x * (sum of g * x * d^-7/4); d is computed again, which takes as long as reading it would. */
+/* dx = g * d^-3/4 - 3/2 a x * (sum of g * x * d^-7/4).  d is computed again rather than stored by the forward pass: it
+   takes no longer than reading it would. */
 void response_norm_backward(const float *x, const float *g, float *dx, long items, Norm m, int threads) {
 #pragma omp parallel num_threads(threads)
     {

@@ -202,7 +202,7 @@ def test_a_disk_without_room_costs_one_sentence_leaves_nothing_half_written_and_
     stopped = ran(command, largest=largest)
     assert stopped.returncode == 1
     (line,) = [line for line in stopped.stderr.splitlines() if line.startswith("error: ")]
-    assert re.match(rf"error: File too large: '\S+{file}'; what was finished is whole, and ", line)
+    assert re.match(rf"error: File too large: '\S+{file}'; what was finished is kept, and ", line)
     assert "Traceback" not in stopped.stderr
     left = contents(tmp_path / "results") | contents(tmp_path / "reports")
     trials = [path for path in left if path.parent.name == "trials"]
@@ -232,7 +232,7 @@ def test_a_disk_without_room_costs_one_sentence_leaves_nothing_half_written_and_
             1,
             "error: Read-only file system: '/x/y'; what was finished is wh",
         ),
-        (OSError("no more"), 1, "error: no more; what was finished is whole"),
+        (OSError("no more"), 1, "error: no more; what was finished is kept"),
         (InputError("No."), 2, "error: No."),
         (KeyboardInterrupt(), 130, "stopped; the same command goes on where it was"),
     ],

@@ -1,4 +1,4 @@
-"""What the README shows is what there is: its commands are understood and its options are all of them."""
+"""What the README and the pages beside the code show is what there is: commands are understood, options complete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ from ablations.records import store
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-COMMANDS = [line.partition("#")[0].strip() for line in README.splitlines() if line.startswith("    ")]
+PAGES = {path: path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "ablations").rglob("README.md"))]}
+OPTIONS = PAGES[ROOT / "ablations" / "cli" / "README.md"]
+COMMANDS = [
+    line.partition("#")[0].strip()
+    for page in PAGES.values()
+    for line in page.splitlines()
+    if line.startswith(("    python -m ", "    .venv/bin/python -m "))
+]
 
 
 def arguments(module: str) -> list[list[str]]:
@@ -47,17 +54,31 @@ def test_a_shown_listing_lists_something(words: list[str], capsys: pytest.Captur
 
 
 def test_the_table_of_options_holds_every_option_and_no_other() -> None:
-    rows = [line for line in README.splitlines() if line.startswith("| `--")]
+    rows = [line for line in OPTIONS.splitlines() if line.startswith("| `--")]
     listed = {option for row in rows for option in re.findall(r"`--([a-z-]+)`", row.split("|")[1])}
     assert listed == {field.name.replace("_", "-") for field in dataclasses.fields(options_of())} - {
         "left-open"  # set by the command line itself
     }
 
 
-def test_every_file_that_is_linked_is_there() -> None:
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_place_that_is_linked_is_there(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", PAGES[page])
+    for path, heading in links:
+        if "://" not in path:
+            target = (page.parent / path).resolve() if path else page
+            assert target.exists(), path
+            assert not heading or heading in headings(target), heading
+
+
+def headings(page: Path) -> list[str]:
+    """The names under which the headings of a page are linked."""
+    found = re.findall(r"^#+ (.*)", page.read_text(), flags=re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in found]
+
+
+def test_the_pitch_is_on_the_first_screen() -> None:
+    assert README.splitlines().index("## Ablate your own") <= 40
 
 
 def test_the_effects_of_the_reference_study_are_those_of_its_records() -> None:

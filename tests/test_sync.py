@@ -13,12 +13,15 @@ import pytest
 from mlflow import MlflowClient
 
 from ablations import report, sync
+from ablations.analysis.verdicts import findings_in
 from ablations.core.study import Study
 from ablations.records import store
 from ablations.records.upgrade import upgraded_study
+from ablations.reporting.front import front
 from ablations.sync import main
 from ablations.tracking import fields
 from ablations.tracking.address import default_uri, page, ui_command
+from ablations.tracking.background import View
 from tests import making
 from tests.conftest import free_port
 from tests.tracking import test_mlflow_view as view
@@ -43,17 +46,33 @@ def test_a_database_made_anew_from_the_records_shows_the_same(
     study = plan()
     records = outcomes(study)
     records[1] = outcome(records[1].trial, "diverged")
-    write(tmp_path / "results", study, records)
-    view.mirrored(uri, study, records, started=records[0].provenance["started"])
-    before = view.content(uri)
+    study = dataclasses.replace(study, claims=CLAIMS)
+    later = "2100-01-02T03:04:05+00:00"  # trials end after the run that keeps the view has begun
+    records = [dataclasses.replace(one, provenance={**one.provenance, "started": later}) for one in records]
+    folder = write(tmp_path / "results", study, records)
+    report_folder, evidence = view._report(tmp_path), findings_in(folder)
+    live = View("", study, results=tmp_path / "results", finished=records[:2])  # as a run keeps it
+    for record in records[2:]:
+        live.trial(record)
+    live.report(report_folder, evidence, fields.Front(*front(evidence, report_folder)))
 
     other = f"sqlite:///{tmp_path}/elsewhere/new.db"
     assert synced(tmp_path, "quick", "--mlflow-uri", other) == 0
-    assert view.content(other) == before
+    first, second = view.content(uri), view.content(other)
+    assert first == second
+    assert "The reference" in first["study"]["tags"]["mlflow.note.content"]
+    assert view.views(uri) == view.views(other)
+    assert files(uri) == files(other) >= {"effects.svg", "report", "report.html"}
     assert capsys.readouterr().out.splitlines() == [
         f"mlflow ui --workers 1 --backend-store-uri {other}",
-        "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning",
+        "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
+        f"&viewStateShareKey=ablations-{fields.study_id(study)}",
     ]
+
+
+def files(uri: str) -> set[str]:
+    parent, _ = parent_and_children(uri)
+    return {item.path for item in MlflowClient(tracking_uri=uri).list_artifacts(parent.info.run_id)}
 
 
 def test_several_studies_are_mirrored_and_without_a_name_all_of_them(uri: str, tmp_path: Path) -> None:
@@ -68,7 +87,7 @@ def test_several_studies_are_mirrored_and_without_a_name_all_of_them(uri: str, t
     assert shown() == {"a", "b"}
     assert synced(tmp_path) == 0
     assert shown() == {"a", "b", "c"}
-    assert len(runs(uri)) == 3 * (1 + 3)
+    assert len(runs(uri)) == 3 * (1 + 3 + 3)
 
 
 def test_a_study_without_a_report_gets_one_and_it_becomes_an_artifact(uri: str, tmp_path: Path) -> None:
@@ -192,7 +211,7 @@ def test_the_command_makes_a_database_without_a_word_of_mlflows_own(tmp_path: Pa
     )
     uri = default_uri(tmp_path / "results")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [ui_command(uri), page(uri, "1")]
+    assert done.stdout.splitlines() == [ui_command(uri), page(uri, "1", f"ablations-{fields.study_id(study)}")]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["reports", "results"]
     assert set(parent_and_children(uri)[1]) == set(study.keys)
 
@@ -220,7 +239,7 @@ def test_every_run_has_its_data_set_and_no_path_of_this_machine(uri: str, typed:
     for _ in range(2):
         view.mirrored(uri, study, outcomes(study))
     found = runs(uri)
-    assert len(found) == 7
+    assert len(found) == 1 + 3 + 6
     for run in found:
         assert run.inputs is not None
         (used,) = run.inputs.dataset_inputs

@@ -18,7 +18,16 @@ from scipy import stats
 
 from ablations.analysis import factorial
 from ablations.analysis.failures import with_trainings
-from ablations.analysis.statistics import Array, correlation, inflation, over_seeds, t_interval, t_test, welch
+from ablations.analysis.statistics import (
+    Array,
+    correlation,
+    inflation,
+    is_constant,
+    over_seeds,
+    t_interval,
+    t_test,
+    welch,
+)
 from ablations.analysis.tables import by_seed
 from ablations.analysis.tables import overlap as overlap_of
 from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, Rule
@@ -115,7 +124,7 @@ def mean_interval(values: Sequence[float] | pd.Series[float], overlap: float = 0
     if finite.size < 2:
         return (float(finite[0]) if finite.size else nan), nan, nan
     mean = float(finite.mean())
-    error = float(stats.sem(finite)) * inflation(finite.size, overlap)
+    error = 0.0 if is_constant(finite) else float(stats.sem(finite)) * inflation(finite.size, overlap)
     return mean, *t_interval(mean, error, finite.size - 1, LEVEL)
 
 

@@ -15,6 +15,7 @@ from ablations.analysis import effects as estimating
 from ablations.analysis import failures, tables
 from ablations.core.claim import ONE_IN, metric_of
 from ablations.core.effect import Effect
+from ablations.core.labels import Labels, labels_of
 from ablations.core.result import DONE, Result
 from ablations.core.setting import LOGS, NATS, OUTCOME, POINTS, Metric
 from ablations.core.study import Study
@@ -142,14 +143,24 @@ class Evidence:
         return [label for label in self.labels if label in compared | few | {"reference"}]
 
     @cached_property
+    def words(self) -> Labels:
+        """What people call the changes."""
+        return labels_of(self.study.subject)
+
+    def called(self, effect: Effect) -> str:
+        """What people call the change of an effect: `no dropout`; of an interaction `no dropout x no LRN`."""
+        pairs = zip(effect.component.split(" x "), effect.level.split(" x "), strict=True)
+        return " x ".join(self.words.of(departure) for departure in pairs)
+
+    @cached_property
     def names(self) -> dict[str, str]:
-        """A name for each variant: its label, but "all changes" and "all but -lrn" in a one-in study."""
+        """What people call each variant, by its label; "all changes" and "all but: no LRN" in a one-in study."""
         every = max(self.study.variants, key=lambda one: len(one.departures)).departures
-        words = {label: label for label in self.labels}
+        words = {one.label: self.words.of(*one.departures) for one in self.study.variants}
         if self.study.estimand == ONE_IN and len(every) > 1:
             for departure in every:
                 without = Variant(departures=tuple(other for other in every if other != departure))
-                words[without.label] = f"all but {Variant(departures=(departure,)).label}"
+                words[without.label] = f"all but: {self.words.of(departure)}"
             words[Variant(departures=every).label] = "all changes"
         return words
 

@@ -26,7 +26,7 @@ FITTED = "clean_train_top1_error_percent"
 
 # Why a claim was not tested.
 NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING = "no arm", "not run", "one seed", "gate", "missing pairs"
-INACTIVE, UNMEASURED, NO_SPREAD, CENSORED = "inactive", "unmeasured", "no spread", "censored"
+INACTIVE, UNMEASURED, NO_SPREAD, CENSORED = "inactive", "unmeasured", "too few distinct pairs", "censored"
 UNDERFITS, FAILS, UNTUNED = "underfits", "failed", "untuned"
 _NO_BASELINE = "; what a linear classifier gives was not computed for this study"
 REASONS = (
@@ -259,7 +259,7 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
     if traces.identical(evidence, effect):
         yield INACTIVE, "with it every trial reported what it does without it, to the last digit: it does nothing here"
     if not effect.error > 0:
-        yield NO_SPREAD, "the pairs do not differ from each other, so there is nothing to judge them by"
+        yield NO_SPREAD, "all pairs differ by the same, so nothing tells how much another one would differ"
     yield from _inactive(evidence, claim)
     if needs_fit(claim) and (words := _unfitted(evidence, rule)):
         yield UNDERFITS, words

@@ -62,6 +62,14 @@ REPRODUCED, DIRECTION_ONLY, CONTRADICTED, NO_EFFECT, INCONCLUSIVE, NOT_TESTED = 
     "inconclusive",
     "not tested",
 )
+AT_SCALE = {
+    REPRODUCED: "same direction at this scale",
+    DIRECTION_ONLY: "same direction at this scale",
+    CONTRADICTED: "opposite at this scale",
+    NO_EFFECT: "no difference that matters",
+    INCONCLUSIVE: "cannot tell yet",
+    NOT_TESTED: NOT_TESTED,
+}
 ABOVE, BELOW, OPEN = "above", "below", "open"  # an effect's size beside the smallest of interest
 SHOWN, REFUTED = "shown", "refuted"  # a claim's companion, where it is not open
 
@@ -121,6 +129,18 @@ def size_of(outer: Interval, inner: Interval, margin: float) -> str:
     if outer[0] > margin or outer[1] < -margin:
         return ABOVE
     return BELOW if _within(inner, margin) else OPEN
+
+
+def at_scale(call: str, size: str, *, same: bool, partly: bool) -> str:
+    """What a call comes to of a study that stands in for the one that the claim is about: it refutes no claim.
+
+    `same` are claims of sameness; `partly` that the claim's other half alone is refuted.
+    """
+    if call == CONTRADICTED and (same or partly):
+        return "a difference at this scale" if same else "only in part at this scale"
+    if call == DIRECTION_ONLY and size == BELOW:
+        return f"{AT_SCALE[call]}, too small to matter"
+    return AT_SCALE[NO_EFFECT if same and call == REPRODUCED else call]
 
 
 def words_of(call: str, size: str, *, out_of_reach: bool) -> str:

@@ -40,8 +40,11 @@ def inflation(n: int, overlap: float) -> float:
 
 
 def t_interval(value: float, error: float, df: float, level: float) -> tuple[float, float]:
-    """The two-sided t interval of that level, in the value's unit; nan where there is no standard error."""
-    if not (isfinite(error) and df > 0):
+    """The two-sided t interval of that level, in the value's unit; nan where no standard error is known, or zero.
+
+    Pairs that are all equal, two of them say, tell nothing of how much the next would differ.
+    """
+    if not (isfinite(error) and error > 0 and df > 0):
         return nan, nan
     half = error * float(stats.t.ppf((1 + level) / 2, df))
     return value - half, value + half

@@ -11,10 +11,21 @@ from ablations.analysis.asked import effect_on
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.gates import FAILS
 from ablations.analysis.group_sequential import Look
-from ablations.analysis.rule import ABOVE, BELOW, NOT_TESTED, OPEN, companion_state, intervals, size_of, words_of
-
-pass
-from ablations.core.claim import Claim
+from ablations.analysis.rule import (
+    ABOVE,
+    BELOW,
+    CONTRADICTED,
+    INCONCLUSIVE,
+    NO_EFFECT,
+    NOT_TESTED,
+    OPEN,
+    at_scale,
+    companion_state,
+    intervals,
+    size_of,
+    words_of,
+)
+from ablations.core.claim import SAME, Claim
 from ablations.core.effect import Effect
 from ablations.core.setting import Metric
 
@@ -50,6 +61,7 @@ class Verdict:
     also_low: float = nan  # of its simultaneous interval
     also_high: float = nan
     own: bool = False  # made by whoever planned the study, of the study itself: there is no other place to be true to
+    blind: bool = False  # the study has no sabotage, so nothing shows that it would have seen harm
     out_of_reach: str = ""  # "about 160 seeds" that would decide it, where that was declared to be too many
     metrics: Mapping[str, Metric] = field(default_factory=dict, repr=False)  # of the study, to read the numbers by
 
@@ -86,7 +98,11 @@ class Verdict:
 
     @property
     def words(self) -> str:
-        """The call, and whether the size of a direction is excluded or open."""
+        """The call, and whether the size of a direction is excluded or open; of a proxy what it shows at its scale."""
+        if self.proxy:
+            partly = self.first not in ("", CONTRADICTED)
+            words = at_scale(self.call, self.size, same=self.claim.direction == SAME, partly=partly)
+            return f"{words} (out of reach)" if self.call == INCONCLUSIVE and self.out_of_reach else words
         return words_of(self.call, self.size, out_of_reach=bool(self.out_of_reach))
 
     @property
@@ -101,7 +117,7 @@ class Verdict:
 
     @property
     def label(self) -> str:
-        """`reproduced [proxy, draft]`, `not tested (inactive) [proxy]`, `not tested (failed, 5 of 5) [proxy]`."""
+        """`same direction at this scale [proxy, draft]`, `not tested (failed, 5 of 5) [proxy]`."""
         if self.call == NOT_TESTED:
             words = failures.failed_words(self.effect) if self.effect and self.reason == FAILS else self.reason
             return f"{self.call} ({words}){_bracketed([self.scope, self.claim.standing])}"
@@ -110,6 +126,7 @@ class Verdict:
             "underfitting": self.underfits,
             "confounded": bool(self.confounds),
             "unstable": self.unstable,
+            "insensitive?": self.blind and (self.call == NO_EFFECT or self.claim.direction == SAME),
             self.claim.standing: bool(self.claim.standing),
         }
         return f"{self.words}{_bracketed([self.scope, *(word for word, holds in flags.items() if holds)])}"

@@ -33,7 +33,7 @@ from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdict import with_also as _with_also
 from ablations.core.claim import MAIN, Claim, Conditions, Rule
 from ablations.core.effect import Effect
-from ablations.core.load import FIRST
+from ablations.core.load import FIRST, SABOTAGE
 from ablations.records import store
 from ablations.records.claims import check_declared
 
@@ -113,6 +113,7 @@ def _verdict(
         comparisons=comparisons,
         look=look,
         own=claim.conditions == Conditions() and evidence.study.subject != FIRST,
+        blind=SABOTAGE not in evidence.study.controls,
         out_of_reach=reach.words_of(evidence.study, claim),
         metrics=evidence.metrics,
     )

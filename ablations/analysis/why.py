@@ -13,6 +13,8 @@ from ablations.core.trial import Trial
 
 MOST = 3  # names that a sentence lists
 NEVER = "never run"
+KEPT = "begun and not ended: the next run goes on from what is kept in unfinished/"
+BEGUN = "begun and not ended: its process was killed, or runs now"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +26,17 @@ class Reason:
 
 
 def reasons(
-    trials: Mapping[str, Trial], results: Mapping[str, Result], unreadable: Collection[str], code: Mapping[str, str]
+    trials: Mapping[str, Trial],
+    results: Mapping[str, Result],
+    unreadable: Collection[str],
+    code: Mapping[str, str],
+    begun: Mapping[str, str],
 ) -> list[Reason]:
     """Why each of `trials`, by key, that has no outcome has none, those of one reason together, the commonest first.
 
     `results` are all that the study's folder holds, by key, and `unreadable` the keys of records that cannot be read.
-    `code` says of the digests of other code how it differs from today's.
+    `code` says of the digests of other code how it differs from today's.  `begun` says of the keys of
+    trials that have left something, but no record, what that is.
     """
     others: dict[tuple[str, int, str], list[Result]] = {}
     for one in results.values():
@@ -38,7 +45,7 @@ def reasons(
     for key, trial in trials.items():
         here = results.get(key)
         if here is None or here.status not in FINAL:
-            words = "its record cannot be read" if key in unreadable else NEVER
+            words = "its record cannot be read" if key in unreadable else begun.get(key, NEVER)
             if here is not None:
                 words = f"failed ({here.status.replace('_', ' ')}): {last_line(here.error)}"
             elif words == NEVER and (before := others.get(_place(trial))):
@@ -64,8 +71,14 @@ def _differs(trial: Trial, before: Sequence[Result], code: Mapping[str, str]) ->
 
 def _settings(before: Trial, now: Trial) -> list[str]:
     """`epochs 30, now 60` for each field that differs."""
-    one, two = (leaves(trial.config.get("config", {})) for trial in (before, now))
-    return [f"{name} {one.get(name)}, now {two.get(name)}" for name in {**one, **two} if one.get(name) != two.get(name)]
+    configs = ({name: part for name, part in trial.config.items() if name != "code"} for trial in (before, now))
+    one, two = map(leaves, configs)
+    unset = "its default"  # which a config does not write down
+    return [
+        f"{name.removeprefix('config.').removeprefix('budget.')} {one.get(name, unset)}, now {two.get(name, unset)}"
+        for name in {**one, **two}
+        if one.get(name, unset) != two.get(name, unset)
+    ]
 
 
 def _few(names: Sequence[str]) -> str:

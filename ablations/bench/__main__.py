@@ -21,6 +21,7 @@ import tyro
 from ablations.bench import summary
 from ablations.bench.rounds import Contender, ContenderError, closing, rounds
 from ablations.bench.task import Task
+from ablations.cli.arguments import parsed
 from ablations.core.errors import InputError, answered, at_home, unknown
 from ablations.core.machine import cores_here
 from ablations.core.text import duration
@@ -60,17 +61,32 @@ class Config:
     """Where NAME.json and NAME.svg go."""
     name: str = "latest"
     """Of the two files."""
+    verdict: bool = False
+    """Compares the time to a verdict instead, by a plain loop and by designs of ours; writes verdict-NAME.json."""
+    study: Path = Path("results/reference/cifar10-factorial")
+    """Of --verdict: a factorial whose records tell how trainings and effects scatter over seeds."""
+    half_width: float = 0.25
+    """Of --verdict: of the 95% interval of each effect, in points of the test error."""
+
+
+EXAMPLES = (
+    ("python -m ablations.bench", "three networks, some twenty minutes"),
+    ("python -m ablations.bench --nets cifar --rounds 3 --name mine", "one of them, into a file of its own"),
+    ("python -m ablations.bench.soak", "kills at random moments instead of speed: an hour"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 1 a row is void or has no quiet round, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    config = tyro.cli(Config, args=arguments, prog="python -m ablations.bench")
 
     def answer() -> int:
+        config = parsed(Config, arguments, prog="python -m ablations.bench", examples=EXAMPLES)
         try:
             nets = check(config)
             placed = dataclasses.replace(config, results=at_home(config.results))
+            if config.verdict:
+                return to_a_verdict(placed, command=shlex.join(["python", "-m", "ablations.bench", *arguments]))
             return run(placed, nets, command=shlex.join(["python", "-m", "ablations.bench", *arguments]))
         except ContenderError as error:
             raise InputError(str(error)) from error
@@ -80,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def check(config: Config) -> dict[str, int]:
     """The networks and their image sizes.  Raises InputError on what can be seen to be wrong."""
-    for option in ("rounds", "seconds", "batch_size"):
+    for option in ("rounds", "seconds", "batch_size", "half_width"):
         if not getattr(config, option) > 0:
             raise InputError(f"--{option.replace('_', '-')} is {getattr(config, option)}; it must be above 0.")
     if config.trials == 1 or config.trials < 0:
@@ -125,6 +141,27 @@ def run(config: Config, nets: Mapping[str, int], *, command: str) -> int:
     print(f"saved: {config.results / config.name}.json")
     bad = [net for net in record["nets"].values() if not summary.kept(net) or summary.voids(net)]
     return 1 if bad else 0
+
+
+def to_a_verdict(config: Config, *, command: str) -> int:
+    """What --verdict asks for: measured, worked out, said and saved."""
+    from ablations.bench import verdict_run
+    from ablations.records.provenance import provenance
+
+    study, cores = verdict_run.evidence_of(at_home(config.study)).study, cores_here()
+    preset = str(study.setting.config["preset"])
+    folder, data = _data(config, preset, int(study.setting.facts["image_size"]))
+    task = Task(
+        contender="", net=preset, image_size=0, batch_size=0, folder=folder, images=RANDOM_IMAGES, threads=cores
+    )
+    record = {"schema": SCHEMA, "provenance": provenance(command=command, threads=cores, device="cpu"), "data": data}
+    measured = verdict_run.run(
+        at_home(config.study), record, task, half_width=config.half_width, rounds=config.rounds, seconds=config.seconds
+    )
+    path = config.results / f"verdict-{config.name}.json"
+    verdict_run.save(path, measured)
+    print(f"saved: {path}")
+    return 0
 
 
 def _net(config: Config, name: str, size: int, cores: int, optional: set[str]) -> dict[str, Any]:

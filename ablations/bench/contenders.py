@@ -160,13 +160,13 @@ def gemm(task: Task, tick: Clock) -> None:
         tick(2 * SIDE**3 / 1e9)
 
 
-def check(task: Task, tick: Clock) -> None:
+def check(task: Task, tick: Clock, *, jax: bool = True) -> None:
     """Whether ours and JAX do what the plain loop does: how far their losses are apart, and are at a wrong rate."""
     from ablations.bench import same_work
 
     torch.set_num_threads(task.threads)
     size, batch = task.image_size, task.batch_size
-    tick.answer(same_work.differences(_spec(task), data_of(task), image_size=size, batch_size=batch))
+    tick.answer(same_work.differences(_spec(task), data_of(task), image_size=size, batch_size=batch, jax=jax))
 
 
 CONTENDERS: dict[str, Callable[[Task, Clock], None]] = {
@@ -179,4 +179,5 @@ CONTENDERS: dict[str, Callable[[Task, Clock], None]] = {
     "floor": floor,
     "gemm": gemm,
     "check": check,
+    "plain_check": lambda task, tick: check(task, tick, jax=False),
 }

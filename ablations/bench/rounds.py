@@ -57,12 +57,20 @@ class Contender:
 
     def run(self, seconds: float) -> float:
         """What is done a second, over all processes, while they run for `seconds` side by side."""
+        rates: list[float] = [answer["done"] / answer["seconds"] for answer in self.slice(seconds)]
+        return sum(rates)
+
+    def slice(self, seconds: float) -> list[dict[str, Any]]:
+        """What each process has `done`, in how many `seconds`, when they have run for that long side by side."""
         for process in self.processes:
             assert process.stdin
             process.stdin.write(f"{seconds}\n")
             process.stdin.flush()
-        rates: list[float] = [answer["done"] / answer["seconds"] for answer in self._answers()]
-        return sum(rates)
+        return self._answers()
+
+    def processor_seconds(self) -> float:
+        """That its processes have taken so far, loaders' included."""
+        return sum(map(_ticks, descendants(*(process.pid for process in self.processes)))) / TICKS
 
     def _answers(self) -> list[dict[str, Any]]:
         found = []

@@ -37,12 +37,13 @@ def smooth(spec: Spec) -> Spec:
 
 
 def differences(
-    spec: Spec, data: Data, *, image_size: int, batch_size: int, steps: int = STEPS
+    spec: Spec, data: Data, *, image_size: int, batch_size: int, steps: int = STEPS, jax: bool = True
 ) -> dict[str, float | str]:
     """How far the losses of `smooth(spec)` are `apart` from the plain loop's, each trained once.
 
-    `difference` is that of ours, `jax_difference` that of JAX, and `of_a_wrong_rate` that of the plain loop itself at
-    a rate that is 1% too high.  Where JAX is installed but has not all layers, `jax_lacks` says which.
+    `difference` is that of ours, `jax_difference` that of JAX where it is asked for, and `of_a_wrong_rate` that of the
+    plain loop itself at a rate that is 1% too high.  Where JAX is installed but has not all layers, `jax_lacks` says
+    which.
     All start from the same weights and take the same batches.
     """
     spec = smooth(spec)
@@ -54,7 +55,7 @@ def differences(
         "difference": apart(ours, expected),
         "of_a_wrong_rate": apart(plain.losses(spec, budget, data, rate=WRONG), expected),
     }
-    if importlib.util.find_spec("jax"):
+    if jax and importlib.util.find_spec("jax"):
         from ablations.bench import jax_loop
 
         try:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import tyro
 
+from ablations.cli.help_page import Example, asks_for_help, page, show
 from ablations.core.errors import InputError, acting, nearest, shown
 
 T = TypeVar("T")
@@ -25,13 +26,23 @@ _RULES = "\N{BOX DRAWINGS LIGHT HORIZONTAL}-"
 
 
 def parsed(
-    what: Callable[..., T], arguments: Sequence[str], *, prog: str, may_be_empty: Collection[str] = (), **how: Any
+    what: Callable[..., T],
+    arguments: Sequence[str],
+    *,
+    prog: str,
+    examples: Sequence[Example] = (),
+    may_be_empty: Collection[str] = (),
+    **how: Any,
 ) -> T:
     """What `what`, a dataclass or a function, makes of the words `arguments`; `how` is handed to tyro.
 
+    `--help` prints the page of `ablations.cli.help_page` with `examples`, and ends the program as any --help does.
     Raises InputError on an unknown option, a value of the wrong kind, an empty one but for the options
     `may_be_empty`, and on characters that a terminal would obey wherever they were printed.
     """
+    if asks_for_help(arguments):
+        show(page(what, prog, examples=examples))
+        raise SystemExit(0)
     for word, option in zip(arguments, ["", *arguments], strict=False):
         name, _, value = word.partition("=") if word.startswith("--") else (option, "", word)
         label = name if name.startswith("--") else "an argument"
@@ -40,13 +51,9 @@ def parsed(
         if (not word or word == f"{name}=") and name not in may_be_empty:
             raise InputError(f"{label} has an empty value; leave it out, or give it one.")
     said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            found: T = tyro.cli(what, args=arguments, prog=prog, **how)
-            return found
-    except SystemExit as stop:
-        if not stop.code:  # --help
-            raise
+    with contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
+        found: T = tyro.cli(what, args=arguments, prog=prog, **how)
+        return found
     raise InputError(f"{_sentence(said.getvalue(), what, arguments)} `{prog} --help` lists all options.")
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 from ablations.core.claim import Claim, label_of
 from ablations.core.load import load
 from ablations.core.setting import Metric
 from ablations.core.subject import Card
+from ablations.core.text import capped
 from ablations.core.units import margin
 from ablations.planning.grids import grids_of
 from ablations.records.claims import published
@@ -79,6 +81,25 @@ def written(card: Card, width: int) -> str:
                 break_on_hyphens=False,
             )
     return "\n".join(lines)
+
+
+def _gist(card: Card) -> str:
+    """What stands beside its name in a list of many: what it takes, and what it is."""
+    rows = dict(card.rows)
+    if "levels" in rows:
+        return f"{capped(rows['levels'].split(', '), 3)}: {rows['does']}"
+    return f"{card.beside}: {card.rows[0][1]}".lstrip(": ")
+
+
+def brief(cards: Sequence[Card], width: int) -> str:
+    """A line a card, cut to the width, and one for all controls, which stand in every study anyway."""
+    controls = [card.name for card in cards if "control" in card.beside]
+    listed = [card for card in cards if card.name not in controls]
+    column = max(len(card.name) for card in listed) + 2
+    lines = [
+        f"{card.name:<{column}}{textwrap.shorten(_gist(card), width - column, placeholder=' ...')}" for card in listed
+    ]
+    return "\n".join([*lines, *[f"In every study, as controls: {', '.join(controls)}."] * bool(controls)])
 
 
 def _least(claim: Claim, metric: Metric) -> str:

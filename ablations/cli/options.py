@@ -10,8 +10,9 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, make_dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import tyro
 
@@ -36,9 +37,10 @@ _INT, _FLOAT, _STR, _PATH = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class EngineOptions:
-    """Trains variants of a subject that differ by one component or several, and reports what each is worth."""
+class StudyOptions:
+    """What is compared with what."""
 
+    group: ClassVar[str] = "study"
     subject: Annotated[str, tyro.conf.arg(metavar="STR")] = FIRST
     """What is ablated: alexnet, or MODULE:OBJECT of your own; the options below the engine's are the subject's."""
     grid: Annotated[
@@ -58,18 +60,34 @@ class EngineOptions:
     (default: 4)."""
     claims: Annotated[Path | None, _PATH] = None
     """A TOML file with claims of your own, judged beside the published ones."""
+    tune: Annotated[int | None, _INT] = None
+    """Learning rates to try for each variant before the study, with three trainings at each, on validation images; 0:
+    all have the preset's own (default: 0, or the grid's own)."""
+    retrain: bool = False
+    """Train again what another version of the training code trained; the old records are kept beside the new ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeOptions:
+    """How long a study may take."""
+
+    group: ClassVar[str] = "time"
     seeds: Annotated[int | None, _INT] = None
     """Trainings of each variant (default: 10, or the grid's own, or what --budget picks)."""
     budget: Annotated[str | None, _STR] = None
     """Time for the whole study, as 45s, 30m, 2h or 1h30m: grid, seeds and epochs that are not given are picked to
     fit into it, and what that gives up is said."""
-    tune: Annotated[int | None, _INT] = None
-    """Learning rates to try for each variant before the study, with three trainings at each, on validation images; 0:
-    all have the preset's own (default: 0, or the grid's own)."""
     sequential: bool = False
     """Train the seeds in looks: claims whose size a look tells get no more, and the levels keep the error rate."""
     looks: Annotated[str | None, _STR] = None
     """Seeds at which --sequential looks, as 4,7,10 (default: after 40%, 70% and all of --seeds)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardwareOptions:
+    """What trials run on."""
+
+    group: ClassVar[str] = "hardware"
     executor: str = "ray"
     """ray, or serial: one trial after another in this process."""
     ray_address: Annotated[str | None, _STR] = None
@@ -85,6 +103,19 @@ class EngineOptions:
     the trial should take, and 10 at least; never where that is not known)."""
     pack: str = "1"
     """Trials that take turns where one would run, a number or auto: on a GPU, steps of one fill the gaps of others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """What is told, and where to."""
+
+    group: ClassVar[str] = "output"
+    dry_run: bool = False
+    """Say in five lines what would be trained, how long that takes and what it can tell; train nothing."""
+    power: bool = False
+    """Dry run with its tables: every variant, what so many seeds tell of each claim, and other designs."""
+    name: Annotated[str | None, _STR] = None
+    """Of the study, and of its folder (default: grid, data set and preset)."""
     results: Path = Path("results")
     """Where records go."""
     reports: Path = Path("reports")
@@ -96,12 +127,14 @@ class EngineOptions:
     """Tracking server or database (default: an SQLite file under --results)."""
     no_mlflow: bool = False
     """Leave MLflow out."""
-    name: Annotated[str | None, _STR] = None
-    """Of the study, and of its folder (default: grid, data set and preset)."""
-    retrain: bool = False
-    """Train again what another version of the training code trained; the old records are kept beside the new ones."""
-    dry_run: bool = False
-    """Print the plan, its time and the cheapest design that decides its claims, and train nothing."""
+    mlflow_system_metrics: bool = False
+    """Show in MLflow what this machine's processors, memory, disk, network and GPUs do; needs psutil."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions(OutputOptions, HardwareOptions, TimeOptions, StudyOptions):
+    """Trains variants of a subject that differ by one component or several, and reports what each is worth."""
+
     left_open: tyro.conf.Suppress[tuple[str, ...]] = ()  # options that were not given, of those that --budget picks
 
 
@@ -264,6 +297,12 @@ def _check_choices(config: Config) -> None:
         raise InputError("--sequential goes neither with --tune nor with --stop-at-threshold.")
     if config.sequential and not config.budget:
         look_seeds(config.seeds, config.looks)
+    if config.mlflow_system_metrics and config.no_mlflow:
+        raise InputError(
+            "--mlflow-system-metrics are shown in MLflow, which --no-mlflow leaves out; give one of the two."
+        )
+    if config.mlflow_system_metrics and not find_spec("psutil"):
+        raise InputError("--mlflow-system-metrics needs psutil, which is not installed: python -m pip install psutil")
 
 
 def _check_machines(config: Config) -> None:

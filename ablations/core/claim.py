@@ -1,6 +1,8 @@
-"""What is written down before the first trial: claims, the rule that judges them, and a trace of every change.
+"""What is declared before the first trial: claims, the rule that judges them, and a record of every later change.
 
-Frozen, plain inside, standard library only.
+The types are frozen and hold plain values only, so that they can be hashed and written as JSON.  Standard library only.
+The names of the fields of `Claim`, `Conditions` and `Rule` are part of the digest that `study.json` holds.  So none may
+be renamed, and a new field needs a default that means what was true before.
 """
 
 from __future__ import annotations
@@ -15,22 +17,27 @@ from ablations.core.identity import sparse
 from ablations.core.variant import Departure, Variant
 
 RAISES, LOWERS, SAME = 1, -1, 0
-ONE_OUT, ONE_IN, MAIN = "one out", "one in", "main"  # estimands: what an effect is an effect of
-DIRECTIONS = {"raises": RAISES, "lowers": LOWERS, "same": SAME}  # in the words of a claims file
-STANDINGS = ("our reading", "authors' estimate")  # of a claim whose source does not state it outright
+# The estimands.  "one out": one departure from the full reference.  "one in": one component added where all others are
+# off.  "main": the main effect in a factorial, averaged over the settings of the other components.
+ONE_OUT, ONE_IN, MAIN = "one out", "one in", "main"
+DIRECTIONS = {"raises": RAISES, "lowers": LOWERS, "same": SAME}  # as a claims file writes them
+STANDINGS = ("our reading", "authors' estimate")  # what a claim is if its source does not state it outright
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """Where a claim was made.  A study with less than this tests a proxy of it.  Empty or 0: anything will do."""
+    """Under which conditions a claim was made.
 
-    datasets: tuple[str, ...] = ()
-    presets: tuple[str, ...] = ()
-    train_examples: int = 0  # images an epoch
-    image_size: int = 0  # pixels a side
-    epochs: int = 0
-    always_proxy: str = ""  # why no study tests the claim itself: another metric stands in, say
-    presets_only: bool = False  # a study of another preset is not asked about it, not even as a proxy
+    A study that does not meet them tests a proxy of the claim.  An empty or zero field accepts anything.
+    """
+
+    datasets: tuple[str, ...] = ()  # any one of these
+    presets: tuple[str, ...] = ()  # any one of these
+    train_examples: int = 0  # images per epoch, or more
+    image_size: int = 0  # pixels a side, or more
+    epochs: int = 0  # or more
+    always_proxy: str = ""  # why no study can test the claim itself, for example because another metric stands in
+    presets_only: bool = False  # whether studies of other presets leave the claim out, rather than test a proxy of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,34 +46,34 @@ class Claim:
 
     name: str
     component: str
-    level: str
+    level: str  # of the component; component and level are the departure that the claim is about
     statement: str  # a paraphrase
     source: str  # with the section
     metric: str
-    published: str  # the number and its conditions; "no number given" where there is none
+    published: str  # the published number and its conditions, or "no number given"
     direction: int  # +1: the departure raises the metric; -1: it lowers it; 0: it leaves it the same
-    smallest_effect: float  # of interest, in the metric's unit; the same is what differs by less
+    smallest_effect: float  # the smallest effect of interest, in the metric's unit; smaller ones count as "the same"
     confounds: str = ""  # what else changed in the published comparison
-    reason: str = ""  # for the smallest effect of interest
+    reason: str = ""  # why the smallest effect of interest is what it is
     published_effect: float | None = None  # departure minus reference, in the metric's unit
-    against: str = ""  # a departure such as "width=half" that takes the reference's place
+    against: str = ""  # a departure, such as "width=half", with which the claim's is compared instead of the reference
     epoch: int | None = None  # after which the metric is read; None: the last
-    estimand: str = ONE_OUT
-    family: str = ""  # of claims that share one error rate
+    estimand: str = ONE_OUT  # ONE_OUT, ONE_IN or MAIN
+    family: str = ""  # name of the claims whose p-values and intervals are adjusted together
     conditions: Conditions = Conditions()
     others: str = ""  # what others found
-    tuned: bool = False  # it is about arms that each have a learning rate of their own
-    also: str = ""  # what the change has to do as well: "raises test_top1_error_percent"
-    standing: str = ""  # one of STANDINGS where the source does not state it outright
+    tuned: bool = False  # whether it is about arms that each have a learning rate of their own
+    also: str = ""  # what the change has to do as well, such as "raises test_top1_error_percent"
+    standing: str = ""  # one of STANDINGS if the source does not state the claim outright
 
     @property
     def asks(self) -> tuple[object, ...]:
-        """What is compared on what: claims that agree in this are one question, whatever their margins."""
+        """What identifies the question of a claim: claims that agree in this ask the same, whatever their margins."""
         return (self.component, self.level, self.against, self.metric, self.epoch, self.estimand)
 
     @property
     def companion(self) -> Claim | None:
-        """What it says with `also`, as a claim on another metric of the same comparison; None without."""
+        """The second half of a claim with `also`, as a claim on another metric of the same comparison; else None."""
         if not self.also:
             return None
         direction, _, metric = self.also.partition(" ")
@@ -74,12 +81,12 @@ class Claim:
 
     @property
     def questions(self) -> tuple[tuple[object, ...], ...]:
-        """All that it asks, its companion's question included: what a family's comparisons are counted by."""
+        """Its question, and that of its companion, if any.  The comparisons of a family are counted by these."""
         return (self.asks, self.companion.asks) if self.companion else (self.asks,)
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Claim:
-        """The Claim of a record.  Raises TypeError when a field is missing or unknown."""
+        """Returns the Claim of a record.  Raises TypeError when a field is missing or unknown."""
         conditions: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in record.get("conditions", {}).items()
@@ -87,63 +94,64 @@ class Claim:
         return cls(**{**record, "conditions": Conditions(**conditions)})
 
 
-RULE_VERSION = 2  # of the rule's wording in new studies; 1 knew neither failed trainings nor claims of two things
+# The version of the rule in new studies.  1 knew neither failed trainings nor claims with `also`.
+RULE_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
     """The numbers of the rule that turns effects into verdicts; `analysis/rule.py` has the rule itself."""
 
-    version: int = 1  # of the rule's wording: another one is another rule
+    version: int = 1  # of the rule's text; the default is that of records that do not say
     alpha: float = 0.05  # chance of a wrong statement of one kind anywhere in a family of claims
-    seeds: int = 10  # for a verdict that is more than a draft
-    beats_chance_by: float = 0.25  # share of the chance error that the reference must have shed
-    sabotage_alpha: float = 0.05  # at which the positive control must be detected
-    placebo_alpha: float = 0.01  # at which the negative control must not: one good study in a hundred is refused
-    missing: float = 0.20  # share of pairs from which on a comparison is not judged
-    confounded: float = 0.05  # relative change of size from which on a comparison is labelled
-    overfitting: float = 1.0  # points of gap that the arms must reach on average before overfitting is judged
-    looks: tuple[int, ...] = ()  # seeds at which a sequential study is judged; empty: once, at its end
+    seeds: int = 10  # least number of seeds for a verdict that is more than a draft
+    beats_chance_by: float = 0.25  # the reference's error must be lower than the chance error by this share of it
+    sabotage_alpha: float = 0.05  # level at which the positive control must be detected
+    placebo_alpha: float = 0.01  # level at which the negative control must not be; it refuses one good study in 100
+    missing: float = 0.20  # share of missing pairs from which on a comparison is not judged
+    confounded: float = 0.05  # relative change of size from which on a comparison is marked as confounded
+    overfitting: float = 1.0  # mean gap of the arms, in points, below which claims on overfitting are not judged
+    looks: tuple[int, ...] = ()  # numbers of seeds at which a sequential study is judged; empty: once, at its end
     negligible: tuple[tuple[str, float], ...] = ()  # component -> activity below which it counts as inactive
-    failed_above: float = 0.0  # share of the chance error above which a training failed; 0: its error does not matter
-    # Share of what the best training of its variant has shed of the chance error: a training that has shed less failed,
-    # where that best one beats the linear baseline and it does not; 0: this does not matter.
+    failed_above: float = 0.0  # share of the chance error above which a training has failed; 0: no such limit
+    # The best training of a variant is below the chance error by some amount.  A training that is below it by less than
+    # this share of that amount has failed, if the best one beats the linear baseline and it does not.  0: no limit.
     failed_below_best: float = 0.0
-    # Share of a linear classifier's error that the reference must have shed.  None: not asked.
+    # The reference's error must be lower than a linear classifier's by this share of it.  None: not required.
     beats_linear_by: float | None = None
-    # Share of the chance error that the reference's error on its own training images, without augmentation, may reach
-    # where a claim is about the evaluation error or the gap.  None: not asked.
+    # For claims on the evaluation error or the gap: the largest error of the reference on its own training images,
+    # without augmentation, as a share of the chance error.  None: not required.
     fitted_within: float | None = None
-    affordable: int = 0  # most seeds that anyone would train; claims that need more are out of reach; 0: not asked
+    affordable: int = 0  # most seeds that anyone would train; claims that need more are out of reach.  0: no limit
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Rule:
-        """The Rule of a record.  Raises TypeError when a field is missing or unknown."""
+        """Returns the Rule of a record.  Raises TypeError when a field is missing or unknown."""
         negligible = tuple((name, value) for name, value in record["negligible"])
         return cls(**{**record, "looks": tuple(record.get("looks", ())), "negligible": negligible})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Declaration:
-    """Claims, rule and number of seeds as they stood at one moment, and how many trials had a record by then."""
+    """A declaration of claims, rule and number of seeds, or a change of it."""
 
-    digest: str
-    at: str  # UTC, ISO 8601
-    records: int
-    what: str  # was declared or changed, in words
+    digest: str  # of claims, rule and seeds: see `digest`
+    at: str  # time in UTC, ISO 8601
+    records: int  # how many trials had a record by then; more than 0 makes a change post hoc
+    what: str  # what was declared or changed, in words
 
 
 def digest(claims: tuple[Claim, ...], rule: Rule, seeds: int) -> str:
-    """Twelve hex digits of the sha256 of what is declared.
+    """Returns twelve hex digits of the sha256 of what is declared.
 
-    A field that a later version adds leaves older digests as they are, as with a trial's key.
+    Default values are left out, so that a field that a later version adds leaves older digests as they are.
     """
     declared = {"claims": [sparse(claim) for claim in claims], "rule": sparse(rule), "seeds": seeds}
     return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def changes(before: tuple[tuple[Claim, ...], Rule, int], after: tuple[tuple[Claim, ...], Rule, int]) -> str:
-    """What differs between two declarations, in words: `seeds 3 to 10; claims added: lrn_cifar`."""
+    """Says what differs between two declarations, such as `claims added: lrn_cifar; seeds 3 to 10`."""
     (claims, rule, seeds), (new_claims, new_rule, new_seeds) = before, after
     old, new = ({claim.name: claim for claim in some} for some in (claims, new_claims))
     lists = {
@@ -158,17 +166,20 @@ def changes(before: tuple[tuple[Claim, ...], Rule, int], after: tuple[tuple[Clai
 
 
 def compared(claim: Claim) -> tuple[Departure, ...]:
-    """The departure that a claim is about, and the one that it is compared with, if any."""
+    """Returns the departure that a claim is about, and the one that it is compared with, if any."""
     component, _, level = claim.against.partition("=")
     return ((claim.component, claim.level), *([(component, level)] if claim.against else []))
 
 
 def label_of(claim: Claim) -> str:
-    """`-lrn`, or `-lrn against pooling=non_overlapping`."""
+    """Returns `-lrn` or `-lrn against pooling=non_overlapping`: the departures of a claim, as variants are named."""
     return " against ".join(Variant(departures=(departure,)).label for departure in compared(claim))
 
 
 def metric_of(claim: Claim, phase: str) -> str:
-    """The claim's metric on what a study evaluates on: `validation_top1_error_percent`, `train_loss@1`."""
+    """Returns the claim's metric as a study names it, such as `validation_top1_error_percent` or `train_loss@1`.
+
+    `phase`, "test" or "validation", is what the study evaluates on; `@1` is a number after epoch 1.
+    """
     name = claim.metric.replace("test_", f"{phase}_", 1) if claim.metric.startswith("test_") else claim.metric
     return f"{name}@{claim.epoch}" if claim.epoch else name

@@ -1,4 +1,4 @@
-"""Names that a user typed: the one thing meant, or a sentence that helps; and text that is safe to show."""
+"""Errors that a user sees: their types, sentences on wrong names, text that is safe to print, and exit codes."""
 
 from __future__ import annotations
 
@@ -13,67 +13,67 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-LONGEST_NAME = 200  # bytes of a study's name: file systems take 255, and temporary names add some
+LONGEST_NAME = 200  # bytes of a study's name: file systems allow 255, and temporary names add some
 _LONGEST_SHOWN = 200  # characters of a value that an error quotes
 
-# What a terminal obeys or a page hides rather than shows: control characters (ESC among them), the separators of lines,
-# what turns the direction of text, and halves of characters, which no UTF-8 file can hold.
+# Characters that a terminal acts on, or that a page hides: control characters (ESC among them), line separators,
+# changes of text direction, and surrogates, which no UTF-8 file can hold.
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_NOT_IN_NAMES = re.compile(r'[/\\<>:"|?*]')  # separators, and what Windows, shells or addresses of databases read
+_NOT_IN_NAMES = re.compile(r'[/\\<>:"|?*]')  # separators of paths, and what Windows, shells or URLs interpret
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{word}{digit}" for word in ("com", "lpt") for digit in range(1, 10))}
-_TAKEN = {"mlflow", "mlflow.db", "mlruns"}  # what lies beside the studies in the folder of records
+_TAKEN = {"mlflow", "mlflow.db", "mlruns"}  # MLflow's own files, beside the studies in the folder of records
 
 
 class InputError(ValueError):
-    """What a user asked for cannot be done; the message is one sentence that says why and what can be."""
+    """What a user asked for cannot be done; the message is one sentence that says why and what can be done instead."""
 
 
 class StoppedError(RuntimeError):
-    """What was begun cannot go on; the message is one sentence that says why and what helps."""
+    """Something that was begun cannot continue; the message is one sentence that says why and what helps."""
 
 
 def unknown(kind: str, name: str, allowed: Iterable[str]) -> InputError:
-    """The error for an unknown `name`: what was wrong, the nearest, what is allowed."""
+    """Returns the error for an unknown `name`, which gives the name, the nearest one and all that are allowed."""
     allowed = sorted(allowed)
     return InputError(f"unknown {kind} {shown(name)}{nearest(name, allowed)} Allowed: {', '.join(allowed)}.")
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
-    """`; did you mean 'lrn'?` where one of `allowed` is near, else a semicolon."""
+    """Returns `; did you mean 'lrn'?` if one of `allowed` is near to `name`, otherwise a semicolon."""
     near = difflib.get_close_matches(name[:_LONGEST_SHOWN], list(allowed), n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ";"
 
 
 def shown(value: object) -> str:
-    """`value` as an error can quote it: text in quotes, the middle of what is long left out, nothing that acts."""
+    """Returns `value` as an error can quote it: in quotes if it is text, shortened, and without control characters."""
     quoted = repr(shortened(str(value))) if isinstance(value, str | os.PathLike) else shortened(repr(value))
     return printable(quoted)
 
 
 def shortened(text: str) -> str:
-    """`text` without its middle where it is longer than an error can quote."""
+    """Returns `text`, without its middle if it is longer than an error can quote."""
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:120]}...{text[-60:]}"
 
 
 def printable(text: str) -> str:
-    """`text` with all that a terminal obeys in words: ESC as a backslash and x1b.  Tabs and ends of lines stay."""
+    r"""Returns `text` with control characters escaped, such as ESC as \x1b.  Tabs and ends of lines stay."""
     return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def acting(text: str) -> str:
-    """The first character of `text` that a terminal obeys, or that ends a line; "" where there is none."""
+    """Returns the first control character of `text`, tabs and ends of lines included; "" if there is none."""
     return next((char for char in text if char in "\t\n" or _OBEYED.match(char)), "")
 
 
 def study_name(name: str) -> str:
-    """`name`, which can be that of a folder on every system.  Raises InputError that says why it cannot."""
+    """Returns `name` if a folder can have it on every system.  Raises InputError, which says why, if not."""
     if reason := _no_name(name):
         raise InputError(f"--name is {shown(name)}; {reason}.")
     return name
 
 
 def _no_name(name: str) -> str:
-    """Why no study can be called `name`; "" where one can."""
+    """Returns why no study can be called `name`, or "" if one can."""
     size = len(name.encode(errors="surrogatepass"))
     separator = _NOT_IN_NAMES.search(name)
     reasons = {
@@ -89,25 +89,25 @@ def _no_name(name: str) -> str:
 
 
 def as_name(text: str) -> str:
-    """The nearest thing to `text` that can be part of a study's name."""
+    """Returns `text`, changed as little as possible so that it can be part of a study's name."""
     plain = unicodedata.normalize("NFC", text)
     plain = "".join(char if char.isprintable() and not _NOT_IN_NAMES.match(char) else "-" for char in plain)
     return plain.encode()[: LONGEST_NAME // 2].decode(errors="ignore").strip()
 
 
 def at_home(path: Path | str) -> Path:
-    """`path` with the `~` or `~user` that it begins with replaced.  Raises InputError where there is no such folder."""
-    home = os.path.expanduser(path)  # of the words as they are: a Path has already made `~` of `./~`
+    """Returns `path` with a leading `~` or `~user` replaced.  Raises InputError if there is no such home folder."""
+    home = os.path.expanduser(path)  # of the string if there is one: a Path turns `./~`, a folder called ~, into `~`
     if home.startswith("~"):
         raise InputError(f"The path {path} begins with a home folder that is not known; write it out.")
     return Path(home)
 
 
 def answered(command: Callable[[], int], *, stopped: str = "stopped; the same command goes on where it was") -> int:
-    """The exit code of `command`; whatever it raises is told in one sentence on standard error.
+    """Runs `command` and returns its exit code; an exception becomes one sentence on standard error.
 
-    2 on bad input, 130 where it was interrupted, and 1 where the system refused something, such as room on a disk, or
-    where the program itself is at fault: the traceback is in a file then, which the sentence names.
+    The exit code is 2 on bad input, 130 after an interrupt, and 1 if the system refused something, such as space on a
+    disk, or if the program itself is at fault.  Then the traceback is written to a file that the sentence names.
     """
     try:
         code = command()
@@ -122,7 +122,7 @@ def answered(command: Callable[[], int], *, stopped: str = "stopped; the same co
     except OSError as error:
         named = " and ".join(repr(str(name)) for name in (error.filename, error.filename2) if name is not None)
         what = f"{error.strerror or error}{f': {named}' if named else ''}"
-        return _told(f"error: {_hidden(what)}; what was finished is whole, and {_details(error)}", 1)
+        return _told(f"error: {_hidden(what)}; what was finished is kept, and {_details(error)}", 1)
     except Exception as error:
         first = " ".join(str(error).split())
         what = f"{type(error).__name__}{f': {first[:200]}' if first else ''}"
@@ -130,26 +130,27 @@ def answered(command: Callable[[], int], *, stopped: str = "stopped; the same co
 
 
 def _told(sentence: str, code: int) -> int:
-    """`code`, when the sentence has been said as far as anyone can read it."""
+    """Prints the sentence on standard error, if anybody can still read that, and returns `code`."""
     for stream, text in ((sys.stdout, ""), (sys.stderr, f"{sentence}\n")):
         try:
             stream.write(text)
             stream.flush()
-        except (OSError, ValueError):  # nobody reads it, or its disk is full: Python would say so again at its end
+        # Nobody reads the stream, or its disk is full.  Without another target, Python would complain again at its end.
+        except (OSError, ValueError):
             with contextlib.suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return code
 
 
 def _hidden(text: str) -> str:
-    """`text` without the secrets that were typed."""
+    """Returns `text` without the secrets that were typed on the command line."""
     from ablations.core.secrets import hidden
 
     return hidden(text, *sys.argv)
 
 
 def _details(error: Exception) -> str:
-    """Where the traceback of `error` was written, in a clause."""
+    """Writes the traceback of `error` to a file and says in a clause where it is."""
     text = _hidden("".join(traceback.format_exception(error)))
     try:
         with tempfile.NamedTemporaryFile(

@@ -1,4 +1,7 @@
-"""Whether what was read from a file has the types that its dataclass declares.  Standard library only."""
+"""Checks whether values that were read from a file have the types that their dataclass declares.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,21 @@ from collections.abc import Mapping
 from types import UnionType
 from typing import Any
 
-NULLS = {"nulls": True}  # metadata of a field whose numbers may be infinite or nan, or None for those
+# Metadata of a field whose numbers may be infinite or nan.  JSON has no such numbers, so they may also be None.
+NULLS = {"nulls": True}
 
 
 def check_types(value: Any) -> None:
-    """Raises TypeError where a field of the dataclass instance `value`, or of one in it, has another type.
+    """Raises TypeError if a field of the dataclass instance `value`, or of one inside it, has the wrong type.
 
-    The sentence names the field by its path.  A whole number passes for a float, a bool for no number, and a number
-    has to be finite.
+    The message names the field by its path.  An int is accepted for a float, a bool is not accepted for any number, and
+    numbers must be finite.
     """
     _check(value, type(value), "", nulls=False)
 
 
 def _check(value: Any, wanted: Any, path: str, *, nulls: bool) -> None:
+    """Raises TypeError unless `value` has the type `wanted`; `nulls` allows None, nan and infinite numbers."""
     origin, inner = typing.get_origin(wanted), typing.get_args(wanted)
     if wanted is Any or (nulls and (value is None or (isinstance(value, float) and not math.isfinite(value)))):
         return
@@ -31,6 +36,7 @@ def _check(value: Any, wanted: Any, path: str, *, nulls: bool) -> None:
         for name, (kind, may_be_null) in _fields(wanted).items():
             _check(getattr(value, name), kind, f"{path}.{name}" if path else name, nulls=may_be_null)
     elif origin in (typing.Union, UnionType):
+        # A dataclass among the alternatives is checked by itself, so that the error names the field inside it.
         if type(value) in inner and dataclasses.is_dataclass(value):
             _check(value, type(value), path, nulls=nulls)
         elif not any(_fits(value, one, nulls) for one in inner):
@@ -50,6 +56,7 @@ def _check(value: Any, wanted: Any, path: str, *, nulls: bool) -> None:
 
 
 def _fits(value: Any, wanted: Any, nulls: bool) -> bool:
+    """Tells whether `value` has the type `wanted`."""
     try:
         _check(value, wanted, "", nulls=nulls)
     except TypeError:
@@ -75,6 +82,6 @@ def _expect(right: bool, value: Any, wanted: str, path: str) -> None:
 
 @functools.cache
 def _fields(kind: type) -> dict[str, tuple[Any, bool]]:
-    """The fields of a dataclass: name -> (type, whether its numbers may be None)."""
+    """Returns the fields of a dataclass: name -> (type, whether its numbers may be None)."""
     hints = typing.get_type_hints(kind)
     return {field.name: (hints[field.name], bool(field.metadata.get("nulls"))) for field in dataclasses.fields(kind)}

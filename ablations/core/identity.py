@@ -1,4 +1,4 @@
-"""What two things must have in common to count as one: what keys are made of, and the schema of our JSON files."""
+"""The parts that keys and digests are made of, and the schema of our JSON files."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-SCHEMA = 2  # of every JSON file that the harness writes; `ablations/records/upgrade.py` reads 1 as 2
+SCHEMA = 2  # version of all JSON files that the harness writes; `ablations/records/upgrade.py` reads 1 as 2
 
 
 def sparse(value: Any) -> Any:
-    """The plain values of a dataclass that are not their field's default, nested; other values as they are.
+    """Returns the fields of a dataclass that differ from their default, nested, as plain values.
 
-    What a key is made of: a field that a later version adds, with the old behaviour as its default,
-    leaves the keys of older records as they are.  So a default never changes its meaning.
+    Tuples become lists, and other values are returned as they are.  Keys are made of the result.  So a field that a
+    later version adds, with the old behaviour as its default, leaves the keys of older records as they are; and no
+    default may ever change, nor its meaning.
     """
     if dataclasses.is_dataclass(value):
         named = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
@@ -24,7 +25,10 @@ def sparse(value: Any) -> Any:
 
 
 def leaves(value: Any, path: str = "") -> dict[str, Any]:
-    """Every plain value of nested JSON by its path, such as `spec.blocks.0.norm.alpha`."""
+    """Returns every plain value of nested JSON by its path, such as `spec.blocks.0.norm.alpha`.
+
+    An empty object is a value, and so is a list whose first item is no object.
+    """
     if isinstance(value, Mapping) and value:
         named = [(str(name), item) for name, item in value.items()]
     elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
@@ -35,7 +39,10 @@ def leaves(value: Any, path: str = "") -> dict[str, Any]:
 
 
 def current(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a record of the current schema.  Raises TypeError on no table, ValueError on another schema."""
+    """Returns the fields of a record, without the schema's version.
+
+    Raises TypeError if the record is no mapping, and ValueError if its schema is not the current one.
+    """
     if not isinstance(record, Mapping):
         raise TypeError("it holds no table of fields")
     fields = dict(record)

@@ -1,5 +1,6 @@
-"""How large a study may be, and bounds of options, which nobody reaches who means it: beyond them a typing error
-takes hours.
+"""Limits on the size of a study and bounds on options.
+
+They are far beyond what anyone needs.  They are there because a typing error could otherwise start hours of work.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from typing import Any, NamedTuple
 
 from ablations.core.errors import InputError, shown
 
-MOST_VARIANTS = 4096  # of a study: all combinations of twelve components
-MOST_TRIALS = 50_000  # whose plan still takes less than a minute
+MOST_VARIANTS = 4096  # in a study: all combinations of twelve components
+MOST_TRIALS = 50_000  # in a study; planning so many still takes less than a minute
 
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")  # s3://, gs://, hdfs://, file://; no drive, which has one letter
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")  # s3://, gs://, file://, but not C:/: a drive has one letter
 
 
 class Bounds(NamedTuple):
-    """The least and the most that an option takes, and the unit that an error names."""
+    """The least and the most that an option accepts, and the unit that an error names."""
 
     least: float
     most: float
@@ -28,7 +29,7 @@ class Bounds(NamedTuple):
 
 
 def check_numbers(options: Any, numbers: Mapping[str, Bounds]) -> None:
-    """Raises InputError on an option whose number is out of its bounds, or not finite."""
+    """Raises InputError if the number of an option is out of its bounds or not finite; None is accepted."""
     for name, (least, most, unit) in numbers.items():
         value = getattr(options, name)
         if value is None or least <= value <= most:
@@ -43,13 +44,13 @@ def check_numbers(options: Any, numbers: Mapping[str, Bounds]) -> None:
 
 
 def _digits(value: int) -> str:
-    """A whole number as it was typed, shortened where it has more digits than anyone reads."""
+    """Writes a whole number, shortened if it has more digits than anyone reads."""
     text = str(value)
     return text if len(text) <= 20 else f"{text[:6]}... of {len(text)} digits"
 
 
 def is_there(path: Path, option: str, what: Callable[[Path], bool]) -> bool:
-    """Whether `path` is there and of that kind.  Raises InputError where that cannot be told."""
+    """Tells whether `path` exists and is of the kind that `what` tests.  Raises InputError if that cannot be read."""
     try:
         os.lstat(path)
     except FileNotFoundError:
@@ -61,9 +62,9 @@ def is_there(path: Path, option: str, what: Callable[[Path], bool]) -> bool:
 
 
 def check_local(option: str, place: Path | str | None) -> None:
-    """Raises InputError where a folder is given as an address, as of an object store: records need a file system."""
+    """Raises InputError if a folder is given as an address, such as s3://bucket, because a file system is needed."""
     if found := _ADDRESS.match(str(place or "")):
-        address = f"{found[1]}://{str(place)[found.end() :]}"  # Path has made one slash of two
+        address = f"{found[1]}://{str(place)[found.end() :]}"  # with the slash that Path has dropped
         raise InputError(
             f"{option} is {shown(address)}, an address, and must be a folder: mount what is there (as with s3fs, "
             "gcsfuse or blobfuse), or take a folder that all machines share."

@@ -1,4 +1,7 @@
-"""A subject by its name, and the names that mean something to the engine.  The one place that imports subjects."""
+"""Loads a subject by its name, and defines the names that mean something to the engine.
+
+This is the only place in the engine that imports subjects.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +13,23 @@ from typing import Any
 
 from ablations.core.errors import InputError, nearest, shown
 
-FIRST = "alexnet"  # the subject of records that do not name theirs
-REPEAT = "repeat"  # of `Result.extras`: the trace of the same trial, run once more
-PLACEBO, SABOTAGE, MILD = "placebo", "sabotage", "mild_sabotage"  # names of controls, and what each of them is
+FIRST = "alexnet"  # the subject of records that do not name theirs, since they are older than other subjects
+REPEAT = "repeat"  # key in `Result.extras`: the trace of the same trial when it was run a second time
+PLACEBO, SABOTAGE, MILD = "placebo", "sabotage", "mild_sabotage"  # a control's name decides what kind of control it is
 KINDS = f"it is {FIRST}, MODULE:OBJECT of your own, or the path of a study file, such as study.py"
 
 
 def is_file(name: str) -> bool:
-    """Whether a subject is a study file, by its path."""
+    """Tells by its name whether a subject is a study file."""
     return name.endswith((".py", ".toml"))
 
 
 @cache
 def load(name: str) -> Any:
-    """The subject of that name: "alexnet", `package.module:object`, or the path of a study file.
+    """Returns the subject of that name: "alexnet", `package.module:object`, or the path of a study file.
 
-    Its `name` is what it is called in every record.  Raises InputError where there is none, and where its module cannot
-    be imported; whether what is found is a subject, `ablations.core.signed` sees to.
+    Raises InputError if there is none, or if its module cannot be imported.  Whether the object that is found is a
+    subject is checked by `ablations.core.signed`.
     """
     if is_file(name):
         room = "script" if name.endswith(".toml") else "own"
@@ -40,16 +43,17 @@ def load(name: str) -> Any:
 
 
 def _found(name: str, module: str, attribute: str) -> Any:
-    """What is called `attribute` in a module."""
+    """Returns the object `attribute` of a module.  Raises InputError if it cannot be found or imported."""
     try:
         holder = importlib.import_module(module)
     except ModuleNotFoundError as error:
+        # Either this module, or a package on the way to it, does not exist; or it exists and imports one that does not.
         if not (error.name and f"{module}.".startswith(f"{error.name}.")):
             raise _unusable(name, module, error) from error
         raise InputError(
             f"there is no subject {shown(name)}: no module {error.name} can be imported from this folder."
         ) from None
-    except (Exception, SystemExit) as error:  # whatever somebody else's module does when it is imported
+    except (Exception, SystemExit) as error:  # a user's module may do anything when it is imported
         raise _unusable(name, module, error) from error
     if not hasattr(holder, attribute):
         public = [one for one in vars(holder) if not one.startswith("_")]
@@ -61,7 +65,7 @@ def _found(name: str, module: str, attribute: str) -> Any:
 
 
 def _unusable(name: str, module: str, error: BaseException) -> InputError:
-    """What a module did wrong when it was imported, and in which of its lines."""
+    """Returns the error that says why a module could not be imported, and in which of its lines that happened."""
     said = " ".join(str(error).split()).rstrip(".")
     ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
     where = f", in line {ours[-1].lineno} of {ours[-1].filename}" if len(ours) > 1 else ""

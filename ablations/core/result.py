@@ -1,4 +1,4 @@
-"""What came of a trial, as its record holds it."""
+"""The result of a trial, as its record holds it."""
 
 from __future__ import annotations
 
@@ -20,46 +20,48 @@ DONE, DIVERGED, OUT_OF_MEMORY, TIMEOUT, ERROR = STATUSES = (
     "timeout",
     "error",
 )
-FINAL = frozenset({DONE, DIVERGED})  # outcomes; the other statuses are tried again by the next run
-STEPS = "steps_to_threshold"  # missing where the threshold was never reached: see the next two
-LOG_STEPS = "log_steps_to_threshold"  # its natural logarithm: differences of it are logarithms of ratios
-REACHED = "threshold_reached"  # 1 or 0; with 0 the time is censored at
+FINAL = frozenset({DONE, DIVERGED})  # statuses that are outcomes; trials with another one are run again by the next run
+# Metrics of a trial with a target.  The first two are missing if the target was never reached: the time is then
+# censored at TRAINED.
+STEPS = "steps_to_threshold"
+LOG_STEPS = "log_steps_to_threshold"  # natural logarithm of STEPS: its differences are logarithms of ratios
+REACHED = "threshold_reached"  # 1 or 0
 TRAINED = "steps_trained"
-LOOKED = "threshold_train_top1_error_percent"  # at the last look
-FIRST_VERSION = 1  # of the training code, in records that do not say
+LOOKED = "threshold_train_top1_error_percent"  # the training error at the last look
+FIRST_VERSION = 1  # version of the training code in records that do not say
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What came of a trial.  A failure is a result with a word and a reason."""
+    """The result of a trial.  A trial that fails has a result too, with a status and an error that says why."""
 
     trial: Trial
     status: str  # one of STATUSES
-    metrics: Mapping[str, float] = field(default_factory=dict, metadata=NULLS)  # of the last epoch
-    curve: tuple[Mapping[str, float], ...] = field(default=(), metadata=NULLS)  # one row an epoch
-    readings: tuple[tuple[int, float], ...] = ()  # (step, value of the target's metric), where there is a target
-    outcomes: str = ""  # base64 of packed bits: which evaluation images were right, in stored order
-    activity: Mapping[str, float] = field(default_factory=dict)  # component -> number, references only
-    extras: Mapping[str, str] = field(default_factory=dict)  # what sections of a report show that its subject adds
-    trace: str = ""  # digest of everything that it reported, but for times; empty: not known
-    seconds: float = 0.0  # wall time of the trial; where it shares a training, of its own evaluation alone
-    trained_with: str = ""  # the key of the trial whose training it shares, and whose seconds hold that training
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()  # sentences worth a reader's eye; none is a failure
-    error: str = ""  # why it has no outcome, or diverged; empty where it is done
+    metrics: Mapping[str, float] = field(default_factory=dict, metadata=NULLS)  # at the end of the trial
+    curve: tuple[Mapping[str, float], ...] = field(default=(), metadata=NULLS)  # one row per epoch
+    readings: tuple[tuple[int, float], ...] = ()  # (step, value of the target's metric), if there is a target
+    outcomes: str = ""  # base64 of packed bits: which evaluated examples were right, in stored order
+    activity: Mapping[str, float] = field(default_factory=dict)  # component -> activity; only a reference has any
+    extras: Mapping[str, str] = field(default_factory=dict)  # for sections of a report that the subject adds
+    trace: str = ""  # digest of everything that the trial reported, except times; empty: not known
+    seconds: float = 0.0  # wall time of the trial; if it shares a training with another, only of its own evaluation
+    trained_with: str = ""  # key of the trial whose training it shares, and whose seconds include that training
+    provenance: Mapping[str, Any] = field(default_factory=dict)  # see `ablations.records.provenance`
+    notes: tuple[str, ...] = ()  # remarks that a reader should see; none of them is a failure
+    error: str = ""  # why the trial has no outcome, or why it diverged; empty if it is done
     training_version: int = FIRST_VERSION  # of the code that trained it: see `ablations.core.subject.Defaults.version`
     training_digest: str = ""  # of that code's sources; empty in records older than the digest
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values with the schema's version and the trial's key."""
+        """Returns plain JSON values, with the schema's version and the trial's key."""
         return {"schema": SCHEMA, "key": self.trial.key, **_plain(self), "trial": self.trial.to_dict()}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Result:
-        """The Result of a record.
+        """Returns the Result of a record.
 
-        Raises ValueError on another schema, an unknown status or a key that does not fit the trial,
-        and KeyError or TypeError on a missing or unknown field, or one of another type.
+        Raises ValueError on another schema, an unknown status, metrics that are not finite numbers, or a key that is
+        not the trial's, and KeyError or TypeError on a missing or unknown field, or one of the wrong type.
         """
         fields = current(record)
         key = fields.pop("key")
@@ -79,13 +81,13 @@ class Result:
 
 
 def _plain(result: Result) -> dict[str, Any]:
-    """The fields of `result` but for its trial, as JSON values."""
+    """Returns the fields of `result`, except the trial, as JSON values."""
     fields = {one.name: getattr(result, one.name) for one in dataclasses.fields(result) if one.name != "trial"}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
 
 def _check_metrics(metrics: Mapping[str, Any]) -> None:
-    """Raises ValueError unless a finished trial has metrics, all of them finite numbers."""
+    """Raises ValueError unless there are metrics and all of them are finite numbers, as in every finished trial."""
     if not metrics:
         raise ValueError("it is done and holds no metrics")
     for name, value in metrics.items():

@@ -1,20 +1,25 @@
-"""Passwords and tokens are masked before anything is written or said."""
+"""Removes users, passwords and tokens from text before it is written or printed."""
 
 from __future__ import annotations
 
 import re
 
-_USER = re.compile(r"//(?:[^\s/@:]*:[^\n]*|[^\s/@]*)@")  # a password may hold anything, whatever the standard says
+# `//user:password@` or `//user@`.  A password is taken to reach to the last @ of its line, since passwords may hold any
+# character, whether or not the standard of URLs allows it.
+_USER = re.compile(r"//(?:[^\s/@:]*:[^\n]*|[^\s/@]*)@")
 _SECRET = re.compile(r"([?&][^\s=&]*(?:pass|pwd|token|secret|key)[^\s=&]*=)([^\s&]+)", re.IGNORECASE)
 
 
 def without_password(text: str) -> str:
-    """An address, or a text that holds some, as it may be shown and written down: without users and secrets."""
+    """Returns `text` with the users and secrets of all addresses in it removed."""
     return _SECRET.sub(r"\1***", _USER.sub("//", text))
 
 
 def hidden(text: str, *addresses: str) -> str:
-    """`text` without the users and secrets of these addresses, of which an error may quote a part."""
+    """Returns `text` without the users and secrets of these addresses, even where it quotes only a part of one.
+
+    Pieces of one or two characters stay, since masking them would make the text unreadable.
+    """
     found = [piece for address in addresses for match in _USER.findall(address) for piece in re.split("[/@:]", match)]
     found += [secret for address in addresses for _, secret in _SECRET.findall(address)]
     for piece in sorted({*found}, key=len, reverse=True):
@@ -24,7 +29,10 @@ def hidden(text: str, *addresses: str) -> str:
 
 
 def reason(error: BaseException, address: str = "") -> str:
-    """The first line of what lies at the bottom: "connection refused" rather than four layers of wrapping."""
+    """Returns the type and the first line of the error that started a chain of errors, such as "connection refused".
+
+    Secrets of `address` are masked.
+    """
     while cause := error.__cause__ or error.__context__:
         error = cause
     lines = str(error).strip().splitlines()

@@ -1,4 +1,4 @@
-"""Whether what a name finds is a subject: one sentence on what it lacks, before anything is asked of it."""
+"""Checks that the object behind a subject's name is a subject, before it is used."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from ablations.core.subject import Defaults, Subject
 
 
 def signed(name: str) -> Any:
-    """The subject of that name, which has all that is asked of one.
+    """Returns the subject of that name, after checking that it has everything that the contract asks for.
 
-    Raises InputError where there is none, where something else is found, and where it calls itself otherwise than by a
-    name that it is found by.
+    Raises InputError if there is none, if the object is no subject, or if its own `name` does not lead back to it.
     """
     found = load(name)
     if isinstance(found, type):
@@ -28,6 +27,7 @@ def signed(name: str) -> Any:
             f"{shown(name)} is no subject: it lacks {', '.join(lacking[:3])}{more}; a subject is an object of a class "
             f"that is derived from ablations.core.subject.Defaults and signs Subject."
         )
+    # Records hold the subject's own name, and workers load it by that, so the name must find the same object.
     if found.name != name:
         try:
             same = load(found.name) is found or is_file(name)
@@ -35,6 +35,6 @@ def signed(name: str) -> Any:
             same = False
         if not same:
             raise InputError(
-                f"{shown(name)} calls itself {shown(found.name)}, by which it is not found: its name is {name}."
+                f"{shown(name)} has the name {shown(found.name)}, which does not lead to it; its name must be {name}."
             )
     return found

@@ -1,4 +1,4 @@
-"""The values that flow through the harness.  Frozen, plain inside, standard library only."""
+"""A study as `study.json` holds it.  The types are frozen and hold plain values only.  Standard library only."""
 
 from __future__ import annotations
 
@@ -18,35 +18,36 @@ from ablations.core.variant import Skipped, Variant
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A grid's whole plan: which variants, how often, for how long, and what is claimed of them."""
+    """The plan of a study: which variants are trained, with how many seeds, how long, and what is claimed of them."""
 
     name: str
     grid: str
-    subject: str = FIRST  # by which `ablations.core.load.load` finds it
+    subject: str = FIRST  # the name by which `ablations.core.load.load` finds it
     setting: Setting  # what its trials share
     components: tuple[tuple[str, str], ...]  # the (component, level) pairs under study
     variants: tuple[Variant, ...]
-    seeds: int
-    controls: tuple[str, ...] = ()  # components that ride along as single departures
+    seeds: int  # number of seeds; they are 0, 1, ..
+    controls: tuple[str, ...] = ()  # controls that are trained beside the grid, each as a single departure
     wanted: tuple[str, ...] = (SABOTAGE, PLACEBO)  # controls that must have behaved before anything is judged
-    question: str = ""  # of its grid, in words
+    question: str = ""  # the question that its grid answers, in words
     estimand: str = ONE_OUT  # what its effects are: ONE_OUT, ONE_IN or MAIN
-    factorial: bool = False  # whether main effects and interactions can be told
+    factorial: bool = False  # whether main effects and interactions can be estimated
     keys: tuple[str, ...] = ()  # of the trials, seed by seed, in the order of `variants`
-    skipped: tuple[Skipped, ...] = ()
-    aliases: tuple[str, ...] = ()  # of a fractional design, such as "activation = dropout*lrn"
+    skipped: tuple[Skipped, ...] = ()  # combinations that the grid left out
+    aliases: tuple[str, ...] = ()  # of a fractional factorial, such as "activation = dropout*lrn"
     claims: tuple[Claim, ...] = ()
     rule: Rule | None = None  # None in studies older than the rule
-    declared: tuple[Declaration, ...] = ()  # the first before any trial; each later one is a change
-    command: str = ""  # that runs it again
-    tuning: Tuning | None = None  # None: every arm has its own rate
-    allowance: Allowance | None = None  # None: design, seeds and work are the user's own
-    resolution: int = 4  # of a fraction; another design has none
-    out_of_reach: tuple[tuple[str, int | None], ...] = ()  # claim -> seeds that would decide it; None: over 10,000
+    declared: tuple[Declaration, ...] = ()  # the first is made before any trial; each later one is a change
+    command: str = ""  # the command that runs the study again
+    tuning: Tuning | None = None  # None: learning rates were not searched
+    allowance: Allowance | None = None  # None: the user chose grid, seeds and work
+    resolution: int = 4  # of a fractional factorial; without meaning for other designs
+    # Claim -> seeds that would decide it, if they are more than anyone would train; None: over 10,000.
+    out_of_reach: tuple[tuple[str, int | None], ...] = ()
 
     @property
     def looks(self) -> tuple[int, ...]:
-        """Seeds at which it is judged, where it is sequential."""
+        """The numbers of seeds at which a sequential study is judged; empty for another."""
         return self.rule.looks if self.rule else ()
 
     @property
@@ -55,12 +56,15 @@ class Study:
         return len(self.variants) * len(self.setting.each)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values with the schema's version."""
+        """Returns plain JSON values, with the schema's version."""
         return {"schema": SCHEMA, **dataclasses.asdict(self)}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Study:
-        """The Study of `study.json`.  Raises ValueError on another schema, KeyError or TypeError on a wrong field."""
+        """Returns the Study of `study.json`.
+
+        Raises ValueError on another schema, and KeyError or TypeError on a wrong field.
+        """
         fields = current(record)
         study = cls(
             **{
@@ -94,11 +98,11 @@ def _allowance_from_dict(record: Mapping[str, Any]) -> Allowance:
 
 @dataclass(frozen=True, kw_only=True)
 class Allowance:
-    """What was chosen, before the first trial, to fit a study into a given time."""
+    """What was chosen, before the first trial, to fit a study into the time of --budget."""
 
     asked: str  # the time, as it was typed
     grid: str
     seeds: int
-    work: int  # units of a trial, such as epochs
-    seconds: float  # that all trials were expected to take
-    given_up: tuple[str, ...] = ()  # in words
+    work: int  # length of a trial in units such as epochs
+    seconds: float  # expected seconds of all trials together
+    given_up: tuple[str, ...] = ()  # what does not fit into the time, in words

@@ -1,9 +1,9 @@
-"""What a subject signs: everything that the engine asks of what it ablates.
+"""The contract between the engine and a subject: everything that the engine asks of what it ablates.
 
-A subject is an object that `ablations.core.load.load` finds by its name: one of `ablations/subjects/`, or
-`package.module:object` of a user's own.  It signs `Subject`, and takes from `Defaults` what it has nothing to say
-about.  The engine plans, pairs, schedules, records, judges and reports; the subject knows what its components change,
-how one trial runs, and how its numbers are to be read.
+A subject is an object that `ablations.core.load.load` finds by its name: one in `ablations/subjects/`, or
+`package.module:object` of a user's own.  It implements `Subject`, and inherits from `Defaults` the hooks that it does
+not need.  The engine plans, pairs, schedules, records, judges and reports; the subject knows what its components
+change, how one trial runs, and how its numbers are to be read.
 """
 
 from __future__ import annotations
@@ -24,77 +24,78 @@ from ablations.core.variant import Departure, Variant
 
 @dataclass(frozen=True, kw_only=True)
 class Component:
-    """What can be changed of a subject, as designs, verdicts and reports know it."""
+    """One part of a subject that can be changed, as designs, verdicts and reports see it."""
 
-    reference: str  # the word for what the reference does
+    reference: str  # what the reference does, in words
     levels: tuple[str, ...]  # what it can be changed to; designs take the first unless another is asked for
     summary: str  # one line: what it does
     source: str = ""  # where it is described, with the section
-    control: bool = False  # a placebo or a sabotage, told by its name: it rides along in every study
+    control: bool = False  # whether it is a control, which is part of every study; its name says which: see `load`
     negligible: float = 0.0  # activity below which it counts as inactive; 0: its activity is not measured
-    unit: str = ""  # of its activity, in words
+    unit: str = ""  # what its activity is a number of, in words
+    labels: Mapping[str, str] = field(default_factory=dict)  # level -> its words, "no dropout"; else by `core.labels`
 
 
 @dataclass(frozen=True, kw_only=True)
 class Doses:
-    """A component whose levels, and the reference, are so much of one thing."""
+    """A component whose reference and levels are different amounts, or doses, of one thing."""
 
-    reference: float
+    reference: float  # the reference's dose
     levels: Mapping[str, float]  # each level's dose
-    log: bool = False  # whether steps are ratios: a trend is then that of a doubling, and every dose is above zero
-    unit: str = ""  # "channels"; empty: no name
+    log: bool = False  # whether a trend is per doubling rather than per unit; every dose is then above zero
+    unit: str = ""  # such as "channels"; empty: it has no name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A named study of a subject: a grid with the components and the options that it takes unless others are given."""
+    """A named study of a subject: a grid, with components and options that it takes unless others are given."""
 
-    summary: str
+    summary: str  # one line
     grid: str = "one_out"
     components: tuple[str, ...] = ()  # as --components writes them
-    options: Mapping[str, str | int | float] = field(default_factory=dict)  # of the command line -> value
-    controls: tuple[str, ...] | None = None  # that ride along; None: all of them
+    options: Mapping[str, str | int | float] = field(default_factory=dict)  # command-line option -> value
+    controls: tuple[str, ...] | None = None  # the controls that are trained too; None: all of them
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a trial finds its data and leaves its record, and what it may use.  Absolute paths."""
+    """Where a trial writes its files, and what it may use of the machine.  Paths are absolute."""
 
-    folder: Path  # the study's, under results/
-    threads: int = 1  # processor threads a trial
-    gpus: float = 0.0  # of a GPU that a trial holds; 0: a processor alone
-    turns: int = 1  # trainings of a job that take turns, each after a step
+    folder: Path  # of the study, under results/
+    threads: int = 1  # processor threads per trial
+    gpus: float = 0.0  # share of a GPU that a trial holds; 0: it runs on processor cores
+    turns: int = 1  # trainings of a job that take turns, step by step
     command: str = ""  # for the provenance
-    declared: str = ""  # digest of the claims and the rule that were in force, for the provenance
-    measures: tuple[str, ...] = ()  # components whose activity the record of a trained reference must have
+    declared: str = ""  # digest of the claims and the rule that are in force, for the provenance
+    measures: tuple[str, ...] = ()  # components whose activity the record of a trained reference must hold
     predictions: bool = True  # whether a trial keeps its predictions beside its record
-    options: Mapping[str, Any] = field(default_factory=dict)  # the subject's own, from `Subject.place`
+    options: Mapping[str, Any] = field(default_factory=dict)  # what the subject's hook `place` returned
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What one trial came to."""
+    """The result of one trial."""
 
-    number: int = 0  # of the trial, among those that run together
-    metrics: Mapping[str, float]  # of its end
+    number: int = 0  # place of the trial among those that run together
+    metrics: Mapping[str, float]  # at the end of the trial
     curve: Sequence[Mapping[str, float]] = ()  # a row for each unit of work, with the key "epoch"
-    readings: Sequence[tuple[int, float]] = ()  # (step, value of the target's metric), where there is a target
+    readings: Sequence[tuple[int, float]] = ()  # (step, value of the target's metric), if there is a target
     outcomes: str = ""  # which evaluated examples were right, as `ablations.records.outcomes` writes them
     extras: Mapping[str, str] = field(default_factory=dict)  # what the subject's own sections of a report show
-    notes: tuple[str, ...] = ()  # sentences worth a reader's eye; none is a failure
-    provenance: Mapping[str, Any] = field(default_factory=dict)  # what the subject adds to where the result came from
-    seconds: float = 0.0  # that earlier processes have spent on it, where an unfinished training went on
-    trace: str = ""  # digest of everything that it reported, but for times; empty: not known
-    to_measure: bool = False  # `Activities` of it follow, when its record is on disk
-    kept: bool = False  # it was trained by an earlier process, which left its network to be measured
+    notes: tuple[str, ...] = ()  # remarks that a reader should see; none of them is a failure
+    provenance: Mapping[str, Any] = field(default_factory=dict)  # what the subject adds to the provenance
+    seconds: float = 0.0  # spent on it by earlier processes, if an unfinished training was continued
+    trace: str = ""  # digest of everything that it reported, except times; empty: not known
+    to_measure: bool = False  # whether `Activities` of it follow once its record is on disk
+    kept: bool = False  # whether an earlier process trained it and left its activities to be measured
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """A trial that came to nothing, while others of its training may have."""
+    """A trial that failed; others that share its training may have succeeded.  Fields are as in `Measured`."""
 
     number: int = 0
-    error: Exception
+    error: Exception  # its type decides the status of the trial
     provenance: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -103,14 +104,14 @@ class Failed:
 class Activities:
     """How active the components are in a trained reference."""
 
-    number: int = 0
-    found: Mapping[str, float]
-    notes: tuple[str, ...] = ()
-    complete: bool = True  # False: the next run measures it again
+    number: int = 0  # as in `Measured`
+    found: Mapping[str, float]  # component -> activity
+    notes: tuple[str, ...] = ()  # sentences on components whose activity could not be measured
+    complete: bool = True  # False: the next run measures them again
 
 
 class DivergedError(ArithmeticError):
-    """A training whose numbers are no longer finite: an outcome, and no fault.  `curve` is what came before."""
+    """The numbers of a training are no longer finite.  That is an outcome and no fault.  `curve` holds earlier rows."""
 
     def __init__(self, message: str, curve: Sequence[Mapping[str, float]] = ()) -> None:
         super().__init__(message)
@@ -118,230 +119,236 @@ class DivergedError(ArithmeticError):
 
 
 class Card(NamedTuple):
-    """What `python -m ablations.show` prints of one thing: its name, a word beside it, and labelled rows."""
+    """What `python -m ablations.show` prints about one thing."""
 
     name: str
-    beside: str
-    rows: Sequence[tuple[str, str]]  # of a label and a text; one without text is left out
+    beside: str  # text that is printed after the name
+    rows: Sequence[tuple[str, str]]  # (label, text); rows without text are left out
 
 
 class Seconds(NamedTuple):
-    """Expected seconds of the two parts of a trial; trials that share a training share the first."""
+    """Expected seconds of the two parts of a trial.  Trials that share a training share the seconds of that part."""
 
     training: float
     evaluation: float
 
     @property
     def whole(self) -> float:
-        """Of a trial that shares nothing."""
+        """The seconds of a trial that shares nothing."""
         return self.training + self.evaluation
 
 
 Event = Measured | Failed | Activities | None  # None ends a turn, where several trainings take turns
-Report = Callable[["Trial", Mapping[str, float]], None]  # a row of a curve, as it comes
+Report = Callable[["Trial", Mapping[str, float]], None]  # is called with a row of a trial's curve when it is there
 
 
 class Subject(Protocol):
-    """What only a subject knows."""
+    """What every subject has to implement."""
 
     @property
     def name(self) -> str:
-        """By which `ablations.core.load.load` finds it; it stands in every record."""
+        """The name by which `ablations.core.load.load` finds it; it is part of every record."""
         ...
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        """What its trials are measured by, by name; "test_" stands for whatever a study evaluates on."""
+        """The metrics of its trials, by name; "test_" in a name stands for what a study evaluates on."""
         ...
 
     @property
     def components(self) -> Mapping[str, Component]:
-        """Everything that can be changed, and the controls, by name."""
+        """All components, controls included, by name."""
         ...
 
     def setting(self, options: Any, place: Place, before: Study | None, *, beside: int) -> Setting:
-        """What the trials of a study share, from the subject's own options; data are made ready here.
+        """Returns what the trials of a study share, by the subject's own options; prepares the data first.
 
         `before` is the study on disk, if there is one, and `beside` is how many trials one machine runs at a time.
-        Raises InputError in a sentence where the data cannot be had.
+        Raises InputError, in one sentence, when the data are not available.
         """
         ...
 
     def configure(self, setting: Setting, departures: Sequence[Departure]) -> Config:
-        """The reference's config with the departures made, in their order.  Raises InputError on an unknown one."""
+        """Returns the reference's config with the departures made in order.  Raises InputError on an unknown one."""
         ...
 
     def run(self, trials: Sequence[Trial], place: Place, report: Report) -> Iterator[Event]:
-        """What each of the trials comes to, in their order: they differ in nothing that training reads.
+        """Runs trials that differ in nothing that training reads, and yields their results.
 
-        A `Measured` or `Failed` for each trial, then `Activities` for each that is `to_measure`.  What it raises is
-        the result of every trial that has none yet.
+        It yields a `Measured` or `Failed` for each trial, then `Activities` for each that is `to_measure`, and calls
+        `report` with each row of a curve.  If it raises, the exception is the result of every trial that has none yet.
         """
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoOptions:
-    """Of a subject that has none of its own."""
+    """The options of a subject that has none of its own."""
 
 
 class Defaults:
-    """What a subject may leave out; each hook says what it is asked for and what the engine does without it."""
+    """What a subject may leave out: each hook says what it is for and what the engine does without it."""
 
-    version: int = 1  # raised by hand when a trial comes out otherwise than before; two versions are never paired
+    version: int = 1  # raise it by hand when a trial gives another result than before; two versions are never paired
     claims: Sequence[Path] = ()  # TOML files with what publications say of it
-    more: str = "--seeds, --components"  # options that a study names when it announces itself
-    sabotage: str = "changes that must do harm"  # what its sabotage does, as a subject of a sentence in the plural
-    gpus: float = 0.0  # share of a GPU that a trial takes where there is one, without --gpus-per-trial
+    more: str = "--seeds, --components"  # options that the announcement of a study mentions
+    sabotage: str = "changes that must do harm"  # what its sabotage is, as the subject of a sentence in the plural
+    gpus: float = 0.0  # share of a GPU that a trial takes if there is one and --gpus-per-trial is not given
     work_unit: str = "epoch"  # what `Setting.work` counts, in the singular
-    recipes: Mapping[str, Recipe] = EMPTY  # studies of its own that --grid names beside the engine's grids
-    own_claims: Sequence[Claim] = ()  # that it brings itself, beside those of files
+    recipes: Mapping[str, Recipe] = EMPTY  # studies of its own, which --grid names like the engine's grids
+    own_claims: Sequence[Claim] = ()  # claims that it brings itself, in addition to those of files
     every: Sequence[str] = ()  # as headline, for grids that take several levels of a component; empty: the headline
-    headline: Sequence[str] = ()  # components that designs take where none are named, as --components writes them
+    headline: Sequence[str] = ()  # components that designs take when none are named, as --components writes them
 
     @property
     def options(self) -> type:
-        """A frozen dataclass of its options of the command line."""
+        """A frozen dataclass of its own command-line options."""
         return NoOptions
 
     @property
     def usual(self) -> Mapping[str, str | int | float]:
-        """What its options are where they are not given."""
+        """The values of its options that are not given."""
         return EMPTY
 
+    def help(self) -> Mapping[str, str]:
+        """What `--help` adds to the text of options, by their names; under "" what the study asks, in a sentence."""
+        return {}
+
     def check_options(self, options: Any) -> None:
-        """Raises InputError on what can be seen to be wrong with its options before any data are read."""
+        """Raises InputError if its options are wrong in a way that can be seen before any data are read."""
 
     def check_departures(self, options: Any, departures: Sequence[Departure]) -> None:
-        """Raises InputError on a change whose rewrite fails on the reference, before any data are read."""
+        """Raises InputError if a departure cannot be made from the reference, before any data are read."""
 
     def at_home(self, options: Any) -> Mapping[str, Path | str]:
-        """Those of its options that are paths, with their `~` replaced."""
+        """Returns those of its options that are paths, by name, with `~` replaced."""
         return {}
 
     def called(self, options: Any) -> Sequence[str]:
-        """What a study's usual name holds beside its grid."""
+        """Returns the words that a study's default name has in addition to its grid."""
         return ()
 
     def broken(self) -> Sequence[str]:
-        """A sentence on each file of the user's own that cannot be used; a report can be made all the same."""
+        """Returns a sentence on each file of the user's own that cannot be used; reports can be made all the same."""
         return ()
 
     def with_baseline(self, setting: Setting, options: Any, before: Study | None) -> Setting:
-        """`setting` with what trivial learning gives, where finding that out takes long: asked of a study that has
-        been planned, so that one that cannot be had is refused at once.  `before` is the study on disk.
+        """Returns `setting` with the baseline of trivial learning.  `before` is the study on disk.
+
+        It is called after planning, so that a study that is refused does not wait for a baseline that takes long.
         """
         return setting
 
     def place(self, options: Any) -> Mapping[str, Any]:
-        """What a worker must know of the subject's options, for `Place.options`."""
+        """Returns what a worker must know of the subject's options, as plain values; it becomes `Place.options`."""
         return {}
 
     def warm(self) -> None:
-        """Imports what a trial needs, so that a worker that has reported itself is ready to train."""
+        """Imports what a trial needs, so that a worker is ready to train when it reports that it is."""
 
     def topics(self) -> Mapping[str, Callable[[Sequence[str]], tuple[Sequence[str], Sequence[Card]]]]:
-        """What `python -m ablations.show` can show of it: topic -> names asked for -> what comes first, and cards."""
+        """Returns the topics of `python -m ablations.show`: each is a function from names to paragraphs and cards."""
         return {}
 
     def digest(self) -> str:
-        """Of the sources that decide a result; studies say where it changed.  Empty: not known."""
+        """Returns a digest of the sources that decide a result, so that changes are noticed.  Empty: not known."""
         return ""
 
     def sources(self) -> Mapping[str, bytes]:
-        """Name -> content of the files behind `digest`, to be kept beside the records; empty: none are kept."""
+        """Returns name -> content of the files behind `digest`, which are kept beside the records; empty: none are."""
         return EMPTY
 
     def check(self, setting: Setting, config: Config) -> None:
-        """Raises ValueError where a config cannot be run; a design leaves its variant out then, with that reason."""
+        """Raises ValueError if a config cannot be run; a design then leaves its variant out, with that reason."""
 
     def canonical(self, config: Config) -> Hashable:
-        """Equal for configs that give equal results: a departure that leaves it unchanged is refused as a no-op."""
+        """Returns equal values for configs with equal results; a departure that changes nothing in it is refused."""
         return json.dumps(config, sort_keys=True)
 
     def training_part(self, config: Config) -> Config:
-        """Equal for configs that one training serves: trials that differ in their evaluation alone share it."""
+        """Returns the part of a config that training reads; trials that are equal in it share one training."""
         return config
 
     def at_rate(self, config: Config, factor: float) -> Config:
-        """`config` at so many times its learning rate.  Without it there is no --tune."""
+        """Returns `config` with its learning rate multiplied by `factor`.  Without this hook there is no --tune."""
         raise InputError("this subject has no learning rate that --tune could search.")
 
     def rate(self, config: Config) -> float:
-        """The learning rate of a config, which a line of progress names."""
+        """Returns the learning rate of a config, which the progress of a search shows."""
         return float("nan")
 
     def for_tuning(self, setting: Setting) -> Setting:
-        """`setting` as trials that choose a learning rate have it: evaluated on what the study does not report."""
+        """Returns `setting` for trials that choose a learning rate: evaluated on data that the study never reports."""
         raise InputError("this subject has no learning rate that --tune could search.")
 
     def tuned(self, tuning: Setting, config: Config) -> Config:
-        """The config of a trial of the study as a trial of its tuning, whose setting `for_tuning` gave, has it."""
+        """Returns a config of the study as a trial of its tuning needs it; `tuning` is what `for_tuning` gave."""
         raise InputError("this subject has no learning rate that --tune could search.")
 
     def capped(self, config: Config, steps: int) -> Config:
-        """`config` whose trial ends after so many steps, reached or not.  Only races to a target ask for it."""
+        """Returns `config` with an end after `steps` steps at the latest.  Only asked for if trials end at a target."""
         return config
 
     def steps(self, config: Config) -> int:
-        """Steps of a trial that nothing stops early; 0: it counts none."""
+        """Returns the steps of a trial that nothing ends early; 0: the subject counts no steps."""
         return 0
 
     def with_work(self, config: Config, work: int) -> Config:
-        """`config` with so many units of work.  Without it --budget chooses seeds and design alone."""
+        """Returns `config` with `work` units of work.  Without this hook --budget chooses only seeds and design."""
         return config
 
+    def longer(self, work: int) -> Sequence[str]:
+        """Words of the command line that ask for so many units of work; none where there are no such words."""
+        return ()
+
     def with_setting(self, setting: Setting, work: int) -> Setting:
-        """`setting` whose trials have so many units of work."""
+        """Returns `setting` for trials with `work` units of work."""
         return replace(setting, work=work, config=self.with_work(setting.config, work))
 
     def paces(self, trials: Sequence[Trial], place: Place) -> Mapping[Variant, Any] | None:
-        """How fast each variant goes here, by timing a little of it, for `seconds`.
-
-        None: not known beforehand, as on a machine without the GPUs that trials hold elsewhere.
-        """
+        """Returns how fast each variant runs here, by timing a little of it, for `seconds`; None: it is not known."""
         return None
 
     def seconds(self, config: Config, pace: Any) -> Seconds:
-        """Expected seconds of one trial at a pace that `paces` gave; where it gives none, that of a trial was timed."""
+        """Returns the expected seconds of one trial; `pace` is from `paces` or, if that gave none, measured seconds."""
         return Seconds(training=float(pace), evaluation=0.0)
 
     def packing(self, trial: Trial, place: Place) -> tuple[int, float]:
-        """How many trainings should take turns on one GPU, and how many times the trials an hour that gives."""
+        """Returns how many trainings should take turns on one GPU, and the gain in trials per hour over one."""
         return 1, 1.0
 
     def accelerators(self) -> int:
-        """GPUs of this machine that a trial could hold."""
+        """Returns the number of GPUs of this machine that trials could use."""
         return 0
 
     def notes(self, study: Study, place: Place) -> Sequence[tuple[str, str]]:
-        """(word, sentence): what is worth saying before a study starts, such as where its images are kept."""
+        """Returns (word, sentence) pairs to print before a study starts, such as where its images are kept."""
         return ()
 
     def data_words(self, setting: Setting) -> str:
-        """What follows the name of the data where a study announces itself: how much there is of them."""
+        """Returns what follows the name of the data in the announcement of a study, such as how many there are."""
         return ""
 
     def trial_words(self, setting: Setting) -> str:
-        """What a trial is, in a line."""
+        """Returns one line on what a trial is."""
         return f"{setting.facts.get('reference', 'the reference')}, {setting.work} {self.work_unit}s"
 
     def command(self, config: Config, seed: int, place: Place) -> str:
-        """What a trial types, for --dry-run; empty: a trial is no command."""
+        """Returns the command that a trial runs, which --dry-run prints; empty: a trial is no command."""
         return ""
 
     def sizes(self, config: Config, setting: Setting) -> Mapping[str, float]:
-        """The metrics of kind "size" of a config, for the list of variants; empty where they cost a training."""
+        """Returns the metrics of kind "size" of a config, for the list of variants; empty if that needs a training."""
         return {}
 
     def doses(self, setting: Setting) -> Mapping[str, Doses]:
-        """The components that are doses of something, by name."""
+        """Returns, by name, the components whose levels are doses of something."""
         return {}
 
     def differences(self, before: Config, after: Config) -> str:
-        """What a reader must know that a departure changes beside itself, such as map sizes; empty: nothing."""
+        """Returns what else a departure changes that a reader must know, such as map sizes; empty: nothing."""
         return ""
 
     def report(self) -> Any:
-        """`ablations.reporting.parts.Parts`: what it says of itself in a report.  None: what is said of any subject."""
+        """Returns its own parts of a report, an `ablations.reporting.parts.Parts`; None: the report uses plain ones."""
         return None

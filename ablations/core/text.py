@@ -1,4 +1,4 @@
-"""Numbers and errors in words, for the terminal and for reports."""
+"""Writes numbers, times, lists and errors as text, for the terminal and for reports."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from math import isfinite
 from ablations.core.errors import InputError, shown
 
 MINUS = "\N{MINUS SIGN}"
-NUMBER = 24  # characters that the longest number or interval takes
+NUMBER = 24  # characters of the longest number or interval; a longer cell of a table is taken for a sentence
 
-NONE = "\N{EN DASH}"
-PRINTED = "\nIt had printed:\n"  # in the error of a trial, before the last lines of its output
-LONGEST = 366 * 24 * 3600  # seconds that a study may be given
+NONE = "\N{EN DASH}"  # in place of a number that is not there
+PRINTED = "\nIt had printed:\n"  # in the error of a trial, what precedes the last lines of its output
+LONGEST = 366 * 24 * 3600  # most seconds that --budget may give a study
 _UNITS = {"h": 3600, "m": 60, "s": 1}
 _TIME = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 
 
 def last_line(error: str, longest: int = 200) -> str:
-    """The last line that says something, at most `longest` characters: of a traceback, the exception.
+    """Returns the last line of an error that is not blank, cut to `longest` characters.
 
-    What a failed trial had printed is no part of it.
+    For a traceback that is the exception.  The output of a failed trial, which may follow, is not looked at.
     """
     lines = [line.strip() for line in error.partition(PRINTED)[0].splitlines() if line.strip()]
     found = lines[-1] if lines else "no reason recorded"
@@ -30,7 +30,7 @@ def last_line(error: str, longest: int = 200) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`4.7 s`, `45 s`, `12 min`, `3 h 20 min`; a dash where there is none."""
+    """Writes a time as `4.7 s`, `45 s`, `12 min` or `3 h 20 min`; a dash if it is not finite."""
     if not math.isfinite(seconds):
         return NONE
     if seconds < 100:
@@ -40,12 +40,12 @@ def duration(seconds: float) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """`1 seed`, `3 seeds`."""
+    """Writes `1 seed` or `3 seeds`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def seconds_in(text: str) -> float:
-    """Seconds of `45s`, `30m`, `2h`, `1h30m`.  Raises InputError on anything else."""
+    """Returns the seconds of a time such as `45s`, `30m`, `2h` or `1h30m`.  Raises InputError on anything else."""
     found = _TIME.fullmatch(text.strip().lower())
     parts = found.groups() if found else ()
     total = sum(float(part) * unit for part, unit in zip(parts, _UNITS.values(), strict=False) if part)
@@ -57,18 +57,26 @@ def seconds_in(text: str) -> float:
 
 
 def listed(items: Sequence[object]) -> str:
-    """`4`, `4 and 7`, `4, 7 and 10`."""
+    """Writes `4`, `4 and 7` or `4, 7 and 10`."""
     *first, last = map(str, items)
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def capped(items: Sequence[object], most: int = 12) -> str:
+    """`a, b, c and 5 more`: all of the items, or the first `most` where there are over one more."""
+    words = [*map(str, items)]
+    if len(words) <= most + 1:
+        return ", ".join(words)
+    return f"{', '.join(words[:most])} and {len(words) - most:,} more"
+
+
 def number(value: float, digits: int = 2) -> str:
-    """`12.34`, with a real minus sign; a dash where there is none."""
+    """Writes `12.34`, with a real minus sign; a dash if the number is not finite."""
     return f"{_rounded(value, digits):,.{digits}f}".replace("-", MINUS) if isfinite(value) else MISSING
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """`+1.23`, or with a real minus sign; zero keeps its plus."""
+    """Writes `+1.23`, with a real minus sign if it is negative; zero has a plus.  A dash if it is not finite."""
     return f"{_rounded(value, digits):+,.{digits}f}".replace("-", MINUS) if isfinite(value) else MISSING
 
 
@@ -77,25 +85,25 @@ def _rounded(value: float, digits: int) -> float:
 
 
 def interval(low: float, high: float, *, sign: bool = True, digits: int = 2) -> str:
-    """`[+0.10, +2.56]`; a dash where a bound is missing."""
+    """Writes `[+0.10, +2.56]`; a dash if a bound is not finite.  Without `sign`, positive bounds have no plus."""
     write = signed if sign else number
     return f"[{write(low, digits)}, {write(high, digits)}]" if isfinite(low) and isfinite(high) else MISSING
 
 
 def probability(value: float) -> str:
-    """`0.031`, `<0.001`."""
+    """Writes a p-value as `0.031` or `<0.001`."""
     return "<0.001" if value < 0.001 else number(value, 3)
 
 
 def change(ratio: float) -> str:
-    """`+12.3%`, `0`."""
+    """Writes the relative change that a ratio stands for: `+12.3%`, or `0`."""
     if not isfinite(ratio):
         return MISSING
     return "0" if abs(ratio - 1) < 5e-4 else f"{signed(100 * (ratio - 1), 1)}%"
 
 
 def told(what: str, parts: list[str]) -> str:
-    """`what` is to be seen, and its parts one by one, for who cannot see a figure: the first 30 of them."""
+    """Writes the text alternative of a figure: `what` it shows, and the first 30 of its parts."""
     more = f"; and {len(parts) - 30} more" if len(parts) > 30 else ""
     return f"{what}: {'; '.join(parts[:30])}{more}."
 

@@ -1,4 +1,4 @@
-"""One training of one variant, and what decides its result."""
+"""A trial: one training and evaluation of one variant, identified by everything that decides its result."""
 
 from __future__ import annotations
 
@@ -22,60 +22,61 @@ class Trial:
 
     variant: Variant
     seed: int
-    data: str  # the data set as the user named it, but for `~`
-    fingerprint: str  # of the data themselves
+    data: str  # the data set, as the user named it but with `~` replaced
+    fingerprint: str  # of the content of the data
     config: Config  # everything else that decides the result, as plain JSON without default values
-    subject: str = FIRST  # by which `ablations.core.load.load` finds it
+    subject: str = FIRST  # the name by which `ablations.core.load.load` finds it
 
     def __hash__(self) -> int:
         return hash(self.key)
 
     @cached_property
     def training(self) -> Trial:
-        """What trials that share a training have in common: this one without what evaluation alone reads."""
+        """The trial without what only evaluation reads, which is equal for all trials that share one training."""
         return replace(self, variant=Variant(), config=load(self.subject).training_part(self.config))
 
     @cached_property
     def key(self) -> str:
         """Twelve hex digits of the sha256 of everything that decides the result.
 
-        A data set is its fingerprint, not its path, so that a moved folder keeps its records.  The subject and a name
-        for the config's part are left out for the first subject, whose records are older than both.
+        Data count by their fingerprint, not by their path, so that a folder that is moved keeps its records.
+        The first subject's config is not nested and its name is left out, because its records are older than subjects.
         """
-        named = "a study file" if is_file(self.subject) else self.subject  # which may move: its code is in the config
+        # A study file may be moved too, so its path is not part of the key; a digest of its code is in the config.
+        named = "a study file" if is_file(self.subject) else self.subject
         config = self.config if self.subject == FIRST else {"subject": named, "config": self.config}
         choices = {**config, "variant": sparse(self.variant), "seed": self.seed, "fingerprint": self.fingerprint}
         text = json.dumps(choices, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, from which `from_dict` gives an equal Trial."""
+        """Returns plain JSON values, from which `from_dict` makes an equal Trial."""
         return {**dataclasses.asdict(replace(self, config={})), "config": self.config}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Trial:
-        """The Trial of a record.  Raises KeyError or TypeError when a field is missing or unknown."""
+        """Returns the Trial of a record.  Raises KeyError or TypeError when a field is missing or unknown."""
         return cls(**{**record, "variant": Variant.from_dict(record["variant"])})
 
 
-Job = tuple[Trial, ...]
+Job = tuple[Trial, ...]  # trials that one worker runs together
 
 
 class Packing(NamedTuple):
-    """How many trainings take turns in one job, what that gives, and what there is to say of it."""
+    """How many trainings take turns in one job, and what that gains."""
 
     at_once: int = 1
-    gain: float = 1.0  # times the trials an hour of one after another; 1 where it was not measured
-    words: str = ""
+    gain: float = 1.0  # trials per hour, relative to one training after another; 1 if it was not measured
+    words: str = ""  # what to tell the user about it
 
 
 UNPACKED = Packing()
 
 
 def by_training(trials: Iterable[Trial]) -> tuple[Job, ...]:
-    """The trials that share a training together, in the order of the first of each.
+    """Groups trials that share a training, in the order of the first trial of each group.
 
-    They differ in nothing but what evaluation reads, so one training, evaluated for each of them, serves them all.
+    The trials of a group differ only in what evaluation reads, so one training, evaluated for each of them, is enough.
     """
     groups: dict[str, list[Trial]] = {}
     for trial in trials:

@@ -1,4 +1,4 @@
-"""What a search of learning rates has found.  Frozen, plain inside, standard library only."""
+"""The record of a search over learning rates.  The types are frozen and hold plain values.  Standard library only."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from ablations.core.variant import Variant
 
 @dataclass(frozen=True, kw_only=True)
 class TuningTrial:
-    """One training at a learning rate that was tried, and what came of it."""
+    """One training at a learning rate that was tried, and its result."""
 
-    key: str  # of the trial, whose record lies under the study's folder in tuning/
+    key: str  # of the trial, whose record is in the folder tuning/ of the study
     status: str  # of the trial
-    steps_to_threshold: float | None = None  # None: not asked, or never reached
-    steps: int = 0  # that were trained
-    error_percent: float | None = None  # training error at the last look, or validation error; None where it diverged
+    steps_to_threshold: float | None = None  # None: there is no threshold, or it was not reached
+    steps: int = 0  # steps that were trained
+    error_percent: float | None = None  # training error at the last look, or validation error; None if it diverged
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
     """One learning rate that was tried for an arm."""
 
-    factor: float  # times the arm's own rate
+    factor: float  # the rate as a multiple of the arm's own
     trials: tuple[TuningTrial, ...]  # in the order of their seeds, which are the same at every rate
 
 
@@ -38,31 +38,32 @@ class Tuned:
 
     variant: Variant
     attempts: tuple[Attempt, ...]
-    factor: float  # that was chosen, times the arm's own rate; need not be one of those that were tried
+    factor: float  # the chosen rate as a multiple of the arm's own; it need not be one of those that were tried
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
-    """A search over each arm's learning rate before the study's own trials, with as many trials for each."""
+    """A search over each arm's learning rate before the study's own trials, with equally many trials for each arm."""
 
-    rates: int  # that are tried for each arm
-    seed: int  # the first of those of the tuning, of which no trial of the study has any
-    setting: Setting  # of its trials, which are evaluated on what the study does not report
+    rates: int  # number of rates that are tried for each arm
+    seed: int  # first seed of the tuning; no trial of the study has one of the tuning's seeds
+    setting: Setting  # of its trials, which are evaluated on images that the study does not report
     arms: tuple[Tuned, ...] = ()  # empty until all are tuned
     seeds: int = 1  # trials at each rate
-    # Standard errors by which a rate is clearly worse than the best, and ends what the parabola goes through that
-    # chooses; 0: the best of the rates that were tried was chosen.
+    # The rate is chosen by a parabola through the results around the best rate.  It includes rates on either side up to
+    # the first that is worse than the best by this many standard errors.  0: the best rate that was tried is chosen.
     clearly: float = 0.0
-    slower: float = 1.0  # times the steps of an arm's best rate, at which a trial ends, where trials stop at a target
+    # If trials end at a target, a trial also ends after this many times the steps that the arm's best rate needs.
+    slower: float = 1.0
 
     @property
     def how(self) -> str:
-        """`7 rates an arm, 3 trials at each`."""
+        """The size of the search in words: `7 rates an arm, 3 trials at each`."""
         return f"{counted(self.rates, 'rate')} an arm, {counted(self.seeds, 'trial')} at each"
 
 
 def tuning_from_dict(record: Mapping[str, Any]) -> Tuning:
-    """The Tuning of a record.  Raises KeyError or TypeError on a wrong field."""
+    """Returns the Tuning of a record.  Raises KeyError or TypeError on a wrong field."""
     arms = tuple(
         Tuned(
             variant=Variant.from_dict(arm["variant"]),
@@ -79,14 +80,16 @@ def _attempt_from_dict(record: Mapping[str, Any]) -> Attempt:
 
 
 def best(attempts: Sequence[Attempt]) -> Attempt:
-    """The best of the rates that were tried, by `rank`; of equals the lowest."""
+    """Returns the best of the rates that were tried, by `rank`; of equal ones the lowest."""
     return min(attempts, key=lambda one: (*rank(one), one.factor))
 
 
 def rank(attempt: Attempt) -> tuple[float, float]:
-    """The lower the better: how many trials did not arrive, then the mean logarithm of the steps of those that did.
+    """Returns the rank of a rate, lower being better, as a pair that is compared in order.
 
-    Where none arrives, or there is no threshold, how many diverged, then the mean error of those that did not.
+    If any trial reached the threshold, it is the number of trials that did not, and the mean logarithm of the steps of
+    those that did.  Otherwise it is the number of trials, plus that of diverged ones, and the mean error of the others:
+    so a rate at which no trial reached the threshold ranks behind every rate at which one did.
     """
     arrived = [math.log(one.steps_to_threshold) for one in attempt.trials if one.steps_to_threshold is not None]
     if arrived:
@@ -96,8 +99,9 @@ def rank(attempt: Attempt) -> tuple[float, float]:
 
 
 def outcome(tuning: Tuning, attempt: Attempt) -> float | None:
-    """The mean of a rate's trials: of the steps to the threshold, geometric, where there is one, else of the
-    error.  None where one of them has none.
+    """Returns the mean result of a rate's trials, or None if one of them has none.
+
+    It is the geometric mean of the steps to the threshold if there is one, otherwise the mean error in percent.
     """
     timed = tuning.setting.target is not None
     found = [value for value in outcomes(attempt, timed) if value is not None]
@@ -105,23 +109,23 @@ def outcome(tuning: Tuning, attempt: Attempt) -> float | None:
 
 
 def outcome_of(tuning: Tuning, trial: TuningTrial) -> float | None:
-    """What one trial of a rate came to, in the unit of `outcome`; None where it came to nothing."""
+    """Returns the result of one trial of a rate, in the unit of `outcome`, or None if it has none."""
     return trial.steps_to_threshold if tuning.setting.target is not None else trial.error_percent
 
 
 def at_edge(arm: Tuned) -> bool:
-    """Whether the chosen rate is the lowest or the highest that was tried, so that a better one may lie beyond."""
+    """Tells whether the chosen rate is the lowest or the highest that was tried: a better one may lie beyond it."""
     factors = [one.factor for one in arm.attempts]
     return not min(factors) < arm.factor < max(factors)
 
 
 def outcomes(attempt: Attempt, timed: bool) -> list[float | None]:
-    """Of each trial of a rate the logarithm of its steps, or its error; None where it has none."""
+    """Returns, for each trial of a rate, the logarithm of its steps if `timed`, else its error; None if it has none."""
     if not timed:
         return [one.error_percent for one in attempt.trials]
     return [None if one.steps_to_threshold is None else math.log(one.steps_to_threshold) for one in attempt.trials]
 
 
 def natural(value: float, timed: bool) -> float:
-    """The outcome that a value stands for: steps for their logarithm, or the error itself."""
+    """Converts a value of `outcomes` back: a logarithm to steps if `timed`; an error stays as it is."""
     return math.exp(value) if timed else value

@@ -1,4 +1,4 @@
-"""Which departures from the reference a network has.  Frozen, standard library only."""
+"""A variant: the departures from the reference that a trial has.  Standard library only."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Departure = tuple[str, str]
+Departure = tuple[str, str]  # (component, level)
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Variant:
-    """Sorted departures from the reference, ((component, level), ...); () is the reference.
+    """Departures from the reference, ((component, level), ...), in sorted order; () is the reference.
 
+    They are sorted so that a variant has one key in whatever order its departures were given.
     Raises ValueError on two levels of one component.
     """
 
@@ -26,13 +27,13 @@ class Variant:
 
     @property
     def label(self) -> str:
-        """`reference`, `-lrn`, `-dropout -lrn`, `activation=tanh`."""
+        """The variant's name, such as `reference`, `-lrn`, `-dropout -lrn` or `activation=tanh`."""
         words = [f"-{name}" if level == "off" else f"{name}={level}" for name, level in self.departures]
         return " ".join(words) or "reference"
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Variant:
-        """The Variant of a record.  Raises KeyError, TypeError or ValueError where it is none."""
+        """Returns the Variant of a record.  Raises KeyError, TypeError or ValueError if the record holds none."""
         return cls(departures=tuple((name, level) for name, level in record["departures"]))
 
 

@@ -1,6 +1,6 @@
 """The Ray that trials run on: started here, behind a secret, or joined; whether it is still there.
 
-This file and `execute_ray` are the only ones that import ray.
+This file and `ray_executor` are the only ones that import ray.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import ablations.execution.ray_environment  # noqa: F401  before ray, which reads it once
 
@@ -27,13 +28,15 @@ from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-d
 from ray.air.execution.resources.placement_group import PlacementGroupResourceManager
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from ablations.core.errors import InputError, StoppedError
+from ablations.core.errors import InputError, StoppedError, answered
 from ablations.core.machine import cores_here, slots
 from ablations.execution.allocator import ENVIRONMENT
 from ablations.execution.leftovers import own_folder
 
 LOOK = 10.0  # seconds between two looks whether a cluster is still there, and that its head has to answer
 SHORT = 28  # bytes of a folder under which the paths of Ray's sockets fit into the 104 or 108 that systems allow
+PATIENCE = 20.0  # seconds from the loss of Ray in which the driver ends by itself; Ray ends it after 60
+GOES_ON = "the same command goes on where it was"
 SERIAL = "--executor serial runs without Ray"
 
 
@@ -92,7 +95,8 @@ def started() -> Iterator[Callable[[], object]]:
     of tuning and all looks.
     """
     if ray.is_initialized():
-        yield lambda: None
+        with _watched(lambda: True):
+            yield lambda: None
         return
     with contextlib.ExitStack() as until_the_end:
         folder = until_the_end.enter_context(_temporary())
@@ -101,14 +105,63 @@ def started() -> Iterator[Callable[[], object]]:
         ended = threading.Event()
         thread = threads.enter_context(ThreadPoolExecutor(1, "starts"))
         start = thread.submit(_start, folder, threads, ended)
-        try:
-            yield start.result
-        finally:
-            ended.set()
+        with _watched(start.done, then=ray.shutdown):
             try:
-                wait([start])
+                yield start.result
             finally:
-                ray.shutdown()
+                ended.set()
+                wait([start])
+
+
+@contextlib.contextmanager
+def _watched(begun: Callable[[], bool], *, then: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Does `then` at the end.  Where Ray is lost before that, once it has `begun`, this process ends in time.
+
+    A call of Ray's that needs what is lost does not come back, not for Ctrl-C either: after a minute, Ray ends the
+    process, with lines of its own.  What the driver knows by then is on disk.
+    """
+    stop, over, lost = threading.Event(), threading.Event(), threading.Event()
+
+    def watch() -> None:
+        since = 0.0
+        while not (over if lost.is_set() else stop).wait(1.0):
+            try:
+                if begun():
+                    look()
+                    _look_far()
+                lost.clear()
+            except BrokenRayError as error:
+                since = since if lost.is_set() else time.monotonic()
+                lost.set()
+                if time.monotonic() - since > PATIENCE:
+                    _leave(error)
+
+    watching = threading.Thread(target=watch, name="watches Ray", daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        if not lost.is_set():
+            watching.join()
+        try:
+            then()
+        finally:
+            over.set()
+
+
+def _leave(error: BrokenRayError) -> NoReturn:
+    """Ends this process with one sentence, and what is left of a Ray of its own."""
+    node: Any = ray._private.worker._global_node
+    for processes in list(node.all_processes.values()) if node else ():
+        for one in processes:
+            with contextlib.suppress(OSError):
+                one.process.kill()
+
+    def stopped() -> int:
+        raise StoppedError(f"{error}; {GOES_ON}")
+
+    os._exit(answered(stopped))
 
 
 def _start(folder: Path, threads: contextlib.ExitStack, ended: threading.Event) -> None:
@@ -232,13 +285,21 @@ def look(*, far: bool = False) -> None:
             if process.process.poll() is not None:
                 raise _broken(f"Ray's process {kind} has ended ({_ending(process.process.returncode)})")
     if far and node and not node.all_processes:
-        host, _, port = node.gcs_address.rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=LOOK).close()
-        except OSError as error:
-            raise _broken(f"the head of the Ray cluster is gone ({error.strerror or error})") from None
+        _look_far()
         if not any(one["NodeID"] == node_here() and one["Alive"] for one in ray.nodes()):
             raise _broken("the Ray cluster has lost this machine")
+
+
+def _look_far() -> None:
+    """Raises BrokenRayError where the head of a cluster that was joined does not answer."""
+    node: Any = ray._private.worker._global_node
+    if node is None or node.all_processes:
+        return
+    host, _, port = node.gcs_address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=LOOK).close()
+    except OSError as error:
+        raise _broken(f"the head of the Ray cluster is gone ({error.strerror or error})") from None
 
 
 def _broken(reason: str) -> BrokenRayError:

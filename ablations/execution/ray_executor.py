@@ -34,7 +34,7 @@ from ablations.core.trial import Job, Trial, by_training
 from ablations.execution.executor import Watch
 from ablations.execution.leftovers import own_folder
 from ablations.execution.lost import why_lost
-from ablations.execution.ray_cluster import LOOK, BrokenRayError, end, look, machines, node_here, started
+from ablations.execution.ray_cluster import GOES_ON, LOOK, BrokenRayError, end, look, machines, node_here, started
 from ablations.execution.worker import run_job
 from ablations.records.predictions import predictions_path, write_predictions
 from ablations.records.store import read_result, trial_path, write_result
@@ -42,7 +42,6 @@ from ablations.records.store import read_result, trial_path, write_result
 SILENT = 120.0  # seconds without a worker after which that is said
 TRIES = 3  # of a trial whose worker was lost, or for which there was not enough memory: the first one and two more
 ASLEEP = 30.0  # seconds from one look to the next after which it was the driver that stood still, not its workers
-GOES_ON = "the same command goes on where it was"
 
 Run = Callable[..., Iterable[Result]]  # as `run_job`
 

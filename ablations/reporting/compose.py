@@ -1,4 +1,4 @@
-"""Everything that a study's records say -> one Report value: which sections, in which order."""
+"""Everything that a study's records say -> one Report value: the answer, the first screen, and the rest in order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,24 @@ def build(study: Study, results: Sequence[Result], problems: Sequence[str], *, f
 
 def compose(evidence: Findings) -> Report:
     """The whole report as plain text, tables and SVG."""
+    from ablations.reporting.answer import answer
     from ablations.reporting.document import Report
+    from ablations.reporting.sections import background, results, time_to_target
+
+    said, race = answer(evidence), evidence.study.setting.races  # where the errors at the end compare nothing
+    lead = time_to_target.lead if race else results.lead
+    made = [make(evidence) for make in _sections(evidence, judged=said.judged)]
+    return Report(
+        name=evidence.study.name,
+        label=background.label(evidence),
+        answer=said,
+        lead=lead(evidence) if said.judged and len(evidence.study.variants) > 1 else (),
+        sections=tuple(section for section in made if section),
+    )
+
+
+def _sections(evidence: Findings, *, judged: bool) -> list[Callable[[Findings], Section | None]]:
+    """What a reader may open, in order; where nothing was judged the gates come first, and they are open."""
     from ablations.reporting.parts import parts_of
     from ablations.reporting.sections import (
         background,
@@ -37,49 +54,35 @@ def compose(evidence: Findings) -> Report:
         factorials,
         looks,
         outcomes,
-        sensitivity,
+        results,
         time_to_target,
         tuning,
         verdicts,
     )
 
-    study = evidence.study
-    compares = len(study.variants) > 1
-    race = study.setting.races  # the errors of trials that end at one error compare nothing
-    judged = (verdicts.headline(evidence), *verdicts.caution(evidence)) if compares else ()
-    headline = time_to_target.headline if race else comparisons.headline
-    sections: list[Callable[[Findings], Section | None]] = []
-    if compares:
-        sections += [verdicts.verdicts, verdicts.gates, background.components]
-    sections += [time_to_target.section, tuning.section]
-    sections += [comparisons.effects, blocks.section, doses.section] if compares and not race else []
-    sections += [cards.section] if compares else []
-    if compares and not race:
-        sections += [comparisons.single_networks, comparisons.controls]
-        sections += [factorials.both_estimands, factorials.interactions, factorials.parts_and_whole]
-    sections += [] if race else [outcomes.curves]
-    sections += [
+    compares, race = len(evidence.study.variants) > 1, evidence.study.setting.races
+    effects = (
+        [comparisons.effects, blocks.section, results.other_metrics, doses.section] if compares and not race else []
+    )
+    pairs: list[Callable[[Findings], Section | None]] = [comparisons.single_networks, factorials.both_estimands]
+    pairs += [factorials.interactions, factorials.parts_and_whole]
+    gates = [verdicts.gates] if compares else []
+    claims = [cards.section] if compares else []
+    return [
+        *(claims + gates if judged else gates + claims),
+        time_to_target.section,
+        tuning.section,
+        *effects,
+        *(pairs if compares and not race else []),
+        *([] if race else [outcomes.curves]),
         outcomes.errors,
         ensembles.section,
-        *parts_of(study.subject).sections,
+        *parts_of(evidence.study.subject).sections,
         background.activity,
         outcomes.cost,
         background.failures,
+        background.setup,
+        *([verdicts.methods, looks.section] if compares else []),
+        background.origin,
+        background.trials,
     ]
-    sections += [verdicts.methods, looks.section] if compares else []
-    sections += [background.origin, background.trials]
-    made = [make(evidence) for make in sections]
-    return Report(
-        name=study.name,
-        label=background.label(evidence),
-        summary=(
-            *sensitivity.nothing_learned(evidence),
-            *judged,
-            *background.sources(evidence),
-            *background.summary(evidence),
-            headline(evidence),
-            *outcomes.best_of_rows(evidence),
-        ),
-        sections=tuple(section for section in made if section),
-        folder=evidence.folder,
-    )

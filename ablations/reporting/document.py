@@ -6,8 +6,8 @@ Numbers become text here and nowhere else, so that every rendering shows the sam
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ablations.core.text import MINUS, MISSING, NUMBER
 
@@ -20,7 +20,6 @@ class Table:
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     collapsed: bool = False
-    files: tuple[str, ...] = ()  # for each row the file that its last cell leads to, seen from the study's folder
 
     @property
     def numeric(self) -> tuple[bool, ...]:
@@ -45,15 +44,18 @@ class Picture:
     caption: str
     alternative: str  # what it shows, for who cannot see it
     svg: str
+    narrow: str = ""  # the same for a telephone, where one drawing does not serve both
+    figure: Any = field(default=None, repr=False, compare=False)  # as matplotlib has it, for other formats
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """One claim: what was said, what was found, and what to think of it."""
+    """One claim: the verdict and the number first, then what to think of it; what was said where opens on demand."""
 
     name: str
     title: str
     badge: str
+    number: str  # that was measured
     mood: str  # yes, no, open: what the badge comes to, for its colour
     words: str
     facts: tuple[tuple[str, str], ...]
@@ -69,6 +71,7 @@ class Section:
 
     title: str
     blocks: tuple[Block, ...]
+    open: bool = False  # whether a page shows it before it is asked for
 
     @property
     def anchor(self) -> str:
@@ -77,19 +80,45 @@ class Section:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The block that a reader sees first."""
+
+    sentences: tuple[str, ...]
+    trust: str = ""  # one line: seeds, controls, how good the reference is
+    judged: bool = True  # False: a gate does not hold, or nothing can be compared, and no effect may be believed
+    commands: tuple[tuple[str, str], ...] = ()  # what to run next, where nothing was judged: (what for, command)
+
+    @property
+    def paragraphs(self) -> tuple[str, ...]:
+        """All of it as plain text."""
+        run = [f"{why}: {command}" for why, command in self.commands]
+        return tuple(filter(None, (" ".join(self.sentences), *run, self.trust)))
+
+    @property
+    def text(self) -> str:
+        """The paragraphs, an empty line between two."""
+        return "\n\n".join(self.paragraphs)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything that the renderings show."""
+    """Everything that the renderings show: the answer and what stands with it on the first screen, then the rest."""
 
     name: str
     label: str  # what so many seeds are good for
-    summary: tuple[str, ...]
+    answer: Answer
+    lead: tuple[Block, ...] = ()
     sections: tuple[Section, ...]
-    folder: Path | None = None  # of the study's records, to which tables lead
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """The answer's paragraphs."""
+        return self.answer.paragraphs
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
         """Every figure, in order."""
-        blocks = [block for section in self.sections for block in section.blocks]
+        blocks = [*self.lead, *(block for section in self.sections for block in section.blocks)]
         found = [block.picture if isinstance(block, Card) else block for block in blocks]
         return tuple(block for block in found if isinstance(block, Picture))
 

@@ -6,6 +6,7 @@ What a report leaves out because it compares nothing is left out here too.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
@@ -21,15 +22,15 @@ from ablations.analysis.tables import as_csv
 from ablations.analysis.time_to_target import speeds
 from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdicts import Findings
-from ablations.core.claim import label_of
 from ablations.core.effect import Effect
 from ablations.core.errors import printable
 from ablations.core.setting import Metric
 from ablations.core.text import MINUS, MISSING, probability
 from ablations.core.units import between, in_unit, is_ratio, size, times
-from ablations.core.variant import Variant
 from ablations.records.files import write_text
 from ablations.reporting import wording
+from ablations.reporting.answer import void_words
+from ablations.reporting.paper import escaped
 from ablations.reporting.sections.time_to_target import METHODS, ratio_words
 from ablations.reporting.sections.verdicts import bounds
 
@@ -214,7 +215,7 @@ def _effects_latex(evidence: Findings) -> str:
     metric = wording.main(evidence)
     rows = [
         (
-            one.label,
+            evidence.called(one),
             one.kind,
             size(metric, one.estimate),
             between(metric, one.low, one.high),
@@ -225,7 +226,7 @@ def _effects_latex(evidence: Findings) -> str:
         for one in evidence.effects
     ]
     head = ("change", "estimand", "effect", "95% interval", "n", "p", "trained with", "without")
-    caption = (
+    caption = _warned(evidence) + (
         f"Change in {wording.what(evidence)}, {wording.long_unit(wording.main(evidence))}, paired by seed, over the "
         "seeds where both arms trained."
     )
@@ -235,7 +236,7 @@ def _effects_latex(evidence: Findings) -> str:
 def _speed_latex(evidence: Findings) -> str:
     rows = [
         (
-            Variant(departures=((one.component, one.level),)).label,
+            evidence.words.of((one.component, one.level)),
             *ratio_words(one),
             f"{100 * one.estimate.level:.3g}%",
             str(len(one.pairs)),
@@ -247,15 +248,24 @@ def _speed_latex(evidence: Findings) -> str:
     target = evidence.study.setting.target
     assert target
     threshold = rf"{target.value:g}\% {target.metric}"
-    caption = f"Steps to {threshold} over the reference's, paired by seed."
+    caption = f"{_warned(evidence)}Steps to {threshold} over the reference's, paired by seed."
     return _latex(head, rows, "lrrrrr", caption, "speed")
 
 
 def _verdicts_latex(evidence: Findings) -> str:
-    rows = [(one.claim.statement, label_of(one.claim), *_measured(one), one.label) for one in evidence.verdicts]
+    rows = [
+        (one.claim.statement, evidence.words.claim(one.claim), *_measured(one), one.label) for one in evidence.verdicts
+    ]
     head = ("claim", "change", "effect", "interval", "p, Holm", "verdict")
-    caption = "Verdicts on published claims; the intervals hold all together."
+    whose = "claims" if all(one.own for one in evidence.verdicts) else "published claims"
+    caption = f"{_warned(evidence)}Verdicts on {whose}; the intervals hold all together."
     return _latex(head, rows, "p{5cm}lrrrp{3.5cm}", caption, "verdicts")
+
+
+def _warned(evidence: Findings) -> str:
+    """What comes first where nothing was judged, as LaTeX."""
+    void = void_words(evidence)
+    return f"{escaped(void)} " if void else ""
 
 
 def _measured(verdict: Verdict) -> tuple[str, str, str]:
@@ -273,6 +283,5 @@ def _latex(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], columns: str,
     text = style.to_latex(hrules=True, column_format=columns, caption=caption, label=f"tab:{name}", position="t")
     text = text.replace("\n[", "\n{}[")  # after a line's end LaTeX would take a bracket for an option of it
     # In text of LaTeX's old encoding < and > print as Spanish punctuation.
-    for letter, words in ((MINUS, "$-$"), (MISSING, "--"), ("<", "$<$"), (">", "$>$")):
-        text = text.replace(letter, words)
-    return text
+    text = text.replace(MINUS, "$-$").replace(MISSING, "--")
+    return re.sub(r"(?<!\$)([<>])", r"$\1$", text)

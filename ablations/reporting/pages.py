@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from ablations.core.errors import printable
 from ablations.records.files import write_text
@@ -35,7 +33,7 @@ def write_as(formats: Sequence[str], evidence: Findings, folder: Path) -> tuple[
 
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
-    if {"html", "md"} & set(formats):
+    if {"html", "md", "slide"} & set(formats):
         report = compose(evidence)
         _write_figures(report, folder)
         paths += [_render(f"report.{name}", report, folder) for name in ("html", "md") if name in formats]
@@ -45,6 +43,8 @@ def write_as(formats: Sequence[str], evidence: Findings, folder: Path) -> tuple[
         paths += [paper.write_markdown(evidence, folder, _markdown)] if "md" in formats else []
         paths += [paper.write_latex(evidence, folder)] if "latex" in formats else []
         paths += slide.write(evidence, folder) if "slide" in formats else []
+    if "slide" in formats:
+        paths += slide.write_figures(report, folder)
     return tuple(paths)
 
 
@@ -59,7 +59,8 @@ def _write_figures(report: Report, folder: Path) -> None:
     figures.mkdir(parents=True, exist_ok=True)
     for stale in figures.glob("*.svg"):
         if _is_ours(stale):
-            stale.unlink()
+            for ending in (".svg", ".png", ".pdf"):
+                stale.with_suffix(ending).unlink(missing_ok=True)
     for picture in report.pictures:
         write_text(figures / f"{picture.name}.svg", printable(picture.svg))
 
@@ -82,13 +83,15 @@ def _render(name: str, report: Report, folder: Path) -> Path:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"words": _markdown, "breakable": _breakable, "themed": _themed, "digest": _digest}
+    environment.filters |= {
+        "words": _markdown,
+        "breakable": _breakable,
+        "themed": _themed,
+        "digest": _digest,
+    }
     path = folder / name
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
-    records = Path(os.path.relpath(report.folder.resolve(), folder.resolve())).as_posix() if report.folder else ""
-    page = environment.get_template(f"{name}.j2").render(
-        report=report, script=script, colours=COLOURS, records=quote(records)
-    )
+    page = environment.get_template(f"{name}.j2").render(report=report, script=script, colours=COLOURS)
     write_text(path, printable(page))
     return path
 

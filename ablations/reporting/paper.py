@@ -12,16 +12,18 @@ from math import isfinite, nan
 from pathlib import Path
 
 from ablations.analysis.effects import mean_interval
+from ablations.analysis.ranking import studied
 from ablations.analysis.statistics import holm
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, metric_of
 from ablations.core.effect import Effect
 from ablations.core.errors import printable
-from ablations.core.setting import OUTCOME, Metric
+from ablations.core.setting import OUTCOME, SPLIT, Metric
 from ablations.core.text import MINUS, MISSING, counted
 from ablations.core.units import is_ratio, outcome, outcomes_between
 from ablations.records.files import write_text
 from ablations.reporting import wording
+from ablations.reporting.answer import void_words
 
 METRICS = 4  # columns of outcomes that a page is wide enough for
 STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
@@ -56,11 +58,12 @@ class Paper:
     metrics: tuple[tuple[str, str], ...]  # words with the unit, and which way is better
     rows: tuple[Row, ...]
     method: str
+    void: str = ""  # why none of it may be believed, where a gate does not hold
 
 
 def paper(evidence: Findings) -> Paper:
     """The table of a study; without rows where nothing can be compared yet."""
-    found = compared(evidence)
+    found, void = studied(evidence), void_words(evidence)
     metrics = _metrics(evidence)
     arms: list[tuple[str, tuple[str, ...], Effect | None]] = []
     arms += [(evidence.names.get("reference", "reference"), ("reference",), None)] if _on(evidence) == ONE_OUT else []
@@ -75,11 +78,11 @@ def paper(evidence: Findings) -> Paper:
             _outcome(one, metric, [row[column][1] for row in means])
             for column, (one, (_, metric)) in enumerate(zip(means[place], metrics, strict=True))
         )
-        p = adjusted[place - len(arms)] if effect is not None else nan
+        p = adjusted[place - len(arms)] if effect is not None and not void else nan
         n = effect.n if effect is not None else len(_values(evidence, evidence.metric, labels))
         rows.append(Row(name=name, outcomes=cells, difference=_difference(evidence, effect, p), n=str(n)))
     heads = tuple((_head(metric), DOWN if metric.lower_is_better else UP) for _, metric in metrics)
-    return Paper(metrics=heads, rows=tuple(rows), method=_method(evidence, found))
+    return Paper(metrics=heads, rows=tuple(rows), method=_method(evidence, found), void=void)
 
 
 def _on(evidence: Findings) -> str:
@@ -87,18 +90,12 @@ def _on(evidence: Findings) -> str:
     return evidence.study.estimand
 
 
-def compared(evidence: Findings) -> list[Effect]:
-    """The effects of the study's own estimand on the main outcome, but for controls."""
-    wanted = [one for one in evidence.effects if one.kind == _on(evidence)]
-    return [one for one in wanted if one.component not in evidence.study.controls]
-
-
 def _arm(evidence: Findings, effect: Effect) -> tuple[str, ...]:
     return effect.kept if _on(evidence) == ONE_IN else effect.departed
 
 
 def _name(evidence: Findings, effect: Effect) -> str:
-    name = evidence.names[effect.kept[0]] if _on(evidence) == ONE_IN and effect.kept else effect.label
+    name = evidence.names[effect.kept[0]] if _on(evidence) == ONE_IN and effect.kept else evidence.called(effect)
     return f"{name}{FAILED}" if effect.unstable else name
 
 
@@ -172,9 +169,10 @@ def _method(evidence: Findings, found: Sequence[Effect]) -> str:
     on = f"{study.setting.data} and " if evidence.on_each else ""
     if is_ratio(wording.main(evidence)):
         kind, against = "Ratio", against.replace(" minus ", " over ")
+    seeds = counted(study.seeds, "split" if study.setting.replicate == SPLIT else "seed")
     words = (
-        f"Means over {on}{counted(study.seeds, 'seed')} with 95% t intervals. {kind}: {wording.what(evidence)}, "
-        f"{unit}, {against}, paired by seed, with a 95% t interval; {marks}, two-sided, adjusted by Holm over "
+        f"Means over {on}{seeds} with 95% t intervals. {kind}: {wording.what(evidence)}, "
+        f"{unit}, {against}, paired, with a 95% t interval; {marks}, two-sided, adjusted by Holm over "
         f"{counted(len(found), 'difference')}. n: seeds. Bold: best mean of a column."
     )
     if evidence.overlap != 0:
@@ -208,7 +206,7 @@ def latex(table: Paper, name: str) -> str:
             "% \\usepackage{booktabs}",
             r"\begin{table}[t]",
             r"\centering",
-            rf"\caption{{{escaped(table.method)}}}",
+            rf"\caption{{{escaped(' '.join(filter(None, (table.void, table.method))))}}}",
             rf"\label{{tab:{''.join(letter if letter.isalnum() else '-' for letter in name)}}}",
             rf"\begin{{tabular}}{{l{'r' * (len(table.metrics) + 2)}}}",
             r"\toprule",
@@ -265,7 +263,8 @@ def markdown(table: Paper, words: Callable[[str], str]) -> str:
         [words(row.name), *(_markdown_cell(one, words) for one in (*row.outcomes, row.difference)), words(row.n)]
         for row in table.rows
     ]
-    return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", words(table.method), ""])
+    void = [f"**{words(table.void)}**", ""] if table.void else []
+    return "\n".join([*void, *(f"| {' | '.join(line)} |" for line in lines), "", words(table.method), ""])
 
 
 def _markdown_cell(cell: Cell, words: Callable[[str], str]) -> str:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import isfinite, nan, sqrt
 
-import numpy as np
 import pandas as pd
 
-from ablations.analysis.effects import LEVEL, differences_of
+from ablations.analysis.effects import LEVEL
 from ablations.analysis.statistics import benjamini_hochberg, over_seeds, t_interval, t_test
 from ablations.analysis.verdicts import Findings
 from ablations.core.effect import Effect
@@ -17,9 +16,12 @@ from ablations.core.errors import InputError
 from ablations.core.text import MINUS, MISSING, counted, probability, told
 from ablations.core.units import is_ratio
 from ablations.reporting import wording
-from ablations.reporting.document import Block, Picture, Report, Section, Table, listed
-from ablations.reporting.figures import effects, style
+from ablations.reporting.answer import not_judged, trust_line
+from ablations.reporting.document import Answer, Block, Picture, Report, Section, Table, listed
+from ablations.reporting.figures.forest import NARROW, WIDE, Row, forest
 from ablations.reporting.parts import parts_of
+from ablations.reporting.sections.outcomes import picture
+from ablations.reporting.sections.results import written
 
 PAIRED, APART = "seeds paired", "Welch"
 
@@ -58,11 +60,28 @@ def compose(first: Findings, second: Findings) -> Report:
             f"grid {one.grid} and grid {two.grid} ask different questions."
         )
     unlike, alike = conditions(first, second)
+    controls = {*one.controls, *two.controls}  # which are no findings, however the two differ in them
+    studied = [item for item in found if item.first.component not in controls]
+    void = [(some.study.name, not_judged(some)) for some in (first, second)]
+    sentences = [f"{name} was not judged: {'; '.join(causes)}." for name, causes in void if causes]
+    trust = [f"{some.study.name}: {trust_line(some)}" for some in (first, second)]
+    blocks = _effects(first, second, studied) if studied else ()
+    others = [item for item in found if item not in studied]
     return Report(
         name=f"{one.name} and {two.name}",
         label=f"two studies, {counted(len(shared), 'component')} in common",
-        summary=(_headline(found), _method(first, second, found), *_trials_in_common(first, second)),
-        sections=(_effects(first, second, found), _conditions(first, second, unlike, alike)),
+        answer=Answer(
+            sentences=(*sentences, _headline(first, studied)),
+            trust=". ".join(trust),
+            judged=not sentences,
+        ),
+        lead=() if sentences else blocks,
+        sections=(
+            *([Section(title="Effects side by side", blocks=blocks)] if sentences and blocks else []),
+            Section(title="How they were compared", blocks=_method(first, second, found)),
+            *([Section(title="Controls", blocks=(_table(first, second, others),))] if others else []),
+            _conditions(first, second, unlike, alike),
+        ),
     )
 
 
@@ -111,12 +130,12 @@ def _by_seed(evidence: Findings, effect: Effect) -> pd.Series[float]:
     return found.loc[same].set_index("seed")["difference"].sort_index()
 
 
-def _headline(found: list[Difference]) -> str:
+def _headline(first: Findings, found: list[Difference]) -> str:
     studied = [one for one in found if isfinite(one.difference.low)]
     if not studied:
         return "No difference between the two has an interval yet: that takes two finished seeds in each study."
     apart = [one for one in studied if not one.difference.low <= 0 <= one.difference.high]
-    names = listed([_label(one.first) for one in apart])
+    names = listed([_label(first, one.first) for one in apart])
     words = f"The intervals of {names} exclude zero" if len(apart) > 1 else f"The interval of {names} excludes zero"
     return (
         f"Of {counted(len(studied), 'effect')} that both studies have, {len(apart) or 'none'} "
@@ -125,7 +144,7 @@ def _headline(found: list[Difference]) -> str:
     ).strip()
 
 
-def _method(first: Findings, second: Findings, found: list[Difference]) -> str:
+def _method(first: Findings, second: Findings, found: list[Difference]) -> tuple[str, ...]:
     kinds = {one.difference.method for one in found}
     how = {
         frozenset({PAIRED}): "Both have the same seeds, so the differences are paired by seed, with a paired t.",
@@ -134,11 +153,12 @@ def _method(first: Findings, second: Findings, found: list[Difference]) -> str:
         frozenset(kinds), "Differences are paired by seed where both have the same seeds, and by Welch's t elsewhere."
     )
     logarithms = ", of their logarithms and told as a ratio" if is_ratio(wording.main(first)) else ""
-    return (
+    words = (
         f"{_what_an_effect_is(first)} A difference is the "
         f"effect in {second.study.name} minus that in {first.study.name}{logarithms}. {how} They are "
         "exploratory: no claim was made on them beforehand, and q is Benjamini and Hochberg's."
     )
+    return words, *_trials_in_common(first, second)
 
 
 def _what_an_effect_is(evidence: Findings) -> str:
@@ -156,11 +176,15 @@ def _trials_in_common(first: Findings, second: Findings) -> tuple[str, ...]:
     return (f"{counted(len(common), 'trial')} of the two are the very same trials, with the same keys.",)
 
 
-def _effects(first: Findings, second: Findings, found: list[Difference]) -> Section:
+def _effects(first: Findings, second: Findings, found: list[Difference]) -> tuple[Block, ...]:
+    return _picture(first, second, found), _table(first, second, found)
+
+
+def _table(first: Findings, second: Findings, found: list[Difference]) -> Table:
     adjusted = benjamini_hochberg([one.difference.p for one in found])
     rows = tuple(
         (
-            _label(one.first),
+            _label(first, one.first),
             *(cell for effect in (one.first, one.second) for cell in _cells(first, effect)),
             wording.effect(first, one.difference.estimate),
             wording.bounds(first, one.difference.low, one.difference.high),
@@ -173,8 +197,7 @@ def _effects(first: Findings, second: Findings, found: list[Difference]) -> Sect
     one, two = first.study.name, second.study.name
     head = ("change", f"{one}", "95%", "n", f"{two}", "95%", "n", "difference", "95%", "p", "q", "how")
     caption = f"Effects side by side; the difference is {two} {MINUS} {one}."
-    blocks: list[Block] = [_picture(first, second, found), Table(caption=caption, head=head, rows=rows)]
-    return Section(title="Effects side by side", blocks=tuple(blocks))
+    return Table(caption=caption, head=head, rows=rows)
 
 
 def _cells(evidence: Findings, effect: Effect) -> tuple[str, str, str]:
@@ -182,37 +205,38 @@ def _cells(evidence: Findings, effect: Effect) -> tuple[str, str, str]:
     return *found, f"{effect.n}{' unstable' * effect.unstable}"
 
 
-def _label(effect: Effect) -> str:
-    return effect.label + ("" if effect.kind == "one out" else f" ({effect.kind})")
+def _label(evidence: Findings, effect: Effect) -> str:
+    return evidence.called(effect) + ("" if effect.kind == "one out" else f" ({effect.kind})")
 
 
 def _picture(first: Findings, second: Findings, found: list[Difference]) -> Picture:
-    what = f"difference between the effects, {wording.long_unit(wording.main(first))}"
-    shown = [one.difference for one in found]
-    single = pd.DataFrame(
-        [
-            (one.component, one.level, one.kind, seed, value)
-            for one in shown
-            if one.method == PAIRED
-            for seed, value in (_by_seed(second, one) - _by_seed(first, one)).items()
-        ],
-        columns=["component", "level", "kind", "seed", "difference"],
+    metric = wording.main(first)
+    what = f"difference between the effects, {wording.long_unit(metric)}"
+    rows = [
+        Row(
+            name=_label(first, one.first),
+            estimate=one.difference.estimate,
+            low=one.difference.low,
+            high=one.difference.high,
+            written=written(first, one.difference),
+            pairs=one.difference.n,
+        )
+        for one in found
+    ]
+    wide, narrow = (
+        forest(rows, axis=what, lower_is_better=metric.lower_is_better, ratios=is_ratio(metric), shape=shape)
+        for shape in (WIDE, NARROW)
     )
     which = f"{second.study.name} {MINUS} {first.study.name}"
-    singles = "" if single.empty else "; dots are single seeds"
-    assert all(np.isfinite(differences_of(single, one)).all() for one in shown)
-    controls = frozenset({*first.study.controls, *second.study.controls})
-    return Picture(
-        name="differences",
-        caption=f"Differences between the two studies' effects, {which}, with 95% intervals{singles}.",
-        alternative=told(
+    return picture(
+        "differences",
+        f"Differences between the two studies' effects, {which}, with 95% intervals.",
+        told(
             f"A point and an interval for each effect that both studies have: {what}",
-            [
-                f"{_label(one)} {wording.effect(first, one.estimate)} {wording.bounds(first, one.low, one.high)}"
-                for one in shown
-            ],
+            [f"{row.name} {row.written}" for row in rows],
         ),
-        svg=style.svg(effects.effect_forest(shown, single, controls, what, metric=wording.main(first)), "differences"),
+        wide,
+        narrow,
     )
 
 

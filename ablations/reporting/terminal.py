@@ -14,22 +14,23 @@ if TYPE_CHECKING:
 
 
 def terminal_lines(evidence: Findings) -> str:
-    """What a run says at its end, in plain ASCII: effects, or ratios of steps to a threshold, and verdicts."""
+    """What a run says at its end, in plain ASCII: the answer, then the effects and the verdicts, a line each."""
     from ablations.core.text import MINUS
-    from ablations.reporting.sections import blocks, sensitivity, time_to_target, verdicts
+    from ablations.reporting.answer import answer
+    from ablations.reporting.sections import blocks, sensitivity
 
-    race = evidence.study.setting.races
-    nothing, *commands = sensitivity.nothing_learned(evidence) or ("",)
-    lines = [*_wrapped([nothing]), *commands, ""] if nothing else []  # a command stays in one piece
-    lines += [time_to_target.lines(evidence) if race else _effect_lines(evidence)]
-    if evidence.on_each and (by_data := blocks.lines(evidence)):
-        lines += ["", "By data set, and the 95% interval for data sets like these:", "", *_columns(by_data)]
-    if could := sensitivity.sensitivity(evidence):
-        lines += ["", *_wrapped([could])]
-    if evidence.verdicts:
-        judged = [(verdict.claim.name, verdict.label) for verdict in evidence.verdicts]
-        said = (verdicts.headline(evidence), *verdicts.caution(evidence))
-        lines += ["", *_wrapped(said), "", *_columns(judged)]
+    said = answer(evidence)
+    lines = _wrapped([" ".join(said.sentences)])
+    for why, command in said.commands:  # a command stays in one piece
+        lines += ["", f"{why}:", f"  {command}"]
+    lines += ["", *_wrapped([said.trust])]
+    if said.judged and not evidence.study.setting.races:
+        lines += _effect_lines(evidence)
+        if by_data := blocks.lines(evidence):
+            lines += ["", "By data set, and the 95% interval for data sets like these:", "", *_columns(by_data)]
+        lines += ["", *_wrapped([could])] if (could := sensitivity.sensitivity(evidence)) else []
+    if said.judged and evidence.verdicts:
+        lines += ["", *_columns([(verdict.claim.name, verdict.label) for verdict in evidence.verdicts])]
     return printable("\n".join(lines).replace(MINUS, "-"))
 
 
@@ -37,30 +38,29 @@ def _wrapped(paragraphs: Sequence[str]) -> list[str]:
     return [line for text in paragraphs for line in textwrap.wrap(text, 100)]
 
 
-def _effect_lines(evidence: Findings) -> str:
+def _effect_lines(evidence: Findings) -> list[str]:
     from ablations.reporting import wording
 
-    head = ("component", "change", "estimand", "effect", "95% interval", "n")
     if not evidence.effects:
-        label = evidence.study.variants[0].label
-        count, mean = len(evidence.values(evidence.metric, label)), evidence.mean(evidence.metric, label)
-        value = f"{mean:.1f}%" if wording.main(evidence).percent else wording.value(evidence, mean)
-        found = f"{value} {wording.what(evidence)}, n = {count}" if count else "not finished"
-        return f"reference: {found}; the grid {evidence.study.grid} compares it with nothing."
+        return []
+    head = ("change", "in the code", "estimand", "effect", "95% interval", "n")
     unit, direction = wording.long_unit(wording.main(evidence)), wording.above_zero(evidence)
     title = (
         f"Change in {wording.what(evidence)}, {unit}; above {wording.nothing(evidence)} the change made it {direction}."
     )
-    lines = [title, "", *_columns([head, *(_effect_line(evidence, one) for one in evidence.effects)])]
-    lines += _unstable_lines(evidence.effects)
-    return "\n".join(lines)
+    rows = [_effect_line(evidence, one) for one in evidence.effects]
+    return ["", title, "", *_columns([head, *rows]), *_unstable_lines(evidence)]
 
 
-def _unstable_lines(effects: Sequence[Effect]) -> list[str]:
+def _unstable_lines(evidence: Findings) -> list[str]:
     """How often each arm of an unstable comparison trains, a line each; nothing where no training failed."""
     from ablations.reporting.sections.verdicts import how_often
 
-    found = [f"unstable  {one.label}, {one.kind}: trained {how_often(one)}" for one in effects if one.unstable]
+    found = [
+        f"unstable  {evidence.called(one)}, {one.kind}: trained {how_often(one)}"
+        for one in evidence.effects
+        if one.unstable
+    ]
     return ["", *found] if found else []
 
 
@@ -76,7 +76,7 @@ def _effect_line(evidence: Findings, effect: Effect) -> tuple[str, ...]:
 
     numbers = (wording.effect(evidence, effect.estimate), wording.bounds(evidence, effect.low, effect.high))
     plain = [text.replace(MINUS, "-").replace(MISSING, "none") for text in numbers]
-    return effect.component, effect.level, effect.kind, *plain, str(effect.n)
+    return evidence.called(effect), effect.label, effect.kind, *plain, str(effect.n)
 
 
 def _align(cell: str, column: int, widths: Sequence[int]) -> str:

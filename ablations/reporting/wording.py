@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite
 
 from ablations.analysis.gates import GAP
+from ablations.analysis.ranking import BETTER, WORSE, Ranked
 from ablations.analysis.verdicts import Findings
 from ablations.core.setting import Metric
 from ablations.core.units import between, is_ratio, outcome, size, unit_of
@@ -65,6 +66,22 @@ def axis(evidence: Findings) -> str:
     metric = main(evidence)
     unit = "percent" if metric.percent else metric.unit
     return f"{what(evidence)}, {unit}" if unit else what(evidence)
+
+
+def outcome_column(evidence: Findings) -> str:
+    """`test top-1, %`, `test accuracy`."""
+    metric = main(evidence)
+    words = metric.words.removesuffix(" error")
+    return f"{evidence.phase} {words}, %" if metric.percent else f"{evidence.phase} {words}"
+
+
+def reads_as(row: Ranked) -> str:
+    """`hurts`, `helps`, `undecided`, or why nothing can be told."""
+    if row.effect.unstable:
+        return "unstable"
+    if not isfinite(row.effect.p):
+        return "one pair" if row.effect.n == 1 else "too few distinct pairs" if row.effect.n else "not run"
+    return {WORSE: "hurts", BETTER: "helps"}.get(row.side, "undecided")
 
 
 def value(evidence: Findings, number_of: float) -> str:

@@ -32,10 +32,18 @@ def ui_command(uri: str) -> str:
     return f"mlflow ui --workers 1 --backend-store-uri {shlex.quote(without_password(uri))}"
 
 
-def page(uri: str, experiment: str) -> str:
-    """The address of the study's runs; the experiment's bare address opens an empty page for language models."""
+def page(uri: str, experiment: str, view: str = "") -> str:
+    """The address of the saved `view` of a study, or of all runs.
+
+    The experiment's bare address opens an empty page for language models.
+    """
     server = without_password(uri).rstrip("/") if is_server(uri) else "http://127.0.0.1:5000"
-    return f"{server}/#/experiments/{experiment}/runs?workflowType=machine_learning"
+    return f"{server}/{place(experiment, view=view)}"
+
+
+def place(experiment: str, within: str = "/runs", view: str = "") -> str:
+    """A place in the pages of an experiment, seen from any of them."""
+    return f"#/experiments/{experiment}{within}?workflowType=machine_learning{view and f'&viewStateShareKey={view}'}"
 
 
 def is_server(uri: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from queue import Queue
 from threading import Thread
@@ -20,6 +21,8 @@ from tqdm import tqdm
 from ablations.core.secrets import reason, without_password
 from ablations.core.text import counted
 from ablations.tracking.address import default_uri, is_server, page, ui_command
+from ablations.tracking.fields import NOTHING, Front
+from ablations.tracking.names import RefusedError
 
 if TYPE_CHECKING:
     from ablations.analysis.verdicts import Findings
@@ -39,8 +42,11 @@ class View:
     and the process need not wait for it.
     """
 
-    def __init__(self, uri: str, study: Study, *, results: Path, finished: Sequence[Result] = ()) -> None:
+    def __init__(
+        self, uri: str, study: Study, *, results: Path, finished: Sequence[Result] = (), system_metrics: bool = False
+    ) -> None:
         self._uri, self._study, self._results, self._finished = uri, study, results, finished
+        self._system_metrics = system_metrics
         self._mirror: Mirror | None = None
         self._opened = self._broken = self._stopped = False
         self._asked: Queue[Callable[[Mirror], None]] = Queue()
@@ -61,18 +67,18 @@ class View:
         """Mirrors a record."""
         self._ask(lambda mirror: mirror.trial(result))
 
-    def report(self, folder: Path, evidence: Findings) -> None:
-        """Mirrors the report, effects and verdicts, and ends the parent run; returns when all has been mirrored."""
+    def report(self, folder: Path, evidence: Findings, front: Front = NOTHING) -> None:
+        """Mirrors the report, effects and verdicts, and ends the study's run; returns when all has been mirrored."""
         if (waiting := self._asked.unfinished_tasks) > MANY:
             print(f"MLflow: {counted(waiting, 'record')} to be mirrored yet", flush=True)
-        self._ask(lambda mirror: mirror.report(folder, evidence))
+        self._ask(lambda mirror: mirror.report(folder, evidence, front))
         self._asked.join()
 
     @property
     def page(self) -> str:
-        """The address of the study's runs, or "" where not everything has been mirrored; waits for what was asked."""
+        """The address of the study's table, or "" where not everything has been mirrored; waits for what was asked."""
         self._asked.join()
-        return page(self._address, self._mirror.experiment) if self._mirror else ""
+        return page(self._address, self._mirror.experiment, self._mirror.view) if self._mirror else ""
 
     @property
     def directions(self) -> str:
@@ -102,17 +108,26 @@ class View:
 
                 artifacts = (self._results / "mlflow").resolve()
                 self._mirror = Mirror(self._address, self._study, artifacts=artifacts)
+                if self._system_metrics:
+                    self._mirror.monitor()
             action(self._mirror)
+        except RefusedError as error:
+            self._tell("has refused a part of the study", error)
         except Exception as error:  # whatever a view does wrong, the study goes on
-            self._mirror, self._broken = None, True
+            mirror, self._mirror, self._broken = self._mirror, None, True
             if self._stopped:
                 return
-            why = reason(error, self._address)
-            tqdm.write(  # around the bar of the trials
-                f"MLflow at {without_password(self._address)} cannot be reached ({why}); the records under "
-                f"{self._results} are complete, and `{self._sync()}` mirrors them later.",
-                file=sys.stderr,
-            )
+            self._tell("cannot be reached", error)
+            if mirror:
+                with suppress(Exception):  # so that no run looks as if it went on
+                    mirror.close()
+
+    def _tell(self, what: str, error: Exception) -> None:
+        tqdm.write(  # around the bar of the trials
+            f"MLflow at {without_password(self._address)} {what} ({reason(error, self._address)}); the records under "
+            f"{self._results} are complete, and `{self._sync()}` mirrors them later.",
+            file=sys.stderr,
+        )
 
     @property
     def _address(self) -> str:

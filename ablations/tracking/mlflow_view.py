@@ -1,8 +1,8 @@
-"""Records -> MLflow, as a view: one parent run a study, one child run a trial.  The only file that imports mlflow.
+"""Records -> MLflow, as a view: one run a study, below it one a variant, below those one a trial.
 
-Runs are found by the tags `ablations.study_id` and `ablations.key` and written through explicit run ids,
-so mirroring a record twice changes nothing.  `python -m ablations.sync` makes the view from the
-records at any time; nothing is ever read from it.
+The only file that imports mlflow.  Runs are found by the tags `ablations.study_id`, `ablations.variant` and
+`ablations.key` and written through explicit run ids, so mirroring a record twice changes nothing.
+`python -m ablations.sync` makes the view from the records at any time; nothing is ever read from it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,12 @@ import json
 import logging
 import math
 import os
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from shutil import copyfile
+from typing import TYPE_CHECKING
 
 # Read by mlflow when it is imported or when it calls: no telemetry, no chatter on the user's
 # terminal, and a server that hangs is given up within seconds rather than the default 4 minutes.
@@ -28,32 +32,51 @@ for _name, _value in {
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 
 from ablations.analysis.verdicts import Findings
 from ablations.core.result import DONE, Result
 from ablations.core.study import Study
-from ablations.tracking import fields
-from ablations.tracking.address import database_of, is_server
+from ablations.core.variant import Variant
+from ablations.tracking import fields, names, saved_view
+from ablations.tracking.address import database_of, is_server, place
+from ablations.tracking.answers import Answers
+from ablations.tracking.names import RefusedError
+
+if TYPE_CHECKING:
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 EXPERIMENT = "ablations"
+DESCRIPTION = (
+    "Ablation studies. What one comes to is the description of its run; below it is a run a variant, and below those a "
+    "run a trial. *Views* has a table of each study's variants."
+)
 PARENT = "mlflow.parentRunId"
-_METRICS, _PARAMS = 800, 100  # a batch; mlflow takes 1000 and 100, and 1000 of both together
+REPORT = "report"  # the folder of a study's artifacts that holds its whole report
+FINISHED, FAILED, RUNNING = "FINISHED", "FAILED", "RUNNING"
+_METRICS, _OTHERS = 800, 100  # a batch; mlflow takes 1000 and 100, and 1000 of both together
+_SERVER_FAULT = 500  # from this HTTP status on it is the server that failed, and not what was asked of it
 
 
 class Mirror:
-    """A study's runs in MLflow.  Every method may raise what mlflow raises; `mirror.View` does not.
+    """A study's runs in MLflow.  Every method may raise what mlflow raises; `background.View` does not.
 
+    What a server refuses costs that call alone: the rest is mirrored, each run is ended, and `end` raises RefusedError.
     `artifacts` is the folder for reports, by default `mlflow` beside a database; a server keeps
     its own.  `started` is the study's beginning in ISO 8601, by default now.
     """
 
     def __init__(self, uri: str, study: Study, *, artifacts: Path | None = None, started: str = "") -> None:
-        self._study = study
+        self._study, self._uri = study, uri
         self._client = MlflowClient(tracking_uri=uri)
+        self._refused: list[MlflowException] = []
+        self._monitor: SystemMetricsMonitor | None = None
+        self._names = Findings(study=study, results=()).names  # of variants, as people call them
         self.experiment = _experiment(self._client, uri, artifacts)
         runs = self._runs()
-        self._parent = self._adopt([run for run in runs if run.data.tags[fields.ROLE] == "study"], started)
-        self._known = self._take_over([run for run in runs if run.data.tags[fields.ROLE] == "trial"])
+        self._parent = self._adopt(_of(runs, fields.OF_STUDY), started)
+        self._variants = self._take_over_variants(_of(runs, fields.OF_VARIANT))
+        self._known = self._take_over_trials(_of(runs, fields.OF_TRIAL))
 
     def trial(self, result: Result) -> None:
         """Mirrors a record; does nothing when it is there already.  An older record of the trial is replaced."""
@@ -63,42 +86,116 @@ class Mirror:
             return
         if run_id:  # a new run rather than an update, so that no metric of another attempt is left in it
             self._client.delete_run(run_id)
-        begin, end = fields.times(result)
-        tags = {PARENT: self._parent, **fields.trial_tags(self._study, result)}
-        run = self._client.create_run(self.experiment, begin, tags, fields.trial_name(self._study, result)).info.run_id
-        for metrics, params in _batches(fields.points(result), fields.trial_params(self._study, result)):
-            self._client.log_batch(run, metrics=metrics, params=params)
-        self._client.log_inputs(run, [_data(self._study)])
-        self._client.set_terminated(run, "FINISHED" if result.status == DONE else "FAILED", end)
+        (begin, end), called = fields.times(result), self._called(result.trial.variant)
+        tags = {PARENT: self._variant(result.trial.variant, begin), **fields.trial_tags(self._study, result)}
+        run = self._create(fields.trial_name(self._study, result, called), tags, begin)
+        status = FAILED
+        try:
+            with self._may_refuse():
+                points = [_metric(point) for point in fields.points(self._study, result)]
+                self._log(run, points, fields.trial_params(self._study, result, called), {fields.RECORD: digest})
+                status = FINISHED if result.status == DONE else FAILED
+        finally:  # without the tag that comes last, the run is made anew the next time
+            self._client.set_terminated(run, status, end)
         self._known[key] = (run, digest)
 
-    def report(self, folder: Path, evidence: Findings) -> None:
-        """Mirrors what is in `folder` (html, markdown, figures) under `report`, effects and verdicts; ends the run."""
-        if folder.is_dir():
-            self._client.log_artifacts(self._parent, str(folder), "report")
-        self.end(evidence)
+    def report(self, folder: Path, evidence: Findings, front: fields.Front = fields.NOTHING) -> None:
+        """Mirrors the report in `folder`, what is to stand in front of it, effects and verdicts; ends the runs.
 
-    def end(self, evidence: Findings) -> None:
-        """Ends the parent run with effects, verdicts and a summary of the children that the plan holds."""
-        planned = set(evidence.study.keys)
-        runs = [run for run in self._runs() if run.data.tags.get(fields.KEY) in planned]
-        done = sum(run.data.tags[fields.STATUS] == DONE for run in runs)
+        Raises RefusedError where MLflow refused anything.
+        """
+        with self._may_refuse():
+            if folder.is_dir():
+                self._client.log_artifacts(self._parent, str(folder), REPORT)
+        with self._may_refuse(), tempfile.TemporaryDirectory() as copies:
+            for name, path in front.files.items():
+                copyfile(path, Path(copies) / name)
+            self._client.log_artifacts(self._parent, copies)
+        places = {name: place(self.experiment, f"/runs/{self._parent}/artifacts/{name}") for name in front.files}
+        places["all changes in a table"] = place(self.experiment, view=self.view)
+        links = " · ".join(f"[{words}]({where})" for words, where in places.items())
+        self.end(evidence, f"{front.text}\n\n{links}" if front.text else "")
+
+    def end(self, evidence: Findings, text: str = "") -> None:
+        """Ends the study's run, and those of its variants, with effects, verdicts and a count of the trials."""
+        if self._monitor:
+            self._monitor.finish()
+        answers, spans = Answers(evidence), [fields.times(result) for result in evidence.results]
         begin = self._client.get_run(self._parent).info.start_time
-        end = max([begin, *(run.info.end_time or begin for run in runs)])
-        summary = {
-            "trials_planned": len(planned),
-            "trials_done": done,
-            "trials_failed": len(runs) - done,
-            "trial_seconds": sum(run.data.metrics.get("seconds", 0.0) for run in runs),
-            **fields.baseline_metrics(self._study),
-            **fields.effect_metrics(evidence.effects),
-        }
-        commits = sorted({run.data.tags.get(fields.COMMIT, "") for run in runs} - {""})
-        tags = {**fields.study_tags(self._study), **fields.verdict_tags(evidence.verdicts)}
-        tags[fields.COMMIT] = " ".join(commits)
-        metrics = [Metric(name, value, end, 0) for name, value in summary.items()]  # written twice is one point
-        self._client.log_batch(self._parent, metrics, tags=[RunTag(name, value) for name, value in tags.items()])
-        self._client.set_terminated(self._parent, "FINISHED", end)
+        end = max([begin, *(last for _, last in spans)])
+        tags = {**answers.study_tags(), **fields.study_tags(self._study), **fields.commits(evidence.results)}
+        tags |= {fields.NOTE: names.value(text)} if text else {}
+        counts = fields.summary_metrics(self._study, evidence.results)
+        try:
+            for variant in self._study.variants:
+                if run := self._variants.get(variant.label):
+                    found = answers.variant_metrics(variant.label), answers.variant_tags(variant.label)
+                    self._end(run, *found, end, before=len(self._refused))
+            with self._may_refuse():
+                self._save_view(answers, min((first for first, _ in spans), default=begin))
+        finally:
+            self._end(self._parent, {**answers.study_metrics(), **counts}, tags, end, before=0)
+        if self._refused:
+            raise RefusedError(f"it refused {len(self._refused)} of the calls") from self._refused[0]
+
+    def monitor(self) -> None:
+        """Adds what this machine's processors, memory, disk and network do, every ten seconds until the study ends."""
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        self._monitor = SystemMetricsMonitor(self._parent, resume_logging=True, tracking_uri=self._uri)
+        self._monitor.start()
+
+    def close(self) -> None:
+        """Ends the study's run as one that failed, where it has not come to its end."""
+        self._client.set_terminated(self._parent, FAILED)
+
+    @property
+    def view(self) -> str:
+        """The id of the saved view of the study's variants."""
+        return saved_view.view_id(fields.study_id(self._study))
+
+    def _end(self, run: str, metrics: Mapping[str, float], tags: Mapping[str, str], end: int, *, before: int) -> None:
+        """Ends a run, whatever becomes of what it is to hold: as failed where more was refused than `before`."""
+        try:
+            with self._may_refuse():
+                shown, now = self._client.get_run(run).data.metrics, fields.milliseconds("")
+                # A number that has changed is shown if it is the later one, and at one time the larger of two is.
+                points = [
+                    Metric(name, value, now if name in shown else end, 0)
+                    for name, value in metrics.items()
+                    if shown.get(name) != value
+                ]
+                self._log(run, points, {}, tags)
+        finally:
+            self._client.set_terminated(run, FAILED if len(self._refused) > before else FINISHED, end)
+
+    def _save_view(self, answers: Answers, at: int) -> None:
+        """Keeps a view of the study's variants where there is none yet: whoever has changed it keeps theirs."""
+        tag = saved_view.PREFIX + self.view
+        if tag in self._client.get_experiment(self.experiment).tags:
+            return
+        condition = f"{self._condition()} and tags.`{fields.ROLE}` = '{fields.OF_VARIANT}'"
+        rising = not self._study.setting.main_metric.lower_is_better
+        value = saved_view.state(self._study.name, condition, answers.columns(), at=at, rising=rising)
+        self._client.set_experiment_tag(self.experiment, tag, value)
+
+    @contextmanager
+    def _may_refuse(self) -> Iterator[None]:
+        """Keeps what the server refuses, so that the rest goes on; raises what says that it is not there."""
+        try:
+            yield
+        except MlflowException as error:
+            if error.get_http_status_code() >= _SERVER_FAULT:
+                raise
+            self._refused.append(error)
+
+    def _log(self, run: str, metrics: Sequence[Metric], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """In as few calls as mlflow allows, nearly always one; what comes first is in the last of them."""
+        pairs = [Param(*one) for one in params.items()], [RunTag(*one) for one in tags.items()]
+        calls = max(1, math.ceil(len(metrics) / _METRICS), *(math.ceil(len(one) / _OTHERS) for one in pairs))
+        for call in reversed(range(calls)):
+            points = metrics[call * _METRICS : (call + 1) * _METRICS]
+            self._client.log_batch(run, points, *(one[call * _OTHERS : (call + 1) * _OTHERS] for one in pairs))
 
     def _adopt(self, runs: list[Run], started: str) -> str:
         """The study's own run, found or created: a new one when the plan has grown, as parameters cannot change."""
@@ -108,41 +205,81 @@ class Mirror:
         for run in runs:
             if run.info.run_id != parent:
                 self._client.delete_run(run.info.run_id)
-        self._client.update_run(parent, status="RUNNING")
+        self._client.update_run(parent, status=RUNNING)
         return parent
 
     def _create_parent(self, params: dict[str, str], started: str) -> str:
-        tags, begin = fields.study_tags(self._study), fields.milliseconds(started)
-        run = self._client.create_run(self.experiment, begin, tags, self._study.name)
-        self._client.log_batch(run.info.run_id, params=[Param(name, value) for name, value in params.items()])
-        self._client.log_inputs(run.info.run_id, [_data(self._study)])
-        return str(run.info.run_id)
+        run = self._create(
+            names.run_name(self._study.name), fields.study_tags(self._study), fields.milliseconds(started)
+        )
+        self._log(run, [], params, {})
+        return run
 
-    def _take_over(self, runs: list[Run]) -> dict[str, tuple[str, str]]:
-        """Key -> run id and the record's digest, which is "" where mirroring broke off."""
-        known: dict[str, tuple[str, str]] = {}
+    def _variant(self, variant: Variant, begin: int) -> str:
+        """The id of a variant's run, which is created for its first trial."""
+        if variant.label not in self._variants:
+            called = self._called(variant)
+            tags = {PARENT: self._parent, **fields.variant_tags(self._study, variant)}
+            run = self._variants[variant.label] = self._create(names.run_name(called), tags, begin)
+            with self._may_refuse():
+                self._log(run, [], fields.variant_params(self._study, variant, called), {})
+        return self._variants[variant.label]
+
+    def _called(self, variant: Variant) -> str:
+        return self._names.get(variant.label, variant.label)
+
+    def _create(self, name: str, tags: Mapping[str, str], begin: int) -> str:
+        run = str(self._client.create_run(self.experiment, begin, dict(tags), name).info.run_id)
+        with self._may_refuse():
+            self._client.log_inputs(run, [_data(self._study)])
+        return run
+
+    def _take_over_variants(self, runs: list[Run]) -> dict[str, str]:
+        """Label -> run id."""
+        known: dict[str, str] = {}
         for run in runs:
-            run_id, key = run.info.run_id, run.data.tags[fields.KEY]
-            if key in known:  # two drivers mirrored one study at once
-                self._client.delete_run(run_id)
-                continue
-            if run.data.tags[PARENT] != self._parent:
-                self._client.set_tag(run_id, PARENT, self._parent)
-            known[key] = (run_id, "" if run.info.status == "RUNNING" else run.data.tags[fields.RECORD])
+            self._keep(run, run.data.tags[fields.VARIANT], known, self._parent)
         return known
 
+    def _take_over_trials(self, runs: list[Run]) -> dict[str, tuple[str, str]]:
+        """Key -> run id and the record's digest, which is "" where mirroring broke off."""
+        known: dict[str, str] = {}
+        digests = {}
+        for run in runs:
+            variant = self._variants.get(run.data.tags.get(fields.VARIANT, ""), "")
+            if self._keep(run, run.data.tags[fields.KEY], known, variant or run.data.tags[PARENT]):
+                whole = variant and run.info.status != RUNNING
+                digests[run.data.tags[fields.KEY]] = run.data.tags.get(fields.RECORD, "") if whole else ""
+        return {key: (run_id, digests[key]) for key, run_id in known.items()}
+
+    def _keep(self, run: Run, name: str, known: dict[str, str], parent: str) -> bool:
+        """Whether it is the first of its name, which is put below `parent`; another one goes, of a second driver."""
+        if name in known:
+            self._client.delete_run(run.info.run_id)
+            return False
+        if run.data.tags[PARENT] != parent:
+            self._client.set_tag(run.info.run_id, PARENT, parent)
+        known[name] = run.info.run_id
+        return True
+
+    def _condition(self) -> str:
+        """Of the study's runs, by a hash of its name, because the filter's language has no way to escape a quote."""
+        return f"tags.`{fields.STUDY_ID}` = '{fields.study_id(self._study)}'"
+
     def _runs(self) -> list[Run]:
-        """The study's run and its trials', latest first."""
-        # By a hash of the name, because the filter's language has no way to escape a quote.
-        condition = f"tags.`{fields.STUDY_ID}` = '{fields.study_id(self._study)}'"
+        """The study's run, its variants' and its trials', latest first."""
         runs: list[Run] = []
         token: str | None = None
         while True:
-            page = self._client.search_runs([self.experiment], condition, max_results=1000, page_token=token)
+            page = self._client.search_runs([self.experiment], self._condition(), max_results=1000, page_token=token)
             runs += page
             token = page.token
             if not token:
                 return runs
+
+
+def _of(runs: Iterable[Run], role: str) -> list[Run]:
+    return [run for run in runs if run.data.tags[fields.ROLE] == role]
 
 
 def _experiment(client: MlflowClient, uri: str, artifacts: Path | None) -> str:
@@ -151,12 +288,13 @@ def _experiment(client: MlflowClient, uri: str, artifacts: Path | None) -> str:
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
-    place = None
+    files = None
     if not is_server(uri):  # left to itself mlflow would use ./mlruns of whatever folder we are in
         beside = database_of(uri).parent / "mlflow"
-        place = (artifacts or beside).resolve().as_uri()
+        files = (artifacts or beside).resolve().as_uri()
     # The kind opens the pages for training rather than those for language models.
-    return str(client.create_experiment(EXPERIMENT, place, {"mlflow.experimentKind": "custom_model_development"}))
+    tags = {"mlflow.experimentKind": "custom_model_development", fields.NOTE: DESCRIPTION}
+    return str(client.create_experiment(EXPERIMENT, files, tags))
 
 
 def _data(study: Study) -> DatasetInput:
@@ -166,15 +304,6 @@ def _data(study: Study) -> DatasetInput:
         data.name, data.digest, "local", json.dumps({"uri": data.source}), profile=json.dumps(data.counts)
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
-
-
-def _batches(points: Iterable[fields.Point], params: dict[str, str]) -> Iterator[tuple[list[Metric], list[Param]]]:
-    """What one call may carry: nearly always a trial's everything."""
-    metrics = [_metric(point) for point in points]
-    pairs = [Param(name, value) for name, value in params.items()]
-    while metrics or pairs:
-        yield metrics[:_METRICS], pairs[:_PARAMS]
-        metrics, pairs = metrics[_METRICS:], pairs[_PARAMS:]
 
 
 def _metric(point: fields.Point) -> Metric:

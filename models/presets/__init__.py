@@ -1,4 +1,4 @@
-"""Named reference Specs, a file a lineage.  Each names its source; nothing here imports torch."""
+"""Named reference Specs, one file per family of networks.  Each names its source; nothing here imports torch."""
 
 from ablations.models.presets import alexnet, cifar, copies, cuda_convnet, vgg
 from ablations.models.presets.registry import PRESETS, Preset, preset

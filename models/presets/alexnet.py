@@ -1,7 +1,7 @@
-"""The networks of the authors: as published, as coded in 2012, and as coded again in 2014.
+"""The authors' own networks: as published, as coded in 2012, and as coded again in 2014.
 
-"Net #145" is the layer file of the released source (Computer History Museum) whose logged errors
-are those of the paper.
+"Net #145" is the network of the released source (Computer History Museum) whose logged errors are
+those that the paper reports.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from ablations.models.spec import Conv, Dense, Norm, Pool, Spec
     parameters=60_965_224,
 )
 def paper() -> Spec:
-    """The text, read literally, on 224-pixel crops; the first padding of 2 gives its 55x55 maps.
+    """The text of the paper, read literally, on 224-pixel crops.
 
-    So alpha is not divided by n (3.3), and the learning rate stands inside the velocity (5).  Two readings are
-    not the letter: deviations for eigenvalues in the colour noise (4.1), which on this scale would drown the image,
-    and rates that fall where the code's did instead of on a look at the validation error (5), so that
-    no image has to be held out; `schedule=plateau` is the letter.
+    So alpha is not divided by n (3.3), and the learning rate is inside the velocity (5).  A padding of 2 in conv1
+    gives the paper's maps of 55x55 pixels, which it does not explain.  Two choices depart from the text.  The colour
+    noise (4.1) is scaled by standard deviations instead of eigenvalues, which on the 0-255 scale would drown the image.
+    The learning rate falls after the same shares of the training as in the code, instead of when the validation error
+    stops improving (5), so that no images have to be held out; `schedule=plateau` follows the text.
     """
     pool = Pool(size=3, stride=2)
     lrn = Norm(alpha_over_size=False)
@@ -50,8 +51,8 @@ def paper() -> Spec:
     )
 
 
-# conv1 is normalised and pooled before its activation, and conv5 pooled; for a maximum and a
-# rectifier the order of the last two is all one, but the normalisation sees signed values.
+# The code normalises and pools conv1 before its activation, and pools conv5 before it.  Max pooling and ReLU give the
+# same in either order, but the normalisation of conv1 then sees negative values too.
 _ACTIVATION_LAST = ("norm", "pool", "activation")
 _CEIL_POOL = Pool(size=3, stride=2, ceil=True)
 
@@ -63,14 +64,14 @@ _CEIL_POOL = Pool(size=3, stride=2, ceil=True)
     parameters=60_965_224,
 )
 def original_code() -> Spec:
-    """The network that ran.  models/README.md lists where it departs from the paper's text.
+    """The network that was actually trained.  models/README.md lists where it departs from the paper's text.
 
-    Left out: each column of 48 or 128 maps was normalised by itself, 32 images in a row shared one
-    crop, conv1's rate fell to a tenth at epoch 67, and the rate of the biases did not fall with that
-    of the weights.
+    Four details of the code are not reproduced: it normalised each GPU's column of 48 or 128 maps separately, gave
+    32 consecutive images the same crop, divided conv1's rate by ten at epoch 67, and did not lower the rate of the
+    biases together with that of the weights.
     """
     pool, lrn = _CEIL_POOL, Norm()
-    # The note of its k is not ours to see: 1 is the default of the parser.
+    # The layer file does not give k for this normalisation; 1 is the default of its parser.
     same_map = Norm(kind="same_map", size=5, alpha=1e-3, k=1.0)
     conv1 = Conv(
         channels=96, kernel=11, stride=4, ceil=True, norm=lrn, pool=pool, order=_ACTIVATION_LAST, weight_std=0.01
@@ -117,7 +118,11 @@ def original_code() -> Spec:
     parameters=59_798_312,
 )
 def one_gpu_half() -> Spec:
-    """`original_code` in one column.  Its hidden layers read as much as before: parameters are about equal."""
+    """`original_code` with half the kernels in one column.
+
+    conv5 keeps its 256 kernels, so that fc6 reads as many features as before and the number of parameters is about
+    the same.
+    """
     spec = original_code()
     widths = (48, 128, 192, 192, 256)
     blocks = tuple(replace(block, channels=width, groups=1) for block, width in zip(spec.blocks, widths, strict=True))
@@ -131,9 +136,10 @@ def one_gpu_half() -> Spec:
     parameters=61_100_840,
 )
 def one_tower_2014() -> Spec:
-    """Krizhevsky 2014, arXiv 1404.5997: as `original_code` without groups and the same-map normalisation.
+    """Krizhevsky 2014, arXiv 1404.5997: `original_code` with other widths, without groups and same-map normalisation.
 
-    Left out: the rate of its biases fell by 10 in two levels, while that of the weights fell by 250 in four.
+    One detail is not reproduced: the rate of its biases fell by a factor of 10 in two levels, while that of the weights
+    fell by a factor of 250 in four.
     """
     spec = original_code()
     widths = (64, 192, 384, 256, 256)
@@ -144,7 +150,7 @@ def one_tower_2014() -> Spec:
     return replace(
         spec,
         blocks=blocks,
-        classifier_bias=-7.0,  # near log(1 / 1000): all classes improbable at the start
+        classifier_bias=-7.0,  # about log(1 / 1000), so that every class is improbable at the start
         pca_until=1.0,
         schedule="exponential_4",
     )

@@ -1,4 +1,4 @@
-"""Our own references: the paper's topology at a size that trains in minutes."""
+"""Our own reference networks: the paper's topology at a size that trains in minutes."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from ablations.models.spec import Conv, Dense, Norm, Pool, Spec
 
 
 def _scaled(widths: tuple[int, ...], hidden: int, learning_rate: float) -> Spec:
-    """The paper's topology for 32-pixel images, with unit-scale inputs and Kaiming convolutions.
+    """Returns the paper's topology for 32-pixel images, with unit-scale inputs and Kaiming weights in the convolutions.
 
-    With raw pixels and N(0, .01) weights throughout this topology stays at chance, so the scale of the
-    inputs is changed; alpha then grows by the square of the divisor, about 63 grey levels on
-    CIFAR-10, or the normalisation would be a constant (see CONTRIBUTING, "null by construction").
-    k is 1, as in cuda-convnet's CIFAR-10 networks: k = 2 also multiplies every activation by .595,
-    and a recipe that suits one side of the toggle then starves or drowns the other.
+    With raw pixels and N(0, .01) weights in every layer, this topology stays at chance, so the inputs are divided by
+    the pixels' standard deviation, about 63 grey levels on CIFAR-10.  alpha is multiplied by the square of that,
+    because the normalisation would otherwise be a constant (CONTRIBUTING, "Null by construction").
+    k is 1, as in cuda-convnet's CIFAR-10 networks.  With k = 2 the normalisation also multiplies every activation by
+    .595, so that no recipe suits both sides of the toggle.
 
-    As in the paper, nearly all parameters are fully connected: dropout of half of a narrow layer starves the network.
-    models/README.md says how the recipe was chosen, on validation images.
+    As in the paper, nearly all parameters are in fully connected layers: dropping half the features of a narrow layer
+    leaves too few to learn from.  models/README.md says how the recipe was chosen, on validation images.
     """
-    # Padding keeps the maps at 32, 16, 8, 4, which a 2/2 window gives too.
+    # Padded so that the maps are 32, 16, 8 and 4 pixels wide.  Windows of 2 with stride 2 give the same sizes, so that
+    # pooling=non_overlapping changes nothing else.
     pool = Pool(size=3, stride=2, pad=1)
     lrn = Norm(alpha=1e-4 * 63**2, k=1.0)
     one, two, three, four, five = widths
@@ -30,11 +31,12 @@ def _scaled(widths: tuple[int, ...], hidden: int, learning_rate: float) -> Spec:
             Conv(channels=four, kernel=3, pad=1, groups=2),
             Conv(channels=five, kernel=3, pad=1, groups=2, pool=pool),
         ),
-        # With Kaiming's deviations, .044 and more, training through dropout takes half as long again.
+        # Kaiming's scheme would give deviations of .044 and more, with which training takes half as long again under
+        # dropout.
         hidden=(Dense(features=hidden, dropout=0.5, weight_std=0.02),) * 2,
         classifier_weight_std=0.01,
         image_size=32,
-        crop_pad=2,  # 32 of 36 pixels, the paper's 224 of 256
+        crop_pad=2,  # crops of 32 out of 36 pixels, about the paper's 224 out of 256
         learning_rate=learning_rate,
         warm_up=0.1,
     )
@@ -48,7 +50,7 @@ def _scaled(widths: tuple[int, ...], hidden: int, learning_rate: float) -> Spec:
     classes=10,
 )
 def cifar() -> Spec:
-    """Half the paper's width; trains on CIFAR-10 with everything on."""
+    """Half the paper's width; trains on CIFAR-10 with all components on."""
     return _scaled((48, 128, 192, 192, 128), hidden=2048, learning_rate=0.01)
 
 
@@ -60,5 +62,5 @@ def cifar() -> Spec:
     classes=10,
 )
 def cifar_small() -> Spec:
-    """For two CPU cores: a trial of 300,000 images takes some four minutes of one."""
+    """Small enough for a laptop: a trial of 300,000 images takes about four minutes on one core."""
     return _scaled((16, 32, 48, 48, 32), hidden=1024, learning_rate=0.02)

@@ -1,4 +1,4 @@
-"""What others made of the 2012 network: Caffe's two, torchvision's, and three teaching copies."""
+"""Other people's versions of the 2012 network: Caffe's two, torchvision's, and three teaching copies."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _caffe(*, bias: float, order: tuple[str, ...], schedule: str) -> Spec:
         mean_image=True,
         pca_jitter=0.0,
         unit_scale=False,
-        optimizer="sgd_original",  # Caffe's history holds the learning rate too
+        optimizer="sgd_original",  # Caffe keeps the learning rate inside the velocity too
         learning_rate=0.01,
         bias_lr_factor=2.0,
         schedule=schedule,
@@ -43,7 +43,7 @@ def _caffe(*, bias: float, order: tuple[str, ...], schedule: str) -> Spec:
     parameters=60_965_224,
 )
 def caffe() -> Spec:
-    """Caffe's replication, batch 256.  Its readme: biases of 1 gave a flat loss."""
+    """Caffe's replication, trained with batches of 256.  Its readme reports that biases of 1 gave a flat loss."""
     return _caffe(bias=0.1, order=("activation", "norm", "pool"), schedule="caffe_alexnet")
 
 
@@ -54,12 +54,12 @@ def caffe() -> Spec:
     parameters=60_965_224,
 )
 def caffenet() -> Spec:
-    """Pooling first makes the normalisation cheaper: it reads a quarter of the pixels."""
+    """Caffe's reference model.  Pooling before LRN makes it cheaper, since it then reads a quarter of the pixels."""
     return _caffe(bias=1.0, order=("activation", "pool", "norm"), schedule="caffe_caffenet")
 
 
 def _one_tower(*, weight_std: float | None = None, bias: float = 0.0) -> tuple[Conv, ...]:
-    """The widths of 2014 without normalisation, as torchvision has them."""
+    """Returns the convolutions of 2014 without normalisation, as torchvision has them."""
     blocks = (
         Conv(channels=64, kernel=11, stride=4, pad=2, pool=_POOL),
         Conv(channels=192, kernel=5, pad=2, pool=_POOL),
@@ -77,7 +77,10 @@ def _one_tower(*, weight_std: float | None = None, bias: float = 0.0) -> tuple[C
     parameters=61_100_840,
 )
 def torchvision() -> Spec:
-    """Its recipe: batch 32 on each of 8 GPUs, 90 epochs.  RandomResizedCrop is here a plain random crop."""
+    """torchvision's network and recipe, which uses batches of 32 on each of 8 GPUs for 90 epochs.
+
+    Its RandomResizedCrop is replaced by a plain random crop.
+    """
     return Spec(
         blocks=_one_tower(),
         adaptive_pool=6,
@@ -101,9 +104,10 @@ def torchvision() -> Spec:
     parameters=61_100_840,
 )
 def gist() -> Spec:
-    """Aimed at CIFAR-10 scaled to 224 pixels, batch 128.  Whether it trains at all is a finding.
+    """A copy meant for CIFAR-10 scaled to 224 pixels, in batches of 128.
 
-    Its rate follows the validation error, so a study of it needs `--evaluate-on validation`.
+    It may not train at all; models/README.md says what we found.  Its learning rate follows the validation error, so a
+    study of it needs `--evaluate-on validation`.
     """
     return Spec(
         blocks=_one_tower(weight_std=0.01, bias=1.0),
@@ -128,13 +132,14 @@ def gist() -> Spec:
     parameters=62_378_344,
 )
 def keras_zero_based() -> Spec:
-    """Three zeros above and to the left of 224 pixels make 227, so that maps are 55, 27, 13 as in the paper.
+    """A Keras write-up.  It pads 224 pixels by three zeros above and to the left, so that maps are 55, 27 and 13.
 
-    Its normalisation has TensorFlow's own constants.  Its optimiser is not given: Adam at .001, without decay
-    and at a constant rate, is ours, and so is the treatment of the images (unit scale, no augmentation).
+    Its normalisation has TensorFlow's default constants.  The write-up gives no optimiser: Adam at .001, without decay
+    and at a constant rate, is our choice, and so is the treatment of the images (unit scale, no augmentation).
     """
     pool = Pool(size=2, stride=2)
-    # tf.nn.local_response_normalization: depth_radius 5 is a half width, and alpha is not divided.
+    # In tf.nn.local_response_normalization, a depth_radius of 5 means 5 channels on either side, so n = 11, and alpha
+    # is not divided by n.
     lrn = Norm(size=11, alpha=1.0, beta=0.5, k=1.0, alpha_over_size=False)
     first = ("norm", "activation", "pool")
     blocks = (
@@ -147,7 +152,7 @@ def keras_zero_based() -> Spec:
     return Spec(
         blocks=tuple(replace(block, weight_std=0.01) for block in blocks),
         hidden=(Dense(features=4096, dropout=0.5, weight_std=0.01),) * 2,
-        weight_init="glorot",  # of the last layer: Keras' default
+        weight_init="glorot",  # Keras' default, which the last layer keeps
         image_size=224,
         random_crop=False,
         flip=False,
@@ -167,9 +172,10 @@ def keras_zero_based() -> Spec:
     classes=10,
 )
 def vision_hist() -> Spec:
-    """For Imagenette: batch 64, 90 epochs, the centre crop in training too.
+    """A PyTorch port for Imagenette: batches of 64, 90 epochs, the centre crop in training too.
 
-    On inputs of unit scale its LRN is a constant factor.  Its own test numbers have dropout on.
+    On inputs of unit scale its LRN is a constant factor.  The test errors that it reports were measured with dropout
+    switched on.
     """
     lrn = Norm()
     return Spec(

@@ -1,6 +1,6 @@
-"""The CIFAR-10 networks of cuda-convnet, behind figure 1 and the 13% to 11% of section 3.3.
+"""The CIFAR-10 networks of cuda-convnet, which are behind figure 1 and the "13% to 11%" of section 3.3.
 
-All: batch 128, raw pixels less the mean image, learning rate .001 and twice that for biases.
+All of them use batches of 128, raw pixels less the mean image, and a learning rate of .001, doubled for biases.
 """
 
 from __future__ import annotations
@@ -34,7 +34,11 @@ def _spec(blocks: tuple[Conv, ...], hidden: tuple[Dense, ...] = ()) -> Spec:
 
 
 def _shared() -> tuple[Conv, ...]:
-    """Three convolutions; the first is pooled before it is rectified, the others after."""
+    """Returns the three convolutions that several of the networks share.
+
+    The first is pooled before its ReLU, the others after.  Only for the others does the order matter, because their
+    pooling is an average.
+    """
     conv = Conv(channels=32, kernel=5, pad=2, weight_std=0.01, pool=_AVERAGE, order=("activation", "pool", "norm"))
     first = replace(conv, weight_std=1e-4, pool=_MAX, order=("pool", "activation", "norm"))
     return (first, conv, replace(conv, channels=64))
@@ -48,10 +52,11 @@ def _shared() -> tuple[Conv, ...]:
     classes=10,
 )
 def cuda_convnet_80sec() -> Spec:
-    """Weights of the fully connected layers are drawn ten times larger and decay 7.5 times as fast."""
+    """The quick network, whose fully connected layers start ten times larger and decay 7.5 times as fast as others."""
     hidden = (Dense(features=64, weight_std=0.1, decay_factor=7.5),)
     spec = _spec(_shared(), hidden)
-    # "/10 after 8 epochs", out of a number that its notes do not give: the shares of the 18% net.
+    # Its notes say "/10 after 8 epochs" but not out of how many, so the rate falls after the same shares of the
+    # training as in the 18% network.
     return replace(spec, classifier_weight_std=0.1, classifier_decay_factor=7.5, schedule="late_140")
 
 
@@ -63,7 +68,7 @@ def cuda_convnet_80sec() -> Spec:
     classes=10,
 )
 def cuda_convnet_18pct() -> Spec:
-    """140 epochs, the rate divided by ten after 120 and 130."""
+    """Trained for 140 epochs, with the rate divided by ten after epochs 120 and 130."""
     norm = Norm(kind="same_map", size=3, alpha=5e-5, k=1.0)
     first, second, third = _shared()
     spec = _spec((replace(first, norm=norm), replace(second, norm=norm), third))
@@ -78,17 +83,17 @@ def cuda_convnet_18pct() -> Spec:
     classes=10,
 )
 def figure1() -> Spec:
-    """The 18% net without normalisation and decay.
+    """The 18% network without normalisation and decay.
 
-    The paper says "a four-layer convolutional network" and no more.  This one has four layers with weights.
-    Footnote 3 calls the networks with two locally connected layers four-layer too, without their classifier,
-    so figure 1 may have been drawn with one of those.
+    The paper says no more than "a four-layer convolutional network".  This one has four layers with weights.
+    Footnote 3 uses "four-layer" for the networks with two locally connected layers too, not counting their classifier,
+    so figure 1 may show one of those.
     """
     return replace(_spec(_shared()), weight_decay=0.0, schedule="constant")
 
 
 def _local(widths: tuple[int, int], norm: Norm | None, classifier_decay: float) -> Spec:
-    """Two convolutions, two locally connected layers; crops of 24 pixels and reflections."""
+    """Returns two convolutions and two locally connected layers of `widths`, on reflected crops of 24 pixels."""
     conv = Conv(channels=64, kernel=5, pad=2, weight_std=0.01, norm=norm, pool=_MAX, decay_factor=0.0)
     local = Conv(channels=64, kernel=3, pad=1, local=True, weight_std=0.04)
     spec = _spec(
@@ -117,7 +122,7 @@ def _local(widths: tuple[int, int], norm: Norm | None, classifier_decay: float) 
     classes=10,
 )
 def cuda_convnet_13pct() -> Spec:
-    """160 epochs, the rate divided by ten after 140 and 150; tested on ten views."""
+    """Trained for 160 epochs, with the rate divided by ten after epochs 140 and 150; tested on ten views."""
     return replace(_local((32, 32), None, classifier_decay=1.0), schedule="late_160")
 
 
@@ -129,10 +134,14 @@ def cuda_convnet_13pct() -> Spec:
     classes=10,
 )
 def cuda_convnet_11pct() -> Spec:
-    """The rate divided by ten after 500 and 510 epochs.  `lrn=off` here is the clean arm of section 3.3's claim."""
+    """Trained for 520 epochs, with the rate divided by ten after epochs 500 and 510; tested on ten views.
+
+    Section 3.3 compares it with the 13% network, which differs in more than LRN.  `lrn=off` on this preset changes
+    LRN alone.
+    """
     norm = Norm(size=9, alpha=1e-3, k=1.0)
     spec = _local((64, 32), norm, classifier_decay=2.5)
     first, *rest = spec.blocks
-    # conv1 is pooled before it is normalised, conv2 after.
+    # In the layer file, conv1 is pooled before it is normalised, conv2 after.
     first = replace(first, order=("activation", "pool", "norm"))
     return replace(spec, blocks=(first, *rest), schedule="late_520")

@@ -1,4 +1,4 @@
-"""The table of presets and how a function joins it."""
+"""The table of presets, and the decorator that adds to it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from ablations.models.spec import Spec
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A reference `Spec`, one line of what it is, and where its numbers come from."""
+    """A reference `Spec`, with one line on what it is and where its numbers come from."""
 
     name: str
     spec: Spec
-    summary: str
-    source: str
-    parameters: int  # trainable numbers with `classes` classes at the spec's image size: published, or by hand
-    classes: int
+    summary: str  # one line
+    source: str  # paper or files that its numbers were taken from
+    # Trainable numbers with `classes` classes at the spec's image size, as published or as counted by hand.  Tests
+    # compare it with what `layout` counts.
+    parameters: int
+    classes: int  # of the data set that it was made for
 
 
 PRESETS: dict[str, Preset] = {}
@@ -26,7 +28,7 @@ PRESETS: dict[str, Preset] = {}
 def preset(
     name: str, *, summary: str, source: str, parameters: int, classes: int = 1000
 ) -> Callable[[Callable[[], Spec]], Callable[[], Spec]]:
-    """Registers the Spec that the decorated function returns.  A duplicate name raises ValueError."""
+    """Registers the Spec that the decorated function returns under `name`.  Raises ValueError on a duplicate name."""
 
     def register(make: Callable[[], Spec]) -> Callable[[], Spec]:
         if name in PRESETS:

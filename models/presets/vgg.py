@@ -1,4 +1,8 @@
-"""The second network of the same series: Simonyan and Zisserman, ICLR 2015, arXiv 1409.1556."""
+"""The VGG networks: Simonyan and Zisserman, ICLR 2015, arXiv 1409.1556.
+
+They are here as the other published test of local response normalisation, and as the second network of the
+vision-hist series, whose first is in `copies`.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,11 @@ _SOURCE = "Simonyan and Zisserman 2015, arXiv 1409.1556, table 1"
 
 
 def _vgg(*depths: int) -> Spec:
-    """Stages of 64 to 512 channels, `depths` convolutions of 3x3 each, a 2/2 maximum after each stage.
+    """Returns five stages of 64 to 512 channels with `depths` 3x3 convolutions, each followed by 2/2 max pooling.
 
-    Section 3.1: batch 256, 74 epochs, rates as in `paper`, mean colour, crops of 224 out of 256.
-    The deeper ones started from A's weights; Glorot's, used here, were found to do as well.
+    The recipe is that of section 3.1: batches of 256, 74 epochs, rates as in `paper`, the mean colour subtracted, crops
+    of 224 out of 256.  The authors started the deeper networks from the weights of A.  Glorot's weights, used here, did
+    as well according to them.
     """
     conv = Conv(channels=64, kernel=3, pad=1)
     blocks: list[Conv] = []
@@ -41,7 +46,7 @@ def _vgg(*depths: int) -> Spec:
     parameters=132_863_336,
 )
 def vgg_a() -> Spec:
-    """Shallow enough to be trained from random weights, in the paper's words."""
+    """The shallowest configuration; the authors say that it can be trained from random weights."""
     return _vgg(1, 1, 2, 2, 2)
 
 
@@ -52,7 +57,7 @@ def vgg_a() -> Spec:
     parameters=132_863_336,
 )
 def vgg_a_lrn() -> Spec:
-    """The constants are those of Krizhevsky et al., to whom the paper refers."""
+    """Configuration A with LRN, whose constants are those of Krizhevsky et al., to whom the authors refer."""
     spec = vgg_a()
     first, *rest = spec.blocks
     return replace(spec, blocks=(replace(first, norm=Norm()), *rest))
@@ -65,7 +70,7 @@ def vgg_a_lrn() -> Spec:
     parameters=133_047_848,
 )
 def vgg_b() -> Spec:
-    """Two convolutions between pools."""
+    """Two convolutions in every stage."""
     return _vgg(2, 2, 2, 2, 2)
 
 
@@ -76,7 +81,7 @@ def vgg_b() -> Spec:
     parameters=138_357_544,
 )
 def vgg16() -> Spec:
-    """Three convolutions between the later pools."""
+    """Two convolutions in the first two stages, three in the others."""
     return _vgg(2, 2, 3, 3, 3)
 
 
@@ -87,7 +92,7 @@ def vgg16() -> Spec:
     parameters=143_667_240,
 )
 def vgg19() -> Spec:
-    """Four convolutions between the later pools."""
+    """Two convolutions in the first two stages, four in the others."""
     return _vgg(2, 2, 4, 4, 4)
 
 
@@ -99,9 +104,10 @@ def vgg19() -> Spec:
     classes=10,
 )
 def vision_hist_vgg16() -> Spec:
-    """For Imagenette: batch 128, 90 epochs, the centre crop in training too.  Its test numbers have dropout on.
+    """A PyTorch port of VGG-16 for Imagenette: batches of 128, 90 epochs, the centre crop in training too.
 
-    Convolutions have Glorot's weights times 2^.5, the three dense layers N(0, .01); every bias starts at zero.
+    Convolutions start from Glorot's weights times 2^.5 and the three fully connected layers from N(0, .01); every bias
+    starts at zero.  The test errors that it reports were measured with dropout switched on.
     """
     return replace(
         vision_hist(),

@@ -307,7 +307,7 @@ BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "one class": (
         lambda path: remove(path / "train" / "cat", path / "test" / "cat"),
-        r"train has one class alone, dog: there is nothing to tell it from\.",
+        r"train has only one class, dog: there is nothing to distinguish it from\.",
     ),
     "a file": (to_file, r"The folder .*images is a file, and no folder with train/ in it\."),
     "still in archives": (
@@ -380,7 +380,7 @@ def test_a_failed_download_names_the_ways_out(name: str, tmp_path: Path, monkeyp
     fake = types.SimpleNamespace(**dict.fromkeys(names, offline))
     monkeypatch.setitem(sys.modules, "torchvision.datasets", fake)
     monkeypatch.setattr(sources, "DEBIAN", tmp_path / "none")
-    sentence = rf"'{name}' could not be had .*no route to host.*--data-root .*folder:PATH .*fashion-mnist-small"
+    sentence = rf"'{name}' could not be obtained .*no route to host.*--data-root .*folder:PATH .*fashion-mnist-small"
     with pytest.raises(ValueError, match=sentence):
         prepare(name, data_root=tmp_path / "root", size=8, cache=tmp_path / "cache")
 

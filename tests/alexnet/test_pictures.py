@@ -434,8 +434,8 @@ def knot(path: Path) -> None:
 @pytest.mark.parametrize(
     ("ties", "sentence"),
     [
-        (dead_class, r"The link .*/(train|test)/third leads to .*gone, which is not there; mend or remove it\."),
-        (dead_album, r"The link .*/odd/album leads to .*gone, which is not there; mend or remove it\."),
+        (dead_class, r"The link .*/(train|test)/third leads to .*gone, which is not there; repair or remove it\."),
+        (dead_album, r"The link .*/odd/album leads to .*gone, which is not there; repair or remove it\."),
         (circle, r"The folder .*/odd/again.* is a link to a folder that it lies in; remove it\."),
         (knot, r"/odd/0\.png"),
     ],

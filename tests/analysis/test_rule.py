@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from math import nan
@@ -36,7 +37,6 @@ from ablations.analysis.rule import (
 )
 from ablations.analysis.seeds_needed import seeds_to_settle
 from ablations.analysis.statistics import seeds_to_exclude
-from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdicts import Findings
 from ablations.calibration.kinds import SAMENESS, TWO_THINGS, Kind, sameness, table, two_things
 from ablations.cli.announce import announce
@@ -48,13 +48,12 @@ from ablations.core.variant import Variant
 from ablations.planning.claims import claims_of
 from ablations.planning.declare import declare
 from ablations.records.claims import read_claims
+from ablations.reporting.answer import answer
 from ablations.reporting.compose import build
 from ablations.reporting.document import Card
 from ablations.reporting.exports import verdicts_table
 from ablations.reporting.sections.cards import in_words
-from ablations.reporting.sections.claimed import by_comparison
 from ablations.reporting.sections.remedies import changes_it
-from ablations.reporting.sections.verdicts import headline
 from ablations.reporting.terminal import terminal_lines
 from ablations.tracking.fields import verdict_tags
 from tests import synthetic
@@ -212,19 +211,6 @@ def test_a_claim_that_no_look_can_settle_does_not_keep_its_change_in_training() 
     assert reached.seeds["-crop_flip"] < LOOKS[-1]
 
 
-def test_claims_of_one_comparison_count_once_and_by_those_that_were_tested() -> None:
-    lrn = [Verdict(claim=NAMED[name], call=INCONCLUSIVE) for name in ("lrn_imagenet", "lrn_cifar")]
-    tanh = [Verdict(claim=NAMED["activation_speed"], call=NOT_TESTED, reason="untuned"),
-            Verdict(claim=NAMED["activation_importance"], call=CONTRADICTED)]  # fmt: skip
-    assert by_comparison([*tanh, *lrn]) == "Of 2 comparisons with 4 claims: 1 contradicted and 1 inconclusive."
-    pooling = [Verdict(claim=NAMED["pooling_error"], call=REPRODUCED),
-               Verdict(claim=NAMED["pooling_overfitting"], call=INCONCLUSIVE)]  # fmt: skip
-    assert by_comparison([*lrn, *pooling, tanh[0]]) == (
-        "Of 3 comparisons with 5 claims: 1 inconclusive, 1 not tested and 1 on which verdicts differ "
-        "(pooling=non_overlapping: reproduced and inconclusive)."
-    )
-
-
 def test_what_no_affordable_number_of_seeds_decides_is_known_before_the_first_trial() -> None:
     study, _ = planned(["pooling", "lrn"])
     study = with_setting(study, examples=10_000)
@@ -324,9 +310,10 @@ def test_a_claim_of_sameness_goes_through_the_whole_report(tmp_path: Path) -> No
         if isinstance(block, Card)
     }
     card = cards["alike"]
-    assert "too little to matter (2 points would), as was claimed. An effect beyond 2 points either way" in card.words
-    assert dict(card.facts)["claimed that"] == "-lrn leaves test_top1_error_percent the same"
-    assert dict(cards["both"].facts)["claimed that"] == "-lrn lowers gap_percent, and raises test_loss"
+    assert "too little to matter (2 points would), as was claimed." in card.words
+    assert dict(card.facts)["what would change the verdict"].startswith("An effect beyond 2 points either way")
+    assert dict(card.facts)["claimed that"] == "no LRN leaves test_top1_error_percent the same"
+    assert dict(cards["both"].facts)["claimed that"] == "no LRN lowers gap_percent, and raises test_loss"
     assert card.picture and card.mood == "yes"
     rows = verdicts_table(evidence).set_index("claim")
     assert (rows.loc["alike", "direction"], rows.loc["alike", "size"]) == (0, "below")
@@ -424,6 +411,10 @@ def test_the_tables_hold_every_truth() -> None:
     assert lines[2].startswith("| the same | 5.0 ± 2.2 | 0.0 |")
 
 
-def test_the_headline_says_how_many_claims_its_comparisons_carry() -> None:
+def test_the_answer_counts_the_verdicts_on_its_claims() -> None:
     study, results = planned(["activation", "pooling"])
-    assert headline(Findings(study=study, results=results)).startswith("Of 2 comparisons with 4 claims: 1 reproduced")
+    evidence = Findings(study=study, results=results)
+    (said,) = [one for one in answer(evidence).sentences if one.startswith("Of 4 published claims on 2 comparisons: ")]
+    counted = {words: int(count) for words, count in re.findall(r"([a-z][a-z ,]+?) \((\d)\)", said.partition(": ")[2])}
+    assert sum(counted.values()) == 4
+    assert counted["same direction at this scale"] == sum("same" in one.words for one in evidence.verdicts)

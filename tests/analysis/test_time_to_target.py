@@ -248,7 +248,10 @@ def test_a_trial_that_diverged_never_arrives() -> None:
 def words_of(study: Study, results: Sequence[Result]) -> tuple[str, dict[str, Table]]:
     report = build(study, results, [])
     tables = {
-        block.caption: block for section in report.sections for block in section.blocks if isinstance(block, Table)
+        block.caption: block
+        for blocks in (report.lead, *(section.blocks for section in report.sections))
+        for block in blocks
+        if isinstance(block, Table)
     }
     words = [block for section in report.sections for block in section.blocks if isinstance(block, str)]
     return "\n".join([*report.summary, *words]), tables
@@ -257,15 +260,15 @@ def words_of(study: Study, results: Sequence[Result]) -> tuple[str, dict[str, Ta
 def test_the_report_says_the_ratio_beside_the_papers_number_and_shows_every_seed() -> None:
     study, results = raced(3.0)
     words, tables = words_of(study, results)
-    assert "activation=tanh needs 3.0" in words
+    assert "tanh instead of ReLU needs 3.0" in words
     assert "95% interval [" in words
     assert "The paper's figure 1 shows 6 times" in words
     assert "A control: as expected, 1 lies inside" in words
     steps = next(table for caption, table in tables.items() if caption.startswith("Steps to the threshold"))
     assert len(steps.rows) == 5
     assert steps.head == (
-        *("seed", "reference", "activation=tanh", "placebo=salted"),
-        *("activation=tanh / reference", "placebo=salted / reference"),
+        *("seed", "reference", "tanh instead of ReLU", "placebo (other random draws)"),
+        *("tanh instead of ReLU / reference", "placebo (other random draws) / reference"),
     )
     assert "Change in" not in words
 
@@ -274,13 +277,13 @@ def test_a_terminal_is_told_the_ratios_in_plain_words() -> None:
     study, results = raced(3.0)
     said = terminal_lines(Findings(study=study, results=results))
     assert said.isascii()
-    assert said.splitlines()[0].startswith("activation=tanh needs 3.0")
+    assert said.splitlines()[0].startswith("Tanh instead of ReLU needs 3.0")
 
 
 def test_the_report_of_an_arm_that_never_arrives_gives_the_bound_and_marks_each_run() -> None:
     study, results = raced(8.0)
     words, tables = words_of(study, results)
-    assert "activation=tanh needs 5.5" in words and "times or more of the reference's steps" in words
+    assert "tanh instead of ReLU needs 5.5" in words and "times or more of the reference's steps" in words
     assert "confidence 96.9% for the median, n = 5, 5 of them censored" in words
     steps = next(table for caption, table in tables.items() if caption.startswith("Steps to the threshold"))
     assert {row[2] for row in steps.rows} == {"> 6,000"}
@@ -359,10 +362,10 @@ def test_the_report_of_a_study_with_one_training_a_rate_says_what_that_is_worth(
     assert table.rows == (
         ("reference", "1", "1,000,000", "900", "chosen", "aaaa"),
         ("reference", "4", "1,000,000", "> 1,800", "", "bbbb"),
-        ("activation=tanh", "1", "1,000,000", "900", "chosen", "aaaa"),
-        ("activation=tanh", "4", "1,000,000", "> 1,800", "", "bbbb"),
+        ("tanh instead of ReLU", "1", "1,000,000", "900", "chosen", "aaaa"),
+        ("tanh instead of ReLU", "4", "1,000,000", "> 1,800", "", "bbbb"),
     )
-    assert "Not tuned themselves, with the rate of what they depart from: placebo=salted." in words
+    assert "Not tuned themselves, with the rate of what they depart from: placebo (other random draws)." in words
     assert "One training decides between two rates" in words
     assert "The best rate of reference, 1 times its own, lies at the edge of what was tried" in words
 

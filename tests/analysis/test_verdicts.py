@@ -253,7 +253,7 @@ def test_claims_on_overfitting_are_not_tested_where_nothing_overfits() -> None:
     study, results = planned(["pooling"])
     flat = with_metrics(results, lambda one: {"gap_percent": 0.3 + 0.1 * (one.trial.seed % 3)})
     verdict = judged(study, [replace(one, metrics={**one.metrics}) for one in flat])["pooling_overfitting"]
-    assert verdict.reason == "no spread"  # both arms alike
+    assert verdict.reason == "too few distinct pairs"  # both arms alike
     uneven = with_metrics(flat, lambda one: {"gap_percent": 0.3 + 0.01 * (int(one.trial.key, 16) % 17)})
     verdict = judged(study, uneven)["pooling_overfitting"]
     assert (verdict.call, verdict.reason) == (NOT_TESTED, "underfits")
@@ -281,7 +281,7 @@ def test_a_toggle_that_did_nothing_is_not_tested() -> None:
     study, results = planned(["lrn"])
     kept = {one.trial.seed: one for one in results if is_(one, "reference")}
     same = [replace(one, metrics=kept[one.trial.seed].metrics) if is_(one, "-lrn") else one for one in results]
-    assert judged(study, same)["lrn_cifar"].reason == "no spread"
+    assert judged(study, same)["lrn_cifar"].reason == "too few distinct pairs"
 
 
 def test_a_comparison_that_the_study_does_not_make_is_not_tested() -> None:
@@ -472,7 +472,8 @@ def test_a_claim_of_the_users_own_is_judged_in_a_family_of_its_own() -> None:
 
 def test_a_claim_on_steps_is_told_as_a_ratio() -> None:
     study, results, problems = store.read(ROOT / "results/reference/figure1")
-    (verdict,) = Findings(study=study, results=results, problems=problems).verdicts
+    evidence = Findings(study=study, results=results, problems=problems)
+    (verdict,) = evidence.verdicts
     steps = pd.read_csv(ROOT / "results/reference/figure1/table.csv").pivot(
         index="seed", columns="variant", values="steps_to_threshold"
     )
@@ -481,9 +482,9 @@ def test_a_claim_on_steps_is_told_as_a_ratio() -> None:
     middle = f"{np.exp(ratios.mean()):.2f} [{np.exp(low):.2f}, {np.exp(high):.2f}] times, n = 10"
     assert ours(verdict) == middle == "1.64 [1.53, 1.76] times, n = 10"
     assert published(verdict) == "6 times"  # the paper's words under figure 1
-    assert verdict.label == "reproduced (direction only, size excluded) [proxy]"
+    assert verdict.label == "same direction at this scale, too small to matter [proxy]"
     assert changes_it(verdict) == "Nothing by more seeds: its direction holds, and a size of a factor of 2 is excluded."
-    assert in_words(verdict) == (
-        "With the change (activation=tanh) the steps to the threshold came out 1.64 times those without it on average, "
-        "which is the claimed direction, and an effect of a factor of 2 is excluded."
+    assert in_words(evidence, verdict) == (
+        "With the change (tanh instead of ReLU) the steps to the threshold came out 1.64 times those without it on "
+        "average, which is the claimed direction, and an effect of a factor of 2 is excluded."
     )

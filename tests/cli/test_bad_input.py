@@ -156,6 +156,7 @@ OPTIONS: list[tuple[list[str], str]] = [
     # What cannot be had together.
     (["--budget", "1h", "--tune", "3"], "give one of the two"),
     (["--looks", "2,4"], "give both"),
+    (["--mlflow-system-metrics", "--no-mlflow"], "--no-mlflow leaves out; give one of the two"),
     (["--stop-at-threshold"], "--stop-at-threshold needs a --threshold"),
     (["--sequential", "--seeds", "3"], "--sequential needs 4 seeds or more, not 3."),
     (["--resolution", "5"], "goes with --grid fractional alone"),
@@ -392,6 +393,14 @@ def test_a_study_that_cannot_be_asked_for_so_costs_one_sentence(
     words: list[str], offender: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert offender in refused(run.main, words, capsys)
+
+
+@pytest.mark.usefixtures("here")
+def test_the_machines_load_cannot_be_shown_without_psutil(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("ablations.cli.options.find_spec", lambda name: None)
+    assert "needs psutil, which is not installed" in refused(run.main, ["--mlflow-system-metrics"], capsys)
 
 
 @pytest.mark.parametrize(

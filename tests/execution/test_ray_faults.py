@@ -25,6 +25,7 @@ from ablations.execution.ray_executor import TRIES, RayExecutor
 from ablations.records.store import read_results, write_result
 from ablations.subjects.alexnet.version import TRAINING_VERSION, training_digest
 from tests.conftest import Collect
+from tests.own.files import StudyFile
 
 pytestmark = pytest.mark.slow
 
@@ -176,6 +177,55 @@ def test_a_worker_that_hangs_is_ended_and_its_trial_has_timed_out(up: Path, plac
     assert hung.training_version == TRAINING_VERSION
     assert hung.error == "the worker was lost: it had said nothing for 4 s and was ended"
     assert not Path(f"/proc/{(place.folder.parent / 'pid').read_text()}").exists()
+
+
+LOST = """
+import os, signal, sys
+from ablations.execution import ray_cluster
+import ray
+from ray import tune
+fit = tune.Tuner.fit
+def killed(self):
+    gcs = ray._private.worker._global_node.all_processes["gcs_server"][0].process
+    os.kill(gcs.pid, signal.SIGKILL)
+    gcs.wait()
+    return fit(self)
+tune.Tuner.fit = killed
+from ablations.run import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_ray_that_is_lost_while_a_call_of_tune_waits_for_it_costs_one_sentence_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    file = StudyFile(tmp_path, "waits")
+    file.write()
+    places = ["--results", str(file.study.parent), "--reports", str(file.report.parent), "--name", "mine"]
+    words = [str(file.path), "--seeds", "1", "--no-mlflow", "--format", "csv", *places]
+    done = subprocess.run([sys.executable, "-c", LOST, *words], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (
+        1, "error: Ray's process gcs_server has ended (SIGKILL); the same command goes on where it was\n"
+    )  # fmt: skip
+    assert "Traceback" not in done.stdout and "GCS" not in done.stdout
+    assert file.run("--executor", "serial", seeds=1) == 0
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(0.0, 0), (3.5, 1)])
+def test_a_driver_that_ends_by_itself_when_ray_is_lost_is_let(
+    seconds: float, left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaves: list[str] = []
+
+    def lost() -> None:
+        raise ray_cluster.BrokenRayError("gone")
+
+    monkeypatch.setattr(ray_cluster, "look", lost)
+    monkeypatch.setattr(ray_cluster, "_leave", lambda error: leaves.append(str(error)))
+    monkeypatch.setattr(ray_cluster, "PATIENCE", 0.5)
+    with ray_cluster._watched(lambda: True, then=lambda: time.sleep(seconds)):
+        time.sleep(1.2)  # it looks once a second
+    assert leaves[:1] == ["gone"] * left
 
 
 NO_LOOPBACK = """

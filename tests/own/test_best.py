@@ -46,7 +46,9 @@ def test_a_report_warns_of_the_best_of_so_many_rows(tmp_path: Path, take: str, w
     text = TEXT.replace('take="best"', f'take="{take}"')
     rows = tuple({"epoch": epoch, "score": float(epoch), "loss": 1.0, "last": 1.0} for epoch in (1, 2, 3))
     found = made_up.findings(tmp_path / f"made_up_{take}.py", text, lambda trial: rows, seeds=2)
-    said = " ".join(compose.compose(found).summary)
+    report = compose.compose(found)
+    assert ("best of 3 rows of a trial, so optimistic" in report.answer.trust) == warned
+    said = " ".join(str(block) for section in report.sections for block in section.blocks)
     assert ("the best of 3 rows looks at the test data, so it is optimistic" in said) == warned
 
 

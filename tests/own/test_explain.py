@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 
 from ablations import explain
+from ablations.analysis import why
 from ablations.analysis.why import changed, which
 from ablations.core.load import load
 from ablations.core.trial import Trial
 from ablations.core.variant import Variant
 from ablations.records import sources, store
 from ablations.subjects.own.trial import imported
+from ablations.subjects.own.unfinished import path_of
+from tests import making
 from tests.own.files import FILE, TRIAL, StudyFile
 
 MODEL = "class Block:\n    def forward(self, x):\n        return 2 * x\n\n\ndef other():\n    return 1\n"
@@ -73,10 +76,21 @@ def test_trials_that_were_never_run_failed_or_ran_with_other_code_are_told_apart
 
     model.write_text(MODEL)
     assert "to the letter" in explained(file, capsys, "--from", key)
-    places = {place: store.trial_path(file.study, one.trial.key) for place, one in file.read().items()}
+    file_trials = {place: one.trial for place, one in file.read().items()}
+    places = {place: store.trial_path(file.study, one.key) for place, one in file_trials.items()}
     places["reference", 1].unlink()
     places["slope=1.0", 0].write_text("{")
+    assert re.search(
+        r"\n +1  begun and not ended: its process .* runs now\n +ref.* \(seed 1\)\n", explained(file, capsys)
+    )
+    (file.study / "logs" / f"{places['reference', 1].stem}.txt").unlink()
     assert re.search(r"\n +1  never run\n +reference \(seed 1\)\n", explained(file, capsys))
+    unfinished = path_of(file_trials["reference", 1], file.study)
+    unfinished.parent.mkdir(exist_ok=True)
+    unfinished.touch()
+    assert re.search(
+        r"\n +1  begun and not ended: the next .* in unfinished/\n +ref.* \(seed 1\)\n", explained(file, capsys)
+    )
     assert re.search(r"\n +1  its record cannot be read\n +slope=1.0 \(seed 0\)\n", explained(file, capsys))
 
 
@@ -146,3 +160,8 @@ def test_help_loads_neither_torch_nor_pandas() -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "ablations.explain" in ran.stdout
     assert not {"torch", "pandas", "scipy", "ray", "matplotlib"} & {*ran.stdout.split()}
+
+
+def test_a_changed_budget_is_told_as_what_it_was_and_what_it_is_now() -> None:
+    _, trials = making.study("reference")
+    assert why._settings(trials[0], making.with_budget(trials[0], epochs=30)) == ["epochs 12, now 30"]

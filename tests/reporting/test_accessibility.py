@@ -73,8 +73,8 @@ def test_figures_are_drawn_in_the_colours_of_the_theme_alone_so_that_a_page_can_
 
 def test_a_figure_tells_what_is_seen_in_it() -> None:
     said = {picture.name: picture.alternative for picture in pictures()}
-    assert re.search(r"-lrn [+\N{MINUS SIGN}]\d\.\d\d \[", said["effects-one-out"])
-    assert re.search(r"reference 2\d\.\d\d%; activation=tanh 2\d\.\d\d%", said["curves"])
+    assert re.search(r"no LRN [+\N{MINUS SIGN}]\d\.\d\d \[", said["effects-one-out"])
+    assert re.search(r"reference 2\d\.\d\d%; tanh instead of ReLU 2\d\.\d\d%", said["curves"])
     assert re.search(r"reference [\d.]+ and 2\d\.\d\d", said["gap"])
 
 

@@ -44,7 +44,7 @@ def test_latex_is_a_booktabs_table_in_which_names_of_users_are_words(tmp_path: P
     effects, verdicts = (path.read_text() for path in write_latex(evidence, tmp_path))
     assert all(rule in effects for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
     assert r"pooling=non\_overlapping & one out & +" in effects
-    assert r"{}[50\% of \$x\_1\$ \& \textbackslash input\{a\} \#1 & -lrn" in verdicts
+    assert r"{}[50\% of \$x\_1\$ \& \textbackslash input\{a\} \#1 & no LRN" in verdicts
     assert (effects + verdicts).isascii()
     assert "& $<$0.001" in effects and "& <" not in effects
 
@@ -66,7 +66,7 @@ def test_a_race_gives_its_ratios_of_steps_and_no_errors_of_trials_that_ended_at_
     assert tanh["ratio"] == pytest.approx(3.0, rel=0.2) and tanh["low"] < tanh["ratio"] < tanh["high"]
     assert tanh["n"] == study.seeds
     latex = tex[0].read_text()
-    assert "activation=tanh & 3" in latex
+    assert "tanh instead of ReLU & 3" in latex
     assert r"Steps to 25\% training error" in latex  # a bare per cent sign would comment the rest of the line out
     # A study with a threshold at which no trial ends has both.
     goes_on = replace(evidence, study=with_budget(study, stop_at_threshold=False))

@@ -16,12 +16,14 @@ from scipy import stats
 
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_IN
+from ablations.core.setting import SPLIT
 from ablations.core.text import MINUS, MISSING
 from ablations.report import main
-from ablations.reporting import slide
+from ablations.reporting import exports, slide
 from ablations.reporting.pages import _markdown
 from ablations.reporting.paper import Cell, Paper, Row, escaped, latex, markdown, paper
 from tests import synthetic
+from tests.making import with_setting
 
 HOSTILE = r"\input{x} 50% & $a_1$ #2 ~ ^ {} <b> | \\ [2] * \end{tabular}"
 MACROS = r"\\textbackslash\{\}|\\textasciitilde\{\}|\\textasciicircum\{\}|\\dag\{\}|\\[{}$&#%_]|\$[<>|-]\$"
@@ -73,7 +75,7 @@ def checked(text: str) -> list[list[str]]:
 def test_the_rows_are_what_a_hand_counts() -> None:
     evidence = made()
     table = paper(evidence)
-    assert [row.name for row in table.rows] == ["reference", "-lrn", "pooling=non_overlapping"]  # and no control
+    assert [row.name for row in table.rows] == ["reference", "no LRN", "non-overlapping pooling"]  # and no control
     errors = evidence.by_seed(evidence.metric)
     for row, label in zip(table.rows, ("reference", "-lrn", "pooling=non_overlapping"), strict=True):
         mean, half = errors[label].mean(), stats.t.ppf(0.975, 4) * errors[label].std() / np.sqrt(5)
@@ -96,12 +98,12 @@ def test_the_rows_are_what_a_hand_counts() -> None:
 def test_other_designs_say_what_their_differences_are() -> None:
     one_in = made("one_in")
     rows = paper(one_in).rows
-    assert [row.name for row in rows] == ["all changes", "all but -lrn", "all but pooling=non_overlapping"]
+    assert [row.name for row in rows] == ["all changes", "all but: no LRN", "all but: non-overlapping pooling"]
     (effect,) = [one for one in one_in.effects if one.component == "lrn" and one.kind == ONE_IN]
     assert rows[1].difference.value == f"{-effect.estimate:+.2f}".replace("-", MINUS)
     full = made("full")
     rows = paper(full).rows
-    assert [row.name for row in rows] == ["-lrn", "pooling=non_overlapping"]
+    assert [row.name for row in rows] == ["no LRN", "non-overlapping pooling"]
     (effect,) = [one for one in full.effects if one.component == "lrn" and one.kind == MAIN]
     assert rows[0].difference.value == f"{effect.estimate:+.2f}".replace("-", MINUS)
     errors = full.by_seed(full.metric)[["-lrn", "-lrn pooling=non_overlapping"]].to_numpy()
@@ -153,19 +155,20 @@ def test_a_study_without_results_has_a_table_without_numbers(tmp_path: Path) -> 
     assert slide.write(evidence, tmp_path) == []
 
 
-def test_the_slide_is_one_picture_twice_with_the_largest_effect_on_top(tmp_path: Path) -> None:
+def test_the_slide_is_one_picture_thrice_with_the_most_harmful_change_on_top(tmp_path: Path) -> None:
     evidence = made()
-    png, svg = slide.write(evidence, tmp_path)
+    png, svg, pdf = slide.write(evidence, tmp_path)
+    assert pdf.read_bytes().startswith(b"%PDF")
     assert png.read_bytes().startswith(b"\x89PNG")
     text = svg.read_text()
     found = [one for one in evidence.effects if one.component in ("lrn", "pooling")]
-    ranked = sorted(found, key=lambda one: -abs(one.estimate))
+    ranked = sorted(found, key=lambda one: -one.estimate)
     places = [text.index(f"{one.estimate:+.2f}".replace("-", MINUS)) for one in ranked]
     assert places == sorted(places)
     assert "5 seeds" in text and "worse" in text and "sabotage" not in text
-    before = png.read_bytes(), text
+    before = png.read_bytes(), text, pdf.read_bytes()
     slide.write(evidence, tmp_path)
-    assert (png.read_bytes(), svg.read_text()) == before
+    assert (png.read_bytes(), svg.read_text(), pdf.read_bytes()) == before
 
 
 def test_the_table_comes_with_md_and_latex(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -176,3 +179,36 @@ def test_the_table_comes_with_md_and_latex(tmp_path: Path, capsys: pytest.Captur
     assert main(["made_up", *where, "--format", "md,latex,slide"]) == 0
     names = {Path(line).name for line in capsys.readouterr().out.splitlines()}
     assert {"paper.md", "paper.tex", "slide.png", "slide.svg"} <= names
+
+
+def spoilt() -> Findings:
+    """A study whose sabotage does nothing."""
+    evidence = made()
+    results = [synthetic.done(one.trial, 21.0 + 0.1 * one.trial.seed) if "sabotage" in one.trial.variant.label else one
+               for one in evidence.results]  # fmt: skip
+    return Findings(study=evidence.study, results=results)
+
+
+def test_where_a_gate_fails_table_and_slide_say_so_before_any_number(tmp_path: Path) -> None:
+    evidence, said = spoilt(), "Not judged: the sabotage went unseen"
+    table = paper(evidence)
+    assert table.void.startswith(said)
+    assert not any(row.difference.stars for row in table.rows) and any(
+        row.difference.stars for row in paper(made()).rows
+    )
+    assert markdown(table, _markdown).startswith(f"**{said}")
+    text = latex(table, "x")
+    assert text.index(said) < text.index(r"\begin{tabular}")
+    compiled(text, tmp_path)
+    for path in exports.write_latex(evidence, tmp_path):
+        assert said in path.read_text()
+        compiled(path.read_text(), tmp_path)
+    _, svg, _ = slide.write(evidence, tmp_path)
+    assert said in svg.read_text() and said not in slide.method(evidence)
+
+
+def test_the_slide_names_the_correction_of_splits() -> None:
+    evidence = made()
+    split = replace(evidence, study=with_setting(evidence.study, replicate=SPLIT))
+    assert "95% t intervals corrected for the overlap of splits" in slide.method(split)
+    assert "corrected" not in slide.method(evidence)

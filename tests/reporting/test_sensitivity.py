@@ -14,8 +14,9 @@ from ablations.core.study import Allowance
 from ablations.core.text import MINUS, interval, signed
 from ablations.core.trial import Trial
 from ablations.planning.declare import declare
+from ablations.reporting.answer import answer, learned_nothing
 from ablations.reporting.compose import build
-from ablations.reporting.sections.sensitivity import nothing_learned, placebo_reach, sensitivity
+from ablations.reporting.sections.sensitivity import placebo_reach, sensitivity
 from ablations.reporting.terminal import terminal_lines
 from tests import synthetic
 from tests.making import with_setting
@@ -51,7 +52,8 @@ def test_a_mild_sabotage_that_shows_is_said_to_be_seen_with_its_interval() -> No
         "Sensitivity: this study would have seen 5% of the labels shuffled: "
         f"{signed(mean)} {interval(bounds.low, bounds.high)} points, p "
     )
-    assert "Sensitivity: this study would have seen 5%" in terminal_lines(evidence)
+    seen = made(lambda trial: shifted(MILD, 1.5)(trial) + 9 * (trial.variant.label == "sabotage=half"))
+    assert "Sensitivity: this study would have seen 5%" in terminal_lines(seen)
 
 
 @pytest.mark.parametrize("by", [0.0, -3.0])  # as much as nothing; and in the wrong direction
@@ -94,42 +96,39 @@ def test_a_study_in_which_every_network_guesses_is_told_so_first_with_what_to_tr
         lambda trial: 90 + wobble(trial),
         command="python -m ablations.run --epochs 12 --dataset 'folder:my pets' --name=made_up",
     )
-    first, longer, tuned = nothing_learned(evidence)
-    count = len(evidence.results)
-    assert first == (
-        f"Every network of this study guesses: of {count} finished trials none has an error clearly below chance, "
-        "90.00%. So it says nothing of any component."
-    )
+    said = answer(evidence)
+    assert said.sentences[0].startswith("Not judged: ") and not said.judged
+    (_, longer), (_, tuned) = said.commands
     kept = "python -m ablations.run --dataset 'folder:my pets'"
-    assert longer == f"Try more epochs: {kept} --epochs 48 --name made_up-longer"
-    assert tuned.endswith(f"{kept} --epochs 12 --tune 7 --name made_up-tuned")
-    assert build(evidence.study, evidence.results, []).summary[:3] == (first, longer, tuned)
+    assert longer == f"{kept} --epochs 48 --name made_up-longer"
+    assert tuned == f"{kept} --epochs 12 --tune 7 --name made_up-tuned"
+    assert build(evidence.study, evidence.results, []).answer == said
     printed = terminal_lines(evidence)
-    assert printed.startswith("Every network of this study guesses: ")
-    assert longer in printed.splitlines() and tuned in printed.splitlines()
+    assert printed.startswith("Not judged: ")
+    assert f"  {longer}" in printed.splitlines() and f"  {tuned}" in printed.splitlines()
 
 
 def test_one_network_that_learned_is_enough_not_to_be_told_so() -> None:
     def guess(trial: Trial) -> float:
         return 60.0 if (trial.variant.label, trial.seed) == ("-lrn", 3) else 90.0
 
-    assert nothing_learned(made(guess)) == ()
-    assert nothing_learned(Findings(study=made(guess).study, results=[])) == ()
+    assert not learned_nothing(made(guess))
+    assert not learned_nothing(Findings(study=made(guess).study, results=[]))
     lost: list[Result] = [synthetic.diverged(one) for one in made(guess).results]
-    assert nothing_learned(Findings(study=made(guess).study, results=lost)) == ()
+    assert not learned_nothing(Findings(study=made(guess).study, results=lost))
     # 89.0% of 10,000 images is over three standard errors below 90%.
-    assert nothing_learned(made(lambda _: 89.0)) == () and nothing_learned(made(lambda _: 89.7))
+    assert not learned_nothing(made(lambda _: 89.0)) and learned_nothing(made(lambda _: 89.7))
 
 
 def test_the_commands_to_try_do_not_contradict_themselves() -> None:
     looks = made(lambda _: 90.0, command="python -m ablations.run --sequential --looks 2,5 --seeds 5")
-    _, longer, tuned = nothing_learned(looks)
+    (_, longer), (_, tuned) = answer(looks).commands
     assert "--sequential --looks 2,5 --seeds 5 --epochs 48" in longer and "--sequential" not in tuned
     assert "--looks" not in tuned and "2,5" not in tuned
     spent = made(lambda _: 90.0, command="python -m ablations.run --budget 30m")
     allowance = Allowance(asked="30m", grid="one_out", seeds=5, work=12, seconds=1.0, given_up=())
     spent = Findings(study=replace(spent.study, allowance=allowance), results=spent.results)
-    for line in nothing_learned(spent)[1:]:
+    for _, line in answer(spent).commands:
         assert "--budget" not in line and "--grid one_out --seeds 5" in line
 
 

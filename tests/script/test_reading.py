@@ -7,13 +7,17 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 
 from ablations.subject import Diverged
 from ablations.subjects.own.child import TrialError
+from ablations.subjects.own.metrics import stopped
 from ablations.subjects.own.trace import trace_of
 from ablations.subjects.script.command import STYLES, Command, Style
-from ablations.subjects.script.reading import Read, by_step, flat, named, number, numbers, rows_in, rows_of, taken
+from ablations.subjects.script.patterns import blind
+from ablations.subjects.script.reading import Read, by_step, flat, named, number, numbers, rows_in, rows_of
+from ablations.subjects.script.taking import diverged_beside, taken
 from tests.script.files import Study
 
 WRITTEN = {
@@ -104,6 +108,142 @@ def test_the_value_that_counts_is_the_last_the_best_or_a_mean() -> None:
         taken([*rows, {"x": math.nan}], "x", "x", take="last", better="lower")
     with pytest.raises(TrialError, match=r"the metric z, 'a/z', was promised.*x, y"):
         taken(rows, "z", "a/z", take="last", better="lower")
+
+
+def last(rows: list[dict[str, Any]]) -> float:
+    return taken(rows, "loss", "loss", take="last", better="lower")
+
+
+NAMED = r"loss (?P<loss>[\d.]+)"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line"),
+    [
+        (NAMED, "loss nan"),
+        (NAMED, "loss -inf, acc 0.5"),
+        (NAMED, "epoch 2: loss NaN (best 0.3)"),
+        (r"loss.*?(?P<loss>[\d.]+)", "loss nan acc 0.5"),  # and 0.5 is no loss
+        (r"loss (?P<loss>\d\.\d{4}) acc (?P<acc>\S+)", "loss nan acc 0.5"),
+        (r"loss=(?P<loss>[\d.e+-]+)", "loss=Infinity"),
+        (r"acc (?P<acc>[\d.]+)( loss (?P<loss>[\d.]+))?", "acc 0.5 loss inf"),
+        (r"tensor\((?P<loss>[\d.]+)", "tensor(nan, grad_fn=<MeanBackward0>)"),
+        (r"loss (?P<loss>\S+)", "loss nan"),
+    ],
+)
+def test_a_nan_is_read_where_the_pattern_expects_another_number(pattern: str, line: str) -> None:
+    read = Read(source="stdout", where=pattern)
+    (row,) = rows_in(read, line)
+    assert not math.isfinite(row["loss"]) and row.get("acc") in (None, 0.5)
+    with pytest.raises(Diverged, match=r"loss is (nan|-?inf)"):
+        last([{"loss": 2.5}, row])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line", "said"),
+    [
+        (NAMED, "loss 1.2e+30", r"'1.2 of 1.2e\+30', which is no number"),
+        (NAMED, "loss 3e-05 acc 1", "'3 of 3e-05'"),
+        (r"loss \D*(?P<loss>[\d.]+)", "loss -0.5", "'0.5 of -0.5'"),
+        (r"loss.*(?P<loss>[\d.]+)", "loss 0.35", "'5 of 0.35'"),
+        (r"loss (?P<loss>\d+)", "loss 12.5", "'12 of 12.5'"),
+    ],
+)
+def test_a_part_of_a_number_is_no_number(pattern: str, line: str, said: str) -> None:
+    with pytest.raises(TrialError, match=said):
+        last([*rows_in(Read(source="stdout", where=pattern), line)])
+
+
+def test_other_numbers_are_taken_as_they_stand() -> None:
+    read = Read(source="stdout", where=r"step (?P<step>\d+)/\d+ \((?P<at>\d+)s\) loss:\s*(?P<loss>-?[\d.]+)%?")
+    lines = ["step 1/20 (3s) loss: -0.50%", "step 2/20 (13s) loss:7.", "run nan-1: step 3/20 (13s) loss:1, nan of them"]
+    found = [row for line in lines for row in rows_in(read, line)]
+    assert found == [{"step": n, "at": at, "loss": loss} for n, at, loss in ((1, 3, -0.5), (2, 13, 7.0), (3, 13, 1))]
+
+
+def test_patterns_are_tried_with_what_a_diverging_training_prints() -> None:
+    lines = ["begin", "step 3 loss 0.5 acc 0.3"]
+    assert blind(r"loss (?P<loss>[\d.]+) acc (?P<acc>\S+)", lines, {"loss", "acc"}) == {
+        "loss": ["nan", "inf", "1e+30", "-1.5"]
+    }
+    assert blind(r"loss (?P<loss>[\d.e+-]+) acc (?P<acc>\S+)", lines, {"loss", "acc"}) == {"loss": ["nan", "inf"]}
+    assert blind(r"loss (?P<loss>[\d.]+)", lines, {"acc"}) == {}
+
+
+def written(folder: Path, source: str, losses: list[float]) -> list[dict[str, Any]]:
+    """What is read of these losses, as the usual library of each source writes them."""
+    path = folder / "out"
+    if source == "pandas":
+        pandas.DataFrame({"epoch": range(len(losses)), "loss": losses}).to_csv(path, index=False)
+    elif source == "pandas as JSON":
+        path.write_text(pandas.DataFrame({"epoch": range(len(losses)), "loss": losses}).to_json(orient="records"))
+    elif source == "csv":
+        path.write_text("epoch,loss\n" + "".join(f"{epoch},{loss}\n" for epoch, loss in enumerate(losses)))
+    elif source == "json":
+        path.write_text(json.dumps([{"loss": loss} for loss in losses]))
+    elif source == "jsonl":
+        told = [loss if math.isfinite(loss) else str(loss) for loss in losses]
+        path.write_text("".join(f"{json.dumps({'loss': loss})}\n" for loss in told))
+    elif source == "tensorboard":
+        pytest.importorskip("tensorboard")
+        from torch.utils.tensorboard import SummaryWriter
+
+        with SummaryWriter(str(path)) as writer:
+            for step, loss in enumerate(losses):
+                writer.add_scalar("loss", loss, step)
+    else:
+        from mlflow import MlflowClient
+
+        client = MlflowClient(tracking_uri=f"sqlite:///{path}")
+        run = client.create_run(client.create_experiment("one"))
+        for step, loss in enumerate(losses):
+            client.log_metric(run.info.run_id, "loss", loss, step=step)
+    return rows_of(Read(source={"pandas": "csv", "pandas as JSON": "json"}.get(source, source), where="out"), path)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["pandas", "pandas as JSON", "csv", "json", "jsonl", "tensorboard", pytest.param("mlflow", marks=pytest.mark.slow)],
+)
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_metric_that_is_not_finite_in_the_end_has_diverged_wherever_it_is_read(
+    tmp_path: Path, source: str, bad: float
+) -> None:
+    rows = written(tmp_path, source, [2.5, 1.5, bad])
+    for take in ("last", "best", "mean of last 2"):
+        with pytest.raises(Diverged, match=r"loss is (nan|inf)"):
+            taken(rows, "loss", "loss", take=take, better="lower")
+    recovered = taken([*rows, {"loss": 0.5}], "loss", "loss", take="last", better="lower")
+    assert recovered == 0.5
+
+
+def test_cells_that_are_empty_by_habit_are_no_nan(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    # As Lightning writes them: a row of training, one of validation, and the test in the end.
+    path.write_text("epoch,step,loss,val_loss,test_acc\n0,9,2.5,,\n0,10,,2.6,\n1,19,1.5,,\n1,20,,1.6,\n2,20,,,90\n")
+    rows = rows_of(Read(source="csv", where="metrics.csv"), path)
+    assert last(rows) == 1.5
+    assert taken(rows, "val_loss", "val_loss", take="last", better="lower") == 1.6
+    assert not any(stopped(rows, name, name) for name in ("loss", "val_loss", "test_acc"))
+    every_other = [{"epoch": n, "loss": 1.0 / n, "acc": float(n) if n % 2 else None} for n in range(1, 5)]
+    assert taken(every_other, "acc", "acc", take="last", better="higher") == 3.0
+    with pytest.raises(TrialError, match="never read"):
+        last([{"epoch": 1, "loss": None}])
+
+
+def test_a_metric_that_stops_coming_is_named() -> None:
+    rows: list[dict[str, Any]] = [{"step": 10 * n, "x": 1.0} for n in range(1, 9)]
+    for row in rows[:3]:
+        row["acc"] = 0.5
+    assert stopped(rows, "accuracy", "acc") == ("accuracy came last at 30, and others until 80: what counts is of 30")
+    assert stopped(rows, "x", "x") == stopped(rows[:5], "accuracy", "acc") == stopped(rows, "y", "y") == ""
+    assert stopped([{"x": 1}, {"x": 2}, {"y": 1}, {"y": 2}, {"y": 3}], "x", "x").startswith("x came last at 2, and oth")
+
+
+def test_a_number_that_is_no_metric_and_turns_nan_is_named() -> None:
+    rows: list[dict[str, Any]] = [{"acc": 1, "loss": 2.0, "never": math.nan}, {"acc": 1, "loss": math.nan}]
+    assert [*diverged_beside(rows, ["acc"])] == ["loss, which is no metric of this study, is nan in the end"]
+    assert [*diverged_beside([*rows, {"loss": 1.0}], ["acc"])] == []
 
 
 def test_nested_objects_are_columns_and_lists_are_told_apart() -> None:

@@ -149,6 +149,25 @@ def test_what_a_script_does_wrong_is_a_result_with_a_word(
     assert kept.is_dir() == (status != "diverged")
 
 
+def test_a_training_that_diverges_is_no_result_though_its_pattern_finds_no_nan(
+    study: Study, sketches: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toml = TINY + "[read]\nstdout = 'score (?P<score>[\\d.]+)'\n"
+    study.write(
+        toml, "import sys\nprint('score', 0.25 * int(sys.argv[1]) + 0.5, '\\nscore', float(sys.argv[-1]) / 2)\n"
+    )
+    load.cache_clear()
+    assert check.main([str(study.path)]) == 1
+    said = capsys.readouterr().out
+    assert (
+        "numbers                LOOK  score as nan, inf, 1e+30 and -1.5 is not found: write (?P<score>\\S+)\n" in said
+    )
+    study.write(toml, "print('score 0.5'); print('epoch 2: score nan')")
+    assert study.run("--grid", "reference", seeds=1) == 0
+    ((_, result),) = study.read().items()
+    assert (result.status, result.error, result.metrics) == ("diverged", "score is nan", {})
+
+
 def test_a_timeout_ends_all_that_a_script_has_started(study: Study, sketches: None) -> None:
     study.write(
         TINY.replace("60s", "4s"),
@@ -277,6 +296,22 @@ def test_check_sees_what_does_nothing(study: Study, capsys: pytest.CaptureFixtur
     assert found["unread=2"].startswith("LOOK  EQUAL to the reference")
     assert found["repeat"].startswith("equal to the last digit") and found["another seed"] == "differs"
     assert found["noisy=on"] == "differs, in score, loss" and found["in all"] == "1 line to look at"
+
+
+def test_check_names_the_word_that_a_script_with_a_default_needs(
+    study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toml = STUDY.replace("noisy = false", "noisy = true").replace('{ args = ["--noisy"] }', "false")
+    script = SCRIPT.replace('action="store_true"', "action=argparse.BooleanOptionalAction, default=True")
+    study.write(toml, script)
+    load.cache_clear()
+    assert check.main([str(study.path)]) == 1
+    said = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("-noisy"))
+    assert "EQUAL" in said and "only leaves out '--noisy'" in said and "--no-NAME" in said
+    study.write(f'style = "tyro"\n{toml}', script)
+    load.cache_clear()
+    check.main([str(study.path)])
+    assert "-noisy" in (out := capsys.readouterr().out) and "only leaves out" not in out
 
 
 @pytest.mark.slow

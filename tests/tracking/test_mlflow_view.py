@@ -5,25 +5,24 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
-import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
 from ablations.analysis.verdicts import Findings
-from ablations.core.result import DIVERGED, DONE, ERROR, Result
+from ablations.core.result import DIVERGED, DONE, ERROR, LOG_STEPS, REACHED, STEPS, TRAINED, Result
+from ablations.core.setting import Target
 from ablations.core.study import Study
 from ablations.core.trial import Trial
 from ablations.core.variant import Variant
@@ -36,6 +35,7 @@ from ablations.tracking.background import View
 from ablations.tracking.mlflow_view import Mirror
 from tests.conftest import free_port
 from tests.making import CLAIMS, setting, with_setting
+from tests.tracking.servers import serving
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The ``noload`` loader strategy:DeprecationWarning:mlflow.store.tracking.sqlalchemy_store"
@@ -44,6 +44,7 @@ pytestmark = pytest.mark.filterwarnings(
 ROOT = Path(mlflow_view.__file__).resolve().parents[2]
 BUDGET = Budget(epochs=3, train_examples=512, batch_size=64, image_size=32)
 CONTROLS = ("placebo", "sabotage")
+ERRORS = "test_top1_error_percent"
 
 
 def plan(names: tuple[str, ...] = ("lrn", "dropout"), seeds: int = 2, name: str = "quick") -> Study:
@@ -114,13 +115,28 @@ def runs(uri: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
     return list(client.search_runs([experiment.experiment_id], run_view_type=view))
 
 
+def of_role(uri: str, role: str) -> list[Run]:
+    return [run for run in runs(uri) if run.data.tags[fields.ROLE] == role]
+
+
 def parent_and_children(uri: str) -> tuple[Run, dict[str, Run]]:
-    found = runs(uri)
-    parents = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
-    children = {run.data.tags[fields.KEY]: run for run in found if "mlflow.parentRunId" in run.data.tags}
-    assert len(parents) == 1
-    assert len(children) == len(found) - 1
-    return parents[0], children
+    """The study's run, and those of its trials by their keys."""
+    (parent,) = [run for run in runs(uri) if "mlflow.parentRunId" not in run.data.tags]
+    found = of_role(uri, "trial")
+    children = {run.data.tags[fields.KEY]: run for run in found}
+    assert len(children) == len(found)
+    assert all(run.data.tags["mlflow.parentRunId"] == parent.info.run_id for run in variants(uri).values())
+    above = {run.info.run_id: label for label, run in variants(uri).items()}
+    assert all(above[run.data.tags["mlflow.parentRunId"]] == run.data.tags[fields.VARIANT] for run in found)
+    return parent, children
+
+
+def variants(uri: str) -> dict[str, Run]:
+    """The runs of variants by the variants' labels."""
+    found = of_role(uri, "variant")
+    by_label = {run.data.tags[fields.VARIANT]: run for run in found}
+    assert len(by_label) == len(found)
+    return by_label
 
 
 def content(uri: str) -> dict[str, Any]:
@@ -128,12 +144,16 @@ def content(uri: str) -> dict[str, Any]:
     client = MlflowClient(tracking_uri=uri)
     unstable = {"mlflow.parentRunId"}
     return {
-        run.data.tags.get(fields.KEY, "study"): {
+        run.data.tags.get(fields.KEY, run.data.tags.get(fields.VARIANT, "study")): {
             "name": run.info.run_name,
             "status": run.info.status,
             "end": run.info.end_time,
             "params": run.data.params,
-            "tags": {name: value for name, value in run.data.tags.items() if name not in unstable},
+            "tags": {
+                name: value.replace(run.info.run_id, "ID")  # a description links to its run's files
+                for name, value in run.data.tags.items()
+                if name not in unstable
+            },
             "metrics": {
                 name: [(m.step, m.timestamp, m.value) for m in client.get_metric_history(run.info.run_id, name)]
                 for name in run.data.metrics
@@ -169,7 +189,7 @@ def uri(tmp_path: Path, empty_database: Path) -> str:
     return default_uri(results)
 
 
-def test_a_study_is_one_parent_run_and_each_trial_a_child_of_it(uri: str) -> None:
+def test_a_study_is_one_run_with_a_run_a_variant_below_it_and_the_trials_below_those(uri: str) -> None:
     study = with_setting(plan(), guessing=90.0, baseline=62.1)
     mirrored(uri, study, outcomes(study))
 
@@ -183,7 +203,8 @@ def test_a_study_is_one_parent_run_and_each_trial_a_child_of_it(uri: str) -> Non
     assert parent.data.metrics["trial_seconds"] == 6 * 4.5
     assert parent.data.tags["mlflow.source.git.commit"] == "a" * 40
     assert set(children) == set(study.keys)
-    assert {child.data.tags["mlflow.parentRunId"] for child in children.values()} == {parent.info.run_id}
+    assert set(variants(uri)) == {"reference", "-lrn", "-dropout"}
+    assert {run.info.status for run in variants(uri).values()} == {"FINISHED"}
 
 
 def test_what_was_evaluated_by_other_views_than_the_curve_is_what_tables_show(uri: str) -> None:
@@ -202,13 +223,16 @@ def test_a_child_holds_its_levels_its_budget_its_origin_and_its_real_times(uri: 
     mirrored(uri, study, outcomes(study))
 
     child = parent_and_children(uri)[1][study.keys[3]]
-    assert child.info.run_name == "-lrn / seed 1"
+    called = Findings(study=study, results=()).names["-lrn"]  # as people call it
+    assert child.info.run_name == f"seed 1, {called}"
+    assert variants(uri)["-lrn"].info.run_name == called
     assert child.data.params == {
         "lrn": "off",
         "dropout": "reference",
         "placebo": "reference",
         "sabotage": "reference",
-        "variant": "-lrn",
+        "variant": called,
+        "change": "-lrn",
         "seed": "1",
         "preset": "paper",
         "dataset": "shapes",
@@ -369,11 +393,11 @@ def test_studies_whose_names_hold_quotes_do_not_mix(uri: str) -> None:
         mirrored(uri, study, outcomes(study))
 
     found = runs(uri)
-    assert len(found) == len(names) * 4
-    parents = {run.info.run_id: run.info.run_name for run in found if run.data.tags[fields.ROLE] == "study"}
-    assert sorted(parents.values()) == sorted(names)
-    children = [run for run in found if run.data.tags[fields.ROLE] == "trial"]
-    assert all(parents[run.data.tags["mlflow.parentRunId"]] == run.data.tags[fields.STUDY] for run in children)
+    assert len(found) == len(names) * (1 + 3 + 3)
+    of_study = {run.info.run_id: run.data.tags[fields.STUDY] for run in found}
+    assert sorted(run.info.run_name for run in found if run.data.tags[fields.ROLE] == "study") == sorted(names)
+    below = [run for run in found if run.data.tags[fields.ROLE] != "study"]
+    assert all(of_study[run.data.tags["mlflow.parentRunId"]] == run.data.tags[fields.STUDY] for run in below)
 
 
 def test_the_report_lies_beside_the_database_and_nothing_in_the_working_folder(
@@ -385,13 +409,17 @@ def test_the_report_lies_beside_the_database_and_nothing_in_the_working_folder(
     study = plan()
     mirror = mirrored(uri, study, outcomes(study))
     evidence = Findings(study=study, results=outcomes(study))
-    mirror.report(_report(tmp_path), evidence)
-    mirror.report(_report(tmp_path), evidence)
+    report = _report(tmp_path)
+    files = {"effects.svg": report / "figures" / "effects.svg", "report.html": report / "report.html"}
+    for _ in range(2):
+        mirror.report(report, evidence, fields.Front("The answer.", files))
 
     client = MlflowClient(tracking_uri=uri)
     parent, _ = parent_and_children(uri)
     listed = {item.path for item in client.list_artifacts(parent.info.run_id, "report")}
     assert listed == {"report/report.html", "report/report.md", "report/figures"}
+    assert {item.path for item in client.list_artifacts(parent.info.run_id)} == {"effects.svg", "report", "report.html"}
+    assert parent.data.tags["mlflow.note.content"].startswith("The answer.\n\n[effects.svg](#/experiments/1/runs/")
     assert parent.info.artifact_uri.startswith((tmp_path / "results" / "mlflow").as_uri())
     assert list(here.iterdir()) == []
 
@@ -412,8 +440,121 @@ def test_the_studys_run_carries_verdicts_as_tags_and_effects_as_metrics(uri: str
     tags = {name: value for name, value in parent.data.tags.items() if name.startswith("verdict.")}
     assert tags == {f"verdict.{verdict.claim.name}": verdict.label for verdict in evidence.verdicts}
     assert "verdict.lrn_cifar" in tags
-    assert parent.data.metrics["effect.lrn.off.one_out"] == pytest.approx(3.0)
-    assert parent.data.metrics["effect.lrn.off.one_out.low"] == pytest.approx(3.0)  # every pair differs by the same
+    assert parent.data.metrics["effect.test_top1_error_percent.lrn.off"] == 3.0
+    # every pair differs by the same
+    assert parent.data.tags["interval.test_top1_error_percent.lrn.off"] == "[+3.00, +3.00] points; n 2"
+    row = variants(uri)["-lrn"].data
+    assert row.metrics["effect.test_top1_error_percent"] == 3.0
+    assert row.metrics["test_top1_error_percent"] == 23.5  # the mean of 20 + 3 + 0 and 20 + 3 + 1
+    assert row.metrics["seeds"] == 2.0
+    assert row.tags["interval.test_top1_error_percent"] == "[+3.00, +3.00] points; n 2"
+    about = [verdict for verdict in evidence.verdicts if verdict.claim.component == "lrn"]
+    assert row.tags["verdict"] == "; ".join(f"{one.label} ({one.claim.name})" for one in about)
+    assert "effect.test_top1_error_percent" not in variants(uri)["reference"].data.metrics
+
+
+def test_a_saved_view_shows_each_variant_with_its_effect_its_interval_and_its_verdict(uri: str) -> None:
+    study = plan()
+    study = dataclasses.replace(study, claims=claims_of(study.components, study.setting, CLAIMS))
+    records = [
+        dataclasses.replace(one, metrics={"test_top1_error_percent": 20.0 + one.trial.seed}) for one in outcomes(study)
+    ]
+    mirrored(uri, study, records)
+
+    tag = f"mlflow.sharedViewState.ablations-{fields.study_id(study)}"
+    kept = views(uri)[tag]
+    assert kept["name"] == "quick" and kept["createdAt"] == kept["updatedAt"] == 1767323045000
+    state = json.loads(kept["state"])
+    columns = [
+        "effect.test_top1_error_percent",
+        "interval.test_top1_error_percent",
+        "verdict",
+        "test_top1_error_percent",
+    ]
+    kinds = ["metrics", "tags", "tags", "metrics", "metrics"]
+    assert state["selectedColumns"] == [f"{kind}.`{one}`" for kind, one in zip(kinds, [*columns, "seeds"], strict=True)]
+    assert state["orderByKey"] == state["selectedColumns"][0] and state["orderByAsc"] is False
+    client = MlflowClient(tracking_uri=uri)
+    shown = client.search_runs([runs(uri)[0].info.experiment_id], state["searchFilter"])
+    assert {run.info.run_id for run in shown} == {run.info.run_id for run in variants(uri).values()}
+    row = variants(uri)["-dropout"].data
+    assert {*columns, "seeds"} <= {*row.metrics, *row.tags}
+
+    client.set_experiment_tag(shown[0].info.experiment_id, tag, '{"name": "mine"}')  # whoever changes it keeps theirs
+    mirrored(uri, study, records)
+    assert views(uri)[tag] == {"name": "mine"}
+
+
+def views(uri: str) -> dict[str, Any]:
+    experiment = MlflowClient(tracking_uri=uri).get_experiment_by_name("ablations")
+    assert experiment is not None
+    return {
+        key: json.loads(value) for key, value in experiment.tags.items() if key.startswith("mlflow.sharedViewState")
+    }
+
+
+def test_an_effect_that_has_changed_is_the_one_that_is_shown(uri: str) -> None:
+    study = plan(names=("lrn",))
+    records = outcomes(study)
+    for error in (5.0, 3.0, 4.0):
+        found = [
+            dataclasses.replace(
+                one, metrics={"test_top1_error_percent": 20.0 + error * len(one.trial.variant.departures)}
+            )
+            for one in records
+        ]
+        mirrored(uri, study, found)
+        assert variants(uri)["-lrn"].data.metrics[f"effect.{ERRORS}"] == error
+
+
+def test_a_race_is_shown_by_its_ratio_and_no_studys_log_steps_lie_among_anothers_points(uri: str) -> None:
+    target = Target(value=25.0, stops=True)
+    study = with_setting(plan(names=("lrn",)), target=target)
+    steps = {"reference": 100.0, "-lrn": 164.0}
+    records = [
+        dataclasses.replace(
+            one,
+            metrics={
+                "test_top1_error_percent": 50.0 + one.trial.seed,
+                STEPS: steps[one.trial.variant.label] * (1 + one.trial.seed),
+                LOG_STEPS: math.log(steps[one.trial.variant.label] * (1 + one.trial.seed)),
+                REACHED: 1.0,
+                TRAINED: 500.0,
+            },
+        )
+        for one in outcomes(study)
+    ]
+    mirrored(uri, study, records)
+    metrics = parent_and_children(uri)[0].data.metrics
+    assert metrics["ratio.steps_to_threshold.lrn.off"] == 1.64
+    assert not [name for name in metrics if name.startswith("effect.")]
+    row = variants(uri)["-lrn"].data
+    assert row.metrics["ratio.steps_to_threshold"] == 1.64
+    assert row.tags["interval.steps_to_threshold"] == "[1.64, 1.64] times; n 2"
+
+
+def test_what_is_known_at_the_end_of_a_trial_stands_at_its_last_step(uri: str) -> None:
+    study = plan(names=("lrn",), seeds=1)
+    mirrored(uri, study, outcomes(study))
+    run = parent_and_children(uri)[1][study.keys[0]]
+    client = MlflowClient(tracking_uri=uri)
+    for name in ("parameters", "seconds", "activity.lrn"):
+        assert [point.step for point in client.get_metric_history(run.info.run_id, name)] == [3]
+
+
+def test_what_the_machine_does_is_shown_where_that_is_asked_for(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(ray.__file__).parent / "thirdparty_files")  # Ray brings a psutil of its own
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")  # seconds
+    study = plan(names=("lrn",), seeds=1)
+    view = View("", study, results=tmp_path / "results", system_metrics=True)
+    for result in outcomes(study):
+        view.trial(result)
+    view.report(_report(tmp_path), Findings(study=study, results=outcomes(study)))
+    parent, _ = parent_and_children(uri)
+    assert 0 <= parent.data.metrics["system/cpu_utilization_percentage"] <= 100
+    assert parent.info.status == "FINISHED"
 
 
 def _report(folder: Path) -> Path:
@@ -489,7 +630,7 @@ def test_a_view_that_takes_its_time_keeps_nobody_waiting_and_loses_nothing(
         def trial(self, result: Result) -> None:
             mirrored.append(result)
 
-        def report(self, folder: Path, evidence: Findings) -> None:
+        def report(self, folder: Path, evidence: Findings, front: fields.Front) -> None:
             mirrored.append(evidence)
 
     monkeypatch.setattr(mlflow_view, "Mirror", Slow)
@@ -591,47 +732,16 @@ def test_the_ui_command_can_be_pasted_into_a_shell() -> None:
 def test_points_come_in_the_time_of_the_trial() -> None:
     result = outcome(trials(plan())[0])
     begin, end = fields.times(result)
-    at = [point.at - begin for point in fields.points(result) if point.name == "train_loss"]
+    at = [point.at - begin for point in fields.points(plan(), result) if point.name == "train_loss"]
     assert at == [1500, 3000, 4500]
     assert end - begin == 4500
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real tracking server, ended with everything that it started."""
-    folder = tmp_path_factory.mktemp("server")
-    address = f"http://127.0.0.1:{(port := free_port())}"
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += [
-        "--backend-store-uri",
-        f"sqlite:///{folder}/server.db",
-        "--artifacts-destination",
-        str(folder / "files"),
-    ]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
-        try:
-            assert _healthy(f"{address}/health", process), (folder / "log").read_text()
-            yield address
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait(timeout=20)
-
-
-def _healthy(address: str, process: subprocess.Popen[bytes]) -> bool:
-    deadline = time.monotonic() + 180  # seconds; 25 on two loaded cores
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(address, timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            time.sleep(0.5)
-    return False
+    """The address of a real tracking server."""
+    with serving(tmp_path_factory.mktemp("server")) as address:
+        yield address
 
 
 @pytest.mark.slow

@@ -50,8 +50,8 @@ class Config:
     """Of the studies that are killed, which have six variants."""
     seed: int = 0
     """Of the random moments and of the choice of what is killed; another one adds to what the file holds."""
-    mlflow: bool = True
-    """Time the mirror of the long study too."""
+    no_mlflow: bool = False
+    """Leave out the mirror of the long study, which is timed too."""
     results: Path = Path("results/bench")
     """Where NAME.json goes; what is left out keeps what the file says of it."""
     name: str = "soak"
@@ -60,13 +60,19 @@ class Config:
     """After which no further fault is begun."""
 
 
+EXAMPLES = (
+    ("python -m ablations.bench.soak", "an hour"),
+    ("python -m ablations.bench.soak --trials 0 --ray 3 --minutes 10", "some kills alone, for ten minutes at most"),
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 nothing was lost, 1 something was, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
 
     def command() -> int:
         flags = (tyro.conf.FlagCreatePairsOff,)
-        config = parsed(Config, arguments, prog="python -m ablations.bench.soak", config=flags)
+        config = parsed(Config, arguments, prog="python -m ablations.bench.soak", examples=EXAMPLES, config=flags)
         check(config)
         placed = replace(config, results=at_home(config.results))
         return run(placed, shlex.join(["python", "-m", "ablations.bench.soak", *arguments]))
@@ -104,7 +110,7 @@ def run(config: Config, command: str) -> int:
             _save(path, found)
         if config.trials:
             print(f"{config.trials:,} trials through Ray", flush=True)
-            found["long"] = {"provenance": origin, **soak(here, config.trials, mlflow=config.mlflow)}
+            found["long"] = {"provenance": origin, **soak(here, config.trials, mlflow=not config.no_mlflow)}
             _save(path, found)
     print(f"\n{summary.fault_lines(found['faults'])}\n")
     if "long" in found:

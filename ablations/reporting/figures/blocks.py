@@ -17,18 +17,21 @@ THESE, ANOTHER = "mean of these", "others like these"
 
 
 @styled
-def by_data_set(found: Sequence[OverBlocks], names: Sequence[str], what: str, *, metric: Metric) -> Figure:
+def by_data_set(
+    found: Sequence[OverBlocks], titles: Sequence[str], names: Sequence[str], what: str, *, metric: Metric
+) -> Figure:
     """Small multiples, a panel a change: a row a data set with its 95% interval, their mean, and another's interval.
 
-    `what` names the axis, in words and unit, and `metric` is what the effects are on.
+    `titles` are those of the panels, and `names` the data sets.  `what` names the axis, in words and unit, and `metric`
+    is what the effects are on.
     """
     rows = [*names, THESE, *([ANOTHER] if any(np.isfinite(one.low) for one in found) else [])]
     down, across = -(-len(found) // 2), 1 if len(found) == 1 else 2
     figure = Figure(figsize=(WIDTH, 0.5 + down * (0.4 + 0.19 * len(rows))), layout="constrained")
     panels: list[Axes] = list(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat)
-    for panel, one in zip(panels, found, strict=False):
+    for panel, one, title in zip(panels, found, titles, strict=False):
         _panel(panel, one)
-        panel.set_title(wrapped(one.effect.label, 25))
+        panel.set_title(wrapped(title, 25))
         panel.grid(axis="x", color=GRID)
     for panel in panels[len(found) :]:
         panel.set_axis_off()

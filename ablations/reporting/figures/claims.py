@@ -39,7 +39,7 @@ def pairs(
     slopes.plot([0, 1], both[["kept", "departed"]].to_numpy(dtype=float).T, color=DOTS, linewidth=0.9)
     slopes.set_xticks([0, 1], ["without", "with"])
     slopes.set_xlim(-0.35, 1.35)
-    slopes.set_ylabel(what, fontsize=8)
+    slopes.set_ylabel(what, fontsize=10.2)
     slopes.yaxis.set_major_locator(MaxNLocator(4))
     single = (both["departed"] - both["kept"]).to_numpy(dtype=float)
     change.axvspan(-margin, margin, color=LINE, alpha=0.6, linewidth=0)
@@ -56,7 +56,7 @@ def pairs(
     change.spines["left"].set_visible(False)
     change.xaxis.set_major_locator(MaxNLocator(5))
     kind = "ratio" if ratios else "difference"
-    change.set_xlabel(f"{kind}, {unit}" if unit else kind, fontsize=8)
+    change.set_xlabel(f"{kind}, {unit}" if unit else kind, fontsize=10.2)
     if ratios:
         round_ones = [one for one in MaxNLocator(4).tick_values(*np.exp(slopes.get_ylim())) if one > 0]
         whole = all(one == round(one) for one in round_ones)

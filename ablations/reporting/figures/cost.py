@@ -32,7 +32,7 @@ def cost(ratios: pd.DataFrame) -> Figure:
         _pad_around(panel, ratios[[name for name in ratios if str(name).startswith(column)]].to_numpy(dtype=float))
         panel.tick_params(axis="y", length=0)
     rows_named(panels[0], list(ratios.index))
-    figure.supxlabel("times the reference", fontsize=9)
+    figure.supxlabel("times the reference", fontsize=10.2)
     return figure
 
 
@@ -55,12 +55,12 @@ def pareto(points: pd.DataFrame, fronts: Mapping[str, Sequence[str]], what: str)
         for label, word in ({"reference": "reference"} | marks).items():
             if label in points.index:
                 place = (along[label], points["error"][label])
-                panel.annotate(word, place, (5, 4), textcoords="offset points", fontsize=8)
+                panel.annotate(word, place, (5, 4), textcoords="offset points", fontsize=10.2)
         panel.set_title(wrapped("front: " + ", ".join(f"{word} {label}" for label, word in marks.items()), 58))
         panel.margins(x=0.12, y=0.12)
         panel.set_xlabel(name)
         panel.grid(color=GRID)
-    figure.supylabel(what, fontsize=9)
+    figure.supylabel(what, fontsize=10.2)
     return figure
 
 

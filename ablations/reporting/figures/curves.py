@@ -72,8 +72,8 @@ def learning_curves(
         ratios_along(panels[0].yaxis, *panels[0].get_ylim())
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=2, frameon=False)
-    figure.supxlabel(along, fontsize=9)
-    figure.supylabel(what, fontsize=9)
+    figure.supxlabel(along, fontsize=10.2)
+    figure.supylabel(what, fontsize=10.2)
     return figure
 
 

@@ -28,7 +28,7 @@ def response(trend: Trend, what: str, *, ratios: bool) -> Figure:
     axes.plot(doses[at : at + 1], found[at : at + 1, 0], "o", markersize=11, markerfacecolor="none", color=ORANGE)
     place = (doses[at], found[at, 0])
     box = {"boxstyle": "round,pad=0.1", "facecolor": PAPER, "edgecolor": "none", "alpha": 0.8}
-    axes.annotate("reference", place, (0, -16), textcoords="offset points", ha="center", fontsize=8, bbox=box)
+    axes.annotate("reference", place, (0, -16), textcoords="offset points", ha="center", fontsize=10.2, bbox=box)
     if trend.doses.log:
         axes.set_xscale("log", base=2)
         axes.minorticks_off()

@@ -1,4 +1,4 @@
-"""Effects as forests, interactions as a map, and half-normal plots."""
+"""Interactions as a map, and half-normal plots."""
 
 from __future__ import annotations
 
@@ -7,58 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from ablations.analysis.effects import differences_of
 from ablations.core.effect import Effect
 from ablations.core.setting import Metric
 from ablations.core.units import is_ratio, size
-from ablations.reporting.figures.style import (
-    BLUE,
-    DOTS,
-    GREEN,
-    GRID,
-    INK,
-    LINE,
-    _canvas,
-    _figure,
-    _row_words,
-    ratios_along,
-    rows_named,
-    styled,
-)
+from ablations.reporting.figures.style import BLUE, DOTS, GRID, _canvas, _figure, styled
 
 PALE = sns.diverging_palette(245, 40, s=75, l=70, center="light", as_cmap=True)  # black numbers stay readable
-
-
-@styled
-def effect_forest(
-    effects: Sequence[Effect], differences: pd.DataFrame, controls: frozenset[str], what: str, *, metric: Metric
-) -> Figure:
-    """One row an effect: estimate, 95% interval, and the single differences as faint dots.
-
-    `what` names the axis, in words and unit, and `metric` is what the effects are on.  Controls stand below a line.
-    """
-    effects = [effect for effect in effects if effect.n]
-    parts = [[effect for effect in effects if (effect.component in controls) == flag] for flag in (False, True)]
-    rows = [*parts[0], *([None] if all(parts) else []), *parts[1]]
-    axes = _canvas(0.9 + 0.32 * len(rows))
-    axes.axvline(0, color=INK, linewidth=1)
-    axes.set_xlim(*_limits(parts[0], parts[1], differences, metric))
-    for height, effect in enumerate(rows):
-        if effect is None:
-            axes.axhline(height, color=LINE, linewidth=0.8, linestyle=":")
-        else:
-            single, control = differences_of(differences, effect), effect.component in controls
-            _forest_row(axes, height, effect, single, control, size(metric, effect.estimate))
-    rows_named(axes, ["controls" if effect is None else _row_words(effect) for effect in rows])
-    axes.set_xlabel(what)
-    axes.grid(axis="x", color=GRID)
-    if is_ratio(metric):
-        ratios_along(axes.xaxis, *axes.get_xlim())
-    return _figure(axes)
 
 
 @styled
@@ -82,7 +39,7 @@ def interaction_map(main: Sequence[Effect], interactions: Sequence[Effect], what
             size(metric, effect.estimate),
             ha="center",
             va="center",
-            fontsize=8,
+            fontsize=10.2,
             weight=weight,
             color="black",
         )
@@ -121,44 +78,3 @@ def half_normal(effects: Sequence[Effect], what: str) -> Figure:
     axes.set_ylabel(what)
     axes.grid(color=GRID)
     return _figure(axes)
-
-
-def _limits(
-    effects: Sequence[Effect], controls: Sequence[Effect], differences: pd.DataFrame, metric: Metric
-) -> tuple[float, float]:
-    """Limits that show the effects well: a control, or an interval from two pairs, may lie beyond them."""
-    spans = [_span(effect, differences) for effect in effects] or [_span(effect, differences) for effect in controls]
-    low, high = min(0.0, *(span[0] for span in spans)), max(0.0, *(span[1] for span in spans))
-    for effect in controls:
-        below, above = _span(effect, differences)
-        if max(high, above) - min(low, below) <= 1.5 * (high - low):
-            low, high = min(low, below), max(high, above)
-    least = 0.1 if metric.digits is None else 10.0**-metric.digits
-    margin = max(0.06 * (high - low), least)
-    return low - margin, high + margin
-
-
-def _span(effect: Effect, differences: pd.DataFrame) -> tuple[float, float]:
-    values = [effect.estimate, *differences_of(differences, effect)]
-    values += [effect.low, effect.high] if effect.n > 2 and np.isfinite(effect.low) else []
-    return min(values), max(values)
-
-
-def _forest_row(axes: Axes, height: int, effect: Effect, single: Sequence[float], control: bool, word: str) -> None:
-    colour = GREEN if control else BLUE
-    low, high = axes.get_xlim()
-    shown = [value for value in single if low <= value <= high]
-    axes.scatter(shown, [height - 0.26] * len(shown), s=9, color=DOTS, linewidth=0, zorder=2)
-    if np.isfinite(effect.low) and effect.low < high and effect.high > low:
-        axes.hlines(height, max(effect.low, low), min(effect.high, high), color=colour, linewidth=2, zorder=3)
-    ends = (effect.low, effect.high) if np.isfinite(effect.low) else (effect.estimate, effect.estimate)
-    for edge, beyond, marker in ((low, ends[0] < low, "<"), (high, ends[1] > high, ">")):
-        if beyond:
-            axes.scatter([edge], [height], s=26, color=[colour], marker=marker, clip_on=False, zorder=4)
-    if low <= effect.estimate <= high:
-        axes.scatter([effect.estimate], [height], s=32, color=[colour], marker="s" if control else "o", zorder=4)
-    else:
-        above = effect.estimate > high
-        place = (high if above else low, height)
-        away, side = ((-8, 0), "right") if above else ((8, 0), "left")
-        axes.annotate(word, place, away, textcoords="offset points", ha=side, va="center", fontsize=8)

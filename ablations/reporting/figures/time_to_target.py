@@ -49,7 +49,7 @@ def race(
 
 
 @styled
-def rates(tuning: Tuning, what: str) -> Figure:
+def rates(tuning: Tuning, what: str, names: Mapping[str, str]) -> Figure:
     """What each rate came to on average, a line an arm; the chosen rate is ringed, and dots are single trials.
 
     Hollow triangles are trials that ended without arriving, at the steps that they had taken.
@@ -61,7 +61,8 @@ def rates(tuning: Tuning, what: str) -> Figure:
         came = [(one.factor, value) for one, value in tried if value is not None]
         single = [(one.factor, trial, outcome_of(tuning, trial)) for one in arm.attempts for trial in one.trials]
         lost = [(factor, trial.steps) for factor, trial, value in single if value is None and trial.steps]
-        axes.plot(*_columns(came), color=colour, marker="o", markersize=4, linewidth=1.2, label=arm.variant.label)
+        label = names[arm.variant.label]
+        axes.plot(*_columns(came), color=colour, marker="o", markersize=4, linewidth=1.2, label=label)
         if tuning.seeds > 1:
             dots = [(factor, value) for factor, _, value in single if value is not None]
             axes.scatter(*_columns(dots), s=7, color=colour, alpha=0.5, linewidth=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from ablations.core.units import outcome
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, listed
 from ablations.reporting.parts import parts_of
+from ablations.reporting.sections.outcomes import best_of_rows
 
 WORDS = {
     DIVERGED: "diverged",
@@ -77,7 +79,9 @@ def _guessing(evidence: Findings) -> str:
     if not seeds:
         return ""
     percent = "%" if evidence.study.setting.main_metric.percent else ""
-    which = listed([f"{name} (seed {listed([str(seed) for seed in found])})" for name, found in seeds.items()])
+    which = listed(
+        [f"{evidence.names[name]} (seed {listed([str(seed) for seed in found])})" for name, found in seeds.items()]
+    )
     return (
         f" No better than guessing ({chance:.0f}{percent}) at their end: {which}. They count in full, as training that "
         "fails now and then is an effect too, and widen the intervals."
@@ -96,24 +100,29 @@ def sources(evidence: Findings) -> list[str]:
     ]
 
 
-def components(evidence: Findings) -> Section:
-    """What each component is, and what was published of it."""
+def setup(evidence: Findings) -> Section:
+    """What was run and how it ended, what each component is, and what was published of it."""
     known = load(evidence.study.subject).components
     changes: dict[str, list[str]] = {}
     for name, level in [*evidence.study.components, *estimating.controls(evidence.study)]:
-        changes.setdefault(name, []).append(level)
+        changes.setdefault(name, []).append(evidence.words.with_code((name, level)))
     rows = []
     for name, levels in changes.items():
         found = known.get(name)
         words = (found.reference, found.summary, found.source) if found else (MISSING, "not known here", MISSING)
         rows.append((name, words[0], ", ".join(levels), *words[1:]))
     head = ("component", "reference", "changed to", "what it does", "source")
-    blocks: list[Block] = [
-        _recipe(evidence),
-        Table(caption="What is changed, and from what.", head=head, rows=tuple(rows)),
-        *parts_of(evidence.study.subject).reference(evidence),
-    ]
-    return Section(title="Components", blocks=tuple(blocks))
+    blocks: list[Block] = [*caution(evidence), *sources(evidence), *summary(evidence), *best_of_rows(evidence)]
+    if len(evidence.study.variants) > 1:
+        blocks += [_recipe(evidence), Table(caption="What is changed, and from what.", head=head, rows=tuple(rows))]
+        blocks += parts_of(evidence.study.subject).reference(evidence)
+    return Section(title="How it was run", blocks=tuple(blocks))
+
+
+def caution(evidence: Findings) -> list[str]:
+    """Why the verdicts were not fixed before the first trial, if they were not."""
+    reasons = post_hoc(evidence.study, evidence.results) if evidence.verdicts else []
+    return [" ".join(["Post hoc, not fixed before the first trial:", *reasons])] if reasons else []
 
 
 def _recipe(evidence: Findings) -> str:
@@ -185,7 +194,7 @@ def failures(evidence: Findings) -> Section:
         blocks.append("No trial that was run has failed.")
     blocks += [f"Unreadable: {problem}" for problem in evidence.problems]
     if study.skipped:
-        left = tuple((one.variant.label, one.reason) for one in study.skipped)
+        left = tuple((evidence.words.of(*one.variant.departures), one.reason) for one in study.skipped)
         blocks.append(Table(caption="Combinations that the grid left out.", head=("variant", "reason"), rows=left))
     if study.aliases:
         words = "In this fraction the following effects cannot be told apart: each line is one column of the design."
@@ -207,7 +216,7 @@ def origin(evidence: Findings) -> Section:
     fingerprint = f", fingerprint {study.setting.fingerprint}" if study.setting.fingerprint else ""
     rows += [("data", f"{study.setting.data}{fingerprint}")]
     rows += [("run it again", study.command or "not recorded")]
-    rows += [("render this again", f"python -m ablations.report {shlex.quote(study.name)}")]
+    rows += [("render this again", f"python -m ablations.report {shlex.quote(_folder(evidence))}")]
     if code := study.setting.config.get("code"):
         explain = f"python -m ablations.explain {shlex.quote(study.name)}"
         rows += [("code of the trials", f"{code}; {explain} compares it with today's")]
@@ -215,6 +224,12 @@ def origin(evidence: Findings) -> Section:
     mixed = len({record.get("commit") for record in records}) > 1 or any(record.get("dirty") for record in records)
     table = Table(caption="Where the records came from.", head=("what", "value"), rows=tuple(rows))
     return Section(title="Provenance", blocks=(*[caution] * mixed, table))
+
+
+def _folder(evidence: Findings) -> str:
+    """The study's folder as it is typed in a clone: from where the command stands, or by its name alone."""
+    here, folder = Path.cwd(), evidence.folder and evidence.folder.resolve()
+    return folder.relative_to(here).as_posix() if folder and folder.is_relative_to(here) else evidence.study.name
 
 
 def _distinct(values: Iterable[Any]) -> str:
@@ -235,31 +250,23 @@ def _written(value: Any) -> str:
 
 
 def named(evidence: Findings, trial: Trial) -> str:
-    """`-lrn`, or of several data sets `-lrn on wine`."""
-    return f"{trial.variant.label} on {trial.data}" if evidence.on_each else trial.variant.label
+    """`no LRN`, or of several data sets `no LRN on wine`."""
+    words = evidence.words.of(*trial.variant.departures)
+    return f"{words} on {trial.data}" if evidence.on_each else words
 
 
 def trials(evidence: Findings) -> Section:
     """Every trial, one row each."""
     rows = tuple(_trial_row(evidence, result) for result in evidence.results)
-    head = ("variant", "seed", "status", _outcome_column(evidence), "time", "record")
+    head = ("variant", "seed", "status", wording.outcome_column(evidence), "time", "record")
     if not rows:
         return Section(title="All trials", blocks=("No trial has been run yet.",))
     table = Table(
-        caption=f"All {counted(len(rows), 'trial')}, each with its record.",
+        caption=f"All {counted(len(rows), 'trial')}; the record of each is trials/RECORD.json in the study's folder.",
         head=head,
         rows=rows,
-        collapsed=True,
-        files=tuple(f"trials/{result.trial.key}.json" for result in evidence.results),
     )
     return Section(title="All trials", blocks=(table,))
-
-
-def _outcome_column(evidence: Findings) -> str:
-    """`test top-1, %`, `test accuracy`."""
-    metric = evidence.study.setting.main_metric
-    words = metric.words.removesuffix(" error")
-    return f"{evidence.phase} {words}, %" if metric.percent else f"{evidence.phase} {words}"
 
 
 def _trial_row(evidence: Findings, result: Result) -> tuple[str, ...]:

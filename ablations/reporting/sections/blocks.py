@@ -39,7 +39,9 @@ def lines(evidence: Findings) -> list[tuple[str, ...]]:
     rows = [("change", "estimand", "", *evidence.on_each, "data sets like these")]
     for one in over_blocks(evidence):
         each = [wording.effect(evidence, effect.estimate) for effect in one.each]
-        rows.append((one.effect.label, one.effect.kind, "", *each, wording.bounds(evidence, one.low, one.high)))
+        rows.append(
+            (evidence.called(one.effect), one.effect.kind, "", *each, wording.bounds(evidence, one.low, one.high))
+        )
     return rows if len(rows) > 1 else []
 
 
@@ -67,7 +69,7 @@ def _summary(evidence: Findings, found: list[OverBlocks]) -> Table:
     spread = wording.in_unit("spread", evidence)
     rows = tuple(
         (
-            one.effect.label,
+            evidence.called(one.effect),
             wording.effect(evidence, one.effect.estimate),
             wording.bounds(evidence, one.effect.low, one.effect.high),
             wording.bounds(evidence, one.low, one.high),
@@ -103,7 +105,7 @@ def _each(evidence: Findings, found: list[OverBlocks]) -> Table:
         for (name, there), effect in zip(evidence.on_each.items(), one.each, strict=True):
             rows.append(
                 (
-                    one.effect.label,
+                    evidence.called(one.effect),
                     name,
                     wording.effect(evidence, effect.estimate),
                     wording.bounds(evidence, effect.low, effect.high),
@@ -161,11 +163,12 @@ def _picture(evidence: Findings, found: list[OverBlocks]) -> Picture:
         + (", and dashed the 95% interval for the mean of data sets like these." if len(names) >= FEWEST else ".")
     )
     each = [
-        f"{one.effect.label}: {size(metric, one.effect.estimate)} on average "
+        f"{evidence.called(one.effect)}: {size(metric, one.effect.estimate)} on average "
         f"{between(metric, one.effect.low, one.effect.high)}, above zero on {one.ahead} and below on "
         f"{one.behind} of {counted(len(names), 'data set')}"
         for one in found
     ]
     words = told(f"Effects on the {wording.what(evidence)} by data set", each)
-    figure = by_data_set(found, names, wording.in_unit(f"change of {wording.what(evidence)}", evidence), metric=metric)
+    titles, what = [evidence.called(one.effect) for one in found], f"change of {wording.what(evidence)}"
+    figure = by_data_set(found, titles, names, wording.in_unit(what, evidence), metric=metric)
     return picture("by-data-set", caption, words, figure)

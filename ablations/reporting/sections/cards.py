@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import exp, isfinite
 
 import pandas as pd
 
+from ablations.analysis.asked import effect_on, rule_of
 from ablations.analysis.failures import arms_words
 from ablations.analysis.rule import BELOW, CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
 from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdicts import Findings
-from ablations.core.claim import SAME, label_of
+from ablations.core.claim import SAME, metric_of
 from ablations.core.effect import Effect
 from ablations.core.setting import LOGS, POINTS
-from ablations.core.text import MISSING, number, told
-from ablations.core.units import digits, in_unit, is_ratio, outcome, size, unit_of
+from ablations.core.text import MISSING, number, probability, told
+from ablations.core.units import between, digits, in_unit, is_ratio, outcome, size, unit_of
 from ablations.reporting.document import Card, Picture, Section
 from ablations.reporting.sections.claimed import (
     WAYS,
@@ -25,7 +27,17 @@ from ablations.reporting.sections.claimed import (
 from ablations.reporting.sections.outcomes import picture
 from ablations.reporting.sections.remedies import changes_it
 from ablations.reporting.sections.tuning import conditional
-from ablations.reporting.sections.verdicts import ESTIMANDS, bounds, how_often, ours, published
+from ablations.reporting.sections.verdicts import (
+    ESTIMANDS,
+    bounds,
+    flags,
+    how_often,
+    others,
+    ours,
+    published,
+    unstable,
+    zero_inside,
+)
 
 MOODS = {REPRODUCED: "yes", DIRECTION_ONLY: "yes", CONTRADICTED: "no", NO_EFFECT: "no"}
 
@@ -34,27 +46,35 @@ def section(evidence: Findings) -> Section | None:
     """A card for each claim that the study is about; None where there is none."""
     if not evidence.verdicts:
         return None
+    alpha = rule_of(evidence.study).alpha
     words = (
-        "What was claimed, by paraphrase, and what these trials say of it. In each picture: left, a line a seed from "
-        "its outcome without the change to that with it; right, the differences as grey dots, their mean with the "
-        "simultaneous interval in blue, the smallest effect of interest as a band around zero, and the published "
-        "effect, where there is one, as a hollow diamond."
+        f"The intervals here hold all together with probability {1 - alpha:.0%}; p is Holm's over the claims of a "
+        f"family; the rule stands under Methods. In brackets: {flags(evidence)}confounded where the arms differ much "
+        "in size, unstable where trainings of an arm failed. In each picture: left, a line a seed from its outcome "
+        "without the change to that with it; right, the differences as grey dots, their mean with its interval in "
+        "blue, the smallest effect of interest as a band around zero, and the published effect, where there is one, as "
+        "a hollow diamond."
     )
-    return Section(title="Claims, one by one", blocks=(words, *(_card(evidence, one) for one in evidence.verdicts)))
+    judged = evidence.verdicts
+    notes = (*unstable(judged), *zero_inside(judged, alpha))
+    cards = (_card(evidence, one) for one in judged)
+    return Section(title="Claims", blocks=(words, *notes, *cards, *others(evidence)))
 
 
 def _card(evidence: Findings, verdict: Verdict) -> Card:
     claim, rates = verdict.claim, conditional(evidence.study.tuning)
     facts = (
         ("claimed in", claim.source),
-        ("claimed that", f"{label_of(claim)} {expected(claim)}"),
+        ("claimed that", f"{evidence.words.claim(claim)} {expected(claim)}"),
         ("stated there", {"": "", "our reading": "no: it is our reading"}.get(claim.standing, f"as {claim.standing}")),
         ("published", "" if verdict.own and claim.published_effect is None else claim.published),
         ("confounds there", claim.confounds),
         ("what others found", claim.others),
         ("smallest effect of interest", f"{margin(verdict)}: {claim.reason or 'no reason recorded'}"),
-        ("measured here", ours(verdict) + ("" if verdict.effect is None else f"; {verdict.effect.method}{rates}")),
+        ("p, Holm", _p(verdict)),
+        ("method", "" if verdict.effect is None else f"{verdict.effect.method}{rates}"),
         ("how often it trains", "" if verdict.effect is None else how_often(verdict.effect)),
+        ("what would change the verdict", changes_it(verdict)),
         ("judged here on", ESTIMANDS.get(claim.estimand, claim.estimand)),
         ("scope", "; ".join(verdict.proxy) or ("" if verdict.own else "as where the claim was made")),
         (
@@ -68,17 +88,23 @@ def _card(evidence: Findings, verdict: Verdict) -> Card:
         title=claim.statement,
         badge=verdict.label,
         mood=MOODS.get(verdict.call, "open"),
-        words=f"{in_words(verdict)} {changes_it(verdict)}".strip(),
+        number=ours(verdict).removesuffix(MISSING),
+        words=in_words(evidence, verdict),
         facts=tuple((term, text) for term, text in facts if text and text != MISSING),
         picture=_pairs(evidence, verdict),
     )
 
 
-def in_words(verdict: Verdict) -> str:
+def _p(verdict: Verdict) -> str:
+    told = verdict.call != NOT_TESTED and verdict.claim.direction != SAME
+    return probability(verdict.p_holm) if told else ""
+
+
+def in_words(evidence: Findings, verdict: Verdict) -> str:
     """What was found, for who reads no statistics."""
     claim, effect, metric = verdict.claim, verdict.effect, verdict.metric
     if verdict.call == NOT_TESTED or effect is None:
-        return "Not judged."
+        return f"Not judged: {verdict.because}."
     if verdict.unstable and verdict.call == INCONCLUSIVE:
         return f"Trainings failed, so a mean says little: {arms_words(effect)}."
     way = "higher" if effect.estimate > 0 else "lower"
@@ -88,10 +114,11 @@ def in_words(verdict: Verdict) -> str:
         else f"{in_unit(metric, number(abs(effect.estimate), digits(metric)))} {way}"
     )
     where = " where both trained" if verdict.unstable else " on average"
-    found = f"With the change ({label_of(claim)}) the {metric.words} came out {by}{where}"
+    found = f"With the change ({evidence.words.claim(claim)}) the {metric.words} came out {by}{where}"
     asked, least = WAYS[claim.direction], margin(verdict)
     by_less = f"and an effect of {least} is excluded" if verdict.size == BELOW else f"and may or may not reach {least}"
     same = claim.direction == SAME
+    beside = main_outcome(evidence, verdict)
     words = {
         REPRODUCED: f"{found}: too little to matter ({least} would), as was claimed."
         if same
@@ -102,7 +129,21 @@ def in_words(verdict: Verdict) -> str:
         INCONCLUSIVE: f"{found}, where {asked} was claimed, and "
         + (f"may or may not reach what would matter ({least})." if same else "that may be chance."),
     }
-    return f"{words[verdict.first or verdict.call]} {second_words(verdict)}".strip()
+    return " ".join(filter(None, (words[verdict.first or verdict.call], second_words(verdict), beside)))
+
+
+def main_outcome(evidence: Findings, verdict: Verdict) -> str:
+    """What the study's main outcome did in the comparison, where the claim is about another metric."""
+    claim = verdict.claim
+    if metric_of(claim, evidence.phase) == evidence.metric or evidence.study.setting.races:
+        return ""
+    found = effect_on(evidence, replace(claim, metric=evidence.metric, epoch=None, also=""))
+    if found is None or not isfinite(found.estimate):
+        return ""
+    metric = evidence.main_metric
+    bounds = between(metric, found.low, found.high) if isfinite(found.low) else ""
+    changed = in_unit(metric, f"{size(metric, found.estimate)} {bounds}".strip())
+    return f"The {evidence.phase} {metric.words} changed by {changed}."
 
 
 def _pairs(evidence: Findings, verdict: Verdict) -> Picture | None:
@@ -142,7 +183,10 @@ def _pairs(evidence: Findings, verdict: Verdict) -> Picture | None:
     alternative = told(f"Without the change and with it, {mean}", each) + shown
     lost = f" {not_drawn(effect)}" if effect.unstable else ""
     return picture(
-        f"claim-{_safe(claim.name)}", f"{label_of(claim)}: {ours(verdict)}.{lost}", alternative + lost, figure
+        f"claim-{_safe(claim.name)}",
+        f"{evidence.words.claim(claim)}: {ours(verdict)}.{lost}",
+        alternative + lost,
+        figure,
     )
 
 

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from math import isfinite
 
-from ablations.analysis.rule import CALLS, CONTRADICTED, INCONCLUSIVE, NOT_TESTED, OPEN, REFUTED, REPRODUCED, SHOWN
+from ablations.analysis.rule import CONTRADICTED, INCONCLUSIVE, OPEN, REFUTED, REPRODUCED, SHOWN
 from ablations.analysis.verdict import Verdict
 from ablations.core import units
-from ablations.core.claim import RAISES, SAME, Claim, compared, label_of
-from ablations.core.text import MINUS, MISSING, counted
+from ablations.core.claim import RAISES, SAME, Claim
+from ablations.core.text import MINUS, MISSING
 from ablations.core.units import between, in_unit, size
-from ablations.reporting.document import listed
 
 WAYS = {1: "higher", -1: "lower", 0: "no difference"}  # that a claim may say, by its direction
-
-
-def by_comparison(judged: Sequence[Verdict]) -> str:
-    """How many comparisons came to which verdict: `Of 2 comparisons with 4 claims: 1 inconclusive and 1 contradicted.`.
-
-    Several claims on one comparison are no further evidence, so it counts once, by those of them that were tested.
-    """
-    found: dict[tuple[tuple[str, str], ...], list[Verdict]] = {}
-    for verdict in judged:
-        found.setdefault(compared(verdict.claim), []).append(verdict)
-    alike: Counter[str] = Counter()
-    differing = []
-    for verdicts in found.values():
-        ranked = sorted(verdicts, key=lambda one: CALLS.index(one.call))
-        words = list(dict.fromkeys(one.words for one in ranked if one.call != NOT_TESTED)) or [NOT_TESTED]
-        if len(words) == 1:
-            alike[words[0]] += 1
-        else:
-            differing.append(f"{label_of(ranked[0].claim)}: {listed(words)}")
-    order = list(dict.fromkeys(one.words for one in sorted(judged, key=lambda one: CALLS.index(one.call))))
-    parts = [f"{alike[words]} {words}" for words in order if alike[words]]
-    parts += [f"{len(differing)} on which verdicts differ ({'; '.join(differing)})"] * bool(differing)
-    return f"Of {counted(len(found), 'comparison')} with {counted(len(judged), 'claim')}: {listed(parts)}."
 
 
 def margin(verdict: Verdict) -> str:

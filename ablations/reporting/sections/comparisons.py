@@ -1,29 +1,29 @@
-"""The sections that compare: effects, controls and interactions, with the sentences that sum them up."""
+"""All that is known of each effect: statistics, how often arms train, controls, and single networks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite, nan
 
 import numpy as np
 
-from ablations.analysis.asked import rule_of
 from ablations.analysis.effects import differences_of
 from ablations.analysis.evidence import broken, ratio
 from ablations.analysis.failures import share_interval
-from ablations.analysis.gates import chance_error, learns, linear_error
+from ablations.analysis.ranking import Ranked
 from ablations.analysis.sampling import interval_over_both, single_models
 from ablations.analysis.statistics import benjamini_hochberg, sign_flip_p
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_OUT
 from ablations.core.effect import Effect
 from ablations.core.setting import SIZE, SPLIT
-from ablations.core.text import MINUS, MISSING, change, counted, interval, number, probability, signed, told
-from ablations.core.units import is_ratio, outcomes_between, unit_of
+from ablations.core.text import MINUS, MISSING, change, interval, number, probability
+from ablations.core.units import is_ratio
 from ablations.reporting import wording
-from ablations.reporting.document import Block, Section, Table, listed, without_empty
+from ablations.reporting.document import Block, Section, Table, without_empty
 from ablations.reporting.parts import on_what, parts_of
-from ablations.reporting.sections.notes import mean_and_interval, notes, sampling_error
-from ablations.reporting.sections.outcomes import picture
+from ablations.reporting.sections.notes import notes, sampling_error
+from ablations.reporting.sections.results import forest_picture
 
 KINDS = {
     "main": ("Main effects", "each row is averaged over all the settings of the other components"),
@@ -33,7 +33,6 @@ KINDS = {
 BOTH = "95% interval, new images too"
 HEAD = ("change", "effect", "95% interval", BOTH, "pairs", "correlation", "p", "q", "p, sign flips")
 OPTIONAL = (BOTH, "correlation", "p", "q", "p, sign flips", "notes")  # columns that are left out where they are empty
-SMALL_GAP = 1.0  # points between training and test error, below which the reference counts as underfitting
 NOTHING = "No finished pair of trials yet, so nothing can be estimated."
 
 
@@ -51,62 +50,6 @@ def _shown(evidence: Findings, table: Table) -> Table:
 def _sizes(evidence: Findings) -> dict[str, str]:
     """Of the metrics that are sizes: name -> words."""
     return {name: one.words for name, one in evidence.study.setting.metrics.items() if one.kind == SIZE}
-
-
-def headline(evidence: Findings) -> str:
-    """One sentence on the reference, and one on where the intervals lie."""
-    n, mean, low, high = mean_and_interval(evidence, evidence.metric, "reference")
-    failed = failing(evidence)
-    if not n and "reference" in evidence.failed_by_variant:
-        return f"No training of the reference has trained, so there is nothing to compare with. {failed}"
-    if not n:
-        return "No trial of the reference has finished, so there is nothing to compare with."
-    sampling = sampling_words(evidence, mean)
-    within = outcomes_between(wording.main(evidence), low, high)
-    spread = f" (95% interval over {counted(n, 'seed')} {within})" if n > 1 else " (one seed)"
-    error = f"The reference has a {wording.what(evidence)} of {wording.value(evidence, mean)}{spread}."
-    cautions = (guessing(evidence), failed, underfitting(evidence))
-    return " ".join(filter(None, (error, *cautions, sampling, _tally(evidence))))
-
-
-def failing(evidence: Findings) -> str:
-    """How many trainings of which variants failed, or an empty string."""
-    found = evidence.failed_by_variant
-    if not found:
-        return ""
-    arms = listed([f"{bad} of {of} of {evidence.names[label]}" for label, (bad, of) in found.items()])
-    return (
-        f"Trainings failed: {arms}. They are in no mean, and comparisons with them are unstable: how often each arm "
-        "trains is told beside how well it does where both train."
-    )
-
-
-def guessing(evidence: Findings) -> str:
-    """A caution where the reference has hardly learned, as the first gate has it, or an empty string."""
-    gate = learns(evidence, rule_of(evidence.study))
-    if gate.passed is not False:
-        return ""
-    if evidence.on_each:
-        where = [name for name, one in evidence.on_each.items() if learns(one, rule_of(one.study)).passed is False]
-        return f"On {listed(where)} it is hardly better than guessing, and effects there say nothing of its parts."
-    baseline = evidence.study.setting.baseline_words.removesuffix(" on the raw pixels")
-    linear = linear_error(evidence)
-    beyond = f" and {baseline} {wording.value(evidence, linear)}" if isfinite(linear) else ""
-    return (
-        f"Guessing gives {wording.value(evidence, chance_error(evidence))}{beyond}: it has learned little or nothing "
-        "that needs such a network, and effects here say nothing of its parts."
-    )
-
-
-def underfitting(evidence: Findings) -> str:
-    """A caution where the reference has hardly fitted its training images, or an empty string."""
-    gap = evidence.mean("gap_percent", "reference")
-    if not gap < SMALL_GAP:
-        return ""
-    return (
-        f"Its training error is as high, within {SMALL_GAP:g} point (gap {signed(gap)}): it underfits at this budget, "
-        "so an effect says more of how fast a variant learns than of where it ends."
-    )
 
 
 def sampling_words(evidence: Findings, error_percent: float) -> str:
@@ -127,7 +70,7 @@ def effect_rows(evidence: Findings, effects: list[Effect]) -> tuple[tuple[str, .
     adjusted = benjamini_hochberg([effect.p for effect in effects])
     return tuple(
         (
-            effect.label,
+            evidence.called(effect),
             wording.effect(evidence, effect.estimate),
             wording.bounds(evidence, effect.low, effect.high),
             interval(*interval_over_both(evidence, effect)),
@@ -150,33 +93,12 @@ def _flipped(evidence: Findings, effect: Effect) -> float:
     return sign_flip_p(np.array(differences_of(evidence.differences, effect)))
 
 
-def _tally(evidence: Findings) -> str:
-    """How many intervals lie above, below and around zero."""
-    kinds = [kind for kind in ("main", "one in", "one out") if any(one.kind == kind for one in _studied(evidence))]
-    known = [one for one in _studied(evidence) if one.kind == kinds[0] and np.isfinite(one.low)] if kinds else []
-    unstable = sum(one.unstable for one in known)
-    known = [one for one in known if not one.unstable]
-    if not known:
-        return (
-            "No effect has an interval that counts, as trainings failed."
-            if unstable
-            else ("No effect has an interval yet.")
-        )
-    left = f" Not counted among them: {counted(unstable, 'unstable comparison')}." if unstable else ""
-    noun, none = wording.main(evidence).noun, wording.nothing(evidence)
-    above, below = sum(one.low > 0 for one in known), sum(one.high < 0 for one in known)
-    return (
-        f"Of {counted(len(known), 'change')} with a 95% interval ({kinds[0]}), {above} raised the {noun} with an "
-        f"interval clear of {none}, {below} lowered it so, and {len(known) - above - below} left {none} inside.{left}"
-    )
-
-
 def _studied(evidence: Findings) -> list[Effect]:
     return [effect for effect in evidence.effects if effect.component not in evidence.study.controls]
 
 
 def effects(evidence: Findings) -> Section:
-    """Estimates, intervals and the forest plot, one table an estimand."""
+    """Estimates, intervals, tests and sizes, one table an estimand."""
     parts = parts_of(evidence.study.subject)
     blocks: list[Block] = [
         f"{_what_an_effect_is(evidence)}, the change made {parts.result} "
@@ -189,7 +111,7 @@ def effects(evidence: Findings) -> Section:
     for kind, (name, meaning) in KINDS.items():
         found = [effect for effect in _studied(evidence) if effect.kind == kind]
         if found:
-            blocks += _forest(evidence, kind)
+            blocks += _drawn(evidence, kind, found)
             head = tuple(
                 "seeds" if word == "pairs" and kind == MAIN else word
                 for word in (*_head(evidence), *_sizes(evidence).values(), "notes")
@@ -198,7 +120,18 @@ def effects(evidence: Findings) -> Section:
             blocks.append(_shown(evidence, table))
     if not any(effect.n for effect in evidence.effects):
         blocks.append(NOTHING)
-    return Section(title="Effects", blocks=(*blocks, *how_often(evidence)))
+    sampled = sampling_words(evidence, evidence.mean(evidence.metric, "reference"))
+    return Section(title="Effects", blocks=(*blocks, *([sampled] if sampled else []), *how_often(evidence)))
+
+
+def _drawn(evidence: Findings, kind: str, found: Sequence[Effect]) -> list[Block]:
+    """The forest of an estimand that is not the study's own, whose forest stands on the first screen."""
+    known = [one for one in found if one.n and isfinite(one.estimate)]
+    if kind == evidence.study.estimand or not known:
+        return []
+    worse = wording.main(evidence).worse
+    rows = [Ranked(effect=one, p_holm=nan, side=0) for one in sorted(known, key=lambda one: -worse * one.estimate)]
+    return [forest_picture(evidence, rows, name=f"effects-{kind.replace(' ', '-')}")]
 
 
 def _flips(evidence: Findings) -> str:
@@ -245,7 +178,7 @@ def how_often(evidence: Findings) -> tuple[Block, ...]:
         return (f"No training has failed.{room}",) if ended else ()
     rows = tuple(
         (
-            f"{effect.label}{'' if effect.kind == ONE_OUT else f' ({effect.kind})'}",
+            f"{evidence.called(effect)}{'' if effect.kind == ONE_OUT else f' ({effect.kind})'}",
             *(cell for arm in zip(effect.trained, effect.ended, strict=True) for cell in _share(*arm)),
             probability(effect.p_trained),
             _measured(evidence, effect) if effect.n else MISSING,
@@ -278,56 +211,17 @@ def _share(trained: int, ended: int) -> tuple[str, str]:
     return f"{trained} of {ended}", f"[{low:.0%}, {high:.0%}]" if ended else MISSING
 
 
-def _forest(evidence: Findings, kind: str) -> list[Block]:
-    from ablations.reporting.figures.effects import effect_forest
-
-    controls = frozenset(evidence.study.controls)
-    found = [one for one in evidence.effects if one.n and (one.kind == kind or one.component in controls)]
-    found = [one for one in found if np.isfinite(one.estimate)]
-    if not any(one.kind == kind for one in found):
-        return []
-    made = wording.above_zero(evidence)
-    none = wording.nothing(evidence)
-    axis = (
-        f"change in {wording.in_unit(wording.what(evidence), evidence)}\n(right of {none}: the change makes it {made})"
-    )
-    figure = effect_forest(found, evidence.differences, controls, axis, metric=wording.main(evidence))
-    name = f"effects-{kind.replace(' ', '-')}"
-    bars = (
-        "bars: 95% t intervals"
-        if any(np.isfinite(one.low) for one in found)
-        else "no intervals, as no pair is repeated"
-    )
-    caption = (
-        f"{KINDS[kind][0]}. Large marks: estimates; {bars}; grey dots above them: single seeds. Green squares are "
-        "controls; a triangle at the edge points to what lies beyond the axis."
-        + (" Where trainings failed, the row says how many; they are in no mark of it." if _any_failed(found) else "")
-    )
-    numbers = [(wording.effect(evidence, one.estimate), wording.bounds(evidence, one.low, one.high)) for one in found]
-    rows = [f"{one.label} {' '.join(cells)}".rstrip(f" {MISSING}") for one, cells in zip(found, numbers, strict=True)]
-    unit = unit_of(wording.main(evidence))
-    what = f"effects in {unit}" if unit else "effects"
-    alternative = told(f"Forest plot of {what}, with their 95% intervals", rows)
-    return [picture(name, caption, alternative, figure)]
-
-
-def _any_failed(effects: list[Effect]) -> bool:
-    return any(effect.unstable for effect in effects)
-
-
-def controls(evidence: Findings) -> Section:
+def controls(evidence: Findings) -> tuple[Block, ...]:
     """The placebo and the sabotage, which two of the gates look at, and the mild sabotage, which no gate does."""
     found = [effect for effect in evidence.effects if effect.component in evidence.study.controls]
     if not found:
-        words = "This study has no controls. Without a placebo and a sabotage its effects should not be believed."
-        return Section(title="Controls", blocks=(words,))
-    words = parts_of(evidence.study.subject).controls
+        return ("This study has no controls. Without a placebo and a sabotage its effects should not be believed.",)
     table = Table(
         caption="Controls, against the reference.",
         head=(*_head(evidence), *_sizes(evidence).values(), "notes"),
         rows=effect_rows(evidence, found),
     )
-    return Section(title="Controls", blocks=(words, _shown(evidence, table)))
+    return parts_of(evidence.study.subject).controls, _shown(evidence, table)
 
 
 def single_networks(evidence: Findings) -> Section | None:
@@ -335,7 +229,7 @@ def single_networks(evidence: Findings) -> Section | None:
     rows = []
     for effect in evidence.effects:
         if (found := single_models(evidence, effect)) is not None:
-            rows.append((effect.label, f"{found[0]:,}", f"{found[1]:,}", probability(found[2])))
+            rows.append((evidence.called(effect), f"{found[0]:,}", f"{found[1]:,}", probability(found[2])))
     if not rows:
         return None
     words = on_what(

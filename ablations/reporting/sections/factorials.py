@@ -30,7 +30,7 @@ def both_estimands(evidence: Findings) -> Section | None:
     kinds: dict[str, dict[str, Effect]] = {ONE_OUT: {}, MAIN: {}}
     for effect in evidence.effects:
         if effect.kind in kinds and effect.component not in evidence.study.controls:
-            kinds[effect.kind][effect.label] = effect
+            kinds[effect.kind][evidence.called(effect)] = effect
     shared = [name for name in kinds[MAIN] if name in kinds[ONE_OUT]]
     if not shared:
         return None

@@ -26,11 +26,13 @@ USED = {CPU: "processor seconds", MEMORY: "memory, MiB"}  # of a trial that ran 
 TRAIN = "clean_train_top1_error_percent"  # of training data, as evaluation sees them
 
 
-def picture(name: str, caption: str, alternative: str, figure: Figure) -> Picture:
-    """`figure` drawn as SVG text."""
-    from ablations.reporting.figures.style import svg
+def picture(name: str, caption: str, alternative: str, figure: Figure, narrow: Figure | None = None) -> Picture:
+    """`figure` drawn as SVG text, and `narrow` for a telephone where one drawing does not serve both."""
+    from ablations.reporting.figures import style
 
-    return Picture(name=name, caption=caption, alternative=alternative, svg=svg(figure, name))
+    small = style.svg(narrow, f"{name}-narrow") if narrow else ""
+    drawn = style.svg(figure, name)
+    return Picture(name=name, caption=caption, alternative=alternative, svg=drawn, narrow=small, figure=figure)
 
 
 def curves(evidence: Findings) -> Section:

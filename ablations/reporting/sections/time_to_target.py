@@ -20,7 +20,7 @@ from ablations.analysis.time_to_target import (
 )
 from ablations.analysis.verdicts import Findings
 from ablations.core.result import Result
-from ablations.core.text import MISSING, counted, number, told
+from ablations.core.text import MISSING, number, told
 from ablations.core.variant import Variant
 from ablations.reporting.document import Block, Section, Table
 from ablations.reporting.parts import parts_of
@@ -38,14 +38,17 @@ def section(evidence: Findings) -> Section | None:
     """Curves, the steps of each seed and the ratios; None where no threshold was asked for."""
     if evidence.study.setting.target is None:
         return None
+    race = evidence.study.setting.races
+    first = () if race else (*sentences(evidence), *lead(evidence))
+    blocks = (_measured(evidence), *first, _steps(evidence), _how(speeds(evidence.study, evidence.results)))
+    return Section(title=title(evidence), blocks=blocks)
+
+
+def lead(evidence: Findings) -> tuple[Block, ...]:
+    """The curves and the ratios, which are the first screen of a race."""
     found = speeds(evidence.study, evidence.results)
-    blocks: list[Block] = [_measured(evidence), *sentences(evidence)]
-    if any(result.readings for result in evidence.results):
-        blocks.append(_curves(evidence))
-    if found:
-        blocks.append(_ratios(evidence, found))
-    blocks += [_steps(evidence), _how(found)]
-    return Section(title=title(evidence), blocks=tuple(blocks))
+    curves = [_curves(evidence)] if any(result.readings for result in evidence.results) else []
+    return (*curves, *([_ratios(evidence, found)] if found else []))
 
 
 def title(evidence: Findings) -> str:
@@ -65,12 +68,6 @@ def sentences(evidence: Findings) -> list[str]:
     return [_sentence(evidence, speed) for speed in speeds(evidence.study, evidence.results)]
 
 
-def lines(evidence: Findings) -> str:
-    """The same for a terminal, in plain ASCII."""
-    said = [f"{line}\n" for line in sentences(evidence)]
-    return "".join(said).replace("\N{MINUS SIGN}", "-").rstrip("\n") or "No trial has ended yet."
-
-
 def ratio_words(speed: Speed) -> tuple[str, str]:
     """The ratio and its interval as text: `3.42`, `[2.90, 4.05]`, `2.90 or more`."""
     low, high = speed.interval
@@ -84,7 +81,7 @@ def ratio_words(speed: Speed) -> tuple[str, str]:
 
 
 def _sentence(evidence: Findings, speed: Speed) -> str:
-    name = Variant(departures=((speed.component, speed.level),)).label
+    name = evidence.words.of((speed.component, speed.level))
     ratio, interval = ratio_words(speed)
     threshold = _target(evidence)
     pairs = f"n = {len(speed.pairs)}" + (f", {speed.censored} of them censored" if speed.censored else "")
@@ -122,7 +119,9 @@ def _curves(evidence: Findings) -> Block:
     threshold = target.value
     looks = {label: [one.readings for one in _of(evidence, label)] for label in evidence.labels}
     controls = {Variant(departures=(pair,)).label for pair in _control_pairs(evidence)}
-    others = {label: seeds for label, seeds in looks.items() if label != "reference" and label not in controls}
+    others = {
+        evidence.names[label]: seeds for label, seeds in looks.items() if label != "reference" and label not in controls
+    }
     caption = (
         f"Training error against steps, a line a seed: the reference solid, {', '.join(others)} dashed, and the "
         "threshold dotted. A cross is where a budget ended first."
@@ -150,7 +149,7 @@ def _ratios(evidence: Findings, found: list[Speed]) -> Table:
         published = parts_of(evidence.study.subject).ratios.get((speed.component, speed.level))
         rows.append(
             (
-                Variant(departures=((speed.component, speed.level),)).label,
+                evidence.words.of((speed.component, speed.level)),
                 *ratio_words(speed),
                 f"{100 * speed.estimate.level:.3g}%",
                 str(len(speed.pairs)),
@@ -176,7 +175,8 @@ def _steps(evidence: Findings) -> Table:
             row.append(f"{'' if reached else '> '}{number(steps, 0)}")
         row += [_ratio_of(found.get(seed)) for found in pairs.values()]
         rows.append(tuple(row))
-    head = ("seed", *evidence.labels, *(f"{label} / reference" for label in pairs))
+    names = evidence.names
+    head = ("seed", *(names[label] for label in evidence.labels), *(f"{names[label]} / reference" for label in pairs))
     caption = "Steps to the threshold of each seed, and their ratios; > marks what was censored there."
     return Table(caption=caption, head=head, rows=tuple(rows))
 
@@ -205,8 +205,3 @@ def _how(found: list[Speed]) -> str:
             "chance one half, so the median lies below all of them with chance 2 to the power of \N{MINUS SIGN}n."
         )
     return " ".join(words)
-
-
-def headline(evidence: Findings) -> str:
-    """Of a study whose trials end at the threshold: its answer in a few sentences."""
-    return " ".join(sentences(evidence)) or f"{counted(0, 'pair')} of trials has ended, so nothing can be compared."

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ablations.analysis.tuning import cost, fitted
 from ablations.analysis.verdicts import Findings
 from ablations.core.result import DONE
 from ablations.core.setting import POINTS
-from ablations.core.study import Study
 from ablations.core.text import MISSING, counted, number, told
 from ablations.core.tuning import Attempt, Tuned, Tuning, TuningTrial, at_edge, best, outcome, outcome_of
 from ablations.reporting.document import Section, Table
 from ablations.reporting.sections.outcomes import picture
+
+Names = Mapping[str, str]  # of variants: label -> words
 
 
 def section(evidence: Findings) -> Section | None:
@@ -23,19 +26,25 @@ def section(evidence: Findings) -> Section | None:
     from ablations.reporting.figures.time_to_target import rates
 
     what = _measure(tuning)
-    chosen = [f"{arm.variant.label} is best at {arm.factor:g} times its own rate" for arm in tuning.arms]
+    names = _names(evidence, tuning)
+    chosen = [f"{names[arm.variant.label]} is best at {arm.factor:g} times its own rate" for arm in tuning.arms]
     drawing = picture(
         "rates",
         _caption(tuning, what),
         told("A line an arm, through what each rate came to", chosen),
-        rates(tuning, what),
+        rates(tuning, what, names),
     )
-    edges = [_edge(arm) for arm in tuning.arms if at_edge(arm)]
+    edges = [_edge(arm, names) for arm in tuning.arms if at_edge(arm)]
     words = (_words(evidence, tuning), _open(tuning), *edges)
     if tuning.seeds == 1:
-        return Section(title="Learning rates", blocks=(*words, drawing, _trials(tuning, what)))
-    tables = (_rates(tuning, what), _trials(tuning, what))
-    return Section(title="Learning rates", blocks=(*words, _chosen(tuning), drawing, *tables))
+        return Section(title="Learning rates", blocks=(*words, drawing, _trials(tuning, what, names)))
+    tables = (_rates(tuning, what, names), _trials(tuning, what, names))
+    return Section(title="Learning rates", blocks=(*words, _chosen(tuning, names), drawing, *tables))
+
+
+def _names(evidence: Findings, tuning: Tuning) -> dict[str, str]:
+    variants = [*evidence.study.variants, *(arm.variant for arm in tuning.arms)]
+    return {one.label: evidence.words.of(*one.departures) for one in variants}
 
 
 def conditional(tuning: Tuning | None) -> str:
@@ -69,15 +78,16 @@ def _words(evidence: Findings, tuning: Tuning) -> str:
         f"Before the study each arm tried {counted(tuning.rates, 'learning rate')}, with {seeds} at each that the "
         f"study does not use ({tuning.seed:,}{last}), on {images:,} images, with the validation "
         "images held out and no test image seen: the arm's own rate, then on either side of the best so far."
-        f"{_controls(evidence.study, tuning)}{early if tuning.setting.races else ''}"
+        f"{_controls(evidence, tuning)}{early if tuning.setting.races else ''}"
     )
 
 
-def _controls(study: Study, tuning: Tuning) -> str:
+def _controls(evidence: Findings, tuning: Tuning) -> str:
     """Which arm's rate each variant has that was not tuned, and what the placebo's own is good for."""
+    study, names = evidence.study, _names(evidence, tuning)
     arms = {arm.variant for arm in tuning.arms}
-    placebos = [one.label for one in arms if any(name in study.controls for name, _ in one.departures)]
-    others = [one.label for one in study.variants if one not in arms]
+    placebos = [names[one.label] for one in arms if any(name in study.controls for name, _ in one.departures)]
+    others = [names[one.label] for one in study.variants if one not in arms]
     words = ""
     if placebos:
         words += f" The rate of {', '.join(placebos)} is its own, so its effect holds the error of the tuning too."
@@ -106,21 +116,21 @@ def _open(tuning: Tuning) -> str:
     )
 
 
-def _edge(arm: Tuned) -> str:
+def _edge(arm: Tuned, names: Names) -> str:
     return (
-        f"The best rate of {arm.variant.label}, {arm.factor:g} times its own, lies at the edge of what was tried: a "
-        "better one may lie beyond."
+        f"The best rate of {names[arm.variant.label]}, {arm.factor:g} times its own, lies at the edge of what was "
+        "tried: a better one may lie beyond."
     )
 
 
-def _chosen(tuning: Tuning) -> Table:
+def _chosen(tuning: Tuning, names: Names) -> Table:
     timed = tuning.setting.target is not None
     rows = []
     for arm in tuning.arms:
         found, loss = fitted(arm.attempts, tuning.clearly), cost(tuning, arm)
         rows.append(
             (
-                arm.variant.label,
+                names[arm.variant.label],
                 f"{arm.factor:g}",
                 f"{best(arm.attempts).factor:g}",
                 counted(found.points, "rate") if found else "none",
@@ -135,13 +145,13 @@ def _chosen(tuning: Tuning) -> Table:
     )
 
 
-def _rates(tuning: Tuning, what: str) -> Table:
+def _rates(tuning: Tuning, what: str, names: Names) -> Table:
     timed = tuning.setting.target is not None
     mean = f"{what}: {'geometric mean' if timed else 'mean'} of {tuning.seeds} trials"
     return Table(
         caption="Every rate that was tried, in the order in which it was.",
         head=("arm", "times its own rate", mean, "outcome"),
-        rows=tuple(_rate(tuning, arm, one) for arm in tuning.arms for one in arm.attempts),
+        rows=tuple((names[arm.variant.label], *_rate(tuning, arm, one)) for arm in tuning.arms for one in arm.attempts),
         collapsed=len(tuning.arms) * tuning.rates > 24,
     )
 
@@ -153,25 +163,25 @@ def _rate(tuning: Tuning, arm: Tuned, one: Attempt) -> tuple[str, ...]:
     words += ["chosen" if one.factor == arm.factor else "the best of those tried"] * (one == best(arm.attempts))
     digits = 2 if tuning.setting.target is None else 0
     came_to = number(value, digits) if value is not None else MISSING
-    return (arm.variant.label, f"{one.factor:g}", came_to, "; ".join(words))
+    return f"{one.factor:g}", came_to, "; ".join(words)
 
 
-def _trials(tuning: Tuning, what: str) -> Table:
-    rows, files = [], []
+def _trials(tuning: Tuning, what: str, names: Names) -> Table:
+    rows = []
     for arm in tuning.arms:
         for one in arm.attempts:
             for number_, trial in enumerate(one.trials):
                 seed = f"{tuning.seed + number_:,}"
                 chosen = "chosen" if one.factor == arm.factor else ""
                 state = trial.status if trial.status != DONE else chosen
-                rows.append((arm.variant.label, f"{one.factor:g}", seed, _came_to(tuning, trial), state, trial.key))
-                files.append(f"tuning/trials/{trial.key}.json")
+                rows.append(
+                    (names[arm.variant.label], f"{one.factor:g}", seed, _came_to(tuning, trial), state, trial.key)
+                )
     return Table(
         caption="Every trial of the tuning, in the order of the rates; > marks one that was ended there.",
         head=("arm", "times its own rate", "seed", what, "outcome", "record"),
         rows=tuple(rows),
         collapsed=len(rows) > 24,
-        files=tuple(files),
     )
 
 

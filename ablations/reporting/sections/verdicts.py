@@ -1,4 +1,4 @@
-"""The sections that judge: the headline, the verdicts, gates, and the rule as a formula."""
+"""What judging rests on: the gates with the controls, the numbers of a verdict in words, and the rule as a formula."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from math import exp, isfinite
 
 from ablations.analysis import traces
 from ablations.analysis.asked import rule_of
-from ablations.analysis.declared import post_hoc
 from ablations.analysis.failures import arms_words, share_interval
-from ablations.analysis.gates import GATE, NO_ARM, study_gates
+from ablations.analysis.gates import NO_ARM, study_gates
 from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
 from ablations.analysis.tables import sizes
 from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdicts import Findings
-from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, SAME, label_of
+from ablations.core.claim import MAIN, ONE_IN, ONE_OUT
 from ablations.core.effect import Effect
 from ablations.core.load import FIRST, SABOTAGE
+from ablations.core.result import LOG_STEPS
 from ablations.core.setting import SPLIT
 from ablations.core.text import MINUS, MISSING, counted, probability
 from ablations.core.units import between, in_unit, is_ratio, size
@@ -24,12 +24,8 @@ from ablations.records.claims import published as published_claims
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, listed, without_empty
 from ablations.reporting.parts import on_what
-from ablations.reporting.sections.claimed import (
-    also_measured,
-    by_comparison,
-    other_kinds,
-)
-from ablations.reporting.sections.remedies import changes_it
+from ablations.reporting.sections.claimed import also_measured, other_kinds
+from ablations.reporting.sections.comparisons import controls
 from ablations.reporting.sections.sensitivity import placebo_reach, sensitivity
 from ablations.reporting.sections.tuning import conditional
 
@@ -42,58 +38,7 @@ ESTIMANDS = {
 }
 
 
-def headline(evidence: Findings) -> str:
-    """A few sentences: how many comparisons came to which verdict, and at what scale."""
-    verdicts = evidence.verdicts
-    if not verdicts:
-        if evidence.study.subject != FIRST:
-            return "No claim was declared, so there is nothing to judge."
-        return "No published claim is about what this study changes, so there is nothing to judge."
-    words = [by_comparison(verdicts)]
-    words += [f"The study fails a gate: {why}." for why in {one.because for one in verdicts if one.reason == GATE}]
-    judged = [verdict for verdict in verdicts if verdict.call != NOT_TESTED]
-    if proxies := sum(bool(verdict.proxy) for verdict in judged):
-        all_of_them = "All are judged" if proxies == len(judged) else f"{proxies} of {len(judged)} are judged"
-        words.append(
-            f"{all_of_them} by proxy, as this study is smaller than, or differs from, where the claims were made. "
-            "A proxy does not refute the paper; it can fail to show at its own scale what was claimed."
-        )
-    if any(verdict.draft for verdict in judged):
-        words.append(f"Fewer than {rule_of(evidence.study).seeds} seeds make a draft.")
-    return " ".join(words)
-
-
-def caution(evidence: Findings) -> tuple[str, ...]:
-    """Why the verdicts were not fixed before the first trial, if they were not."""
-    reasons = post_hoc(evidence.study, evidence.results) if evidence.verdicts else []
-    return (" ".join(["Post hoc, not fixed before the first trial:", *reasons]),) if reasons else ()
-
-
-def verdicts(evidence: Findings) -> Section:
-    """Claim by claim: the paper's number, ours, the call, and what would change it."""
-    blocks: list[Block] = []
-    if evidence.verdicts:
-        blocks += [
-            f"Effects are the metric with the change minus that without it{_in_times(evidence)}. The intervals hold "
-            f"all together with probability {1 - rule_of(evidence.study).alpha:.0%}; p is Holm's, over the claims of a "
-            f"family. The rule stands under Methods. In brackets: {_flags(evidence)}"
-            "confounded where the arms differ much in size, unstable where trainings of an arm failed.",
-            *_unstable(evidence.verdicts),
-            *zero_inside(evidence.verdicts, rule_of(evidence.study).alpha),
-            _table(evidence),
-        ]
-    others = _others(evidence)
-    return Section(title="Verdicts", blocks=(*blocks, *others))
-
-
-def _in_times(evidence: Findings) -> str:
-    """What effects of the metrics are that are compared as ratios, where a claim is about one."""
-    if not any(one.metric.ratio for one in evidence.verdicts):
-        return ""
-    return ", or where they are told in times, how many times that without it (means are geometric)"
-
-
-def _flags(evidence: Findings) -> str:
+def flags(evidence: Findings) -> str:
     """What the first words beside a verdict mean, of those that this study can have."""
     proxy = "proxy where this study differs from where the claim was made, "
     underfits = "underfitting where the reference has hardly fitted its training images, "
@@ -115,7 +60,7 @@ def zero_inside(judged: Sequence[Verdict], alpha: float) -> list[str]:
     ]
 
 
-def _unstable(judged: Sequence[Verdict]) -> list[str]:
+def unstable(judged: Sequence[Verdict]) -> list[str]:
     """What the word unstable means for the verdicts that carry it; nothing where none does."""
     if not any(one.unstable for one in judged):
         return []
@@ -125,23 +70,6 @@ def _unstable(judged: Sequence[Verdict]) -> list[str]:
         "that trained show it (by the exact p of flipping their signs) and the arm that does worse fails as often as "
         "the other or oftener."
     ]
-
-
-def _table(evidence: Findings) -> Table:
-    rows = tuple(
-        (
-            f"{verdict.claim.statement} ({label_of(verdict.claim)})",
-            verdict.label,
-            ours(verdict),
-            published(verdict),
-            probability(verdict.p_holm) if verdict.call != NOT_TESTED and verdict.claim.direction != SAME else MISSING,
-            changes_it(verdict),
-        )
-        for verdict in evidence.verdicts
-    )
-    head = ("claim (change)", "verdict", "measured here", "published", "p, Holm", "what would change it")
-    table = Table(caption="Verdicts, one claim a row.", head=head, rows=rows)
-    return without_empty(table, *(["published"] if all(one.own for one in evidence.verdicts) else []))
 
 
 def published(verdict: Verdict) -> str:
@@ -181,13 +109,13 @@ def bounds(verdict: Verdict) -> str:
     return between(verdict.metric, verdict.low, verdict.high)
 
 
-def _others(evidence: Findings) -> tuple[Table, ...]:
+def others(evidence: Findings) -> tuple[Table, ...]:
     """Published claims that this study says nothing of: kept, so that a reader sees what was not asked."""
     judged = {verdict.claim.name for verdict in evidence.verdicts}
     own = evidence.study.subject != FIRST
     rows = tuple(
         (
-            f"{claim.statement} ({label_of(claim)})",
+            f"{claim.statement} ({evidence.words.claim(claim)})",
             MISSING if own and claim.published_effect is None else claim.published,
             f"{NOT_TESTED} ({NO_ARM})",
         )
@@ -205,10 +133,11 @@ def gates(evidence: Findings) -> Section:
     """What has to hold of the study before anything is judged, and whether it did."""
     found = study_gates(evidence, rule_of(evidence.study))
     rows = tuple((gate.name, gate.demand, gate.found, gate.answer) for gate in found)
-    caption = "Where one does not hold, the study has no verdicts."
+    caption = "Where one does not hold, nothing is judged."
     table = Table(caption=caption, head=("gate", "it must hold that", "found", "holds"), rows=rows)
     words = filter(None, (*_of_traces(evidence), sensitivity(evidence), placebo_reach(evidence)))
-    return Section(title="Gates", blocks=(table, *words))
+    held = all(gate.passed for gate in found)
+    return Section(title="Gates", blocks=(table, *words, *controls(evidence)), open=not held)
 
 
 def _of_traces(evidence: Findings) -> list[str]:
@@ -252,7 +181,8 @@ def methods(evidence: Findings) -> Section:
     )
     ladder = (
         (NOT_TESTED, "a gate fails, or the comparison lacks an arm, a second seed, spread, activity, or pairs: "
-         f"over {rule.missing:.0%} of them missing, or fewer than two left where trainings failed{_fit(evidence)}"),
+         f"over {rule.missing:.0%} of them missing, or fewer than two left where trainings failed{_asked(evidence)}"
+         f"{_fit(evidence)}"),
         (f"{DIRECTION_ONLY} [unstable]", f"unstable, d > 0, p < {ALPHA}, and the arm that does worse does not fail "
          "less often (a failure counts as a high error, and as a gap of none)"),
         (f"{CONTRADICTED} [unstable]", f"unstable, d < 0, p < {ALPHA}, and the same"),
@@ -310,6 +240,14 @@ def _data(evidence: Findings) -> str:
     if wording.examples(evidence):
         return on_what(evidence, f"images{rates}; the effects' table has those that cover other images too")
     return f"data{rates}"
+
+
+def _asked(evidence: Findings) -> str:
+    """What some of the study's claims ask of their arms besides."""
+    claims = [verdict.claim for verdict in evidence.verdicts]
+    words = "; of arms that each have their own learning rate, also where they lack rates of their own"
+    censored = "; of steps, also where trials ended before they arrived"
+    return words * any(one.tuned for one in claims) + censored * any(one.metric == LOG_STEPS for one in claims)
 
 
 def _fit(evidence: Findings) -> str:

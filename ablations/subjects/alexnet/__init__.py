@@ -1,4 +1,4 @@
-"""AlexNet (2012) and its lineage: networks, images and recipes whose components can be toggled."""
+"""AlexNet (2012) and the networks around it as a subject: networks, images and recipes that components change."""
 
 from ablations.subjects.alexnet.component import Activity, Component
 from ablations.subjects.alexnet.registry import register

@@ -1,6 +1,8 @@
-"""Measures how active a component is in a trained reference: see `ablations.subjects.alexnet.component.Activity`.
+"""Measures how active a component is in a trained reference; `component.Activity` names the measurement of each.
 
-A toggle whose activity is near zero is null by construction, and its effect says nothing.
+A component whose activity is near zero changes nothing by construction, so an effect of it says nothing.
+
+Shapes: B images of a measurement, K classes.
 """
 
 from __future__ import annotations
@@ -29,11 +31,15 @@ from ablations.subjects.alexnet.training.train import start
 Rewrite = Callable[[Spec], Spec]
 
 BATCH = 256  # images that an activity is measured on
-STEPS, STEP_BATCH = 8, 32  # of a measured path along the schedule: few images, since each step goes back too
+STEPS, STEP_BATCH = 8, 32  # steps of a measured path, and images in each: few, since each step has a backward pass too
 
 
 class Probe:
-    """A trained reference with what is needed to ask what a rewrite would change in it."""
+    """A trained reference, and measurements of what a rewrite of its Spec would change in it.
+
+    All measurements use the same images: at most BATCH of the training and of the evaluation images, in class
+    proportions.
+    """
 
     def __init__(
         self, network: Network, spec: Spec, *, seed: int, budget: Budget, data: Data, device: torch.device
@@ -47,9 +53,10 @@ class Probe:
         self.index = torch.arange(count)
 
     def logit_change(self, rewrite: Rewrite) -> float:
-        """Relative change of the logits when the trained weights run in the rewritten network.
+        """Returns the relative change of the logits when the trained weights are used in the rewritten network.
 
-        Where they do not fit, because the rewrite changes the size of a map, that of the untrained network's.
+        If they do not fit, because the rewrite changes the shape of a weight, the change is that of the untrained
+        network's logits.
         """
         changed = build(
             rewrite(self.spec),
@@ -64,13 +71,13 @@ class Probe:
         return _relative(self._logits(self.network), self._logits(changed.to(self.device)))
 
     def initial_logit_change(self, rewrite: Rewrite) -> float:
-        """Relative change of the untrained network's logits."""
+        """Returns the relative change of the untrained network's logits."""
         return _relative(self._initial_logits(self.spec), self._initial_logits(rewrite(self.spec)))
 
     def denominator_spread(self) -> float:
-        """Standard deviation over mean of the response normalisation's denominator, the largest of the layers.
+        """Returns the standard deviation of the response normalisation's denominator over its mean.
 
-        Zero where there is no such layer.
+        The largest over the layers counts.  The result is zero if there is no such layer.
         """
         spreads: list[float] = []
 
@@ -88,9 +95,9 @@ class Probe:
 
     @torch.no_grad()
     def dropout_change(self) -> float:
-        """Relative change of the logits between a pass with masks and one without."""
+        """Returns the relative change of the logits between a forward pass with dropout masks and one without."""
         plain = self._logits(self.network)
-        # Only the dropout layers train: a batch norm in training would change the logits too.
+        # Put only the dropout layers into training mode: a batch normalisation would change the logits there too.
         for layer in self.network.modules():
             layer.train(isinstance(layer, Dropout))
         masked: Tensor = self.network(self.evaluation.plain(self.index))
@@ -98,7 +105,7 @@ class Probe:
         return _relative(plain, masked)
 
     def pixel_change(self, rewrite: Rewrite) -> float:
-        """Root mean square change of the augmented training pixels, in standard deviations of the pixels."""
+        """Returns the root mean square change of the augmented training pixels, in their standard deviations."""
         before = self.training.augmented(self.index, self.training.draws(self.seed, 1))
         other = replace(self.training, spec=rewrite(self.spec))
         after = other.augmented(self.index, other.draws(self.seed, 1))
@@ -107,7 +114,7 @@ class Probe:
 
     @torch.inference_mode()
     def prediction_change(self, rewrite: Rewrite) -> float:
-        """Relative change of the probabilities that the trained network predicts when its evaluation is rewritten."""
+        """Returns the relative change of the trained network's probabilities when its evaluation is rewritten."""
         self.network.eval()
         before, after = (
             log_probabilities(self.network, replace(self.evaluation, spec=spec), self.index).exp()
@@ -116,7 +123,7 @@ class Probe:
         return _relative(before, after)
 
     def parameter_change(self, rewrite: Rewrite) -> float:
-        """Relative change of the number of parameters."""
+        """Returns the relative change of the number of parameters."""
         before, after = (
             parameters(
                 layout(
@@ -131,7 +138,7 @@ class Probe:
         return abs(after - before) / before
 
     def decay_share(self) -> float:
-        """Norm of the weight decay over the norm of the loss gradient, on one batch of training images."""
+        """Returns the norm of the weight decay over the norm of the loss gradient, on one batch of training images."""
         self.network.eval()
         inputs = self.training.augmented(self.index, self.training.draws(self.seed, 1))
         labels = self.training.labels[self.index.to(self.device)]
@@ -141,7 +148,11 @@ class Probe:
         return self.spec.weight_decay * float(norms[0] / norms[1])
 
     def path_change(self, rewrite: Rewrite) -> float:
-        """Relative change of where eight steps along the schedule lead, from the trained weights, on one batch."""
+        """Returns the relative change of what eight steps along the whole schedule do to the trained weights.
+
+        The steps are spread evenly over the schedule, so that schedules that differ only late differ here too.  All use
+        one batch of training images.
+        """
         changed = rewrite(self.spec)
         return _relative(self._own_path, self._path(changed)) if changed != self.spec else 0.0
 
@@ -150,7 +161,7 @@ class Probe:
         return self._path(self.spec)
 
     def _path(self, spec: Spec) -> Tensor:
-        """The weights after the steps less those before, in one row."""
+        """Returns the weights after the steps less those before, as one vector."""
         network = copy.deepcopy(self.network).eval()
         few = self.training.part(STEP_BATCH)
         inputs = few.augmented(self.index[: few.count], few.draws(self.seed, 1))
@@ -165,7 +176,7 @@ class Probe:
         return torch.cat([(new.detach() - old.detach()).flatten() for new, old in moved])
 
     def label_change(self, rewrite: Rewrite) -> float:
-        """Share of the training labels that the rewrite makes different."""
+        """Returns the share of the training labels that the rewrite changes."""
         shuffled = shuffle_labels(self.labels, rewrite(self.spec), self.seed)
         return float((shuffled != self.labels).float().mean())
 
@@ -179,12 +190,12 @@ class Probe:
     def _initial_logits(self, spec: Spec) -> Tensor:
         network = start(spec, seed=self.seed, budget=self.budget, data=self.data, device=self.device)
         for layer in network.modules():
-            # A batch normalisation that has seen no batch yet would let everything through as it is.
+            # In evaluation mode, a batch normalisation that has seen no batch yet would do nothing.
             layer.train(isinstance(layer, nn.BatchNorm2d))
         logits: Tensor = network(self.evaluation.plain(self.index))
         return logits
 
 
 def _relative(before: Tensor, after: Tensor) -> float:
-    """|after - before| / |before| in the Euclidean norm over the batch and the classes."""
+    """Returns |after - before| / |before| in the Euclidean norm over all elements, such as (B, K) logits."""
     return float((after - before).norm() / before.norm())

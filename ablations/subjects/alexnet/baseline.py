@@ -1,10 +1,11 @@
-"""What trivial learning gives: the error of a linear classifier on the raw pixels that a trial trains on.
+"""Computes the linear baseline: the error of a linear classifier on the raw pixels that a trial trains on.
 
-Ridge regression on the classes as -1 and +1 (scikit-learn's RidgeClassifier), fitted once and kept beside the decoded
-images.  A better linear classifier may exist, so the number bounds what trivial learning gives from above.
-Light: torch and scikit-learn are imported when an error is computed.
+The classifier is ridge regression on the classes as -1 and +1 (scikit-learn's RidgeClassifier).  It is fitted once, and
+its error is kept beside the decoded images.  A better linear classifier may exist, so the number is an upper bound on
+the error that trivial learning gives.
+This module is light: torch and scikit-learn are imported only when an error is computed.
 
-Shapes: M training images, E evaluated images, S pixels a side, C channels.
+Shapes: M training images, E evaluated images, S pixels a side, C channels, P pixel values of an averaged image.
 """
 
 from __future__ import annotations
@@ -29,27 +30,27 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-MOST_IMAGES = 10_000  # that it is fitted to, and that it is judged on: more take longer and hardly change the error
-MOST_PIXELS = 32  # a side: larger images are averaged down to it
-# Penalties on pixels in units of their standard deviation.  Which of them is best depends on the data (1,000 for
+MOST_IMAGES = 10_000  # to fit to, and to evaluate on: more take longer and hardly change the error
+MOST_PIXELS = 32  # pixels a side; larger images are averaged down to this size
+# Ridge penalties, for pixels in units of their standard deviation.  Which one is best depends on the data (1,000 for
 # Fashion-MNIST, 10,000 for CIFAR-10) and hardly on the number of images, so a thousand images suffice to choose.
 PENALTIES = (1e1, 1e2, 1e3, 1e4, 1e5)
 CHOSEN_ON = 1_000
-BATCH = 1_000  # images that are made smaller at a time
+BATCH = 1_000  # images that are averaged down at a time
 
 
 def limits(budget: Budget) -> str:
-    """How the linear classifier saw less than a trial of `budget` does, in words; empty where it saw the same."""
+    """Returns, in words, in what the classifier sees less than a trial of `budget`; empty if it sees the same."""
     words = [f"{MOST_IMAGES:,} of them"] * (budget.train_examples > MOST_IMAGES)
     words += [f"{MOST_PIXELS} pixels a side"] * (budget.image_size > MOST_PIXELS)
     return ", ".join(words)
 
 
 def linear_error_percent(spec: Spec, budget: Budget, data: Data, folder: Path) -> float | None:
-    """The error in percent of a linear classifier on what trials of `budget` evaluate on, as the first seed sees it.
+    """Returns the error in percent of a linear classifier, trained and evaluated on the images of a trial of seed 0.
 
-    It is read from the prepared data's `folder`, or computed and kept there.  None where the training images are all
-    of one class.
+    The error is read from the prepared data's `folder`, or computed and kept there.  It is None if all training images
+    are of one class.
     """
     import torch
 
@@ -63,7 +64,7 @@ def linear_error_percent(spec: Spec, budget: Budget, data: Data, folder: Path) -
         "train_examples": budget.train_examples,
         "evaluate_on": budget.evaluate_on,
         "image_size": budget.image_size,
-        "rows": zlib.crc32(training.rows.numpy().tobytes()),  # another version may draw others
+        "rows": zlib.crc32(training.rows.numpy().tobytes()),  # another version of the code may draw other images
     }
     kept = _read(path, what)
     if kept is None:
@@ -74,7 +75,7 @@ def linear_error_percent(spec: Spec, budget: Budget, data: Data, folder: Path) -
 
 
 def _read(path: Path, what: Record) -> Record | None:
-    """What is kept in `path`, or None where there is nothing, or nothing that can be used."""
+    """Returns the record that is kept in `path`, or None if there is none for `what` that can be used."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         error = record["error_percent"]
@@ -87,7 +88,7 @@ def _read(path: Path, what: Record) -> Record | None:
 def _write(path: Path, record: Record) -> None:
     try:
         write_json(path, record)
-    except OSError as error:  # a cache that others prepared may be theirs alone; the number is there all the same
+    except OSError as error:  # the folder may belong to another user; the number is known all the same
         print(f"the linear baseline is not kept in {path.parent}: {error.strerror or error}", file=sys.stderr)
 
 
@@ -111,21 +112,24 @@ def _fitted(data: Data, training: torch.Tensor, evaluated: torch.Tensor, budget:
     scale = np.sqrt(np.mean(np.square(seen - middle)))
     seen, asked = (seen - middle) / scale, (asked - middle) / scale
     few = stratified(labels, min(CHOSEN_ON, len(labels))).numpy()
-    with threadpool_limits(1):  # more spin beside other work, and round otherwise
+    with threadpool_limits(1):  # more threads would compete with other work, and would round differently
         chosen = penalty(seen[few], labels.numpy()[few])
         said = RidgeClassifier(alpha=chosen).fit(seen, labels.numpy()).predict(asked)
     return float(100 * np.mean(said != truth))
 
 
 def penalty(pixels: Floats, labels: np.ndarray[Any, Any]) -> float:
-    """That of `PENALTIES` with the least squared error on images (M, pixels) that are left out one at a time."""
+    """Returns that of `PENALTIES` with the least squared error in leave-one-out cross-validation on `pixels` (M, P)."""
     from sklearn.linear_model import RidgeClassifierCV
 
     return float(RidgeClassifierCV(alphas=PENALTIES).fit(pixels, labels).alpha_)
 
 
 def _pixels(images: torch.Tensor, rows: torch.Tensor, size: int) -> Floats:
-    """Those of the images (N, S, S, C) that `rows` (M,) names: their centre, made small, (M, pixels) float32."""
+    """Returns the centres of the images (N, S, S, C) at `rows` (M,), averaged down: (M, P) float32.
+
+    A centre has `size` pixels a side before it is averaged down to at most MOST_PIXELS a side.
+    """
     import torch
     from torch.nn.functional import adaptive_avg_pool2d
 

@@ -1,4 +1,4 @@
-"""What `show` prints of AlexNet: its components, presets and data sets."""
+"""The cards that `show` prints for AlexNet: its components, presets and data sets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEGEND = (
 
 
 def of_components() -> list[Card]:
-    """Every component: what the reference does, what it can be changed to, and who described it."""
+    """Returns a card for every component: what the reference does, what it can be changed to, and who described it."""
     check_components()
     return [
         Card(
@@ -38,12 +38,12 @@ def of_components() -> list[Card]:
 
 
 def of_presets() -> list[Card]:
-    """Every preset: its size, its layers, and each field in which it departs from `paper`."""
+    """Returns a card for every preset: its size, its layers, and each field in which it departs from `paper`."""
     return [_preset(preset) for preset in PRESETS.values()]
 
 
 def of_datasets() -> list[Card]:
-    """Every data set that has a name; any folder of class folders is one too, as `folder:PATH`."""
+    """Returns a card for every data set that has a name; `folder:PATH` names any others."""
     from ablations.subjects.alexnet.data.catalogue import DATASETS
 
     return [
@@ -62,7 +62,7 @@ def of_datasets() -> list[Card]:
 
 
 def _idle(name: str) -> str:
-    """The levels of a component that change nothing in some preset, which a study refuses or leaves out."""
+    """Describes the levels of a component that change nothing in some preset, which a study refuses or leaves out."""
     levels = list(components()[name].levels)
     idle = {
         level: {
@@ -72,7 +72,7 @@ def _idle(name: str) -> str:
         }
         for level in levels
     }
-    never = set.intersection(*idle.values())
+    never = set.intersection(*idle.values())  # presets in which no level changes anything are named first, once
     alike: dict[frozenset[str], list[str]] = {}
     for level, presets in idle.items():
         alike.setdefault(frozenset(presets - never), []).append(level)
@@ -83,7 +83,10 @@ def _idle(name: str) -> str:
 
 
 def _among(presets: Iterable[str], apart: set[str]) -> str:
-    """The presets in their order; all but those left over where that is shorter, `apart` having been named."""
+    """Lists `presets` in the order of PRESETS, or as "all but" the others if that is shorter.
+
+    `apart` are presets that have been named already.
+    """
     rest = [name for name in PRESETS if name not in presets and name not in apart]
     named = [name for name in PRESETS if name in presets]
     if len(rest) >= len(named):
@@ -115,7 +118,7 @@ def _preset(preset: Preset) -> Card:
 
 
 def _table(presets: Sequence[Preset]) -> str:
-    """A line a preset, to compare sizes."""
+    """Returns a table with one line per preset, to compare sizes."""
     rows = [("preset", "pixels", "classes", "parameters", "MACs", "optimizer")]
     for preset in presets:
         spec = preset.spec
@@ -138,12 +141,17 @@ def _table(presets: Sequence[Preset]) -> str:
 
 
 def topics() -> dict[str, Callable[[Sequence[str]], tuple[list[str], list[Card]]]]:
-    """What `python -m ablations.show` can show of AlexNet alone."""
+    """Returns the topics of `python -m ablations.show` that only AlexNet has: name -> function from names to cards."""
     return {
         "components": lambda names: ([], of_components()),
-        "presets": lambda names: ([] if len(names) == 1 else [_table(_chosen(names)), _LEGEND], of_presets()),
+        "presets": lambda names: (_first(names), of_presets()),
         "datasets": lambda names: ([], of_datasets()),
     }
+
+
+def _first(names: Sequence[str]) -> list[str]:
+    """What stands above the cards of the presets: a table of several, and how to read the cards that follow."""
+    return [] if len(names) == 1 else [_table(_chosen(names)), *[_LEGEND] * bool(names)]
 
 
 def _chosen(names: Sequence[str]) -> list[Preset]:

@@ -1,4 +1,4 @@
-"""Specs in words: the layers of one in a line, and how one differs from another.  Imports no torch."""
+"""Describes Specs in words: the layers of one on a line, and how one differs from another.  Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from typing import Any
 from ablations.models.equivalence import unread
 from ablations.models.spec import Conv, Dense, Norm, Pool, Spec, described
 
-PARTS = ("network", "data", "recipe")  # of a Spec, each beginning with the field below
-_BEGIN = {"image_size": "data", "optimizer": "recipe"}
-_CLASSIFIER = "classifier_"
+PARTS = ("network", "data", "recipe")  # of a Spec, in the order of its fields
+_BEGIN = {"image_size": "data", "optimizer": "recipe"}  # the fields with which the second and the third part begin
+_CLASSIFIER = "classifier_"  # how the names of the last layer's fields begin in a Spec
+# The fields that `stack` shows.
 _IN_STACK = frozenset({"channels", "kernel", "stride", "groups", "local", "norm", "extra_norm", "pool", "order"})
 _IN_STACK |= {"features", "dropout"}
-_MANY = 2  # different changes of one field over the layers; more are printed as a list over all layers
+_MANY = 2  # most different changes of one field that get a line each; if there are more, all layers share one line
 
 Layers = dict[str, dict[str, object]]  # layer -> field -> value
 
 
 def stack(spec: Spec) -> str:
-    """The layers in forward order: channels, kernel/stride, groups, what follows; runs of equal ones once.
+    """Describes the layers in forward order, each by its channels, kernel/stride, groups and what follows.
 
-    `96 11x11/4 lrn max3/2; 2 x 384 3x3; 2 x fc 4096 dropout 0.5`.  A rectifier that comes first is not named.
+    An example is `96 11x11/4 lrn max3/2; 2 x 384 3x3; 2 x fc 4096 dropout 0.5`.  Equal layers in a row are
+    named once, with their number.  A ReLU directly after the convolution is not named.
     """
     parts = [_conv(block) for block in spec.blocks if not block.removed]
     parts += [_dense(layer) for layer in spec.hidden if not layer.removed]
@@ -32,17 +34,17 @@ def stack(spec: Spec) -> str:
 
 
 def difference(spec: Spec, reference: Spec) -> dict[str, list[str]]:
-    """What of `spec` departs from `reference`, by PARTS, as `pad 0 (2) in conv1`; the reference's value in brackets.
+    """Returns how `spec` departs from `reference`: for each of PARTS a list of lines such as `pad 0 (2) in conv1`.
 
-    What nothing reads is left out.  Where the numbers of layers differ, those of `spec` are described
-    but for what `stack` says of them.
+    The value in brackets is the reference's.  Fields that nothing reads are left out.  If the two have different
+    numbers of layers, the layers are not compared: those of `spec` are described, except for what `stack` shows.
     """
     found: dict[str, list[str]] = {part: [] for part in PARTS}
     alike = [len(spec.blocks), len(spec.hidden)] == [len(reference.blocks), len(reference.hidden)]
     here = _layers(spec)
     found["network"] = _compared(here, _layers(reference)) if alike else _settings(here)
     part = PARTS[0]
-    # That there are no random crops is worth a word, also where there is no room for them.
+    # random_crop is mentioned even where there is no room for crops, so that a reader sees that there are none.
     idle, there = unread(spec) - {"random_crop"}, unread(reference)
     for field in dataclasses.fields(Spec):
         part = _BEGIN.get(field.name, part)
@@ -56,7 +58,7 @@ def difference(spec: Spec, reference: Spec) -> dict[str, list[str]]:
 
 
 def word(value: object) -> str:
-    """A value as short as it can be read: on, off, none, 0.01, max3/2, lrn(n=5 alpha=0.0001 beta=0.75 k=2)."""
+    """Writes a value in short form: on, off, none, 0.01, max3/2, lrn(n=5 alpha=0.0001 beta=0.75 k=2)."""
     if isinstance(value, bool) or value is None:
         return {True: "on", False: "off", None: "none"}[value]
     if isinstance(value, Pool):
@@ -94,7 +96,7 @@ def _dense(layer: Dense) -> str:
 
 
 def _layers(spec: Spec) -> Layers:
-    """The fields of every layer, the classifier's too; a norm and a pool field by field."""
+    """Returns the fields of every layer, the classifier's included, by the layer's name."""
     names = [*(f"conv{number}" for number, _ in enumerate(spec.blocks, start=1))]
     names += [f"fc{number}" for number, _ in enumerate(spec.hidden, start=len(names) + 1)]
     found: Layers = {}
@@ -109,7 +111,7 @@ def _layers(spec: Spec) -> Layers:
 
 
 def _compared(here: Layers, there: Layers) -> list[str]:
-    """A line for each change of a field, with the layers that share it."""
+    """Returns a line for each change of a field, naming the layers that share it."""
     changes: dict[str, dict[str, tuple[str, str]]] = {}  # field -> layer -> both values
     for layer, fields in here.items():
         for name, value in fields.items():
@@ -118,7 +120,7 @@ def _compared(here: Layers, there: Layers) -> list[str]:
     lines: list[str] = []
     for path, by_layer in changes.items():
         groups = _grouped(by_layer)
-        if len(groups) > _MANY:
+        if len(groups) > _MANY:  # as in `channels 64/192/384/256/256 (96/256/384/384/256)`
             have = [layer for layer, fields in here.items() if path in fields and layer[:2] == next(iter(by_layer))[:2]]
             mine, theirs = ("/".join(word(side[layer][path]) for layer in have) for side in (here, there))
             lines.append(f"{path} {mine} ({theirs})")
@@ -128,11 +130,11 @@ def _compared(here: Layers, there: Layers) -> list[str]:
 
 
 def _unlike(name: str, one: Any, other: Any) -> Iterable[tuple[str, object, object]]:
-    """Path and both values of what differs in a field: of a norm or a pool that both have, field by field."""
+    """Yields the path and both values of what differs in a field; norms and pools are compared field by field."""
     if one == other:
         return
     if name == "order":
-        # Of what only one of them has there is no order to compare.
+        # A slot that only one of them has is no difference in order.
         one, other = (tuple(slot for slot in slots if slot in one and slot in other) for slots in (one, other))
     if isinstance(one, (Norm, Pool)) and isinstance(other, (Norm, Pool)):
         for field in dataclasses.fields(one):
@@ -142,7 +144,7 @@ def _unlike(name: str, one: Any, other: Any) -> Iterable[tuple[str, object, obje
 
 
 def _settings(layers: Layers) -> list[str]:
-    """What layers have that is no default and that `stack` does not say."""
+    """Returns lines on the fields of layers that are not at their default and that `stack` does not show."""
     found: dict[str, dict[str, tuple[str, str]]] = {}
     defaults = {field.name: field.default for kind in (Conv, Dense) for field in dataclasses.fields(kind)}
     for layer, fields in layers.items():
@@ -159,6 +161,7 @@ def _settings(layers: Layers) -> list[str]:
 
 
 def _grouped(by_layer: Mapping[str, tuple[str, str]]) -> dict[tuple[str, str], list[str]]:
+    """Groups layers by their pair of values."""
     groups: dict[tuple[str, str], list[str]] = {}
     for layer, values in by_layer.items():
         groups.setdefault(values, []).append(layer)
@@ -166,7 +169,7 @@ def _grouped(by_layer: Mapping[str, tuple[str, str]]) -> dict[tuple[str, str], l
 
 
 def _named(names: Sequence[str], layers: Layers) -> str:
-    """`every layer`, or `conv1, conv3-5, fc6-8`."""
+    """Names layers as `every layer` or as `conv1, conv3-5, fc6-8`."""
     if len(names) == len(layers):
         return "every layer"
     order = list(layers)

@@ -1,4 +1,4 @@
-"""The kernels of a first layer, as text for a record and back (the paper, figure 3).  Needs numpy alone.
+"""Encodes the kernels of a first layer as text for a record, and decodes them (the paper, figure 3).  Needs only numpy.
 
 Shapes: O filters, C colours, K pixels a side.
 """
@@ -15,14 +15,17 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def pack(kernels: Any) -> str:
-    """Base64 of a .npy file of `kernels` (O, C, K, K) as float16: 10 kB for 48 of 5 x 5, 93 kB for 96 of 11 x 11."""
+    """Returns `kernels` (O, C, K, K) as base64 of a .npy file in float16.
+
+    That is 10 kB for 48 kernels of 5 x 5 pixels in three colours, and 93 kB for 96 of 11 x 11.
+    """
     buffer = io.BytesIO()
     np.save(buffer, np.asarray(kernels, dtype=np.float16), allow_pickle=False)
     return base64.b64encode(buffer.getvalue()).decode()
 
 
 def unpack(text: str) -> Array | None:
-    """The (O, C, K, K) float32 that `pack` wrote; None where there is nothing, or nothing that can be read."""
+    """Returns the kernels (O, C, K, K) float32 that `pack` wrote, or None if there are none or they cannot be read."""
     try:
         found = np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False)
     except (ValueError, EOFError):

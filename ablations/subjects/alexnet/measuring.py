@@ -1,9 +1,8 @@
-"""How active the components are in a trained reference: measured after its record is on disk, at the latest by the
-next run.
+"""Measures how active the components are in a trained reference, once the reference's record is on disk.
 
-Measuring may take longer than the training did, so a process may end meanwhile.  Until it is over the trained network
-is kept under `unfinished/` with what it came to, and whoever runs the trial again goes on from there.  Nothing is
-unpickled.
+Measuring may take longer than the training did, and the process may be stopped meanwhile.  So the trained network is
+kept under `unfinished/`, together with its results, until all is measured; the next run of the trial continues from
+there.  Files are read as plain arrays, without pickle.
 """
 
 from __future__ import annotations
@@ -35,8 +34,12 @@ from ablations.subjects.alexnet.version import TRAINING_VERSION
 
 
 def keep(folder: Path, trial: Trial, measured: Measured, network: Network) -> None:
-    """Leaves a trained network on disk with what it came to.  A full disk costs no more than a training again."""
+    """Writes a trained network and its results to disk.
+
+    A failure, such as a full disk, is only a warning: at worst the trial has to be trained again.
+    """
     tensors = {f"network/{name}": value for name, value in network.state_dict().items()}
+    # The dropout streams as well, so that a measurement draws the same masks in another process.
     tensors |= {f"draws/{number}": stream.get_state() for number, stream in enumerate(streams_of(network))}
     named: dict[str, Any] = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
     fields = {one.name: getattr(measured, one.name) for one in dataclasses.fields(measured)}
@@ -49,14 +52,17 @@ def keep(folder: Path, trial: Trial, measured: Measured, network: Network) -> No
 
 
 def forget(folder: Path, trial: Trial) -> None:
-    """Takes away what `keep` has left of a trial that has been measured by now."""
+    """Removes what `keep` wrote of a trial whose measurements are complete."""
     unfinished_path(folder, kept_name(trial.key)).unlink(missing_ok=True)
 
 
 def kept(
     folder: Path, trial: Trial, open_data: Callable[[], Data], device: torch.device
 ) -> tuple[Measured, Network, Data] | None:
-    """What an earlier process has left of a reference that it trained; None where there is nothing that can be used."""
+    """Returns the results, the network and the data of a reference that an earlier process trained and did not measure.
+
+    Returns None if there is nothing, or nothing that can be used.
+    """
     path = unfinished_path(folder, kept_name(trial.key))
     if not path.is_file():
         return None
@@ -83,9 +89,10 @@ def kept(
 
 
 def activities(trial: Trial, network: Network, data: Data, names: Sequence[str], *, number: int) -> Activities:
-    """What each component's measure gives, and a sentence for each, and each of `names`, that is missing.
+    """Returns what each component's measure gives, with a sentence for each that failed and each of `names` not known.
 
-    A measure may be somebody else's; the training that it looks at is done and is not lost by it.
+    `names` are components whose activity the record must have.  A measure may be a user's own and fail in any way; the
+    training is finished by then and must not be lost, so every exception becomes a sentence.
     """
     found, problems = dict[str, float](), list[str]()
     device = next(network.parameters()).device

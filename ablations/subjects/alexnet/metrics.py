@@ -1,4 +1,4 @@
-"""What AlexNet is measured by, how each number is to be read, and what the trials of a study share."""
+"""The metrics of AlexNet and how each is to be read, and the setting that the trials of a study share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ablations.core.setting import EMPTY, LOGS, NATS, POINTS, SIZE, TIME_TO_TARG
 from ablations.models.presets import PRESETS
 from ablations.subjects.alexnet.setting import Budget, config_of
 
-METRICS: Mapping[str, Metric] = {  # "test_" stands for whatever a study evaluates on
+METRICS: Mapping[str, Metric] = {  # "test_" stands for the split that a study evaluates on, test or validation
     "test_top1_error_percent": Metric(words="top-1 error", unit=POINTS),
     "test_top5_error_percent": Metric(words="top-5 error", unit=POINTS),
     "test_loss": Metric(words="loss", unit=NATS),
@@ -20,7 +20,7 @@ METRICS: Mapping[str, Metric] = {  # "test_" stands for whatever a study evaluat
     "gap_percent": Metric(
         words="gap between test and training error", unit=POINTS, lowered_by_failure=True
     ),  # evaluation minus clean training
-    # A difference of logarithms is the logarithm of a ratio.
+    # As a logarithm, so that a difference between two arms is the logarithm of their ratio.
     LOG_STEPS: Metric(words="steps to the threshold", unit=LOGS, kind=TIME_TO_TARGET),
     "parameters": Metric(words="parameters", kind=SIZE),
     "macs": Metric(words="multiply-adds", kind=SIZE),
@@ -36,12 +36,13 @@ def setting_of(
     every: int | None = None,
     facts: Mapping[str, Any] = EMPTY,
 ) -> Setting:
-    """What the trials of a study of AlexNet share, but for what only its data tell: `facts` holds "classes" and
-    "channels" of them, and `replace` adds what guessing gives and how many examples there are.
+    """Returns the setting of a study of AlexNet, except for what only its data tell.
 
-    `every` is --evaluate-every, which a short trial shortens.
+    `facts` adds to the facts, such as the "classes" and "channels" of the data.  The caller adds the error of guessing
+    and the number of examples.  `every` is --evaluate-every as it was given; the budget's may be smaller, since it is
+    never more than the number of epochs.
     """
-    spec = budget.sized(PRESETS[preset].spec) if preset in PRESETS else None  # one that was taken out since
+    spec = budget.sized(PRESETS[preset].spec) if preset in PRESETS else None  # an old record may name a removed preset
     config = config_of(preset, budget, spec) if spec else {"preset": preset, "budget": {}, "spec": {}}
     stops = budget.stop_at_threshold
     target = (

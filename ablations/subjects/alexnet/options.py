@@ -1,4 +1,4 @@
-"""AlexNet's own options of the command line: the reference, the images, and how long a trial is."""
+"""AlexNet's own command-line options: the reference, the images, and how long a trial is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import tyro
 
@@ -16,13 +16,14 @@ from ablations.models.presets import PRESETS
 from ablations.subjects.alexnet.data.catalogue import DATASETS, DEFAULT, FOLDER, dataset, folder_of
 from ablations.subjects.alexnet.setting import PRECISIONS
 
-# Optional values: help names the type alone, and the docstring the default.
+# For options whose default is None: --help shows only their type, and their description says what the default is.
 _INT, _FLOAT, _STR, _PATH = (
     tyro.conf.arg(metavar=word, help_behavior_hint="") for word in ("INT", "FLOAT", "STR", "PATH")
 )
+# The values of options that neither the command line nor the grid gives.
 USUAL: dict[str, str | int | float] = {
     "preset": "cifar_small",
-    # With fewer, or in larger batches, the reference is hardly ahead of a linear classifier on the embedded images.
+    # With fewer epochs, or larger batches, the reference hardly beats a linear classifier on the embedded images.
     "epochs": 10,
     "batch_size": 64,
 }
@@ -40,12 +41,10 @@ NUMBERS: Mapping[str, Bounds] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """What AlexNet is trained as, on which images, and for how long."""
+class ReferenceOptions:
+    """What AlexNet is trained as."""
 
-    dataset: Annotated[str, tyro.conf.arg(help=f"{', '.join(DATASETS)}, or folder:PATH.")] = DEFAULT
-    data_root: Annotated[Path | None, _PATH] = None
-    """A folder where data sets lie, or are downloaded to."""
+    group: ClassVar[str] = "study"
     preset: Annotated[
         str | None,
         tyro.conf.arg(
@@ -54,37 +53,70 @@ class Options:
             help=f"The reference: {', '.join(PRESETS)} (default: cifar_small, or the grid's own).",
         ),
     ] = None
+    threshold: Annotated[float | None, _FLOAT] = None
+    """Training error in percent; the steps to reach it are measured (default: none, or the grid's own)."""
+    threshold_every: int = 50
+    """Steps between two measurements of that error."""
+    stop_at_threshold: bool = False
+    """End a trial when it reaches the threshold, and evaluate it only then."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagesOptions:
+    """Which images it sees."""
+
+    group: ClassVar[str] = "data"
+    dataset: Annotated[str, tyro.conf.arg(help=f"{', '.join(DATASETS)}, or folder:PATH.")] = DEFAULT
+    data_root: Annotated[Path | None, _PATH] = None
+    """The folder that holds data sets, or to which they are downloaded."""
+    train_examples: Annotated[int | None, _INT] = None
+    """Training images per epoch (default: all)."""
+    image_size: Annotated[int | None, _INT] = None
+    """Pixels a side of the images that the network sees (default: the preset's, or the data set's if smaller)."""
+    base_size: Annotated[int | None, _INT] = None
+    """Pixels a side of the stored images, from which crops are taken (default: by the preset's ratio, 256 for 224)."""
+    evaluate_on: str = "test"
+    """test, or validation: a tenth of the training images that is held out. Use validation to make choices."""
+    read_window: Annotated[int | None, _INT] = None
+    """Images that are shuffled together, so that a disk reads neighbours in one go; 0: all of them; part of a trial's
+    key (default: 0, or about 3 GiB of images if they do not fit into memory)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LengthOptions:
+    """How long a trial is."""
+
+    group: ClassVar[str] = "time"
     epochs: Annotated[int | None, _INT] = None
     """Passes over the training images (default: 10, or the grid's own, or what --budget picks)."""
-    train_examples: Annotated[int | None, _INT] = None
-    """Training images an epoch (default: all)."""
     batch_size: Annotated[int | None, _INT] = None
-    """Images a step (default: 64, or the grid's own)."""
-    image_size: Annotated[int | None, _INT] = None
-    """Pixels a side (default: the preset's, or the data set's if that is smaller)."""
-    base_size: Annotated[int | None, _INT] = None
-    """Pixels a side of the stored images, of which crops are taken (default: the preset's ratio, 256 for 224)."""
-    evaluate_on: str = "test"
-    """test, or validation: a tenth held out of training, for anything that is chosen."""
+    """Images per step (default: 64, or the grid's own)."""
     evaluate_every: int = 1
-    """Epochs from one evaluation to the next; the last epoch ends with one in any case."""
-    threshold: Annotated[float | None, _FLOAT] = None
-    """Training error in percent; the steps to it are measured (default: not, or the grid's own)."""
-    threshold_every: int = 50
-    """Steps between two looks at that error."""
-    stop_at_threshold: bool = False
-    """End a trial when it is at the threshold, and evaluate it only then."""
+    """Epochs from one evaluation to the next; the last epoch always ends with one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceOptions:
+    """What a trial takes of a GPU."""
+
+    group: ClassVar[str] = "hardware"
     precision: str = PRECISIONS[0]
-    """Of products in training steps on a GPU: float32, tf32 or bf16; another one is another study."""
+    """Precision of products in training steps on a GPU: float32, tf32 or bf16; part of a trial's key."""
     memory_budget: Annotated[float | None, _FLOAT] = None
-    """GiB of a GPU's memory for a trial's images; more are read from disk (default: half of the trial's share)."""
-    read_window: Annotated[int | None, _INT] = None
-    """Images within which an epoch's order is free, so that a disk reads neighbours together; 0: all of them; part of
-    a trial's key (default: 0, or about 3 GiB of images where they are more than memory holds)."""
+    """GiB of GPU memory for a trial's images; if they need more, they are read from disk (default: half of the trial's
+    share)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(DeviceOptions, LengthOptions, ImagesOptions, ReferenceOptions):
+    """What AlexNet is trained as, on which images, and for how long."""
 
 
 def check(options: Options) -> None:
-    """Raises InputError on what can be seen to be wrong before any data are read; creates nothing."""
+    """Checks the options as far as that is possible before any data are read, and raises InputError on the first error.
+
+    It creates no file or folder.
+    """
     check_numbers(options, NUMBERS)
     dataset(options.dataset)
     for kind, value, allowed in (
@@ -105,7 +137,7 @@ def check(options: Options) -> None:
 
 
 def home(options: Options) -> dict[str, Path | str]:
-    """The options that are paths with their `~` replaced."""
+    """Returns the options that are paths, by name, with `~` replaced by the home folder."""
     paths: dict[str, Path | str] = {"data_root": at_home(options.data_root)} if options.data_root else {}
     if options.dataset.startswith(f"{FOLDER}~"):
         paths["dataset"] = f"{FOLDER}{at_home(options.dataset.removeprefix(FOLDER))}"
@@ -113,5 +145,5 @@ def home(options: Options) -> dict[str, Path | str]:
 
 
 def called(options: Options) -> tuple[str, ...]:
-    """What a study's usual name holds of them: the data set and the preset."""
+    """Returns the words of the default study name that these options give: the data set and the preset."""
     return folder_of(options.dataset).name, options.preset or str(USUAL["preset"])

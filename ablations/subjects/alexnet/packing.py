@@ -1,4 +1,4 @@
-"""How many trials should take turns on one GPU: as many as finish the most of them an hour, by timing a few steps."""
+"""Chooses how many trainings take turns on one GPU: the number with the most trials per hour, by timing a few steps."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from ablations.subjects.alexnet.training.optimizers import Rate
 from ablations.subjects.alexnet.training.step import WARM_UP, Capture, Step, cuda_graph
 from ablations.subjects.alexnet.training.train import start
 
-COUNTS = (1, 2, 4, 8, 16, 32)  # that are tried, in turn
-TIMED = 30  # steps of each training
-WORTH = 1.05  # times the trials an hour of the count before, or no more are tried
-FULL = 0.9  # share of the memory that may be taken
+COUNTS = (1, 2, 4, 8, 16, 32)  # numbers of trainings that are tried, in this order
+TIMED = 30  # steps of each training that are timed
+WORTH = 1.05  # a number must give this many times the best rate so far; otherwise the search ends
+FULL = 0.9  # share of the memory that may be used
 
 
 def chosen(trial: Trial, data: Data, *, device: torch.device, share: float) -> tuple[int, float]:
-    """How many trainings like that of `trial` to run at once, and how many times the trials an hour of one that gives.
+    """Returns how many trainings like that of `trial` to run at once, and the gain: trials per hour relative to one.
 
-    `share` is what they may take of the memory of `device`, which sets the ceiling.
+    `share` is the share of the memory of `device` that they may use together.
     """
     pack: list[_Timed] = []
 
     def rate(count: int) -> float | None:
         free, total = torch.cuda.mem_get_info(device)
         taken = sum(one.memory for one in pack)
+        # The trainings so far predict what `count` of them would need; out-of-memory errors catch what this misses.
         if pack and taken / len(pack) * count > min(FULL * share * total, taken + FULL * free):
             return None
         try:
@@ -48,7 +49,7 @@ def chosen(trial: Trial, data: Data, *, device: torch.device, share: float) -> t
 
 
 def best(rate: Callable[[int], float | None]) -> tuple[int, float]:
-    """The last of COUNTS that was worth it, and its gain over one; `rate` is None where there is no room."""
+    """Returns the largest of COUNTS that was worth it, and its gain over one; `rate` gives None if there is no room."""
     rates: dict[int, float] = {}
     for count in COUNTS:
         now = rate(count)
@@ -61,7 +62,7 @@ def best(rate: Callable[[int], float | None]) -> tuple[int, float]:
 
 
 class _Timed:
-    """A training that is taken a step further at each call, without end and without evaluation."""
+    """A training that takes one step per call, without end and without evaluation."""
 
     def __init__(
         self, trial: Trial, data: Data, device: torch.device, *, seed: int, capture: Capture | None = None
@@ -92,8 +93,8 @@ class _Timed:
 
 
 def steps_a_second(pack: list[_Timed], device: torch.device) -> float:
-    """Steps of all trainings of `pack` together, in turns, from TIMED of each."""
-    for last in (False, True):  # the first round brings all of them to the same place
+    """Returns the steps per second of all trainings of `pack` together, taking turns, from TIMED steps of each."""
+    for last in (False, True):  # the first, untimed round lets work finish that is still queued
         began = time.perf_counter()
         for _ in range(TIMED if last else 1):
             for one in pack:

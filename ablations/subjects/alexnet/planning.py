@@ -1,4 +1,4 @@
-"""What planning a study of AlexNet needs of images and of torch: the setting, paces, and where images are kept."""
+"""The parts of planning a study of AlexNet that need images or torch: the setting, paces, and where images are kept."""
 
 from __future__ import annotations
 
@@ -42,7 +42,11 @@ from ablations.subjects.alexnet.trial import open_data
 
 
 def setting(options: Options, place: Place, before: Study | None, *, beside: int) -> Setting:
-    """What the trials of a study share.  Raises InputError when the data cannot be had or the reference not built."""
+    """Returns the setting of a study, decoding its images if that has not been done yet.
+
+    `before` is the study on disk, and `beside` the number of trials that run on one machine at a time.
+    Raises InputError when the data are not available or when the reference cannot be built for them.
+    """
     assert options.preset and options.epochs and options.batch_size  # the command line has filled them in
     spec = PRESETS[options.preset].spec
     described = dataset(options.dataset)
@@ -55,16 +59,17 @@ def setting(options: Options, place: Place, before: Study | None, *, beside: int
         batch_size=options.batch_size,
         image_size=image_size,
         evaluate_on=options.evaluate_on,
-        # The same evaluations have the same keys, however they were asked for.
+        # Normalised, so that trials with the same evaluations have the same key however they were asked for.
         evaluate_every=1 if options.stop_at_threshold else min(options.evaluate_every, options.epochs),
         threshold_percent=options.threshold,
         threshold_every=options.threshold_every,
         stop_at_threshold=options.stop_at_threshold,
         precision=options.precision,
-        base_size=size if size != usual else 0,  # the same images have the same keys, whether asked for or not
+        base_size=size if size != usual else 0,  # likewise for the same images
     )
     spec = budget.sized(spec)
-    # Refused before a million images are decoded.
+    # Checked twice: now, so that a mistake is found before a million images are decoded, and below for the data's own
+    # classes and channels.
     _check(options, budget, spec, classes=described.num_classes or 1, channels=described.channels)
     prepared = prepare(options.dataset, data_root=options.data_root, size=size, cache=cache_folder())
     data = load(prepared)
@@ -103,9 +108,10 @@ def _check(options: Options, budget: Budget, spec: Spec, *, classes: int, channe
 
 
 def with_baseline(setting: Setting, options: Options, before: Study | None) -> Setting:
-    """`setting` with what trivial learning gives on the images of its trials; that of the study on disk stands.
+    """Returns `setting` with the linear baseline on the images of its trials.
 
-    It was judged by that one, and another machine's rounding may tell one image otherwise.
+    If the study on disk has one for the same images, that is kept: the study has been judged by it, and on another
+    machine rounding may classify an image differently.
     """
     budget = budget_of(setting.config)
     if before and before.setting.baseline is not None and before.setting.fingerprint == setting.fingerprint:
@@ -125,7 +131,7 @@ def with_baseline(setting: Setting, options: Options, before: Study | None) -> S
 
 
 def _available(data: Data, evaluate_on: str) -> int:
-    """Images that can be trained on."""
+    """Returns the number of images that can be trained on."""
     return len(data.train.labels) - (int(held_out(data.train).sum()) if evaluate_on == "validation" else 0)
 
 
@@ -138,16 +144,19 @@ def _train_examples(options: Options, data: Data) -> int:
 
 
 def _device(gpus: float) -> torch.device | None:
-    """What trials that hold so much of a GPU train on; None where this machine, of those of a cluster, has no GPU."""
+    """Returns the device of trials that hold `gpus` of a GPU; None if they need one and this machine has none.
+
+    Then other machines of the cluster have it.
+    """
     if not gpus:
         return torch.device("cpu")
     return torch.device("cuda") if torch.cuda.is_available() else None
 
 
 def paces(trials: Sequence[Trial], place: Place) -> Mapping[Variant, Pace] | None:
-    """The pace of each variant on what a trial holds here, with the images where a trial would have them.
+    """Returns the pace of each variant on this machine, with the images where a trial would have them.
 
-    None where no machine but others of the cluster has it.
+    Returns None if trials need a GPU and only other machines of the cluster have one.
     """
     device = _device(place.gpus)
     if device is None:
@@ -156,13 +165,13 @@ def paces(trials: Sequence[Trial], place: Place) -> Mapping[Variant, Pace] | Non
 
 
 def packing(trial: Trial, place: Place) -> tuple[int, float]:
-    """How many trainings take turns on a GPU, and the gain, by timing steps of `trial`."""
+    """Returns how many trainings should take turns on a GPU, and the gain, by timing steps of `trial`."""
     device = torch.device("cuda")
     return packs.chosen(trial, open_data(trial, place, device), device=device, share=place.gpus)
 
 
 def notes(study: Study, place: Place) -> list[tuple[str, str]]:
-    """Where the images are kept, in which order they are read, and whether predictions are too many to keep."""
+    """Returns (word, sentence) pairs: where images are kept, in which order they are read, whether predictions are."""
     device = _device(place.gpus)
     setting, budget = study.setting, budget_of(study.setting.config)
     trial = Trial(variant=Variant(), seed=0, data=setting.data, fingerprint=setting.fingerprint, config=setting.config)
@@ -183,7 +192,7 @@ def notes(study: Study, place: Place) -> list[tuple[str, str]]:
 
 
 def _kept(data: Data, device: torch.device, room: float, *, asked: bool) -> str:
-    """Where the images are kept, in a sentence, or nothing where there is nothing to say."""
+    """Says in a sentence where the images are kept; empty on a CPU whose memory holds them, which needs no mention."""
     size, budget = (f"{number / 2**30:.1f} GiB" for number in (image_bytes(data), room))
     mapped = f"{size} of images at {data.size} px are read from disk through a memory map"
     if device.type != "cpu":
@@ -197,7 +206,7 @@ def _kept(data: Data, device: torch.device, room: float, *, asked: bool) -> str:
 
 
 def _order(budget: Budget) -> str:
-    """How epochs are read where it is not in any order."""
+    """Says how epochs are ordered when they are not fully shuffled."""
     neighbours = block_of(budget.read_window)
     blocks = f"blocks of {counted(neighbours, 'neighbour')}" if neighbours > 1 else "images"
     return (

@@ -1,10 +1,12 @@
-"""The studies and the headline components that are AlexNet's own."""
+"""AlexNet's own studies, which --grid names, and its headline components."""
 
 from __future__ import annotations
 
 from ablations.core.load import PLACEBO
 from ablations.core.subject import Recipe
 
+# The components that a design takes when none are named: one for each of the paper's sections 3.1, 3.3, 3.4, 4.2, 4.1
+# and 3.2.
 HEADLINE = ("activation", "lrn", "pooling", "dropout", "pca_jitter", "grouping")
 
 FIGURE_1 = Recipe(
@@ -16,11 +18,11 @@ FIGURE_1 = Recipe(
         "stop_at_threshold": True,
         "tune": 7,
         "seeds": 5,
-        "epochs": 80,  # at most: the paper's tanh arm takes about 36
+        "epochs": 80,  # at most; the paper's tanh arm takes about 36
         "batch_size": 128,  # cuda-convnet's
     },
-    # Sabotaged labels would never be learned to 25%, at the price of the whole budget for every seed.
-    # That tanh differs is the study's positive control.
+    # No sabotage: shuffled labels are never learned to 25% error, so each seed of it would train for the whole budget.
+    # The positive control of this study is that tanh differs.
     controls=(PLACEBO,),
 )
 SMOKE = Recipe(

@@ -1,7 +1,8 @@
-"""The components: found by being a file in `ablations/components`, looked up by name.
+"""The registry of components: finds their files, loads them, and looks components up by name.
 
-A folder of one's own joins through the environment variable ABLATIONS_COMPONENTS, which worker
-processes inherit.  Standard library only: planning a study imports no torch.
+Every file in the folder `components` beside this one is loaded, and every file in the folders that the environment
+variable ABLATIONS_COMPONENTS names, which worker processes inherit.
+Standard library only, since planning a study imports no torch.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ from ablations.subjects.alexnet.component import Activity, Component
 
 _COMPONENTS: dict[str, Component] = {}
 _LOADED: set[Path] = set()
-_BROKEN: dict[str, str] = {}  # what cannot be used of the user's own, and why
-_OWN: dict[str, Path] = {}  # the files of the user's own components by their names
+_BROKEN: dict[str, str] = {}  # a file or folder of the user's own that cannot be used -> why
+_OWN: dict[str, Path] = {}  # name of a component of the user's own -> its file
 _HOME = Path(__file__).parent / "components"
-_WORD = re.compile(r"\w[\w.+-]*")  # what --components can name, and no table or page takes for more than a word
+_WORD = re.compile(r"\w[\w.+-]*")  # names that --components can take, and that no table or page reads as markup
 
 
 def register(component: Component) -> Component:
-    """`component`, now known by its name.
+    """Adds `component` to the registry and returns it.
 
-    Raises ValueError on a duplicate name, on a component without levels, on a name that cannot be typed, and on a field
-    of another type than it has.
+    Raises ValueError on a duplicate name, on a component without levels, on a name that --components could not take,
+    and on a field that does not have the type that `Component` declares.
     """
     if not isinstance(component, Component):
         raise ValueError(f"register takes a Component, not {component!r}")
@@ -50,13 +51,15 @@ def register(component: Component) -> Component:
 
 
 def _check_fields(component: Component) -> None:
-    """Raises ValueError where a field has not the type that `Component` declares."""
+    """Raises ValueError if a field does not have the type that `Component` declares."""
     name, levels, activity = component.name, component.levels, component.activity
     right = {
         "reference": isinstance(component.reference, str),
         "summary": isinstance(component.summary, str),
         "source": isinstance(component.source, str),
         "control": isinstance(component.control, bool),
+        "labels": isinstance(component.labels, Mapping)
+        and all(level in levels and isinstance(words, str) for level, words in component.labels.items()),
         "levels": isinstance(levels, Mapping)
         and all(isinstance(level, str) and _WORD.fullmatch(level) and callable(levels[level]) for level in levels),
         "activity": isinstance(activity, Activity)
@@ -70,47 +73,48 @@ def _check_fields(component: Component) -> None:
 
 
 def components() -> dict[str, Component]:
-    """Every component by name, in alphabetical order; loads what has not been loaded yet.
+    """Returns every component by name, in alphabetical order; loads files that have not been loaded yet.
 
-    A file of the user's own that cannot be used is left out, and `broken` names it: what was trained with other
-    components can be read and reported all the same.
+    A file of the user's own that cannot be used is left out, and `broken` names it.  It is no error here, so that
+    studies of other components can still be read and reported.
     """
     ours = _HOME.resolve()
-    for path in sorted(_files(), key=lambda path: (path.parent != ours, path)):  # ours first: their names are taken
+    # Ours are loaded first, so that a file of the user's own with the same name is the one that is refused.
+    for path in sorted(_files(), key=lambda path: (path.parent != ours, path)):
         if path not in _LOADED:
             _load(path)
-            _LOADED.add(path)  # only now: one of ours that cannot be imported fails every time, not once
+            _LOADED.add(path)  # after loading, so that one of ours that cannot be imported fails every time, not once
     return dict(sorted(_COMPONENTS.items()))
 
 
 def broken() -> list[str]:
-    """A sentence on each of the user's own files, or folders of them, that cannot be used; mostly none."""
+    """Returns a sentence on each file or folder of the user's own components that cannot be used."""
     components()
     return [f"{what} cannot be used: {why}." for what, why in sorted(_BROKEN.items())]
 
 
 def check_components() -> None:
-    """Raises InputError where a file or a folder of the user's own components cannot be used."""
+    """Raises InputError if a file or a folder of the user's own components cannot be used."""
     for sentence in broken():
         raise InputError(sentence)
 
 
 def own_file(name: str) -> Path | None:
-    """The file of a component of the user's own, from a folder of ABLATIONS_COMPONENTS; None for one of ours."""
+    """Returns the file of a component of the user's own, or None for one of ours."""
     return _OWN.get(name)
 
 
 def component(name: str) -> Component:
-    """The component of that name.  Raises ValueError with the nearest name."""
-    # The folders are only looked through for a name that is not known yet: plans ask thousands of times.
+    """Returns the component of that name.  Raises InputError with the nearest name if there is none."""
+    # Search the folders only for a name that is not known yet, since plans look names up thousands of times.
     if name not in _COMPONENTS and name not in components():
-        check_components()  # it may be meant to be in there
+        check_components()  # a broken file may be the one that should define it
         raise unknown("component", name, components())
     return _COMPONENTS[name]
 
 
 def derive(spec: Spec, variant: Variant) -> Spec:
-    """`spec` under the rewrites of `variant`.  Raises ValueError on an unknown component or level."""
+    """Returns `spec` as `variant` rewrites it.  Raises InputError on an unknown component or level."""
     for name, level in variant.departures:
         levels = component(name).levels
         if level not in levels:
@@ -120,7 +124,7 @@ def derive(spec: Spec, variant: Variant) -> Spec:
 
 
 def _rewritten(spec: Spec, name: str, level: str) -> Spec:
-    """`spec` under a rewrite that somebody else wrote.  Raises InputError, which names its file, where it fails."""
+    """Returns `spec` as a rewrite of the user's own changes it.  Raises InputError, naming its file, if it fails."""
     try:
         changed = _COMPONENTS[name].levels[level](spec)
         if not isinstance(changed, Spec):
@@ -132,6 +136,7 @@ def _rewritten(spec: Spec, name: str, level: str) -> Spec:
 
 
 def _files() -> Iterator[Path]:
+    """Yields the files of all components, except those whose name begins with an underscore."""
     yield from _HOME.resolve().glob("[!_]*.py")
     for folder in filter(None, os.environ.get("ABLATIONS_COMPONENTS", "").split(os.pathsep)):
         if Path(folder).is_dir():
@@ -141,12 +146,13 @@ def _files() -> Iterator[Path]:
 
 
 def _load(path: Path) -> None:
+    """Imports a file, whose components register themselves; one of the user's own that fails is noted in _BROKEN."""
     if path.parent == _HOME.resolve():
         importlib.import_module(f"ablations.subjects.alexnet.components.{path.stem}")
         return
-    # Two folders may hold a file of one name; the registry refuses a second component of one name.
+    # Two folders may hold files of the same name, so the module's name has a hash of the path.
     name = f"ablations_extra_{path.stem}_{abs(hash(path))}"
-    before = dict(_COMPONENTS)
+    before = dict(_COMPONENTS)  # to undo what a file registered before it failed
     try:
         if not path.is_file():
             raise OSError("it is no file")
@@ -165,7 +171,7 @@ def _load(path: Path) -> None:
 
 
 def _why(error: BaseException, path: Path) -> str:
-    """What somebody else's file did wrong, and in which of its lines, in a clause."""
+    """Says in a clause what failed in a file of the user's own, and in which of its lines."""
     said = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split()).rstrip(".")
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None

@@ -1,4 +1,4 @@
-"""What a trial of AlexNet is: its config as plain JSON, and how much it may use: images, steps and pixels.
+"""The config of a trial of AlexNet as plain JSON, and its budget: images, epochs, steps and pixels.
 
 Standard library only.
 """
@@ -14,54 +14,62 @@ from ablations.core.identity import sparse
 from ablations.core.setting import Config
 from ablations.models.spec import Spec, room, spec_from_dict, stored_size
 
-PRECISIONS = ("float32", "tf32", "bf16")
+PRECISIONS = ("float32", "tf32", "bf16")  # the first is the default
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How much a trial may use.  Part of its key: budgets never mix."""
+    """How long a trial trains, on which images, and how it is evaluated.
+
+    The budget is part of a trial's key, so trials with different budgets are never compared.
+    """
 
     epochs: int
-    train_examples: int  # images an epoch
-    batch_size: int
+    train_examples: int  # images per epoch
+    batch_size: int  # images per step
     image_size: int  # pixels a side that the network sees
-    evaluate_on: str = "test"  # or "validation", held out of training, for anything that is chosen
-    max_steps: int | None = None  # optimiser steps at which a trial ends, whatever its epochs; schedules are not told
+    evaluate_on: str = "test"  # "test" or "validation", which is held out of training; choices are made on the latter
+    # Optimiser steps after which a trial ends, whatever its epochs.  Schedules still span all epochs.
+    max_steps: int | None = None
     # Training error in percent, without augmentation and dropout, whose first crossing is timed in steps (figure 1).
     threshold_percent: float | None = None
     threshold_every: int = 50  # steps between two looks at that error
-    threshold_examples: int = 1000  # training images of a look, the same in all of them
-    stop_at_threshold: bool = False  # nothing else is asked of the trial: it ends there, and is evaluated only then
-    precision: str = PRECISIONS[0]  # of products in training steps on a GPU; evaluation is in float32 whatever it is
-    base_size: int = 0  # pixels a side of the stored images that crops are taken from; 0: by Spec.stored_ratio
-    evaluate_every: int = 1  # epochs from one evaluation to the next; the last epoch ends with one in any case
-    read_window: int = 0  # images within which an epoch's order is free, for a set larger than memory; 0: all of them
+    threshold_examples: int = 1000  # training images of a look, the same ones in every look
+    stop_at_threshold: bool = False  # the trial ends at the threshold, and is evaluated only then
+    precision: str = PRECISIONS[0]  # of products in training steps on a GPU; evaluation is always in float32
+    base_size: int = 0  # pixels a side of the stored images, from which crops are taken; 0: as Spec.stored_ratio says
+    evaluate_every: int = 1  # epochs from one evaluation to the next; the last epoch always ends with one
+    read_window: int = 0  # images that are shuffled together, for a set larger than memory; 0: all of them
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimiser steps of one pass; the last batch may be smaller."""
+        """Optimiser steps of one epoch; the last batch may be smaller."""
         return -(-self.train_examples // self.batch_size)
 
     @property
     def steps(self) -> int:
-        """Optimiser steps of a whole trial that nothing stops."""
+        """Optimiser steps of a whole trial, if nothing ends it early."""
         return min(self.epochs * self.steps_per_epoch, self.max_steps or sys.maxsize)
 
     @property
     def evaluations(self) -> int:
-        """Of a whole trial, after epochs."""
+        """How many evaluations a whole trial has."""
         return 1 if self.stop_at_threshold else -(-self.epochs // self.evaluate_every)
 
     def evaluates(self, epoch: int) -> bool:
-        """Whether a trial that goes on after `epoch`, which counts from one, is evaluated then."""
+        """Tells whether a trial is evaluated after `epoch`, which counts from one, if it is not the last."""
         return not self.stop_at_threshold and epoch % self.evaluate_every == 0
 
     def sized(self, spec: Spec) -> Spec:
-        """`spec` with its crops taken out of images of `base_size`, where there is one."""
+        """Returns `spec` with its crops taken from stored images of `base_size` pixels, if the budget has one."""
         return replace(spec, stored_ratio=self.base_size / self.image_size) if self.base_size else spec
 
     def check(self, spec: Spec) -> None:
-        """Raises ValueError when `spec` would let test images choose its rate, or has no room for crops or views."""
+        """Raises ValueError when `spec` cannot be used under this budget.
+
+        That is when its schedule would lower the rate by the error on test images, or by evaluations that are not
+        made, and when stored images leave no room for its crops or views.
+        """
         if room(spec, self.image_size) < 0:
             border = f" with a border of {spec.crop_pad}" if spec.crop_pad else ""
             raise ValueError(
@@ -79,20 +87,20 @@ class Budget:
 
 
 def config_of(preset: str, budget: Budget, spec: Spec) -> Config:
-    """What decides the result of a trial, as its key has it: plain JSON without default values."""
+    """Returns the config of a trial, from which its key is made: plain JSON without default values."""
     return {"preset": preset, "budget": sparse(budget), "spec": sparse(spec)}
 
 
 def spec_of(config: Config) -> Spec:
-    """The network, data treatment and recipe of a trial."""
+    """Returns the network, data treatment and recipe of a trial."""
     return _spec(json.dumps(config["spec"], sort_keys=True))
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=4096)  # a report asks for the same few specs for every record
 def _spec(text: str) -> Spec:
     return spec_from_dict(json.loads(text))
 
 
 def budget_of(config: Config) -> Budget:
-    """How much a trial may use."""
+    """Returns the budget of a trial."""
     return Budget(**config["budget"])

@@ -1,4 +1,4 @@
-"""Which maps a departure changes the size of, beside what it is about."""
+"""Finds the maps whose size a departure changes: a confound that a reader has to know of."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from ablations.subjects.alexnet.setting import budget_of, spec_of
 
 
 def map_changes(before: Config, after: Config) -> str:
-    """`map sizes conv2 16 to 17`: the maps whose side differs, in pixels; empty when none."""
+    """Returns `map sizes conv2 16 to 17`, which names the maps whose side, in pixels, differs; empty if none does.
+
+    10 classes are assumed, which makes no difference to the maps.
+    """
     size = budget_of(before).image_size
     try:
         layers, others = (layout(spec_of(config), num_classes=10, image_size=size) for config in (before, after))
     except ValueError:
-        return ""  # a network that cannot be built is among the failures already
+        return ""  # the plan has refused or skipped a network that cannot be built
     changed = [
         f"{one.name} {one.map_size} to {two.map_size}"
         for one, two in zip(layers, others, strict=False)

@@ -1,4 +1,8 @@
-"""AlexNet signs the contract of `ablations.core.subject`.  Light: torch is imported where data or networks are made."""
+"""AlexNet as a subject: implements the contract of `ablations.core.subject`.
+
+Importing this module is quick: methods import torch, and modules that need it, only when they use them, so that
+`--help` and `show` need not wait for torch.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +38,7 @@ _PUBLISHED = Path(__file__).parent / "published"
 
 
 class AlexNet(Defaults):
-    """Networks of AlexNet's lineage: a preset is the reference, and components rewrite its Spec."""
+    """AlexNet and the networks around it: a preset is the reference, and components rewrite its Spec."""
 
     name = FIRST
     version = TRAINING_VERSION
@@ -48,7 +52,7 @@ class AlexNet(Defaults):
 
     @property
     def components(self) -> Mapping[str, Component]:
-        """Everything registered, those of a folder of the user's own among them."""
+        """All registered components, those in folders of the user's own included."""
         return {
             name: Component(
                 reference=one.reference,
@@ -58,77 +62,78 @@ class AlexNet(Defaults):
                 control=one.control,
                 negligible=one.activity.negligible,
                 unit=one.activity.unit,
+                labels=one.labels,
             )
             for name, one in components().items()
         }
 
     @property
     def options(self) -> type[Options]:
-        """Its options of the command line."""
+        """The dataclass of AlexNet's command-line options."""
         from ablations.subjects.alexnet.options import Options
 
         return Options
 
     @property
     def usual(self) -> Mapping[str, str | int | float]:
-        """What its options are where they are not given."""
+        """The values of options that neither the command line nor the grid gives."""
         from ablations.subjects.alexnet.options import USUAL
 
         return USUAL
 
     def broken(self) -> Sequence[str]:
-        """Files of components."""
+        """Returns a sentence on each of the user's component files that cannot be used."""
         return broken()
 
     def check_options(self, options: Options) -> None:
-        """Before any data are read."""
+        """Raises InputError on the first option that is wrong, or on a component file that cannot be used."""
         from ablations.subjects.alexnet.options import check
 
         check_components()
         check(options)
 
     def check_departures(self, options: Options, departures: Sequence[Departure]) -> None:
-        """Makes each change of the preset's Spec: decoding images, before that is done again, may take hours."""
+        """Applies each departure to the preset's Spec, since decoding images, which comes next, may take hours."""
         for departure in departures:
             derive(PRESETS[options.preset or str(self.usual["preset"])].spec, Variant(departures=(departure,)))
 
     def at_home(self, options: Options) -> Mapping[str, Path | str]:
-        """Its paths."""
+        """Returns the data root and the data set, with `~` replaced."""
         from ablations.subjects.alexnet.options import home
 
         return home(options)
 
     def called(self, options: Options) -> Sequence[str]:
-        """The data set and the preset."""
+        """Returns the data set and the preset, which are part of a study's default name."""
         from ablations.subjects.alexnet.options import called
 
         return called(options)
 
     def topics(self) -> Mapping[str, Any]:
-        """Components with where they change nothing, presets, and data sets."""
+        """Returns the topics of `show`: components and where they change nothing, presets, and data sets."""
         from ablations.subjects.alexnet.cards import topics
 
         return topics()
 
     def digest(self) -> str:
-        """Of every definition that a training or its evaluation reaches."""
+        """Returns a digest of the sources that a training or its evaluation uses."""
         return training_digest()
 
     def place(self, options: Options) -> Mapping[str, Any]:
-        """Where a worker finds images: plain values, as they travel."""
+        """Returns where a worker finds images, as plain values, since they are sent to other processes."""
         return {
             "cache": str(cache_folder()),
             "data_root": str(options.data_root.resolve()) if options.data_root else None,
-            "base": str(Path.cwd()),  # what a relative folder:PATH is relative to: a worker may stand elsewhere
+            "base": str(Path.cwd()),  # the folder to which a relative folder:PATH refers; a worker may run in another
             "memory_budget": options.memory_budget,
         }
 
     def warm(self) -> None:
-        """Imports torch, and compiles nothing."""
+        """Imports torch.  Nothing is compiled, so several workers can do this at once."""
         import ablations.subjects.alexnet.trial  # noqa: F401
 
     def setting(self, options: Options, place: Place, before: Study | None, *, beside: int) -> Setting:
-        """As the contract says; decodes the images where that has not been done yet."""
+        """Returns what the trials of a study share; decodes the images if that has not been done yet."""
         from ablations.subjects.alexnet.planning import setting
 
         if not place.gpus and options.precision != PRECISIONS[0]:
@@ -139,13 +144,13 @@ class AlexNet(Defaults):
         return setting(options, place, before, beside=beside)
 
     def with_baseline(self, setting: Setting, options: Options, before: Study | None) -> Setting:
-        """With the error of a linear classifier on the raw pixels, which is fitted once for the images of a study."""
+        """Adds the error of a linear classifier on the raw pixels, which is fitted once for the images of a study."""
         from ablations.subjects.alexnet.planning import with_baseline
 
         return with_baseline(setting, options, before)
 
     def configure(self, setting: Setting, departures: Sequence[Departure]) -> Config:
-        """The reference's config under the rewrites of the departures, in their order."""
+        """Returns the reference's config with the Spec rewritten by each departure, in their order."""
         if not departures:
             return setting.config
         spec = spec_of(setting.config)
@@ -154,30 +159,30 @@ class AlexNet(Defaults):
         return {**setting.config, "spec": sparse(spec)}
 
     def check(self, setting: Setting, config: Config) -> None:
-        """Raises ValueError where the network cannot be built for these images."""
+        """Raises ValueError if the network cannot be built for these images."""
         spec, budget, facts = spec_of(config), budget_of(config), setting.facts
         layout(spec, num_classes=facts["classes"], image_size=budget.image_size, channels=facts["channels"])
         budget.check(spec)
 
     def canonical(self, config: Config) -> Hashable:
-        """Specs in other words that train and evaluate alike are equal."""
+        """Returns the canonical Spec, which is equal for Specs that train and evaluate alike."""
         return canonical(spec_of(config))
 
     def training_part(self, config: Config) -> Config:
-        """Without what evaluation alone reads."""
+        """Returns the config without the fields that only evaluation reads."""
         return {**config, "spec": sparse(training_part(spec_of(config)))}
 
     def at_rate(self, config: Config, factor: float) -> Config:
-        """At so many times its learning rate."""
+        """Returns the config with its learning rate multiplied by `factor`."""
         spec = spec_of(config)
         return {**config, "spec": sparse(replace(spec, learning_rate=spec.learning_rate * factor))}
 
     def rate(self, config: Config) -> float:
-        """Of its Spec."""
+        """Returns the learning rate of the config's Spec."""
         return spec_of(config).learning_rate
 
     def for_tuning(self, setting: Setting) -> Setting:
-        """On validation images, which are held out of training."""
+        """Returns the setting with trials evaluated on validation images, which are held out of training."""
         budget = budget_of(setting.config)
         most = min(budget.train_examples, setting.facts["held_out_train_images"])
         config = self._with(setting.config, replace(budget, evaluate_on="validation", train_examples=most))
@@ -186,69 +191,73 @@ class AlexNet(Defaults):
         return replace(setting, config=config, phase="validation", main=main, facts=facts)
 
     def tuned(self, tuning: Setting, config: Config) -> Config:
-        """With the budget of the tuning."""
+        """Returns the config with the budget of the tuning's trials."""
         return {**config, "budget": tuning.config["budget"]}
 
     def capped(self, config: Config, steps: int) -> Config:
-        """Ended after so many steps."""
+        """Returns the config of a trial that ends after `steps` optimiser steps."""
         return self._with(config, replace(budget_of(config), max_steps=steps))
 
     def steps(self, config: Config) -> int:
-        """Of the whole budget."""
+        """Returns the optimiser steps of the whole budget."""
         return budget_of(config).steps
 
+    def longer(self, work: int) -> Sequence[str]:
+        """So many epochs."""
+        return ("--epochs", str(work))
+
     def with_work(self, config: Config, work: int) -> Config:
-        """With so many epochs."""
+        """Returns the config with `work` epochs."""
         budget = budget_of(config)
         return self._with(config, replace(budget, epochs=work, evaluate_every=min(budget.evaluate_every, work)))
 
     def with_setting(self, setting: Setting, work: int) -> Setting:
-        """With so many epochs, and evaluated as often as was asked for."""
+        """Returns the setting with `work` epochs, and an evaluation as often as the user asked for."""
         budget = replace(budget_of(setting.config), epochs=work, evaluate_every=min(setting.every, work))
         if budget.stop_at_threshold:
             budget = replace(budget, evaluate_every=1)
         return replace(setting, work=work, config=self._with(setting.config, budget))
 
     def paces(self, trials: Sequence[Trial], place: Place) -> Mapping[Variant, Any] | None:
-        """By timing a few steps of the reference and of each single departure, if this machine has the GPU."""
+        """Times a few steps of the reference and of each single departure; None if this machine lacks the GPU."""
         from ablations.subjects.alexnet.planning import paces
 
         return paces(trials, place)
 
     def seconds(self, config: Config, pace: Any) -> Seconds:
-        """Of a whole trial at this pace."""
+        """Returns the expected seconds of a whole trial at this pace."""
         from ablations.subjects.alexnet.data.augment import VIEWS
         from ablations.subjects.alexnet.timing import seconds
 
         return seconds(budget_of(config), pace, views=VIEWS[spec_of(config).views])
 
     def packing(self, trial: Trial, place: Place) -> tuple[int, float]:
-        """By timing a few steps on a GPU of this machine."""
+        """Chooses the number of trainings that take turns by timing a few steps on a GPU of this machine."""
         from ablations.subjects.alexnet.planning import packing
 
         return packing(trial, place)
 
     def accelerators(self) -> int:
-        """What CUDA shows."""
+        """Returns the number of GPUs that CUDA shows to this process."""
         import torch
 
         return torch.cuda.device_count()
 
     def notes(self, study: Study, place: Place) -> Sequence[tuple[str, str]]:
-        """Where images are kept, and which order they are read in."""
+        """Returns remarks on where images are kept and in which order they are read."""
         from ablations.subjects.alexnet.planning import notes
 
         return notes(study, place)
 
     def data_words(self, setting: Setting) -> str:
-        """How many images of how many classes."""
+        """Says how many images of how many classes the data have."""
         facts = setting.facts
         return (
             f": {facts['train_images']:,} training and {facts['test_images']:,} test images, {facts['classes']} classes"
         )
 
     def trial_words(self, setting: Setting) -> str:
-        """The preset, and how much it is trained."""
+        """Says on one line which preset a trial trains, on how many images and for how long."""
         budget, facts = budget_of(setting.config), setting.facts
         at_most = "at most " if budget.stop_at_threshold else ""
         out_of = f" out of {facts['stored_size']}" if facts["stored_size"] != budget.image_size else ""
@@ -263,28 +272,28 @@ class AlexNet(Defaults):
         )
 
     def sizes(self, config: Config, setting: Setting) -> Mapping[str, float]:
-        """Parameters and multiply-accumulates of one image."""
+        """Returns the number of parameters, and of multiply-accumulates for one image."""
         facts = setting.facts
         size = budget_of(config).image_size
         layers = layout(spec_of(config), num_classes=facts["classes"], image_size=size, channels=facts["channels"])
         return {"parameters": parameters(layers), "macs": macs(layers)}
 
     def differences(self, before: Config, after: Config) -> str:
-        """Maps of another size."""
+        """Names the maps whose size the departure changes."""
         return map_changes(before, after)
 
     def report(self) -> Any:
-        """How it was trained, what the reference is, and the section on the first layer's kernels."""
+        """Returns AlexNet's parts of a report, among them the section on the first layer's kernels."""
         from ablations.subjects.alexnet.report.parts import PARTS
 
         return PARTS
 
     def from_schema_1(self, preset: str, budget: Mapping[str, Any], spec: Mapping[str, Any]) -> Config:
-        """The config of a trial whose record is older than subjects."""
+        """Returns the config of a trial from a record of schema 1, which knew no subjects."""
         return config_of(preset, Budget(**budget), spec_from_dict(spec))
 
     def setting_from_schema_1(self, study: Mapping[str, Any], budget: Mapping[str, Any]) -> Setting:
-        """What the trials of a study older than subjects share; it did not record how many images its data have."""
+        """Returns the setting of a study from a record of schema 1, which did not hold the number of images."""
         known = DATASETS.get(study["dataset"])
         counts = {"train_images": known.train_images, "test_images": known.test_images} if known else {}
         facts = {name: count for name, count in counts.items() if count is not None}
@@ -303,7 +312,7 @@ class AlexNet(Defaults):
         )
 
     def run(self, trials: Sequence[Trial], place: Place, report: Report) -> Iterator[Event]:
-        """One training, and an evaluation for each of the trials."""
+        """Trains once and evaluates for each of the trials."""
         from ablations.subjects.alexnet.trial import run
 
         return run(trials, place, report)

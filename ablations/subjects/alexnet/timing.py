@@ -1,4 +1,4 @@
-"""How long a study will take here, from timing a few steps of what it trains."""
+"""Estimates how long trials will take on this machine, by timing a few steps of their training."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from ablations.subjects.alexnet.training.step import WARM_UP as BEFORE_CAPTURE
 from ablations.subjects.alexnet.training.step import Step, cuda_graph
 from ablations.subjects.alexnet.training.train import WATCHED, start
 
-WARM_UP, TIMED = 1, 2  # steps
-# Multiply-accumulates of a timed forward pass on a CPU, whose time grows with the batch: 36 images of
-# `cifar` take a quarter of a whole batch's time, and all variants of a study are timed before it starts.
+WARM_UP, TIMED = 1, 2  # steps that are not timed, and steps that are
+# Multiply-accumulates of a timed forward pass on a CPU.  There a step's time grows with the batch, so part of a batch
+# is enough: 36 images of `cifar` take a quarter of the time of 128, and every variant is timed before a study starts.
 ENOUGH = 2e9
-FEWEST = 16  # images of a timed batch
+FEWEST = 16  # least number of images in a timed batch
 
 
 class Pace(NamedTuple):
-    """Seconds of one training step and of one evaluated image in one view, and how many images are evaluated."""
+    """How fast a variant trains and is evaluated."""
 
-    step: float
-    image: float
-    images: int
+    step: float  # seconds of one training step on a whole batch
+    image: float  # seconds of evaluating one image in one view
+    images: int  # how many images a trial is evaluated on
 
 
 def seconds(budget: Budget, pace: Pace, *, views: int) -> Seconds:
-    """Seconds of a whole trial that nothing stops early and that is evaluated on so many views.
+    """Returns the expected seconds of a whole trial that nothing ends early and that is evaluated on `views` views.
 
-    Epochs end with an evaluation on one view, as the budget says, and the last serves a trial of one view at
-    the end too; after it, as many training images are evaluated as well.
+    The training's part includes the evaluations after epochs, on one view, and the looks at the training error.  At the
+    end a trial is evaluated on all its views, unless that is the one of the last epoch, and on as many training images.
     """
     looks = 0 if budget.threshold_percent is None else budget.steps // budget.threshold_every
     along = budget.evaluations * pace.images + looks * min(budget.threshold_examples, budget.train_examples)
@@ -55,15 +55,15 @@ def seconds(budget: Budget, pace: Pace, *, views: int) -> Seconds:
 
 
 def paces_of(trials: Sequence[Trial], data: Data, *, threads: int, device: torch.device) -> dict[Variant, Pace]:
-    """The pace of each variant; it does not depend on epochs or seeds.
+    """Returns the pace of each variant, which does not depend on epochs or seeds.
 
-    The reference and each single departure are timed; a variant of several departures costs the
-    product of their ratios.
+    Only the reference and each single departure are timed.  A variant of several departures is estimated by the product
+    of their ratios to the reference, since a factorial may have thousands of variants.
     """
     torch.set_num_threads(threads)
     reference = next(trial for trial in trials if not trial.variant.departures)
     before, budget = spec_of(reference.config), budget_of(reference.config)
-    paces: dict[object, Pace] = {}  # by what costs time: the recipe and the pixels hardly do
+    paces: dict[object, Pace] = {}  # by the parts of a Spec that cost time; data treatment and recipe hardly do
 
     def timed(variant: Variant) -> Pace:
         spec = _with_plain_weights(derive(before, variant))
@@ -73,7 +73,7 @@ def paces_of(trials: Sequence[Trial], data: Data, *, threads: int, device: torch
         return paces[network]
 
     def pace(variant: Variant) -> Pace:
-        # Singles that the grid does not hold are timed too: a fraction has none.
+        # Single departures are timed even if the grid has no such variant, as in a fractional factorial.
         singles = [timed(Variant(departures=(departure,))) for departure in variant.departures]
         step, image = (math.prod([one[part] / alone[part] for one in singles], start=alone[part]) for part in (0, 1))
         return Pace(step=step, image=image, images=alone.images)
@@ -83,13 +83,14 @@ def paces_of(trials: Sequence[Trial], data: Data, *, threads: int, device: torch
 
 
 def _with_plain_weights(spec: Spec) -> Spec:
-    """`spec` with other initial weights and biases: they cost no time in a step, and "lsuv" much before the first."""
+    """Returns `spec` with plain initial weights, which do not change the time of a step: "lsuv" takes long to draw."""
     blocks = tuple(replace(block, weight_std=0.01, bias=0.0) for block in spec.blocks)
     hidden = tuple(replace(layer, weight_std=0.01, bias=0.0) for layer in spec.hidden)
     return replace(spec, blocks=blocks, hidden=hidden, weight_init="kaiming")
 
 
 def _time(spec: Spec, budget: Budget, data: Data, device: torch.device) -> Pace:
+    """Times a few training steps and one batch of evaluation."""
     size = _timed_batch(spec, budget, data, device)
     warm_up = WARM_UP if device.type == "cpu" else BEFORE_CAPTURE + WARM_UP  # the first replay comes after the capture
     few = min(budget.train_examples, (warm_up + TIMED) * size)
@@ -107,7 +108,7 @@ def _time(spec: Spec, budget: Budget, data: Data, device: torch.device) -> Pace:
             timed_step()
             timed_step.means()  # waits for the device
             seconds.append(clock() - began)
-    # The fastest: the machine may be busy with other things.
+    # The fastest step counts, because other work on the machine can only make a step slower.
     step = min(seconds[warm_up:] or seconds) * min(budget.batch_size, budget.train_examples) / min(size, few)
     evaluated = min(BATCH, evaluation.count, size)
     began = clock()
@@ -117,16 +118,17 @@ def _time(spec: Spec, budget: Budget, data: Data, device: torch.device) -> Pace:
 
 
 def _clock(data: Data, device: torch.device) -> Callable[[], float]:
-    """Of a single thread the processor time, in which nothing else counts that runs here: Ray starts meanwhile.
+    """Returns the clock to time steps by: processor time for a single thread on a CPU, otherwise wall-clock time.
 
-    Nor does waiting for a disk, so not where the images are more than memory keeps.
+    Processor time is not affected by other work, such as the start of Ray, which goes on meanwhile.  But it does not
+    include waiting for the disk, so it is not used for images that memory cannot hold.
     """
     alone = device.type == "cpu" and torch.get_num_threads() == 1 and image_bytes(data) <= HELD * memory_here()
     return time.thread_time if alone else time.perf_counter
 
 
 def _stream(device: torch.device) -> AbstractContextManager[object]:
-    """A stream of its own on a GPU: nothing can be captured on the default one."""
+    """Returns a context with a CUDA stream of its own on a GPU, because nothing can be captured on the default one."""
     if device.type == "cpu":
         return nullcontext()
     stream = torch.cuda.Stream(device)
@@ -135,6 +137,7 @@ def _stream(device: torch.device) -> AbstractContextManager[object]:
 
 
 def _timed_batch(spec: Spec, budget: Budget, data: Data, device: torch.device) -> int:
+    """Returns the number of images in a timed batch: a whole batch on a GPU, fewer on a CPU."""
     if device.type != "cpu":
         return budget.batch_size
     layers = layout(spec, num_classes=data.num_classes, image_size=budget.image_size, channels=data.channels)

@@ -1,6 +1,6 @@
-"""A trial of AlexNet: its data, its training, its evaluation, and how active the components are in it.
+"""Runs trials of AlexNet: opens the data, trains, evaluates, and measures how active the components are.
 
-Needs torch and numpy, and neither ray, mlflow nor a plotting library: this is all that a worker imports.
+This is all that a worker imports.  It needs torch and numpy, but neither ray, mlflow nor a plotting library.
 """
 
 from __future__ import annotations
@@ -39,12 +39,13 @@ from ablations.subjects.alexnet.version import training_digest
 
 
 def run(trials: Sequence[Trial], place: Place, report: Report) -> Iterator[Event]:
-    """What trials of one training come to, as `ablations.core.subject.Subject.run` says.
+    """Runs the trials of one training and yields their results, as `ablations.core.subject.Subject.run` describes.
 
-    References whose network an earlier process left unmeasured come first, and need no training.
+    References that an earlier process trained, but whose activities it did not finish measuring, come first and need no
+    training.
     """
     torch.set_num_threads(place.threads)
-    torch.backends.cudnn.deterministic = True  # kernels picked by timing differ from run to run
+    torch.backends.cudnn.deterministic = True  # otherwise cuDNN picks kernels by timing them, and results vary
     device = torch.device("cuda" if place.gpus > 0 else "cpu")
     left = []
     for number, trial in enumerate(trials):
@@ -63,6 +64,13 @@ def run(trials: Sequence[Trial], place: Place, report: Report) -> Iterator[Event
 def _run_training(
     trials: Sequence[Trial], left: Sequence[int], place: Place, device: torch.device, report: Report
 ) -> Iterator[Event]:
+    """Trains once for the trials with the numbers `left`, and yields an event for each.
+
+    The order matters.  Every trial's result is yielded, and so written to disk, before any activity is measured, since
+    measuring may take longer than all before it.  The seconds of the training go to the first result that is yielded,
+    so that they are counted once.  The checkpoint stays until every trial has a result, so that the next run need not
+    train again.
+    """
     first = trials[left[0]]
     norm = implementation(device)
     checkpoint = Checkpoint(
@@ -113,14 +121,14 @@ def _run_training(
                 to_measure.append(number)
             yield measured
         seconds = 0.0
-    for number in to_measure:  # last: it may take longer than all before it, and by now that is on disk
+    for number in to_measure:
         yield from _measured_at_last(trials[number], trained.network, data, place, number)
     if ended:
         checkpoint.remove()
 
 
 def _measured_at_last(trial: Trial, network: Any, data: Data, place: Place, number: int) -> Iterator[Event]:
-    """The activities of a reference whose record is on disk; what was kept for them goes when they are there too."""
+    """Yields the activities of a reference whose record is on disk; removes the kept network once they are complete."""
     found = activities(trial, network, data, place.measures, number=number)
     yield found
     if found.complete:
@@ -128,7 +136,7 @@ def _measured_at_last(trial: Trial, network: Any, data: Data, place: Place, numb
 
 
 def _as_the_engine_knows_it(error: Exception) -> Exception:
-    """`error` as one that the engine has a word for."""
+    """Returns `error` as the type by which the engine knows it, such as MemoryError; other errors stay as they are."""
     if isinstance(error, train.DivergedError):
         return DivergedError(str(error), error.curve)
     if isinstance(error, torch.OutOfMemoryError):
@@ -137,6 +145,7 @@ def _as_the_engine_knows_it(error: Exception) -> Exception:
 
 
 def _evaluated(trial: Trial, trained: Trained, place: Place) -> Measured:
+    """Evaluates a trained network as `trial` asks for, and keeps its predictions."""
     spec, budget, data = spec_of(trial.config), budget_of(trial.config), trained.training.data
     metrics, evaluation = evaluate_as(spec, trained, budget.evaluate_on)
     layers = layout(spec, num_classes=data.num_classes, image_size=budget.image_size, channels=data.channels)
@@ -152,17 +161,17 @@ def _evaluated(trial: Trial, trained: Trained, place: Place) -> Measured:
 
 
 def _refused(step: str) -> str:
-    """A sentence where a training step that should have been captured was not: its trial took longer."""
+    """Returns a sentence if the training step should have been captured and was not, since the trial took longer."""
     return f"the training step was {step}" if step.startswith(f"{EAGER}:") else ""
 
 
 def _keep(trial: Trial, evaluation: Evaluation, place: Place) -> str:
-    """Leaves the evaluation's predictions on disk; says in a sentence why not: the trial is not lost by it."""
+    """Writes the evaluation's predictions to disk; returns a sentence if that fails, which is not worth a trial."""
     if not place.predictions:
         return ""
     path = predictions_path(place.folder, trial.key)
     try:
-        if evaluation.probabilities is None:  # too many, as the plan said
+        if evaluation.probabilities is None:  # there are too many, as the plan has announced
             path.unlink(missing_ok=True)
         else:
             probabilities = Predictions(
@@ -175,14 +184,17 @@ def _keep(trial: Trial, evaluation: Evaluation, place: Place) -> str:
 
 
 def _filters(trained: Trained) -> str:
-    """The first layer's kernels, where every place shares them, for a picture in the report."""
+    """Returns the first layer's kernels, encoded for the record; empty if the first layer is locally connected."""
     first = next((layer for layer in trained.network.features.modules() if isinstance(layer, nn.Conv2d)), None)
     shared = not any(isinstance(layer, LocalConv2d) for layer in trained.network.features[0].modules())
     return filters.pack(first.weight.detach().cpu()) if first is not None and shared else ""
 
 
 def open_data(trial: Trial, place: Place, device: torch.device) -> Data:
-    """The data of `trial`, decoded first where this machine has not done so: on `device` if they fit, else mapped."""
+    """Returns the data of `trial`: on `device` if they fit, otherwise mapped from disk.
+
+    They are decoded first if this machine has not done so yet.
+    """
     options = place.options
     named = f"{FOLDER}{folder_of(trial.data, Path(options['base']))}" if trial.data.startswith(FOLDER) else trial.data
     return _opened(
@@ -195,7 +207,7 @@ def open_data(trial: Trial, place: Place, device: torch.device) -> Data:
     )
 
 
-@functools.lru_cache(maxsize=1)  # one look at a folder's files, and one copy to a GPU, a process and not a trial
+@functools.lru_cache(maxsize=1)  # so that a process lists the files and copies images to a GPU once, not for each trial
 def _opened(
     name: str, data_root: Path | None, size: int, cache: Path, device: torch.device, memory_bytes: float
 ) -> Data:

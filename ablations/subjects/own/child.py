@@ -23,11 +23,10 @@ from types import ModuleType
 from typing import Any
 
 from ablations.core.subject import DivergedError
-from ablations.core.text import PRINTED
+from ablations.subjects.own.log import Log
 
 LOOK = 0.2  # seconds from one look at a silent trial to the next
 STUDY = "ABLATIONS_STUDY"  # the environment variable that tells the server which file to import
-LAST = 20  # lines of what a failed trial printed that its record keeps
 
 
 class TrialError(RuntimeError):
@@ -40,16 +39,18 @@ def events(task: Mapping[str, Any], *, log: Path, timeout: float) -> Iterator[di
     Raises TimeoutError where it took more than `timeout` seconds, `DivergedError`, MemoryError, and RuntimeError with
     the last lines that it printed where it failed in another way.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("forkserver")
     os.environ[STUDY] = str(task["path"])
     context.set_forkserver_preload(["ablations.subjects.own.preload"])
     ours, theirs = context.Pipe()
-    process = context.Process(target=_run, args=(json.dumps(task), theirs, str(log)), daemon=False)
-    _start(process)
-    theirs.close()
+    prints, printed = context.Pipe(duplex=False)
+    process = context.Process(target=_run, args=(json.dumps(task), theirs, printed), daemon=False)
+    kept = Log(log, prints)
     ends = time.monotonic() + timeout
     try:
+        _start(process)
+        theirs.close()
+        printed.close()
         while True:
             if time.monotonic() > ends:
                 raise TimeoutError(f"it had not ended after {timeout:g} seconds")
@@ -60,15 +61,16 @@ def events(task: Mapping[str, Any], *, log: Path, timeout: float) -> Iterator[di
                 said = json.loads(ours.recv_bytes())
             except EOFError:
                 process.join(10)
-                raise _ended(process.exitcode, log) from None
+                raise _ended(process.exitcode, kept) from None
             if "failed" in said:
-                raise _failure(said, log)
+                raise _failure(said, kept)
             yield said
             if "done" in said:
                 return
     finally:
         _end(process)  # while it can still say a row, on the way to the end of its epoch
         ours.close()
+        kept.close()
 
 
 def _start(process: Any) -> None:
@@ -97,39 +99,31 @@ def _end(process: Any) -> None:
     process.close()
 
 
-def _ended(code: int | None, log: Path) -> Exception:
+def _ended(code: int | None, log: Log) -> Exception:
     """Why a trial ended without a word, by the exit code of its process."""
     if code == -signal.SIGKILL:
         return MemoryError("it was killed (SIGKILL), as a system does that runs out of memory")
     if code is not None and code < 0:
-        return RuntimeError(f"it was ended by the signal {signal.Signals(-code).name}{_printed(log)}")
-    return RuntimeError(f"its process ended with exit code {code} before the trial had{_printed(log)}")
+        return RuntimeError(f"it was ended by the signal {signal.Signals(-code).name}{log.last()}")
+    return RuntimeError(f"its process ended with exit code {code} before the trial had{log.last()}")
 
 
-def _failure(said: Mapping[str, Any], log: Path) -> Exception:
+def _failure(said: Mapping[str, Any], log: Log) -> Exception:
     kind, text = said["failed"], str(said["text"])
     if kind == "diverged":
         return DivergedError(text)
-    return MemoryError(text) if kind == "memory" else RuntimeError(f"{text}{_printed(log)}")
+    return MemoryError(text) if kind == "memory" else RuntimeError(f"{text}{log.last()}")
 
 
-def _printed(log: Path) -> str:
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST:]
-    except OSError:
-        return ""
-    return PRINTED + "\n".join(lines) if lines else ""
-
-
-def _run(task_text: str, to_parent: Connection, log: str) -> None:
-    """What the process does: the trial, with its output in a file."""
+def _run(task_text: str, to_parent: Connection, printed: Connection) -> None:
+    """What the process does: the trial; its output goes to whoever keeps its log."""
     os.setsid()  # a group of its own, so that what it starts ends with it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's, which ends this process
-    with open(log, "ab", buffering=0) as file:
+    with printed:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+        os.dup2(printed.fileno(), 1)
+        os.dup2(printed.fileno(), 2)
     task = json.loads(task_text)
 
     def say(**said: Any) -> None:
@@ -144,6 +138,7 @@ def _run(task_text: str, to_parent: Connection, log: str) -> None:
         diverged = type(error).__name__ == "Diverged" and isinstance(error, ArithmeticError)
         plain = diverged or isinstance(error, TrialError)
         text = str(error) if plain else "".join(traceback.format_exception(error, limit=-8))
+        sys.stdout.flush()  # for the last lines of the log, which are told with the failure
         say(failed="diverged" if diverged else "error", text=text)
     finally:
         sys.stdout.flush()
@@ -160,9 +155,17 @@ def _followed(rows: Generator[Any, None, Any], say: Callable[..., None], to_pare
             return end.value or {"done": last, **_used()}
         if row is not None:
             last = row
-            say(row=row)
-        elif to_parent.poll():  # nobody listens any more: the study was killed
-            os.kill(os.getpid(), signal.SIGTERM)
+            try:
+                say(row=row)
+            except BrokenPipeError:
+                _unheard()
+        elif to_parent.poll():
+            _unheard()
+
+
+def _unheard() -> None:
+    """Nobody listens any more: the study was killed.  Ends this process, and a script that it runs."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _used() -> dict[str, float]:

@@ -54,6 +54,12 @@ def _part(reference: Any, values: Mapping[str, Any], name: str, written: Any) ->
             raise InputError(f"a level of {name!r} is called {shown(level)}; give it a name: {{'name': {{...}}}}.")
         if applied(reference, values, change) == values:
             raise InputError(f"{name}={level} is what the reference has: name another value.")
+    for level, words in about.labels.items():
+        if level not in levels or not isinstance(words, str) or not words.strip():
+            raise InputError(
+                f"labels of component {name!r} has {shown(level)}: {shown(words)}{nearest(level, levels)} each is the "
+                f"name of a level and its words; the levels are {', '.join(levels)}."
+            )
     for one in about.when:
         if one not in fields(values):
             raise InputError(f"when of component {name!r} names {shown(one)}{nearest(one, fields(values))} no field.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from math import isfinite
 from typing import Any
 
 from ablations import subject as written
@@ -48,6 +50,28 @@ def check_ratios(metrics: Mapping[str, Metric], row: Mapping[str, float]) -> Non
     for name, metric in metrics.items():
         if metric.ratio and name in row and not row[name] > 0:
             raise ValueError(f"{name} is {row[name]:g}; it is compared as a ratio, so it must be above 0")
+
+
+def stopped(rows: Sequence[Mapping[str, Any]], name: str, column: str) -> str:
+    """A sentence where a metric's last number is long before the last of the `rows`, by how often it came before.
+
+    Empty where it is not, and of one that came once.
+    """
+    places = _places(rows)
+    came = [place for place, row in zip(places, rows, strict=True) if row.get(column) is not None]
+    widest = max((later - earlier for earlier, later in pairwise(came)), default=0)
+    if widest > 0 and max(places) - max(came) > 2 * widest:
+        return f"{name} came last at {max(came):g}, and others until {max(places):g}: what counts is of {max(came):g}"
+    return ""
+
+
+def _places(rows: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Where each row stands: at its step or its epoch, where all rows have one, else at its number."""
+    for name in ("step", "epoch"):
+        found = [row.get(name) for row in rows]
+        if all(isinstance(one, int | float) and isfinite(one) for one in found):
+            return [float(one) for one in found if one is not None]
+    return [*map(float, range(1, len(rows) + 1))]
 
 
 def check_sizes(replicate: str, metrics: Mapping[str, float]) -> None:

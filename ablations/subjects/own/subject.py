@@ -21,7 +21,7 @@ from ablations.core.machine import gpus_here
 from ablations.core.setting import REPLICATES, SIZE, Config, Metric, Setting
 from ablations.core.study import Study
 from ablations.core.subject import Component, Defaults, DivergedError, Doses, Event, Failed, Measured, Place, Report
-from ablations.core.text import seconds_in
+from ablations.core.text import capped, seconds_in
 from ablations.core.trial import Trial
 from ablations.core.variant import Departure
 from ablations.subjects.own import child, code, data
@@ -35,6 +35,7 @@ from ablations.subjects.own.unfinished import kept_of, path_of
 
 SIZES = {"parameters": "parameters", "macs": "multiply-adds", "flops": "flops"}  # what a trial may report as its size
 SALTED = "salted"
+SABOTAGED = 10  # of what a trial may use, a sabotage that nobody declared has one in so many
 NEVER = 1e9  # seconds of a timeout that nobody asked for
 
 
@@ -50,7 +51,6 @@ class OwnSubject(Defaults):
     """One study file."""
 
     more = "--set FIELD=VALUE, --seeds, --components"
-    sabotage = "the changes that must do harm"
     runs = "ablations.subjects.own.trial"  # the module whose `rows` a trial's process calls
     trial_in_words = "the trial function"
 
@@ -59,8 +59,7 @@ class OwnSubject(Defaults):
         self.name, self.path, self.subject = str(path), path, subject
         self.reference = plain(subject.reference)
         self.parts = parts_of(subject.reference, subject.components)
-        if subject.sabotage:
-            changed(self.reference, subject.sabotage)
+        changed(self.reference, subject.sabotage or {})
         for one in subject.budget:
             if not isinstance(value_of(self.reference, one), int):
                 raise InputError(f"budget names {shown(one)}{nearest(one, fields(self.reference))} no whole number.")
@@ -132,12 +131,29 @@ class OwnSubject(Defaults):
         found = {name: self._component(part) for name, part in self.parts.items()}
         summary = "changes nothing but the random draws; an effect here is a false alarm"
         found[PLACEBO] = Component(reference="its own draws", levels=(SALTED,), summary=summary, control=True)
-        if self.subject.sabotage:
-            words = ", ".join(f"{name}={value!r}" for name, value in self.subject.sabotage.items())
+        if self._harm(self.reference):
             found[SABOTAGE] = Component(
-                reference="as it is", levels=("on",), summary=f"must do harm: {words}", control=True
+                reference="as it is", levels=("on",), summary=f"must do harm: {self._harm_words}", control=True
             )
         return found
+
+    def _harm(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The fields of the sabotage beside a reference of these values; empty where there is none."""
+        budget = self.subject.budget
+        if self.subject.sabotage is not None or not budget or value_of(self.reference, budget[0]) < 2:
+            return self.subject.sabotage or {}
+        return {budget[0]: max(1, value_of(values, budget[0]) // SABOTAGED)}
+
+    @property
+    def _harm_words(self) -> str:
+        if self.subject.sabotage is None:
+            return f"a tenth of {self.subject.budget[0]}, as no sabotage is declared"
+        return ", ".join(f"{name}={value!r}" for name, value in self.subject.sabotage.items())
+
+    @property
+    def sabotage(self) -> str:  # type: ignore[override]
+        """What must do harm, in words."""
+        return f"the changes that must do harm ({self._harm_words})"
 
     def _component(self, part: Part) -> Component:
         now = value_of(self.reference, part.name)
@@ -146,6 +162,7 @@ class OwnSubject(Defaults):
             levels=tuple(part.levels),
             summary=part.about.summary or f"changes {part.name}",
             source=part.about.source,
+            labels=part.about.labels,
         )
 
     @cached_property
@@ -167,9 +184,21 @@ class OwnSubject(Defaults):
         """The files that decide a result, by their paths from the study file's folder."""
         return code.named(self.path, self.files())
 
+    def why_equal(self, reference: Config, config: Config) -> str:
+        """What to look at where a change does nothing, for `ablations.check`; both are configurations of trials."""
+        return "is the field read?"
+
     def called(self, options: Options) -> Sequence[str]:
         """The file's name."""
         return (self.path.stem,)
+
+    def help(self) -> Mapping[str, str]:
+        """What the file asks, what can be changed in it, and the fields of its reference."""
+        changes = [
+            name if len(one.levels) == 1 else f"{name}={'|'.join(one.levels)}" for name, one in self.parts.items()
+        ]
+        values = [f"{name}={value_of(self.reference, name)}" for name in fields(self.reference)]
+        return {"": self.title(), "components": f"Here: {capped(changes)}.", "set": f"Here: {capped(values)}."}
 
     def check_options(self, options: Options) -> None:
         """Raises InputError on a --set of no field, or of another type."""
@@ -206,6 +235,10 @@ class OwnSubject(Defaults):
         )
         return data.with_data(found, self.data, self.chances)
 
+    def longer(self, work: int) -> Sequence[str]:
+        """The first of the fields that say how much a trial may use."""
+        return ("--set", f"{self.subject.budget[0]}={work}") if self.subject.budget else ()
+
     def doses(self, setting: Setting) -> Mapping[str, Doses]:
         """Its components with ordered, numeric levels, beside the reference as --set leaves it."""
         found = {name: doses_of(part, setting.config["config"]) for name, part in self.parts.items()}
@@ -222,7 +255,7 @@ class OwnSubject(Defaults):
             if name == PLACEBO:
                 config["salt"] = 1
             elif name == SABOTAGE:
-                config["config"] = changed(config["config"], self.subject.sabotage or {})
+                config["config"] = changed(config["config"], self._harm(config["config"]))
             else:
                 component, level_name = change_in(self.parts, f"{name}={level}")
                 change = self.parts[component].levels[level_name]
@@ -254,6 +287,10 @@ class OwnSubject(Defaults):
                 yield Failed(number=number, error=error)
             for word in ("", REPEAT) if over else ():  # the record is there
                 path_of(trial, place.folder, word).unlink(missing_ok=True)
+
+    def cautions(self, log: str) -> Sequence[str]:
+        """What may go unseen of a trial, by what one has printed: nothing of a function, whose numbers are no text."""
+        return ()
 
     def task(self, trial: Trial, place: Place) -> dict[str, Any]:
         """What a trial's process must know, as plain JSON."""

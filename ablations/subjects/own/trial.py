@@ -17,6 +17,7 @@ from ablations.core.errors import InputError, nearest, shown
 from ablations.subject import Diverged, Subject
 from ablations.subjects.own.configs import like
 from ablations.subjects.own.data import as_argument
+from ablations.subjects.own.metrics import stopped
 from ablations.subjects.own.outcome import EXAMPLES, vectors
 from ablations.subjects.own.streams import Streams, seed_all
 from ablations.subjects.own.unfinished import Unfinished
@@ -94,7 +95,7 @@ def rows(task: Mapping[str, Any]) -> Generator[dict[str, Any], None, dict[str, A
             "threads": task["threads"],
             "device": task["device"],
             "folder": Path(folder),
-            "report": lambda **row: said.append(_checked(row)),
+            "report": lambda **row: said.append(_told(row, unfinished)),
             "checkpoint": unfinished,
             "data": as_argument(task["data"]),
         }
@@ -117,6 +118,7 @@ def rows(task: Mapping[str, Any]) -> Generator[dict[str, Any], None, dict[str, A
         if outcome is not None:
             last = {**last, **_numbers(outcome, unfinished)}
             yield last
+    unfinished.notes += filter(None, (stopped(unfinished.fresh, name, name) for name in subject.metrics))
     return {"done": last, **unfinished.told()}
 
 
@@ -132,7 +134,12 @@ def _numbers(row: Any, unfinished: Unfinished) -> dict[str, Any]:
     if isinstance(row, Mapping) and EXAMPLES in row:
         unfinished.examples = vectors(row[EXAMPLES])
         row = {name: value for name, value in row.items() if name != EXAMPLES}
-    return _checked(row)
+    return _told(row, unfinished)
+
+
+def _told(row: Any, unfinished: Unfinished) -> dict[str, Any]:
+    unfinished.fresh.append(found := _checked(row))
+    return found
 
 
 def _checked(row: Any) -> dict[str, Any]:

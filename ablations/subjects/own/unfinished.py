@@ -52,6 +52,7 @@ class Unfinished:
         self.streams = streams
         self.generators: list[Any] = []  # handed out by the streams before the first epoch
         self.rows: list[dict[str, Any]] = []  # told so far, by whichever process
+        self.fresh: list[Mapping[str, Any]] = []  # told by this process, without what rows before them had said
         self.waiting: list[dict[str, Any]] = []  # of the trial's `report`, and not told yet
         self.last: dict[str, Any] = {}  # the last row that was yielded, with what was told before
         self.examples: dict[str, list[float]] = {}  # metric -> a number for each evaluated example, of the last row

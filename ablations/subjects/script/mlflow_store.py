@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,4 +23,9 @@ def points(store: Path) -> Iterator[list[tuple[int, str, float]]]:
     for run in runs:
         names = sorted(run.data.metrics)
         history = [one for name in names for one in client.get_metric_history(run.info.run_id, name)]
-        yield [(one.step, one.key, one.value) for one in history]
+        yield [(one.step, one.key, _as_logged(one.value)) for one in history]
+
+
+def _as_logged(value: float) -> float:
+    """MLflow keeps an infinity as the largest number that there is."""
+    return math.copysign(math.inf, value) if abs(value) == sys.float_info.max else value

@@ -9,14 +9,13 @@ import math
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ablations.core.errors import nearest
-from ablations.subject import HIGHER, Diverged
 from ablations.subjects.own.child import TrialError
+from ablations.subjects.script.patterns import matches
 
 LAST_LINE, STDOUT, JSON, JSONL, CSV, TENSORBOARD, MLFLOW = SOURCES = (
     "last line",
@@ -29,7 +28,6 @@ LAST_LINE, STDOUT, JSON, JSONL, CSV, TENSORBOARD, MLFLOW = SOURCES = (
 )
 FILES = (JSON, JSONL, CSV, TENSORBOARD)  # read after the trial, from a path
 LAST, BEST = "last", "best"
-MEAN = re.compile(r"mean of last ([1-9]\d{0,5})")
 STORE = "mlflow.db"  # of the trial's own tracking, in its folder
 
 Row = dict[str, Any]
@@ -50,8 +48,8 @@ def rows_in(read: Read, line: str) -> Iterator[Row]:
         if (row := _object(line)) is not None:
             yield row
     elif read.source == STDOUT:
-        for match in re.finditer(read.where, line):
-            yield {name: number(text) for name, text in match.groupdict().items() if text is not None}
+        for match in matches(read.where, line):
+            yield {name: number(text) for name, text in match.items()}
 
 
 def _object(line: str) -> Row | None:
@@ -92,7 +90,8 @@ def _jsonl(path: Path) -> Iterator[Row]:
 def _csv(path: Path) -> Iterator[Row]:
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            yield {name: number(text) for name, text in row.items() if isinstance(text, str) and name and text.strip()}
+            cells = {name: text for name, text in row.items() if isinstance(text, str) and name}
+            yield {name: number(text) if text.strip() else None for name, text in cells.items()}
 
 
 def _tensorboard(folder: Path) -> Iterator[Row]:
@@ -198,30 +197,3 @@ def last_word(name: str) -> str:
 def _repeats(name: str, value: Any, echoes: Mapping[str, Any]) -> bool:
     last = last_word(name)
     return last in echoes and bool(echoes[last] == value)
-
-
-def taken(rows: Sequence[Row], name: str, column: str, *, take: str, better: str) -> float:
-    """The value of a metric.
-
-    Raises TrialError where its column never came or holds no number, and `Diverged` where it is not finite.
-    """
-    values = [row[column] for row in rows if column in row]
-    if not values:
-        names = list(dict.fromkeys(other for row in rows for other in row))
-        came = ", ".join(names)[:500] or "nothing"
-        where = f"the metric {name}" if name == column else f"the metric {name}, {column!r},"
-        raise TrialError(f"{where} was promised and was never read{nearest(column, names)} what was read is {came}")
-    for value in values:
-        if not isinstance(value, int | float):
-            raise TrialError(f"{column} is {str(value)[:100]!r}, which is no number")
-    if take == BEST:
-        finite = [value for value in values if math.isfinite(value)] or values
-        found = max(finite) if better == HIGHER else min(finite)
-    elif mean := MEAN.fullmatch(take):
-        last = values[-int(mean[1]) :]
-        found = sum(last) / len(last)
-    else:
-        found = values[-1]
-    if not math.isfinite(found):
-        raise Diverged(f"{name} is {found}")
-    return float(found)

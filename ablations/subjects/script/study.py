@@ -16,8 +16,9 @@ from ablations.subjects.own.configs import fields, plain
 from ablations.subjects.script.command import ARGS, DATA, PLACES, Command, placeholders
 from ablations.subjects.script.components import components_in, flat_in, hidden_in
 from ablations.subjects.script.read_command import command_in
-from ablations.subjects.script.reading import BEST, FILES, LAST, LAST_LINE, MEAN, MLFLOW, SOURCES, STDOUT, Read, lacks
+from ablations.subjects.script.reading import BEST, FILES, LAST, LAST_LINE, MLFLOW, SOURCES, STDOUT, Read, lacks
 from ablations.subjects.script.tables import check_keys, record_in
+from ablations.subjects.script.taking import MEAN
 
 KEYS = (
     "title",
@@ -85,7 +86,7 @@ def script_in(path: Path) -> Script:
             components=components,
             metrics=metrics,
             claims=[*_claims(record.get("claim", [])), *_every(record)],
-            sabotage=flat_in(_table(record, "sabotage"), values, "sabotage") or None,
+            sabotage=flat_in(_table(record, "sabotage"), values, "sabotage") if "sabotage" in record else None,
             budget=tuple(budget),
             resources=written.Resources(timeout=_timeout(record), gpus=record.get("gpus")),
             code=code,

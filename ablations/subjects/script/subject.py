@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 import shutil
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from ablations.core.errors import InputError, shown
 from ablations.core.setting import Config
 from ablations.core.subject import DivergedError, Measured, Place, Report
+from ablations.core.text import listed
 from ablations.core.trial import Trial
 from ablations.subjects.own import code
 from ablations.subjects.own.data import given_to
@@ -21,8 +22,9 @@ from ablations.subjects.own.subject import Options, OwnSubject
 from ablations.subjects.own.trial import salted
 from ablations.subjects.script.command import ARGS, DATA, environment, filled, leaves
 from ablations.subjects.script.mlflow_store import address
+from ablations.subjects.script.patterns import blind
 from ablations.subjects.script.read_command import script_of
-from ablations.subjects.script.reading import BEST, FILES, MLFLOW, STORE, last_word
+from ablations.subjects.script.reading import BEST, FILES, MLFLOW, STDOUT, STORE, last_word
 from ablations.subjects.script.study import Script, script_in
 
 CAUTION = (
@@ -31,6 +33,7 @@ CAUTION = (
 )
 WENT_ON = "it ran in the folder of an earlier try, whose files it may have read"
 DRY = {DATA: "DATA"}  # in the commands of a dry run
+ANY = dict.fromkeys(("seed", "threads", "folder", "here", DATA), "")  # in words that are compared and not run
 FOLDERS = "folders"  # of the study's: one a trial
 
 
@@ -85,10 +88,29 @@ class ScriptSubject(OwnSubject):
                 raise InputError(f"--set {shown(word)}: words of the command are no field.")
         super().check_options(options)
 
+    def cautions(self, log: str) -> Sequence[str]:
+        """Metrics whose pattern finds no nan, or half a number, where a training that diverges prints one."""
+        if self.script.read.source != STDOUT:
+            return ()
+        columns = {one["from"] for one in self.script.columns.values()}
+        found = blind(self.script.read.where, log.splitlines(), columns)
+        return [f"{name} as {listed(odd)} is not found: write (?P<{name}>\\S+)" for name, odd in found.items()]
+
     def command(self, config: Config, seed: int, place: Place) -> str:
         """The command of a trial, as a shell would take it."""
         argv = self._argv(config, seed, place, Path("FOLDER"))
         return shlex.join(argv)
+
+    def why_equal(self, reference: Config, config: Config) -> str:
+        """What to look at where a change does nothing: words that it only leaves out are a script's defaults."""
+        before, after = (self.script.command.argv(one["config"], ANY) for one in (reference, config))
+        left_out = [word for word in before if word not in after]
+        if left_out and all(word in before for word in after):
+            return (
+                f"its command only leaves out {shown(' '.join(left_out))}, which may be the script's default: say the "
+                "opposite, as --no-NAME does with style = 'tyro', or as { args = ['--WORD'] }"
+            )
+        return super().why_equal(reference, config)
 
     def _argv(self, config: Config, seed: int, place: Place, folder: Path, its: Mapping[str, str] = DRY) -> list[str]:
         """The words of a trial; `its` is what stands for its data set."""

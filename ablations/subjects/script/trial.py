@@ -14,18 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ablations.subjects.own.child import LOOK, TrialError, mebibytes
-from ablations.subjects.script.reading import (
-    LAST_LINE,
-    MLFLOW,
-    Read,
-    Row,
-    named,
-    numbers,
-    rows_in,
-    rows_of,
-    stamp,
-    taken,
-)
+from ablations.subjects.own.metrics import stopped
+from ablations.subjects.script.reading import LAST_LINE, MLFLOW, Read, Row, named, numbers, rows_in, rows_of, stamp
+from ablations.subjects.script.taking import diverged_beside, taken
 
 SECRET = re.compile(
     r"TOKEN|SECRET|PASSW|CREDENTIAL|AUTH(?!OR)|_KEY$|^KEY$|APIKEY", re.IGNORECASE
@@ -61,11 +52,17 @@ def rows(task: Mapping[str, Any]) -> Generator[dict[str, Any] | None, None, dict
         found = rows_of(read, where)
         for row in found:
             yield _given(row, task)
-    return {"done": _metrics(found, task), **used}
+    return {"done": _metrics(found, task), **used, "notes": _notes(found, task["metrics"])}
 
 
 def _given(row: Row, task: Mapping[str, Any]) -> dict[str, float]:
     return numbers(named(row, task["metrics"]), task["echoes"])
+
+
+def _notes(found: list[Row], metrics: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """What is to be known of numbers that stopped, or that are not finite in the end."""
+    ended = [stopped(found, name, one["from"]) for name, one in metrics.items()]
+    return [*filter(None, ended), *diverged_beside(found, [one["from"] for one in metrics.values()])]
 
 
 def _check_last(line: str) -> None:
@@ -172,11 +169,19 @@ class _Lines:
         for line in lines:
             text = line.decode("utf-8", "replace").rstrip("\r")
             shown = self._masked(text)
-            os.write(1, f"{shown}\n".encode())
+            self._log(f"{shown}\n".encode())
             self.said = shown.strip() or self.said
             if text.strip() and stream is self.process.stdout:
                 self.last = shown
                 yield text
+
+    def _log(self, printed: bytes) -> None:
+        """Writes all of it: into a pipe, which may take a part at a time, and which nobody may read any more."""
+        try:
+            while printed:
+                printed = printed[os.write(1, printed) :]
+        except BrokenPipeError:
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _masked(self, text: str) -> str:
         for secret in self.secrets:

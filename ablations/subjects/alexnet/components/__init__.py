@@ -1,1 +1,1 @@
-"""One file a component, found by being there.  See CONTRIBUTING for how to add one."""
+"""The components, one per file.  The registry loads every file in this folder; CONTRIBUTING says how to add one."""

@@ -9,17 +9,17 @@ from ablations.models.spec import Conv, Dense, Norm, Pool, Spec
 
 
 def blocks(spec: Spec, change: Callable[[Conv], Conv]) -> Spec:
-    """`spec` with `change` applied to every convolutional block."""
+    """Returns `spec` with `change` applied to every convolutional block."""
     return replace(spec, blocks=tuple(change(block) for block in spec.blocks))
 
 
 def hidden(spec: Spec, change: Callable[[Dense], Dense]) -> Spec:
-    """`spec` with `change` applied to every hidden fully connected layer."""
+    """Returns `spec` with `change` applied to every hidden fully connected layer."""
     return replace(spec, hidden=tuple(change(layer) for layer in spec.hidden))
 
 
 def norms(spec: Spec, change: Callable[[Norm], Norm | None]) -> Spec:
-    """`spec` with `change` applied to every normalisation that is there, also to a block's second one."""
+    """Returns `spec` with `change` applied to every normalisation, a block's second one included."""
 
     def changed(norm: Norm | None) -> Norm | None:
         return change(norm) if norm else None
@@ -28,5 +28,5 @@ def norms(spec: Spec, change: Callable[[Norm], Norm | None]) -> Spec:
 
 
 def pools(spec: Spec, change: Callable[[Pool], Pool]) -> Spec:
-    """`spec` with `change` applied to every pooling that is there."""
+    """Returns `spec` with `change` applied to every pooling."""
     return blocks(spec, lambda block: replace(block, pool=change(block.pool)) if block.pool else block)

@@ -14,7 +14,7 @@ _LEVELS = ("tanh", "sigmoid", "none", "leaky_relu", "elu", "gelu", "silu")
 
 
 def use(name: str) -> Callable[[Spec], Spec]:
-    """The rewrite that puts the activation `name` wherever there is one: a layer without any stays so."""
+    """Returns the rewrite that replaces every activation by `name`; layers without an activation stay without."""
 
     def there(own: str) -> str:
         return own if own == "none" else name
@@ -31,6 +31,15 @@ register(
         name="activation",
         reference="relu",
         levels={name: use(name) for name in _LEVELS},
+        labels={
+            "tanh": "tanh instead of ReLU",
+            "sigmoid": "sigmoid instead of ReLU",
+            "none": "no activation function",
+            "leaky_relu": "leaky ReLU instead of ReLU",
+            "elu": "ELU instead of ReLU",
+            "gelu": "GELU instead of ReLU",
+            "silu": "SiLU instead of ReLU",
+        },
         summary="max(0, x) after every layer; tanh and sigmoid saturate, none leaves a linear map between pools, "
         "the others let something through below zero",
         source="Krizhevsky et al. 2012, section 3.1; leaky: Maas et al. 2013; elu: arXiv 1511.07289; "

@@ -11,12 +11,12 @@ from ablations.subjects.alexnet.registry import register
 
 
 def on(spec: Spec) -> Spec:
-    """Between every convolution and what follows it; the local normalisations stay, as in their BN-Baseline (4.2.2)."""
+    """Add it directly after every convolution; the local normalisations stay, as in their BN-Baseline (4.2.2)."""
     return _edit.blocks(spec, lambda block: replace(block, batch_norm=True))
 
 
 def without_lrn(spec: Spec) -> Spec:
-    """As `on`, and the local normalisations taken out, as in all their later networks (4.2.1)."""
+    """Do as `on` does and remove the local normalisations, as in all their later networks (4.2.1)."""
     return _edit.norms(on(spec), lambda norm: None)
 
 
@@ -25,6 +25,7 @@ register(
         name="batch_norm",
         reference="none",
         levels={"on": on, "without_lrn": without_lrn},
+        labels={"on": "batch normalisation added", "without_lrn": "batch normalisation added, no LRN"},
         summary="standardises each channel over the batch before its activation, and learns a scale and a shift; the "
         "convolution's own bias then does nothing. lrn=batch_norm is another thing: it stands where LRN stood",
         source="Ioffe and Szegedy 2015, arXiv 1502.03167, sections 3.2 and 4.2",

@@ -13,13 +13,13 @@ _PAPER_BLOCKS = (1, 3, 4)  # conv 2, 4, 5, counted from zero
 
 
 def zero(spec: Spec) -> Spec:
-    """Every bias starts at zero."""
+    """Start every bias of the convolutions and hidden layers at zero."""
     spec = _edit.blocks(spec, lambda block: replace(block, bias=0.0))
     return _edit.hidden(spec, lambda layer: replace(layer, bias=0.0))
 
 
 def one(spec: Spec) -> Spec:
-    """The paper's biases, for a reference that starts from zero."""
+    """Start biases as the paper does, for a reference whose biases start at zero."""
     blocks = tuple(
         replace(block, bias=1.0) if index in _PAPER_BLOCKS else block for index, block in enumerate(spec.blocks)
     )
@@ -31,6 +31,7 @@ register(
         name="bias_init",
         reference="the preset's own",
         levels={"zero": zero, "one": one},
+        labels={"zero": "all biases start at 0", "one": "all biases start at 1"},
         summary="a bias of one starts rectified units in their linear part",
         source="Krizhevsky et al. 2012, section 5",
         activity=Activity(

@@ -10,7 +10,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def off(spec: Spec) -> Spec:
-    """The centre crop, never reflected, in training as in evaluation."""
+    """Train on the centre crop without reflections, as in evaluation."""
     return replace(spec, random_crop=False, flip=False)
 
 
@@ -19,6 +19,7 @@ register(
         name="crop_flip",
         reference="random crop and reflection",
         levels={"off": off},
+        labels={"off": "no crops and flips"},
         summary="shifts and mirrors each training image anew each epoch",
         source="Krizhevsky et al. 2012, section 4.1",
         activity=Activity(

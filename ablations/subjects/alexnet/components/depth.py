@@ -11,9 +11,10 @@ from ablations.subjects.alexnet.registry import register
 
 
 def without(*, convs: tuple[int, ...] = (), hidden: tuple[int, ...] = ()) -> Callable[[Spec], Spec]:
-    """The rewrite that takes out the convolutions and hidden layers at these places, counted from zero.
+    """Returns the rewrite that removes the convolutions and hidden layers at these places, counted from zero.
 
-    The others keep their names, and so their initial draws; the pooling of a removed block stays.
+    The other layers keep their names, and so their initial draws.  The pooling of a removed block stays, so that the
+    maps keep their sizes.
     """
 
     def rewrite(spec: Spec) -> Spec:
@@ -40,6 +41,15 @@ register(
             "no_fc7": without(hidden=(1,)),
             "no_fc6_fc7": without(hidden=(0, 1)),
             "no_conv3_conv4_fc6_fc7": without(convs=(2, 3), hidden=(0, 1)),
+        },
+        labels={
+            "no_conv3": "no conv3",
+            "no_conv4": "no conv4",
+            "no_conv3_conv4": "no conv3 and conv4",
+            "no_fc6": "no fc6",
+            "no_fc7": "no fc7",
+            "no_fc6_fc7": "no fc6 and fc7",
+            "no_conv3_conv4_fc6_fc7": "no conv3, conv4, fc6 and fc7",
         },
         summary="takes layers out; fc6 and fc7 stand for the first and second hidden layer of any network",
         source="Krizhevsky et al. 2012, section 7; Zeiler and Fergus 2014, arXiv 1311.2901, table 3",

@@ -12,17 +12,17 @@ from ablations.subjects.alexnet.registry import register
 
 
 def rate(value: float) -> Callable[[Spec], Spec]:
-    """The rewrite that sets the probability of zeroing wherever there is dropout."""
+    """Returns the rewrite that sets the probability of zeroing in every layer that has dropout."""
     return lambda spec: _edit.hidden(spec, lambda layer: replace(layer, dropout=value) if layer.dropout else layer)
 
 
 def place(word: str) -> Callable[[Spec], Spec]:
-    """The rewrite that masks what fc6 and fc7 write ("after") or what they read ("before")."""
+    """Returns the rewrite that masks what fc6 and fc7 write ("after") or what they read ("before")."""
     return lambda spec: replace(spec, dropout_place=word)
 
 
 def rescale(word: str) -> Callable[[Spec], Spec]:
-    """The rewrite that makes up for the missing features in training or in test, by the keep rate."""
+    """Returns the rewrite that makes up for the missing features by the keep rate, in "train" or in "test"."""
     return lambda spec: replace(spec, dropout_rescale=word)
 
 
@@ -39,6 +39,16 @@ register(
             "after": place("after"),
             "rescale_train": rescale("train"),
             "rescale_test": rescale("test"),
+        },
+        labels={
+            "off": "no dropout",
+            "rate_0.1": "dropout 0.1",
+            "rate_0.2": "dropout 0.2",
+            "rate_0.3": "dropout 0.3",
+            "before": "dropout before fc6 and fc7",
+            "after": "dropout after fc6 and fc7",
+            "rescale_train": "dropout rescaled in training",
+            "rescale_test": "dropout rescaled in testing",
         },
         summary="zeroes half of the hidden features at random in training; rescale_test, the paper's, leaves the "
         "others as they are and halves all in test, rescale_train doubles them in training, as torch does",

@@ -11,7 +11,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def full(spec: Spec) -> Spec:
-    """Full convolutions at the same width: more parameters and more arithmetic."""
+    """Use full convolutions at the same width, which have more parameters and need more arithmetic."""
     return _edit.blocks(spec, lambda block: replace(block, groups=1))
 
 
@@ -20,6 +20,7 @@ register(
         name="grouping",
         reference="two groups in conv 2, 4, 5",
         levels={"full": full},
+        labels={"full": "no grouping of channels"},
         summary="each half of the channels reads only its own half, as on the paper's two GPUs",
         source="Krizhevsky et al. 2012, section 3.2",
         activity=Activity(

@@ -15,7 +15,7 @@ def unit(spec: Spec) -> Spec:
 
 
 def raw(spec: Spec) -> Spec:
-    """Grey levels of 0 to 255 less the mean, as the paper has them."""
+    """Keep grey levels of 0 to 255 less the mean, as the paper does."""
     return replace(spec, unit_scale=False)
 
 
@@ -24,6 +24,7 @@ register(
         name="input_scale",
         reference="the preset's own",
         levels={"raw": raw, "unit": unit},
+        labels={"raw": "raw pixels as input", "unit": "inputs of unit deviation"},
         summary="grey levels or unit deviation; alpha of the local response normalisation is left alone, "
         "so that its strength changes too",
         source="Krizhevsky et al. 2012, section 2",

@@ -11,22 +11,22 @@ from ablations.subjects.alexnet.registry import register
 
 
 def off(spec: Spec) -> Spec:
-    """No normalisation, also none within maps: net #148 dropped all three of its reference."""
+    """Remove every normalisation, also that within maps: net #148 dropped all three of its reference."""
     return _edit.norms(spec, lambda norm: None)
 
 
 def paper_formula(spec: Spec) -> Spec:
-    """Alpha times the sum, as 3.3 prints it."""
+    """Multiply the sum by alpha, as the formula of 3.3 does."""
     return _edit.norms(spec, lambda norm: replace(norm, alpha_over_size=False) if norm.kind == "lrn" else norm)
 
 
 def alpha_over_n(spec: Spec) -> Spec:
-    """Alpha over n times the sum, as the original code, Caffe and torch compute it."""
+    """Multiply the sum by alpha / n, as the original code, Caffe and torch do."""
     return _edit.norms(spec, lambda norm: replace(norm, alpha_over_size=True) if norm.kind == "lrn" else norm)
 
 
 def before_relu(spec: Spec) -> Spec:
-    """Normalise what the convolution writes, as the original code does for conv1."""
+    """Normalise before the activation, in every layer as the original code does in conv1."""
 
     def change(block: Conv) -> Conv:
         rest = tuple(slot for slot in block.order if slot != "norm")
@@ -36,9 +36,10 @@ def before_relu(spec: Spec) -> Spec:
 
 
 def original_code(spec: Spec) -> Spec:
-    """Net #145's: alpha over n, conv1 normalised before its ReLU, and a third normalisation within the maps of conv2.
+    """Normalise as net #145 does: with alpha / n, before the ReLU of conv1, and a third time within the maps of conv2.
 
-    Alpha of the third is ten times that of the others, as .001 to .0001 there, whatever the inputs' scale.
+    The third alpha is ten times the others, as in net #145 (.001 and .0001), so that the scale of the inputs does not
+    matter.
     """
 
     def first(block: Conv, norm: Norm) -> Conv:
@@ -56,10 +57,10 @@ def original_code(spec: Spec) -> Spec:
 
 
 def batch_norm(spec: Spec) -> Spec:
-    """Batch normalisation (Ioffe and Szegedy 2015) where the local one stood."""
+    """Replace local normalisation by batch normalisation (Ioffe and Szegedy 2015), in the same place."""
 
     def change(block: Conv) -> Conv:
-        # One of them in a block: a second would normalise what is normalised.
+        # One per block, since a second one would normalise what is already normalised.
         return replace(block, norm=replace(block.norm, kind="batch"), extra_norm=None) if block.norm else block
 
     return _edit.blocks(spec, change)
@@ -76,6 +77,14 @@ register(
             "before_relu": before_relu,
             "batch_norm": batch_norm,
             "original_code": original_code,
+        },
+        labels={
+            "off": "no LRN",
+            "paper_formula": "LRN by the paper's formula",
+            "alpha_over_n": "LRN with alpha over n",
+            "before_relu": "LRN before ReLU",
+            "batch_norm": "batch normalisation instead of LRN",
+            "original_code": "LRN as in the original code",
         },
         summary="divides each activation by a power of the energy of its n neighbouring channels",
         source="Krizhevsky et al. 2012, section 3.3",

@@ -10,7 +10,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def twentieth(spec: Spec) -> Spec:
-    """A twentieth of the training labels, chosen at random, permuted among themselves."""
+    """Permute a twentieth of the training labels, chosen at random, among themselves."""
     return replace(spec, shuffled_labels=0.05)
 
 
@@ -19,6 +19,7 @@ register(
         name="mild_sabotage",
         reference="true labels",
         levels={"twentieth": twentieth},
+        labels={"twentieth": "mild sabotage (5% of labels shuffled)"},
         summary="tells how small an effect the study can see; no gate asks for it",
         source="ours; label noise as in Mishkin et al. 2017, arXiv 1606.02228",
         activity=Activity(

@@ -1,4 +1,4 @@
-"""How gradients move weights: momentum in two forms, or Adam (the paper, 5)."""
+"""The optimiser: momentum in two forms, Adam or AdamW (the paper, 5)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from ablations.models.spec import Spec
 from ablations.subjects.alexnet.component import Activity, Component
 from ablations.subjects.alexnet.registry import register
 
-# A rate means nothing to the other family: the paper's, and the one that Kingma and Ba propose.
+# A learning rate cannot be carried over between SGD and Adam, so each has its own: the paper's for SGD, and the one
+# that Kingma and Ba propose for Adam.
 _RATES = {"sgd": 0.01, "sgd_original": 0.01, "adam": 1e-3, "adamw": 1e-3}
 
 
 def use(name: str) -> Callable[[Spec], Spec]:
-    """The rewrite that trains with the optimiser `name`; across families the learning rate changes with it."""
+    """Returns the rewrite that trains with the optimiser `name`; between SGD and Adam the learning rate changes too."""
 
     def rewrite(spec: Spec) -> Spec:
         if _RATES[name] == _RATES.get(spec.optimizer):
@@ -29,6 +30,7 @@ register(
         name="optimizer",
         reference="the preset's own",
         levels={name: use(name) for name in ("adam", "adamw", "sgd", "sgd_original")},
+        labels={"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "sgd_original": "SGD as in the original code"},
         summary="adam and adamw scale each weight's step and start from a rate of .001; sgd_original differs "
         "from sgd after a drop of the rate",
         source="Krizhevsky et al. 2012, section 5; Kingma and Ba 2015, arXiv 1412.6980; "

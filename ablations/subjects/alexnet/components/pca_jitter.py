@@ -10,14 +10,14 @@ from ablations.subjects.alexnet.registry import register
 
 
 def off(spec: Spec) -> Spec:
-    """No colour noise."""
+    """Add no colour noise."""
     return replace(spec, pca_jitter=0.0)
 
 
 def weak(spec: Spec) -> Spec:
-    """The constants common in PyTorch code: variances on the 0-1 scale where the original has deviations.
+    """Scale by variances on the 0-1 scale, common in PyTorch code, where the original code uses standard deviations.
 
-    On ImageNet that is 2.2, 7.7 and 17 times weaker along the three components.
+    On ImageNet this makes the noise 2.2, 7.7 and 17 times weaker along the three components.
     """
     return replace(spec, pca_unit="variance")
 
@@ -27,6 +27,7 @@ register(
         name="pca_jitter",
         reference="alpha ~ N(0, 0.1), standard deviations",
         levels={"off": off, "weak": weak},
+        labels={"off": "no colour jitter", "weak": "weak colour jitter"},
         summary="adds one random mixture of the pixels' principal components to each image, anew each epoch",
         source="Krizhevsky et al. 2012, section 4.1; deviations instead of eigenvalues: the released code",
         activity=Activity(

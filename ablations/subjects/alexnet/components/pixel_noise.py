@@ -1,4 +1,4 @@
-"""Normal noise on every pixel of the training images, as teaching copies have it."""
+"""Normal noise on every pixel of the training images, which some teaching copies add."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def std(value: float) -> Callable[[Spec], Spec]:
-    """The rewrite that adds noise of `value` standard deviations of the pixels; .2 is some 13 grey levels."""
+    """Returns the rewrite that adds noise of `value` standard deviations of the pixels; .2 is about 13 grey levels."""
     return lambda spec: replace(spec, pixel_noise=value)
 
 
@@ -20,6 +20,7 @@ register(
         name="pixel_noise",
         reference="none",
         levels={"std_0.2": std(0.2)},
+        labels={"std_0.2": "pixel noise (std 0.2)"},
         summary="adds independent normal noise to every value of each training image, anew each epoch",
         source="Shorten and Khoshgoftaar 2019, Journal of Big Data 6:60, section Noise injection",
         activity=Activity(

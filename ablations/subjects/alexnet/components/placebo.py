@@ -1,4 +1,4 @@
-"""Negative control: new random draws of the same distributions."""
+"""Negative control: new random draws from the same distributions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def salted(spec: Spec) -> Spec:
-    """The same network and recipe with other initial weights, order and augmentation."""
+    """Draw initial weights, order and augmentation anew, for the same network and recipe."""
     return replace(spec, stream_salt="placebo")
 
 
@@ -19,6 +19,7 @@ register(
         name="placebo",
         reference="the study's own draws",
         levels={"salted": salted},
+        labels={"salted": "placebo (other random draws)"},
         summary="changes nothing but the draws; an effect here is a false alarm",
         source="ours; common random numbers, see ablations/subjects/alexnet/training/streams.py",
         activity=Activity(

@@ -11,22 +11,23 @@ from ablations.subjects.alexnet.registry import register
 
 
 def non_overlapping(spec: Spec) -> Spec:
-    """Windows of 2 with stride 2, padded and rounded so that the maps keep the reference's sizes.
+    """Use windows of 2 with stride 2, rounded so that the maps keep the reference's sizes.
 
-    A padded 3/2 window writes ceil(s / 2), an unpadded one that rounds up floor(s / 2), and so does
-    one that rounds down where s is odd, as in the paper.  The original run (net #147) moved paddings
-    to the same end, but its conv 3 to 5 still saw 11x11 maps instead of 13x13.
+    From a map of side s, padded windows of 3 with stride 2 give ceil(s / 2).  Unpadded ones give floor(s / 2) if they
+    round up, or if s is odd, as in the paper.  So windows of 2 have to round up where the reference's are padded.
+    The authors' own run (net #147) changed paddings for the same purpose, but its conv 3 to 5 still saw maps of 11x11
+    pixels instead of 13x13.
     """
     return _edit.pools(spec, lambda pool: replace(pool, size=2, stride=2, pad=0, ceil=pool.pad > 0))
 
 
 def non_overlapping_naive(spec: Spec) -> Spec:
-    """Windows of 2 with stride 2 and nothing else changed: map sizes may grow, a confound."""
+    """Use windows of 2 with stride 2 and change nothing else, so that maps may grow, which is a confound."""
     return _edit.pools(spec, lambda pool: replace(pool, size=2, stride=2))
 
 
 def average(spec: Spec) -> Spec:
-    """The mean of each window instead of its maximum."""
+    """Take the mean of each window instead of its maximum."""
     return _edit.pools(spec, lambda pool: replace(pool, kind="average"))
 
 
@@ -38,6 +39,11 @@ register(
             "non_overlapping": non_overlapping,
             "non_overlapping_naive": non_overlapping_naive,
             "average": average,
+        },
+        labels={
+            "non_overlapping": "non-overlapping pooling",
+            "non_overlapping_naive": "non-overlapping pooling, other map sizes",
+            "average": "average pooling",
         },
         summary="summarises windows that share a row and a column with their neighbours",
         source="Krizhevsky et al. 2012, section 3.4",

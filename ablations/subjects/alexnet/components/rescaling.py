@@ -1,4 +1,4 @@
-"""Training images enlarged and reduced, as teaching copies have it."""
+"""Random enlarging and reducing of the training images, which some teaching copies add."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def factor(largest: float) -> Callable[[Spec], Spec]:
-    """The rewrite that scales by a factor drawn log-uniformly between 1 / `largest` and `largest`."""
+    """Returns the rewrite that scales by a factor drawn log-uniformly between 1 / `largest` and `largest`."""
     return lambda spec: replace(spec, rescaling=largest)
 
 
@@ -20,6 +20,7 @@ register(
         name="rescaling",
         reference="none",
         levels={"factor_1.25": factor(1.25)},
+        labels={"factor_1.25": "random scaling up to 1.25 times"},
         summary="scales each training image by a random factor, anew each epoch; what comes in is the crop reflected",
         source="scale jittering: Simonyan and Zisserman 2015, arXiv 1409.1556, section 3.1",
         activity=Activity(

@@ -10,7 +10,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def half(spec: Spec) -> Spec:
-    """Half of the training labels, chosen at random, permuted among themselves."""
+    """Permute half of the training labels, chosen at random, among themselves."""
     return replace(spec, shuffled_labels=0.5)
 
 
@@ -19,6 +19,7 @@ register(
         name="sabotage",
         reference="true labels",
         levels={"half": half},
+        labels={"half": "sabotage (half the labels shuffled)"},
         summary="must show as a clear effect, or the study can see nothing",
         source="ours; label noise as in Mishkin et al. 2017, arXiv 1606.02228",
         activity=Activity(

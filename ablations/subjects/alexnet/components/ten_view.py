@@ -1,4 +1,7 @@
-"""Ten views of each evaluated image, averaged (the paper, 4.1).  Evaluation only: a training serves both levels."""
+"""Averaging over ten views of each evaluated image (the paper, 4.1).
+
+Only evaluation reads the views, so both levels share one training.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ from ablations.subjects.alexnet.registry import register
 
 
 def ten(spec: Spec) -> Spec:
-    """The centre, the four corners and their reflections; softmax outputs are averaged."""
+    """Average the softmax outputs over the centre crop, the four corner crops and their reflections."""
     return replace(spec, views="ten")
 
 
 def centre(spec: Spec) -> Spec:
-    """The centre crop alone."""
+    """Evaluate on the centre crop alone."""
     return replace(spec, views="centre")
 
 
@@ -24,6 +27,7 @@ register(
         name="ten_view",
         reference="the preset's own views",
         levels={"ten": ten, "centre": centre},
+        labels={"ten": "tested on ten crops", "centre": "tested on the centre crop"},
         summary="evaluates the same trained weights on ten crops of each image, or on one",
         source="Krizhevsky et al. 2012, section 4.1",
         activity=Activity(

@@ -1,4 +1,4 @@
-"""Training images moved beyond what random crops do, as teaching copies have it."""
+"""Random shifts of the training images beyond those of random crops, which some teaching copies add."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def share(largest: float) -> Callable[[Spec], Spec]:
-    """The rewrite that moves by up to `largest` of the side either way, along both axes."""
+    """Returns the rewrite that shifts by up to `largest` of the side in either direction, along both axes."""
     return lambda spec: replace(spec, translation=largest)
 
 
@@ -20,6 +20,7 @@ register(
         name="translation",
         reference="none but by random crops",
         levels={"share_0.1": share(0.1)},
+        labels={"share_0.1": "random shifts up to 10%"},
         summary="moves each training image by a random way, also between pixels, anew each epoch; "
         "what comes in is the crop reflected",
         source="Shorten and Khoshgoftaar 2019, Journal of Big Data 6:60, section Translation",

@@ -1,4 +1,4 @@
-"""Reflections that turn training images upside down, as some teaching copies have them."""
+"""Reflections that turn training images upside down, which some teaching copies add."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def on(spec: Spec) -> Spec:
-    """Half of the training images are upside down."""
+    """Turn each training image upside down with a probability of one half."""
     return replace(spec, vertical_flip=True)
 
 
@@ -19,6 +19,7 @@ register(
         name="vertical_flip",
         reference="none",
         levels={"on": on},
+        labels={"on": "vertical flips"},
         summary="turns half of the training images upside down, anew each epoch",
         source="Shorten and Khoshgoftaar 2019, Journal of Big Data 6:60, section Flipping",
         activity=Activity(

@@ -10,7 +10,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def off(spec: Spec) -> Spec:
-    """No decay."""
+    """Use no weight decay."""
     return replace(spec, weight_decay=0.0)
 
 
@@ -19,12 +19,13 @@ register(
         name="weight_decay",
         reference="5e-4 on weights",
         levels={"off": off},
+        labels={"off": "no weight decay"},
         summary="pulls every weight, but no bias, towards zero at each step",
         source="Krizhevsky et al. 2012, section 5",
         activity=Activity(
             measure=lambda probe: probe.decay_share(),
             unit="norm of the decay over the norm of the loss gradient",
-            negligible=0.001,  # the decay of every step points the same way, the gradient's noise does not
+            negligible=0.001,  # less than elsewhere: decay adds up over steps, while most of a gradient is noise
         ),
     )
 )

@@ -10,21 +10,21 @@ from ablations.subjects.alexnet.component import Activity, Component
 from ablations.subjects.alexnet.components import _edit
 from ablations.subjects.alexnet.registry import register
 
-_CODE_WIDE = (2, 3, 4)  # conv 3, 4, 5, counted from zero, which the code draws with .03
+_CODE_WIDE = (2, 3, 4)  # conv 3, 4 and 5, counted from zero, where the code has a standard deviation of .03
 
 
 def scheme(name: str) -> Callable[[Spec], Spec]:
-    """The rewrite that draws every layer's weights as ablations.models.init.INITS[name] does."""
+    """Returns the rewrite that draws every layer's weights by the scheme ablations.models.init.INITS[name]."""
     return lambda spec: replace(_deviation(spec, None), weight_init=name)
 
 
 def paper(spec: Spec) -> Spec:
-    """N(0, .01) in every layer."""
+    """Draw the weights of every layer from N(0, .01)."""
     return _deviation(spec, 0.01)
 
 
 def original_code(spec: Spec) -> Spec:
-    """N(0, .01), but .03 in conv 3, 4 and 5."""
+    """Draw from N(0, .01), but from N(0, .03) in conv 3, 4 and 5."""
     spec = paper(spec)
     blocks = tuple(
         replace(block, weight_std=0.03) if index in _CODE_WIDE else block for index, block in enumerate(spec.blocks)
@@ -33,6 +33,7 @@ def original_code(spec: Spec) -> Spec:
 
 
 def _deviation(spec: Spec, weight_std: float | None) -> Spec:
+    """Returns `spec` with that `weight_std` in every layer."""
     spec = _edit.blocks(spec, lambda block: replace(block, weight_std=weight_std))
     spec = _edit.hidden(spec, lambda layer: replace(layer, weight_std=weight_std))
     return replace(spec, classifier_weight_std=weight_std)
@@ -49,6 +50,14 @@ register(
             "lsuv": scheme("lsuv"),
             "paper": paper,
             "original_code": original_code,
+        },
+        labels={
+            "torch_default": "PyTorch's default initialisation",
+            "kaiming": "Kaiming initialisation",
+            "glorot": "Glorot initialisation",
+            "lsuv": "LSUV initialisation",
+            "paper": "initialisation of the paper",
+            "original_code": "initialisation of the original code",
         },
         summary="the scale that signals keep from layer to layer; the same draws under every scheme. lsuv makes them "
         "orthonormal and gives every layer's outputs the variance 1 on 128 training images, the same for all variants",

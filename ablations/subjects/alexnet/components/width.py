@@ -10,7 +10,7 @@ from ablations.subjects.alexnet.registry import register
 
 
 def half(spec: Spec) -> Spec:
-    """Half the channels in every convolution but the last, ungrouped; the hidden layers are kept."""
+    """Halve the channels of every convolution but the last, and remove the groups; keep the hidden layers."""
 
     def change(block: Conv, last: bool) -> Conv:
         return replace(block, channels=block.channels if last else block.channels // 2, groups=1)
@@ -24,6 +24,7 @@ register(
         name="width",
         reference="full",
         levels={"half": half},
+        labels={"half": "half the width"},
         summary="the width that one GPU held; changes width and grouping at once, as the paper's comparison did",
         source="Krizhevsky et al. 2012, section 3.2, footnote 2",
         activity=Activity(

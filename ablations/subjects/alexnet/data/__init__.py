@@ -1,4 +1,5 @@
-"""Named data sets -> uint8 images on disk, mapped into memory -> batches.
+"""Turns named data sets into batches, through uint8 images on disk that are mapped into memory.
 
-`catalogue` is light enough for planning and `--help`; `prepare` decodes, `load` maps, `augment` crops.
+`catalogue` names the data sets and is light enough for planning and `--help`; `prepare` decodes images, `load` maps
+them, and `augment` cuts and augments batches.
 """

@@ -1,4 +1,4 @@
-"""The data sets that have a name, as data, and where their images are kept.  Light: planning imports no torch."""
+"""The table of named data sets, and where their images are kept.  Imports no torch, so that planning is quick."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from pathlib import Path
 
 from ablations.core.errors import InputError, at_home, unknown
 
-FOLDER = "folder:"
-# Of a prepared folder; part of its name, so that another schema decodes again.  3: orientation, 16 bits, transparency.
+FOLDER = "folder:"  # how the name of a user's own folder of images begins
+# The version of the rules by which images are decoded.  It is part of a prepared folder's name, so that images are
+# decoded again under other rules.  3 added orientation, 16 bits and transparency.
 CACHE_SCHEMA = 3
 DEFAULT = "fashion-mnist-small"  # embedded: a first run needs no network
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """One data set before anything of it is read; None where only the images can tell."""
+    """What is known of a data set before any of it is read; None where only the images can tell."""
 
     name: str
     summary: str  # one line: what it holds
     source: str  # where it comes from
     num_classes: int | None
     native_size: int | None  # pixels a side as published; None when images vary
-    channels: int
+    channels: int  # 1 for greyscale, 3 for colour
     train_images: int | None
     test_images: int | None
     licence: str
@@ -109,9 +110,9 @@ DATASETS: dict[str, Dataset] = {
 
 
 def dataset(name: str) -> Dataset:
-    """The data set of that name; `folder:PATH` is a folder of one's own, which is not looked at here.
+    """Returns the data set of that name; `folder:PATH` is a folder of the user's own, which is not opened here.
 
-    Raises ValueError with the nearest name.
+    Raises InputError with the nearest name if there is none.
     """
     if name.startswith(FOLDER) and name != FOLDER:
         return Dataset(
@@ -131,14 +132,17 @@ def dataset(name: str) -> Dataset:
 
 
 def note_of(name: str) -> str:
-    """What a reader must know of the data: the named set's summary, or a folder's own NOTE.txt, if it has one."""
+    """Returns what a report says of the data: the summary of a named set, or the text of a folder's NOTE.txt, if any.
+
+    Raises InputError if NOTE.txt is there and cannot be read.
+    """
     if not name.startswith(FOLDER):
         return dataset(name).summary
     note = folder_of(name) / "NOTE.txt"
-    if not os.path.isfile(note):  # nor is it where the path is too long to be one
+    if not os.path.isfile(note):  # unlike Path.is_file, this is False rather than an error for a path that is too long
         return ""
     try:
-        # Whoever wrote it on Windows wrote a mark at its start, or no UTF-8 at all: neither is worth a study.
+        # A file from Windows may begin with a byte order mark or may not be UTF-8; neither is a reason to stop a study.
         text = note.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise InputError(f"The file {note} cannot be read: {error.strerror}.") from error
@@ -147,29 +151,30 @@ def note_of(name: str) -> str:
 
 
 def folder_of(name: str, base: Path | None = None) -> Path:
-    """The folder that `folder:PATH` names, absolute: `~` is the user's own, and a relative PATH is one of `base`.
+    """Returns the folder that `folder:PATH` names, as an absolute path, with `~` replaced.
 
-    Without a `base`, of the folder that the process stands in.  Raises InputError where nobody knows what `~` is.
+    A relative PATH starts from `base`, or from the current folder if there is none.  Raises InputError if `~` is used
+    and the home folder is not known.
     """
     return ((base or Path.cwd()) / at_home(name.removeprefix(FOLDER))).resolve()
 
 
 def cache_folder() -> Path:
-    """Where decoded images are kept: ABLATIONS_CACHE, or the user's own cache folder.
+    """Returns the folder where decoded images are kept: ABLATIONS_CACHE, or the user's cache folder.
 
-    Raises InputError where neither can be had.
+    Raises InputError if neither is known.
     """
     return at_home(os.environ.get("ABLATIONS_CACHE") or user_cache("name one with ABLATIONS_CACHE")).resolve()
 
 
 def user_cache(remedy: str) -> Path:
-    """The user's own cache folder.  Raises InputError with the remedy where the user has no home folder."""
-    import platformdirs  # reading prepared data needs torch and numpy, and nothing else
+    """Returns the user's cache folder.  Raises InputError, which names the remedy, if the user has no home folder."""
+    import platformdirs  # here, because reading prepared data must need nothing but torch and numpy
 
     try:
         found = Path(platformdirs.user_cache_dir("ablations"))
     except RuntimeError:
         found = Path()
-    if not found.is_absolute():  # older versions leave "~" as it is
+    if not found.is_absolute():  # older versions of platformdirs do not expand "~"
         raise InputError(f"this user has no home folder, and so none for caches: {remedy}.")
     return found

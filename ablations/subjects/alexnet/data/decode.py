@@ -1,6 +1,6 @@
-"""Image files or arrays -> uint8 images of one size, in order, a chunk at a time, with what is to be known of them.
+"""Decodes image files or arrays to uint8 images of one size, in order and in chunks, with statistics and hashes.
 
-Shapes: N images, B images a chunk, S pixels a side, C channels.
+Shapes: N images, B images in a chunk, S pixels a side, C channels.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ from ablations.subjects.alexnet.data.pixel_statistics import Pixels, Sums, sums_
 
 Images = Files | Pixels  # files, or (N, H, W, C)
 
-CHUNK_BYTES = 2**21
-CHUNK_IMAGES = 256
-LARGEST = (
-    2**26
-)  # pixels of a scaled image; of a strip of 1 x 10,000 pixels that would be gigabytes, its centre is scaled alone
+CHUNK_BYTES = 2**21  # decoded bytes in a chunk at most, unless one image has more
+CHUNK_IMAGES = 256  # images in a chunk at most
+# Pixels of the largest image that is scaled as a whole; of a larger one, only the centre is scaled.  Scaling a strip of
+# 1 x 10,000 pixels as a whole would take gigabytes.
+LARGEST = 2**26
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Images (B, S, S, C) in order, what they add to the statistics, and a hash of each one's bytes."""
+    """Consecutive images, with their share of the statistics and their hashes."""
 
-    pixels: Pixels
-    sums: Sums
-    hashes: NDArray[np.uint32]  # (B,)
+    pixels: Pixels  # (B, S, S, C) uint8
+    sums: Sums  # what they add to the statistics
+    hashes: NDArray[np.uint32]  # (B,), CRC-32 of each image's bytes
 
     def __len__(self) -> int:
         return len(self.pixels)
 
 
 def decoded(images: Images, *, size: int, channels: int, start: int = 0) -> Generator[Chunk]:
-    """`images` in their order, from number `start` on, S being `size`.
+    """Yields `images`, scaled to S = `size`, in their order from number `start` on.
 
-    Raises InputError with the name of a file that is no image.
+    Raises InputError, naming the file, when one cannot be read as an image.
     """
     spans = _spans(start, len(images), size, channels)
     return _in_order(partial(_measured, partial(_decode, images, span, size, channels)) for span in spans)
 
 
 def stored(file: Path, count: int, *, offset: int, size: int, channels: int) -> Generator[Chunk]:
-    """The first `count` images of `file`, which begin `offset` bytes after its start, read again.
+    """Yields the first `count` decoded images of `file`, which begin at byte `offset`.
 
-    Read rather than mapped, so that memory does not fill with pages of it.
+    The file is read rather than mapped, so that memory does not fill with its pages.
     """
     shape = (size, size, channels)
     spans = _spans(0, count, size, channels)
@@ -64,27 +64,28 @@ def stored(file: Path, count: int, *, offset: int, size: int, channels: int) -> 
 
 
 def hashes_of(images: Iterable[Pixels]) -> NDArray[np.uint32]:
-    """The CRC-32 of the bytes of each of `images`, (B, S, S, C), as (B,)."""
+    """Returns the CRC-32 (B,) of the bytes of each of `images` (B, S, S, C)."""
     return np.array([zlib.crc32(image.tobytes()) for image in images], dtype=np.uint32)
 
 
 def _spans(start: int, stop: int, size: int, channels: int) -> Iterator[range]:
+    """Yields the ranges of image numbers that make up the chunks."""
     count = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // (size * size * channels)))
     return (range(first, min(first + count, stop)) for first in range(start, stop, count))
 
 
 def _in_order(tasks: Iterable[Callable[[], Chunk]]) -> Generator[Chunk]:
-    """What `tasks` return, in their order, worked out on every core, at most three a core being held."""
-    # Threads, because Pillow lets go of the interpreter while it decodes and scales, and because
-    # processes would start again from the user's script.  60,000 JPEGs of 32 pixels take 6 s on
-    # two cores; processes would save 3 s there, and lose a little on photographs.
+    """Runs `tasks` on every core and yields what they return, in their order; at most about two per core are ahead."""
+    # Threads, because Pillow releases the interpreter's lock while it decodes and scales, and because
+    # new processes would run the user's script again.  60,000 JPEGs of 32 pixels take 6 s on two
+    # cores; processes would save 3 s there, and would be a little slower for photographs.
     workers = cores_here()
     pool = ThreadPoolExecutor(workers)
     waiting: deque[Future[Chunk]] = deque()
     try:
         for task in tasks:
             waiting.append(pool.submit(task))
-            if len(waiting) > 2 * workers:  # bounded: the writer may be slower than the decoders
+            if len(waiting) > 2 * workers:  # a limit, since the one thread that writes may be slower than the decoders
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -93,12 +94,13 @@ def _in_order(tasks: Iterable[Callable[[], Chunk]]) -> Generator[Chunk]:
 
 
 def _measured(get: Callable[[], Pixels]) -> Chunk:
-    """The images and what is to be known of them, worked out here: the one thread that writes has enough to do."""
+    """Returns a chunk with its sums and hashes, which the decoding threads compute to relieve the one that writes."""
     pixels = get()
     return Chunk(pixels=pixels, sums=sums_of(pixels), hashes=hashes_of(pixels))
 
 
 def _read_again(file: Path, offset: int, span: range, shape: tuple[int, ...]) -> Pixels:
+    """Reads the decoded images of numbers `span` back from `file`."""
     count = len(span) * int(np.prod(shape))
     start = offset + span.start * int(np.prod(shape))
     return np.fromfile(file, dtype=np.uint8, count=count, offset=start).reshape(len(span), *shape)
@@ -130,9 +132,9 @@ def _read(path: str, mode: str) -> Image.Image:
         return picture(path, mode)
     except MemoryError:
         raise
-    except Exception as error:  # Pillow's plugins let nearly any kind through on broken files
+    except Exception as error:  # Pillow's plugins raise almost any exception on broken files
         raise InputError(
-            f"The image {path} cannot be read: {_reason(error)}; mend or remove it, and the same command goes on."
+            f"The image {path} cannot be read: {_reason(error)}; repair or remove it, and run the command again."
         ) from error
 
 
@@ -143,9 +145,9 @@ def _reason(error: Exception) -> str:
 
 
 def fit(image: Image.Image, size: int) -> Image.Image:
-    """`image` with its shorter side scaled to `size` pixels, then its central square (the paper, section 2).
+    """Scales the shorter side of `image` to `size` pixels and cuts out the central square (the paper, section 2).
 
-    An image that is already square and of that size is left alone.  Bilinear, antialiased.
+    An image that is already square and of that size stays as it is.  Scaling is bilinear with antialiasing.
     """
     if image.size == (size, size):
         return image

@@ -1,4 +1,4 @@
-"""How far a long job is: a bar on a terminal, now and then a plain line in a log, or nothing."""
+"""Shows how far a long decode is: a bar on a terminal, a plain line every few seconds in a log, or nothing."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """Counts up to `total` on stderr while it is open; `quiet` says nothing.
+    """Counts up to `total` images on stderr while it is open, or prints nothing if `quiet`.
 
-    The first `again` come from an earlier run and are only read: the time left does not count them.
+    The first `again` images were decoded by an earlier run and are only read, which is faster, so the estimate of the
+    time left is based on the others.
     """
 
     def __init__(self, total: int, what: str, *, again: int = 0, quiet: bool) -> None:
@@ -37,7 +38,7 @@ class Progress:
         self._bar.close()
 
     def add(self, count: int) -> None:
-        """Counts `count` more as done; the line or bar says the share and the estimated time left."""
+        """Counts `count` more images as done, and updates the bar or prints a line with the estimated time left."""
         self._done += count
         self._bar.update(count)
         now = time.monotonic()

@@ -1,7 +1,7 @@
-"""What teaching copies add to the paper's crops, flips and colour noise: vertical flips, turns, scales, shifts, grain.
+"""Augmentations that the paper does not have: vertical flips, rotation, rescaling, translation and pixel noise.
 
-In batches on the device of the images, after the crop.  What a distortion brings in from beyond the
-crop is the crop reflected, its border pixel included.
+They are applied to batches after the crop, on the device of the images.  Where a distortion reads beyond the crop, it
+finds the crop reflected, with its border pixel repeated.
 
 Shapes: N examples, B batch, C channels, s side of a crop.
 """
@@ -21,17 +21,23 @@ from ablations.models.spec import Spec
 
 @dataclass(frozen=True)
 class Distortions:
-    """One epoch's random choices, by example, drawn on the CPU; limits are the spec's."""
+    """The random choices of one epoch, one for each example, drawn on the CPU.
+
+    They are shares of the limits in a spec, so that a spec with another limit uses the same draws.
+    """
 
     upside_down: Tensor  # (N,) bool
-    turn: Tensor  # (N,) float32, uniform in -1..1, of the largest angle
-    zoom: Tensor  # (N,) float32, uniform in -1..1, of the logarithm of the largest factor
-    shift: Tensor  # (N, 2) float32, uniform in -1..1, of the largest way to the right and down
-    grain: Tensor  # (N,) int64, seeds of the noise
+    turn: Tensor  # (N,) float32, uniform in -1..1: share of the largest angle
+    zoom: Tensor  # (N,) float32, uniform in -1..1: share of the logarithm of the largest factor
+    shift: Tensor  # (N, 2) float32, uniform in -1..1: share of the largest shift to the right and down
+    grain: Tensor  # (N,) int64: seeds of the pixel noise
 
 
 def draw_distortions(count: int, *, stream: Callable[[str], torch.Generator], epoch: int) -> Distortions:
-    """Draws for `count` examples, each from a stream of its own, such as `rotation/3`: whatever of them is used."""
+    """Draws the random choices of an epoch for `count` examples, each kind from its own stream, such as `rotation/3`.
+
+    All kinds are drawn, whether or not they are used.
+    """
 
     def uniform(role: str, *shape: int) -> Tensor:
         return torch.rand(count, *shape, generator=stream(f"{role}/{epoch}")).mul_(2).sub_(1)
@@ -46,9 +52,9 @@ def draw_distortions(count: int, *, stream: Callable[[str], torch.Generator], ep
 
 
 def distorted(pixels: Tensor, spec: Spec, draws: Distortions, index: Tensor) -> Tensor:
-    """`pixels` (B, s, s, C) of the examples `index` (B,), turned over, rotated, rescaled and moved as the spec asks.
+    """Flips, rotates, rescales and shifts `pixels` (B, s, s, C) of the examples `index` (B,) as the spec asks.
 
-    The same tensor where it asks for nothing, float32 where positions between pixels had to be read.
+    Returns the same tensor if the spec asks for nothing, and float32 if pixels had to be interpolated.
     """
     if spec.vertical_flip:
         turned = draws.upside_down[index].to(pixels.device)[:, None, None, None]
@@ -62,9 +68,10 @@ def distorted(pixels: Tensor, spec: Spec, draws: Distortions, index: Tensor) -> 
 
 
 def _read_from(spec: Spec, draws: Distortions, index: Tensor) -> Tensor:
-    """(B, 2, 3): from where a pixel is written to where it is read, in half sides from the centre, x before y.
+    """Returns affine maps (B, 2, 3) from where a pixel is written to where it is read, as F.affine_grid takes them.
 
-    The inverse of: turn clockwise and enlarge about the centre, then move.
+    Positions are in half sides from the centre, x before y.  Each map is the inverse of what is done to the image:
+    rotate it clockwise and enlarge it about its centre, then shift it.
     """
     angle = draws.turn[index] * math.radians(spec.rotation)
     inverse = spec.rescaling ** -draws.zoom[index]
@@ -75,7 +82,11 @@ def _read_from(spec: Spec, draws: Distortions, index: Tensor) -> Tensor:
 
 
 def add_noise(inputs: Tensor, std: float, draws: Distortions, index: Tensor) -> Tensor:
-    """`inputs` (B, C, s, s), with normal noise of deviation `std` added in place; each example has its own."""
+    """Adds normal noise of standard deviation `std` to `inputs` (B, C, s, s) in place and returns them.
+
+    Each example has its own noise, drawn on the CPU from the seed of that example, so that it is the same on every
+    device and in every batch.
+    """
     if std:
         generator = torch.Generator()
         shape = (inputs.shape[2], inputs.shape[3], inputs.shape[1])  # as in memory

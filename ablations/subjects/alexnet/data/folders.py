@@ -1,4 +1,4 @@
-"""A folder of class folders -> the names of its images and their classes; none of them is opened."""
+"""Lists the images in a folder of class folders, with their classes, without opening any of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ablations.core.errors import InputError, acting, shortened, shown
 
-# What is taken for an image; which kind it is, its content tells.
+# The suffixes of files that count as images.  Which format a file has is decided by its content.
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff",
     ".ppm", ".pgm", ".pbm", ".pnm",
@@ -23,22 +23,22 @@ KINDS = "JPEG, PNG, WebP, BMP, GIF, TIFF or PPM"
 
 @dataclass(frozen=True, kw_only=True)
 class Files:
-    """The image files of one split, in order: by subfolder, then by name.
+    """The image files of one split, ordered by subfolder and then by name.
 
-    Held as names, some 80 bytes each; a million `Path`s would take a gigabyte.
+    They are kept as names of some 80 bytes each, because a million `Path`s would take a gigabyte.
     """
 
     folder: Path
     names: Mapping[str, Sequence[str]]  # subfolder -> names, both in alphabetical order; a name may be `deeper/0.png`
-    left_out: Mapping[str, int] = field(default_factory=dict)  # what for, such as ".heic" -> how many files
+    left_out: Mapping[str, int] = field(default_factory=dict)  # reason, such as ".heic" -> number of files not used
 
     def __len__(self) -> int:
-        """How many files there are."""
+        """The number of files."""
         return sum(self.counts)
 
     @property
     def counts(self) -> list[int]:
-        """How many files each subfolder has."""
+        """The number of files in each subfolder."""
         return [len(names) for names in self.names.values()]
 
     @cached_property
@@ -46,7 +46,7 @@ class Files:
         return list(accumulate(self.counts))
 
     def paths(self, start: int, stop: int) -> list[str]:
-        """The paths of the files `start` to `stop`, the latter excluded."""
+        """Returns the paths of the files with the numbers from `start` up to, but not including, `stop`."""
         found: list[str] = []
         subfolders = list(self.names)
         at = bisect_right(self._ends, start)
@@ -59,7 +59,7 @@ class Files:
         return found
 
     def lines(self) -> Iterator[str]:
-        """One line a file: its path, bytes and time of change.  Raises InputError when one is gone."""
+        """Yields one line per file: its path, size and time of change.  Raises InputError when one is gone."""
         for subfolder, names in self.names.items():
             folder = self.folder / subfolder
             for name in names:
@@ -73,18 +73,24 @@ class Files:
 
 @dataclass(frozen=True, kw_only=True)
 class Folders:
-    """The image files of a train/ and of a test/ or val/ folder; their subfolders are the classes, alike in both."""
+    """The image files of a train/ folder and of a test/ or val/ folder.
+
+    Their subfolders are the classes, and are the same in both.
+    """
 
     train: Files
     test: Files
 
     def listing(self) -> Iterator[str]:
-        """One line a file of both splits."""
+        """Yields one line per file of both splits."""
         yield from self.train.lines()
         yield from self.test.lines()
 
     def remarks(self) -> list[str]:
-        """A sentence for each split of which some files are not used, or lie deeper than in a class folder."""
+        """Returns sentences on the splits in which some files are not used or lie deeper than in a class folder.
+
+        A folder that is not used because another split was chosen gets a sentence too.
+        """
         used = self.test.folder
         others = [folder for name in ("test", "val") if (folder := used.parent / name).is_dir() and folder != used]
         return [
@@ -94,9 +100,9 @@ class Folders:
 
 
 def remark(files: Files) -> str:
-    """How many images of `files` are used, and what a reader may not expect of them; empty where there is nothing.
+    """Says how many images of `files` are used and what about them may surprise; empty if nothing does.
 
-    That is: images that lie deeper than in their class folder, classes without any, and files that are left out.
+    That is images that lie deeper than in their class folder, classes without images, and files that are left out.
     """
     deeper = sum("/" in name for names in files.names.values() for name in names)
     words = [f"{deeper:,} of them in folders within class folders"] if deeper else []
@@ -107,18 +113,18 @@ def remark(files: Files) -> str:
 
 
 def _counted(left_out: Mapping[str, int]) -> str:
-    """`30 .heic, 2 hidden`, the commonest first."""
+    """Writes `30 .heic, 2 hidden`, the most frequent reason first."""
     commonest = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
     return some([f"{count:,} {why}" for why, count in commonest])
 
 
 def splits(path: Path) -> tuple[Path, Path]:
-    """The training and the test folder of `path`: train/, and test/ or else val/.
+    """Returns the training and the test folder of `path`: train/, and test/ or else val/.
 
-    A test/ without class folders does not count, since ImageNet's has no labels.
+    A test/ without class folders does not count, since ImageNet's test images have no labels.
     Raises InputError when one is missing.
     """
-    if not os.path.isdir(path):  # which, unlike Path, says no where the name is too long to be one
+    if not os.path.isdir(path):  # unlike Path.is_dir, this is False rather than an error for a name that is too long
         what = "is a file, and no folder with train/ in it" if os.path.exists(path) else "does not exist"
         raise InputError(f"The folder {shortened(str(path))} {what}.")
     if not (path / "train").is_dir():
@@ -130,9 +136,9 @@ def splits(path: Path) -> tuple[Path, Path]:
 
 
 def class_folders(folder: Path) -> list[Path]:
-    """The subfolders of `folder` in alphabetical order, hidden ones left out.  Raises InputError on a dead link."""
+    """Returns the visible subfolders of `folder` in alphabetical order.  Raises InputError on a dead link."""
     names = []
-    with os.scandir(folder) as entries:  # 50,000 loose files are not looked at one by one
+    with os.scandir(folder) as entries:  # scandir knows what is a folder without asking the disk about 50,000 files
         for entry in entries:
             if entry.name.startswith("."):
                 continue
@@ -144,7 +150,7 @@ def class_folders(folder: Path) -> list[Path]:
 
 
 def scan(path: Path) -> Folders:
-    """The image files of the folder `path`, none of them opened.
+    """Returns the image files of the folder `path`, without opening them.
 
     Raises InputError, in one sentence, when it is not laid out as a data set.
     """
@@ -156,7 +162,7 @@ def scan(path: Path) -> Folders:
         raise InputError(f"The folder {train} has a class called {shown(acted)}: rename it, without {acting(acted)!r}.")
     if len(found.train.names) < 2:
         [only] = found.train.names
-        raise InputError(f"The folder {train} has one class alone, {only}: there is nothing to tell it from.")
+        raise InputError(f"The folder {train} has only one class, {only}: there is nothing to distinguish it from.")
     for files in (found.train, found.test):
         empty = _empty(files)
         if empty and (files is found.train or not len(files)):
@@ -166,11 +172,15 @@ def scan(path: Path) -> Folders:
 
 
 def _empty(files: Files) -> list[str]:
+    """Returns the classes without images."""
     return [name for name, inside in files.names.items() if not inside]
 
 
 def by_class(folder: Path) -> Files:
-    """The images in the class folders of `folder`, however deep.  Raises InputError when it has none."""
+    """Returns the images in the class folders of `folder`, at any depth.
+
+    Raises InputError when it has no class folders.
+    """
     if classes := class_folders(folder):
         left_out = _beside(folder)
         return Files(folder=folder, names={path.name: _within(path, left_out) for path in classes}, left_out=left_out)
@@ -180,13 +190,13 @@ def by_class(folder: Path) -> Files:
 
 
 def image_names(folder: Path) -> list[str]:
-    """The names of the images that lie in `folder` itself, in alphabetical order, hidden ones left out."""
+    """Returns the names of the visible images in `folder` itself, in alphabetical order."""
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if not entry.is_dir() and _is_image(entry))
 
 
 def _beside(folder: Path) -> Counter[str]:
-    """How many files lie beside class folders, and what else of `folder` is not used."""
+    """Counts what in `folder`, beside its class folders, is not used: files, hidden images and hidden folders."""
     left_out: Counter[str] = Counter()
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -198,8 +208,13 @@ def _beside(folder: Path) -> Counter[str]:
 
 
 def _within(folder: Path, left_out: Counter[str]) -> list[str]:
-    """The images of one class as paths from its `folder` on, in alphabetical order; `left_out` counts other files."""
+    """Returns the images of one class as paths relative to its `folder`, in alphabetical order.
+
+    Other files are counted in `left_out`.  Raises InputError on a circle of links.
+    """
     names: list[str] = []
+    # Each folder waits with the identities (device, inode) of the folders above it: links to folders are followed, and
+    # one that leads to a folder above it would never end.
     waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
     while waiting:
         inside, above = waiting.pop()
@@ -221,7 +236,7 @@ def _within(folder: Path, left_out: Counter[str]) -> list[str]:
 
 
 def _kind(name: str) -> str:
-    """The suffix of a file that is left out, as it can be printed."""
+    """Returns the suffix of a file that is left out, or a word for it if it has none or cannot be printed."""
     suffix = os.path.splitext(name)[1].lower()
     if not suffix:
         return "without a suffix"
@@ -233,23 +248,24 @@ def _has_suffix(name: str) -> bool:
 
 
 def _hidden(entry: os.DirEntry[str]) -> list[str]:
-    """What a hidden entry counts as, if it may hold images."""
+    """Returns the reason under which a hidden entry is counted, if it may hold images."""
     if entry.is_dir():
         return ["hidden folders"]
     return ["hidden"] if _has_suffix(entry.name) else []
 
 
 def _is_image(entry: os.DirEntry[str]) -> bool:
-    """Whether a visible entry that is no folder is an image, by its suffix.
+    """Tells by its suffix whether an entry that is not a folder is an image; hidden ones never are.
 
-    Raises InputError on what has the suffix, or none, and is a dead link, and on what has it and is no file at all.
+    Raises InputError on a dead link with the suffix of an image or without any, and on an entry with such a suffix that
+    is no regular file.
     """
     suffixed = _has_suffix(entry.name)
     if entry.name.startswith(".") or not (suffixed or entry.is_symlink()):
         return False
     if entry.is_file():
         return suffixed
-    if entry.is_symlink() and (suffixed or "." not in entry.name):  # without a suffix it may have been a folder
+    if entry.is_symlink() and (suffixed or "." not in entry.name):  # a name without a suffix may have been a folder's
         raise _dead(entry)
     if suffixed:
         raise InputError(f"The image {entry.path} is no regular file; remove it.")
@@ -258,11 +274,11 @@ def _is_image(entry: os.DirEntry[str]) -> bool:
 
 def _dead(entry: os.DirEntry[str]) -> InputError:
     return InputError(
-        f"The link {entry.path} leads to {os.readlink(entry.path)}, which is not there; mend or remove it."
+        f"The link {entry.path} leads to {os.readlink(entry.path)}, which is not there; repair or remove it."
     )
 
 
 def some(names: Sequence[str]) -> str:
-    """The first five of `names`, and how many more there are."""
+    """Lists the first five of `names`, and says how many more there are."""
     shown = ", ".join(names[:5])
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

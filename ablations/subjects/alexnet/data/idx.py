@@ -1,4 +1,4 @@
-"""The idx format of the MNIST family: http://yann.lecun.com/exdb/mnist, "FILE FORMATS"."""
+"""Reads and writes the idx format of the MNIST family: http://yann.lecun.com/exdb/mnist, "FILE FORMATS"."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.decomp
 
 
 def find_idx(folder: Traversable) -> tuple[Traversable, ...] | None:
-    """The four files of `folder` in the order of FILES, compressed or not, or None when one is missing."""
+    """Returns the four files of `folder` in the order of FILES, compressed or not, or None when one is missing."""
 
     def variants(name: str) -> Iterator[Traversable]:
         candidates = (folder / f"{name}{suffix}" for suffix in DECOMPRESS)
@@ -29,7 +29,7 @@ def find_idx(folder: Traversable) -> tuple[Traversable, ...] | None:
 
 
 def read_idx(file: Traversable) -> NDArray[np.uint8]:
-    """The array in `file`, of whatever shape it says.  Raises InputError when that is not idx of bytes."""
+    """Returns the array in `file`, of the shape in its header.  Raises InputError if it is no idx file of bytes."""
     suffix = next(suffix for suffix in (".gz", ".bz2", "") if file.name.endswith(suffix))
     try:
         content = DECOMPRESS[suffix](file.read_bytes())
@@ -43,6 +43,6 @@ def read_idx(file: Traversable) -> NDArray[np.uint8]:
 
 
 def write_idx(array: NDArray[np.uint8]) -> bytes:
-    """The bytes of an idx file that holds `array`, not compressed."""
+    """Returns the content of an uncompressed idx file that holds `array`."""
     header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, dtype=">u4").tobytes()
     return header + np.ascontiguousarray(array).tobytes()

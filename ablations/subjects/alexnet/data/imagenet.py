@@ -1,4 +1,7 @@
-"""ImageNet's validation images as their archive leaves them: in one folder, their classes in a file of the devkit."""
+"""Finds the classes of ImageNet's validation images, which their archive unpacks into one folder.
+
+The devkit, or a file that Kaggle adds, says of which class each image is.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,17 @@ import numpy as np
 
 from ablations.core.errors import InputError
 
-DEVKIT = "ILSVRC2012_devkit_t12"  # a folder, or with .tar.gz the archive that holds it
-TRUTH = "data/ILSVRC2012_validation_ground_truth.txt"
-META = "data/meta.mat"
-SOLUTION = "LOC_val_solution.csv"  # of the copy that Kaggle hands out
+DEVKIT = "ILSVRC2012_devkit_t12"  # the unpacked folder; with .tar.gz, the archive that holds it
+TRUTH = "data/ILSVRC2012_validation_ground_truth.txt"  # the number of a class on each line, by image
+META = "data/meta.mat"  # which class each number stands for
+SOLUTION = "LOC_val_solution.csv"  # in the copy that Kaggle hands out
 
 
 def validation_classes(root: Path, names: Sequence[str]) -> list[str]:
-    """The class, such as n01440764, of each validation image of `names`, which are in alphabetical order.
+    """Returns the class, such as n01440764, of each validation image in `names`, which are in alphabetical order.
 
-    Read from the devkit in `root`, unpacked or not, or from Kaggle's solution file.
-    Raises InputError when neither is there, or when they are not about these images.
+    The classes are read from Kaggle's solution file in `root`, or else from the devkit, unpacked or not.
+    Raises InputError when neither is there, or when they do not fit these images.
     """
     if (root / SOLUTION).is_file():
         found = _of_solution(root / SOLUTION)
@@ -41,13 +44,16 @@ def validation_classes(root: Path, names: Sequence[str]) -> list[str]:
 
 
 def _of_solution(file: Path) -> dict[str, str]:
-    """Image -> class; a row is `ILSVRC2012_val_00048981,n03995372 85 1 499 272`, boxes after the class."""
+    """Returns image -> class from rows such as `ILSVRC2012_val_00048981,n03995372 85 1 499 272` (boxes follow)."""
     with file.open(newline="") as rows:
         return {row["ImageId"]: row["PredictionString"].split()[0] for row in csv.DictReader(rows)}
 
 
 def _devkit(root: Path) -> tuple[str, bytes]:
-    """The ground truth's text, a number a line, and the bytes of the table that says what the numbers mean."""
+    """Returns the devkit's ground truth, a number on each line, and the content of META.
+
+    Raises InputError when the devkit is missing or damaged.
+    """
     if (root / DEVKIT).is_dir():
         folder = root / DEVKIT
         return (folder / TRUTH).read_text(), (folder / META).read_bytes()
@@ -73,7 +79,10 @@ def _member(archive: tarfile.TarFile, name: str) -> bytes:
 
 
 def _classes_of_numbers(meta: bytes) -> dict[int, str]:
-    """Number -> class; synsets that have children are no classes, and not counted among the 1,000."""
+    """Returns number -> class from the content of META.
+
+    META also lists synsets that have children; these are not among the 1,000 classes.
+    """
     from scipy.io import loadmat
 
     synsets: Any = np.atleast_1d(loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"])  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A prepared folder -> tensors that share its memory map, and which of the images to use.
+"""Loads a prepared folder as tensors over a memory map, and chooses which of its images to use.
 
 Shapes: N images, S pixels a side, C channels.
 """
@@ -16,18 +16,18 @@ from torch import Tensor
 
 from ablations.subjects.alexnet.data.catalogue import CACHE_SCHEMA
 
-# Linux's own number, which Python's mmap does not know before 3.13.
+# The number that Linux gives the flag; Python's mmap has a name for it since 3.13.
 NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images (N, S, S, C) uint8, their labels (N,) int64 and the CRC-32 of each one's bytes (N,) int64."""
+    """The images of one split, with their labels and hashes."""
 
-    images: Tensor
-    labels: Tensor
-    hashes: Tensor
-    pages: mmap.mmap | None = None  # the map that images lie in, at its end; None where they lie in memory
+    images: Tensor  # (N, S, S, C) uint8
+    labels: Tensor  # (N,) int64
+    hashes: Tensor  # (N,) int64: the CRC-32 of each image's bytes
+    pages: mmap.mmap | None = None  # the memory map whose last bytes are the images; None if they are in memory
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Data:
     """A data set and the statistics of its training pixels, in grey levels of 0-255."""
 
     name: str
-    classes: tuple[str, ...]
+    classes: tuple[str, ...]  # names, by label
     train: Split
     test: Split
     mean: Tensor  # (C,) float32, the mean colour
@@ -47,7 +47,7 @@ class Data:
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.classes)
 
     @property
@@ -62,9 +62,10 @@ class Data:
 
 
 def load(folder: Path) -> Data:
-    """The `Data` that `prepare` left in `folder`; images are read from disk as they are used.
+    """Returns the `Data` that `prepare` wrote to `folder`; images are read from disk as they are used.
 
-    Processes that load one folder share its pages.  Raises ValueError when there is nothing prepared.
+    Processes that load the same folder share its pages of memory.  Raises ValueError when nothing is prepared there, or
+    under other rules.
     """
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
@@ -93,23 +94,23 @@ def _split(folder: Path, name: str) -> Split:
 
 
 def _mapped(path: Path) -> tuple[Tensor, mmap.mmap]:
-    """The array of bytes in `path`, read from disk as it is used, and its map."""
+    """Returns the uint8 array in `path`, read from disk as it is used, and its memory map."""
     with path.open("rb") as file:
         np.lib.format.read_magic(file)
         shape, _, _ = np.lib.format.read_array_header_1_0(file)
-        # Copy on write: torch wants memory that it may write to, and nobody's writing reaches the
-        # file.  Without a reserve for those copies, or Linux refuses what exceeds its memory,
-        # as it does to np.load(mmap_mode="c").
+        # MAP_PRIVATE with PROT_WRITE is copy on write: torch wants writable memory, and nothing that is
+        # written reaches the file.  Without NO_RESERVE, Linux would reserve memory for such copies and
+        # refuse a file that is larger than memory, as it does for np.load(mmap_mode="c").
         flags, access = mmap.MAP_PRIVATE | NO_RESERVE, mmap.PROT_READ | mmap.PROT_WRITE
         pages = mmap.mmap(file.fileno(), 0, flags=flags, prot=access)
         return torch.frombuffer(pages, dtype=torch.uint8, offset=file.tell()).view(shape), pages
 
 
 def placed(data: Data, device: torch.device, *, memory_bytes: float) -> Data:
-    """`data` in the memory of `device` where its images take up to `memory_bytes`, else as it is.
+    """Returns `data` moved to `device` if its images take at most `memory_bytes`, otherwise as it is.
 
-    On the CPU images always stay as they are: mapped, in pages that the system shares between processes
-    and takes back when it needs them.
+    On the CPU, images always stay mapped: the system shares their pages between processes and frees them
+    when it needs the memory.
     """
     if device.type == "cpu" or image_bytes(data) > memory_bytes:
         return data
@@ -121,40 +122,41 @@ def placed(data: Data, device: torch.device, *, memory_bytes: float) -> Data:
 
 
 def memory_bytes(gib: float | None, device: torch.device, *, share: float) -> float:
-    """How much of the memory of `device` images may take: `gib`, or half of a trial's share of a GPU."""
+    """Returns how many bytes of the memory of `device` images may take: `gib`, or half of a trial's share of a GPU."""
     if gib is not None:
         return gib * 2**30
     return torch.cuda.get_device_properties(device).total_memory * share / 2 if device.type == "cuda" else 0.0
 
 
 def image_bytes(data: Data) -> int:
-    """How many bytes the images of both splits take."""
+    """Returns how many bytes the images of both splits take."""
     return data.train.images.numel() + data.test.images.numel()
 
 
 def held_out(split: Split, *, share: float = 0.1) -> Tensor:
-    """Which images (N,) bool are the validation split: about `share` of them, by a hash of the image's bytes.
+    """Returns which images (N,) bool belong to the validation split: about `share` of them.
 
-    So neither the order nor the number of images matters, and exact duplicates fall on one side.
+    A hash of an image's bytes decides.  So the choice depends neither on the order nor on the number of images, and
+    exact duplicates are never on both sides.
     """
     return split.hashes < share * 2**32
 
 
 def evaluated_labels(data: Data, evaluate_on: str) -> Tensor:
-    """The labels (E,) of the images that trials evaluate on: test, or the validation split."""
+    """Returns the labels (E,) of the E images that trials evaluate on: the test images or the validation split."""
     return data.train.labels[held_out(data.train)] if evaluate_on == "validation" else data.test.labels
 
 
 def chance_error_percent(labels: Tensor) -> float:
-    """The error of always naming the commonest of these labels (E,)."""
+    """Returns the error in percent of always guessing the most frequent of these labels (E,)."""
     return 100 * (1 - float(labels.bincount().max()) / len(labels))
 
 
 def stratified(labels: Tensor, count: int, generator: torch.Generator | None = None) -> Tensor:
-    """Sorted indices (count,) int64 of images of each class, in proportion to the classes of `labels` (N,).
+    """Returns sorted indices (count,) int64 into `labels` (N,) in which each class has its proportion.
 
-    Those that `generator` draws, or the first of each class.  Shares are rounded by largest remainder, ties to the
-    first classes.  Raises ValueError when `count` is below 1 or above N.
+    `generator` draws them; without one, they are the first of each class.  The numbers per class are rounded by the
+    largest-remainder method, where ties go to the first classes.  Raises ValueError when `count` is below 1 or above N.
     """
     if not 1 <= count <= len(labels):
         raise ValueError(f"{count} examples cannot be taken out of {len(labels)}.")

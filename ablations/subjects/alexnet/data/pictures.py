@@ -1,15 +1,16 @@
-"""One image file -> one 8-bit picture, as a viewer would show it.
+"""Reads one image file as one 8-bit picture, as a viewer would show it.
 
-Whatever the file holds has one meaning here, the same for each file of a folder, so that two images can be compared:
+The same rules hold for every file of a folder, so that its images can be compared:
 
-- turned as its EXIF orientation says;
-- 16-bit grey by its high byte, as Pillow reads 16-bit colour: 65535 is 255, whatever is the largest value of the image;
-- transparent pixels on white;
-- the first frame or page;
-- CMYK without a colour profile.
+- the image is rotated or mirrored as its EXIF orientation says;
+- of 16-bit grey the high byte is taken, as Pillow does for 16-bit colour: 65535 becomes 255, whatever the largest value
+  of the image is;
+- transparent pixels are put on white;
+- of several frames or pages, the first is taken;
+- CMYK is converted without a colour profile.
 
-What has no known range (32-bit and floating-point grey) is refused.  Plain 8-bit RGB and grey stay bit for bit as
-they are stored.
+Formats without a known range of values (32-bit and floating-point grey) are refused.  Plain 8-bit RGB and grey stay
+bit for bit as they are stored.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from types import MappingProxyType
 import numpy as np
 from PIL import ExifTags, Image
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM")  # what is looked for, whatever the suffix
-# EXIF 2.32, 4.6.4 A: where the first row and column are seen -> how stored pixels are turned to be seen so.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM")  # that are accepted, whatever the suffix is
+# EXIF orientation (EXIF 2.32, 4.6.4 A) -> the operation on stored pixels that makes the image upright.
 TURNS: Mapping[int, Image.Transpose] = MappingProxyType({
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -36,28 +37,29 @@ BITS, PHOTOMETRIC = 258, 262  # tags of TIFF 6.0, section 8
 
 
 def picture(path: str, mode: str) -> Image.Image:
-    """The image in the file `path` in Pillow's `mode`, RGB or L, upright.
+    """Returns the image in the file `path`, upright and in Pillow's `mode`, RGB or L.
 
-    Raises whatever Pillow raises on a broken file, and ValueError on values of no known range.
+    Raises ValueError on a format without a known range of values, and whatever Pillow raises on a broken file.
     """
     with Image.open(path, formats=FORMATS) as image:
-        image.load()  # Pillow turns a TIFF here
+        # Load first: Pillow makes a TIFF upright while it loads it and then drops the orientation.
+        image.load()
         turn = TURNS.get(_orientation(image))
         flat = _flat(image).convert(mode)
     return flat if turn is None else flat.transpose(turn)
 
 
 def _orientation(image: Image.Image) -> int:
-    """Its EXIF (or XMP) orientation; 1, as stored, where there is none or none that can be read."""
+    """Returns the EXIF (or XMP) orientation; 1, which means upright, if there is none or it cannot be read."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    # What Pillow itself expects of metadata that cameras and editors garbled; the pixels are whole.
+    # The exceptions that Pillow itself expects on metadata that cameras or editors garbled.  The pixels are fine then.
     except (struct.error, KeyError, SyntaxError, TypeError, ValueError, ZeroDivisionError):
         return 1
 
 
 def _flat(image: Image.Image) -> Image.Image:
-    """`image` in eight bits a channel and without transparency."""
+    """Returns `image` with eight bits per channel and without transparency."""
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
         return _high_byte(image)
     if image.mode in ("I", "F"):
@@ -72,13 +74,16 @@ def _flat(image: Image.Image) -> Image.Image:
 
 
 def _high_byte(image: Image.Image) -> Image.Image:
-    """A 16-bit grey image in eight bits.  Pillow gives PGM's values in a range of 16 bits, whatever its maximum."""
+    """Returns a 16-bit grey image in eight bits: the high byte.
+
+    Pillow scales the values of a PGM to the full range of 16 bits, whatever maximum the file declares.
+    """
     values = np.asarray(image).astype(np.int64)
-    tags = getattr(image, "tag_v2", {})  # of a TIFF
-    bits = tags.get(BITS, (16,))[0]  # 12 are stored as they are
+    tags = getattr(image, "tag_v2", {})  # only a TIFF has them
+    bits = tags.get(BITS, (16,))[0]  # Pillow does not scale 12-bit values
     grey = values >> (bits - 8)
-    if tags.get(PHOTOMETRIC) == 0:  # white is zero, which Pillow heeds at 8 bits alone
+    if tags.get(PHOTOMETRIC) == 0:  # zero is white, which Pillow takes into account for 8 bits only
         grey = 255 - grey
-    if "transparency" in image.info:  # the one value that PNG lets be transparent
+    if "transparency" in image.info:  # the one value that a grey PNG can declare as transparent
         grey = np.where(values == image.info["transparency"], 255, grey)
     return Image.fromarray(grey.astype(np.uint8))

@@ -1,6 +1,6 @@
-"""What the training pixels are like, gathered a chunk at a time, so that no float copy of the set exists.
+"""Computes the statistics of the training pixels chunk by chunk, so that no float copy of the data set is needed.
 
-Shapes: B images a chunk, S pixels a side, C channels.
+Shapes: B images in a chunk, S pixels a side, C channels.
 """
 
 from __future__ import annotations
@@ -15,21 +15,27 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Sums:
-    """What a chunk adds.  Whole numbers, so that neither chunks nor their order matter."""
+    """What a chunk adds to the statistics.
 
-    count: int
-    image: NDArray[np.uint32]  # (S, S, C), summed over the images
-    products: NDArray[np.float64]  # (C, C), of the channels, summed over the pixels
+    All sums are whole numbers, and so exact: neither the size of chunks nor their order changes the statistics.
+    """
+
+    count: int  # images
+    image: NDArray[np.uint32]  # (S, S, C), the sum over the images
+    products: NDArray[np.float64]  # (C, C), products of two channels, summed over the pixels
 
 
 def sums_of(chunk: Pixels) -> Sums:
-    """The sums over the images of `chunk` (B, S, S, C)."""
+    """Returns the sums over the images of `chunk` (B, S, S, C)."""
     flat = chunk.reshape(-1, chunk.shape[-1]).astype(np.float64)
     return Sums(count=len(chunk), image=chunk.sum(axis=0, dtype=np.uint32), products=flat.T @ flat)
 
 
 class Statistics:
-    """Sums over all images added so far, exact up to 2^53 in every entry; properties in grey levels of 0-255."""
+    """The statistics of all images added so far, in grey levels of 0-255.
+
+    They are computed from sums that are exact up to 2^53 in every entry.
+    """
 
     def __init__(self, size: int, channels: int) -> None:
         self._count = 0
@@ -37,35 +43,36 @@ class Statistics:
         self._products = np.zeros((channels, channels))
 
     def add(self, sums: Sums) -> None:
-        """Takes in a chunk."""
+        """Adds the sums of a chunk."""
         self._count += sums.count
         self._sum += sums.image
         self._products += sums.products
 
     @property
     def mean_image(self) -> NDArray[np.float32]:
-        """(S, S, C)."""
+        """The mean image (S, S, C)."""
         return (self._sum / self._count).astype(np.float32)
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """(C,), the mean colour."""
+        """The mean colour (C,)."""
         return np.asarray(self._sum.sum(axis=(0, 1)) / self._pixels)
 
     @property
     def covariance(self) -> NDArray[np.float64]:
-        """(C, C), of the colours of all pixels, in squared grey levels."""
+        """The covariance (C, C) of the colours of all pixels, in squared grey levels."""
         return np.asarray(self._products / self._pixels - np.outer(self.mean, self.mean))
 
     @property
     def std(self) -> float:
-        """Root mean square of (pixel - mean colour) over all pixels and channels: one number."""
+        """The root mean square of (pixel - mean colour) over all pixels and channels: one number."""
         return float(np.sqrt(np.trace(self.covariance) / len(self.mean)))
 
     def components(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Standard deviations (C,) along the principal components, descending, and these as columns (C, C).
+        """Returns the standard deviations (C,) along the principal components, descending, and these as columns (C, C).
 
-        Of each column the entry of largest size is positive, which an eigensolver leaves open.
+        An eigensolver leaves the sign of a column open; here its entry of largest size is positive, so that the colour
+        noise of a seed is the same on every machine.
         """
         values, vectors = np.linalg.eigh(self.covariance)
         values, vectors = values[::-1], vectors[:, ::-1]

@@ -1,4 +1,4 @@
-"""prepare(name, ...) -> the folder that holds a data set decoded once, for every process to map.
+"""Decodes a data set once into a folder of the cache, which every process then maps into memory.
 
 Shapes: N images, S pixels a side, C channels.
 """
@@ -33,20 +33,21 @@ from ablations.subjects.alexnet.data.resume import Mark
 from ablations.subjects.alexnet.data.sources import Opened, Part, find
 from ablations.subjects.alexnet.data.whole import whole
 
-HEADER_BYTES = 128  # of an array's file, whatever the number of images
-MARK = "progress.json"  # in a folder that is not whole yet
+HEADER_BYTES = 128  # size of the header of an array's file, whatever the number of images
+MARK = "progress.json"  # file in a folder that is not complete yet: see `resume`
 
 
 def prepare(name: str, *, data_root: Path | None, size: int, cache: Path, quiet: bool = False) -> Path:
-    """The folder in `cache` that holds the data set `name` as images of `size` pixels a side.
+    """Decodes the data set `name` to images of `size` pixels a side, unless that is done, and returns its folder.
 
-    In it: train_images.npy and test_images.npy (N, S, S, C) uint8, train_labels.npy and
-    test_labels.npy (N,) int64, train_hashes.npy and test_hashes.npy (N,) uint32, mean_image.npy
-    (S, S, C) float32, and meta.json with the classes, the fingerprint and the training pixels'
-    statistics in grey levels.  It appears whole or not at all; a second call finds it and decodes
-    nothing, and of two at once one decodes.  One that was stopped is gone on with by the next call.
+    The folder is in `cache` and holds train_images.npy and test_images.npy (N, S, S, C) uint8,
+    train_labels.npy and test_labels.npy (N,) int64, train_hashes.npy and test_hashes.npy (N,) uint32,
+    mean_image.npy (S, S, C) float32, and meta.json with the classes, the fingerprint and the training
+    pixels' statistics in grey levels.
+    It appears complete or not at all.  A second call finds it and decodes nothing; of two calls at
+    once, one decodes and the other waits; and after a call that was stopped, the next one continues.
     Unless `quiet`, files of the source that are not used are counted on stderr.
-    Raises InputError, in one sentence, when the data are not there or not readable, or when the
+    Raises InputError, in one sentence, when the data are missing or cannot be read, or when the
     cache cannot be written or has no room.
     """
     described = dataset(name)
@@ -58,19 +59,19 @@ def prepare(name: str, *, data_root: Path | None, size: int, cache: Path, quiet:
         print(*source.remarks, sep="\n", file=sys.stderr, flush=True)
     if whole(folder):
         return folder
-    # Named by the place and not by the images, so that a mended one does not cost the others.
+    # Named after the source's place rather than its content, so that repairing one image does not start all over.
     partial = cache / f".{_slug(name)}-{size}px-{_short(source.place)}.partial"
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with _alone(partial.with_suffix(".lock"), described.name, quiet):
-            if not whole(folder):
+            if not whole(folder):  # asked again, since another process may have decoded it while this one waited
                 if not folder.is_dir() and not quiet:
                     _tell_outdated(cache, described.name, size)
                 _put_aside(folder)
                 partial.mkdir(exist_ok=True)
                 _write(partial, described, source.opened(), size, quiet)
                 partial.rename(folder)
-    except OSError as error:  # those of the source are ValueErrors by now
+    except OSError as error:  # it comes from the cache: errors of the source have become InputErrors by now
         reason = error.strerror or str(error)
         raise InputError(
             f"The cache folder {cache} cannot be written: {reason}; choose another one with ABLATIONS_CACHE."
@@ -79,7 +80,10 @@ def prepare(name: str, *, data_root: Path | None, size: int, cache: Path, quiet:
 
 
 def _put_aside(folder: Path) -> None:
-    """Makes room for images that are decoded anew, where damaged ones lie: other processes may have them open."""
+    """Removes a damaged folder of decoded images, so that they can be decoded again.
+
+    It is renamed first, since other processes may have its files open and deleting them may then fail or take long.
+    """
     if not folder.exists() and not folder.is_symlink():
         return
     print(f"The decoded images in {folder} are damaged; they are decoded again.", file=sys.stderr, flush=True)
@@ -92,20 +96,22 @@ def _put_aside(folder: Path) -> None:
 
 
 def _slug(name: str) -> str:
+    """Returns the data set's name as part of a file name."""
     kind, _, path = name.partition(":")
     return re.sub(r"[^\w.-]+", "-", f"{kind}-{Path(path).name}" if path else kind)[:60]
 
 
 def _short(text: str) -> str:
+    """Returns twelve hex digits of `text` and the schema of the cache."""
     return hashlib.sha256(f"{CACHE_SCHEMA}\n{text}".encode(errors="surrogateescape")).hexdigest()[:12]
 
 
 def _tell_outdated(cache: Path, name: str, size: int) -> None:
-    """Names the folders of the same data set and size that an older version decoded."""
+    """Names, on stderr, the folders of the same data set and size that were decoded by older rules."""
     for folder in sorted(cache.glob(f"{glob.escape(_slug(name))}-{size}px-*")):
         with contextlib.suppress(
             OSError, ValueError, AttributeError, RecursionError
-        ):  # a damaged one is not ours to judge
+        ):  # nothing can be said about a damaged folder
             meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
             if meta.get("dataset") == name and meta.get("schema") != CACHE_SCHEMA:
                 print(
@@ -117,7 +123,7 @@ def _tell_outdated(cache: Path, name: str, size: int) -> None:
 
 @contextmanager
 def _alone(path: Path, what: str, quiet: bool) -> Iterator[None]:
-    """Lets one process in at a time; one that has to wait says so."""
+    """Holds a lock on `path` inside the context; a process that has to wait for it says so unless `quiet`."""
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -132,7 +138,11 @@ def _alone(path: Path, what: str, quiet: bool) -> Iterator[None]:
 
 
 def _write(folder: Path, described: Dataset, opened: Opened, size: int, quiet: bool) -> None:
-    """Both splits and the statistics of the first, in one pass over the pixels."""
+    """Writes both splits and the statistics of the training split, in one pass over the pixels.
+
+    Images that an earlier call left on disk are read again rather than decoded, because the fingerprint and the
+    statistics need every pixel.
+    """
     hasher, statistics = hashlib.sha256(), Statistics(size, described.channels)
     parts = {"train": opened.train, "test": opened.test}
     total = sum(len(part.labels) for part in parts.values())
@@ -163,7 +173,10 @@ def _write(folder: Path, described: Dataset, opened: Opened, size: int, quiet: b
 
 
 def _holds(folder: Path, parts: Mapping[str, Part], kept: int, image_bytes: int) -> bool:
-    """Whether the first `kept` images are in the files of `folder`; a lost end would be read as black images."""
+    """Tells whether the files of `folder` are long enough for the first `kept` images.
+
+    If the end of a file is lost, its images would otherwise be read as black.
+    """
     for split, part in parts.items():
         file, before = folder / f"{split}_images.npy", min(kept, len(part.labels))
         kept -= before
@@ -173,6 +186,7 @@ def _holds(folder: Path, parts: Mapping[str, Part], kept: int, image_bytes: int)
 
 
 def _check_room(folder: Path, needed: int, what: str) -> None:
+    """Raises InputError if the disk has fewer than `needed` bytes free."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise InputError(
@@ -182,14 +196,14 @@ def _check_room(folder: Path, needed: int, what: str) -> None:
 
 
 def _grow(path: Path, part: Part, before: int, size: int, channels: int, mark: Mark) -> Generator[Chunk]:
-    """All images of `part` in order: the first `before` are read from `path`, the others decoded and appended to it."""
-    # Written in order rather than through a map: a full disk is then an error, not a crash.
+    """Yields all images of `part` in order: reads the first `before` from `path`, decodes and appends the others."""
+    # The file is written rather than mapped, because a full disk is then an error; with a map it would be a crash.
     with path.open("r+b" if before else "wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": (len(part.labels), size, size, channels)}
         np.lib.format.write_array_header_1_0(file, header)
         offset = file.tell()
         file.seek(before * size * size * channels, os.SEEK_CUR)
-        file.truncate()  # what was written after the last mark
+        file.truncate()  # drop what was written after the last mark, of which nothing is known
         with closing(stored(path, before, offset=offset, size=size, channels=channels)) as chunks:
             yield from chunks
         try:
@@ -203,6 +217,7 @@ def _grow(path: Path, part: Part, before: int, size: int, channels: int, mark: M
 
 
 def _save(path: Path, array: NDArray[Any]) -> None:
+    """Writes an array to `path` and flushes it to the disk, so that a folder that is renamed into place is complete."""
     with path.open("wb") as file:
         np.save(file, array)
         file.flush()
@@ -210,6 +225,7 @@ def _save(path: Path, array: NDArray[Any]) -> None:
 
 
 def _meta(described: Dataset, opened: Opened, size: int, fingerprint: str, statistics: Statistics) -> dict[str, Any]:
+    """Returns the content of meta.json.  Raises InputError if all training pixels are of one colour."""
     if statistics.std < 1e-3:
         raise InputError(f"All training pixels of {described.name!r} are of one colour: nothing can be learned.")
     deviations, components = statistics.components()

@@ -1,7 +1,8 @@
-"""How far a decode has come, noted beside its images, so that one that was stopped, however hard, goes on.
+"""Notes how far a decode has come, so that it can continue after it was stopped in any way, even killed.
 
 The mark holds the number of images that are on the disk for certain, and a digest of the names,
-sizes and times of the files that they came from: a change further on costs nothing of what is done.
+sizes and times of the files that they came from.  Files further on are not part of the digest, so
+changing one of those does not undo what is done.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ SECONDS_BETWEEN_MARKS = 10.0
 
 
 class Mark:
-    """The mark in `path`; `lines` gives a line an image, from the first on, that changes when its file does."""
+    """The mark in the file `path`; `images` is the number of images that it counts.
+
+    `lines` yields one line for each image, from the first on, which changes when the image's file does.
+    """
 
     def __init__(self, path: Path, lines: Callable[[], Iterator[str]]) -> None:
         self._path, self._all_lines = path, lines
         self._start()
         kept = self._trusted()
-        if self.images != kept:  # another folder's images, or changed ones
+        if self.images != kept:  # the images have changed since, or are those of another folder
             self._start()
 
     def _start(self) -> None:
@@ -36,11 +40,11 @@ class Mark:
         self._written = time.monotonic()
 
     def _trusted(self) -> int:
-        """How many images of the mark are those of `lines`: all or none of them."""
+        """Reads the mark and returns its number of images if their lines are still the same, otherwise 0."""
         try:
             mark = json.loads(self._path.read_text(encoding="utf-8"))
             images, digest = mark["images"], mark["digest"]
-        except (FileNotFoundError, ValueError, KeyError, TypeError):  # not there, or damaged
+        except (FileNotFoundError, ValueError, KeyError, TypeError):  # it is missing or damaged
             return 0
         if not isinstance(images, int) or images < 0:
             return 0
@@ -48,7 +52,7 @@ class Mark:
         return self.images if self._digest.hexdigest() == digest else 0
 
     def forget(self) -> None:
-        """Starts again: what is on the disk is not what was noted."""
+        """Starts again at zero images; for when the disk does not hold what the mark says."""
         self._start()
 
     def _move(self, count: int) -> None:
@@ -57,13 +61,16 @@ class Mark:
             self.images += 1
 
     def move(self, count: int, file: IO[bytes]) -> None:
-        """Counts the next `count` images, just written to `file`, and now and then makes sure of them."""
+        """Counts the next `count` images, just written to `file`, and writes the mark every ten seconds."""
         self._move(count)
         if time.monotonic() - self._written >= SECONDS_BETWEEN_MARKS:
             self.write(file)
 
     def write(self, file: IO[bytes]) -> None:
-        """Flushes `file` to the disk and then notes how far it goes."""
+        """Writes the mark.
+
+        `file` is flushed to the disk first, so that the mark never counts images that a crash could still lose.
+        """
         file.flush()
         os.fsync(file.fileno())
         write_json(self._path, {"images": self.images, "digest": self._digest.hexdigest()})

@@ -1,4 +1,4 @@
-"""Where the images of a named data set lie, and how to get hold of them undecoded."""
+"""Finds the images of a data set, downloading them if need be, and opens them without decoding."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from ablations.subjects.alexnet.data.folders import (
 from ablations.subjects.alexnet.data.idx import find_idx, read_idx
 from ablations.subjects.alexnet.data.imagenet import validation_classes
 
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package dataset-fashion-mnist puts it
 FASHION_CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
@@ -39,13 +39,13 @@ FASHION_CLASSES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One split: N images, as files or as uint8 (N, H, W, C), and their labels (N,)."""
+    """One split, not decoded yet."""
 
-    images: Images
-    labels: NDArray[np.int64]
+    images: Images  # N files, or an array (N, H, W, C) uint8
+    labels: NDArray[np.int64]  # (N,)
 
     def lines(self) -> Iterator[str]:
-        """One line an image, which changes when its file does."""
+        """Yields one line per image, which changes when its file does."""
         return self.images.lines() if isinstance(self.images, Files) else map(str, range(len(self.images)))
 
 
@@ -58,7 +58,7 @@ class Opened:
     test: Part
 
     def lines(self) -> Iterator[str]:
-        """One line an image of both splits, which changes when its file does."""
+        """Yields one line per image of both splits, which changes when its file does."""
         yield from self.train.lines()
         yield from self.test.lines()
 
@@ -67,13 +67,13 @@ class Opened:
 class Source:
     """A data set that was found, and how to open it."""
 
-    identity: str  # tells it from any other without decoding
-    place: str  # stays when single files of it change
-    open: Callable[[], Opened]
+    identity: str  # differs between any two data sets, and is known without decoding
+    place: str  # where it lies, which stays the same when single files change
+    open: Callable[[], Opened]  # may raise OSError; call `opened` instead
     remarks: tuple[str, ...] = ()  # sentences on files that are not used
 
     def opened(self) -> Opened:
-        """Both splits.  Raises InputError, in one sentence, when they cannot be had."""
+        """Returns both splits.  Raises InputError, in one sentence, when they cannot be read."""
         try:
             return self.open()
         except OSError as error:
@@ -81,10 +81,10 @@ class Source:
 
 
 def find(dataset: Dataset, *, data_root: Path | None, size: int) -> Source:
-    """The source of `dataset`, downloaded into `data_root` where it must be and can be.
+    """Finds the source of `dataset`; one that is not there is downloaded into `data_root` if that is possible.
 
-    `size`, pixels a side, chooses between the archives of Imagenette.
-    Raises InputError, in one sentence, when it is not there or not laid out as it should be.
+    `size`, in pixels a side, chooses between the archives of Imagenette.
+    Raises InputError, in one sentence, when the data set is not there or not laid out as it should be.
     """
     try:
         if dataset.name.startswith(FOLDER):
@@ -107,13 +107,13 @@ def find(dataset: Dataset, *, data_root: Path | None, size: int) -> Source:
             return _unpacked(dataset, _imagenet(dataset, data_root))
     except OSError as error:
         raise InputError(f"The data set {dataset.name!r} cannot be read: {error}.") from error
-    # torchvision checks every file of these against a published sum, so their name is their identity.
+    # CIFAR-10 or CIFAR-100.  torchvision checks their files against published sums, so their name is their identity.
     return Source(identity=dataset.name, place=dataset.name, open=lambda: _cifar(dataset, root))
 
 
 def _digest(lines: Iterable[str]) -> str:
     digest = hashlib.sha256()
-    for line in lines:  # of a million files, one at a time
+    for line in lines:  # one at a time, since there may be a million
         digest.update(f"{line}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
@@ -131,7 +131,7 @@ def _idx(dataset: Dataset, files: tuple[Traversable, ...] | None) -> Source:
     def opened() -> Opened:
         return Opened(classes=FASHION_CLASSES, train=part(*files[:2]), test=part(*files[2:]))
 
-    # Small enough to be told by their content: 30 MB of Fashion-MNIST take 20 ms.
+    # These files are small enough to identify them by their content: hashing the 30 MB of Fashion-MNIST takes 20 ms.
     identity = _digest(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
     return Source(identity=identity, place=identity, open=opened)
 
@@ -152,7 +152,7 @@ def _cifar(dataset: Dataset, root: Path) -> Opened:
 
     try:
         both = splits(importlib.import_module("torchvision.datasets"), download=False)
-    except (ImportError, RuntimeError):  # RuntimeError: not there, or not whole
+    except (ImportError, RuntimeError):  # RuntimeError: the files are missing or incomplete
         both = _fetch(dataset, root, lambda datasets: splits(datasets, download=True))
     train, test = (Part(images=split.data, labels=np.array(split.targets, dtype=np.int64)) for split in both)
     return Opened(classes=tuple(both[0].classes), train=train, test=test)
@@ -181,7 +181,10 @@ def _imagenet(dataset: Dataset, root: Path | None) -> Path:
 
 
 def _fetch(dataset: Dataset, root: Path, get: Callable[[Any], Any]) -> Any:
-    """What `get` makes of torchvision.datasets, by one process at a time; failures as one sentence."""
+    """Returns what `get` gives for torchvision.datasets, letting one process download at a time.
+
+    Raises InputError, in one sentence, when that fails.
+    """
     try:
         datasets = importlib.import_module("torchvision.datasets")
         root.mkdir(parents=True, exist_ok=True)
@@ -190,14 +193,18 @@ def _fetch(dataset: Dataset, root: Path, get: Callable[[Any], Any]) -> Any:
     except (ImportError, OSError, RuntimeError) as error:
         cause = " ".join(str(error).split())
         raise InputError(
-            f"The data set {dataset.name!r} could not be had from torchvision in {root} ({cause}): give "
+            f"The data set {dataset.name!r} could not be obtained through torchvision in {root} ({cause}): give "
             f"--data-root with a folder that holds it, --dataset {FOLDER}PATH with class folders of images, "
             f"or --dataset {DEFAULT}, which needs no network."
         ) from error
 
 
 def _unpacked(dataset: Dataset, path: Path) -> Source:
-    """The source of a published archive's folder, told by the class folders: a million files are not listed again."""
+    """Returns the source of the folder of a published archive.
+
+    Its identity is that of its class folders and their times of change, so that a million files need not be listed each
+    time a study starts.
+    """
 
     def opened() -> Opened:
         flat = dataset.name == "imagenet" and not class_folders(path / "val")
@@ -211,7 +218,7 @@ def _unpacked(dataset: Dataset, path: Path) -> Source:
             )
         return both
 
-    # A split without class folders counts as one.
+    # A split without class folders is one folder by itself.
     folders = [folder for split in splits(path) for folder in class_folders(split) or [split]]
     identity = _digest(f"{folder.resolve()}\t{folder.stat().st_mtime_ns}" for folder in folders)
     return Source(identity=identity, place=str(path.resolve()), open=opened)
@@ -223,7 +230,7 @@ def _open_folders(found: Folders) -> Opened:
 
 
 def _open_flat(path: Path) -> Opened:
-    """ImageNet with its validation images in one folder, as their archive leaves them."""
+    """Opens ImageNet with its validation images in one folder, into which their archive unpacks them."""
     train = by_class(path / "train")
     names = image_names(path / "val")
     numbers = {name: number for number, name in enumerate(train.names)}

@@ -1,4 +1,4 @@
-"""Whether a prepared folder is as `prepare` left it, as far as can be told without reading the pixels."""
+"""Checks whether a prepared folder is complete, as far as that can be told without reading the pixels."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from ablations.subjects.alexnet.data.catalogue import CACHE_SCHEMA
 
 
 def whole(folder: Path) -> bool:
-    """Whether the files of `folder` are there, of the sizes that their headers and meta.json tell, with usable labels.
+    """Tells whether all files of `folder` are there, have the sizes that meta.json demands, and hold valid labels.
 
-    A disk that was full, a copy that was broken off and a file that was emptied are seen; a changed pixel is not.
+    This finds the damage of a full disk, of an interrupted copy and of a file that was emptied, but not a changed
+    pixel.
     """
     try:
         meta = read_json(folder / "meta.json")
@@ -36,7 +37,7 @@ def whole(folder: Path) -> bool:
 
 
 def _is_array(path: Path, shape: tuple[int, ...], kind: Any) -> bool:
-    """Whether the .npy file `path` holds an array of that shape and kind, to its last byte."""
+    """Tells whether the .npy file `path` holds an array of that shape and type, to its last byte."""
     if not path.is_file():
         return False
     with path.open("rb") as file:

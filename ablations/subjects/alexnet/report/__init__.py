@@ -1,1 +1,1 @@
-"""The sections of a report that only AlexNet has."""
+"""The parts and sections of a report that only AlexNet has."""

@@ -1,4 +1,4 @@
-"""The section on the reference's first layer: its kernels as a picture, and how colourful each group of them is.
+"""The report's section on the reference's first layer: its kernels as a picture, and how colourful each group is.
 
 Shapes: O filters, C colours, K pixels a side.
 """
@@ -18,17 +18,17 @@ from ablations.reporting.sections.outcomes import picture
 from ablations.subjects.alexnet.filters import Array, unpack
 from ablations.subjects.alexnet.setting import spec_of
 
-SHUFFLES = 9_999
+SHUFFLES = 9_999  # random divisions of the filters into two groups, for a p-value; the smallest possible is 1e-4
 
 
 def _groups_of(result: Result) -> int:
-    """Groups of the second convolution, which split the kernels of the first."""
+    """Returns the number of groups of the second convolution, which divide the kernels of the first."""
     blocks = spec_of(result.trial.config).blocks
     return blocks[1].groups if len(blocks) > 1 else 1
 
 
 def section(evidence: Findings) -> Section | None:
-    """Figure 3 of the paper for this reference; None where no record has kept its kernels."""
+    """Returns the section that redraws figure 3 of the paper for this reference, or None if no record has kernels."""
     kept = {
         one.trial.seed: (
             kernels,
@@ -71,14 +71,20 @@ def section(evidence: Findings) -> Section | None:
 
 
 def share(kernels: Array) -> Array:
-    """(O,) in 0..1: how much of the energy of each kernel (O, C, K, K) its colours do not share."""
+    """Returns the colour share (O,) of each kernel (O, C, K, K): the share of its energy that colours do not share.
+
+    It is 0 for a kernel that sees brightness only, and at most 1.
+    """
     energy = np.square(kernels).sum(axis=(1, 2, 3))
     chroma = np.square(kernels - kernels.mean(axis=1, keepdims=True)).sum(axis=(1, 2, 3))
     return np.asarray(chroma / np.where(energy > 0, energy, 1))
 
 
 def split_p(one: Array, other: Array) -> float:
-    """How often filters dealt to two groups at random differ in mean colour by as much, either way."""
+    """Returns how often two groups to which the filters are assigned at random differ in mean colour at least as much.
+
+    This is the two-sided p-value of a permutation test.
+    """
     found = stats.permutation_test(
         (one, other),
         lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis),
@@ -90,11 +96,12 @@ def split_p(one: Array, other: Array) -> float:
 
 
 def _groups(count: int, kernels: Array) -> list[Array]:
-    """The kernels by the group of the second layer that reads them."""
+    """Splits the kernels by the group of the second layer that reads them."""
     return np.split(kernels, count) if len(kernels) % count == 0 else [kernels]
 
 
 def _table(shares: dict[int, list[Array]]) -> list[Block]:
+    """Returns the table of the mean colour share by seed and group, and a sentence on how much two groups differ."""
     size = len(next(iter(shares.values())))
     two = size == 2
     head = ("seed", *(f"group {place}, %" if size > 1 else "colour, %" for place in range(1, size + 1)))

@@ -1,4 +1,4 @@
-"""The kernels of a first layer as a picture, by group: figure 3 of the paper redrawn."""
+"""Draws the kernels of a first layer, group by group, as figure 3 of the paper does."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ BORDER = 1  # pixels between filters
 
 @styled
 def filters(groups: Sequence[Array], titles: Sequence[str]) -> Figure:
-    """One block of tiles a group of kernels (O, C, K, K), in the order given; C is 3, or 1 for grey.
+    """Draws one panel of tiles for each group of kernels (O, C, K, K), in the given order; C is 3, or 1 for grey.
 
-    Each kernel is scaled by its own largest weight, with zero in the middle: what is grey weighs all colours alike.
+    Each kernel is scaled by its own largest weight, and zero is drawn as middle grey, so a grey pixel weighs all
+    colours alike.
     """
     tiles = [_tiles(group) for group in groups]
     inches = [0.25 + WIDTH * tile.shape[0] / tile.shape[1] for tile in tiles]
@@ -32,7 +33,7 @@ def filters(groups: Sequence[Array], titles: Sequence[str]) -> Figure:
 
 
 def _tiles(kernels: Array) -> Array:
-    """(rows, columns, 4): red, green, blue and opacity in 0..1, clear between the tiles."""
+    """Returns an image (rows, columns, 4) with red, green, blue and opacity in 0..1, transparent between the tiles."""
     count, channels, side, _ = kernels.shape
     largest = np.abs(kernels).max(axis=(1, 2, 3), keepdims=True)
     scaled = 0.5 + 0.5 * kernels / np.where(largest > 0, largest, 1)

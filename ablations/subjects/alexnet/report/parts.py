@@ -1,4 +1,4 @@
-"""What AlexNet says of itself in a report: how it was trained, what its reference is, what is known to compare with."""
+"""AlexNet's own words in a report: how it was trained, what its reference is, and what to compare with."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ablations.subjects.alexnet.describe import difference, stack
 from ablations.subjects.alexnet.report import filters
 from ablations.subjects.alexnet.setting import PRECISIONS, Budget, budget_of, spec_of
 
-RATIOS = {("activation", "tanh"): 6.0}  # figure 1: times the iterations, one run an arm
-BACKWARD = 2  # a training step costs this many forward passes more than a look at the same images
+RATIOS = {("activation", "tanh"): 6.0}  # published ratios of iterations; figure 1, one run per arm
+BACKWARD = 2  # a backward pass costs about as much as this many forward passes
 CONTROLS = (
     "A placebo changes only the random draws and must show no effect. A sabotage shuffles half of the training "
     "labels and must show a clear rise. Whether they did stands under Gates. A mild sabotage shuffles a twentieth "
@@ -36,6 +36,7 @@ def _budget(evidence: Findings) -> Budget:
 
 
 def _plan(evidence: Findings) -> str:
+    """Says what was trained: how many variants of which preset, on which data, how long and with how many seeds."""
     study, budget = evidence.study, _budget(evidence)
     what = f" ({study.question})" if study.question else ""
     until, when = ("at most ", "where it ended") if budget.stop_at_threshold else ("", "after the last epoch")
@@ -59,7 +60,7 @@ def _precision(budget: Budget) -> str:
 
 
 def _views(evidence: Findings) -> str:
-    """What an image was evaluated by, which the records of the reference hold."""
+    """Says on which views the images were evaluated, as the records of the reference have it."""
     used = {spec_of(result.trial.config).views for result in evidence.results if not result.trial.variant.departures}
     words = {
         "centre": " An image is judged by its centre crop.",
@@ -70,7 +71,7 @@ def _views(evidence: Findings) -> str:
 
 
 def _trivial(evidence: Findings) -> str:
-    """The errors that need no network: of guessing, and of a linear classifier on the same images."""
+    """Says what errors need no network: that of guessing, and that of a linear classifier on the same images."""
     chance, linear, budget = chance_error(evidence), linear_error(evidence), _budget(evidence)
     guessing = f"{number(chance)}%" if np.isfinite(chance) else "an error that is not known here"
     if not np.isfinite(linear):
@@ -83,7 +84,7 @@ def _trivial(evidence: Findings) -> str:
 
 
 def _reference(evidence: Findings) -> list[Block]:
-    """The layers of the reference as it was trained, and where it departs from the paper."""
+    """Returns a table of the reference's layers, as it was trained, and of its departures from the paper."""
     preset = evidence.study.setting.facts["preset"]
     trained = (spec_of(result.trial.config) for result in evidence.results if not result.trial.variant.departures)
     known = PRESETS[preset].spec if preset in PRESETS else None
@@ -99,6 +100,7 @@ def _reference(evidence: Findings) -> list[Block]:
 
 
 def _timing(evidence: Findings) -> str:
+    """Says how the steps to the threshold were measured, and what that cost."""
     budget = _budget(evidence)
     images = min(budget.threshold_examples, budget.train_examples)
     cost = images / ((1 + BACKWARD) * budget.threshold_every * budget.batch_size)
@@ -113,6 +115,7 @@ def _timing(evidence: Findings) -> str:
 
 
 def _facts(evidence: Findings) -> Mapping[str, str]:
+    """Returns the conditions that are compared when two studies stand beside each other."""
     budget = _budget(evidence)
     return {
         "preset": evidence.study.setting.facts["preset"],

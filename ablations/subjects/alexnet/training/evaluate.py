@@ -1,4 +1,4 @@
-"""evaluate(network, examples) -> errors, outcomes and probabilities.  Needs torch and numpy, nothing else.
+"""Evaluates a network on examples: errors, outcomes and probabilities.  Needs torch and numpy, nothing else.
 
 Shapes: N examples, B batch, K classes.
 """
@@ -23,25 +23,27 @@ if TYPE_CHECKING:
 
 Row = dict[str, float]
 
-BATCH = 500  # images, each in one view at a time: ten views take ten times as long and no more memory
-GPU_FLOATS = 2**23  # inputs of a batch on a GPU, 2,730 images of 32 pixels, where that is more than BATCH images
+BATCH = 500  # images.  Views are evaluated one after another: ten take ten times as long but no more memory
+# Input values in a batch on a GPU, if that is more than BATCH images: 2,730 colour images of 32 pixels.  In batches of
+# 500 a GPU would spend most of its time waiting for kernel launches.
+GPU_FLOATS = 2**23
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What a network makes of N images."""
+    """The result of evaluating a network on N images."""
 
-    row: Row  # top-1 and top-5 error in percent and the mean loss
-    outcomes: Tensor  # (N,) bool: right at top 1
-    probabilities: Tensor | None  # (N, K) float16, on the CPU; None above MOST_PROBABILITIES
+    row: Row  # top-1 and top-5 error in percent, and the mean loss
+    outcomes: Tensor  # (N,) bool, on the CPU: whether the class with the highest score was right
+    probabilities: Tensor | None  # (N, K) float16, on the CPU; None where N * K is above MOST_PROBABILITIES
     labels: Tensor  # (N,) int64, on the CPU
 
 
 @torch.inference_mode()
 def evaluate(network: Network, examples: Examples, *, limit: int | None = None) -> Evaluation:
-    """What `network` makes of the first `limit` of `examples`, over the views that their spec asks for.
+    """Evaluates `network` on the first `limit` of `examples`, averaging over the views that their spec asks for.
 
-    With fewer than five classes, top-5 is top-(all), whose error is zero.
+    With five classes or fewer, the top-5 error is zero.
     """
     network.eval()
     count = min(examples.count, limit or examples.count)
@@ -71,13 +73,16 @@ def evaluate(network: Network, examples: Examples, *, limit: int | None = None) 
 
 
 def _batch(examples: Examples) -> int:
-    """Images at a time: BATCH, or more small ones on a GPU, which would wait for their launches."""
+    """Returns the number of images in a batch: BATCH, or more on a GPU if the images are small."""
     floats = examples.data.channels * examples.size**2
     return BATCH if examples.labels.device.type == "cpu" else max(BATCH, GPU_FLOATS // floats)
 
 
 def log_probabilities(network: Network, examples: Examples, index: Tensor) -> Tensor:
-    """Logarithms (B, K) of the softmax outputs of the examples `index` (B,), averaged over their spec's views."""
+    """Returns the logarithms (B, K) of the softmax outputs of the examples `index` (B,).
+
+    The softmax outputs, not their logarithms, are averaged over the views of the examples' spec (the paper, 4.1).
+    """
     seen = views(examples.spec.views, examples.room)
     total: Tensor | None = None
     for top, left, mirrored in seen:

@@ -1,4 +1,4 @@
-"""What a training sees and is judged by: examples on a device, their split, order and augmentation.
+"""The examples that a training learns from and is evaluated on: their split, order and augmentation.
 
 Shapes: N examples, B batch, C channels, S side of a stored image.
 """
@@ -22,20 +22,19 @@ from ablations.subjects.alexnet.training.streams import stream, streams
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """N examples on a device and how they are seen.
+    """N examples, and how the network sees them.
 
-    `rows` (N,) says where in `images`, all of a split, (any, S, S, C) uint8, each lies: a subset is
-    no copy, so that every process on a machine reads the same pages.  `labels` (N,) are on the
-    device of the network; images that are not are cut where they are, and their crops copied.
+    A subset holds the rows of its images and no copy of them, so that all processes on a machine share the same
+    pages of memory.
     """
 
     data: Data
-    spec: Spec
+    spec: Spec  # crops, augmentation and views
     size: int  # pixels a side that the network sees
-    images: Tensor
-    rows: Tensor
-    labels: Tensor
-    read_window: int = 0  # as in the budget
+    images: Tensor  # (any, S, S, C) uint8: all images of a split; may be on another device than the network
+    rows: Tensor  # (N,) int64: where in `images` each example lies; on the device of `images`
+    labels: Tensor  # (N,) int64, on the device of the network
+    read_window: int = 0  # as `Budget.read_window`
 
     @property
     def count(self) -> int:
@@ -43,7 +42,10 @@ class Examples:
         return len(self.labels)
 
     def part(self, count: int) -> Examples:
-        """At most `count` of them, each class in proportion; a folder's images lie class by class."""
+        """Returns at most `count` of the examples, each class in proportion.
+
+        Taking the first ones instead would give only a few classes, since a folder's images lie class by class.
+        """
         chosen = stratified(self.labels.cpu(), min(count, self.count))
         return replace(
             self, rows=self.rows[chosen.to(self.rows.device)], labels=self.labels[chosen.to(self.labels.device)]
@@ -51,7 +53,10 @@ class Examples:
 
     @property
     def on_device(self) -> bool:
-        """Whether inputs are made on the device of the network alone, and without asking the host for anything."""
+        """Whether inputs are made on the network's device without the host, so that a CUDA graph can make them.
+
+        Pixel noise is drawn on the host, so that it is the same on every device.
+        """
         return self.images.device == self.labels.device and not self.spec.pixel_noise
 
     @property
@@ -60,23 +65,26 @@ class Examples:
         return self.data.size + 2 * self.spec.crop_pad - self.size
 
     def draws(self, seed: int, epoch: int) -> Draws:
-        """Every example's draws of one epoch, whichever of them the spec uses."""
+        """Returns every example's random choices in one epoch, also those that the spec does not use."""
         stream = streams(seed, salt=self.spec.stream_salt)
         return draw(self.count, slack=self.room, channels=self.data.channels, stream=stream, epoch=epoch)
 
     def augmented(self, index: Tensor, draws: Draws) -> Tensor:
-        """Inputs (B, C, size, size) of the examples `index` (B,) as training sees them."""
+        """Returns the inputs (B, C, size, size) of the examples `index` (B,) as training sees them, augmented."""
         middle = torch.full_like(index, self.room // 2)
         top, left = (draws.top[index], draws.left[index]) if self.spec.random_crop else (middle, middle)
         flip = draws.flip[index] if self.spec.flip else torch.zeros_like(draws.flip[index])
         return self._inputs(index, top, left, flip, draws)
 
     def plain(self, index: Tensor) -> Tensor:
-        """Inputs (B, C, size, size) of the examples `index` (B,): the centre crop, without augmentation."""
+        """Returns the inputs (B, C, size, size) of the examples `index` (B,): centre crops without augmentation."""
         return self.viewed(index, self.room // 2, self.room // 2, False)
 
     def viewed(self, index: Tensor, top: int, left: int, mirrored: bool) -> Tensor:
-        """Inputs (B, C, size, size) of the examples `index` (B,), all cropped at one place, without augmentation."""
+        """Returns the inputs (B, C, size, size) of the examples `index` (B,), all cropped at one place.
+
+        `top` and `left` are in pixels of the stored image with its border.  There is no augmentation.
+        """
         down, right = torch.full_like(index, top), torch.full_like(index, left)
         return self._inputs(index, down, right, torch.full_like(index, mirrored, dtype=torch.bool), None)
 
@@ -84,6 +92,7 @@ class Examples:
         here, device, spec = self.images.device, self.labels.device, self.spec
         rows, *where = (position.to(here) for position in (index, top, left, flip))
         pixels = crop(self.images, self.rows[rows], *where, size=self.size, pad=spec.crop_pad)
+        # Crops are copied to the device as bytes and become floats there: a quarter of the traffic.
         if here != device:
             pinned = pixels.pin_memory() if device.type == "cuda" else pixels
             pixels = pinned.to(device, non_blocking=True)
@@ -98,12 +107,13 @@ class Examples:
 def split_examples(
     spec: Spec, *, seed: int, budget: Budget, data: Data, device: torch.device
 ) -> tuple[Examples, Examples]:
-    """What is trained on and what is evaluated on, for a network on `device`; images stay where they are.
+    """Returns the examples to train on and those to evaluate on, for a network on `device`; images stay where they are.
 
-    Each seed draws its own training images where the budget asks for fewer than there are, so that intervals over
-    seeds hold for other images too; its variants share them, the placebo included.  With `evaluate_on` "validation",
-    a tenth of the training images, chosen by their content, is evaluated on and left out of training.
-    Raises ValueError when fewer images are there than asked.
+    If the budget asks for fewer training images than there are, each seed draws its own, so that intervals over seeds
+    cover the choice of images too.  All variants of a seed, the placebo included, share its images: this draw has no
+    salt.  With `evaluate_on` "validation", a tenth of the training images, chosen by their content, is held out of
+    training and evaluated on.
+    Raises ValueError when the budget asks for more training images than there are.
     """
     everything = torch.arange(len(data.train.labels))
     training, evaluation, evaluated = everything, torch.arange(len(data.test.labels)), data.test
@@ -132,7 +142,7 @@ def split_examples(
 
 
 def shuffle_labels(labels: Tensor, spec: Spec, seed: int) -> Tensor:
-    """`labels` (N,) with a share of them, `spec.shuffled_labels`, permuted among themselves."""
+    """Returns `labels` (N,) with a share of them, `spec.shuffled_labels`, permuted among themselves."""
     generator = streams(seed, salt=spec.stream_salt)("labels")
     order = torch.randperm(len(labels), generator=generator)
     chosen = order[: round(len(labels) * spec.shuffled_labels)]
@@ -142,7 +152,7 @@ def shuffle_labels(labels: Tensor, spec: Spec, seed: int) -> Tensor:
 
 
 def epoch_order(training: Examples, seed: int, epoch: int) -> Tensor:
-    """The order (N,) int64 in which an epoch takes the examples: that of (seed, epoch)."""
+    """Returns the order (N,) int64 in which an epoch takes the examples.  It depends on the seed and the epoch."""
     generator = streams(seed, salt=training.spec.stream_salt)(f"order/{epoch}")
     if training.read_window:
         return shuffled(training.count, training.read_window, generator)
@@ -150,7 +160,7 @@ def epoch_order(training: Examples, seed: int, epoch: int) -> Tensor:
 
 
 def read_ahead(training: Examples, order: Tensor) -> ReadAhead | None:
-    """What asks for the images of an epoch in this order before they are used; None where they are read as they are."""
+    """Returns what prefetches the images of an epoch in this order, or None where nothing has to be prefetched."""
     pages, images = training.data.train.pages, training.data.train.images
     if not training.read_window or pages is None:
         return None
@@ -165,7 +175,7 @@ def read_ahead(training: Examples, order: Tensor) -> ReadAhead | None:
 
 
 def batches(training: Examples, seed: int, epoch: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Inputs (B, C, size, size) and labels (B,) of one epoch, in the order of (seed, epoch)."""
+    """Yields the inputs (B, C, size, size) and labels (B,) of one epoch, batch by batch, in that epoch's order."""
     draws = training.draws(seed, epoch)
     for index in epoch_order(training, seed, epoch).split(batch_size):
         yield training.augmented(index, draws), training.labels[index.to(training.labels.device)]

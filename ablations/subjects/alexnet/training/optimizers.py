@@ -1,4 +1,4 @@
-"""How weights are moved: optimisers, learning-rate schedules, and which weight gets which rate and decay."""
+"""Optimisers, learning-rate schedules, and which weight gets which rate and decay."""
 
 from __future__ import annotations
 
@@ -19,50 +19,52 @@ Groups = list[dict[str, Any]]
 
 
 def _steps(*ends: float, of: float) -> Callable[[float], float]:
-    """Division by ten once `ends` epochs (or iterations) out of `of` are done."""
+    """Returns a schedule that divides by ten after each of `ends` epochs (or iterations) out of `of`."""
     return lambda done: 0.1 ** sum(done >= end / of for end in ends)
 
 
-# Share of the training that is done -> factor of the learning rate.
+# Each schedule maps the share of the training that is done to a factor of the learning rate.  Shares, rather than
+# epochs, keep a schedule's shape when a budget shortens the training.
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
     "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
     # Net #145 divided by ten after epochs 25, 51 and 79 of 91 (the released parameter file).
     "step": _steps(25, 51, 79, of=91),
     "step_30_60": _steps(30, 60, of=90),  # torchvision's reference scripts
-    # Caffe's published weights: every 100,000 iterations, the snapshot at 360,000 or 310,000.
+    # Caffe divides every 100,000 iterations; its published weights are the snapshots at 360,000 and 310,000.
     "caffe_alexnet": _steps(100, 200, 300, of=360),
     "caffe_caffenet": _steps(100, 200, 300, of=310),
-    # The CIFAR-10 nets of cuda-convnet: two divisions shortly before the end.
+    # The CIFAR-10 networks of cuda-convnet: two divisions shortly before the end.
     "late_140": _steps(120, 130, of=140),
     "late_160": _steps(140, 150, of=160),
     "late_520": _steps(500, 510, of=520),
-    # cuda-convnet2's "dexp": a factor of 250 in all, in four levels.
+    # cuda-convnet2's "dexp": four levels, the last of which is 250 times lower than the first.
     "exponential_4": lambda done: 250 ** -(min(math.floor(4 * done), 3) / 3),
-    "plateau": lambda done: 1.0,  # times what `Rate` makes of the validation error
+    "plateau": lambda done: 1.0,  # `Rate` divides by the validation error instead
 }
-WARM_UP_FROM = 0.1  # of the rate: from zero, the first step of a training would teach nothing
-PATIENCE = 5  # epochs without a new best before "plateau" divides; ours, the paper gives no number
-REDUCTIONS = 3  # at most (5)
+WARM_UP_FROM = 0.1  # share of the rate at which a warm-up starts; from zero, the first step would change nothing
+PATIENCE = 5  # epochs without a new best error before "plateau" divides.  Our choice: the paper gives no number
+REDUCTIONS = 3  # how often "plateau" divides at most (section 5)
 
 
 class Optimizer(Protocol):
-    """What a training step needs of an optimiser: ours, and every one of torch's."""
+    """What a training step needs of an optimiser.  Ours and all of torch's have it."""
 
-    param_groups: Groups
-    state: defaultdict[Tensor, Any]
+    param_groups: Groups  # as in torch: each holds "params" and its own rate, decay and momentum
+    state: defaultdict[Tensor, Any]  # what the optimiser remembers of each weight, by name
 
     def zero_grad(self) -> None:
-        """Forgets the gradients."""
+        """Discards the gradients."""
 
     def step(self) -> None:
-        """One update of every weight that has a gradient."""
+        """Updates every weight that has a gradient."""
 
 
 class _Momentum:
-    """Plain and original momentum.  Not a `torch.optim.Optimizer`, whose constructor imports torch's compiler.
+    """The base of both forms of momentum.
 
-    That is 888 modules and 1.6 s of processor time in every process that trains by it (`engine.md`).
+    It is not a `torch.optim.Optimizer`, because the constructor of that imports torch's compiler: some 900 modules and
+    1.6 s of processor time in every process that trains (SPEED.md).
     """
 
     def __init__(self, groups: Groups, *, lr: float, momentum: float) -> None:
@@ -70,14 +72,14 @@ class _Momentum:
         self.state: defaultdict[Tensor, Any] = defaultdict(dict)
 
     def zero_grad(self) -> None:
-        """Forgets the gradients."""
+        """Discards the gradients."""
         for group in self.param_groups:
             for weight in group["params"]:
                 weight.grad = None
 
     @torch.no_grad()
     def step(self) -> None:
-        """One update of every weight that has a gradient."""
+        """Updates every weight that has a gradient."""
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
             if weights:
@@ -88,7 +90,7 @@ class _Momentum:
 
 
 class SGD(_Momentum):
-    """torch.optim.SGD(fused=True), by the function that torch itself calls."""
+    """The same as torch.optim.SGD(fused=True): it calls the function that torch's class calls."""
 
     def _move(self, weights: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> None:
         buffers = [self.state[weight].get("momentum_buffer") for weight in weights]
@@ -105,15 +107,15 @@ class SGD(_Momentum):
             maximize=False,
         )
         for weight, buffer in zip(weights, buffers, strict=True):
-            if buffer is not None:  # as without momentum
+            if buffer is not None:  # it is None without momentum
                 self.state[weight]["momentum_buffer"] = buffer
 
 
 class OriginalSGD(_Momentum):
     """Momentum with the learning rate inside the velocity: v = m v - lr (g + decay w); w = w + v.
 
-    Section 5 and the code.  torch's form, v = m v + g; w = w - lr v, is the same while the rate
-    stays and differs for some ten steps after it drops.
+    This is the form of section 5 and of the code.  torch's form, v = m v + g; w = w - lr v, gives the same while
+    the rate is constant, and differs for about ten steps after the rate drops.
     """
 
     def _move(self, weights: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> None:
@@ -121,10 +123,10 @@ class OriginalSGD(_Momentum):
             if not self.state[weight]:
                 self.state[weight]["velocity"] = torch.zeros_like(weight)
         velocities = [self.state[weight]["velocity"] for weight in weights]
-        # One launch for all weights of a GPU, the same bits as weight by weight.
+        # The _foreach functions need one kernel launch for all weights of a group, and give the same bits as a loop.
         pulls = torch._foreach_add(gradients, weights, alpha=group["weight_decay"])
         torch._foreach_mul_(velocities, group["momentum"])
-        if isinstance(group["lr"], Tensor):
+        if isinstance(group["lr"], Tensor):  # when the step is captured as a CUDA graph; `alpha` takes numbers only
             torch._foreach_mul_(pulls, group["lr"])
             torch._foreach_sub_(velocities, pulls)
         else:
@@ -132,15 +134,15 @@ class OriginalSGD(_Momentum):
         torch._foreach_add_(weights, velocities)
 
 
-# Parameter groups, spec -> optimiser.
+# Name -> function from parameter groups and a spec to the optimiser.
 OPTIMIZERS: dict[str, Callable[[Groups, Spec], Optimizer]] = {
     "sgd": lambda groups, spec: SGD(groups, lr=spec.learning_rate, momentum=spec.momentum),
     "sgd_original": lambda groups, spec: OriginalSGD(groups, lr=spec.learning_rate, momentum=spec.momentum),
-    # Kingma and Ba 2015, arXiv 1412.6980: decay joins the gradient.
+    # Kingma and Ba 2015, arXiv 1412.6980: the decay is added to the gradient.
     "adam": lambda groups, spec: torch.optim.Adam(
         groups, lr=spec.learning_rate, betas=(spec.momentum, 0.999), fused=True
     ),
-    # Loshchilov and Hutter 2019, arXiv 1711.05101: decay acts on the weights by itself.
+    # Loshchilov and Hutter 2019, arXiv 1711.05101: the decay acts on the weights directly.
     "adamw": lambda groups, spec: torch.optim.AdamW(
         groups, lr=spec.learning_rate, betas=(spec.momentum, 0.999), fused=True
     ),
@@ -148,9 +150,10 @@ OPTIMIZERS: dict[str, Callable[[Groups, Spec], Optimizer]] = {
 
 
 def optimizer_of(network: Network, spec: Spec) -> Optimizer:
-    """The optimiser of `spec` over `network`: decay on weights only, as in the code, unless the spec decays biases.
+    """Returns the optimiser of `spec` for the parameters of `network`.
 
-    Raises ValueError on an unknown optimiser or schedule.
+    Weight decay applies to weights only, as in the code, unless the spec decays biases.  Parameters with the same
+    decay, rate and freezing share a group.  Raises ValueError on an unknown optimiser or schedule.
     """
     if spec.optimizer not in OPTIMIZERS:
         raise unknown("optimizer", spec.optimizer, OPTIMIZERS)
@@ -159,8 +162,8 @@ def optimizer_of(network: Network, spec: Spec) -> Optimizer:
     parts = described(spec)
     groups: dict[tuple[float, float, float], list[Tensor]] = {}
     for path, weight in network.named_parameters():
-        part = parts[path.split(".")[1]]  # features.conv1.conv.weight, classifier.fc6.bias
-        bias = weight.dim() == 1  # the affine pair of a batch normalisation counts as biases
+        part = parts[path.split(".")[1]]  # a path is such as features.conv1.conv.weight or classifier.fc6.bias
+        bias = weight.dim() == 1  # the scale and shift of a batch normalisation count as biases
         decay = 0.0 if bias and not spec.decay_biases else spec.weight_decay * part.decay_factor
         frozen_from = part.frozen_from if isinstance(part, Conv) else 1.0
         groups.setdefault((decay, spec.bias_lr_factor if bias else 1.0, frozen_from), []).append(weight)
@@ -174,9 +177,9 @@ def optimizer_of(network: Network, spec: Spec) -> Optimizer:
 
 
 class Rate:
-    """The learning rate of weights in the course of one training.
+    """The learning rate of weights over the course of one training.
 
-    Under "plateau" it is divided by ten whenever the validation error has stopped improving (5).
+    Under "plateau" it is divided by ten whenever the validation error has stopped improving (section 5).
     """
 
     def __init__(self, spec: Spec) -> None:
@@ -184,13 +187,13 @@ class Rate:
         self.reductions, self.waited, self.best = 0, 0, math.inf
 
     def at(self, done: float) -> float:
-        """The rate when `done`, a share, of the training is over."""
+        """Returns the rate when the share `done` of the training is over."""
         risen = min(done / self.spec.warm_up, 1.0) if self.spec.warm_up else 1.0
         warmth = WARM_UP_FROM + (1 - WARM_UP_FROM) * risen
         return self.spec.learning_rate * SCHEDULES[self.spec.schedule](done) * warmth * 0.1**self.reductions
 
     def observe(self, error: float) -> None:
-        """Takes note of an epoch's validation error, in any unit."""
+        """Takes note of an epoch's validation error, in any unit, and divides the rate if "plateau" asks for it."""
         if self.spec.schedule != "plateau":
             return
         self.waited = 0 if error < self.best else self.waited + 1
@@ -199,29 +202,32 @@ class Rate:
             self.reductions, self.waited = self.reductions + 1, 0
 
     def state(self) -> tuple[int, int, float]:
-        """What `restore` takes: the divisions so far, epochs since the best one, and its error."""
+        """Returns what `restore` takes: the divisions so far, the epochs since the best one, and the best error."""
         return self.reductions, self.waited, self.best
 
     def restore(self, state: Sequence[float]) -> None:
-        """Goes on from `state`."""
+        """Continues from `state`."""
         self.reductions, self.waited, self.best = int(state[0]), int(state[1]), state[2]
 
 
 def learning_rates(optimizer: Optimizer, rate: float, *, done: float) -> list[float]:
-    """The rate of each group of `optimizer`, given that of weights, when `done`, a share, of the training is over.
+    """Returns the rate of each parameter group when the share `done` of the training is over and weights have `rate`.
 
-    Biases get the spec's multiple of it, and a layer that is frozen by then zero.
+    Biases get the spec's multiple of `rate`, and layers that are frozen by then get zero.
     """
     return [0.0 if done >= group["frozen_from"] else rate * group["lr_factor"] for group in optimizer.param_groups]
 
 
 def set_learning_rates(optimizer: Optimizer, rate: float, *, done: float) -> None:
-    """Sets the `learning_rates` of `optimizer`."""
+    """Sets the rate of each parameter group of `optimizer` to what `learning_rates` gives."""
     for group, value in zip(optimizer.param_groups, learning_rates(optimizer, rate, done=done), strict=True):
         group["lr"] = value
 
 
 def rates_as_tensors(optimizer: Optimizer, device: torch.device) -> None:
-    """Makes the rate of each group a tensor () float32 on `device`: a captured update reads what lies there."""
+    """Turns the rate of each parameter group into a tensor () float32 on `device`.
+
+    A captured update reads the rate from that tensor at every replay; a plain number would be fixed at the capture.
+    """
     for group in optimizer.param_groups:
         group["lr"] = torch.full((), group["lr"], device=device)

@@ -1,4 +1,4 @@
-"""What convolutions and products of matrices are computed in on a GPU: float32, tf32 or bf16."""
+"""Chooses the precision of convolutions and matrix products on a GPU: float32, tf32 or bf16."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ FLOAT32, TF32, BF16 = "float32", "tf32", "bf16"  # of ablations.subjects.alexnet
 
 @contextlib.contextmanager
 def computing(precision: str) -> Iterator[None]:
-    """Within it, convolutions and products of matrices of float32 are computed in TF32 for "tf32", else in float32.
+    """Sets how float32 convolutions and matrix products are computed inside the context: TF32 for "tf32", else float32.
 
-    TF32 rounds their inputs to 10 bits of mantissa and sums in float32.  torch alone would take it for convolutions
-    and float32 for the rest.  On the CPU all are float32.
+    TF32 rounds their inputs to 10 bits of mantissa and sums in float32.  Both have to be set, since torch's default is
+    TF32 for convolutions but float32 for matrix products.  On the CPU this changes nothing.
     """
     matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn.conv  # type: ignore[attr-defined]
     before = matmul.fp32_precision, conv.fp32_precision
@@ -27,9 +27,10 @@ def computing(precision: str) -> Iterator[None]:
 
 
 def casting(precision: str, device: torch.device) -> torch.autocast:
-    """For "bf16", within it a forward pass rounds the inputs of products to bfloat16, 7 bits of mantissa.
+    """Returns a context for the forward pass; for "bf16" it rounds the inputs of products to bfloat16 (7 bits).
 
-    The way back takes the types of the way forward and must lie outside, or it would round what stayed float32.
-    Nothing is cached: each weight is read once a step.
+    The backward pass must be outside of it: autograd uses the types of the forward pass by itself, and the context
+    would also round what the forward pass kept in float32.  Casts are not cached, because each weight is read only once
+    per step.
     """
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == BF16, cache_enabled=False)

@@ -1,6 +1,9 @@
-"""The optimiser step of a training: eager, or captured once as a CUDA graph and replayed.
+"""Takes the optimiser steps of a training: eagerly, or captured once as a CUDA graph and then replayed.
 
-Shapes: N examples, B batch, T steps an epoch, G groups of parameters, C channels, s side of what the network sees.
+A step of a small network is so little work that a GPU mostly waits for kernel launches; a replay is one launch.
+SPEED.md gives the reasons for each choice here.
+
+Shapes: N examples, B batch, T steps per epoch, G parameter groups, C channels, s side of what the network sees.
 """
 
 from __future__ import annotations
@@ -23,31 +26,39 @@ from ablations.subjects.alexnet.training.optimizers import Rate, learning_rates,
 from ablations.subjects.alexnet.training.precision import casting, computing
 
 Body = Callable[[], None]
-# body, the generators that it draws from -> its replay.  Raises RuntimeError where it cannot be captured.
+# Takes a function and the generators that it draws from, and returns its replay.  Raises RuntimeError where the
+# function cannot be captured.
 Capture = Callable[[Body, Sequence[torch.Generator]], Body]
 
-WARM_UP = 3  # steps before the capture, in which libraries and the optimiser make what a capture must not
+# Eager steps before the capture.  Libraries and optimisers allocate memory on first use, which a capture may not do.
+# They are real steps of the training, so nothing has to be undone.
+WARM_UP = 3
 EAGER, CAPTURED = "eager", "captured"
 
 
 def cuda_graph(body: Body, generators: Sequence[torch.Generator]) -> Body:
-    """`body`, captured on the current stream, as one launch.  Raises RuntimeError where it cannot be captured."""
+    """Captures `body` on the current stream and returns its replay, which is a single launch.
+
+    Raises RuntimeError where it cannot be captured.
+    """
     graph = torch.cuda.CUDAGraph()
     for generator in generators:
-        graph.register_generator_state(generator)
-    # Other threads of this process, such as those of Ray, may allocate meanwhile.
+        graph.register_generator_state(generator)  # so that each replay draws new numbers
+    # "thread_local", because other threads of this process, such as those of Ray, may allocate during the capture.
     with torch.cuda.graph(graph, stream=torch.cuda.current_stream(), capture_error_mode="thread_local"):
         body()
     return graph.replay
 
 
 class Step:
-    """One optimiser step after another, an epoch at a time; all that a step reads or writes lies in buffers that stay.
+    """Takes one optimiser step per call, an epoch at a time.
 
-    The buffers hold the epoch's order and draws, the rates of its steps and its sums, and counters say how far it is,
-    so that a step is the same work every time and asks nothing of the host.  `capture` makes of it, after a few eager
-    steps, what is replayed for every whole batch from then on; without it, or where it fails, all steps are eager.
-    Images that are elsewhere than the network, and noise drawn on the CPU, are brought to it before the captured part.
+    Everything that a step reads or writes is in buffers that stay where they are: the epoch's order and random choices,
+    the rates of its steps, its sums, and counters that say which batch is next.  So every step does the same work and
+    asks nothing of the host, which is what a CUDA graph needs.
+    After `WARM_UP` eager steps, `capture` turns the step into a replay, which is used for every whole batch from then
+    on.  Without `capture`, or where it fails, all steps are eager.  If images are not on the network's device, or noise
+    is drawn on the CPU, the inputs are copied to the device before the replay, which then starts from them.
     """
 
     def __init__(
@@ -63,19 +74,23 @@ class Step:
         self.order = torch.empty(training.count, dtype=torch.int64, device=here)
         self.ahead: ReadAhead | None = None
         self.draws: Draws | None = None
-        self.seen = torch.zeros((), dtype=torch.int64, device=here)  # images of the epoch
-        self.number = torch.zeros(1, dtype=torch.int64, device=device)  # of the next step of the epoch
+        # Two counters say the same in different units, since they live on different devices when the images do.
+        self.seen = torch.zeros((), dtype=torch.int64, device=here)  # images of the epoch that were taken
+        self.number = torch.zeros(1, dtype=torch.int64, device=device)  # number of the epoch's next step
         self.rates = torch.zeros(steps, len(self.optimizer.param_groups), device=device)  # (T, G)
-        self.total = torch.zeros(2, device=device)  # loss and wrong answers
-        self.looked_at = torch.zeros(2, pin_memory=device.type == "cuda")
-        self.batch: tuple[Tensor, Tensor] | None = None  # that a captured step reads, where images are brought to it
+        self.total = torch.zeros(2, device=device)  # sums over the epoch: loss, and wrong answers
+        self.looked_at = torch.zeros(2, pin_memory=device.type == "cuda")  # `total` on the host, as `diverged` left it
+        self.batch: tuple[Tensor, Tensor] | None = None  # inputs of a captured step, where they are copied to it
         self.replay: Body | None = None
-        self.warm = 0
-        self.how = EAGER  # for the provenance: how most steps ran
+        self.warm = 0  # eager steps so far
+        self.how = EAGER  # how most steps ran, for the provenance
 
     def begin(self, training: Examples, seed: int, epoch: int, rate: Rate) -> None:
-        """Starts an epoch of `training`, always of the same examples, in its own order and with its own draws."""
-        if training.spec != self.training.spec:  # its noise has ended
+        """Starts epoch number `epoch`, which has its own order and draws.
+
+        `training` holds the same examples in every epoch, but its spec may have lost the colour noise.
+        """
+        if training.spec != self.training.spec:  # the colour noise has ended, so the step has to be captured again
             self.training, self.replay = training, None
         draws = training.draws(seed, epoch)
         if self.draws is None:
@@ -98,18 +113,19 @@ class Step:
 
     @property
     def last_rate(self) -> float:
-        """The learning rate of weights in the step before."""
+        """The learning rate of weights in the last step."""
         return self.base_rates[self.taken - 1]
 
     @property
     def images(self) -> int:
-        """How many images of the epoch were taken."""
+        """How many images of the epoch have been taken."""
         return min(self.taken * self.size, self.training.count)
 
     def __call__(self) -> None:
-        """Takes the next batch, the last of an epoch being what is left."""
+        """Takes one step on the next batch; the last batch of an epoch may be smaller."""
         size = min(self.size, self.training.count - self.images)
-        self.network.train()  # an evaluation leaves it evaluating
+        self.network.train()  # since an evaluation leaves it in evaluation mode
+        # A graph replays fixed shapes, so that a smaller last batch is always eager.
         if not self.capture or size < self.size or self.warm < WARM_UP:
             self._learn(*self._load(size))
             self.warm += 1
@@ -122,18 +138,22 @@ class Step:
         self.taken += 1
 
     def diverged(self) -> bool:
-        """Whether the loss is no longer finite; on a GPU as of the call before, since waiting would leave it idle."""
+        """Tells whether the epoch's loss is no longer finite.
+
+        On a GPU the answer is about the time of the previous call, since waiting for the current loss would leave the
+        GPU idle.
+        """
         before = float(self.looked_at[0])
         self.looked_at.copy_(self.total, non_blocking=True)
         return not math.isfinite(before if self.total.is_cuda else float(self.looked_at[0]))
 
     def means(self) -> tuple[float, float]:
-        """The mean loss of the epoch's images so far and the share that was wrong; waits for the device."""
+        """Returns the mean loss of the epoch's images so far and the share that was wrong.  Waits for the device."""
         loss, wrong = (self.total / self.images).tolist()
         return loss, wrong
 
     def state(self) -> dict[str, Tensor]:
-        """All that steps change: weights, what the optimiser keeps of each, streams of layers, the epoch's sums."""
+        """Returns all that steps change, by name: weights, the optimiser's state, the layers' streams and the sums."""
         streams = {f"draws/{number}": stream.get_state() for number, (_, stream) in enumerate(_drawing(self.network))}
         return (
             {f"network/{name}": value for name, value in self.network.state_dict().items()}
@@ -147,7 +167,7 @@ class Step:
         )
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Goes on from `state` within its epoch, which has begun; before the first step."""
+        """Continues from `state`, in the middle of its epoch.  Call it after `begin` and before the first step."""
         for name, counter in self._counters.items():
             counter.copy_(state[name])
         self.taken = int(self.number)
@@ -160,21 +180,21 @@ class Step:
             if path.startswith("optimizer/"):
                 _, place, name = path.split("/")
                 weight = weights[int(place)]
-                # In the weight's own layout, which a file does not tell.
+                # State of a weight's shape is copied into the weight's memory layout, which a file does not record.
                 alike = value.shape == weight.shape
                 kept = torch.empty_like(weight).copy_(value) if alike else value.to(weight.device)
                 self.optimizer.state[weight][name] = kept
 
     @property
     def _counters(self) -> dict[str, Tensor]:
-        """What says how far the epoch is, and its sums."""
+        """The counters and sums of the epoch, by the name that they have in `state`."""
         return {"epoch/seen": self.seen, "epoch/number": self.number, "epoch/total": self.total}
 
     def _weights(self) -> list[Tensor]:
         return [weight for group in self.optimizer.param_groups for weight in group["params"]]
 
     def _load(self, size: int) -> tuple[Tensor, Tensor]:
-        """Inputs (B, C, s, s) and labels (B,) of the next `size` examples of the order."""
+        """Returns the inputs (B, C, s, s) and labels (B,) of the next `size` examples in the epoch's order."""
         assert self.draws
         if self.ahead:
             self.ahead.at(self.images)
@@ -183,7 +203,8 @@ class Step:
         return self.training.augmented(index, self.draws), self.training.labels[index.to(self.training.labels.device)]
 
     def _learn(self, inputs: Tensor, labels: Tensor) -> None:
-        """Forward, backward, update and sums on one batch."""
+        """Trains on one batch: forward pass, backward pass, update and sums."""
+        # In a capture the rates must come from a tensor on the device; an eager step without one takes plain numbers.
         row = self.rates.index_select(0, self.number)[0] if self.capture else None
         for group, parameters in enumerate(self.optimizer.param_groups):
             if row is None:
@@ -203,7 +224,7 @@ class Step:
         self.total.add_(torch.stack([loss.detach() * len(labels), wrong]))
 
     def _bring(self) -> None:
-        """Puts the next whole batch where a captured step reads it."""
+        """Copies the next whole batch to where a captured step reads it."""
         inputs, labels = self._load(self.size)
         if self.batch is None:
             self.batch = torch.empty_like(inputs), torch.empty_like(labels)
@@ -211,15 +232,16 @@ class Step:
         self.batch[1].copy_(labels)
 
     def _whole_batch(self) -> None:
-        """What is captured."""
+        """Takes a step on a whole batch.  This is what is captured."""
         self._learn(*(self.batch or self._load(self.size)))
 
     def _capture(self, capture: Capture) -> None:
-        """Captures the step or, where that fails, says so and goes on eagerly."""
+        """Captures the step; where that fails, logs a warning and leaves all further steps eager."""
         drawing = _drawing(self.network)
         states = [generator.get_state() for _, generator in drawing]
+        # Adam and AdamW have to be told about a capture, but only during it: torch warns of eager steps with the flag.
         groups = [group for group in self.optimizer.param_groups if "capturable" in group]
-        for group in groups:  # only meanwhile: torch warns of eager steps with it
+        for group in groups:
             group["capturable"] = True
         try:
             self.replay = capture(self._whole_batch, [generator for _, generator in drawing])
@@ -230,7 +252,8 @@ class Step:
             logging.getLogger(__name__).warning("The training step is %s.", self.how)
             self.capture = None
             for (layer, generator), state in zip(drawing, states, strict=True):
-                fresh = torch.Generator(generator.device)  # the old one is in the capture that was broken off
+                # The old generator stays registered with the failed capture and cannot be used any more.
+                fresh = torch.Generator(generator.device)
                 fresh.set_state(state)
                 layer.generator = fresh  # type: ignore[assignment]
         for group in groups:
@@ -238,11 +261,11 @@ class Step:
 
 
 def streams_of(network: Network) -> list[torch.Generator]:
-    """The streams that layers draw from, such as those of dropout, in the order of the layers."""
+    """Returns the streams that layers draw from, such as those of dropout, in the order of the layers."""
     return [stream for _, stream in _drawing(network)]
 
 
 def _drawing(network: Network) -> list[tuple[nn.Module, torch.Generator]]:
-    """The layers that draw from a stream of their own, and the streams."""
+    """Returns the layers that draw from a stream of their own, each with its stream."""
     found = ((layer, getattr(layer, "generator", None)) for layer in network.modules())
     return [(layer, generator) for layer, generator in found if isinstance(generator, torch.Generator)]

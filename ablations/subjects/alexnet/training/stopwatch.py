@@ -1,7 +1,7 @@
-"""Steps to a training error: when a training first gets there, which is how figure 1 measures speed.
+"""Measures how many steps a training needs to reach a training error, which is how figure 1 measures speed.
 
-The error is that of the same training images at every look, stratified by class, as evaluation sees
-them: without augmentation and dropout.
+The error is measured on the same training images at every look, stratified by class and seen as in
+evaluation: without augmentation and dropout.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ Look = tuple[int, float]  # (step, error in percent)
 
 
 class Stopwatch:
-    """Counts the steps of one training, looks at its error every so many, and says when it is `over`."""
+    """Counts the steps of one training, measures its error at intervals, and tells when the training is `over`.
+
+    `look` returns the error in percent; it is called every `budget.threshold_every` steps and after the last one, if
+    the budget has a threshold.
+    """
 
     def __init__(self, budget: Budget, look: Callable[[], float]) -> None:
         self.budget, self._look = budget, look
@@ -24,7 +28,7 @@ class Stopwatch:
         self.looks: list[Look] = []
 
     def step(self) -> None:
-        """Takes note of an optimiser step."""
+        """Counts one optimiser step."""
         self.steps += 1
         self.over = self.steps >= self.budget.steps
         if self.budget.threshold_percent is not None and (self.over or self.steps % self.budget.threshold_every == 0):
@@ -32,16 +36,19 @@ class Stopwatch:
             self.over |= self.budget.stop_at_threshold and self.looks[-1][1] <= self.budget.threshold_percent
 
     def state(self) -> tuple[int, bool, Sequence[Look]]:
-        """What `restore` takes: the steps, whether they were all, and the looks so far."""
+        """Returns what `restore` takes: the steps so far, whether the training is over, and the looks so far."""
         return self.steps, self.over, self.looks
 
     def restore(self, state: tuple[int, bool, Sequence[Look]]) -> None:
-        """Goes on from `state`."""
+        """Continues from `state`."""
         self.steps, self.over, looks = state
         self.looks = [(step, error) for step, error in looks]  # JSON made lists of them
 
     def metrics(self) -> dict[str, float]:
-        """What a result says of the threshold; empty where none was asked for."""
+        """Returns the metrics on the threshold, or nothing if the budget has none.
+
+        `STEPS` and `LOG_STEPS` are left out when the threshold was not reached: that trial is censored.
+        """
         if self.budget.threshold_percent is None or not self.looks:
             return {}
         crossed = crossing(self.looks, self.budget.threshold_percent)
@@ -54,10 +61,10 @@ class Stopwatch:
 
 
 def crossing(looks: Sequence[Look], threshold_percent: float) -> float | None:
-    """The step at which the error first was at the threshold or below it; None when it never was.
+    """Returns the step at which the error was first at or below the threshold, or None if it never was.
 
-    A straight line between that look and the one before it says where in between, so that the
-    distance of the looks adds no step of its own to the time.
+    The step is interpolated linearly between that look and the one before it, so that the time does not depend on how
+    far apart the looks are.
     """
     before: Look | None = None
     for step, error in looks:

@@ -1,7 +1,8 @@
-"""Named random streams: the draws of a role depend on the seed and the role, and on nothing else.
+"""Named random streams: the draws for a role depend on the seed, the salt and the role, and on nothing else.
 
 Roles are words such as `init/conv1`, `order/3` (epoch 3) or `dropout/classifier.fc6_dropout`.
-Nobody reads or seeds the global generators, so switching one component off moves no other's draws.
+No code reads or seeds the global generators.  So switching one component off leaves the draws of all others as they
+were, and two variants under one seed form a pair.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ CPU = torch.device("cpu")
 
 
 def stream(seed: int, role: str, *, salt: str = "", device: torch.device = CPU) -> torch.Generator:
-    """A generator on `device` that is a function of (seed, salt, role) alone."""
+    """Returns a generator on `device` whose state depends only on (seed, salt, role)."""
     digest = hashlib.sha256(f"{seed}/{salt}/{role}".encode()).digest()
-    # 63 bits: manual_seed takes no more on every device.
+    # Only 63 bits, because manual_seed does not take larger numbers on every device.
     return torch.Generator(device=device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
 def streams(seed: int, *, salt: str = "") -> Callable[..., torch.Generator]:
-    """`stream` with the seed and the salt filled in: (role, device) -> generator."""
+    """Returns `stream` with the seed and the salt filled in: (role, device) -> generator."""
 
     def named(role: str, device: torch.device = CPU) -> torch.Generator:
         return stream(seed, role, salt=salt, device=device)

@@ -1,4 +1,4 @@
-"""train(spec, ...) -> the trained network and its curve.  Needs torch and numpy, nothing else."""
+"""Trains a network from a Spec, a seed and a budget, and evaluates it.  Needs torch and numpy, nothing else."""
 
 from __future__ import annotations
 
@@ -26,17 +26,22 @@ from ablations.subjects.alexnet.training.step import Step, cuda_graph
 from ablations.subjects.alexnet.training.stopwatch import Look, Stopwatch
 from ablations.subjects.alexnet.training.streams import CPU, streams
 
-INITIAL_BATCH = 128  # training images that "lsuv" looks at; its authors found 16 to 1024 to do alike
-CHECK_EVERY = 50  # steps between looks for a diverged loss, each of which waits for the device
-ABSURD_LOSS = 1e4  # nats an evaluation image: guessing among a thousand classes loses 7, and no network that works 100
-WATCHED = "centre"  # the views of the evaluation after each epoch, whatever the spec's: ten cost ten times as much
+INITIAL_BATCH = 128  # training images that "lsuv" scales weights by; its authors found 16 to 1024 to work equally well
+CHECK_EVERY = 50  # steps between two checks whether the loss is still finite; a check reads a number from the device
+# Mean loss in nats per evaluation image above which a training counts as diverged.  Guessing among a thousand classes
+# gives 7, and a network that works at all stays far below 100.
+ABSURD_LOSS = 1e4
+WATCHED = "centre"  # views of the evaluation after each epoch, whatever the spec asks for: ten cost ten times as much
 
 T = TypeVar("T")
-Turns = Generator[None, None, T]  # yields after each step, and returns a T
+Turns = Generator[None, None, T]  # yields after each step, so that several trainings can take turns, and returns a T
 
 
 class DivergedError(Exception):
-    """A loss or a weight is no longer finite, or a loss is absurd."""
+    """A loss or a weight is no longer finite, or the evaluation's loss is absurdly high.
+
+    `curve` holds the rows of the epochs before.
+    """
 
     def __init__(self, epoch: int, curve: tuple[Row, ...], what: str = "the training loss was not finite") -> None:
         super().__init__(f"{what} in epoch {epoch}")
@@ -45,23 +50,19 @@ class DivergedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A trained network, one row of numbers an epoch, and what is needed to evaluate it.
-
-    The rows' evaluation, which not every epoch has, is by the centre crop, and `last` is that after the last epoch.
-    `looks` are the errors between epochs that a budget with a threshold asks for.
-    """
+    """A trained network, one row of numbers per epoch, and what is needed to evaluate it."""
 
     network: Network
-    curve: tuple[Row, ...]
+    curve: tuple[Row, ...]  # a row per epoch; those with an evaluation were evaluated on the centre crop
     training: Examples
     evaluation: Examples
-    last: Evaluation
-    looks: tuple[Look, ...]
-    step: str  # how most steps ran: `eager`, `captured`
+    last: Evaluation  # after the last epoch, on the centre crop
+    looks: tuple[Look, ...]  # (step, training error) at intervals, if the budget has a threshold
+    step: str  # how most steps ran: `eager` or `captured`, with a reason or a remark
 
 
 def start(spec: Spec, *, seed: int, budget: Budget, data: Data, device: torch.device) -> Network:
-    """The untrained network of `spec` under `seed`, on `device`, in channels_last layout."""
+    """Returns the untrained network of `spec` under `seed`, on `device`, in channels_last layout."""
     network = build(spec, num_classes=data.num_classes, image_size=budget.image_size, channels=data.channels)
 
     def images() -> Tensor:
@@ -70,7 +71,7 @@ def start(spec: Spec, *, seed: int, budget: Budget, data: Data, device: torch.de
         return training.plain(order[:INITIAL_BATCH])
 
     initialise(network, spec, streams(seed, salt=spec.stream_salt), device, images)
-    return network.to(memory_format=torch.channels_last)  # pools are several times faster
+    return network.to(memory_format=torch.channels_last)  # pooling is several times faster so
 
 
 def train(
@@ -82,9 +83,9 @@ def train(
     device: torch.device = CPU,
     report: Callable[[Row], None] = lambda row: None,
 ) -> Trained:
-    """The network of `spec` trained from `seed` for `budget`; `report` gets each epoch's row as it ends.
+    """Trains the network of `spec` from `seed` for `budget`; `report` is called with the row of each epoch as it ends.
 
-    The draws depend on the seed and their role alone, so two specs under one seed see the same
+    All draws depend on the seed and their role only, so two specs under one seed see the same
     images in the same order and start from the same weights where their shapes agree.
     Raises DivergedError when a loss, or a weight at an evaluation, is no longer finite, and ValueError on a recipe
     that the budget does not allow.
@@ -108,10 +109,12 @@ def training(
     report: Callable[[Row], None] = lambda row: None,
     checkpoint: Checkpoint | None = None,
 ) -> Turns[Trained]:
-    """`train`, a step at a time: several may take turns in one process, and none moves another's draws.
+    """Does the same as `train`, one step at a time, so that several trainings can take turns in one process.
 
-    On a GPU each works on a stream of its own, so that the device takes up the next one's steps before this one's end.
-    With a `checkpoint` it begins after the last step that is kept there, and `report` gets the rows from then on.
+    No training changes the draws of another.  On a GPU each uses a CUDA stream of its own, so that the device can start
+    a step of the next training before the step of this one has ended.
+    With a `checkpoint`, the training continues after the last step that is kept there, and `report` is called with the
+    rows from then on.
     """
     turns = _training(spec, seed, budget, data, device, report, checkpoint)
     stream = torch.cuda.Stream(device) if device.type == "cuda" else None
@@ -146,7 +149,7 @@ def _training(
     looked_at = replace(examples.part(budget.threshold_examples), spec=by_centre)
     watch = Stopwatch(budget, lambda: evaluate(network, looked_at).row["top1_error_percent"])
     curve: list[Row] = []
-    seconds = 0.0  # that the epoch under way has taken in the process before
+    seconds = 0.0  # that the current epoch has taken in an earlier process
     kept = checkpoint.read() if checkpoint else None
     if kept:
         curve, seconds, step.how = (kept.values[name] for name in ("curve", "seconds", "step"))
@@ -157,7 +160,7 @@ def _training(
         began, epoch = time.perf_counter() - seconds, len(curve) + 1
         noisy = (epoch - 1) / budget.epochs < spec.pca_until
         step.begin(examples if noisy else _without_noise(examples), seed, epoch, rate)
-        if kept:
+        if kept:  # only in the epoch that an earlier process left unfinished
             step.restore(kept.tensors)
             kept, seconds = None, 0.0
         passed = yield from _train_epoch(step, watch, began, keep)
@@ -185,7 +188,7 @@ def _training(
 
 
 def _row(epoch: int, passed: _Pass, evaluated: Row, budget: Budget, step: Step, images: int, watch: Stopwatch) -> Row:
-    """What an epoch came to, of which evaluation and the stopwatch tell only now and then."""
+    """Returns the row of an epoch, with the numbers of an evaluation and of the stopwatch where there are any."""
     return {
         "epoch": epoch,
         "train_loss": passed.loss,
@@ -199,9 +202,10 @@ def _row(epoch: int, passed: _Pass, evaluated: Row, budget: Budget, step: Step, 
 
 
 def _gone(network: Network, found: Evaluation) -> str:
-    """What of a network, or of what it makes of the evaluation images, is no number to go on with; empty for nothing.
+    """Returns why a network has diverged, judged by its weights and its evaluation; empty if it has not.
 
-    The training loss may be finite to the last: it is of the weights before the step that ruined them.
+    The training loss alone is not enough.  It may be finite to the end, since it belongs to the weights before the step
+    that ruined them.
     """
     if not torch.stack([weight.isfinite().all() for weight in network.parameters()]).all():
         return "a weight was not finite at the evaluation"
@@ -214,7 +218,7 @@ def _gone(network: Network, found: Evaluation) -> str:
 def _keep(
     checkpoint: Checkpoint | None, step: Step, rate: Rate, watch: Stopwatch, curve: Sequence[Row], seconds: float
 ) -> None:
-    """Keeps a training as it is after a step, if it is time for that; its epoch has taken so many seconds."""
+    """Writes a checkpoint after a step, if one is due; the current epoch has taken `seconds` so far."""
     if checkpoint and checkpoint.due():
         so_far = {"curve": curve, "seconds": seconds, "step": step.how, "rate": rate.state(), "watch": watch.state()}
         checkpoint.write(watch.steps, Kept(tensors=step.state(), values=so_far))
@@ -225,11 +229,12 @@ def _without_noise(training: Examples) -> Examples:
 
 
 def evaluate_as(spec: Spec, trained: Trained, evaluate_on: str) -> tuple[Row, Evaluation]:
-    """The metrics of a trained network under `spec`, another one than it was trained by in what evaluation reads.
+    """Evaluates a trained network under `spec` and returns its metrics and the evaluation.
 
-    Those of the last epoch, with its evaluation by the spec's own views; the error on as many training
-    images, without augmentation or dropout and by the same views; and the gap between the two errors.
-    Raises DivergedError where the evaluation's loss is not finite.
+    `spec` may differ from that of the training in fields that only evaluation reads, such as the views.  The metrics
+    are those of the last epoch, but with an evaluation on the spec's own views; the error on as many training images
+    with the same views, without augmentation or dropout; and the gap between the two errors.
+    Raises DivergedError when the evaluation's loss is not finite.
     """
     training, evaluation = (replace(part, spec=spec) for part in (trained.training, trained.evaluation))
     found = trained.last if spec.views == WATCHED else evaluate(trained.network, evaluation)
@@ -247,15 +252,18 @@ def evaluate_as(spec: Spec, trained: Trained, evaluate_on: str) -> tuple[Row, Ev
 
 
 class _Pass(NamedTuple):
-    """Means over an epoch, as training saw it, or over the part of it after which training was over."""
+    """Means over the training batches of an epoch, or of the part of it that was trained before the training ended."""
 
-    loss: float  # not finite where it diverged
+    loss: float  # not finite if the training diverged
     error_percent: float
-    seconds: float  # of this training's own turns; on a GPU, from its first step to its last
+    seconds: float  # on a CPU, only this training's own turns; on a GPU, from its first step to its last
 
 
 def _train_epoch(step: Step, watch: Stopwatch, began: float, keep: Callable[[float], None]) -> Turns[_Pass]:
-    """What is left of an epoch, which `began` at that time; `keep` is told after each step how long ago that was."""
+    """Trains for the rest of an epoch that `began` at that time.
+
+    `keep` is called after each step with the seconds that the epoch has taken.
+    """
     while step.taken < watch.budget.steps_per_epoch and not watch.over:
         step()
         if step.taken % CHECK_EVERY == 1 and step.diverged():
@@ -264,7 +272,9 @@ def _train_epoch(step: Step, watch: Stopwatch, began: float, keep: Callable[[flo
         left = time.perf_counter()
         keep(left - began)
         yield
-        if not step.total.is_cuda:  # there its work is done in the turns of others too
+        # Do not count the time of other trainings' turns.  On a GPU it does count: this training's own steps run during
+        # the turns of others too.
+        if not step.total.is_cuda:
             began += time.perf_counter() - left
     loss, wrong = step.means()
     return _Pass(loss, 100 * wrong, time.perf_counter() - began)

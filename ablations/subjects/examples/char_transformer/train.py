@@ -26,6 +26,7 @@ def options() -> argparse.Namespace:
     asked.add_argument("--warmup", type=float, default=0.1, help="share of the steps in which it rises")
     asked.add_argument("--decay", action=argparse.BooleanOptionalAction, default=True, help="cosine to a tenth")
     asked.add_argument("--weight-decay", type=float, default=0.1, help="of matrices")
+    asked.add_argument("--beta2", type=float, default=0.99, help="of AdamW")
     asked.add_argument("--clip", type=float, default=1.0, help="norm of the gradient; 0: none")
     asked.add_argument("--dropout", type=float, default=0.0, help="of what a layer adds")
     asked.add_argument("--heads", type=int, default=4, help="of attention")
@@ -117,7 +118,7 @@ def main() -> None:
     matrices = [one for one in model.parameters() if one.ndim > 1]
     others = [one for one in model.parameters() if one.ndim < 2]
     groups = [{"params": matrices, "weight_decay": args.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=args.lr)
+    optimiser = torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, args.beta2))
 
     def rate(step: int) -> float:
         rise = max(1, int(args.warmup * args.steps))

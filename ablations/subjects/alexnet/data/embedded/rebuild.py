@@ -2,8 +2,8 @@
 
 The command is `python -m ablations.subjects.alexnet.data.embedded.rebuild`.
 
-Needs Debian's package dataset-fashion-mnist.  Byte for byte the same everywhere, for which bzip2
-is there: gzip's bytes differ between zlib and its faster replacements.
+It needs Debian's package dataset-fashion-mnist.  The files are compressed with bzip2 because they then
+come out byte for byte the same everywhere; gzip's bytes differ between zlib and its faster replacements.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TRAIN_PER_CLASS, TEST_PER_CLASS = 600, 100
 
 
 def rebuilt(whole: Path = DEBIAN) -> dict[str, bytes]:
-    """The embedded files by name: the first images of each class of `whole`, in stored order.
+    """Returns the embedded files, name -> content, with the first images of each class of `whole`, in stored order.
 
     Raises ValueError when `whole` does not hold the four idx files.
     """

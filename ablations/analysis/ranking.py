@@ -1,0 +1,77 @@
+"""Which changes are clearly better or worse than what they are compared with, allowing for how many there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, isfinite
+
+from ablations.analysis.asked import rule_of
+from ablations.analysis.group_sequential import Look
+from ablations.analysis.looks import stage
+from ablations.analysis.rule import NOT_TESTED
+from ablations.analysis.statistics import holm
+from ablations.analysis.verdicts import Findings
+from ablations.core.claim import metric_of
+from ablations.core.effect import Effect
+from ablations.core.variant import Departure
+
+BETTER, WORSE, UNDECIDED = 1, -1, 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """An effect on the main outcome, Holm's p of it, and which side that puts it on."""
+
+    effect: Effect
+    p_holm: float
+    side: int  # BETTER, WORSE or UNDECIDED
+
+
+def studied(evidence: Findings) -> list[Effect]:
+    """The effects of the study's own estimand on the main outcome, but for controls, which are no results."""
+    wanted = [one for one in evidence.effects if one.kind == evidence.study.estimand]
+    return [one for one in wanted if one.component not in evidence.study.controls]
+
+
+def ranked(evidence: Findings) -> list[Ranked]:
+    """Every studied effect, from the one that does most harm to the one that helps most; those without a number last.
+
+    A side is taken where Holm's p is below the rule's alpha, in a sequential study below its level at the look that was
+    reached: over the claims of its family where a verdict on this outcome is on it, and over all the others elsewhere,
+    so that no effect reads otherwise than its verdict.  A comparison in which trainings failed takes none: its mean has
+    no size.
+    """
+    found, level, worse = studied(evidence), _level(evidence), evidence.study.setting.main_metric.worse
+    claimed = _claimed(evidence)
+    others = [one for one in found if (one.component, one.level) not in claimed]
+    adjusted = {(one.component, one.level): p for one, p in zip(others, holm([one.p for one in others]), strict=True)}
+    rows = []
+    for one in found:
+        p = (claimed | adjusted)[one.component, one.level]
+        rows.append(Ranked(effect=one, p_holm=p, side=_side(one, p, level, worse)))
+    return sorted(rows, key=lambda row: -worse * row.effect.estimate if isfinite(row.effect.estimate) else inf)
+
+
+def _claimed(evidence: Findings) -> dict[Departure, float]:
+    """Holm's p of the verdicts that are on the main outcome of a studied effect, by its change."""
+    asked = (evidence.metric, evidence.study.estimand, "")
+    return {
+        (one.claim.component, one.claim.level): one.p_holm
+        for one in evidence.verdicts
+        if one.call != NOT_TESTED
+        and (metric_of(one.claim, evidence.phase), one.claim.estimand, one.claim.against) == asked
+    }
+
+
+def _side(effect: Effect, p: float, level: float, worse: int) -> int:
+    if effect.unstable or not p < level:
+        return UNDECIDED
+    return WORSE if worse * effect.estimate > 0 else BETTER
+
+
+def _level(evidence: Findings) -> float:
+    rule = rule_of(evidence.study)
+    if not rule.looks:
+        return rule.alpha
+    taken = stage(evidence).taken
+    return Look(number=taken, seeds=rule.looks).level(rule.alpha) if taken else 0.0

@@ -1,0 +1,62 @@
+"""python -m ablations.claims [STUDY ...]: every published claim, and what studies found of it, in one table.
+
+Only light modules are imported at the top, so that --help and a misspelled name are answered at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import tyro
+
+from ablations.cli.arguments import parsed
+from ablations.core.errors import InputError, answered, at_home, printable
+from ablations.core.limits import check_local
+from ablations.core.load import FIRST
+from ablations.records import store
+
+PLACE = "claims"  # the folder of the report, under that of all reports
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line prints the paths; the exit code: 0 done, 1 a fault, 2 bad input, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    return answered(lambda: _claims(*parsed(_arguments, arguments, prog="python -m ablations.claims")))
+
+
+def _arguments(
+    studies: tyro.conf.Positional[tuple[str, ...]] = (),
+    /,
+    results: Path = Path("results"),
+    reports: Path = Path("reports"),
+) -> tuple[tuple[str, ...], Path, Path]:
+    """Write one table of all published claims: what was published, what was measured, the verdict, the study.
+
+    Args:
+        studies: their names, or the paths of their folders; without any, all that there are
+        results: the folder that holds the studies' records
+        reports: the folder that the table goes to, as claims/report.html and claims/report.md
+    """
+    return studies, results, reports
+
+
+def _claims(studies: Sequence[str], results: Path, reports: Path) -> int:
+    for option, place in (("--results", results), ("--reports", reports)):
+        check_local(option, place)
+    results, reports = at_home(results), at_home(reports)
+    folders = [store.find(name, results) for name in studies or store.names(results)]
+    if not folders:
+        raise InputError(f"there is no study in {str(results)!r}.")
+    from ablations.analysis.verdicts import findings_in
+    from ablations.reporting import claims_table
+    from ablations.reporting.pages import write
+
+    report = claims_table.compose(FIRST, [findings_in(folder) for folder in folders])
+    print(*(printable(str(path)) for path in write(report, reports / PLACE)), sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,329 @@
+"""What a study found, in three plain sentences and a line on why to believe them, true in whatever state it is.
+
+The page, report.md, the end of a run and the description in MLflow open with it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Collection, Sequence
+from math import isfinite
+
+from ablations.analysis import ranking
+from ablations.analysis.asked import rule_of
+from ablations.analysis.declared import post_hoc
+from ablations.analysis.doses import trends
+from ablations.analysis.evidence import finished
+from ablations.analysis.failures import arms_words
+from ablations.analysis.gates import Gate, guesses, linear_error, study_gates, underfits
+from ablations.analysis.ranking import BETTER, UNDECIDED, WORSE, Ranked
+from ablations.analysis.rule import CALLS
+from ablations.analysis.verdicts import Findings
+from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, compared
+from ablations.core.load import PLACEBO, SABOTAGE, load
+from ablations.core.result import DONE
+from ablations.core.setting import SPLIT
+from ablations.core.subject import Defaults
+from ablations.core.text import counted, listed
+from ablations.core.units import briefly, in_unit, is_ratio, unit_of
+from ablations.reporting import wording
+from ablations.reporting.document import Answer
+
+MOST = 3  # changes that a sentence names
+LEARNS, SEED, SIZES, SEEN, QUIET = (
+    "the reference learns", "the seed is used", "splits are of one size", "the sabotage is detected",
+    "the placebo is not",
+)  # fmt: skip
+AMONG = {MAIN: "On average over the settings of all others,", ONE_IN: "Where all other changes are made,"}
+NOT = {  # what it comes to where a gate does not hold
+    LEARNS: "the reference did not learn",
+    SEED: "the trials do not use their seed",
+    SIZES: "the splits are not of one size",
+    SEEN: "the sabotage went unseen",
+    QUIET: "the placebo, which changes nothing but random draws, had an effect",
+}
+UNKNOWN = {
+    LEARNS: "whether the reference learns is not known yet",
+    SEED: "whether the trials use their seed is not known yet",
+    SIZES: "whether the splits are of one size is not known yet",
+    SEEN: "whether this study would see harm is not known yet",
+    QUIET: "whether random draws alone do nothing is not known yet",
+}
+
+
+def answer(evidence: Findings) -> Answer:
+    """The answer of a study, from its gates, its effects and its verdicts."""
+    trust = trust_line(evidence)
+    if len(evidence.study.variants) == 1:
+        return Answer(sentences=(_alone(evidence), *_caution(evidence)), trust=trust)
+    void = void_words(evidence)
+    if void:
+        return Answer(sentences=(void,), trust=trust, judged=False, commands=_next(evidence))
+    if evidence.study.setting.races:
+        from ablations.reporting.sections.time_to_target import sentences
+
+        said = tuple(one for one in sentences(evidence) if " A control: " not in one)
+        said = tuple(f"{one[:1].upper()}{one[1:]}" for one in said)
+        return Answer(sentences=(*said[:MOST], *_claims(evidence)), trust=trust)
+    rows = ranking.ranked(evidence)
+    said = (*_clear(evidence, rows), *_open(evidence, rows), *_trends(evidence), *_claims(evidence))
+    return Answer(sentences=(*said, *_caution(evidence)), trust=trust)
+
+
+def not_judged(evidence: Findings) -> tuple[str, ...]:
+    """Why no effect of the study may be believed, in clauses; empty where its gates hold."""
+    arms = [evidence.values(evidence.metric, label) for label in evidence.labels]
+    if not evidence.results:
+        return ("no trial has been run yet",)
+    if not evidence.study.setting.races and not any(len(one) for one in arms):
+        return (f"none of {counted(len(evidence.results), 'trial')} has trained to its end",)
+    gates = study_gates(evidence, rule_of(evidence.study))
+    failed = [f"{NOT[one.name]} ({_why(one)})" for one in gates if one.passed is False]
+    if failed:
+        return tuple(failed)
+    if evidence.study.seeds < 2:
+        return ("one seed cannot tell an effect from chance",)
+    return tuple(f"{UNKNOWN[one.name]} ({one.found})" for one in gates if one.passed is None)
+
+
+def _why(gate: Gate) -> str:
+    return gate.found if gate.name in (SEED, SIZES) else f"{gate.found}; asked: {gate.demand}"
+
+
+def void_words(evidence: Findings) -> str:
+    """`Not judged: the reference did not learn (83% error; ..).`, said before anything else; empty where gates hold."""
+    causes = not_judged(evidence)
+    return f"Not judged: {'; '.join(causes)}. No effect of this study should be believed." if causes else ""
+
+
+def _alone(evidence: Findings) -> str:
+    label = evidence.study.variants[0].label
+    values = evidence.values(evidence.metric, label)
+    if not len(values):
+        return f"No training of the reference has ended, so its {wording.what(evidence)} is not known."
+    value = wording.value(evidence, evidence.mean(evidence.metric, label))
+    over = f" on average over {counted(len(values), 'seed')}" if len(values) > 1 else ""
+    compares = "The study changes nothing, so it compares nothing."
+    return f"The reference has a {wording.what(evidence)} of {value}{over}. {compares}"
+
+
+def _frame(evidence: Findings) -> str:
+    """`At this budget (62% test top-1 error, underfitting)`."""
+    value = evidence.mean(evidence.metric, "reference")
+    metric, setting = wording.main(evidence), evidence.study.setting
+    percent = "%" if metric.percent else ""
+    fits = ", underfitting" if underfits(evidence, rule_of(evidence.study)) else ""
+    over = f" over {counted(len(setting.blocks), 'data set')}" if setting.blocks else ""
+    known = (
+        f"{value:.3g}{percent} {wording.what(evidence)}{over}{fits}"
+        if isfinite(value)
+        else "its reference did not train"
+    )
+    if evidence.study.estimand != ONE_OUT:
+        return AMONG[evidence.study.estimand]
+    return f"At this budget ({known})" if setting.work > 1 else f"From a reference with {known},"
+
+
+def _clear(evidence: Findings, rows: Sequence[Ranked]) -> list[str]:
+    """One sentence on what clearly helped and what clearly hurt, with the sizes."""
+    if not rows:
+        return ["No change of this study has a finished comparison."]
+    sides = {side: [one for one in rows if one.side == side] for side in (WORSE, BETTER)}
+    sides[BETTER] = sides[BETTER][::-1]  # the largest first
+    parts = [_side(evidence, word, sides[side]) for side, word in ((WORSE, "hurt"), (BETTER, "helped")) if sides[side]]
+    if parts:
+        return [f"{_frame(evidence)} {'; '.join(parts)}."]
+    if len(rows) == 1:
+        (row,) = rows
+        return [f"{_frame(evidence)} {_name(evidence, row)} is not clearly better or worse{_measured(evidence, row)}."]
+    return [f"{_frame(evidence)} none of {len(rows)} changes is clearly better or worse."]
+
+
+def _side(evidence: Findings, verb: str, rows: Sequence[Ranked]) -> str:
+    """`no dropout and tanh instead of ReLU each helped, by 14 and 9 points`."""
+    names = [_name(evidence, one) for one in rows[:MOST]]
+    sizes = [_size(evidence, one) for one in rows[:MOST]]
+    if len(rows) > MOST:
+        most = listed([f"{name} ({size})" for name, size in zip(names, sizes, strict=True)])
+        return f"{len(rows)} changes {verb}, most of all {most}"
+    each = "each " if len(rows) > 1 else ""
+    if is_ratio(wording.main(evidence)):
+        return f"{listed(names)} {each}{verb} ({listed(sizes)} the {wording.main(evidence).words})"
+    unit = unit_of(wording.main(evidence))
+    bare = listed([one.removesuffix(f" {unit}") for one in sizes])
+    return f"{listed(names)} {each}{verb}, by {bare} {unit}".rstrip()
+
+
+def _name(evidence: Findings, row: Ranked) -> str:
+    return evidence.called(row.effect)
+
+
+def _size(evidence: Findings, row: Ranked) -> str:
+    metric, effect = wording.main(evidence), row.effect
+    return in_unit(metric, briefly(metric, effect.estimate, (effect.high - effect.low) / 2))
+
+
+def _measured(evidence: Findings, row: Ranked) -> str:
+    effect = row.effect
+    if not isfinite(effect.low):
+        return ""
+    found = wording.effect(evidence, effect.estimate), wording.bounds(evidence, effect.low, effect.high)
+    return f" ({' '.join(found)} {unit_of(wording.main(evidence))}".rstrip() + ")"
+
+
+def _open(evidence: Findings, rows: Sequence[Ranked]) -> list[str]:
+    """What is undecided and how much room that leaves, and what failed to train."""
+    unstable = [one for one in rows if one.effect.unstable]
+    rest = [one for one in rows if one.side == UNDECIDED and not one.effect.unstable]
+    said = []
+    if rest and len(rows) > 1:
+        whole = f"{len(rest)} changes" if len(rest) < len(rows) else f"All {len(rest)} changes"
+        names = listed([_name(evidence, one) for one in rest]) if len(rest) <= MOST else whole
+        verb = "is" if len(rest) == 1 else "are"
+        said.append(f"{names[:1].upper()}{names[1:]} {verb} undecided{_room(evidence, rest)}.")
+    if unstable:
+        told = [f"{_name(evidence, one)} ({arms_words(one.effect)})" for one in unstable[:MOST]]
+        more = [f"{len(unstable) - MOST} more"] * (len(unstable) > MOST)
+        said.append(f"Trainings failed, so no size can be told of {listed([*told, *more])}.")
+    return said
+
+
+def _room(evidence: Findings, rows: Sequence[Ranked]) -> str:
+    """` (each lies within 3.1 points of no effect)`: what the intervals of the undecided leave open at most."""
+    metric = wording.main(evidence)
+    bounds = [abs(end) for one in rows for end in (one.effect.low, one.effect.high) if isfinite(end)]
+    if is_ratio(metric) or not bounds:
+        return ""
+    reach = max(bounds)
+    whose = "its interval reaches" if len(rows) == 1 else "their intervals reach"
+    return f" ({whose} up to {briefly(metric, reach, reach / 5)} {unit_of(metric)}".rstrip() + " from no effect)"
+
+
+def _trends(evidence: Findings) -> list[str]:
+    from ablations.reporting.sections.doses import answer as trend_words
+
+    return [trend_words(evidence, one) for one in trends(evidence)[:2]]
+
+
+def _claims(evidence: Findings) -> list[str]:
+    """How many claims came to which verdict."""
+    judged = evidence.verdicts
+    if not judged:
+        return []
+    order = sorted(judged, key=lambda one: CALLS.index(one.call))
+    counts = Counter(one.words for one in order)
+    whose = "claim" if all(one.own for one in judged) else "published claim"
+    if len(judged) == 1:
+        return [f"The {whose}: {order[0].words}."]
+    on = counted(
+        len({compared(one.claim) for one in judged}), "comparison"
+    )  # two claims on one are no further evidence
+    return [f"Of {len(judged)} {whose}s on {on}: {listed([f'{words} ({count})' for words, count in counts.items()])}."]
+
+
+def _caution(evidence: Findings) -> list[str]:
+    """What the numbers do not say, where a reader would overread them."""
+    low = underfits(evidence, rule_of(evidence.study))
+    return ["This says little about the converged network."] * low
+
+
+def trust_line(evidence: Findings) -> str:
+    """`10 seeds; placebo quiet; sabotage seen; reference 31% error, linear baseline 61%`."""
+    study, setting = evidence.study, evidence.study.setting
+    metric = wording.main(evidence)
+    seeds, wanted = study.seeds, rule_of(study).seeds
+    draft = f" (a draft: verdicts want {wanted})" if seeds < wanted and evidence.verdicts else ""
+    kind = "split" if setting.replicate == SPLIT else "seed"
+    parts = [f"{counted(seeds, kind)}{draft}"]
+    parts += _controls(evidence) if len(study.variants) > 1 else []
+    failed = len(evidence.failed)
+    ended = len(evidence.results)
+    parts += [f"{failed} of {counted(ended, 'training')} failed"] * bool(failed)
+    unfinished = len(study.keys) - ended if study.keys else 0
+    parts += [f"{counted(unfinished, 'trial')} not run yet"] * (unfinished > 0)
+    percent = "%" if metric.percent else ""
+    value = evidence.mean(evidence.metric, "reference")
+    known = [f"reference {value:.3g}{percent} {metric.noun}"] * isfinite(value)
+    linear, name = linear_error(evidence), "linear baseline" if "linear" in setting.baseline_words else "baseline"
+    known += [f"{name} {linear:.3g}{percent}"] * isfinite(linear)
+    if setting.guessing is not None and not isfinite(linear):
+        known.append(f"guessing {setting.guessing:.3g}{percent}")
+    parts += [", ".join(known)] * (bool(known) and not setting.races)
+    rows = max((len(one.curve) for one in finished(evidence)), default=0)
+    parts += [f"best of {rows} rows of a trial, so optimistic"] * (metric.best and rows > 1)
+    parts += ["learning rate tuned for each change"] * bool(study.tuning)
+    parts += ["claims declared after the first trial"] * bool(evidence.verdicts and post_hoc(study, evidence.results))
+    parts += ["no claim declared"] * (not study.claims and len(study.variants) > 1)
+    return "; ".join(parts)
+
+
+def _controls(evidence: Findings) -> list[str]:
+    gates = {one.name: one for one in study_gates(evidence, rule_of(evidence.study))}
+    said = []
+    for control, name, yes, no in ((PLACEBO, QUIET, "quiet", "not quiet"), (SABOTAGE, SEEN, "seen", "not seen")):
+        gate = gates.get(name)
+        if control not in evidence.study.controls:
+            said.append(f"no {control}")
+        elif gate is not None:
+            said.append(f"{control} {'not known' if gate.passed is None else yes if gate.passed else no}")
+    return said
+
+
+def learned_nothing(evidence: Findings) -> bool:
+    """Whether every network of the study guesses."""
+    trained = [one for one in evidence.results if one.status == DONE]  # by the rule, they may all count as failed
+    return bool(trained) and all(guesses(evidence, one) for one in trained)
+
+
+def _next(evidence: Findings) -> tuple[tuple[str, str], ...]:
+    """What to run next where nothing was judged, each with what it is for."""
+    study = evidence.study
+    try:
+        words = shlex.split(study.command or "python -m ablations.run")
+    except ValueError:  # no line that a shell takes, as a record may hold any
+        return ()
+    if study.command and len(evidence.results) < len(study.keys):
+        return (("Finish it", study.command),)
+    failed = {one.name for one in study_gates(evidence, rule_of(study)) if one.passed is False}
+    if learned_nothing(evidence) or not finished(evidence) or LEARNS in failed:
+        return _longer(evidence, words)
+    if failed & {SEED, SIZES}:
+        return ()
+    seeds = max(3, 2 * study.seeds)
+    return (
+        (
+            "Train more seeds",
+            shlex.join([*without(words, ("--seeds", "--budget")), *_kept(evidence), "--seeds", str(seeds)]),
+        ),
+    )
+
+
+def _kept(evidence: Findings) -> list[str]:
+    """What a time budget chose in the place of the user."""
+    return ["--grid", evidence.study.grid] if evidence.study.allowance else []
+
+
+def _longer(evidence: Findings, words: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    study, subject = evidence.study, load(evidence.study.subject)
+    kept = [*without(words, ("--epochs", "--name", "--budget")), *_kept(evidence)]
+    kept += ["--seeds", str(study.seeds)] if study.allowance else []
+    more = list(subject.longer(4 * study.setting.work))
+    if not more:
+        return ()
+    said = [("Train longer", shlex.join([*kept, *more, "--name", f"{study.name}-longer"]))]
+    if study.tuning or type(subject).at_rate is Defaults.at_rate:
+        return tuple(said)
+    kept = without(kept, ("--tune", "--looks"), flags=("--sequential",))  # tuning does not go with looks
+    tuned = [*kept, *subject.longer(study.setting.work), "--tune", "7", "--name", f"{study.name}-tuned"]
+    return (*said, ("Or let each change have its own learning rate", shlex.join(tuned)))
+
+
+def without(words: Sequence[str], options: Collection[str], flags: Collection[str] = ()) -> list[str]:
+    """`words` of a command line less these options, as `--name x` or `--name=x`, and these flags without a value."""
+    pairs = zip(["", *words], words, strict=False)
+    return [
+        word
+        for before, word in pairs
+        if before not in options and word.partition("=")[0] not in options and word not in flags
+    ]

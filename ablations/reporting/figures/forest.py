@@ -1,0 +1,138 @@
+"""The figure that answers: effects from the one that hurts most to the one that helps most, with their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import isfinite
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ablations.reporting.figures.style import BLUE, DOTS, GREY, GRID, INK, ORANGE, ratios_along, styled, wrapped
+
+LINE = 0.2  # inches of a line of text on a telephone,
+FITS = 44  # which takes so many characters
+FAR = 3.0  # an effect so many times as far out as the others is an arrow at the edge
+COLOURS = {1: BLUE, -1: ORANGE, 0: GREY}  # by the side: better, worse, undecided
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One effect: what it is called, where it lies, and the same in words."""
+
+    name: str
+    estimate: float
+    low: float  # of its interval; nan: it has none
+    high: float
+    written: str
+    side: int = 0  # 1: clearly better; -1: clearly worse; 0: undecided
+    pairs: int = 3
+    single: tuple[float, ...] = ()  # the differences of single seeds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """How large it is drawn.  Inches and points."""
+
+    width: float
+    row: float  # height of a row
+    font: float
+    stacked: bool = False  # names and numbers above the bars, not beside them: for a telephone
+    wrap: int = 44  # characters of a name on one line
+
+
+WIDE = Shape(width=11.0, row=0.36, font=11)
+NARROW = Shape(width=4.2, row=0.6, font=11, stacked=True)
+
+
+@styled
+def forest(
+    rows: Sequence[Row], *, axis: str, lower_is_better: bool, ratios: bool, shape: Shape = WIDE, title: str = ""
+) -> Figure:
+    """A row an effect: a mark, its 95% interval, its number; orange is clearly worse, blue better, grey undecided.
+
+    Where `ratios`, all are logarithms, and the axis is labelled with what they are of.  An effect far beyond the others
+    is an arrow at the edge; `axis` names what is drawn, with its unit.
+    """
+    top = 0.75 if title else 0.15
+    if shape.stacked:
+        shape = replace(shape, row=shape.row + LINE * (max(len(_words(row)) for row in rows) - 1))
+    figure = Figure(figsize=(shape.width, top + 0.8 + shape.row * len(rows)), layout="constrained")
+    axes = figure.add_subplot()
+    low, high = _limits(rows)
+    axes.set_xlim(low, high)
+    axes.axvline(0, color=INK, linewidth=1)
+    for height, row in enumerate(rows):
+        _draw(axes, height, row, shape)
+    axes.set_ylim(len(rows) - 0.4, -0.9 if shape.stacked else -0.6)
+    axes.tick_params(axis="y", length=0, pad=shape.font)  # beside an arrow at the edge
+    axes.tick_params(axis="x", labelsize=shape.font - 0.5)
+    if shape.stacked:
+        axes.set_yticks([])
+    else:
+        axes.set_yticks(range(len(rows)), [wrapped(row.name, shape.wrap) for row in rows], fontsize=shape.font)
+    left, right = ("better", "worse") if lower_is_better else ("worse", "better")
+    text = f"\N{LEFTWARDS ARROW} {left} | {axis} | {right} \N{RIGHTWARDS ARROW}"
+    axes.set_xlabel(wrapped(text, 40) if shape.stacked else text, fontsize=shape.font)
+    axes.spines["left"].set_visible(False)
+    if ratios:
+        ratios_along(axes.xaxis, low, high)
+    axes.grid(axis="x", color=GRID)
+    if title:
+        figure.suptitle(wrapped(title, 78), fontsize=shape.font + 6, x=0.01, ha="left")
+    return figure
+
+
+def _draw(axes: Axes, height: int, row: Row, shape: Shape) -> None:
+    low, high = axes.get_xlim()
+    colour, scale = COLOURS[row.side], shape.font / 11
+    shown = [one for one in row.single if low <= one <= high]
+    axes.scatter(shown, [height + 0.2] * len(shown), s=7 * scale, color=DOTS, linewidth=0, alpha=0.7)
+    if isfinite(row.low) and row.low < high and row.high > low:
+        axes.hlines(height, max(row.low, low), min(row.high, high), color=colour, linewidth=3 * scale)
+    ends = (row.low, row.high) if isfinite(row.low) else (row.estimate, row.estimate)
+    for edge, beyond, marker in ((low, ends[0] < low, "<"), (high, ends[1] > high, ">")):
+        if beyond:
+            axes.scatter([edge], [height], s=40 * scale, color=[colour], marker=marker, clip_on=False, zorder=4)
+    if low <= row.estimate <= high:
+        axes.scatter([row.estimate], [height], s=50 * scale**2, color=[colour], zorder=4)
+    where = axes.get_yaxis_transform()
+    weight = "bold" if row.side else "normal"
+    if shape.stacked:
+        above = height - 0.14 / shape.row
+        number = axes.text(1, above, row.written, transform=where, ha="right", va="bottom", weight=weight)
+        number.set_fontsize(shape.font)
+        for line in reversed(_words(row)):
+            axes.text(0, above, line, transform=where, va="bottom", fontsize=shape.font, color=INK)
+            above -= LINE / shape.row
+    else:
+        axes.text(1.02, height, row.written, transform=where, va="center", fontsize=shape.font, weight=weight)
+
+
+def _words(row: Row) -> list[str]:
+    """The lines of a row's name on a telephone, the last of which leaves room for its number."""
+    lines = wrapped(row.name, FITS).split("\n")
+    return lines if len(lines[-1]) + len(row.written) < FITS else [*lines, ""]
+
+
+def _limits(rows: Sequence[Row]) -> tuple[float, float]:
+    """Of the axis, which shows all effects but those `FAR` times as far out as two thirds of them or more."""
+    spans = [_span(one) for one in rows]
+    reach = sorted(max(map(abs, span)) for span in spans)
+    near = reach[-1]
+    for place, (inner, outer) in enumerate(pairwise(reach), start=1):
+        if place >= 2 * len(reach) / 3 and outer > FAR * inner > 0:
+            near = inner
+            break
+    shown = [one for span in spans for one in span if abs(one) <= near]
+    beyond = [near if one.estimate > 0 else -near for one in rows if abs(one.estimate) > near]
+    low, high = min(0.0, *shown, *beyond), max(0.0, *shown, *beyond)
+    width = high - low or 1.0
+    return low - 0.06 * width, high + 0.06 * width
+
+
+def _span(row: Row) -> tuple[float, float]:
+    """What an axis should show of a row: of two pairs, whose interval says next to nothing, the estimate alone."""
+    return (row.low, row.high) if isfinite(row.low) and row.pairs > 2 else (row.estimate, row.estimate)

@@ -1,0 +1,159 @@
+"""The first screen's figure and table, and the effects on further metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from ablations.analysis.effects import differences_of
+from ablations.analysis.effects import effects as effects_on
+from ablations.analysis.evidence import broken
+from ablations.analysis.ranking import Ranked, ranked
+from ablations.analysis.verdicts import Findings
+from ablations.core.claim import MAIN, ONE_OUT
+from ablations.core.effect import Effect
+from ablations.core.setting import OUTCOME, Metric
+from ablations.core.text import MISSING, probability, told
+from ablations.core.units import between, is_ratio, outcome, size, unit_of
+from ablations.reporting import wording
+from ablations.reporting.document import Block, Picture, Section, Table, without_empty
+from ablations.reporting.sections.notes import notes
+from ablations.reporting.sections.outcomes import picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ablations.reporting.figures.forest import Row, Shape
+
+
+def lead(evidence: Findings) -> tuple[Block, ...]:
+    """The forest and the ranked results, of the study's own estimand, without controls."""
+    rows = ranked(evidence)
+    drawn = [one for one in rows if isfinite(one.effect.estimate)]
+    return (*([forest_picture(evidence, drawn)] if drawn else []), results(evidence, rows))
+
+
+def results(evidence: Findings, rows: Sequence[Ranked]) -> Table:
+    """What each change does and what its trials end at, from the one that hurts most to the one that helps most."""
+    ends, none, kind = wording.outcome_column(evidence), wording.nothing(evidence), evidence.study.estimand
+    effect = wording.in_unit("effect", evidence)
+    head = ("change", effect, "95% interval", "reads as", ends, "p, Holm", "pairs", "in the code", "notes")
+    seeds = str(len(evidence.values(evidence.metric, "reference")))
+    reference = ("reference", MISSING, MISSING, "", _mean(evidence, ("reference",)), MISSING, seeds, "", "")
+    cells = [
+        (
+            evidence.called(one.effect),
+            wording.effect(evidence, one.effect.estimate),
+            wording.bounds(evidence, one.effect.low, one.effect.high),
+            wording.reads_as(one),
+            _mean(evidence, one.effect.departed),
+            probability(one.p_holm) if isfinite(one.effect.p) else MISSING,
+            f"{one.effect.n} of {broken(evidence, one.effect)[0]}",
+            one.effect.label,
+            notes(evidence, one.effect),
+        )
+        for one in rows
+    ]
+    beside = {ONE_OUT: "", MAIN: ", averaged over all settings of the others"}.get(kind, ", among all other changes")
+    caption = (
+        f"What each change does to the {wording.what(evidence)}{beside}, ranked. It hurts or helps where Holm's p, "
+        f"over the claims of a family or over changes without a claim, tells it from {none}; intervals are 95% each."
+    )
+    rows_ = (*([reference] if kind == ONE_OUT else []), *cells)
+    return without_empty(Table(caption=caption, head=head, rows=rows_), "notes", "p, Holm", ends)
+
+
+def _mean(evidence: Findings, labels: Sequence[str]) -> str:
+    """What the trials of one variant end at on average; a dash for several of them."""
+    return outcome(wording.main(evidence), evidence.mean(evidence.metric, labels[0])) if len(labels) == 1 else MISSING
+
+
+def forest_picture(evidence: Findings, rows: Sequence[Ranked], name: str = "effects") -> Picture:
+    """The forest of these effects, drawn for wide pages and for narrow ones."""
+    from ablations.reporting.figures.forest import NARROW, WIDE
+
+    interval = any(isfinite(one.effect.low) for one in rows)
+    bars = "bars their 95% t intervals" if interval else "without intervals, as no pair is repeated"
+    caption = (
+        f"Marks are mean differences, {bars}, small dots single seeds. Orange is clearly worse, blue clearly better, "
+        "grey undecided; an arrow points to what lies beyond the axis."
+    )
+    numbers = [f"{evidence.called(one.effect)} {written(evidence, one.effect)}" for one in rows]
+    unit = unit_of(wording.main(evidence))
+    what = f"effects in {unit}" if unit else "effects"
+    alternative = told(f"Forest plot of {what}, with their 95% intervals", numbers)
+    wide, narrow = (forest_figure(evidence, rows, shape) for shape in (WIDE, NARROW))
+    return picture(name, caption, alternative, wide, narrow)
+
+
+def forest_figure(evidence: Findings, rows: Sequence[Ranked], shape: Shape, title: str = "") -> Figure:
+    """The forest of these effects in one shape."""
+    from ablations.reporting.figures.forest import forest
+
+    metric = wording.main(evidence)
+    return forest(
+        [_row(evidence, one) for one in rows],
+        axis=f"change in {wording.in_unit(wording.what(evidence), evidence)}",
+        lower_is_better=metric.lower_is_better,
+        ratios=is_ratio(metric),
+        shape=shape,
+        title=title,
+    )
+
+
+def _row(evidence: Findings, one: Ranked) -> Row:
+    from ablations.reporting.figures.forest import Row
+
+    effect = one.effect
+    lost = f" ({sum(effect.failed)} of {sum(effect.ended)} failed)" if effect.unstable else ""
+    return Row(
+        name=f"{evidence.called(effect)}{lost}",
+        estimate=effect.estimate,
+        low=effect.low,
+        high=effect.high,
+        written=written(evidence, effect),
+        side=one.side,
+        pairs=effect.n,
+        single=tuple(differences_of(evidence.differences, effect)),
+    )
+
+
+def written(evidence: Findings, effect: Effect) -> str:
+    """`+1.20 [+0.90, +1.50]`, or the estimate alone."""
+    bounds = wording.bounds(evidence, effect.low, effect.high)
+    return f"{wording.effect(evidence, effect.estimate)} {bounds}".removesuffix(f" {MISSING}")
+
+
+def other_metrics(evidence: Findings) -> Section | None:
+    """A table of effects for each further outcome that trials report; None where there is none."""
+    tables = []
+    for name, read in evidence.metrics.items():
+        column = name.replace("test_", f"{evidence.phase}_", 1) if name.startswith("test_") else name
+        if read.kind != OUTCOME or column == evidence.metric or column not in evidence.table:
+            continue
+        found = [replace(one, failing=read.failing) for one in effects_on(evidence.study, evidence.table, column)]
+        known = [one for one in found if one.n and one.component not in evidence.study.controls]
+        tables += [_other(evidence, read, known)] if known else []
+    if not tables:
+        return None
+    words = "The answer above is not about these metrics, and no p is adjusted for how many there are."
+    return Section(title="Effects on other metrics", blocks=(words, *tables))
+
+
+def _other(evidence: Findings, read: Metric, found: Sequence[Effect]) -> Table:
+    rows = tuple(
+        (
+            evidence.called(one) + ("" if one.kind == evidence.study.estimand else f" ({one.kind})"),
+            size(read, one.estimate),
+            between(read, one.low, one.high),
+            str(one.n),
+            probability(one.p) if isfinite(one.p) else MISSING,
+        )
+        for one in sorted(found, key=lambda one: -read.worse * one.estimate)
+    )
+    unit = f", {unit_of(read)}" if unit_of(read) else ""
+    better = "lower" if read.lower_is_better else "higher"
+    caption = f"Effects on {read.words} ({better} is better)."
+    return Table(caption=caption, head=("change", f"effect{unit}", "95% interval", "n", "p, unadjusted"), rows=rows)

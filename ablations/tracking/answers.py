@@ -1,0 +1,173 @@
+"""What a study comes to, as a tracking tool shows it: effects, ratios and verdicts, of the study and of each variant.
+
+Numbers are metrics, so that they can be sorted and drawn; what goes with them (an interval, a verdict) is a tag.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from ablations.analysis.time_to_target import Speed, speeds
+from ablations.core.claim import ONE_IN, ONE_OUT
+from ablations.core.effect import Effect
+from ablations.core.result import LOG_STEPS, STEPS
+from ablations.core.setting import LOGS, Metric
+from ablations.core.text import MINUS, number
+from ablations.core.units import between, in_unit, is_ratio, times
+from ablations.core.variant import Variant
+from ablations.tracking import names
+
+if TYPE_CHECKING:
+    from ablations.analysis.verdicts import Findings
+
+EFFECT, RATIO, INTERVAL, VERDICT, SEEDS = "effect", "ratio", "interval", "verdict", "seeds"
+DIGITS = 6
+_REFERENCE = Variant().label
+
+
+class Answer(NamedTuple):
+    """What a change does to a metric."""
+
+    metric: str
+    component: str
+    level: str
+    kind: str
+    number: float  # in the metric's unit, or how many times; nan where only a bound is known
+    ratio: bool
+    interval: str  # in words, with n
+    departed: tuple[str, ...]  # labels of the variants with the change
+    kept: tuple[str, ...]  # and of those that they are compared with
+
+    @property
+    def measure(self) -> str:
+        """`effect.test_error`, or `ratio.steps_to_threshold`: one name for every change, so that they make a column."""
+        return f"{RATIO if self.ratio else EFFECT}.{self.metric}"
+
+
+class Answers:
+    """The answers of a study, each under names that MLflow takes."""
+
+    def __init__(self, evidence: Findings) -> None:
+        self._evidence, self._study = evidence, evidence.study
+        self._all: dict[str, Answer] = {}
+        for one in self._found():
+            self._all.setdefault(self._name(one), one)
+        self._keys = names.keys(self._all)
+
+    def study_metrics(self) -> dict[str, float]:
+        """`effect.test_error.lrn.off`, or `ratio.steps_to_threshold.activation.tanh`, in the metric's unit."""
+        return _rounded({self._keys[name]: one.number for name, one in self._all.items()})
+
+    def study_tags(self) -> dict[str, str]:
+        """A tag an interval, `interval.test_error.lrn.off`, and one a claim, `verdict.lrn_cifar`: `reproduced`."""
+        found = {_interval(self._keys[name]): one.interval for name, one in self._all.items()}
+        said = {f"{VERDICT}.{one.claim.name}": one.label for one in self._evidence.verdicts}
+        known = names.keys(said, reserved=found)
+        return {**found, **{known[name]: label for name, label in said.items()}}
+
+    def variant_metrics(self, label: str) -> dict[str, float]:
+        """What a variant differs from the reference by, the means of its metrics over seeds, and how many those are."""
+        evidence = self._evidence
+        found = {names.key(one.measure): one.number for one in self._of(label)}
+        found[SEEDS] = float(len(evidence.values(evidence.metric, label)))
+        means = {name: evidence.mean(name, label) for name in {*map(self._phased, self._study.setting.metrics)}}
+        known = names.keys(means, reserved=found)
+        found |= {known[name]: mean for name, mean in means.items()}
+        return _rounded(found)
+
+    def variant_tags(self, label: str) -> dict[str, str]:
+        """The intervals of what it differs by, and what became of the claims about it."""
+        found = {_interval(names.key(one.measure)): one.interval for one in self._of(label)}
+        about = [one for one in self._evidence.verdicts if _label(one.claim.component, one.claim.level) == label]
+        said = [f"{one.label} ({one.claim.name})" if len(about) > 1 else one.label for one in about]
+        return found | ({VERDICT: "; ".join(said)} if said else {})
+
+    def columns(self) -> tuple[str, ...]:
+        """What a table of the study's variants shows, as `metrics.seeds` or `tags.verdict`, what to sort by first."""
+        race = self._study.setting.races
+        mains = [one for one in self._all.values() if one.metric == (STEPS if race else self._evidence.metric)]
+        measures = [names.key(one.measure) for one in mains if one.kind in (ONE_OUT, ONE_IN)][:1]
+        means = [] if race else [names.key(self._evidence.metric)]
+        told = [f"metrics.{one}" for one in measures] + [f"tags.{_interval(one)}" for one in measures]
+        return (*told, f"tags.{VERDICT}", *(f"metrics.{one}" for one in (*means, SEEDS)))
+
+    def _found(self) -> Iterator[Answer]:
+        """Of each change on the main metric, and the steps of a race; of each claim on its own metric."""
+        evidence, setting = self._evidence, self._study.setting
+        claimed = [one.effect for one in evidence.verdicts if one.effect]
+        if setting.target:
+            yield from map(_raced, speeds(self._study, evidence.results))  # which drop no arm that never arrived
+            claimed = [one for one in claimed if one.metric != LOG_STEPS]
+        for effect in [*([] if setting.races else evidence.effects), *claimed]:
+            yield _answer(effect, evidence.metrics.get(self._unphased(effect.metric), Metric(words=effect.metric)))
+
+    def _of(self, label: str) -> list[Answer]:
+        """What compares the variant of this label, and no other, with the reference."""
+        return [one for one in self._all.values() if (one.departed, one.kept) == ((label,), (_REFERENCE,))]
+
+    def _name(self, one: Answer) -> str:
+        """With its kind where that is not the study's own, and with what it is compared with where that is unusual."""
+        kind = [] if one.kind == self._study.estimand else [one.kind.replace(" ", "_")]
+        other = [f"against {' '.join(one.kept)}"] if one.kind == ONE_OUT and one.kept != (_REFERENCE,) else []
+        return ".".join([one.measure, one.component, one.level, *kind, *other])
+
+    def _phased(self, name: str) -> str:
+        """A metric of the setting by the name that trials give it, who may be evaluated on validation images."""
+        return name.replace("test_", f"{self._evidence.phase}_", 1) if name.startswith("test_") else name
+
+    def _unphased(self, name: str) -> str:
+        plain, phase = name.partition("@")[0], f"{self._evidence.phase}_"
+        return plain.replace(phase, "test_", 1) if plain.startswith(phase) else plain
+
+
+def _rounded(found: Mapping[str, float]) -> dict[str, float]:
+    """The finite ones, with as many digits as anyone reads: MLflow shows all that there are."""
+    return {name: float(f"{value:.{DIGITS}g}") for name, value in found.items() if math.isfinite(value)}
+
+
+def _label(component: str, level: str) -> str:
+    return Variant(departures=((component, level),)).label
+
+
+def _interval(key: str) -> str:
+    """The tag that goes with a metric: `interval.test_error.lrn.off`."""
+    return f"{INTERVAL}.{key.partition('.')[2]}"
+
+
+def _answer(effect: Effect, metric: Metric) -> Answer:
+    said = [in_unit(metric, between(metric, effect.low, effect.high)), f"n {effect.n}"]
+    if effect.unstable:
+        arms = [f"{trained} of {ended}" for trained, ended in zip(effect.trained, effect.ended, strict=True)]
+        said.append(f"trained {arms[0]}, without the change {arms[1]}")
+    return Answer(
+        metric=STEPS if effect.metric == LOG_STEPS else effect.metric,
+        component=effect.component,
+        level=effect.level,
+        kind=effect.kind,
+        number=times(effect.estimate) if is_ratio(metric) else effect.estimate,
+        ratio=is_ratio(metric),
+        interval="; ".join(said).replace(MINUS, "-"),
+        departed=effect.departed,
+        kept=effect.kept,
+    )
+
+
+def _raced(speed: Speed) -> Answer:
+    low, high = speed.interval
+    bounds = between(Metric(words="", unit=LOGS), speed.estimate.low, speed.estimate.high)
+    if low == 0 or math.isinf(high):
+        bounds = f"{number(low)} or more" if low > 0 else f"{number(high)} or less" if high < math.inf else "unknown"
+    censored = f", {speed.censored} of them censored" if speed.censored else ""
+    return Answer(
+        metric=STEPS,
+        component=speed.component,
+        level=speed.level,
+        kind=ONE_IN if speed.kept != _REFERENCE else ONE_OUT,
+        number=speed.ratio,
+        ratio=True,
+        interval=f"{bounds} times; n {len(speed.pairs)}{censored}",
+        departed=(speed.departed,),
+        kept=(speed.kept,),
+    )

@@ -1,0 +1,158 @@
+"""What a reader is told first, in every state that a study can be in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ablations.analysis.ranking import BETTER, UNDECIDED, WORSE, ranked
+from ablations.analysis.verdicts import Findings
+from ablations.core.trial import Trial
+from ablations.planning.declare import declare
+from ablations.reporting.answer import answer
+from ablations.reporting.compose import compose
+from ablations.reporting.document import Table
+from tests import synthetic
+from tests.making import with_setting
+from tests.own import made_up
+
+HURTS, HELPS, SAME = ("-lrn", 4.0), ("-dropout", -3.0), ("pooling=non_overlapping", 0.0)
+
+
+def made(
+    *shifts: tuple[str, float], seeds: int = 6, base: float = 20.0, claims: bool = True, controls: float = 20.0
+) -> Findings:
+    """A study of LRN, dropout and pooling: errors around `base`, variants shifted; the sabotage by `controls`."""
+    study, trials = synthetic.plan("one_out", ["lrn", "dropout", "pooling"], seeds=seeds)
+    study = declare(with_setting(study, guessing=90.0, baseline=61.0), None, records=0, at="2026-11-23T10:00:00+00:00")
+    study = study if claims else replace(study, claims=())
+    moved = {**dict(shifts), "sabotage=half": controls}
+
+    def error(trial: Trial) -> float:
+        wobble = 0.2 * ((int(trial.key, 16) % 11) / 10 - 0.5)
+        return base + wobble + moved.get(trial.variant.label, 0.0)
+
+    return Findings(study=study, results=[synthetic.done(trial, error(trial)) for trial in trials])
+
+
+def test_it_says_what_clearly_hurts_and_helps_by_how_much_and_what_is_undecided() -> None:
+    said = answer(made(HURTS, HELPS, SAME, claims=False))
+    assert re.match(
+        r"At this budget \(20(\.\d)?% test top-1 error\) no LRN hurt, by [34]\.\d+ points; no dropout helped, by "
+        r"[23]\.\d+ points\. Non-overlapping pooling is undecided \(its interval reaches up to 0\.\d+ points from no "
+        r"effect\)\.$",
+        " ".join(said.sentences),
+    )
+    assert said.judged and said.commands == ()
+    assert re.match(
+        r"6 seeds; placebo quiet; sabotage seen; reference 20(\.\d)?% error, (linear )?baseline 61%", said.trust
+    )
+
+
+def test_a_side_is_taken_by_holms_p_and_not_by_each_interval_alone() -> None:
+    evidence = made(HURTS, HELPS, SAME)
+    sides = {one.effect.component: one.side for one in ranked(evidence)}
+    assert sides == {"lrn": WORSE, "pooling": UNDECIDED, "dropout": BETTER}
+    assert [one.effect.component for one in ranked(evidence)] == ["lrn", "pooling", "dropout"]  # most harm first
+
+
+def test_nothing_decided_is_said_in_a_sentence() -> None:
+    said = " ".join(answer(made(claims=False)).sentences)
+    assert "none of 3 changes is clearly better or worse." in said
+    assert "are undecided (their intervals reach up to 0." in said
+
+
+@pytest.mark.parametrize(
+    ("study", "cause", "command"),
+    [
+        (lambda: made(base=85.0, controls=2.0), "the reference did not learn (8", "--epochs 48"),
+        (lambda: made(controls=0.0), "the sabotage went unseen (", "--seeds 12"),
+        (lambda: made(("placebo=salted", 3.0)), "the placebo, which changes nothing but random", "--seeds 12"),
+        (lambda: made(seeds=1), "one seed cannot tell an effect from chance", "--seeds 3"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("sketches")
+def test_a_failed_gate_is_the_answer_with_what_to_run_next(
+    study: Callable[[], Findings], cause: str, command: str
+) -> None:
+    evidence = study()
+    said = answer(evidence)
+    assert said.sentences[0].startswith(f"Not judged: {cause}") and not said.judged
+    assert len(said.sentences) == 1 and command in said.commands[0][1]
+    report = compose(evidence)
+    assert report.lead == () and report.sections[0].title == "Gates" and report.sections[0].open
+    assert not any(section.open for section in report.sections[1:])
+
+
+def test_verdicts_are_counted_as_they_are_called_at_this_scale() -> None:
+    evidence = made(HURTS)
+    (said,) = [one for one in answer(evidence).sentences if "published claims" in one]
+    for verdict in evidence.verdicts:
+        assert f"{verdict.words} (" in said
+    assert "reproduced" not in said and "contradicted" not in said  # all of them are proxies
+
+
+def test_an_unstable_change_has_no_size_and_says_how_often_it_trains() -> None:
+    evidence = made(HURTS, claims=False)
+    results = [
+        synthetic.diverged(one) if one.trial.variant.label == "-dropout" and one.trial.seed < 2 else one
+        for one in evidence.results
+    ]
+    said = answer(Findings(study=evidence.study, results=results))
+    assert "Trainings failed, so no size can be told of no dropout (4 of 6 trained" in " ".join(said.sentences)
+    assert "2 of 42 trainings failed" in said.trust
+
+
+def test_two_equal_pairs_are_clear_of_nothing() -> None:
+    evidence = made(seeds=2, claims=False)
+    results = [
+        synthetic.done(one.trial, {"reference": 20.0, "-lrn": 24.0}[one.trial.variant.label] + one.trial.seed)
+        if one.trial.variant.label in ("reference", "-lrn")
+        else one
+        for one in evidence.results
+    ]
+    found = Findings(study=evidence.study, results=results)
+    (row,) = [one for one in ranked(found) if one.effect.component == "lrn"]
+    assert row.effect.estimate == 4.0 and row.effect.low != row.effect.low and row.side == UNDECIDED
+    (table,) = [one for one in compose(found).lead if isinstance(one, Table)] or [None]
+    assert table is None or "too few distinct pairs" in {cell for cells in table.rows for cell in cells}
+
+
+RATIO = """
+subject = Subject(
+    reference={"width": 4},
+    components={"width": [8]},
+    metrics={"time": Metric("lower", ratio=True), "score": "higher"},
+    sabotage={"width": 90},
+)
+"""
+
+
+def test_a_metric_of_ratios_is_told_in_times_and_a_second_metric_has_its_table(tmp_path: Path) -> None:
+    def outcome(trial: Trial) -> dict[str, float]:
+        wobble = 1 + ((trial.seed * 7 + trial.config["config"]["width"] + trial.config.get("salt", 0)) % 5) / 100
+        width = trial.config["config"]["width"]
+        return {"time": width * wobble, "score": float(width) + trial.seed % 2 + trial.config.get("salt", 0) / 9}
+
+    found = made_up.findings(tmp_path / "made_up_answer.py", RATIO, outcome, seeds=6)
+    (first, *_) = answer(found).sentences
+    assert re.match(
+        r"From a reference with [\d.]+ test time, width 8 instead of 4 hurt \((1\.9|2\.0)\d times the time\)\.$", first
+    )
+    (section,) = [one for one in compose(found).sections if one.title == "Effects on other metrics"]
+    (table,) = [one for one in section.blocks if isinstance(one, Table)]
+    assert table.caption == "Effects on score (higher is better)." and len(table.rows) == 1
+
+
+def test_a_reference_alone_and_a_study_without_results_have_their_answers() -> None:
+    study, trials = synthetic.plan("reference", seeds=2)
+    results = [synthetic.done(one, 20.0 + one.seed) for one in trials]
+    said = answer(Findings(study=study, results=results))
+    assert said.sentences[0].startswith("The reference has a test top-1 error of 20.50% on average over 2 seeds.")
+    empty = answer(replace(made(), results=[]))
+    assert empty.sentences == ("Not judged: no trial has been run yet. No effect of this study should be believed.",)
+    assert empty.text.count("\n\n") == 2 and empty.commands[0][0] == "Finish it"

@@ -1,0 +1,60 @@
+"""One table of all published claims, from the records of several studies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ablations import claims
+from ablations.analysis.rule import NOT_TESTED
+from ablations.analysis.verdicts import Findings, findings_in
+from ablations.core.load import FIRST
+from ablations.records.claims import published
+from ablations.reporting import claims_table
+
+REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+
+
+@pytest.fixture(scope="module")
+def studies() -> list[Findings]:
+    """A race that tests one claim, a study of other networks, and one of another subject."""
+    return [findings_in(REFERENCE / name) for name in ("figure1", "cifar10-gist", "cora-gcn")]
+
+
+def test_every_claim_has_a_row_for_each_study_that_tested_it_or_one_that_says_why_none_did(
+    studies: list[Findings],
+) -> None:
+    rows = claims_table.rows(FIRST, studies[:2])
+    tested = [
+        (one.claim.statement, study.study.name)
+        for study in studies[:2]
+        for one in study.verdicts
+        if one.call != NOT_TESTED
+    ]
+    assert sorted((row[0].rpartition(" (")[0], row[4]) for row in rows if NOT_TESTED not in row[3]) == sorted(tested)
+    assert {row[0].rpartition(" (")[0] for row in rows} == {claim.statement for claim in published(FIRST)}
+    (steps,) = [row for row in rows if row[0].startswith("Rectified units reach 25% training error")]
+    assert steps[1:3] == ("6 times", "1.64 [1.53, 1.76] times, n = 10")  # as the README says of figure 1
+    assert steps[4] == "figure1"
+    (width,) = [row for row in rows if row[0].startswith("Spreading twice the kernels")]
+    assert width[3] == "not tested (in no study)"
+
+
+def test_a_study_of_something_else_is_named_as_left_out(studies: list[Findings]) -> None:
+    said = " ".join(claims_table.compose(FIRST, studies).summary)
+    assert said.startswith("2 studies judged ") and said.endswith("something else: cora-gcn.")
+
+
+def test_the_command_writes_the_table_and_refuses_what_is_no_study(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = ["--results", str(REFERENCE), "--reports", str(tmp_path / "reports")]
+    assert claims.main(["figure1", *places]) == 0
+    page = (tmp_path / "reports" / "claims" / "report.md").read_text()
+    assert "1 study judged 1 of" in page and "1.64" in page
+    capsys.readouterr()
+    assert claims.main(["figure", *places]) == 2
+    assert "did you mean 'figure1'" in capsys.readouterr().err
+    assert claims.main(["--results", str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
