@@ -25,6 +25,7 @@ KINDS = {
     "doses": "trends over doses, straight and bent",
     "best": "trials that give the best of their rows, with changes that are noisier",
     "splits": "seeds that are overlapping splits of one data set",
+    "blocks": "several data sets, these and others like them",
     "ratios": "metrics above zero that are compared as ratios",
     "tuning": "studies whose learning rates are tuned first",
 }

@@ -78,6 +78,10 @@ def _say(what: str, found: str) -> None:
     print(f"{what:<{WIDTH}} {found}", flush=True)
 
 
+def _numbers(result: Result) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in result.metrics.items())
+
+
 class _Checked:
     """The trials of one check."""
 
@@ -101,11 +105,13 @@ class _Checked:
         _say("in all", f"{counted(self.bad, 'line')} to look at" if self.bad else "sound")
         return self.bad
 
-    def _run(self, *departures: Departure, seed: int = 0) -> Result:
+    def _run(self, *departures: Departure, seed: int = 0, on: int = 0) -> Result:
+        """A trial, on the first of several data sets or on another."""
         variant = Variant(departures=departures)
         config = self.forms.config(*departures)
-        setting = self.setting
-        trial = Trial(variant=variant, seed=seed, data=setting.data, fingerprint="", config=config, subject=self.name)
+        its = self.setting.each[on]
+        given = {"data": its.data, "fingerprint": its.fingerprint}
+        trial = Trial(variant=variant, seed=seed, config=config, subject=self.name, **given)
         (result,) = run_job((trial,), self.place)
         return result
 
@@ -123,8 +129,8 @@ class _Checked:
         first = self._run()
         if self._fails("reference", first):
             return None
-        numbers = ", ".join(f"{name} {value:.4g}" for name, value in first.metrics.items())
-        _say("reference", f"{numbers}; {duration(first.seconds / 2)} a trial")
+        what = f"reference, {self.setting.blocks[0].name}" if self.setting.blocks else "reference"
+        _say(what, f"{_numbers(first)}; {duration(first.seconds / 2)} a trial")
         log = self.place.folder / "logs" / f"{first.trial.key}.txt"
         for caution in self.subject.cautions(log.read_text(encoding="utf-8", errors="replace")):
             self._bad("numbers", caution)
@@ -140,6 +146,10 @@ class _Checked:
                 )
             else:
                 _say("another seed", "differs")
+        for number, its in enumerate(self.setting.blocks[1:], start=1):
+            other = self._run(seed=1, on=number)  # the first seed is run twice
+            if not self._fails(f"on {its.name}", other):
+                _say(f"on {its.name}", f"{_numbers(other)}; {duration(other.seconds)} a trial")
         return first
 
     def _change(self, departure: Departure, reference: Result) -> None:

@@ -5,6 +5,7 @@ Judged by what the next run would train: with today's study file.
 
 from __future__ import annotations
 
+import itertools
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -81,7 +82,8 @@ def explained(folder: Path) -> str:
     for one in found:
         lines.append("")
         lines += textwrap.wrap(f"{len(one.trials):>6}  {one.words}", WIDTH, subsequent_indent=" " * 8)
-        lines += textwrap.wrap(which(one.trials), WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
+        found_in = which(one.trials, several=bool(study.setting.blocks))
+        lines += textwrap.wrap(found_in, WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
     return "\n".join(lines)
 
 
@@ -107,15 +109,15 @@ def planned(study: Study) -> tuple[dict[str, Trial], list[Reason]]:
         now = replace(now, config={**now.config, "code": subject.digest()})
     found: list[tuple[Trial, str]] = []  # and the key that the plan has for it
     gone: dict[str, list[Trial]] = {}
-    for seed in range(study.seeds):
-        for variant in study.variants:
-            try:
-                before, trial = (_trial(study, setting, variant, seed) for setting in (recorded, now))
-                found.append((trial, before.key))
-            except InputError as error:
-                gone.setdefault(f"the study file no longer has it: {error}", []).append(
-                    _trial(study, recorded, Variant(), seed, label=variant)
-                )
+    each = [*zip(recorded.each, now.each, strict=True)]
+    for seed, (then, today), variant in itertools.product(range(study.seeds), each, study.variants):
+        try:
+            before, trial = (_trial(study, setting, variant, seed) for setting in (then, today))
+            found.append((trial, before.key))
+        except InputError as error:
+            gone.setdefault(f"the study file no longer has it: {error}", []).append(
+                _trial(study, then, Variant(), seed, label=variant)
+            )
     keys = [key for _, key in found]
     if not own and len(keys) == len(study.keys):  # those of a tuned study have rates of their own
         return dict(zip(study.keys, (trial for trial, _ in found), strict=True)), []

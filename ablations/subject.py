@@ -18,6 +18,7 @@ threads     processor threads that it may use
 device      "cpu" or "cuda"
 folder      an empty folder of its own, gone when it ends
 report      `report(loss=0.3)` tells a row, for frameworks that call back where others yield
+data        its data set, where the study names some: `.name`, `.path` (empty for a name alone), `.fingerprint`
 checkpoint  `for epoch in checkpoint.epochs(count, model, optimiser)` gives the epochs, from 1, that an earlier process
             left; what has a `state_dict`, and how far generators are that were asked for before the loop, is kept once
             a minute at most.  A loop of another kind uses `.read()`, `.due()` and `.write({...})`
@@ -34,7 +35,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-__all__ = ["Claim", "Component", "Diverged", "Every", "Metric", "Resources", "Subject"]
+__all__ = ["Claim", "Component", "Data", "Diverged", "Every", "Metric", "Resources", "Subject"]
 
 HIGHER, LOWER = "higher", "lower"
 LAST, BEST = "last", "best"
@@ -55,6 +56,15 @@ class Resources:
     gpus: float | None = None  # share of a GPU where there is one; None: a whole one if the trial asks for `device`
 
 
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """The data set of a trial."""
+
+    name: str
+    path: str  # absolute; empty where the study file gives a name alone
+    fingerprint: str  # of the name and of what lies at the path
+
+
 @dataclass(frozen=True)
 class Metric:
     """A number that every trial gives, and which way is better."""
@@ -62,7 +72,8 @@ class Metric:
     better: str  # "higher" or "lower"
     unit: str = ""  # "points" of percent, "nats", "reward"; empty: no name
     words: str = ""  # how it is called in reports; empty: its name
-    chance: float | None = None  # what guessing gives: arms the gate that the reference learns
+    # What guessing gives: arms the gate that the reference learns.  One number, or one for each name of `data`.
+    chance: float | Mapping[str, float] | None = None
     smallest_effect: float | None = None  # that would matter, for claims that give none; a ratio of `ratio` metrics
     take: str = "last"  # of each trial's rows; or "best", of which the report warns, as it looks at the test data
     ratio: bool = False  # above zero, and compared as a ratio: a time, a perplexity, a number of tokens
@@ -126,6 +137,7 @@ class Subject:
         code: Sequence[str] = (),
         version: str = "",
         replicate: str = TRAINING,
+        data: Mapping[str, Any] | Sequence[str] | None = None,
     ) -> None:
         """`reference` is a frozen dataclass or a dict of plain values; the first of `metrics` is the main one.
 
@@ -135,13 +147,15 @@ class Subject:
         `replicate` says what seeds change: "training", its draws on the same test data, or "split", which examples are
         trained and tested on.  Splits overlap, so that every interval, p and verdict is then corrected for it (Nadeau
         and Bengio 2003); each trial reports `train_size` and `test_size`, the same in all of them.
+        `data` names data sets, in a list, or with their paths (from the file's folder) in a mapping.  Every variant is
+        trained on each of them under every seed, effects are means over them, and each has a column of its own beside.
         `code` are patterns of more files that decide a result, and `version` stands for all files where it is given.
         """
         self.reference, self.components, self.metrics = reference, components, metrics
         self.claims = [claims] if isinstance(claims, Claim | Every) else list(claims)
         self.sabotage, self.resources = sabotage, resources
         self.budget = (budget,) if isinstance(budget, str) else tuple(budget)
-        self.code, self.version, self.replicate = tuple(code), version, replicate
+        self.code, self.version, self.replicate, self.data = tuple(code), version, replicate, data
         self.function: Callable[..., Any] | None = None
 
     def trial(self, function: Trial) -> Trial:

@@ -42,11 +42,28 @@ class Evidence:
     def table(self) -> pd.DataFrame:
         """One row a result, with the metrics of early epochs that claims are about, and failed trainings marked.
 
-        Metrics stand there as they are compared: `Metric.compared`.
+        Metrics stand there as they are compared: `Metric.compared`.  Of several data sets a row is the mean of those
+        that a variant has under a seed.
         """
+        if self.on_each:
+            return tables.over_blocks({name: one.table for name, one in self.on_each.items()})
         metrics = {metric_of(claim, self.phase) for claim in self.study.claims}
         table = tables.with_epochs(tables.table(self.study, self.results), self.results, metrics)
         return failures.marked(tables.compared(table, self.study.setting.metrics), self.failed)
+
+    @cached_property
+    def on_each(self) -> dict[str, Evidence]:
+        """The evidence of each data set by itself, by its name; empty where the study has but one."""
+        if not self.study.setting.blocks:
+            return {}
+        return {
+            one.data: Evidence(
+                study=replace(self.study, setting=one),
+                results=[result for result in self.results if result.trial.fingerprint == one.fingerprint],
+                folder=self.folder,
+            )
+            for one in self.study.setting.each
+        }
 
     @cached_property
     def metrics(self) -> dict[str, Metric]:
@@ -79,6 +96,8 @@ class Evidence:
     @cached_property
     def failed(self) -> dict[str, str]:
         """The key of every trial whose training failed, whatever that looked like -> why, in words."""
+        if self.on_each:  # guessing gives something else on each data set
+            return {key: why for one in self.on_each.values() for key, why in one.failed.items()}
         return failures.failures(self.study, self.results)
 
     @cached_property
@@ -170,7 +189,12 @@ class Evidence:
 
     @cached_property
     def right(self) -> dict[tuple[str, int], np.ndarray]:
-        """(variant, seed) -> which evaluation images (E,) were right, of finished trials that recorded it."""
+        """(variant, seed) -> which evaluation images (E,) were right, of finished trials that recorded it.
+
+        Empty where a seed has a trial on each of several data sets.
+        """
+        if self.on_each:
+            return {}
         return {
             (one.trial.variant.label, one.trial.seed): unpack(one.outcomes, int(one.metrics["evaluated_examples"]))
             for one in finished(self)
@@ -179,7 +203,12 @@ class Evidence:
 
     @cached_property
     def by_example(self) -> dict[tuple[str, int], np.ndarray]:
-        """(variant, seed) -> what each evaluated example (E,) gives to the main metric, where that is recorded."""
+        """(variant, seed) -> what each evaluated example (E,) gives to the main metric, where that is recorded.
+
+        Empty where a seed has a trial on each of several data sets.
+        """
+        if self.on_each:
+            return {}
         metric = self.study.setting.main_metric
         whole = 100.0 if metric.percent else 1.0
         found = {key: whole * (~right if metric.lower_is_better else right) for key, right in self.right.items()}

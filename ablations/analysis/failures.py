@@ -18,6 +18,7 @@ from scipy import stats
 
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.statistics import Array, discordant, sign_flip_p
+from ablations.analysis.tables import FAILED, FAILURES
 from ablations.core.claim import Rule
 from ablations.core.effect import Effect
 from ablations.core.result import DIVERGED, DONE, Result
@@ -25,7 +26,6 @@ from ablations.core.setting import Setting
 from ablations.core.study import Study
 from ablations.core.variant import Variant
 
-FAILED = "failed"  # the status, in a table of outcomes, of every training that failed
 LEVEL = 0.95  # of the intervals of how often an arm trains
 
 
@@ -85,7 +85,7 @@ def marked(table: pd.DataFrame, failed: Collection[str]) -> pd.DataFrame:
 
 def failed_rows(table: pd.DataFrame) -> pd.Series[bool]:
     """Which rows of a table of outcomes are those of trainings that failed."""
-    return table["status"].isin((DIVERGED, FAILED))
+    return table["status"].isin(FAILURES)
 
 
 def with_trainings(effect: Effect, table: pd.DataFrame, differences: Array) -> Effect:

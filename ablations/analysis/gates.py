@@ -82,17 +82,40 @@ def _seeds_used(evidence: Evidence) -> Gate:
 
 
 def _same_sizes(evidence: Evidence) -> Gate:
-    found = sizes(evidence.table)
-    said = [" and ".join("nothing" if isnan(size) else f"{size:,.0f}" for size in pair) for pair in found]
+    each = evidence.on_each or {"": evidence}
+    known = {name: sizes(one.table) for name, one in each.items()}
+    words = {name: [" and ".join(map(_count, pair)) for pair in found] for name, found in known.items()}
+    said = [f"{name}: {', '.join(some)}" if name else "; ".join(some) for name, some in words.items() if some]
+    found = [pair for some in known.values() for pair in some]
+    of_it = " of a data set" if evidence.on_each else ""
     return Gate(
         name="splits are of one size",
-        demand=f"every trial reports the same {TRAIN_SIZE} and {TEST_SIZE}, by which all intervals are corrected",
+        demand=f"every trial{of_it} reports the same {TRAIN_SIZE} and {TEST_SIZE}, by which all intervals are "
+        "corrected",
         found="; ".join(said) or "no finished trial",
         passed=isfinite(evidence.overlap) if found else None,
     )
 
 
+def _count(size: float) -> str:
+    return "nothing" if isnan(size) else f"{size:,.0f}"
+
+
 def learns(evidence: Evidence, rule: Rule) -> Gate:
+    """Whether the reference beats what needs no training, on each of several data sets."""
+    if not evidence.on_each:
+        return _learns(evidence, rule)
+    each = {name: _learns(one, rule) for name, one in evidence.on_each.items()}
+    passed = [one.passed for one in each.values()]
+    return Gate(
+        name="the reference learns",
+        demand="on every data set; " + next(f"on {name} {one.demand}" for name, one in each.items()),
+        found="; ".join(f"{name} {one.found}" for name, one in each.items()),
+        passed=False if False in passed else None if None in passed else True,
+    )
+
+
+def _learns(evidence: Evidence, rule: Rule) -> Gate:
     """Whether the reference beats guessing, and a linear classifier where that is asked and known, by the margins."""
     chance, linear = chance_error(evidence), linear_error(evidence)
     metric, setting = evidence.main_metric, evidence.study.setting
@@ -133,13 +156,15 @@ def linear_error(evidence: Evidence) -> float:
 
 
 def chance_error(evidence: Evidence) -> float:
-    """What guessing gives on the main metric; nan where that is not known."""
+    """What guessing gives on the main metric, over several data sets on average; nan where that is not known."""
     recorded = evidence.study.setting.guessing
     return nan if recorded is None else recorded
 
 
 def guesses(evidence: Evidence, result: Result) -> bool:
     """Whether a finished network is no better than chance, within two standard errors of guessing."""
+    its = (one for one in evidence.on_each.values() if one.study.setting.fingerprint == result.trial.fingerprint)
+    evidence = next(its, evidence)
     chance, count = chance_error(evidence), result.metrics.get("evaluated_examples", nan)
     metric = evidence.study.setting.main_metric
     scatter = sqrt(chance * (100 - chance) / count) if metric.percent else nan  # in percent

@@ -7,6 +7,7 @@ on with the study.  It follows from the records alone, so a study that was stopp
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -42,7 +43,8 @@ class Stage:
 def stage(evidence: Evidence) -> Stage:
     """What the records say; a trial of any status counts as run."""
     study, looks = evidence.study, rule_of(evidence.study).looks
-    recorded = {(one.trial.variant.label, one.trial.seed) for one in evidence.results}
+    run = Counter((one.trial.variant.label, one.trial.seed) for one in evidence.results)
+    recorded = {place for place, count in run.items() if count == len(study.setting.each)}  # on every data set
     found: dict[str, int] = {}
     asked = [claim for claim in study.claims if not untuned(study, claim)]  # which no look can settle
     wanted: dict[str, int] = {}

@@ -7,8 +7,8 @@ value that means anything: `ablations.analysis.failures` marks its row.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from math import nan
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf, nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ablations.core.errors import InputError, printable
-from ablations.core.result import DONE, Result
+from ablations.core.result import DIVERGED, DONE, Result
 from ablations.core.setting import SPLIT, TEST_SIZE, TRAIN_SIZE, Metric, Setting
 from ablations.core.study import Study
 from ablations.records.files import write_text
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 
 IDENTITY = ("key", "variant", "seed", "status")  # columns of a table that say which trial a row is of
+DATA = "data"  # and on which of several data sets
+FAILED = "failed"  # the status, in a table of outcomes, of every training that failed
+FAILURES = (DIVERGED, FAILED)
+UNFINISHED = "unfinished"  # of a seed that has not run on every data set
 _LABEL = re.compile(r"-\w[\w.=+ -]*")  # of a variant, which no spreadsheet can take for more than names and signs
 
 
@@ -107,6 +111,47 @@ def compared(table: pd.DataFrame, metrics: Mapping[str, Metric]) -> pd.DataFrame
     return table.assign(**logged) if logged else table
 
 
+def over_blocks(each: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row a variant and seed: means over the data sets of `each`, name -> its table of outcomes.
+
+    So a seed's paired difference is the mean of those that it has on each data set, which all that compares seeds can
+    go on with.  A row is of a training that failed where one of its trials did, and is not done before all are.  The
+    sizes of splits are those of the data set whose splits overlap most.
+    """
+    rows = pd.concat([one.assign(**{DATA: name}) for name, one in each.items()], ignore_index=True)
+    if rows.empty:
+        return rows
+    twice = rows[rows.duplicated(["variant", "seed", DATA])]
+    if len(twice):
+        row = twice.iloc[0]
+        raise InputError(
+            f"Two records for variant {row['variant']!r} and seed {row['seed']} on {row[DATA]}: remove the older one."
+        )
+    groups = rows.groupby(["variant", "seed"], sort=False)
+    numbers = [name for name in rows.select_dtypes("number") if name != "seed"]
+    means = groups[numbers].mean().where(groups[numbers].count() == len(each))
+    merged = groups.first().drop(columns=[*numbers, DATA]).join(means)
+    merged["status"] = groups["status"].agg(lambda some: _status(list(some), len(each)))
+    widest = _widest([sizes(one) for one in each.values()])
+    return merged.assign(**dict(zip((TRAIN_SIZE, TEST_SIZE), widest, strict=True)) if widest else {}).reset_index()
+
+
+def _status(found: list[str], planned: int) -> str:
+    """Of a seed on all data sets, from those of its trials: the worst of them, as only whole seeds are compared."""
+    others = [one for one in found if one != DONE]
+    failed = [one for one in others if one in FAILURES]
+    return next(iter([*failed, *others]), DONE if len(found) == planned else UNFINISHED)
+
+
+def _widest(found: Sequence[Sequence[tuple[float, float]]]) -> tuple[float, float] | None:
+    """Of the sizes of each data set's splits those that overlap most; nan where one has several, None for none."""
+    if not any(found):
+        return None
+    if any(len(some) > 1 for some in found):
+        return nan, nan
+    return max((one for some in found for one in some), key=lambda pair: pair[1] / pair[0] if pair[0] > 0 else inf)
+
+
 def table(study: Study, results: Iterable[Result]) -> pd.DataFrame:
     """One row a result: key, variant, seed, status, seconds, a column a component, and the last epoch's metrics.
 
@@ -115,7 +160,8 @@ def table(study: Study, results: Iterable[Result]) -> pd.DataFrame:
     import pandas as pd
 
     names = list(dict.fromkeys(name for name, _ in study.components))
-    taken = {*IDENTITY, *names, *study.controls}  # columns that no number of a trial may stand in
+    several = bool(study.setting.blocks)
+    taken = {*IDENTITY, *names, *study.controls, *([DATA] * several)}  # columns that no number of a trial may stand in
     rows = []
     for result in results:
         levels = dict(result.trial.variant.departures)
@@ -124,13 +170,14 @@ def table(study: Study, results: Iterable[Result]) -> pd.DataFrame:
                 "key": result.trial.key,
                 "variant": result.trial.variant.label,
                 "seed": result.trial.seed,
+                **({DATA: result.trial.data} if several else {}),
                 "status": result.status,
                 "seconds": result.seconds,
                 **{name: levels.get(name, "reference") for name in [*names, *study.controls]},
                 **{name: value for name, value in result.metrics.items() if name not in taken},
             }
         )
-    columns = ["key", "variant", "seed", "status", "seconds", *names, *study.controls]
+    columns = ["key", "variant", "seed", *([DATA] * several), "status", "seconds", *names, *study.controls]
     return pd.DataFrame(rows, columns=None if rows else columns)
 
 

@@ -33,13 +33,21 @@ def deterministic(evidence: Evidence) -> bool | None:
 
 
 def seeds_differ(evidence: Evidence) -> bool | None:
-    """Whether trials of the reference with different seeds differ; None with fewer than two of them."""
+    """Whether trials of the reference with different seeds differ; None with fewer than two of them.
+
+    Of several data sets they differ where they do on each.
+    """
+    if evidence.on_each:
+        each = [seeds_differ(one) for one in evidence.on_each.values()]
+        return False if False in each else None if None in each else True
     found = _traces(evidence, "reference")
     return len(set(found.values())) > 1 if len(found) > 1 else None
 
 
 def identical(evidence: Evidence, effect: Effect) -> bool:
     """Whether a change gave what its counterpart gave, to the last digit of everything reported, in every pair."""
+    if evidence.on_each:
+        return all(identical(one, effect) for one in evidence.on_each.values())
     if not deterministic(evidence) or len(effect.departed) != 1 or len(effect.kept) != 1:
         return False
     one, other = (_traces(evidence, labels[0]) for labels in (effect.departed, effect.kept))

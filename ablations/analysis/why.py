@@ -139,11 +139,15 @@ def pieces(tree: ast.AST, outer: str = "") -> Iterator[tuple[str, str]]:
     yield outer, "\n".join([head, *body])
 
 
-def which(trials: Sequence[Trial]) -> str:
-    """`-lrn and placebo (seeds 0 to 9); reference (seed 3)`: variants with the same seeds together."""
+def which(trials: Sequence[Trial], *, several: bool = False) -> str:
+    """`-lrn and placebo (seeds 0 to 9); reference (seed 3)`: variants with the same seeds together.
+
+    With `several` data sets `-lrn on wine`.
+    """
     seeds: dict[str, list[int]] = {}
     for trial in trials:
-        seeds.setdefault(trial.variant.label, []).append(trial.seed)
+        on = f" on {trial.data}" if several else ""
+        seeds.setdefault(f"{trial.variant.label}{on}", []).append(trial.seed)
     alike: dict[tuple[int, ...], list[str]] = {}
     for label, some in seeds.items():
         alike.setdefault(tuple(sorted(some)), []).append(label)

@@ -164,6 +164,7 @@ def _study_line(plan: Plan) -> str:
     """Its name, and how many trials of what it has."""
     study, trials = plan.study, plan.trials
     sizes = [counted(len(study.variants), "variant"), counted(study.seeds, "seed")]
+    sizes += [counted(len(study.setting.blocks), "data set")] if study.setting.blocks else []
     equals, by_look = (": now", " by the next look") if study.looks else (" =", "")
     trained = f"{counted(len(trials), 'trial')}{by_look}{_shared(trials)}"
     return f"study     {study.name}: {' x '.join(sizes)}{equals} {trained}"
@@ -325,7 +326,7 @@ def looks_line(study: Study) -> str:
     looks = study.looks
     if not looks:
         return ""
-    most = len(study.variants) * study.seeds
+    most = study.trials_a_seed * study.seeds
     return (
         f"looks     after {listed(looks)} seeds: what a look settles gets no more seeds, so {most:,} trials at most; "
         "O'Brien-Fleming-type levels (Lan and DeMets) keep the error rate"

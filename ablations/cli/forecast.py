@@ -47,10 +47,10 @@ def alternative_lines(
 def _row(design: Design, needed: Need, cost: float) -> str:
     if design.study is None:
         return f"{design.grid:<12}{'-':>9}  cannot be had: {design.why_not}"
-    variants = len(design.study.variants)
+    variants, a_seed = len(design.study.variants), design.study.trials_a_seed
     if needed.hopeless:
         return f"{design.grid:<12}{variants:>9}{'over 10,000':>19}  for {', '.join(needed.hopeless)}"
-    kept = f"{needed.seeds:>19}{needed.seeds * variants:>9,}{duration(round(cost)):>14}  {_estimand(design)}"
+    kept = f"{needed.seeds:>19}{needed.seeds * a_seed:>9,}{duration(round(cost)):>14}  {_estimand(design)}"
     lacks = f"; cannot ask {', '.join(needed.unasked)}" if needed.unasked else ""
     return f"{design.grid:<12}{variants:>9}{kept}{lacks}"
 

@@ -67,7 +67,7 @@ class Progress:
         self.last[trial.key] = epoch
         if time.monotonic() - self.spoke > QUIET:
             unit = load(trial.subject).work_unit
-            self._say(f"{_name(trial)}: {unit} {epoch}/{self.epochs}{self._so_far(row)}")
+            self._say(f"{self._name(trial)}: {unit} {epoch}/{self.epochs}{self._so_far(row)}")
 
     def result(self, result: Result) -> None:
         """Prints the line of `result` and hands it on."""
@@ -80,9 +80,18 @@ class Progress:
             else:  # those that never come: of a training that failed or ended early
                 self.owed -= untold
         self.bar.update()
-        self._say(f"{_name(result.trial)}: {self._outcome(result)}{f', {self.failed} failed' if self.failed else ''}")
+        self._say(
+            f"{self._name(result.trial)}: {self._outcome(result)}{f', {self.failed} failed' if self.failed else ''}"
+        )
         if self.then:
             self.then(result)
+
+    def _name(self, trial: Trial) -> str:
+        label = f"{trial.variant.label} on {trial.data}" if self.setting.blocks else trial.variant.label
+        if trial.seed < tuning.SEED:
+            return f"{label}, seed {trial.seed}"
+        rate = load(trial.subject).rate(trial.config)
+        return f"{label}, tuning at {rate:.3g}, seed {trial.seed - tuning.SEED}"
 
     def _say(self, text: str) -> None:
         line = f"[{self.done}/{self.total}] {text}{self._left()}"
@@ -132,10 +141,3 @@ class Progress:
         trust = min(1.0, self.passed / TRUSTED) if self.expected else 1.0
         seconds = ((1 - trust) * self.expected + trust * pace) * left
         return f", about {duration(round(seconds))} left"
-
-
-def _name(trial: Trial) -> str:
-    if trial.seed < tuning.SEED:
-        return f"{trial.variant.label}, seed {trial.seed}"
-    rate = load(trial.subject).rate(trial.config)
-    return f"{trial.variant.label}, tuning at {rate:.3g}, seed {trial.seed - tuning.SEED}"

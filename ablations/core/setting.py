@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -93,6 +93,15 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Block:
+    """One of several data sets, on each of which every variant is trained under every seed."""
+
+    name: str
+    fingerprint: str  # of its name and of what lies at its path, if it has one
+    guessing: float | None = None  # what guessing gives on the main metric; None: not known
+
+
+@dataclass(frozen=True, kw_only=True)
 class Setting:
     """What the trials of a study share.  A subject makes it once, from its options, before anything is planned."""
 
@@ -113,6 +122,7 @@ class Setting:
     examples: int = 0  # number that a trial is evaluated on; 0: not known
     note: str = ""  # what a reader must know of the data
     facts: Mapping[str, Any] = field(default_factory=dict)  # others, such as "preset", for reports and the subject
+    blocks: tuple[Block, ...] = ()  # several data sets, if there are; then `data` and `fingerprint` stand for them all
 
     @property
     def main_metric(self) -> Metric:
@@ -124,6 +134,16 @@ class Setting:
     def races(self) -> bool:
         """Whether trials end at the target, so that their last numbers cannot be compared."""
         return self.target is not None and self.target.stops
+
+    @property
+    def each(self) -> tuple[Setting, ...]:
+        """The setting of each of its data sets, in their order: itself, where there is but one."""
+        if not self.blocks:
+            return (self,)
+        return tuple(
+            replace(self, data=one.name, fingerprint=one.fingerprint, guessing=one.guessing, blocks=())
+            for one in self.blocks
+        )
 
     def evaluates(self, unit: int) -> bool:
         """Tells whether a trial is evaluated after unit number `unit` of its work, counted from 1."""
@@ -137,6 +157,7 @@ class Setting:
             **{
                 **record,
                 "metrics": {name: Metric(**metric) for name, metric in record["metrics"].items()},
+                "blocks": tuple(Block(**block) for block in record.get("blocks", ())),
                 "target": Target(**target) if target else None,
             }
         )

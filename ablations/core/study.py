@@ -50,6 +50,11 @@ class Study:
         """The numbers of seeds at which a sequential study is judged; empty for another."""
         return self.rule.looks if self.rule else ()
 
+    @property
+    def trials_a_seed(self) -> int:
+        """Trials that one seed has in the whole plan: every variant on every data set."""
+        return len(self.variants) * len(self.setting.each)
+
     def to_dict(self) -> dict[str, Any]:
         """Returns plain JSON values, with the schema's version."""
         return {"schema": SCHEMA, **dataclasses.asdict(self)}

@@ -117,6 +117,11 @@ def _in_time(
     """The grid, seeds and work that fit the time asked for, if one was, and what was timed for that."""
     if not request.time:
         return request, setting, before.allowance if before else None, None
+    if setting.blocks:
+        raise InputError(
+            "--budget plans from the time of one trial, and trials take longer on one data set than on another: "
+            "give --seeds instead."
+        )
     from ablations.planning.time_budget import spend
 
     request, allowance, paces = spend(request, setting, before, place, workers=workers)

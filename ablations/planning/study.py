@@ -87,23 +87,25 @@ def make_study(request: Request, setting: Setting) -> tuple[Study, tuple[Trial, 
 
 
 def _trials(request: Request, subject: str, setting: Setting, kept: Mapping[Variant, Config]) -> tuple[Trial, ...]:
-    """Every seed of every variant.  Raises InputError on too many for any study."""
-    count = request.seeds * len(kept)
+    """Every seed of every variant on every data set.  Raises InputError on too many for any study."""
+    count = request.seeds * len(kept) * len(setting.each)
     if count > MOST_TRIALS:
+        on = f" on {len(setting.blocks):,} data sets" if setting.blocks else ""
         raise InputError(
-            f"{request.seeds:,} seeds of {len(kept):,} variants are {count:,} trials, and a study has "
+            f"{request.seeds:,} seeds of {len(kept):,} variants{on} are {count:,} trials, and a study has "
             f"{MOST_TRIALS:,} at most: lower --seeds, or name fewer --components."
         )
     return tuple(
         Trial(
             variant=variant,
             seed=seed,
-            data=setting.data,
-            fingerprint=setting.fingerprint,
+            data=one.data,
+            fingerprint=one.fingerprint,
             config=config,
             subject=subject,
         )
         for seed in range(request.seeds)
+        for one in setting.each
         for variant, config in kept.items()
     )
 

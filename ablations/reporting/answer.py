@@ -114,7 +114,12 @@ def _frame(evidence: Findings) -> str:
     metric, setting = wording.main(evidence), evidence.study.setting
     percent = "%" if metric.percent else ""
     fits = ", underfitting" if underfits(evidence, rule_of(evidence.study)) else ""
-    known = f"{value:.3g}{percent} {wording.what(evidence)}{fits}" if isfinite(value) else "its reference did not train"
+    over = f" over {counted(len(setting.blocks), 'data set')}" if setting.blocks else ""
+    known = (
+        f"{value:.3g}{percent} {wording.what(evidence)}{over}{fits}"
+        if isfinite(value)
+        else "its reference did not train"
+    )
     if evidence.study.estimand != ONE_OUT:
         return AMONG[evidence.study.estimand]
     return f"At this budget ({known})" if setting.work > 1 else f"From a reference with {known},"

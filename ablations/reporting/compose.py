@@ -46,6 +46,7 @@ def _sections(evidence: Findings, *, judged: bool) -> list[Callable[[Findings], 
     from ablations.reporting.parts import parts_of
     from ablations.reporting.sections import (
         background,
+        blocks,
         cards,
         comparisons,
         doses,
@@ -60,7 +61,9 @@ def _sections(evidence: Findings, *, judged: bool) -> list[Callable[[Findings], 
     )
 
     compares, race = len(evidence.study.variants) > 1, evidence.study.setting.races
-    effects = [comparisons.effects, results.other_metrics, doses.section] if compares and not race else []
+    effects = (
+        [comparisons.effects, blocks.section, results.other_metrics, doses.section] if compares and not race else []
+    )
     pairs: list[Callable[[Findings], Section | None]] = [comparisons.single_networks, factorials.both_estimands]
     pairs += [factorials.interactions, factorials.parts_and_whole]
     gates: list[Callable[[Findings], Section | None]] = [verdicts.gates] if compares else []

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from ablations.analysis import doses
+from ablations.analysis.blocks import over_blocks
 from ablations.analysis.failures import share_interval
 from ablations.analysis.rule import NOT_TESTED
 from ablations.analysis.tables import as_csv
@@ -34,18 +35,32 @@ from ablations.reporting.sections.time_to_target import METHODS, ratio_words
 from ablations.reporting.sections.verdicts import bounds
 
 T = TypeVar("T")
+ALL = "mean of all"  # data sets
 
 
 def effects_table(evidence: Findings) -> pd.DataFrame:
     """One row an effect, in the metric's unit; nan where there is none.
 
+    Of several data sets a column `data` says whose it is: that of `ALL` on average, then that on each.
     Where `scale` is "ratio", estimate, low and high are ratios, and error and spread are of their natural logarithms.
     """
     left_out = {"departed", "kept", "trained", "ended", "failing"}  # what one cell does not hold
     left_out |= {"overlap"} if evidence.overlap == 0 else set()
     names = ["component", "level", "kind", "metric", "estimate", "low", "high", "p", "n", "correlation"]
     ratio = is_ratio(evidence.main_metric)
-    rows = [{**dataclasses.asdict(one), **_told(one, ratio), **_how_often(one)} for one in evidence.effects]
+    found = [(ALL, one) for one in evidence.effects]
+    found += [
+        (name, one) for over in over_blocks(evidence) for name, one in zip(evidence.on_each, over.each, strict=True)
+    ]
+    rows = [
+        {
+            **({"data": data} if evidence.on_each else {}),
+            **dataclasses.asdict(one),
+            **_told(one, ratio),
+            **_how_often(one),
+        }
+        for data, one in found
+    ]
     table = pd.DataFrame(rows, columns=None if rows else names)
     return table.drop(columns=[name for name in left_out if name in table])
 

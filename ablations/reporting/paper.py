@@ -166,11 +166,12 @@ def _method(evidence: Findings, found: Sequence[Effect]) -> str:
     }[_on(evidence)]
     marks = ", ".join(f"{mark} p < {limit:g}" for limit, mark in reversed(STARS))
     unit, kind = wording.long_unit(wording.main(evidence)), "Difference"
+    on = f"{study.setting.data} and " if evidence.on_each else ""
     if is_ratio(wording.main(evidence)):
         kind, against = "Ratio", against.replace(" minus ", " over ")
     seeds = counted(study.seeds, "split" if study.setting.replicate == SPLIT else "seed")
     words = (
-        f"Means over {seeds} with 95% t intervals. {kind}: {wording.what(evidence)}, "
+        f"Means over {on}{seeds} with 95% t intervals. {kind}: {wording.what(evidence)}, "
         f"{unit}, {against}, paired, with a 95% t interval; {marks}, two-sided, adjusted by Holm over "
         f"{counted(len(found), 'difference')}. n: seeds. Bold: best mean of a column."
     )

@@ -21,10 +21,11 @@ def plan(evidence: Findings) -> str:
     work = f" for {counted(setting.work, unit)}" if setting.work > 1 else ""
     on = f" on {setting.data}" if setting.fingerprint else ""  # a study file may bring data of its own
     splits = " Seeds change which examples are trained and tested on." if setting.replicate == SPLIT else ""
+    means = " Numbers are means over the data sets." if setting.blocks else ""
     return (
         f"{counted(len(study.variants), 'variant')} of {setting.facts.get('reference', study.subject)}{on}, "
         f"chosen by the grid {study.grid}{what}. Each was run with "
-        f"{counted(study.seeds, 'seed')}{work}, and evaluated on the {setting.phase} data.{splits}"
+        f"{counted(study.seeds, 'seed')}{work}, and evaluated on the {setting.phase} data.{means}{splits}"
     )
 
 

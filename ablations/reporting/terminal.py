@@ -17,7 +17,7 @@ def terminal_lines(evidence: Findings) -> str:
     """What a run says at its end, in plain ASCII: the answer, then the effects and the verdicts, a line each."""
     from ablations.core.text import MINUS
     from ablations.reporting.answer import answer
-    from ablations.reporting.sections import sensitivity
+    from ablations.reporting.sections import blocks, sensitivity
 
     said = answer(evidence)
     lines = _wrapped([" ".join(said.sentences)])
@@ -26,6 +26,8 @@ def terminal_lines(evidence: Findings) -> str:
     lines += ["", *_wrapped([said.trust])]
     if said.judged and not evidence.study.setting.races:
         lines += _effect_lines(evidence)
+        if by_data := blocks.lines(evidence):
+            lines += ["", "By data set, and the 95% interval for data sets like these:", "", *_columns(by_data)]
         lines += ["", *_wrapped([could])] if (could := sensitivity.sensitivity(evidence)) else []
     if said.judged and evidence.verdicts:
         lines += ["", *_columns([(verdict.claim.name, verdict.label) for verdict in evidence.verdicts])]

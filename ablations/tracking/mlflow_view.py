@@ -88,7 +88,7 @@ class Mirror:
             self._client.delete_run(run_id)
         (begin, end), called = fields.times(result), self._called(result.trial.variant)
         tags = {PARENT: self._variant(result.trial.variant, begin), **fields.trial_tags(self._study, result)}
-        run = self._create(fields.trial_name(result, called), tags, begin)
+        run = self._create(fields.trial_name(self._study, result, called), tags, begin)
         status = FAILED
         try:
             with self._may_refuse():

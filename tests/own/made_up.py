@@ -24,6 +24,7 @@ TRIAL = """
 def train(config, seed):
     raise AssertionError("made up")
 """
+ON_DATA = TRIAL.replace("seed)", "seed, data)")  # of a file that names data sets
 
 
 def findings(
@@ -36,7 +37,7 @@ def findings(
     words: tuple[str, ...] = (),
 ) -> Findings:
     """What a study of the file `text` would find whose trials come to `outcomes`: metrics, or a row an epoch."""
-    path.write_text(f'"""Made up."""\n{HEAD}{text}{TRIAL}')
+    path.write_text(f'"""Made up."""\n{HEAD}{text}{ON_DATA if "data=" in text else TRIAL}')
     load.cache_clear()
     subject = load(str(path))
     setting = subject.setting(subject.options(), Place(folder=path.parent), None, beside=1)

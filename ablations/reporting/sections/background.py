@@ -13,12 +13,13 @@ from ablations.analysis import effects as estimating
 from ablations.analysis.asked import rule_of
 from ablations.analysis.declared import post_hoc
 from ablations.analysis.evidence import finished
-from ablations.analysis.failures import FAILED
 from ablations.analysis.gates import chance_error, guesses, threshold
+from ablations.analysis.tables import FAILED
 from ablations.analysis.verdicts import Findings
 from ablations.core.load import load
 from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result
 from ablations.core.text import MISSING, counted, duration, interval, last_line, number
+from ablations.core.trial import Trial
 from ablations.core.units import outcome
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, listed
@@ -52,7 +53,7 @@ def summary(evidence: Findings) -> tuple[str, ...]:
 
 def _outcome(evidence: Findings) -> str:
     study = evidence.study
-    planned = len(study.keys) if study.looks else len(study.variants) * study.seeds
+    planned = len(study.keys) if study.looks else study.trials_a_seed * study.seeds
     counts = {status: evidence.count(status) for status in STATUSES}
     silent = counts[DONE] - len(finished(evidence))
     failed = [f"{count} {WORDS[status]}" for status, count in counts.items() if count and status != DONE]
@@ -74,7 +75,7 @@ def _guessing(evidence: Findings) -> str:
     seeds: dict[str, list[int]] = {}
     for result in finished(evidence):
         if guesses(evidence, result):
-            seeds.setdefault(result.trial.variant.label, []).append(result.trial.seed)
+            seeds.setdefault(named(evidence, result.trial), []).append(result.trial.seed)
     if not seeds:
         return ""
     percent = "%" if evidence.study.setting.main_metric.percent else ""
@@ -174,7 +175,7 @@ def failures(evidence: Findings) -> Section:
     bad = [one for one in evidence.results if one.status != DONE or one.notes or one.trial.key in failed]
     rows = tuple(
         (
-            evidence.words.of(*one.trial.variant.departures),
+            named(evidence, one.trial),
             str(one.trial.seed),
             one.status if one.trial.key not in failed else FAILED,
             last_line(failed.get(one.trial.key, one.error or "\n".join(one.notes))),
@@ -249,6 +250,12 @@ def _written(value: Any) -> str:
     return str(value)
 
 
+def named(evidence: Findings, trial: Trial) -> str:
+    """`no LRN`, or of several data sets `no LRN on wine`."""
+    words = evidence.words.of(*trial.variant.departures)
+    return f"{words} on {trial.data}" if evidence.on_each else words
+
+
 def trials(evidence: Findings) -> Section:
     """Every trial, one row each."""
     rows = tuple(_trial_row(evidence, result) for result in evidence.results)
@@ -266,11 +273,4 @@ def trials(evidence: Findings) -> Section:
 def _trial_row(evidence: Findings, result: Result) -> tuple[str, ...]:
     ended = outcome(evidence.main_metric, result.metrics.get(evidence.metric, float("nan")))
     trial = result.trial
-    return (
-        evidence.words.of(*trial.variant.departures),
-        str(trial.seed),
-        result.status,
-        ended,
-        duration(result.seconds),
-        trial.key,
-    )
+    return (named(evidence, trial), str(trial.seed), result.status, ended, duration(result.seconds), trial.key)

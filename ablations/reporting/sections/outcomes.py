@@ -50,6 +50,9 @@ def curves(evidence: Findings) -> Section:
         for row in result.curve
     ]
     table = pd.DataFrame(rows, columns=["variant", "seed", "epoch", "error"]).dropna()
+    if evidence.on_each:  # a curve is of means over the data sets, as far as all have gone
+        groups = table.groupby(["variant", "seed", "epoch"])["error"]
+        table = groups.mean()[groups.count() == len(evidence.on_each)].reset_index()
     if table.empty:
         return Section(title="Learning curves", blocks=("No finished trial has left a curve.",))
     from ablations.reporting.figures.curves import learning_curves

@@ -20,10 +20,14 @@ def metric_of(name: str, one: Any) -> Metric:
         raise InputError(
             f"metric {shown(name)} says {shown(given.better)}; it is 'higher' or 'lower', whichever is better."
         )
-    if given.ratio and given.chance is not None and not given.chance > 0:
-        raise InputError(
-            f"metric {shown(name)} has the chance level {shown(given.chance)}; it is compared as a ratio, so above 0."
-        )
+    chances = given.chance.values() if isinstance(given.chance, Mapping) else [given.chance]
+    for chance in chances:
+        if chance is not None and (isinstance(chance, bool) or not isinstance(chance, int | float)):
+            raise InputError(f"metric {shown(name)} has the chance level {shown(chance)}; it is a number.")
+        if given.ratio and chance is not None and not chance > 0:
+            raise InputError(
+                f"metric {shown(name)} has the chance level {shown(chance)}; it is compared as a ratio, so above 0."
+            )
     if given.take not in (written.LAST, written.BEST):
         raise InputError(f"metric {shown(name)} takes {shown(given.take)} of its rows; it is 'last' or 'best'.")
     return Metric(

@@ -26,7 +26,7 @@ from ablations.core.text import capped, seconds_in
 from ablations.core.trial import Trial
 from ablations.core.variant import Departure
 from ablations.records.leftovers import own_folder
-from ablations.subjects.own import child, code
+from ablations.subjects.own import child, code, data
 from ablations.subjects.own.claims import change_in, claims_in
 from ablations.subjects.own.configs import changed, fields, plain, typed, value_of
 from ablations.subjects.own.levels import Part, applied, doses_of, parts_of
@@ -54,6 +54,7 @@ class OwnSubject(Defaults):
 
     more = "--set FIELD=VALUE, --seeds, --components"
     runs = "ablations.subjects.own.trial"  # the module whose `rows` a trial's process calls
+    trial_in_words = "the trial function"
 
     def __init__(self, path: Path, subject: written.Subject) -> None:
         """`path` is the file's, absolute."""
@@ -71,6 +72,9 @@ class OwnSubject(Defaults):
         if subject.replicate not in REPLICATES:
             raise InputError(f"replicate is {shown(subject.replicate)}; it is 'training' or 'split'.")
         check_names(self.metrics, self.parts)
+        self.data = data.named_in(subject.data, path.parent)
+        self.chances = data.chances_of(subject.metrics[self.main], self.main, self.data)
+        data.check_asked(self.data, asked=self.wants_data, where=self.trial_in_words)
         assert self.own_claims is not None
 
     @property
@@ -84,6 +88,17 @@ class OwnSubject(Defaults):
         """Whether the trial asks what it may compute on."""
         assert self.subject.function
         return "device" in inspect.signature(self.subject.function).parameters
+
+    @property
+    def wants_data(self) -> bool:
+        """Whether the trial asks for its data set."""
+        assert self.subject.function
+        return "data" in inspect.signature(self.subject.function).parameters
+
+    @property
+    def main(self) -> str:
+        """The main metric."""
+        return next(iter(self.subject.metrics))
 
     def accelerators(self) -> int:
         """What the driver of the GPUs shows: a study file need not be of torch."""
@@ -208,21 +223,19 @@ class OwnSubject(Defaults):
     def setting(self, options: Options, place: Place, before: Study | None, *, beside: int) -> Setting:
         """The reference as --set leaves it; the code that will run is part of every trial's key."""
         values = self._reference(options)
-        main = next(iter(self.subject.metrics))
         work = int(value_of(values, self.subject.budget[0])) if self.subject.budget else 1
-        chance = getattr(self.subject.metrics[main], "chance", None)
-        return Setting(
+        found = Setting(
             config={"code": self.digest(), "config": values},
-            data="its own data",
+            data="",
             fingerprint="",
-            main=main,
+            main=self.main,
             metrics=self.metrics,
             work=work,
-            guessing=chance,
-            guessable=chance is not None,
+            guessable=None not in self.chances.values(),
             replicate=self.subject.replicate,
             facts={"reference": self.path.stem, "title": " ".join(self.title().split())},
         )
+        return data.with_data(found, self.data, self.chances)
 
     def longer(self, work: int) -> Sequence[str]:
         """The first of the fields that say how much a trial may use."""
@@ -285,7 +298,8 @@ class OwnSubject(Defaults):
         """What a trial's process must know, as plain JSON."""
         device = "cuda" if place.gpus else "cpu"
         given = {"config": trial.config["config"], "salt": trial.config.get("salt", 0), "seed": trial.seed}
-        return {**given, "threads": place.threads, "device": device}
+        its = data.given_to(trial.data, trial.fingerprint, self.data)
+        return {**given, "threads": place.threads, "device": device, "data": its}
 
     def _run(
         self, trial: Trial, place: Place, report: Report, number: int, again: str = ""

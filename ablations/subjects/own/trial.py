@@ -14,12 +14,14 @@ from typing import Any
 from ablations.core.errors import InputError, nearest, shown
 from ablations.subject import Diverged, Subject
 from ablations.subjects.own.configs import like
+from ablations.subjects.own.data import as_argument
 from ablations.subjects.own.metrics import stopped
 from ablations.subjects.own.outcome import EXAMPLES, vectors
 from ablations.subjects.own.streams import Streams, seed_all
 from ablations.subjects.own.unfinished import Unfinished
 
-ARGUMENTS = ("config", "seed", "streams", "threads", "device", "folder", "report", "checkpoint")  # by their names
+# By their names.
+ARGUMENTS = ("config", "seed", "streams", "threads", "device", "folder", "report", "checkpoint", "data")
 LONGEST = 200  # characters of the name of a number
 SALTED = 1_000_000  # what a placebo adds to the seed
 
@@ -93,6 +95,7 @@ def rows(task: Mapping[str, Any]) -> Generator[dict[str, Any], None, dict[str, A
         "folder": Path(task["folder"]),
         "report": lambda **row: said.append(_told(row, unfinished)),
         "checkpoint": unfinished,
+        "data": as_argument(task["data"]),
     }
     _prepare(given["seed"], task["threads"])
     asked = inspect.signature(function).parameters

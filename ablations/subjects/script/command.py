@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+DATA = "data"  # the placeholder of the path of a trial's data set, or of its name, in a study that names some
 CHANGES = "{changes}"
 PLACES = ("seed", "folder", "here", "threads", "changes")  # placeholders that are no field of the configuration
 ARGS = "args:"  # what the fields are called after that hold words which a level writes as they are

@@ -14,6 +14,7 @@ from ablations.core.errors import InputError, nearest, shown, unknown
 from ablations.subjects.script.command import (
     ARGS,
     CHANGES,
+    DATA,
     OURS,
     PLACES,
     STYLES,
@@ -36,7 +37,7 @@ def command_in(record: Mapping[str, Any], values: Mapping[str, Any], here: Path)
     if not isinstance(cwd, str) or not cwd:
         raise InputError(f"cwd is {shown(cwd)}; it is the path of a folder, such as '{{folder}}'.")
     names = [name for name, _ in leaves(values)]
-    _check_places("the command", words, [*PLACES, *names])
+    _check_places("the command", words, [*PLACES, *([DATA] if DATA in record else []), *names])
     _check_places("cwd", (cwd,), ("folder", "here"))
     command = Command(words=words, cwd=cwd, style=_style(record.get("style", "argparse")), **_seed(record, words))
     _check_changes(command, values, names)

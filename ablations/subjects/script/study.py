@@ -13,7 +13,7 @@ from ablations.core.errors import InputError, nearest, shown
 from ablations.core.text import seconds_in
 from ablations.records.files import toml_in
 from ablations.subjects.own.configs import fields, plain
-from ablations.subjects.script.command import ARGS, PLACES, Command, placeholders
+from ablations.subjects.script.command import ARGS, DATA, PLACES, Command, placeholders
 from ablations.subjects.script.components import components_in, flat_in, hidden_in
 from ablations.subjects.script.read_command import command_in
 from ablations.subjects.script.reading import BEST, FILES, LAST, LAST_LINE, MLFLOW, SOURCES, STDOUT, Read, lacks
@@ -31,6 +31,7 @@ KEYS = (
     "code",
     "version",
     "replicate",
+    "data",
     "budget",
     "reference",
     "components",
@@ -61,7 +62,7 @@ def script_in(path: Path) -> Script:
     check_keys("key", record, KEYS)
     budget, reference = _budget(record), _table(record, "reference")
     values = plain({**budget, **reference})
-    _check_names(values)
+    _check_names(values, with_data="data" in record)
     for name in budget.keys() & reference.keys():
         raise InputError(f"{name} stands in [budget] and in [reference]: leave one of the two out.")
     components = components_in(_table(record, "components"), values)
@@ -91,6 +92,7 @@ def script_in(path: Path) -> Script:
             code=code,
             version=_text(record, "version"),
             replicate=_text(record, "replicate") or written.TRAINING,
+            data=record.get("data"),
         ),
         decides={
             **{key: record[key] for key in ("command", "cwd", "style", "seed", "read") if key in record},
@@ -131,12 +133,13 @@ def _budget(record: Mapping[str, Any]) -> dict[str, int]:
     return budget
 
 
-def _check_names(values: Mapping[str, Any]) -> None:
+def _check_names(values: Mapping[str, Any], *, with_data: bool) -> None:
     """Raises InputError on a field that cannot be one."""
+    taken = (*PLACES, DATA) if with_data else PLACES
     for name in fields(values):
         last = name.rpartition(".")[2]
-        if name in PLACES or last == "args":
-            raise InputError(f"a field is called {shown(name)}, which means something else here: {', '.join(PLACES)}.")
+        if name in taken or last == "args":
+            raise InputError(f"a field is called {shown(name)}, which means something else here: {', '.join(taken)}.")
         if last.startswith("-"):
             raise InputError(
                 f"a field is called {shown(name)}: call it {last.lstrip('-')!r}, the style adds the dashes."

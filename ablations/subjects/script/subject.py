@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 import shutil
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from ablations.core.subject import DivergedError, Measured, Place, Report
 from ablations.core.text import listed
 from ablations.core.trial import Trial
 from ablations.subjects.own import code
+from ablations.subjects.own.data import given_to
 from ablations.subjects.own.subject import Options, OwnSubject
 from ablations.subjects.own.trial import salted
-from ablations.subjects.script.command import ARGS, environment, filled, leaves
+from ablations.subjects.script.command import ARGS, DATA, environment, filled, leaves
 from ablations.subjects.script.mlflow_store import address
 from ablations.subjects.script.patterns import blind
 from ablations.subjects.script.read_command import script_of
@@ -31,7 +32,8 @@ CAUTION = (
     "scatter, so arms that scatter more gain by it"
 )
 WENT_ON = "it ran in the folder of an earlier try, whose files it may have read"
-ANY = dict.fromkeys(("seed", "threads", "folder", "here"), "")  # in words that are compared and not run
+DRY = {DATA: "DATA"}  # in the commands of a dry run
+ANY = dict.fromkeys(("seed", "threads", "folder", "here", DATA), "")  # in words that are compared and not run
 FOLDERS = "folders"  # of the study's: one a trial
 
 
@@ -40,11 +42,17 @@ class ScriptSubject(OwnSubject):
 
     runs = "ablations.subjects.script.trial"
     wants_device = True  # whether it computes on a GPU is not known; most scripts take one that they find
+    trial_in_words = "the command, which has no {data},"
 
     def __init__(self, path: Path, script: Script) -> None:
         """`path` is the file's, absolute."""
-        super().__init__(path, script.subject)
         self.script = script
+        super().__init__(path, script.subject)
+
+    @property
+    def wants_data(self) -> bool:
+        """Whether the command has a place for its data set."""
+        return bool(self.script.subject.data) and DATA in self.script.command.placed
 
     def title(self) -> str:
         """What the file says."""
@@ -104,9 +112,10 @@ class ScriptSubject(OwnSubject):
             )
         return super().why_equal(reference, config)
 
-    def _argv(self, config: Config, seed: int, place: Place, folder: Path) -> list[str]:
+    def _argv(self, config: Config, seed: int, place: Place, folder: Path, its: Mapping[str, str] = DRY) -> list[str]:
+        """The words of a trial; `its` is what stands for its data set."""
         texts = {**self._texts(folder), "seed": str(salted(seed, config.get("salt", 0))), "threads": str(place.threads)}
-        return self.script.command.argv(config["config"], texts)
+        return self.script.command.argv(config["config"], {**texts, **its})
 
     def _texts(self, folder: Path) -> dict[str, str]:
         return {"folder": str(folder), "here": str(self.path.parent)}
@@ -118,6 +127,8 @@ class ScriptSubject(OwnSubject):
         texts, read = self._texts(folder), self.script.read
         cwd = self.path.parent / filled(self.script.command.cwd, texts)
         seed = salted(trial.seed, trial.config.get("salt", 0))
+        given = given_to(trial.data, trial.fingerprint, self.data)
+        its = {DATA: given["path"] or given["name"]} if given else {}
         variables = environment(
             self.script.command, seed=seed, folder=str(folder), threads=place.threads, variant=trial.variant.label
         )
@@ -129,7 +140,7 @@ class ScriptSubject(OwnSubject):
             variables["MLFLOW_TRACKING_URI"] = address(folder / STORE)
         metrics = {name: {**one, "better": self._better(name)} for name, one in self.script.columns.items()}
         return {
-            "argv": self._argv(trial.config, trial.seed, place, folder),
+            "argv": self._argv(trial.config, trial.seed, place, folder, its),
             "cwd": str(cwd),
             "environment": variables,
             "read": asdict(read),

@@ -11,6 +11,7 @@ from ablations.core.errors import InputError, shown, unknown
 KINDS: dict[str, tuple[tuple[type, ...], str]] = {  # how an annotation begins -> its types, and their name
     "str": ((str,), "text"),
     "bool": ((bool,), "true or false"),
+    "float | Mapping": ((int, float, dict), "a number, or a table of numbers"),
     "float": ((int, float), "a number"),
     "Mapping": ((dict,), "a table"),
 }
@@ -39,7 +40,8 @@ def record_in(kind: Any, table: Mapping[str, Any], where: str, *, more: Iterable
 
 
 def _check_type(what: str, value: Any, annotation: str) -> None:
-    for word, (types, words) in KINDS.items():
-        wrong = not isinstance(value, types) or (isinstance(value, bool) and word != "bool")
-        if annotation.startswith(word) and wrong:
+    word = next((one for one in KINDS if annotation.startswith(one)), None)
+    if word:
+        types, words = KINDS[word]
+        if not isinstance(value, types) or (isinstance(value, bool) and word != "bool"):
             raise InputError(f"{what} is {shown(value)}; it must be {words}.")
