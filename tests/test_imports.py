@@ -31,7 +31,7 @@ LARGE = {  # library -> the rooms and files that may import it
     "torch": {"models", "subjects", "bench"},
     "torchvision": {"subjects", "bench"},
     "pandas": {"analysis", "calibration", "reporting", "subjects/report", "bench"},
-    "scipy": {"analysis", "calibration", "reporting", "subjects/report", "subjects"},
+    "scipy": {"analysis", "calibration", "reporting", "subjects/report", "subjects", "bench"},
     "matplotlib": {"reporting", "subjects/report", "bench"},
     "tyro": {"cli", "command", "subjects", "bench"},
 }

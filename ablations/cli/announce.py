@@ -163,11 +163,10 @@ def _print_study(plan: Plan) -> None:
 def _study_line(plan: Plan) -> str:
     """Its name, and how many trials of what it has."""
     study, trials = plan.study, plan.trials
-    sizes = [counted(len(study.variants), "variant"), counted(study.seeds, "seed")]
-    sizes += [counted(len(study.setting.blocks), "data set")] if study.setting.blocks else []
+    counts = {"variant": len(study.variants), "seed": study.seeds, "data set": len(study.setting.blocks)}
+    sizes = " x ".join(counted(count, noun) for noun, count in counts.items() if count)
     equals, by_look = (": now", " by the next look") if study.looks else (" =", "")
-    trained = f"{counted(len(trials), 'trial')}{by_look}{_shared(trials)}"
-    return f"study     {study.name}: {' x '.join(sizes)}{equals} {trained}"
+    return f"study     {study.name}: {sizes}{equals} {counted(len(trials), 'trial')}{by_look}{_shared(trials)}"
 
 
 def _trivial(study: Study) -> str:

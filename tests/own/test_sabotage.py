@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ablations.core.load import SABOTAGE, load
 from ablations.core.trial import Trial
+from ablations.subjects.own.harm import harm
 from tests.own import made_up
 
 TEXT = """
@@ -35,7 +36,7 @@ def test_it_is_a_tenth_of_the_first_budget_field_as_set_leaves_it(tmp_path: Path
     setting = found.study.setting
     longer = {**setting.config, "config": {**setting.config["config"], "rounds": 60}}
     assert subject.configure(setting, ((SABOTAGE, "on"),))["config"]["rounds"] == 3
-    assert subject._harm(longer["config"]) == {"rounds": 6}
+    assert harm(subject.subject, subject.reference, longer["config"]) == {"rounds": 6}
     assert "a tenth of rounds, as no sabotage is declared" in subject.sabotage
     assert [one.label for one in found.verdicts] == ["reproduced", "contradicted (no effect of interest)"]
 

@@ -29,6 +29,7 @@ from ablations.records.leftovers import own_folder
 from ablations.subjects.own import child, code, data
 from ablations.subjects.own.claims import change_in, claims_in
 from ablations.subjects.own.configs import changed, fields, plain, typed, value_of
+from ablations.subjects.own.harm import harm, harm_words
 from ablations.subjects.own.levels import Part, applied, doses_of, parts_of
 from ablations.subjects.own.metrics import check_names, check_ratios, metric_of
 from ablations.subjects.own.outcome import measured
@@ -37,7 +38,6 @@ from ablations.subjects.own.unfinished import kept_of, path_of
 
 SIZES = {"parameters": "parameters", "macs": "multiply-adds", "flops": "flops"}  # what a trial may report as its size
 SALTED = "salted"
-SABOTAGED = 10  # of what a trial may use, a sabotage that nobody declared has one in so many
 NEVER = 1e9  # seconds of a timeout that nobody asked for
 
 
@@ -133,29 +133,16 @@ class OwnSubject(Defaults):
         found = {name: self._component(part) for name, part in self.parts.items()}
         summary = "changes nothing but the random draws; an effect here is a false alarm"
         found[PLACEBO] = Component(reference="its own draws", levels=(SALTED,), summary=summary, control=True)
-        if self._harm(self.reference):
+        if harm(self.subject, self.reference, self.reference):
             found[SABOTAGE] = Component(
-                reference="as it is", levels=("on",), summary=f"must do harm: {self._harm_words}", control=True
+                reference="as it is", levels=("on",), summary=f"must do harm: {harm_words(self.subject)}", control=True
             )
         return found
-
-    def _harm(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The fields of the sabotage beside a reference of these values; empty where there is none."""
-        budget = self.subject.budget
-        if self.subject.sabotage is not None or not budget or value_of(self.reference, budget[0]) < 2:
-            return self.subject.sabotage or {}
-        return {budget[0]: max(1, value_of(values, budget[0]) // SABOTAGED)}
-
-    @property
-    def _harm_words(self) -> str:
-        if self.subject.sabotage is None:
-            return f"a tenth of {self.subject.budget[0]}, as no sabotage is declared"
-        return ", ".join(f"{name}={value!r}" for name, value in self.subject.sabotage.items())
 
     @property
     def sabotage(self) -> str:  # type: ignore[override]
         """What must do harm, in words."""
-        return f"the changes that must do harm ({self._harm_words})"
+        return f"the changes that must do harm ({harm_words(self.subject)})"
 
     def _component(self, part: Part) -> Component:
         now = value_of(self.reference, part.name)
@@ -257,7 +244,7 @@ class OwnSubject(Defaults):
             if name == PLACEBO:
                 config["salt"] = 1
             elif name == SABOTAGE:
-                config["config"] = changed(config["config"], self._harm(config["config"]))
+                config["config"] = changed(config["config"], harm(self.subject, self.reference, config["config"]))
             else:
                 component, level_name = change_in(self.parts, f"{name}={level}")
                 change = self.parts[component].levels[level_name]
