@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,7 @@ def _sections(evidence: Findings, *, judged: bool) -> list[Callable[[Findings], 
     claims: list[Callable[[Findings], Section | None]] = [cards.section] if compares else []
     return [
         *(claims + gates if judged else gates + claims),
-        time_to_target.section,
+        partial(time_to_target.section, judged=judged),
         tuning.section,
         *effects,
         *(pairs if compares and not race else []),

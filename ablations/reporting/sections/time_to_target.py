@@ -34,13 +34,14 @@ METHODS = {
 }
 
 
-def section(evidence: Findings) -> Section | None:
-    """Curves, the steps of each seed and the ratios; None where no threshold was asked for."""
+def section(evidence: Findings, *, judged: bool) -> Section | None:
+    """Curves, the steps of each seed and the ratios; None where no threshold was asked for.
+
+    A race that was judged has its curves and ratios on the first screen, and they are not repeated.
+    """
     if evidence.study.setting.target is None:
         return None
-    from ablations.reporting.answer import not_judged
-
-    told = evidence.study.setting.races and not not_judged(evidence)  # on the first screen
+    told = evidence.study.setting.races and judged
     first = () if told else (*sentences(evidence), *lead(evidence))
     blocks = (_measured(evidence), *first, _steps(evidence), _how(speeds(evidence.study, evidence.results)))
     return Section(title=title(evidence), blocks=blocks)
