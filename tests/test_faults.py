@@ -261,7 +261,7 @@ def test_a_record_that_cannot_be_written_ends_the_study_and_its_trial_is_run_aga
         (
             OSError(30, "Read-only file system", "/x/y"),
             1,
-            "error: Read-only file system: '/x/y'; what was finished is wh",
+            "error: Read-only file system: '/x/y'; what was finished is kept",
         ),
         (OSError("no more"), 1, "error: no more; what was finished is kept"),
         (InputError("No."), 2, "error: No."),
