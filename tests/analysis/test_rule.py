@@ -416,4 +416,6 @@ def test_the_answer_counts_the_verdicts_on_its_claims() -> None:
     (said,) = [one for one in answer(evidence).sentences if one.startswith("Of 4 published claims on 2 comparisons: ")]
     counted = {words: int(count) for words, count in re.findall(r"([a-z][a-z ,]+?) \((\d)\)", said.partition(": ")[2])}
     assert sum(counted.values()) == 4
-    assert counted["same direction at this scale"] == sum("same" in one.words for one in evidence.verdicts)
+    assert counted["same direction at this scale"] == sum(
+        one.words == "same direction at this scale" for one in evidence.verdicts
+    )

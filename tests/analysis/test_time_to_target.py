@@ -265,7 +265,7 @@ def words_of(study: Study, results: Sequence[Result]) -> tuple[str, dict[str, Ta
 def test_the_report_says_the_ratio_beside_the_papers_number_and_shows_every_seed() -> None:
     study, results = raced(3.0)
     words, tables = words_of(study, results)
-    assert "tanh instead of ReLU needs 3.0" in words
+    assert "Tanh instead of ReLU needs 3.0" in words
     assert "95% interval [" in words
     assert "The paper's figure 1 shows 6 times" in words
     assert "A control: as expected, 1 lies inside" in words
@@ -288,7 +288,7 @@ def test_a_terminal_is_told_the_ratios_in_plain_words() -> None:
 def test_the_report_of_an_arm_that_never_arrives_gives_the_bound_and_marks_each_run() -> None:
     study, results = raced(8.0)
     words, tables = words_of(study, results)
-    assert "tanh instead of ReLU needs 5.5" in words and "times or more of the reference's steps" in words
+    assert "Tanh instead of ReLU needs 5.5" in words and "times or more of the reference's steps" in words
     assert "confidence 96.9% for the median, n = 5, 5 of them censored" in words
     steps = next(table for caption, table in tables.items() if caption.startswith("Steps to the threshold"))
     assert {row[2] for row in steps.rows} == {"> 6,000"}
@@ -335,7 +335,7 @@ def test_the_report_shows_every_rate_that_was_tried() -> None:
     cards = [
         block for section in build(tuned, results, []).sections for block in section.blocks if isinstance(block, Card)
     ]
-    measured = dict(cards[0].facts)["measured here"]
+    measured = dict(cards[0].facts)["method"]
     assert measured.endswith("paired t over 5 seeds; conditional on the learning rates that were chosen")
     assert "lies at the edge" not in words
     assert "nothing was tuned for any arm" not in words

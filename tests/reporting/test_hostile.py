@@ -137,7 +137,7 @@ def test_a_dollar_in_a_name_is_a_dollar_in_every_figure(tmp_path: Path, monkeypa
         for path in (tmp_path / "reports").rglob("*.svg")
     }
     typed = {name for name, svg in drawn.items() if level in svg}
-    assert typed >= {"cost", "curves", "effects-one-out", "gap"}
+    assert typed >= {"cost", "curves", "effects", "gap"}
     assert not [name for name, svg in drawn.items() if "mathdefault" in svg]
 
 
