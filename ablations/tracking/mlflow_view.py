@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfile
-from typing import TYPE_CHECKING
+from typing import Any
 
 # Read by mlflow when it is imported or when it calls: no telemetry, no chatter on the user's
 # terminal, and a server that hangs is given up within seconds rather than the default 4 minutes.
@@ -43,9 +43,6 @@ from ablations.tracking.address import database_of, is_server, place
 from ablations.tracking.answers import Answers
 from ablations.tracking.names import RefusedError
 
-if TYPE_CHECKING:
-    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
 EXPERIMENT = "ablations"
 DESCRIPTION = (
     "Ablation studies. What one comes to is the description of its run; below it is a run a variant, and below those a "
@@ -70,7 +67,7 @@ class Mirror:
         self._study, self._uri = study, uri
         self._client = MlflowClient(tracking_uri=uri)
         self._refused: list[MlflowException] = []
-        self._monitor: SystemMetricsMonitor | None = None
+        self._monitor: Any = None  # mlflow's own, where it was asked for
         self._names = Findings(study=study, results=()).names  # of variants, as people call them
         self.experiment = _experiment(self._client, uri, artifacts)
         runs = self._runs()
@@ -140,9 +137,10 @@ class Mirror:
 
     def monitor(self) -> None:
         """Adds what this machine's processors, memory, disk and network do, every ten seconds until the study ends."""
-        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+        from mlflow.system_metrics import system_metrics_monitor
 
-        self._monitor = SystemMetricsMonitor(self._parent, resume_logging=True, tracking_uri=self._uri)
+        untyped: Any = system_metrics_monitor
+        self._monitor = untyped.SystemMetricsMonitor(self._parent, resume_logging=True, tracking_uri=self._uri)
         self._monitor.start()
 
     def close(self) -> None:
@@ -185,17 +183,19 @@ class Mirror:
         try:
             yield
         except MlflowException as error:
-            if error.get_http_status_code() >= _SERVER_FAULT:
+            status: Any = error.get_http_status_code  # untyped
+            if status() >= _SERVER_FAULT:
                 raise
             self._refused.append(error)
 
     def _log(self, run: str, metrics: Sequence[Metric], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
         """In as few calls as mlflow allows, nearly always one; what comes first is in the last of them."""
-        pairs = [Param(*one) for one in params.items()], [RunTag(*one) for one in tags.items()]
-        calls = max(1, math.ceil(len(metrics) / _METRICS), *(math.ceil(len(one) / _OTHERS) for one in pairs))
-        for call in reversed(range(calls)):
+        all_params, all_tags = [Param(*one) for one in params.items()], [RunTag(*one) for one in tags.items()]
+        others = math.ceil(max(len(params), len(tags)) / _OTHERS)
+        for call in reversed(range(max(1, math.ceil(len(metrics) / _METRICS), others))):
             points = metrics[call * _METRICS : (call + 1) * _METRICS]
-            self._client.log_batch(run, points, *(one[call * _OTHERS : (call + 1) * _OTHERS] for one in pairs))
+            some = slice(call * _OTHERS, (call + 1) * _OTHERS)
+            self._client.log_batch(run, points, all_params[some], all_tags[some])
 
     def _adopt(self, runs: list[Run], started: str) -> str:
         """The study's own run, found or created: a new one when the plan has grown, as parameters cannot change."""

@@ -18,7 +18,7 @@ from tests.tracking.servers import serving
 
 REFERENCE = Path("results/reference"), Path("reports/reference")
 PLACE = REFERENCE[1] / "mlflow.png"
-WIDTH, HEIGHT = 1600, 640  # pixels
+WIDTH, HEIGHT = 1600, 720  # pixels
 
 
 def take(study: str, place: Path) -> None:
@@ -47,4 +47,4 @@ def photograph(address: str, place: Path) -> None:
 
 
 if __name__ == "__main__":
-    take(*(sys.argv[1:] or ["cifar10-six"]), PLACE)
+    take(sys.argv[1] if sys.argv[1:] else "cifar10-six", PLACE)

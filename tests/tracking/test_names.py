@@ -18,6 +18,7 @@ from ablations.analysis.verdicts import Findings
 from ablations.core.study import Study
 from ablations.core.variant import Variant
 from ablations.tracking import fields, mlflow_view, names
+from ablations.tracking.background import View
 from ablations.tracking.names import LONGEST_KEY, LONGEST_VALUE, RefusedError
 from tests.making import CLAIMS, with_setting
 from tests.tracking import test_mlflow_view as view
@@ -198,7 +199,7 @@ def test_a_server_that_fails_in_the_middle_leaves_no_run_that_looks_as_if_it_wen
 ) -> None:
     study = plan(names=("lrn",), seeds=1)
     refusing(monkeypatch, "log_batch", at=3, code=INTERNAL_ERROR)
-    shown = view.View("", study, results=tmp_path / "results")
+    shown = View("", study, results=tmp_path / "results")
     for record in outcomes(study):
         shown.trial(record)
     shown.report(view._report(tmp_path), Findings(study=study, results=outcomes(study)))
@@ -212,7 +213,7 @@ def test_a_refused_part_is_told_in_one_line_and_the_page_is_shown_all_the_same(
 ) -> None:
     study = plan(names=("lrn",), seeds=1)
     refusing(monkeypatch, "log_artifacts", at=1)
-    shown = view.View("", study, results=tmp_path / "results")
+    shown = View("", study, results=tmp_path / "results")
     for record in outcomes(study):
         shown.trial(record)
     shown.report(view._report(tmp_path), Findings(study=study, results=outcomes(study)))
