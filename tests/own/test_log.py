@@ -102,7 +102,7 @@ def train(config):
     yield {"score": 1.0, "loss": 1.0}
 """)
     task = {"path": str(file.path), "runs": "ablations.subjects.own.trial", "config": {"slope": 1.0}, "salt": 0,
-            "seed": 0, "threads": 1, "device": "cpu",
+            "data": None, "seed": 0, "threads": 1, "device": "cpu",
             "folder": "", "unfinished": {"path": str(tmp_path / "u.npz"), "code": "", "every": None}}  # fmt: skip
     path = tmp_path / "a.txt"
     *_, done = events(task, log=path, timeout=60)
