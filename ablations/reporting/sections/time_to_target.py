@@ -41,8 +41,9 @@ def section(evidence: Findings, *, judged: bool) -> Section | None:
     """
     if evidence.study.setting.target is None:
         return None
-    told = evidence.study.setting.races and judged
-    first = () if told else (*sentences(evidence), *lead(evidence))
+    said = sentences(evidence)
+    controls = [one for one in said if " A control: " in one]
+    first = controls if evidence.study.setting.races and judged else [*said, *lead(evidence)]
     blocks = (_measured(evidence), *first, _steps(evidence), _how(speeds(evidence.study, evidence.results)))
     return Section(title=title(evidence), blocks=blocks)
 
