@@ -13,6 +13,7 @@ from scipy import stats
 from ablations.analysis.ensembles import MOST, Array, ensembles, subsets
 from ablations.analysis.statistics import both_samplings
 from ablations.analysis.verdicts import Findings
+from ablations.core.labels import labels_of
 from ablations.core.text import number, signed
 from ablations.records.predictions import Predictions, packed, predictions_path, read_predictions, write_predictions
 from ablations.records.store import read, write_result, write_study
@@ -149,7 +150,7 @@ def test_the_report_holds_every_size_of_every_variant_and_says_that_nothing_was_
     section = section_of(folder)
     assert section is not None and "No training was added" in words_of(section)
     whole, smaller = tables_of(section)
-    labels = [variant.label for variant in study.variants]
+    labels = [labels_of(study.subject).of(*variant.departures) for variant in study.variants]
     assert [row[:2] for row in whole.rows] == [(label, "3") for label in labels]
     assert [row[:3] for row in smaller.rows] == [(label, "2", "3") for label in labels]
     assert not study.variants[0].departures and len(study.variants) == 5
@@ -173,7 +174,8 @@ def test_predictions_that_are_missing_are_said_to_be_and_nothing_fails(folder: P
     assert section is not None
     whole, smaller = tables_of(section)
     assert [row[1] for row in whole.rows] == ["2", "2", "3", "3", "3"]
-    assert [row[0] for row in smaller.rows] == ["mild_sabotage=twentieth", "placebo=salted", "sabotage=half"]
+    controls = labels_of(study.subject)
+    assert [row[0] for row in smaller.rows] == [controls.of(*variant.departures) for variant in study.variants[2:]]
     for path in lost[1:]:
         path.unlink()
     assert "The predictions of 15 of 15 finished trials are not here." in words_of(section_of(folder))
