@@ -40,8 +40,15 @@ def train(config, folder):
 def asked(file: StudyFile, folder: Path) -> dict[str, Any]:
     """What the process of a trial is told."""
     kept = {"path": str(folder / "u.npz"), "code": "", "every": None}
-    given: dict[str, Any] = {"config": {"slope": 1.0}, "data": None, "salt": 0, "seed": 0, "threads": 1, "device": "cpu"}
-    return {"path": str(file.path), "runs": "ablations.subjects.own.trial", "folder": "", "unfinished": kept, **given}
+    given: dict[str, Any] = {"config": {"slope": 1.0}, "salt": 0, "seed": 0, "threads": 1, "device": "cpu"}
+    return {
+        "path": str(file.path),
+        "runs": "ablations.subjects.own.trial",
+        "folder": "",
+        "data": None,
+        "unfinished": kept,
+        **given,
+    }
 
 
 def test_the_folder_of_a_trial_that_is_killed_goes_with_it(
