@@ -235,7 +235,7 @@ OPTIONS: list[tuple[list[str], str]] = [
     (["--dataset", "folder:a.file"], "a.file is a file"),
     (["--dataset", f"folder:{LONG}"], "does not exist"),
     (["--dataset", "folder:studies"], "studies has no train/ in it"),
-    (["--dataset", "folder:one"], "has one class alone, cats"),
+    (["--dataset", "folder:one"], "has only one class, cats"),
     (["--dataset", "folder:odd"], "a class called 'do\\x1bgs'"),
     (["--dataset", "imagenet"], "give --data-root"),
     # Clusters.

@@ -19,7 +19,7 @@ from ablations.core.claim import Claim, Conditions, Declaration, Rule
 from ablations.core.effect import Effect
 from ablations.core.identity import SCHEMA
 from ablations.core.result import DIVERGED, DONE, STATUSES, Result
-from ablations.core.setting import SPLIT, Metric, Setting, Target
+from ablations.core.setting import SPLIT, Block, Metric, Setting, Target
 from ablations.core.study import Allowance, Study
 from ablations.core.subject import Component as Changeable
 from ablations.core.subject import Measured, Place, Recipe
@@ -70,6 +70,7 @@ SETTING = Setting(  # every field that has a default holds something else
     examples=10_000,
     note="small images",
     replicate=SPLIT,
+    blocks=(Block(name="ants", fingerprint="12ab", guessing=50.0), Block(name="bees", fingerprint="34cd")),
     facts={"preset": "cifar", "classes": 10},
 )
 

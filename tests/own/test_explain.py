@@ -98,7 +98,9 @@ def test_failed_trials_are_told_with_their_sentence(tmp_path: Path, capsys: pyte
     file = StudyFile(tmp_path, "failing")
     file.write("def train(config):\n    print('so far')\n    raise ValueError('no such file')\n")
     assert file.run("--components", "slope", seeds=1) == 1
-    assert "4  failed (error): ValueError: no such file" in explained(file, capsys)
+    said = explained(file, capsys)
+    assert "3  failed (error): ValueError: no such file" in said
+    assert "1  never run" in said  # three that fail alike stop the study
 
 
 def test_another_configuration_and_a_change_that_is_gone_are_said(
