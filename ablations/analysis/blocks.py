@@ -77,16 +77,18 @@ def _over_others(effect: Effect, known: Sequence[Effect], means: np.ndarray) -> 
 
     The error of the mean of these, beside what independent seeds on each would make of it, tells how far the draws of
     a seed go together: a two-way random layout (Searle, Casella and McCulloch, Variance Components, 1992), as in
-    `both_samplings`.
+    `both_samplings`.  Other data sets are never told of more surely than these.
     """
     estimate, error, df = over_seeds(means)
     if not df > 0:
         return estimate, error, df
     independent = sum(one.error**2 for one in known) / len(known) ** 2
     common = (effect.error**2 - independent) * len(known) / df
-    if not common > 0 or not error > 0:
+    total = error**2 + max(common, 0.0)
+    if total <= effect.error**2 or not error > 0:
+        return estimate, effect.error, effect.df
+    if not common > 0:
         return estimate, error, df
-    total = error**2 + common
     return estimate, sqrt(total), total**2 / (error**4 / df + common**2 / effect.df)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ablations.analysis import effects as estimating
-from ablations.analysis.evidence import broken
+from ablations.analysis.evidence import Evidence, broken
 from ablations.analysis.failures import arms_words
 from ablations.analysis.gates import confounds
 from ablations.analysis.verdicts import Findings
@@ -42,7 +42,7 @@ def notes(evidence: Findings, effect: Effect) -> str:
     return "; ".join(words)
 
 
-def mean_and_interval(evidence: Findings, metric: str, variant: str) -> tuple[int, float, float, float]:
+def mean_and_interval(evidence: Evidence, metric: str, variant: str) -> tuple[int, float, float, float]:
     """n, mean and 95% t interval over the finished seeds; of a metric that is told as ratios those of its logarithm."""
     values = evidence.values(metric, variant)
     mean, low, high = estimating.mean_interval(values, evidence.overlap)
