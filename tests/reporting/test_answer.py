@@ -37,7 +37,9 @@ def made(
         wobble = 0.2 * ((int(trial.key, 16) % 11) / 10 - 0.5)
         return base + wobble + moved.get(trial.variant.label, 0.0)
 
-    return Findings(study=study, results=[synthetic.done(trial, error(trial)) for trial in trials])
+    found = [synthetic.done(trial, error(trial)) for trial in trials]
+    active = [replace(one, activity={**one.activity, "lrn": 0.3}) if one.activity else one for one in found]
+    return Findings(study=study, results=active)
 
 
 def test_it_says_what_clearly_hurts_and_helps_by_how_much_and_what_is_undecided() -> None:
