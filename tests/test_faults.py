@@ -209,7 +209,7 @@ def test_a_disk_without_room_costs_one_sentence_leaves_nothing_half_written_and_
     trials = [path for path in left if path.parent.name == "trials"]
     assert len(trials) == records
     assert not [path for path in left if path.name.startswith(".") or path.name == file]
-    assert ("Change in test top-1 error" in stopped.stdout) == bool(records)  # told before the report is written
+    assert ("Not judged: " in stopped.stdout) == bool(records)  # told before the report is written
     again = ran(command)
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("% test error in") == 5 - records
@@ -238,7 +238,7 @@ def test_a_record_that_cannot_be_written_ends_the_study_and_its_trial_is_run_aga
         assert main([*command, "--format", "csv"]) == 1
     said = capsys.readouterr()
     (line,) = said.err.splitlines()
-    assert line.startswith(f"error: {os.strerror(getattr(errno, errno_of))}: '{tmp_path}") and "is whole" in line
+    assert line.startswith(f"error: {os.strerror(getattr(errno, errno_of))}: '{tmp_path}") and "is kept" in line
     trials = tmp_path / "results" / "s" / "trials"
     before = contents(trials)
     assert {*before} == {*written} and "report: " not in said.out

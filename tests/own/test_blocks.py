@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import isnan, nan, sqrt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -266,7 +267,7 @@ def test_a_look_is_taken_once_its_seeds_have_run_on_every_data_set(tmp_path: Pat
 
 def test_other_data_sets_are_never_told_of_more_surely_than_these() -> None:
     def effect(estimate: float, error: float) -> Effect:
-        numbers = {"estimate": estimate, "low": nan, "high": nan, "p": nan, "error": error, "df": 9.0}
+        numbers: Any = {"estimate": estimate, "low": nan, "high": nan, "p": nan, "error": error, "df": 9.0}
         return Effect(
             component="a", level="off", metric="m", kind="one out", n=10, correlation=nan, method="", **numbers
         )

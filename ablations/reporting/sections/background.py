@@ -79,9 +79,7 @@ def _guessing(evidence: Findings) -> str:
     if not seeds:
         return ""
     percent = "%" if evidence.study.setting.main_metric.percent else ""
-    which = listed(
-        [f"{evidence.names[name]} (seed {listed([str(seed) for seed in found])})" for name, found in seeds.items()]
-    )
+    which = listed([f"{name} (seed {listed([str(seed) for seed in found])})" for name, found in seeds.items()])
     return (
         f" No better than guessing ({chance:.0f}{percent}) at their end: {which}. They count in full, as training that "
         "fails now and then is an effect too, and widen the intervals."
