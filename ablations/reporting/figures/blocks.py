@@ -27,11 +27,11 @@ def by_data_set(
     """
     rows = [*names, THESE, *([ANOTHER] if any(np.isfinite(one.low) for one in found) else [])]
     down, across = -(-len(found) // 2), 1 if len(found) == 1 else 2
-    figure = Figure(figsize=(WIDTH, 0.5 + down * (0.4 + 0.19 * len(rows))), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.5 + down * (0.55 + 0.19 * len(rows))), layout="constrained")
     panels: list[Axes] = list(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat)
     for panel, one, title in zip(panels, found, titles, strict=False):
         _panel(panel, one)
-        panel.set_title(wrapped(title, 25))
+        panel.set_title(wrapped(title, 18 if across > 1 else 50))
         panel.grid(axis="x", color=GRID)
     for panel in panels[len(found) :]:
         panel.set_axis_off()

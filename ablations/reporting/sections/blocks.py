@@ -159,8 +159,8 @@ def _picture(evidence: Findings, found: list[OverBlocks]) -> Picture:
 
     metric, names = wording.main(evidence), list(evidence.on_each)
     caption = (
-        f"The change of the {wording.what(evidence)} on each data set, with its 95% interval over seeds; orange: the "
-        "mean of these data sets, over seeds"
+        f"The change of the {wording.what(evidence)} on each data set, with its 95% interval over seeds, which may run "
+        "beyond the axis; orange: the mean of these data sets, over seeds"
         + (", and dashed the 95% interval for the mean of data sets like these." if len(names) >= FEWEST else ".")
     )
     each = [
