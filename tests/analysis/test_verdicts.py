@@ -487,7 +487,7 @@ def test_a_claim_on_steps_is_told_as_a_ratio() -> None:
     middle = f"{np.exp(ratios.mean()):.2f} [{np.exp(low):.2f}, {np.exp(high):.2f}] times, n = 10"
     assert ours(verdict) == middle == "1.64 [1.53, 1.76] times, n = 10"
     assert published(verdict) == "6 times"  # the paper's words under figure 1
-    assert verdict.label == "same direction at this scale, too small to matter [proxy]"
+    assert verdict.label == "same direction at this scale, less than claimed [proxy]"
     assert changes_it(verdict) == "Nothing by more seeds: its direction holds, and a size of a factor of 2 is excluded."
     assert in_words(evidence, verdict) == (
         "With the change (tanh instead of ReLU) the steps to the threshold came out 1.64 times those without it on "
