@@ -43,6 +43,7 @@ def test_a_shown_run_is_understood(words: list[str], tmp_path: Path, monkeypatch
     (tmp_path / "study.py").write_text(README.partition("```python\n")[2].partition("```")[0])
     (tmp_path / "study.toml").write_text(README.partition("```toml\n")[2].partition("```")[0])
     (tmp_path / "train.py").touch()
+    (tmp_path / "ablations").symlink_to(ROOT / "ablations")  # whose examples are run from the root
     words = with_subject(words)
     check(tyro.cli(options_of(subject_among(words)), args=words, config=(tyro.conf.FlagCreatePairsOff,)))
 
