@@ -141,11 +141,11 @@ def test_a_study_that_tells_no_scatter_is_refused_in_a_sentence(
 
 
 @pytest.mark.slow
-def test_a_short_measurement_leaves_its_record(tmp_path: Path, blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_measurement_leaves_its_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ABLATIONS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})  # one thread: other tests may run beside it
     monkeypatch.setattr(verdict, "SAMPLES", 40)
-    words = f"--verdict --dataset folder:{blobs} --rounds 1 --seconds 0.2 --name short --results {tmp_path}"
+    words = f"--verdict --dataset fashion-mnist-small --rounds 1 --seconds 0.2 --name short --results {tmp_path}"
     assert main(words.split()) == 0
     found = json.loads((tmp_path / "verdict-short.json").read_text())
     assert found["same_work"]["difference"] < 1e-4 and len(found["rounds"]) == 1
