@@ -12,7 +12,7 @@ from pathlib import Path
 import tyro
 
 from ablations.cli.arguments import parsed
-from ablations.core.errors import InputError, answered, at_home, printable
+from ablations.core.errors import answered, at_home, printable
 from ablations.core.limits import check_local
 from ablations.core.load import FIRST
 from ablations.records import store
@@ -46,9 +46,7 @@ def _claims(studies: Sequence[str], results: Path, reports: Path) -> int:
     for option, place in (("--results", results), ("--reports", reports)):
         check_local(option, place)
     results, reports = at_home(results), at_home(reports)
-    folders = [store.find(name, results) for name in studies or store.names(results)]
-    if not folders:
-        raise InputError(f"there is no study in {str(results)!r}.")
+    folders = store.find_all(studies, results)
     from ablations.analysis.verdicts import findings_in
     from ablations.reporting import claims_table
     from ablations.reporting.pages import write

@@ -72,9 +72,7 @@ def _sync(studies: Sequence[str], reports: Path, uri: str, results: Path) -> int
     for option, place in (("--results", results), ("--reports", reports)):
         check_local(option, place)
     results, reports = at_home(results), at_home(reports)
-    folders = [store.find(name, results) for name in studies or store.names(results)]
-    if not folders:
-        raise InputError(f"there is no study in {str(results)!r}.")
+    folders = store.find_all(studies, results)
     from ablations.analysis.verdicts import findings_in
 
     uri = uri or default_uri(results)

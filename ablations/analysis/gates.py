@@ -45,6 +45,11 @@ REASONS = (
 )
 
 
+# The names of gates.
+LEARNS, SEED, SIZES = "the reference learns", "the seed is used", "splits are of one size"
+SEEN, QUIET = "the sabotage is detected", "the placebo is not"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gate:
     """One thing that has to hold of a study, what was found, and whether it held; None: it cannot be told."""
@@ -74,7 +79,7 @@ def _seeds_used(evidence: Evidence) -> Gate:
     differ = traces.seeds_differ(evidence)
     found = {None: "fewer than two trials of the reference", True: "they differ", False: "they are equal"}[differ]
     return Gate(
-        name="the seed is used",
+        name=SEED,
         demand="trials of the reference with different seeds differ in what they report",
         found=found,
         passed=differ,
@@ -89,7 +94,7 @@ def _same_sizes(evidence: Evidence) -> Gate:
     found = [pair for some in known.values() for pair in some]
     of_it = " of a data set" if evidence.on_each else ""
     return Gate(
-        name="splits are of one size",
+        name=SIZES,
         demand=f"every trial{of_it} reports the same {TRAIN_SIZE} and {TEST_SIZE}, by which all intervals are "
         "corrected",
         found="; ".join(said) or "no finished trial",
@@ -108,7 +113,7 @@ def learns(evidence: Evidence, rule: Rule) -> Gate:
     each = {name: _learns(one, rule) for name, one in evidence.on_each.items()}
     passed = [one.passed for one in each.values()]
     return Gate(
-        name="the reference learns",
+        name=LEARNS,
         demand="on every data set; " + next(f"on {name} {one.demand}" for name, one in each.items()),
         found="; ".join(f"{name} {one.found}" for name, one in each.items()),
         passed=False if False in passed else None if None in passed else True,
@@ -135,7 +140,7 @@ def _learns(evidence: Evidence, rule: Rule) -> Gate:
         found = f"failed, {failed} of {ended} trainings"
     learned = metric.error(value) < metric.error(bound)
     return Gate(
-        name="the reference learns",
+        name=LEARNS,
         demand=f"its {metric.noun} is {', and '.join(words)}{unknown}",
         found=found,
         passed=learned if known else False if failed and failed == ended else None,
@@ -183,7 +188,7 @@ def _sabotage(evidence: Evidence, rule: Rule) -> Gate:
     what = load(evidence.study.subject).sabotage
     harm = f"{what} {'raise' if metric.lower_is_better else 'lower'}"
     return Gate(
-        name="the sabotage is detected",
+        name=SEEN,
         demand=f"{harm} the {metric.noun}, p below {rule.sabotage_alpha:g}",
         found=found,
         passed=passed,
@@ -193,7 +198,7 @@ def _sabotage(evidence: Evidence, rule: Rule) -> Gate:
 def _placebo(evidence: Evidence, rule: Rule) -> Gate:
     effect = control_effect(evidence, PLACEBO)
     return Gate(
-        name="the placebo is not",
+        name=QUIET,
         demand=f"other random draws change nothing, p not below {rule.placebo_alpha:g}",
         found=effect_words(evidence, effect),
         passed=not effect.p < rule.placebo_alpha if effect and isfinite(effect.p) else None,

@@ -159,7 +159,7 @@ def to_a_verdict(config: Config, *, command: str) -> int:
         at_home(config.study), record, task, half_width=config.half_width, rounds=config.rounds, seconds=config.seconds
     )
     path = config.results / f"verdict-{config.name}.json"
-    verdict_run.save(path, measured)
+    summary.save(path, measured)
     print(f"saved: {path}")
     return 0
 
@@ -264,9 +264,8 @@ def _save(config: Config, record: Mapping[str, Any]) -> None:
     from ablations.bench.figure import bench
     from ablations.reporting.figures.style import svg
 
-    config.results.mkdir(parents=True, exist_ok=True)
     path = config.results / f"{config.name}.json"
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    summary.save(path, record)
     rows = summary.bars(record)
     if rows:
         path.with_suffix(".svg").write_text(svg(bench(rows), "bench"), encoding="utf-8")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Mapping, Sequence
 from math import inf
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ablations.models.layout import Layer
@@ -200,3 +202,9 @@ def bars(record: Mapping[str, Any]) -> list[Bar]:
         for contender in WORDS
         if contender in net["contenders"] and kept(net) and not void(net, contender)
     ]
+
+
+def save(path: Path, record: Mapping[str, Any]) -> None:
+    """Writes a benchmark's record as one JSON file; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

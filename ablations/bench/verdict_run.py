@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -240,9 +239,3 @@ def run(
     record["amounts"] = amounts(evidence, costs, record["rounds"], half_width=half_width, cores=cores)
     print(told(record))
     return record
-
-
-def save(path: Path, record: Mapping[str, Any]) -> None:
-    """One JSON file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

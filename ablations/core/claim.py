@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ablations.core.identity import sparse
+from ablations.core.setting import phased
 from ablations.core.variant import Departure, Variant
 
 RAISES, LOWERS, SAME = 1, -1, 0
@@ -181,5 +182,5 @@ def metric_of(claim: Claim, phase: str) -> str:
 
     `phase`, "test" or "validation", is what the study evaluates on; `@1` is a number after epoch 1.
     """
-    name = claim.metric.replace("test_", f"{phase}_", 1) if claim.metric.startswith("test_") else claim.metric
+    name = phased(claim.metric, phase)
     return f"{name}@{claim.epoch}" if claim.epoch else name

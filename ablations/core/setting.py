@@ -92,6 +92,11 @@ class Target:
     stops: bool = False  # whether a trial ends when it reaches the value, so that trials train for different times
 
 
+def phased(metric: str, phase: str) -> str:
+    """Returns the name that trials give a metric which a study evaluates in `phase`, "test" or "validation"."""
+    return metric.replace("test_", f"{phase}_", 1) if metric.startswith("test_") else metric
+
+
 @dataclass(frozen=True, kw_only=True)
 class Block:
     """One of several data sets, on each of which every variant is trained under every seed."""

@@ -123,6 +123,17 @@ def find(study: str, results: Path) -> Path:
     raise unknown("study", study, known)
 
 
+def find_all(studies: Sequence[str], results: Path) -> list[Path]:
+    """The folders of these studies, given as in `find`, or without any of all under `results`.
+
+    Raises InputError when there is none.
+    """
+    folders = [find(name, results) for name in studies or names(results)]
+    if not folders:
+        raise InputError(f"there is no study in {str(results)!r}.")
+    return folders
+
+
 def names(results: Path) -> list[str]:
     """Of the studies under `results`, in alphabetical order."""
     return sorted(path.parent.name for path in results.glob("*/study.json"))

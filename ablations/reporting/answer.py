@@ -16,7 +16,18 @@ from ablations.analysis.declared import post_hoc
 from ablations.analysis.doses import trends
 from ablations.analysis.evidence import finished
 from ablations.analysis.failures import arms_words
-from ablations.analysis.gates import Gate, guesses, linear_error, study_gates, underfits
+from ablations.analysis.gates import (
+    LEARNS,
+    QUIET,
+    SEED,
+    SEEN,
+    SIZES,
+    Gate,
+    guesses,
+    linear_error,
+    study_gates,
+    underfits,
+)
 from ablations.analysis.ranking import BETTER, UNDECIDED, WORSE, Ranked
 from ablations.analysis.rule import CALLS
 from ablations.analysis.verdicts import Findings
@@ -31,10 +42,6 @@ from ablations.reporting import wording
 from ablations.reporting.document import Answer
 
 MOST = 3  # changes that a sentence names
-LEARNS, SEED, SIZES, SEEN, QUIET = (
-    "the reference learns", "the seed is used", "splits are of one size", "the sabotage is detected",
-    "the placebo is not",
-)  # fmt: skip
 AMONG = {MAIN: "On average over the settings of all others,", ONE_IN: "Where all other changes are made,"}
 NOT = {  # what it comes to where a gate does not hold
     LEARNS: "the reference did not learn",

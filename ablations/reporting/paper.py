@@ -18,7 +18,7 @@ from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, metric_of
 from ablations.core.effect import Effect
 from ablations.core.errors import printable
-from ablations.core.setting import OUTCOME, SPLIT, Metric
+from ablations.core.setting import OUTCOME, SPLIT, Metric, phased
 from ablations.core.text import MINUS, MISSING, counted
 from ablations.core.units import is_ratio, outcome, outcomes_between
 from ablations.records.files import write_text
@@ -102,12 +102,7 @@ def _name(evidence: Findings, effect: Effect) -> str:
 def _metrics(evidence: Findings) -> list[tuple[str, Metric]]:
     """The outcomes that trials have, the main one first and those of claims next: column -> metric."""
     setting = evidence.study.setting
-    phase = f"{evidence.phase}_"
-    known = {
-        name.replace("test_", phase, 1) if name.startswith("test_") else name: metric
-        for name, metric in setting.metrics.items()
-        if metric.kind == OUTCOME
-    }
+    known = {phased(name, evidence.phase): metric for name, metric in setting.metrics.items() if metric.kind == OUTCOME}
     claimed = [metric_of(claim, evidence.phase) for claim in evidence.study.claims]
     order = dict.fromkeys([evidence.metric, *(name for name in claimed if name in known), *known])
     present = [name for name in order if name in evidence.table and name in known and len(evidence.by_seed(name))]

@@ -13,7 +13,7 @@ from ablations.analysis.time_to_target import Speed, speeds
 from ablations.core.claim import ONE_IN, ONE_OUT
 from ablations.core.effect import Effect
 from ablations.core.result import LOG_STEPS, STEPS
-from ablations.core.setting import LOGS, Metric
+from ablations.core.setting import LOGS, Metric, phased
 from ablations.core.text import MINUS, number
 from ablations.core.units import between, in_unit, is_ratio, times
 from ablations.core.variant import Variant
@@ -73,7 +73,8 @@ class Answers:
         evidence = self._evidence
         found = {names.key(one.measure): one.number for one in self._of(label)}
         found[SEEDS] = float(len(evidence.values(evidence.metric, label)))
-        means = {name: evidence.mean(name, label) for name in {*map(self._phased, self._study.setting.metrics)}}
+        metrics = {phased(name, evidence.phase) for name in self._study.setting.metrics}
+        means = {name: evidence.mean(name, label) for name in metrics}
         known = names.keys(means, reserved=found)
         found |= {known[name]: mean for name, mean in means.items()}
         return _rounded(found)
@@ -114,10 +115,6 @@ class Answers:
         kind = [] if one.kind == self._study.estimand else [one.kind.replace(" ", "_")]
         other = [f"against {' '.join(one.kept)}"] if one.kind == ONE_OUT and one.kept != (_REFERENCE,) else []
         return ".".join([one.measure, one.component, one.level, *kind, *other])
-
-    def _phased(self, name: str) -> str:
-        """A metric of the setting by the name that trials give it, who may be evaluated on validation images."""
-        return name.replace("test_", f"{self._evidence.phase}_", 1) if name.startswith("test_") else name
 
     def _unphased(self, name: str) -> str:
         plain, phase = name.partition("@")[0], f"{self._evidence.phase}_"

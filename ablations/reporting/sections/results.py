@@ -14,7 +14,7 @@ from ablations.analysis.ranking import Ranked, ranked
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_OUT
 from ablations.core.effect import Effect
-from ablations.core.setting import OUTCOME, Metric
+from ablations.core.setting import OUTCOME, Metric, phased
 from ablations.core.text import MISSING, probability, told
 from ablations.core.units import between, is_ratio, outcome, size, unit_of
 from ablations.reporting import wording
@@ -130,7 +130,7 @@ def other_metrics(evidence: Findings) -> Section | None:
     """A table of effects for each further outcome that trials report; None where there is none."""
     tables = []
     for name, read in evidence.metrics.items():
-        column = name.replace("test_", f"{evidence.phase}_", 1) if name.startswith("test_") else name
+        column = phased(name, evidence.phase)
         if read.kind != OUTCOME or column == evidence.metric or column not in evidence.table:
             continue
         found = [replace(one, failing=read.failing) for one in effects_on(evidence.study, evidence.table, column)]

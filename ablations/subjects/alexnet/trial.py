@@ -73,13 +73,7 @@ def _run_training(
     """
     first = trials[left[0]]
     norm = implementation(device)
-    checkpoint = Checkpoint(
-        unfinished_path(place.folder, first.training.key),
-        code=code(training_digest(), device, place.threads, norm),
-        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        turns=place.turns,
-        as_read=torch.from_numpy,
-    )
+    checkpoint = _checkpoint(first, place, device, norm)
 
     def origin() -> dict[str, Any]:
         resumed = {"started": checkpoint.started, "went_on_after_steps": checkpoint.stops} if checkpoint.stops else {}
@@ -125,6 +119,17 @@ def _run_training(
         yield from _measured_at_last(trials[number], trained.network, data, place, number)
     if ended:
         checkpoint.remove()
+
+
+def _checkpoint(trial: Trial, place: Place, device: torch.device, norm: str) -> Checkpoint:
+    """Returns where the training of `trial` goes on, if an earlier process began it; `norm` is its implementation."""
+    return Checkpoint(
+        unfinished_path(place.folder, trial.training.key),
+        code=code(training_digest(), device, place.threads, norm),
+        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        turns=place.turns,
+        as_read=torch.from_numpy,
+    )
 
 
 def _measured_at_last(trial: Trial, network: Any, data: Data, place: Place, number: int) -> Iterator[Event]:

@@ -8,7 +8,7 @@ from typing import Any
 from ablations import subject as written
 from ablations.subjects.own.configs import value_of
 
-SABOTAGED = 10  # of what a trial may use, a sabotage that nobody declared has one in so many
+SABOTAGED = 10  # a sabotage that the file does not declare has the reference's budget divided by this
 
 
 def harm(subject: written.Subject, reference: Mapping[str, Any], values: Mapping[str, Any]) -> Mapping[str, Any]:

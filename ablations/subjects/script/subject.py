@@ -33,7 +33,7 @@ CAUTION = (
 )
 WENT_ON = "it ran in the folder of an earlier try, whose files it may have read"
 DRY = {DATA: "DATA"}  # in the commands of a dry run
-ANY = dict.fromkeys(("seed", "threads", "folder", "here", DATA), "")  # in words that are compared and not run
+ANY = dict.fromkeys(("seed", "threads", "folder", "here", DATA), "")  # in commands that never run
 FOLDERS = "folders"  # of the study's: one a trial
 
 
@@ -102,7 +102,10 @@ class ScriptSubject(OwnSubject):
         return shlex.join(argv)
 
     def why_equal(self, reference: Config, config: Config) -> str:
-        """What to look at where a change does nothing: words that it only leaves out are a script's defaults."""
+        """Says what to look at when a change does nothing.
+
+        A change that only leaves words out does nothing where the script's defaults are what those words say.
+        """
         before, after = (self.script.command.argv(one["config"], ANY) for one in (reference, config))
         left_out = [word for word in before if word not in after]
         if left_out and all(word in before for word in after):
