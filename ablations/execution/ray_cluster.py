@@ -31,7 +31,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from ablations.core.errors import InputError, StoppedError, answered
 from ablations.core.machine import cores_here, slots
 from ablations.execution.allocator import ENVIRONMENT
-from ablations.records.leftovers import own_folder
+from ablations.records.leftovers import own_folder, short_parent
 
 LOOK = 10.0  # seconds between two looks whether a cluster is still there, and that its head has to answer
 SHORT = 28  # bytes of a folder under which the paths of Ray's sockets fit into the 104 or 108 that systems allow
@@ -197,13 +197,11 @@ def _temporary() -> contextlib.AbstractContextManager[Path]:
 
     It is where temporary files go or, where that makes its sockets' paths too long, elsewhere.
     """
-    usual = Path(tempfile.gettempdir())
-    for parent in (usual, Path("/tmp"), Path("/var/tmp"), Path("/dev/shm")):
-        if len(os.fsencode(parent)) <= SHORT and os.access(parent, os.W_OK | os.X_OK):
-            return own_folder(parent, "ray-")
+    if parent := short_parent(SHORT):
+        return own_folder(parent, "ray-")
     raise StoppedError(
-        f"Ray cannot start: the path of the temporary folder, {usual}, has more than the {SHORT} bytes that leave room "
-        f"for its sockets; TMPDIR names a shorter one, and {SERIAL}"
+        f"Ray cannot start: the path of the temporary folder, {tempfile.gettempdir()}, has more than the {SHORT} bytes "
+        f"that leave room for its sockets; TMPDIR names a shorter one, and {SERIAL}"
     )
 
 

@@ -22,6 +22,17 @@ from filelock import FileLock, Timeout
 OWNER, LOCK = "owner.json", "owner.lock"
 
 
+def short_parent(longest: int) -> Path | None:
+    """Where temporary files go or, where its path has more than `longest` bytes, another folder; None without one.
+
+    A socket is made in it, whose whole path systems limit to 104 or 108 bytes.
+    """
+    for parent in (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"), Path("/dev/shm")):
+        if len(os.fsencode(parent)) <= longest and os.access(parent, os.W_OK | os.X_OK):
+            return parent
+    return None
+
+
 @contextlib.contextmanager
 def own_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """A new folder in `parent` that nobody else may enter, gone at the end.

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ablations.core.subject import DivergedError
+from ablations.subjects.own import child
 from ablations.subjects.own.child import events
 from tests.own.files import FILE, StudyFile
 
@@ -56,6 +57,7 @@ def test_the_folder_of_a_trial_that_is_killed_goes_with_it(
 ) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
+    child._own_place()  # for all that this process runs: not in the folder of one test
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     file = StudyFile(tmp_path, "killed_in_its_folder")
     file.write(WRITES)
@@ -64,22 +66,36 @@ def test_the_folder_of_a_trial_that_is_killed_goes_with_it(
 
 
 def test_what_a_killed_study_leaves_in_the_temporary_folder_goes_with_the_next_run(tmp_path: Path) -> None:
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
     file = StudyFile(tmp_path, "kills_its_driver")
     file.write(KILLS.replace("ONCE", repr(str(tmp_path / "once"))))
+    with tempfile.TemporaryDirectory() as short:
+        temporary = Path(short)
+        killed = ran_apart(file, temporary)
+        assert killed.returncode == -signal.SIGKILL
+        assert {path.name.split("-")[0] for path in temporary.iterdir()} == {"abl", "ablations"}
+        assert ended(int((tmp_path / "once").read_text()))  # the trial, which sleeps
+        again = ran_apart(file, temporary)
+        assert again.returncode == 0, again.stderr
+        assert list(temporary.iterdir()) == []
+
+
+def test_trials_run_where_the_path_of_the_temporary_folder_is_too_long_for_sockets(tmp_path: Path) -> None:
+    file, long = StudyFile(tmp_path, "far_away"), tmp_path / ("l" * 100)
+    file.write()
+    long.mkdir()
+    done = ran_apart(file, long)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [result.status for result in file.read().values()] == ["done"]
+
+
+def ran_apart(file: StudyFile, temporary: Path) -> subprocess.CompletedProcess[str]:
+    """A study of one trial by a driver of its own, whose temporary files go to `temporary`."""
     places = ["--results", str(file.study.parent), "--reports", str(file.report.parent), "--name", "mine"]
     words = [str(file.path), "--executor", "serial", "--seeds", "1", "--grid", "reference", "--no-mlflow", *places]
     code = "import os, sys; os.environ['DRIVER'] = str(os.getpid()); from ablations.run import main; sys.exit(main())"
     command = [sys.executable, "-c", code, *words, "--format", "csv"]
     environment = {**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": str(ROOT)}
-    killed = subprocess.run(command, env=environment, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    assert killed.returncode == -signal.SIGKILL
-    assert {path.name.split("-")[0] for path in temporary.iterdir()} == {"abl", "ablations"}
-    assert ended(int((tmp_path / "once").read_text()))  # the trial, which sleeps
-    again = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
-    assert list(temporary.iterdir()) == []
+    return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
 
 
 def ended(process: int) -> bool:

@@ -27,11 +27,12 @@ from types import ModuleType
 from typing import Any
 
 from ablations.core.subject import DivergedError
-from ablations.records.leftovers import own_folder
+from ablations.records.leftovers import own_folder, short_parent
 from ablations.subjects.own.log import Log
 
 LOOK = 0.2  # seconds from one look at a silent trial to the next
 ASLEEP = 5.0  # seconds from one look to the next that do not count: it was this process that stood still
+SHORT = 70  # bytes of a folder under which the path of the server's socket fits into the 104 or 108 of systems
 STUDY = "ABLATIONS_STUDY"  # the environment variable that tells the server which file to import
 
 
@@ -82,8 +83,13 @@ def events(task: Mapping[str, Any], *, log: Path, timeout: float) -> Iterator[di
 @cache
 def _own_place() -> None:
     """Has the server keep its socket in a folder that the next run takes away where this process is killed."""
+    if not (parent := short_parent(SHORT)):
+        raise RuntimeError(
+            f"the path of the temporary folder, {tempfile.gettempdir()}, has more than the {SHORT} bytes that leave "
+            "room for a socket; TMPDIR names a shorter one"
+        )
     until_the_end = contextlib.ExitStack()
-    folder = until_the_end.enter_context(own_folder(Path(tempfile.gettempdir()), "abl-"))  # as short as Python's own
+    folder = until_the_end.enter_context(own_folder(parent, "abl-"))  # as short as Python's own
     multiprocessing.current_process()._config["tempdir"] = str(folder)  # type: ignore[attr-defined]
     atexit.register(until_the_end.close)
 
