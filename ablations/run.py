@@ -298,6 +298,7 @@ def _mirror(config: Config, plan: Plan) -> View | None:
 
 def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
     """Tells and writes what the records say; the exit code."""
+    from ablations.analysis.averages import write_averages
     from ablations.analysis.tables import write_table
     from ablations.analysis.verdicts import Findings
     from ablations.records import store
@@ -311,7 +312,9 @@ def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
     evidence = Findings(study=study, results=results, problems=problems, folder=folder)
     # First what a night was spent on: whatever a figure may do, its effects have been told.
     print(f"\n{terminal_lines(evidence)}\n", flush=True)
-    paths = write_as(formats_of(config.format), evidence, config.reports / study.name)
+    report = config.reports / study.name
+    paths = write_as(formats_of(config.format), evidence, report)
+    write_averages(folder, evidence.averages)
     print("report: " + "\n        ".join(map(str, paths)) + f"\nrecords: {folder}", flush=True)
     failed = [result for result in results if result.status not in FINAL]
     absent = {trial.key for trial in plan.trials} - {result.trial.key for result in results}
@@ -322,7 +325,6 @@ def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
         from ablations.reporting.front import front
         from ablations.tracking.fields import Front
 
-        report = config.reports / study.name
         mirror.report(report, evidence, Front(*front(evidence, report)))
         if mirror.directions:
             print(f"MLflow: {mirror.directions}")

@@ -66,7 +66,7 @@ def _of_size(probabilities: Sequence[Array], labels: Array, single: Array, size:
     else:
         error, df = float(gains.std(ddof=1)) / sqrt(images), images - 1.0
     low, high = t_interval(float(gains.mean()), error, df, 0.95)
-    errors = tuple(float(value) for value in 100 * wrong.mean(axis=1))
+    errors = tuple(round(float(value), 6) for value in 100 * wrong.mean(axis=1))
     mean = float(100 * single.mean())
     return Ensemble(size=size, errors=errors, single=mean, low=low, high=high, new_seeds=size < seeds)
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ablations.analysis import effects as estimating
 from ablations.analysis import failures, tables
+from ablations.analysis.averages import Averaged, averages
 from ablations.core.claim import ONE_IN, metric_of
 from ablations.core.effect import Effect
 from ablations.core.labels import Labels, labels_of
@@ -200,6 +201,14 @@ class Evidence:
             for one in finished(self)
             if one.outcomes and one.metrics.get("evaluated_examples")
         }
+
+    @cached_property
+    def averages(self) -> dict[str, Averaged]:
+        """The label of a variant -> what averaging the networks of its seeds does to the error, where that is known.
+
+        Empty where trials end at a training error, and so at different steps.
+        """
+        return {} if self.study.setting.races else averages(finished(self), self.folder)
 
     @cached_property
     def by_example(self) -> dict[tuple[str, int], np.ndarray]:

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from ablations.analysis.averages import averages, write_averages
 from ablations.analysis.ensembles import MOST, Array, ensembles, subsets
 from ablations.analysis.statistics import both_samplings
 from ablations.analysis.verdicts import Findings
 from ablations.core.labels import labels_of
+from ablations.core.result import DONE
 from ablations.core.text import number, signed
 from ablations.records.predictions import Predictions, packed, predictions_path, read_predictions, write_predictions
 from ablations.records.store import read, write_result, write_study
@@ -181,9 +183,32 @@ def test_predictions_that_are_missing_are_said_to_be_and_nothing_fails(folder: P
     assert "The predictions of 15 of 15 finished trials are not here." in words_of(section_of(folder))
 
 
-def test_a_committed_study_says_that_its_predictions_are_missing() -> None:
-    folder = Path(__file__).parents[2] / "results" / "reference" / "cifar10-six"
-    assert "The predictions of 90 of 90 finished trials are not here." in words_of(section_of(folder))
+def test_what_averages_came_to_is_shown_without_the_predictions_while_it_is_of_the_same_trials(folder: Path) -> None:
+    study, results, _ = read(folder)
+    before = section_of(folder)
+    write_averages(folder, Findings(study=study, results=results, folder=folder).averages)
+    for path in (folder / "predictions").iterdir():
+        path.unlink()
+    assert before is not None and section_of(folder) == before
+    path = folder / "ensembles.json"
+    kept = path.read_text()
+    path.write_text(kept.replace('"new_seeds": true', '"new_seeds": false', 1))
+    assert "The predictions of 15 of 15 finished trials are not here." in words_of(section_of(folder))
+    path.write_text(kept)
+    (folder / "trials" / f"{study.keys[0]}.json").unlink()  # the reference's first seed
+    assert "The predictions of 2 of 14 finished trials are not here." in words_of(section_of(folder))
+
+
+def test_the_committed_study_shows_what_its_predictions_came_to_and_they_are_not_committed() -> None:
+    folder = Path(__file__).parents[2] / "results" / "reference" / "cifar10-factorial"
+    study, results, _ = read(folder)
+    found = averages([one for one in results if one.status == DONE], folder)
+    assert len(found) == len(study.variants) == 19
+    by_key = {one.trial.key: one for one in results}
+    for one in found.values():
+        recorded = [by_key[key].metrics["test_top1_error_percent"] for key in one.keys]
+        assert one.errors == pytest.approx(recorded, abs=0.05)  # two classes may be equal in float16
+        assert [size.size for size in one.ensembles] == list(range(2, 11))
 
 
 def test_predictions_of_other_images_are_not_averaged(folder: Path) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
-from ablations.analysis.ensembles import Ensemble, ensembles
+from ablations.analysis.averages import Averaged
+from ablations.analysis.ensembles import Ensemble
 from ablations.analysis.evidence import finished
 from ablations.analysis.verdicts import Findings
 from ablations.core.text import counted, interval, number, signed, told
-from ablations.records.predictions import MOST_PROBABILITIES, Predictions, read_predictions
+from ablations.records.predictions import MOST_PROBABILITIES
 from ablations.reporting.document import Block, Section, Table
 from ablations.reporting.parts import parts_of
 from ablations.reporting.sections.outcomes import picture
@@ -20,8 +21,8 @@ def section(evidence: Findings) -> Section | None:
     """What averaging the softmax outputs of the seeds does to the error; None where no two networks stop alike."""
     if evidence.study.seeds < 2 or evidence.study.setting.races:
         return None
-    kept = {label: predictions(evidence, label) for label in evidence.labels}
-    found = {label: _of(networks) for label, networks in kept.items() if len(networks) > 1}
+    kept = evidence.averages
+    found = {label: kept[label] for label in evidence.labels if label in kept and kept[label].ensembles}
     published = parts_of(evidence.study.subject).ensembles
     if not found and not published:
         return None
@@ -30,31 +31,15 @@ def section(evidence: Findings) -> Section | None:
         "was added: they are the networks of this study. A gain is the error of the average less the mean error of "
         "its networks, so below zero the average is better."
     ]
-    if missing := len(finished(evidence)) - sum(map(len, kept.values())):
+    if missing := len(finished(evidence)) - sum(len(one.keys) for one in kept.values()):
         blocks.append(_missing(missing, evidence))
     if "reference" in found:
-        blocks.append(_headline(found["reference"][-1], evidence))
+        blocks.append(_headline(found["reference"].ensembles[-1], evidence))
     if published:
         blocks.append(published)
     if found:
-        blocks += [_figure(evidence, kept, found), _whole(evidence, found), *_smaller(evidence, found)]
+        blocks += [_figure(evidence, found), _whole(evidence, found), *_smaller(evidence, found)]
     return Section(title="Ensembles of the seeds", blocks=tuple(blocks))
-
-
-def predictions(evidence: Findings, label: str) -> list[Predictions]:
-    """What is kept of the finished trials of a variant, on the same images; those of the first seed say which."""
-    mine = [one.trial.key for one in finished(evidence) if one.trial.variant.label == label]
-    read = [read_predictions(evidence.folder, key) for key in mine] if evidence.folder else []
-    found = [one for one in read if one is not None]
-    return [
-        one
-        for one in found
-        if one.probabilities.shape == found[0].probabilities.shape and (one.labels == found[0].labels).all()
-    ]
-
-
-def _of(networks: Sequence[Predictions]) -> list[Ensemble]:
-    return ensembles([one.probabilities for one in networks], networks[0].labels)
 
 
 def _missing(count: int, evidence: Findings) -> str:
@@ -75,13 +60,12 @@ def _headline(whole: Ensemble, evidence: Findings) -> str:
     )
 
 
-def _figure(evidence: Findings, kept: Mapping[str, list[Predictions]], found: Mapping[str, list[Ensemble]]) -> Block:
+def _figure(evidence: Findings, found: Mapping[str, Averaged]) -> Block:
     from ablations.reporting.figures.curves import learning_curves
 
     rows = []
     for label in (label for label in evidence.shown if label in found):
-        single = [100 * float((one.probabilities.argmax(axis=1) != one.labels).mean()) for one in kept[label]]
-        sizes = {1: single, **{one.size: one.errors for one in found[label]}}
+        sizes = {1: found[label].errors, **{one.size: one.errors for one in found[label].ensembles}}
         rows += [
             (evidence.names[label], number, size, error)
             for size, errors in sizes.items()
@@ -92,8 +76,8 @@ def _figure(evidence: Findings, kept: Mapping[str, list[Predictions]], found: Ma
     what = f"{evidence.phase} top-1 error, percent"
     figure = learning_curves(curves, "reference", others, what, along="networks averaged", ranges=True)
     ends = [
-        f"{evidence.names[label]} from {number(sizes[-1].single)}% to {number(sizes[-1].error)}% with {sizes[-1].size}"
-        for label, sizes in found.items()
+        f"{evidence.names[label]} from {number(whole.single)}% to {number(whole.error)}% with {whole.size}"
+        for label, whole in _all(found).items()
     ]
     caption = (
         f"The {evidence.phase} error of averages of so many networks: mean over the ensembles of that size, and a band "
@@ -102,24 +86,29 @@ def _figure(evidence: Findings, kept: Mapping[str, list[Predictions]], found: Ma
     return picture("ensembles", caption, told("Error falling with the number of networks averaged", ends), figure)
 
 
-def _whole(evidence: Findings, found: Mapping[str, list[Ensemble]]) -> Table:
+def _all(found: Mapping[str, Averaged]) -> dict[str, Ensemble]:
+    """Of every variant, the average of all its networks."""
+    return {label: one.ensembles[-1] for label, one in found.items()}
+
+
+def _whole(evidence: Findings, found: Mapping[str, Averaged]) -> Table:
     rows = [
         (
             evidence.names[label],
-            str(sizes[-1].size),
-            number(sizes[-1].single),
-            number(sizes[-1].error),
-            signed(sizes[-1].gain),
-            interval(sizes[-1].low, sizes[-1].high),
+            str(whole.size),
+            number(whole.single),
+            number(whole.error),
+            signed(whole.gain),
+            interval(whole.low, whole.high),
         )
-        for label, sizes in found.items()
+        for label, whole in _all(found).items()
     ]
     head = ("variant", "networks", "one, %", "all averaged, %", "gain, points", "95% interval")
     caption = "All networks of a variant, averaged. The interval is over the choice of the images, for these networks."
     return Table(caption=caption, head=head, rows=tuple(rows))
 
 
-def _smaller(evidence: Findings, found: Mapping[str, list[Ensemble]]) -> list[Table]:
+def _smaller(evidence: Findings, found: Mapping[str, Averaged]) -> list[Table]:
     rows = [
         (
             evidence.names[label],
@@ -129,8 +118,8 @@ def _smaller(evidence: Findings, found: Mapping[str, list[Ensemble]]) -> list[Ta
             signed(one.gain),
             interval(one.low, one.high),
         )
-        for label, sizes in found.items()
-        for one in sizes[:-1]
+        for label, averaged in found.items()
+        for one in averaged.ensembles[:-1]
     ]
     head = ("variant", "averaged", "ensembles", "error, %", "gain, points", "95% interval")
     caption = "Fewer networks, mean over ensembles. The interval is over the choice of networks and of images."

@@ -1,0 +1,105 @@
+"""What averaging the networks of each variant came to, and results/<study>/ensembles.json, which keeps it.
+
+The predictions that it is computed from are too large for a repository. What they came to is not, so a report on a
+study without them shows the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import nan
+from pathlib import Path
+from typing import Any
+
+from ablations.analysis.ensembles import Ensemble, ensembles
+from ablations.core.result import Result
+from ablations.records.files import DAMAGED, read_json, write_json
+from ablations.records.predictions import Predictions, read_predictions
+from ablations.records.store import checksum
+
+NAME = "ensembles.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Averaged:
+    """The networks of one variant, one by one and averaged."""
+
+    keys: tuple[str, ...]  # of the trials that trained them
+    errors: tuple[float, ...]  # top-1 in percent, one a network
+    ensembles: tuple[Ensemble, ...]  # from two networks to all of them; none of one network
+
+
+def averages(results: Iterable[Result], folder: Path | None) -> dict[str, Averaged]:
+    """The label of every variant of which a network has predictions -> what averaging all that have does.
+
+    `results` are of finished trials, and `folder` is their study's. Where not all predictions of a variant are there,
+    what was kept of all of them is taken, if it is of the same trials.
+    """
+    if folder is None:
+        return {}
+    trials: dict[str, list[str]] = {}
+    for result in results:
+        trials.setdefault(result.trial.variant.label, []).append(result.trial.key)
+    kept = _read(folder)
+    found = {label: _averaged(folder, keys, kept.get(label)) for label, keys in trials.items()}
+    return {label: one for label, one in found.items() if one}
+
+
+def write_averages(folder: Path, found: Mapping[str, Averaged]) -> None:
+    """Writes ensembles.json; nothing where there is nothing to keep."""
+    if found:
+        content = {"variants": {label: asdict(one) for label, one in found.items()}}
+        write_json(folder / NAME, {**content, "checksum": checksum(content)})
+
+
+def _averaged(folder: Path, keys: Sequence[str], kept: Averaged | None) -> Averaged | None:
+    networks = _predictions(folder, keys)
+    if len(networks) < len(keys) and kept and kept.keys == tuple(keys):
+        return kept
+    if not networks:
+        return None
+    shares, labels = [one.probabilities for one in networks.values()], next(iter(networks.values())).labels
+    errors = tuple(round(100 * float((one.argmax(axis=1) != labels).mean()), 6) for one in shares)
+    return Averaged(keys=tuple(networks), errors=errors, ensembles=tuple(ensembles(shares, labels)))
+
+
+def _predictions(folder: Path, keys: Iterable[str]) -> dict[str, Predictions]:
+    """What is kept of trials, on the same images; those of the first of them say which."""
+    read = {key: read_predictions(folder, key) for key in keys}
+    found = {key: one for key, one in read.items() if one is not None}
+    first = next(iter(found.values()), None)
+    return {
+        key: one
+        for key, one in found.items()
+        if first and one.probabilities.shape == first.probabilities.shape and (one.labels == first.labels).all()
+    }
+
+
+def _read(folder: Path) -> dict[str, Averaged]:
+    """What ensembles.json holds; nothing where it is missing, cannot be read, or was changed by hand."""
+    try:
+        content = read_json(folder / NAME)
+        if content.pop("checksum") != checksum(content):
+            return {}
+        return {label: _of_json(one) for label, one in content["variants"].items()}
+    except DAMAGED:
+        return {}
+
+
+def _of_json(one: Mapping[str, Any]) -> Averaged:
+    return Averaged(
+        keys=tuple(one["keys"]),
+        errors=tuple(one["errors"]),
+        ensembles=tuple(
+            Ensemble(
+                size=size["size"],
+                errors=tuple(size["errors"]),
+                single=size["single"],
+                low=nan if size["low"] is None else size["low"],
+                high=nan if size["high"] is None else size["high"],
+                new_seeds=size["new_seeds"],
+            )
+            for size in one["ensembles"]
+        ),
+    )
