@@ -43,7 +43,7 @@ from ablations.records.lock import alone
 from ablations.records.measures import lacking, needed
 from ablations.reporting.formats import formats_of
 
-# A worker that has said nothing, not even of an epoch, for so many times as long as a whole training should take hangs.
+# A worker hangs that has said nothing, not even of an epoch, for so many times as long as a whole training should take.
 PATIENCE, LEAST_PATIENCE = 20, 600.0  # times; seconds
 
 EXAMPLES: Sequence[Example] = (
@@ -306,13 +306,12 @@ def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
     from ablations.reporting.pages import write_as
     from ablations.reporting.terminal import terminal_lines
 
-    study, folder = plan.study, plan.folder
+    study, folder, report = plan.study, plan.folder, config.reports / plan.study.name
     _, results, problems = store.read(folder)
     write_table(folder, study, results)
     evidence = Findings(study=study, results=results, problems=problems, folder=folder)
     # First what a night was spent on: whatever a figure may do, its effects have been told.
     print(f"\n{terminal_lines(evidence)}\n", flush=True)
-    report = config.reports / study.name
     paths = write_as(formats_of(config.format), evidence, report)
     write_averages(folder, evidence.averages)
     print("report: " + "\n        ".join(map(str, paths)) + f"\nrecords: {folder}", flush=True)
@@ -333,8 +332,8 @@ def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
     if absent:
         print(f"{counted(len(absent), 'trial')} without a record; the same command runs them", file=sys.stderr)
     if unmeasured:
-        which = counted(len(unmeasured), "trained reference")
-        print(f"{which} could not be measured to its end; the same command measures it", file=sys.stderr)
+        what = counted(len(unmeasured), "trained reference")
+        print(f"{what} could not be measured to its end; the same command measures it", file=sys.stderr)
     return 1 if failed or absent or unmeasured else 0
 
 
