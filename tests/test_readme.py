@@ -12,14 +12,13 @@ import pytest
 import tyro
 
 from ablations import show
-from ablations.analysis import tables
-from ablations.analysis.effects import effects
-from ablations.analysis.rule import CONTRADICTED, INCONCLUSIVE, NOT_TESTED, REPRODUCED
+from ablations.analysis.rule import DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
 from ablations.analysis.verdicts import Findings
 from ablations.cli.options import check, options_of, subject_among, with_subject
 from ablations.records import store
 
 ROOT = Path(__file__).parent.parent
+REFERENCE = ROOT / "results" / "reference"
 README = (ROOT / "README.md").read_text()
 PAGES = {path: path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "ablations").rglob("README.md"))]}
 OPTIONS = PAGES[ROOT / "ablations" / "cli" / "README.md"]
@@ -83,21 +82,51 @@ def test_the_pitch_is_on_the_first_screen() -> None:
 
 
 def test_the_effects_of_the_reference_study_are_those_of_its_records() -> None:
-    study, results, problems = store.read(ROOT / "results" / "reference" / "cifar10-six")
-    assert (len(results), problems) == (90, [])
-    section = README.partition("## What comes with the repository")[2].partition("\n## ")[0]
+    study, results, problems = store.read(REFERENCE / "cifar10-factorial")
+    assert (len(results), problems) == (190, [])
+    evidence = Findings(study=study, results=results)
+    section = README.partition("### The six headline components of AlexNet")[2].partition("\n### ")[0]
     shown = [[cell.strip() for cell in line.split("|")[2:4]] for line in section.splitlines() if line.startswith("| ")]
-    found = effects(study, tables.table(study, results), "test_top1_error_percent")
-    assert shown[1:] == [[_signed(e.estimate), f"[{_signed(e.low)}, {_signed(e.high)}]"] for e in found]
+    order = [
+        "activation",
+        "dropout",
+        "pooling",
+        "pca_jitter",
+        "lrn",
+        "grouping",
+        "placebo",
+        "mild_sabotage",
+        "sabotage",
+    ]
+    found = {effect.component: effect for effect in evidence.effects}
+    assert sorted(found) == sorted(order)
+    written = [(found[name].estimate, found[name].low, found[name].high) for name in order]
+    assert shown[1:] == [[f"{mean:+.2f}", f"[{low:+.2f}, {high:+.2f}]"] for mean, low, high in written]
+    text = " ".join(section.split())
+    assert f"The reference has {evidence.mean(evidence.metric, 'reference'):.1f}% test error" in text
+    assert f"{sum(result.seconds for result in results) / 3600:.1f} hours of training" in text
+    five = evidence_of("cifar10-factorial").averages["reference"].ensembles[3]
+    assert (five.size, f"{-five.gain:.1f}") == (5, "6.0")
+    assert "Five networks of the reference averaged have 6.0 points less error than one" in text
 
 
 def test_the_verdicts_on_the_reference_study_are_those_of_its_records() -> None:
-    study, results, _ = store.read(ROOT / "results" / "reference" / "cifar10-six")
-    counts = Counter(verdict.call for verdict in Findings(study=study, results=results).verdicts)
-    assert counts == {REPRODUCED: 2, CONTRADICTED: 3, INCONCLUSIVE: 4, NOT_TESTED: 1}
-    text = re.sub(r" \(.*?\)", "", " ".join(README.split()))
-    assert "ten claims, two are reproduced, three are contradicted, four are inconclusive and one is not tested" in text
+    counts = Counter(verdict.call for verdict in evidence_of("cifar10-factorial").verdicts)
+    assert counts == {REPRODUCED: 1, DIRECTION_ONLY: 3, NO_EFFECT: 2, INCONCLUSIVE: 1, NOT_TESTED: 1}
+    text = " ".join(README.split())
+    assert "Of eight claims on these components one is reproduced, three are reproduced in direction" in text
 
 
-def _signed(number: float) -> str:
-    return "0.0" if abs(number) < 0.05 else f"{number:+.1f}"
+def test_what_an_underfitting_reference_says_is_what_its_records_say() -> None:
+    evidence = evidence_of("cifar10-six")
+    found = {effect.component: effect.estimate for effect in evidence.effects}
+    removed = [found[name] for name in ("dropout", "activation", "pooling")]
+    assert [f"{-effect:.1f}" for effect in removed] == ["14.1", "9.4", "3.5"]
+    assert f"{evidence.mean(evidence.metric, 'reference'):.1f}" == "62.5"
+    words = "*lowers* the error by 14.1 points, tanh by 9.4 and pooling without overlap by 3.5"
+    assert words in " ".join(README.split())
+
+
+def evidence_of(name: str) -> Findings:
+    study, results, _ = store.read(REFERENCE / name)
+    return Findings(study=study, results=results, folder=REFERENCE / name)

@@ -47,4 +47,4 @@ def photograph(address: str, place: Path) -> None:
 
 
 if __name__ == "__main__":
-    take(sys.argv[1] if sys.argv[1:] else "cifar10-six", PLACE)
+    take(sys.argv[1] if sys.argv[1:] else "cifar10-factorial", PLACE)
