@@ -267,8 +267,8 @@ def test_the_report_says_the_ratio_beside_the_papers_number_and_shows_every_seed
     words, tables = words_of(study, results)
     assert "Tanh instead of ReLU needs 3.0" in words
     assert "95% interval [" in words
-    assert "The paper's figure 1 shows 6 times" in words
-    assert "A control: as expected, 1 lies inside" in words
+    assert "published: 6 times" in words
+    assert "a control: as expected, 1 lies inside" in words
     steps = next(table for caption, table in tables.items() if caption.startswith("Steps to the threshold"))
     assert len(steps.rows) == 5
     assert steps.head == (
