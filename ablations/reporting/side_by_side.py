@@ -158,7 +158,8 @@ def _method(first: Findings, second: Findings, found: list[Difference]) -> tuple
         f"effect in {second.study.name} minus that in {first.study.name}{logarithms}. {how} They are "
         "exploratory: no claim was made on them beforehand, and q is Benjamini and Hochberg's."
     )
-    return words, *_trials_in_common(first, second)
+    without_file = [f"{one.study.name}: {one.instead}" for one in (first, second) if one.instead]
+    return words, *_trials_in_common(first, second), *without_file
 
 
 def _what_an_effect_is(evidence: Findings) -> str:
