@@ -88,17 +88,6 @@ class Answer:
     judged: bool = True  # False: a gate does not hold, or nothing can be compared, and no effect may be believed
     commands: tuple[tuple[str, str], ...] = ()  # what to run next, where nothing was judged: (what for, command)
 
-    @property
-    def paragraphs(self) -> tuple[str, ...]:
-        """All of it as plain text."""
-        run = [f"{why}: {command}" for why, command in self.commands]
-        return tuple(filter(None, (" ".join(self.sentences), *run, self.trust)))
-
-    @property
-    def text(self) -> str:
-        """The paragraphs, an empty line between two."""
-        return "\n\n".join(self.paragraphs)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
@@ -109,11 +98,6 @@ class Report:
     answer: Answer
     lead: tuple[Block, ...] = ()
     sections: tuple[Section, ...]
-
-    @property
-    def summary(self) -> tuple[str, ...]:
-        """The answer's paragraphs."""
-        return self.answer.paragraphs
 
     @property
     def pictures(self) -> tuple[Picture, ...]:

@@ -36,11 +36,11 @@ from ablations.core.text import NONE
 from ablations.core.trial import Trial
 from ablations.core.tuning import Attempt, Tuned, TuningTrial
 from ablations.planning.tuning import advance, apply, start
-from ablations.reporting.compose import build
 from ablations.reporting.document import Card, Table
 from ablations.reporting.terminal import terminal_lines
 from ablations.subjects.alexnet.setting import Budget
 from tests import making
+from tests.making import build
 
 CAP = 6000  # steps of the budget below
 RACE = Budget(
@@ -259,7 +259,7 @@ def words_of(study: Study, results: Sequence[Result]) -> tuple[str, dict[str, Ta
         if isinstance(block, Table)
     }
     words = [block for section in report.sections for block in section.blocks if isinstance(block, str)]
-    return "\n".join([*report.summary, *words]), tables
+    return "\n".join([*report.answer.sentences, *words]), tables
 
 
 def test_the_report_says_the_ratio_beside_the_papers_number_and_shows_every_seed() -> None:

@@ -186,4 +186,4 @@ def test_a_reference_alone_and_a_study_without_results_have_their_answers() -> N
     assert said.sentences[0].startswith("The reference has a test top-1 error of 20.50% on average over 2 seeds.")
     empty = answer(replace(made(), results=[]))
     assert empty.sentences == ("Not judged: no trial has been run yet. No effect of this study should be believed.",)
-    assert empty.text.count("\n\n") == 2 and empty.commands[0][0] == "Finish it"
+    assert empty.trust and empty.commands[0][0] == "Finish it"

@@ -45,7 +45,7 @@ def test_every_claim_has_a_row_for_each_study_that_tested_it_or_one_that_says_wh
 
 
 def test_a_study_of_something_else_is_named_as_left_out(studies: list[Findings]) -> None:
-    said = " ".join(claims_table.compose(FIRST, studies).summary)
+    said = " ".join(claims_table.compose(FIRST, studies).answer.sentences)
     assert said.startswith("2 studies judged ") and said.endswith("something else: cora-gcn.")
 
 
