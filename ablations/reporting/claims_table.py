@@ -8,9 +8,9 @@ from ablations.analysis.rule import NOT_TESTED
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import Claim
 from ablations.core.labels import labels_of
-from ablations.core.text import MISSING, counted
+from ablations.core.text import MISSING, counted, listed
 from ablations.records.claims import published as published_claims
-from ablations.reporting.document import Answer, Report, Table, listed
+from ablations.reporting.document import Answer, Report, Table
 from ablations.reporting.sections.verdicts import ours, published
 
 HEAD = ("claim (change)", "published", "measured here", "verdict", "study")

@@ -114,8 +114,3 @@ def without_empty(table: Table, *optional: str) -> Table:
     keep = [index for index, name in enumerate(table.head) if not (name in optional and empty[index])]
     rows = tuple(tuple(row[index] for index in keep) for row in table.rows)
     return replace(table, head=tuple(table.head[index] for index in keep), rows=rows)
-
-
-def listed(words: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

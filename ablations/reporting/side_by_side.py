@@ -13,11 +13,11 @@ from ablations.analysis.statistics import benjamini_hochberg, over_seeds, t_inte
 from ablations.analysis.verdicts import Findings
 from ablations.core.effect import Effect
 from ablations.core.errors import InputError
-from ablations.core.text import MINUS, MISSING, counted, probability, told
+from ablations.core.text import MINUS, MISSING, counted, listed, probability, told
 from ablations.core.units import is_ratio
 from ablations.reporting import wording
 from ablations.reporting.answer import not_judged, trust_line
-from ablations.reporting.document import Answer, Block, Picture, Report, Section, Table, listed
+from ablations.reporting.document import Answer, Block, Picture, Report, Section, Table
 from ablations.reporting.figures.forest import NARROW, WIDE, Row, forest
 from ablations.reporting.parts import parts_of
 from ablations.reporting.sections.outcomes import picture
@@ -135,13 +135,15 @@ def _headline(first: Findings, found: list[Difference]) -> str:
     if not studied:
         return "No difference between the two has an interval yet: that takes two finished seeds in each study."
     apart = [one for one in studied if not one.difference.low <= 0 <= one.difference.high]
+    counts = (
+        f"Of {counted(len(studied), 'effect')} that both studies have, {len(apart) or 'none'} "
+        f"{'differs' if len(apart) == 1 else 'differ'} between them at 95%, each taken alone."
+    )
+    if not apart:
+        return counts
     names = listed([_label(first, one.first) for one in apart])
     words = f"The intervals of {names} exclude zero" if len(apart) > 1 else f"The interval of {names} excludes zero"
-    return (
-        f"Of {counted(len(studied), 'effect')} that both studies have, {len(apart) or 'none'} "
-        f"{'differs' if len(apart) == 1 else 'differ'} between them at 95%, each taken alone. "
-        f"{f'{words}.' if apart else ''}"
-    ).strip()
+    return f"{counts} {words}."
 
 
 def _method(first: Findings, second: Findings, found: list[Difference]) -> tuple[str, ...]:

@@ -9,10 +9,10 @@ from math import isfinite
 from ablations.analysis.doses import Trend, incomplete, trends
 from ablations.analysis.verdicts import Findings
 from ablations.core.setting import Metric
-from ablations.core.text import counted, probability, told
+from ablations.core.text import counted, listed, probability, told
 from ablations.core.units import between, in_unit, is_ratio, outcome, size
 from ablations.reporting import wording
-from ablations.reporting.document import Block, Picture, Section, Table, listed
+from ablations.reporting.document import Block, Picture, Section, Table
 from ablations.reporting.sections.outcomes import picture
 
 ALPHA = 0.05  # the level at which a trend, or a curvature of it, is stated

@@ -11,10 +11,10 @@ import pandas as pd
 from ablations.analysis.evidence import finished
 from ablations.analysis.verdicts import Findings
 from ablations.core.setting import SIZE
-from ablations.core.text import MISSING, change, counted, duration, interval, number, signed, told
+from ablations.core.text import MISSING, change, counted, duration, interval, listed, number, signed, told
 from ablations.core.units import outcome, outcomes_between
 from ablations.reporting import wording
-from ablations.reporting.document import Block, Picture, Section, Table, listed, without_empty
+from ablations.reporting.document import Block, Picture, Section, Table, without_empty
 from ablations.reporting.sections.notes import mean_and_interval
 
 if TYPE_CHECKING:
