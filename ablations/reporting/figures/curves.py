@@ -19,8 +19,8 @@ from ablations.reporting.figures.style import (
     ORANGE,
     PAPER,
     WIDTH,
-    _canvas,
-    _figure,
+    canvas,
+    figure_of,
     ratios_along,
     rows_named,
     styled,
@@ -83,7 +83,7 @@ def gap(means: pd.DataFrame, phase: str) -> Figure:
 
     `means` is indexed by the variant's label, with the columns train and evaluation, in percent.
     """
-    axes = _canvas(1.15 + 0.27 * len(means))
+    axes = canvas(1.15 + 0.27 * len(means))
     heights = np.arange(len(means))
     axes.hlines(heights, means["train"], means["evaluation"], color=LINE, linewidth=2, zorder=1)
     axes.scatter(means["train"], heights, s=26, facecolor=PAPER, edgecolor=ORANGE, linewidth=1.5, label="training")
@@ -91,8 +91,8 @@ def gap(means: pd.DataFrame, phase: str) -> Figure:
     rows_named(axes, list(means.index))
     axes.set_xlabel("top-1 error, percent")
     axes.grid(axis="x", color=GRID)
-    _figure(axes).legend(loc="outside upper left", ncols=2, frameon=False)
-    return _figure(axes)
+    figure_of(axes).legend(loc="outside upper left", ncols=2, frameon=False)
+    return figure_of(axes)
 
 
 def _curve(
