@@ -128,7 +128,7 @@ def _alone(evidence: Findings) -> str:
 def _frame(evidence: Findings) -> str:
     """`At this budget (62% test top-1 error, underfitting)`."""
     value = evidence.mean(evidence.metric, "reference")
-    metric, setting = wording.main(evidence), evidence.study.setting
+    metric, setting = evidence.main_metric, evidence.study.setting
     percent = "%" if metric.percent else ""
     fits = ", underfitting" if underfits(evidence, rule_of(evidence.study)) else ""
     over = f" over {counted(len(setting.blocks), 'data set')}" if setting.blocks else ""
@@ -193,7 +193,7 @@ def _name(evidence: Findings, row: Ranked) -> str:
 
 
 def _size(evidence: Findings, row: Ranked) -> str:
-    metric, effect = wording.main(evidence), row.effect
+    metric, effect = evidence.main_metric, row.effect
     return in_unit(metric, briefly(metric, effect.estimate, (effect.high - effect.low) / 2))
 
 
@@ -202,12 +202,12 @@ def _measured(evidence: Findings, row: Ranked) -> str:
     if not isfinite(effect.low):
         return ""
     found = wording.effect(evidence, effect.estimate), wording.bounds(evidence, effect.low, effect.high)
-    return f" ({in_unit(wording.main(evidence), ' '.join(found))})"
+    return f" ({in_unit(evidence.main_metric, ' '.join(found))})"
 
 
 def _room(evidence: Findings, rows: Sequence[Ranked]) -> str:
     """Returns how far from no effect the intervals of undecided changes reach, in brackets; empty if not known."""
-    metric = wording.main(evidence)
+    metric = evidence.main_metric
     bounds = [abs(end) for one in rows for end in (one.effect.low, one.effect.high) if isfinite(end)]
     if is_ratio(metric) or not bounds:
         return ""
@@ -249,7 +249,7 @@ def _claims(evidence: Findings) -> list[str]:
 def trust_line(evidence: Findings) -> str:
     """`10 seeds; placebo quiet; sabotage seen; reference 31% error, linear baseline 61%`."""
     study, setting = evidence.study, evidence.study.setting
-    metric = wording.main(evidence)
+    metric = evidence.main_metric
     seeds, wanted = study.seeds, rule_of(study).seeds
     draft = f" (a draft: verdicts want {wanted})" if seeds < wanted and evidence.verdicts else ""
     kind = "split" if setting.replicate == SPLIT else "seed"

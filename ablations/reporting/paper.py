@@ -160,9 +160,9 @@ def _method(evidence: Findings, found: Sequence[Effect]) -> str:
         MAIN: "with the change minus without it, over all settings of the others",
     }[_on(evidence)]
     marks = ", ".join(f"{mark} p < {limit:g}" for limit, mark in reversed(STARS))
-    unit, kind = wording.long_unit(wording.main(evidence)), "Difference"
+    unit, kind = wording.long_unit(evidence.main_metric), "Difference"
     on = f"{study.setting.data} and " if evidence.on_each else ""
-    if is_ratio(wording.main(evidence)):
+    if is_ratio(evidence.main_metric):
         kind, against = "Ratio", against.replace(" minus ", " over ")
     seeds = counted(study.seeds, "split" if study.setting.replicate == SPLIT else "seed")
     words = (

@@ -154,7 +154,7 @@ def _method(first: Findings, second: Findings, found: list[Difference]) -> tuple
     }.get(
         frozenset(kinds), "Differences are paired by seed where both have the same seeds, and by Welch's t elsewhere."
     )
-    logarithms = ", of their logarithms and told as a ratio" if is_ratio(wording.main(first)) else ""
+    logarithms = ", of their logarithms and told as a ratio" if is_ratio(first.main_metric) else ""
     words = (
         f"{_what_an_effect_is(first)} A difference is the "
         f"effect in {second.study.name} minus that in {first.study.name}{logarithms}. {how} They are "
@@ -165,7 +165,7 @@ def _method(first: Findings, second: Findings, found: list[Difference]) -> tuple
 
 
 def _what_an_effect_is(evidence: Findings) -> str:
-    metric = wording.main(evidence)
+    metric = evidence.main_metric
     if is_ratio(metric):
         return f"An effect is how many times the {evidence.phase} {metric.noun} is what the reference's is."
     unit = metric.unit or wording.long_unit(metric)
@@ -213,7 +213,7 @@ def _label(evidence: Findings, effect: Effect) -> str:
 
 
 def _picture(first: Findings, second: Findings, found: list[Difference]) -> Picture:
-    metric = wording.main(first)
+    metric = first.main_metric
     what = f"difference between the effects, {wording.long_unit(metric)}"
     rows = [
         Row(

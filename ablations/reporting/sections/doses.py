@@ -71,7 +71,7 @@ def _sentences(evidence: Findings, trend: Trend) -> str:
 
 def _read(evidence: Findings, trend: Trend) -> Metric:
     """The main metric with digits enough for a slope, whose unit is that of a dose's and may be small."""
-    metric = wording.main(evidence)
+    metric = evidence.main_metric
     half = (trend.high - trend.low) / 2
     if not (isfinite(half) and half > 0) or half >= 0.1:
         return metric
@@ -89,7 +89,7 @@ def _method(evidence: Findings) -> str:
 
 
 def _ratio(evidence: Findings) -> bool:
-    return is_ratio(wording.main(evidence))
+    return is_ratio(evidence.main_metric)
 
 
 def _table(evidence: Findings, found: list[Trend]) -> Table:
@@ -109,14 +109,14 @@ def _table(evidence: Findings, found: list[Trend]) -> Table:
                 probability(one.bend),
             )
         )
-    head = ("dose of", "doses", "scale", wording.in_unit("slope", evidence), "95% interval", "seeds", "p", "bend, p")
+    head = ("dose of", "doses", "scale", wording.with_unit("slope", evidence), "95% interval", "seeds", "p", "bend, p")
     return Table(caption="Trends over doses.", head=head, rows=tuple(rows))
 
 
 def _picture(evidence: Findings, trend: Trend) -> Picture:
     from ablations.reporting.figures.doses import response
 
-    metric = wording.main(evidence)
+    metric = evidence.main_metric
     caption = (
         f"The {wording.what(evidence)} over the dose of {trend.component}: means with their 95% t intervals, a faint "
         "line a seed; the reference's dose is ringed."

@@ -37,7 +37,7 @@ def picture(name: str, caption: str, alternative: str, figure: Figure, narrow: F
 
 def curves(evidence: Findings) -> Section:
     """Error by epoch, each variant over the reference."""
-    shown, main = set(evidence.shown), wording.main(evidence)
+    shown, main = set(evidence.shown), evidence.main_metric
     rows = [
         (
             evidence.names[result.trial.variant.label],
@@ -62,7 +62,7 @@ def curves(evidence: Findings) -> Section:
     figure = learning_curves(
         table, "reference", others, wording.axis(evidence), ratios=main.ratio, overlap=evidence.overlap
     )
-    every, noun = evidence.study.setting.every, wording.main(evidence).noun
+    every, noun = evidence.study.setting.every, evidence.main_metric.noun
     when = "each epoch" if every == 1 else f"every {every} epochs and the last"
     caption = (
         f"The {evidence.phase} {noun} after {when}: mean over the finished seeds, and its 95% t interval at that "
@@ -72,7 +72,7 @@ def curves(evidence: Findings) -> Section:
     last = table.sort_values("epoch").groupby(["variant", "seed"])["error"].last().groupby("variant").mean()
     last = last.map(main.told)
     ends = [f"{name} {wording.value(evidence, last[name])}" for name in ["reference", *others] if name in last]
-    way = "Falling" if wording.main(evidence).lower_is_better else "Rising"
+    way = "Falling" if evidence.main_metric.lower_is_better else "Rising"
     alternative = told(f"{way} curves of {evidence.phase} {noun}. They end, on average, at", ends)
     return Section(title="Learning curves", blocks=(picture("curves", caption, alternative, figure),))
 
