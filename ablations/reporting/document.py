@@ -114,3 +114,10 @@ def without_empty(table: Table, *optional: str) -> Table:
     keep = [index for index, name in enumerate(table.head) if not (name in optional and empty[index])]
     rows = tuple(tuple(row[index] for index in keep) for row in table.rows)
     return replace(table, head=tuple(table.head[index] for index in keep), rows=rows)
+
+
+def markdown(text: str) -> str:
+    """Returns `text` on one line, with everything escaped that Markdown would read as markup."""
+    line = " ".join(text.split())
+    line = re.sub(r"([\\`*<>|\[\]~$])", r"\\\1", line)
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", line)
