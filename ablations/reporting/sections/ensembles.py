@@ -90,7 +90,7 @@ def _figure(evidence: Findings, kept: Mapping[str, list[Predictions]], found: Ma
     curves = pd.DataFrame(rows, columns=["variant", "seed", "epoch", "error"])
     others = [name for name in dict.fromkeys(curves["variant"]) if name != "reference"]
     what = f"{evidence.phase} top-1 error, percent"
-    figure = learning_curves(curves, "reference", others, what, along="networks averaged", ranges=True)
+    figure = learning_curves(curves, others, what, along="networks averaged", ranges=True)
     ends = [
         f"{evidence.names[label]} from {number(sizes[-1].single)}% to {number(sizes[-1].error)}% with {sizes[-1].size}"
         for label, sizes in found.items()
