@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 import torch
 import tyro
 
+from ablations.analysis.verdicts import Findings
 from ablations.cli.options import options_of, request_of, resolved, subject_among
 from ablations.core.load import FIRST, load
 from ablations.core.result import Result
 from ablations.core.setting import Setting
 from ablations.core.study import Study
-from ablations.core.subject import Place, Report, Seconds
+from ablations.core.subject import Place, Seconds
+from ablations.core.subject import Report as Listener
 from ablations.core.trial import Trial
 from ablations.core.variant import Variant
 from ablations.execution.worker import run_job
@@ -24,6 +26,8 @@ from ablations.planning.plan import Plan, make_plan
 from ablations.planning.request import Request
 from ablations.planning.study import make_study
 from ablations.records.claims import published
+from ablations.reporting.compose import compose
+from ablations.reporting.document import Report
 from ablations.subjects.alexnet.data.load import Data
 from ablations.subjects.alexnet.metrics import setting_of
 from ablations.subjects.alexnet.setting import Budget, budget_of, config_of, spec_of
@@ -34,6 +38,11 @@ CLAIMS = published()  # of AlexNet
 COUNTS = {"train_images": 50_000, "test_images": 10_000, "held_out_train_images": 45_000, "stored_size": 32}
 
 Changed = TypeVar("Changed", Study, Trial)
+
+
+def build(study: Study, results: Sequence[Result], problems: Sequence[str] = ()) -> Report:
+    """The report of a study, from values instead of files."""
+    return compose(Findings(study=study, results=results, problems=problems))
 
 
 def setting(
@@ -120,7 +129,7 @@ def plan_from(*arguments: str, command: str = "", machines: Sequence[Mapping[str
     return make_plan(request_of(config_from(*arguments), command=command, machines=machines))
 
 
-def run_trial(trial: Trial, place: Place, *, report: Report = lambda trial, row: None) -> Result:
+def run_trial(trial: Trial, place: Place, *, report: Listener = lambda trial, row: None) -> Result:
     """What came of `trial`, run by itself."""
     (result,) = run_job((trial,), place, report=report)
     return result

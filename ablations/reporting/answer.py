@@ -1,4 +1,4 @@
-"""What a study found, in three plain sentences and a line on why to believe them, true in whatever state it is.
+"""What a study found, in three sentences at most, and a line on why to believe them; right in every state of a study.
 
 The page, report.md, the end of a run and the description in MLflow open with it.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Collection, Sequence
-from math import isfinite
+from collections.abc import Collection, Iterable, Sequence
+from math import inf, isfinite
 
 from ablations.analysis import ranking
 from ablations.analysis.asked import rule_of
@@ -37,11 +37,12 @@ from ablations.core.result import DONE
 from ablations.core.setting import SPLIT
 from ablations.core.subject import Defaults
 from ablations.core.text import counted, listed
-from ablations.core.units import briefly, in_unit, is_ratio, unit_of
+from ablations.core.units import briefly, in_unit, is_ratio
 from ablations.reporting import wording
 from ablations.reporting.document import Answer
 
-MOST = 3  # changes that a sentence names
+MOST = 5  # changes of a kind that a sentence names
+UNDERFITTING = "the reference underfits, so this says little about converged networks"
 AMONG = {MAIN: "On average over the settings of all others,", ONE_IN: "Where all other changes are made,"}
 NOT = {  # what it comes to where a gate does not hold
     LEARNS: "the reference did not learn",
@@ -63,19 +64,28 @@ def answer(evidence: Findings) -> Answer:
     """The answer of a study, from its gates, its effects and its verdicts."""
     trust = trust_line(evidence)
     if len(evidence.study.variants) == 1:
-        return Answer(sentences=(_alone(evidence), *_caution(evidence)), trust=trust)
+        return Answer(sentences=(_alone(evidence),), trust=trust)
     void = void_words(evidence)
     if void:
         return Answer(sentences=(void,), trust=trust, judged=False, commands=_next(evidence))
     if evidence.study.setting.races:
-        from ablations.reporting.sections.time_to_target import sentences
+        from ablations.reporting.sections.time_to_target import clauses
 
-        said = tuple(one for one in sentences(evidence) if " A control: " not in one)
-        said = tuple(f"{one[:1].upper()}{one[1:]}" for one in said)
-        return Answer(sentences=(*said[:MOST], *_claims(evidence)), trust=trust)
-    rows = ranking.ranked(evidence)
-    said = (*_clear(evidence, rows), *_open(evidence, rows), *_trends(evidence), *_claims(evidence))
-    return Answer(sentences=(*said, *_caution(evidence)), trust=trust)
+        said = _most(clauses(evidence, controls=False), between="; ")
+        return Answer(sentences=(*([_sentence(said)] if said else []), *_claims(evidence)), trust=trust)
+    effects = _effects(evidence, ranking.ranked(evidence))
+    return Answer(sentences=(effects, *_trends(evidence), *_claims(evidence)), trust=trust)
+
+
+def _most(words: Sequence[str], between: str = "") -> str:
+    """Returns the first `MOST` of `words` as a list in a sentence, and how many more there are."""
+    more = [f"{len(words) - MOST} more"] * (len(words) > MOST)
+    shown = [*words[:MOST], *more]
+    return between.join(shown) if between else listed(shown)
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def not_judged(evidence: Findings) -> tuple[str, ...]:
@@ -118,7 +128,7 @@ def _alone(evidence: Findings) -> str:
 def _frame(evidence: Findings) -> str:
     """`At this budget (62% test top-1 error, underfitting)`."""
     value = evidence.mean(evidence.metric, "reference")
-    metric, setting = wording.main(evidence), evidence.study.setting
+    metric, setting = evidence.main_metric, evidence.study.setting
     percent = "%" if metric.percent else ""
     fits = ", underfitting" if underfits(evidence, rule_of(evidence.study)) else ""
     over = f" over {counted(len(setting.blocks), 'data set')}" if setting.blocks else ""
@@ -132,34 +142,50 @@ def _frame(evidence: Findings) -> str:
     return f"At this budget ({known})" if setting.work > 1 else f"From a reference with {known},"
 
 
-def _clear(evidence: Findings, rows: Sequence[Ranked]) -> list[str]:
-    """One sentence on what clearly helped and what clearly hurt, with the sizes."""
+def _effects(evidence: Findings, rows: Sequence[Ranked]) -> str:
+    """Returns one sentence on all changes, by what came of them: hurt, helped, undecided, or trainings failed."""
     if not rows:
-        return ["No change of this study has a finished comparison."]
-    sides = {side: [one for one in rows if one.side == side] for side in (WORSE, BETTER)}
-    sides[BETTER] = sides[BETTER][::-1]  # the largest first
-    parts = [_side(evidence, word, sides[side]) for side, word in ((WORSE, "hurt"), (BETTER, "helped")) if sides[side]]
-    if parts:
-        return [f"{_frame(evidence)} {'; '.join(parts)}."]
-    if len(rows) == 1:
-        (row,) = rows
-        return [f"{_frame(evidence)} {_name(evidence, row)} is not clearly better or worse{_measured(evidence, row)}."]
-    return [f"{_frame(evidence)} none of {len(rows)} changes is clearly better or worse."]
+        return "No change of this study has a finished comparison."
+    unstable = [one for one in rows if one.effect.unstable]
+    hurt, helped, undecided = (
+        _largest_first(one for one in rows if one.side == side and not one.effect.unstable)
+        for side in (WORSE, BETTER, UNDECIDED)
+    )
+    if len(undecided) == len(rows):
+        return f"{_frame(evidence)} {_nothing_decided(evidence, undecided)}."
+    sized = [[(_name(evidence, one), f" ({_size(evidence, one)})") for one in side] for side in (hurt, helped)]
+    failing = [(_name(evidence, one), f" ({arms_words(one.effect)})") for one in unstable]
+    open_ = [(_name(evidence, one), "") for one in undecided]
+    parts = [
+        _group(sized[0], "hurt"),
+        _group(sized[1], "helped"),
+        _group(open_, "is undecided" if len(open_) == 1 else "are undecided") + _room(evidence, undecided),
+        _group(failing, "cannot be sized, as trainings failed"),
+    ]
+    return f"{_frame(evidence)} {'; '.join(filter(None, parts))}."
 
 
-def _side(evidence: Findings, verb: str, rows: Sequence[Ranked]) -> str:
-    """`no dropout and tanh instead of ReLU each helped, by 14 and 9 points`."""
-    names = [_name(evidence, one) for one in rows[:MOST]]
-    sizes = [_size(evidence, one) for one in rows[:MOST]]
-    if len(rows) > MOST:
-        most = listed([f"{name} ({size})" for name, size in zip(names, sizes, strict=True)])
-        return f"{len(rows)} changes {verb}, most of all {most}"
-    each = "each " if len(rows) > 1 else ""
-    if is_ratio(wording.main(evidence)):
-        return f"{listed(names)} {each}{verb} ({listed(sizes)} the {wording.main(evidence).words})"
-    unit = unit_of(wording.main(evidence))
-    bare = listed([one.removesuffix(f" {unit}") for one in sizes])
-    return f"{listed(names)} {each}{verb}, by {bare} {unit}".rstrip()
+def _largest_first(rows: Iterable[Ranked]) -> list[Ranked]:
+    """Returns `rows` by the size of their effects; those without a number come last."""
+    return sorted(rows, key=lambda one: -abs(one.effect.estimate) if isfinite(one.effect.estimate) else inf)
+
+
+def _group(changes: Sequence[tuple[str, str]], verb: str) -> str:
+    """Returns what came of some changes: `no dropout helped (14 points)`, `2 changes hurt: a (3 points) and b (1)`.
+
+    Each change is its name and what stands behind it.  Empty if there is no change.
+    """
+    if len(changes) == 1:
+        ((name, behind),) = changes
+        return f"{name} {verb}{behind}"
+    return f"{len(changes)} changes {verb}: {_most([''.join(words) for words in changes])}" if changes else ""
+
+
+def _nothing_decided(evidence: Findings, rows: Sequence[Ranked]) -> str:
+    if len(rows) > 1:
+        return f"none of {len(rows)} changes is clearly better or worse{_room(evidence, rows)}"
+    (row,) = rows
+    return f"{_name(evidence, row)} is not clearly better or worse{_measured(evidence, row)}"
 
 
 def _name(evidence: Findings, row: Ranked) -> str:
@@ -167,7 +193,7 @@ def _name(evidence: Findings, row: Ranked) -> str:
 
 
 def _size(evidence: Findings, row: Ranked) -> str:
-    metric, effect = wording.main(evidence), row.effect
+    metric, effect = evidence.main_metric, row.effect
     return in_unit(metric, briefly(metric, effect.estimate, (effect.high - effect.low) / 2))
 
 
@@ -176,41 +202,32 @@ def _measured(evidence: Findings, row: Ranked) -> str:
     if not isfinite(effect.low):
         return ""
     found = wording.effect(evidence, effect.estimate), wording.bounds(evidence, effect.low, effect.high)
-    return f" ({' '.join(found)} {unit_of(wording.main(evidence))}".rstrip() + ")"
-
-
-def _open(evidence: Findings, rows: Sequence[Ranked]) -> list[str]:
-    """What is undecided and how much room that leaves, and what failed to train."""
-    unstable = [one for one in rows if one.effect.unstable]
-    rest = [one for one in rows if one.side == UNDECIDED and not one.effect.unstable]
-    said = []
-    if rest and len(rows) > 1:
-        whole = f"{len(rest)} changes" if len(rest) < len(rows) else f"All {len(rest)} changes"
-        names = listed([_name(evidence, one) for one in rest]) if len(rest) <= MOST else whole
-        verb = "is" if len(rest) == 1 else "are"
-        said.append(f"{names[:1].upper()}{names[1:]} {verb} undecided{_room(evidence, rest)}.")
-    if unstable:
-        told = [f"{_name(evidence, one)} ({arms_words(one.effect)})" for one in unstable[:MOST]]
-        more = [f"{len(unstable) - MOST} more"] * (len(unstable) > MOST)
-        said.append(f"Trainings failed, so no size can be told of {listed([*told, *more])}.")
-    return said
+    return f" ({in_unit(evidence.main_metric, ' '.join(found))})"
 
 
 def _room(evidence: Findings, rows: Sequence[Ranked]) -> str:
-    """` (each lies within 3.1 points of no effect)`: what the intervals of the undecided leave open at most."""
-    metric = wording.main(evidence)
+    """Returns how far from no effect the intervals of undecided changes reach, in brackets; empty if not known."""
+    metric = evidence.main_metric
     bounds = [abs(end) for one in rows for end in (one.effect.low, one.effect.high) if isfinite(end)]
     if is_ratio(metric) or not bounds:
         return ""
     reach = max(bounds)
     whose = "its interval reaches" if len(rows) == 1 else "their intervals reach"
-    return f" ({whose} up to {briefly(metric, reach, reach / 5)} {unit_of(metric)}".rstrip() + " from no effect)"
+    return f" ({whose} up to {in_unit(metric, briefly(metric, reach, reach / 5))} from no effect)"
 
 
 def _trends(evidence: Findings) -> list[str]:
-    from ablations.reporting.sections.doses import answer as trend_words
+    """Returns one sentence on all components with doses: `The test error rises with depth (..) and falls with ..`."""
+    from ablations.reporting.sections.doses import FALLS, NO_TREND, RISES, direction, slope_words
 
-    return [trend_words(evidence, one) for one in trends(evidence)[:2]]
+    found: dict[str, list[str]] = {RISES: [], FALLS: [], NO_TREND: []}
+    for one in trends(evidence):
+        if not isfinite(one.low):  # fewer than two seeds have finished at every dose
+            continue
+        slope = "" if direction(one) == NO_TREND else f" ({slope_words(evidence, one)})"
+        found[direction(one)].append(f"{one.component}{slope}")
+    parts = [f"{verb} {_most(names)}" for verb, names in found.items() if names]
+    return [f"The {wording.what(evidence)} {listed(parts)}."] if parts else []
 
 
 def _claims(evidence: Findings) -> list[str]:
@@ -229,16 +246,10 @@ def _claims(evidence: Findings) -> list[str]:
     return [f"Of {len(judged)} {whose}s on {on}: {listed([f'{words} ({count})' for words, count in counts.items()])}."]
 
 
-def _caution(evidence: Findings) -> list[str]:
-    """What the numbers do not say, where a reader would overread them."""
-    low = underfits(evidence, rule_of(evidence.study))
-    return ["This says little about the converged network."] * low
-
-
 def trust_line(evidence: Findings) -> str:
     """`10 seeds; placebo quiet; sabotage seen; reference 31% error, linear baseline 61%`."""
     study, setting = evidence.study, evidence.study.setting
-    metric = wording.main(evidence)
+    metric = evidence.main_metric
     seeds, wanted = study.seeds, rule_of(study).seeds
     draft = f" (a draft: verdicts want {wanted})" if seeds < wanted and evidence.verdicts else ""
     kind = "split" if setting.replicate == SPLIT else "seed"
@@ -259,6 +270,7 @@ def trust_line(evidence: Findings) -> str:
     parts += [", ".join(known)] * (bool(known) and not setting.races)
     rows = max((len(one.curve) for one in finished(evidence)), default=0)
     parts += [f"best of {rows} rows of a trial, so optimistic"] * (metric.best and rows > 1)
+    parts += [UNDERFITTING] * underfits(evidence, rule_of(study))
     parts += ["learning rate tuned for each change"] * bool(study.tuning)
     parts += ["claims declared after the first trial"] * bool(evidence.verdicts and post_hoc(study, evidence.results))
     parts += ["no claim declared"] * (not study.claims and len(study.variants) > 1)

@@ -8,16 +8,19 @@ from ablations.analysis.rule import NOT_TESTED
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import Claim
 from ablations.core.labels import labels_of
-from ablations.core.text import MISSING, counted
+from ablations.core.text import MISSING, counted, listed
 from ablations.records.claims import published as published_claims
-from ablations.reporting.document import Answer, Report, Table, listed
+from ablations.reporting.document import Answer, Report, Table
 from ablations.reporting.sections.verdicts import ours, published
 
 HEAD = ("claim (change)", "published", "measured here", "verdict", "study")
 
 
 def compose(subject: str, studies: Sequence[Findings]) -> Report:
-    """The report on all published claims of `subject`; studies of other subjects are named and left out."""
+    """Returns the report on all published claims of `subject`.
+
+    It names the studies of other subjects, which it leaves out, and says which of them was read without its study file.
+    """
     about = [one for one in studies if one.study.subject == subject]
     claims = published_claims(subject)
     tested = {one.claim.name for study in about for one in study.verdicts if one.call != NOT_TESTED}
@@ -30,6 +33,7 @@ def compose(subject: str, studies: Sequence[Findings]) -> Report:
     ]
     if others:
         summary.append(f"Left out, because their claims are on something else: {listed(others)}.")
+    summary += [f"{one.study.name}: {one.instead}" for one in studies if one.instead]
     caption = "Published claims, and what each study that tested one found."
     table = Table(caption=caption, head=HEAD, rows=rows(subject, about))
     answer = Answer(sentences=tuple(summary))

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ablations.analysis.verdicts import Findings
-    from ablations.core.result import Result
-    from ablations.core.study import Study
     from ablations.reporting.document import Report, Section
-
-
-def build(study: Study, results: Sequence[Result], problems: Sequence[str], *, folder: Path | None = None) -> Report:
-    """The report of a study; `problems` are sentences on records that cannot be read.
-
-    `folder` is the study's, in which trials may have kept their predictions.
-    """
-    from ablations.analysis.verdicts import Findings
-
-    return compose(Findings(study=study, results=results, problems=problems, folder=folder))
 
 
 def compose(evidence: Findings) -> Report:

@@ -88,17 +88,6 @@ class Answer:
     judged: bool = True  # False: a gate does not hold, or nothing can be compared, and no effect may be believed
     commands: tuple[tuple[str, str], ...] = ()  # what to run next, where nothing was judged: (what for, command)
 
-    @property
-    def paragraphs(self) -> tuple[str, ...]:
-        """All of it as plain text."""
-        run = [f"{why}: {command}" for why, command in self.commands]
-        return tuple(filter(None, (" ".join(self.sentences), *run, self.trust)))
-
-    @property
-    def text(self) -> str:
-        """The paragraphs, an empty line between two."""
-        return "\n\n".join(self.paragraphs)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
@@ -109,11 +98,6 @@ class Report:
     answer: Answer
     lead: tuple[Block, ...] = ()
     sections: tuple[Section, ...]
-
-    @property
-    def summary(self) -> tuple[str, ...]:
-        """The answer's paragraphs."""
-        return self.answer.paragraphs
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
@@ -132,6 +116,8 @@ def without_empty(table: Table, *optional: str) -> Table:
     return replace(table, head=tuple(table.head[index] for index in keep), rows=rows)
 
 
-def listed(words: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+def markdown(text: str) -> str:
+    """Returns `text` on one line, with everything escaped that Markdown would read as markup."""
+    line = " ".join(text.split())
+    line = re.sub(r"([\\`*<>|\[\]~$])", r"\\\1", line)
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", line)

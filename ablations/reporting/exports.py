@@ -212,7 +212,7 @@ def _write(
 
 
 def _effects_latex(evidence: Findings) -> str:
-    metric = wording.main(evidence)
+    metric = evidence.main_metric
     rows = [
         (
             evidence.called(one),
@@ -227,7 +227,7 @@ def _effects_latex(evidence: Findings) -> str:
     ]
     head = ("change", "estimand", "effect", "95% interval", "n", "p", "trained with", "without")
     caption = _warned(evidence) + (
-        f"Change in {wording.what(evidence)}, {wording.long_unit(wording.main(evidence))}, paired by seed, over the "
+        f"Change in {wording.what(evidence)}, {wording.long_unit(evidence.main_metric)}, paired by seed, over the "
         "seeds where both arms trained."
     )
     return _latex(head, rows, "llrrrrrr", caption, "effects")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ablations.analysis.verdicts import Findings
 from ablations.reporting.answer import answer
-from ablations.reporting.pages import _markdown
+from ablations.reporting.document import markdown
 
 PLOTS = ("effects.svg", "speed.svg", "effects-main.svg")  # whichever of the report's figures there is first
 
@@ -23,5 +23,5 @@ def front(evidence: Findings, folder: Path) -> tuple[str, dict[str, Path]]:
 
 def _text(evidence: Findings) -> str:
     said = answer(evidence)
-    run = [f"{_markdown(why)}: `` {command} ``" for why, command in said.commands]  # a command may hold backticks
-    return "\n\n".join(filter(None, (_markdown(" ".join(said.sentences)), *run, _markdown(said.trust))))
+    run = [f"{markdown(why)}: `` {command} ``" for why, command in said.commands]  # a command may hold backticks
+    return "\n\n".join(filter(None, (markdown(" ".join(said.sentences)), *run, markdown(said.trust))))

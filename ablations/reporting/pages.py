@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ablations.core.errors import printable
 from ablations.records.files import write_text
 from ablations.reporting.compose import compose
+from ablations.reporting.document import markdown
 from ablations.reporting.theme import COLOURS, themed
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def write_as(formats: Sequence[str], evidence: Findings, folder: Path) -> tuple[
     paths += exports.write_csv(evidence, folder) if "csv" in formats else []
     paths += exports.write_latex(evidence, folder) if "latex" in formats else []
     if len(evidence.study.variants) > 1 and not evidence.study.setting.races:
-        paths += [paper.write_markdown(evidence, folder, _markdown)] if "md" in formats else []
+        paths += [paper.write_markdown(evidence, folder)] if "md" in formats else []
         paths += [paper.write_latex(evidence, folder)] if "latex" in formats else []
         paths += slide.write(evidence, folder) if "slide" in formats else []
     if "slide" in formats:
@@ -84,7 +85,7 @@ def _render(name: str, report: Report, folder: Path) -> Path:
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "words": _markdown,
+        "words": markdown,
         "breakable": _breakable,
         "themed": _themed,
         "digest": _digest,
@@ -106,13 +107,6 @@ def _themed(svg: str) -> Markup:
 def _digest(script: str) -> str:
     """The only script that a browser may run, whatever else has slipped into the page: its source as CSP wants it."""
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
-
-
-def _markdown(text: str) -> str:
-    """`text` on one line, with what Markdown would take for markup escaped."""
-    line = " ".join(text.split())
-    line = re.sub(r"([\\`*<>|\[\]~$])", r"\\\1", line)
-    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", line)
 
 
 def _breakable(text: str) -> Markup:

@@ -6,7 +6,7 @@ by Holm's p over the differences of the table, and n.  Controls are left out, as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
 from pathlib import Path
@@ -24,6 +24,7 @@ from ablations.core.units import is_ratio, outcome, outcomes_between
 from ablations.records.files import write_text
 from ablations.reporting import wording
 from ablations.reporting.answer import void_words
+from ablations.reporting.document import markdown
 
 METRICS = 4  # columns of outcomes that a page is wide enough for
 STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
@@ -160,9 +161,9 @@ def _method(evidence: Findings, found: Sequence[Effect]) -> str:
         MAIN: "with the change minus without it, over all settings of the others",
     }[_on(evidence)]
     marks = ", ".join(f"{mark} p < {limit:g}" for limit, mark in reversed(STARS))
-    unit, kind = wording.long_unit(wording.main(evidence)), "Difference"
+    unit, kind = wording.long_unit(evidence.main_metric), "Difference"
     on = f"{study.setting.data} and " if evidence.on_each else ""
-    if is_ratio(wording.main(evidence)):
+    if is_ratio(evidence.main_metric):
         kind, against = "Ratio", against.replace(" minus ", " over ")
     seeds = counted(study.seeds, "split" if study.setting.replicate == SPLIT else "seed")
     words = (
@@ -243,25 +244,25 @@ def _latex_cell(cell: Cell) -> str:
     return f"{value}{stars}" + (rf" {{\scriptsize {escaped(cell.interval)}}}" if cell.interval else "")
 
 
-def write_markdown(evidence: Findings, folder: Path, words: Callable[[str], str]) -> Path:
-    """paper.md; `words` escapes what Markdown would take for markup."""
+def write_markdown(evidence: Findings, folder: Path) -> Path:
+    """Writes paper.md and returns its path."""
     path = folder / "paper.md"
-    write_text(path, printable(markdown(paper(evidence), words)))
+    write_text(path, printable(as_markdown(paper(evidence))))
     return path
 
 
-def markdown(table: Paper, words: Callable[[str], str]) -> str:
-    """The table as Markdown."""
-    heads = ["variant", *(f"{words(name)} {arrow}" for name, arrow in table.metrics), "difference", "n"]
+def as_markdown(table: Paper) -> str:
+    """Returns the table as Markdown."""
+    heads = ["variant", *(f"{markdown(name)} {arrow}" for name, arrow in table.metrics), "difference", "n"]
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
     lines += [
-        [words(row.name), *(_markdown_cell(one, words) for one in (*row.outcomes, row.difference)), words(row.n)]
+        [markdown(row.name), *map(_markdown_cell, (*row.outcomes, row.difference)), markdown(row.n)]
         for row in table.rows
     ]
-    void = [f"**{words(table.void)}**", ""] if table.void else []
-    return "\n".join([*void, *(f"| {' | '.join(line)} |" for line in lines), "", words(table.method), ""])
+    void = [f"**{markdown(table.void)}**", ""] if table.void else []
+    return "\n".join([*void, *(f"| {' | '.join(line)} |" for line in lines), "", markdown(table.method), ""])
 
 
-def _markdown_cell(cell: Cell, words: Callable[[str], str]) -> str:
-    value = f"**{words(cell.value)}**" if cell.best else words(cell.value)
-    return " ".join(filter(None, (f"{value}{words(cell.stars)}", words(cell.interval))))
+def _markdown_cell(cell: Cell) -> str:
+    value = f"**{markdown(cell.value)}**" if cell.best else markdown(cell.value)
+    return " ".join(filter(None, (f"{value}{markdown(cell.stars)}", markdown(cell.interval))))

@@ -13,11 +13,11 @@ from ablations.analysis.statistics import benjamini_hochberg, over_seeds, t_inte
 from ablations.analysis.verdicts import Findings
 from ablations.core.effect import Effect
 from ablations.core.errors import InputError
-from ablations.core.text import MINUS, MISSING, counted, probability, told
+from ablations.core.text import MINUS, MISSING, counted, listed, probability, told
 from ablations.core.units import is_ratio
 from ablations.reporting import wording
 from ablations.reporting.answer import not_judged, trust_line
-from ablations.reporting.document import Answer, Block, Picture, Report, Section, Table, listed
+from ablations.reporting.document import Answer, Block, Picture, Report, Section, Table
 from ablations.reporting.figures.forest import NARROW, WIDE, Row, forest
 from ablations.reporting.parts import parts_of
 from ablations.reporting.sections.outcomes import picture
@@ -135,13 +135,15 @@ def _headline(first: Findings, found: list[Difference]) -> str:
     if not studied:
         return "No difference between the two has an interval yet: that takes two finished seeds in each study."
     apart = [one for one in studied if not one.difference.low <= 0 <= one.difference.high]
+    counts = (
+        f"Of {counted(len(studied), 'effect')} that both studies have, {len(apart) or 'none'} "
+        f"{'differs' if len(apart) == 1 else 'differ'} between them at 95%, each taken alone."
+    )
+    if not apart:
+        return counts
     names = listed([_label(first, one.first) for one in apart])
     words = f"The intervals of {names} exclude zero" if len(apart) > 1 else f"The interval of {names} excludes zero"
-    return (
-        f"Of {counted(len(studied), 'effect')} that both studies have, {len(apart) or 'none'} "
-        f"{'differs' if len(apart) == 1 else 'differ'} between them at 95%, each taken alone. "
-        f"{f'{words}.' if apart else ''}"
-    ).strip()
+    return f"{counts} {words}."
 
 
 def _method(first: Findings, second: Findings, found: list[Difference]) -> tuple[str, ...]:
@@ -152,17 +154,18 @@ def _method(first: Findings, second: Findings, found: list[Difference]) -> tuple
     }.get(
         frozenset(kinds), "Differences are paired by seed where both have the same seeds, and by Welch's t elsewhere."
     )
-    logarithms = ", of their logarithms and told as a ratio" if is_ratio(wording.main(first)) else ""
+    logarithms = ", of their logarithms and told as a ratio" if is_ratio(first.main_metric) else ""
     words = (
         f"{_what_an_effect_is(first)} A difference is the "
         f"effect in {second.study.name} minus that in {first.study.name}{logarithms}. {how} They are "
         "exploratory: no claim was made on them beforehand, and q is Benjamini and Hochberg's."
     )
-    return words, *_trials_in_common(first, second)
+    without_file = [f"{one.study.name}: {one.instead}" for one in (first, second) if one.instead]
+    return words, *_trials_in_common(first, second), *without_file
 
 
 def _what_an_effect_is(evidence: Findings) -> str:
-    metric = wording.main(evidence)
+    metric = evidence.main_metric
     if is_ratio(metric):
         return f"An effect is how many times the {evidence.phase} {metric.noun} is what the reference's is."
     unit = metric.unit or wording.long_unit(metric)
@@ -210,7 +213,7 @@ def _label(evidence: Findings, effect: Effect) -> str:
 
 
 def _picture(first: Findings, second: Findings, found: list[Difference]) -> Picture:
-    metric = wording.main(first)
+    metric = first.main_metric
     what = f"difference between the effects, {wording.long_unit(metric)}"
     rows = [
         Row(

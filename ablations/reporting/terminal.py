@@ -44,7 +44,7 @@ def _effect_lines(evidence: Findings) -> list[str]:
     if not evidence.effects:
         return []
     head = ("change", "in the code", "estimand", "effect", "95% interval", "n")
-    unit, direction = wording.long_unit(wording.main(evidence)), wording.above_zero(evidence)
+    unit, direction = wording.long_unit(evidence.main_metric), wording.above_zero(evidence)
     title = (
         f"Change in {wording.what(evidence)}, {unit}; above {wording.nothing(evidence)} the change made it {direction}."
     )

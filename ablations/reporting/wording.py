@@ -11,14 +11,9 @@ from ablations.core.setting import Metric
 from ablations.core.units import between, is_ratio, outcome, size, unit_of
 
 
-def main(evidence: Findings) -> Metric:
-    """The metric that effects are about."""
-    return evidence.main_metric
-
-
 def what(evidence: Findings) -> str:
     """`test top-1 error`."""
-    return f"{evidence.phase} {main(evidence).words}"
+    return f"{evidence.phase} {evidence.main_metric.words}"
 
 
 def images(evidence: Findings) -> bool:
@@ -32,12 +27,12 @@ def examples(evidence: Findings) -> bool:
     They cannot where each seed has examples of its own, or where the main metric is compared as a ratio.
     """
     known = images(evidence) or isfinite(evidence.mean("evaluated_examples", "reference"))
-    return known and evidence.overlap == 0 and not is_ratio(main(evidence))
+    return known and evidence.overlap == 0 and not is_ratio(evidence.main_metric)
 
 
-def in_unit(text: str, evidence: Findings) -> str:
+def with_unit(text: str, evidence: Findings) -> str:
     """`effect, points`, `effect, times`; the text alone where the metric has no unit."""
-    unit = unit_of(main(evidence))
+    unit = unit_of(evidence.main_metric)
     return f"{text}, {unit}" if unit else text
 
 
@@ -48,29 +43,29 @@ def long_unit(metric: Metric) -> str:
 
 def effect(evidence: Findings, value: float) -> str:
     """An effect on the main metric: signed, or a ratio."""
-    return size(main(evidence), value)
+    return size(evidence.main_metric, value)
 
 
 def bounds(evidence: Findings, low: float, high: float) -> str:
     """The interval of an effect on the main metric."""
-    return between(main(evidence), low, high)
+    return between(evidence.main_metric, low, high)
 
 
 def nothing(evidence: Findings) -> str:
     """What an effect of none is: `zero`, or of ratios `1`."""
-    return "1" if is_ratio(main(evidence)) else "zero"
+    return "1" if is_ratio(evidence.main_metric) else "zero"
 
 
 def axis(evidence: Findings) -> str:
     """`test top-1 error, percent`."""
-    metric = main(evidence)
+    metric = evidence.main_metric
     unit = "percent" if metric.percent else metric.unit
     return f"{what(evidence)}, {unit}" if unit else what(evidence)
 
 
 def outcome_column(evidence: Findings) -> str:
     """`test top-1, %`, `test accuracy`."""
-    metric = main(evidence)
+    metric = evidence.main_metric
     words = metric.words.removesuffix(" error")
     return f"{evidence.phase} {words}, %" if metric.percent else f"{evidence.phase} {words}"
 
@@ -86,9 +81,9 @@ def reads_as(row: Ranked) -> str:
 
 def value(evidence: Findings, number_of: float) -> str:
     """`62.50%`, or the number alone."""
-    return f"{outcome(main(evidence), number_of)}{'%' if main(evidence).percent else ''}"
+    return f"{outcome(evidence.main_metric, number_of)}{'%' if evidence.main_metric.percent else ''}"
 
 
 def above_zero(evidence: Findings) -> str:
     """`worse`, or `better` where higher is better: what a change above zero does."""
-    return "worse" if main(evidence).lower_is_better else "better"
+    return "worse" if evidence.main_metric.lower_is_better else "better"

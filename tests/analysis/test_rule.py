@@ -49,7 +49,6 @@ from ablations.planning.claims import claims_of
 from ablations.planning.declare import declare
 from ablations.records.claims import read_claims
 from ablations.reporting.answer import answer
-from ablations.reporting.compose import build
 from ablations.reporting.document import Card
 from ablations.reporting.exports import verdicts_table
 from ablations.reporting.sections.cards import in_words
@@ -59,7 +58,7 @@ from tests import synthetic
 from tests.analysis.test_looks import LOOKS, played
 from tests.analysis.test_looks import planned as in_looks
 from tests.analysis.test_verdicts import effect, is_, judged, planned, with_metrics
-from tests.making import CLAIMS, plan_from, setting, with_setting
+from tests.making import CLAIMS, build, plan_from, setting, with_setting
 
 NAMED = {claim.name: claim for claim in CLAIMS}
 ALIKE = replace(NAMED["lrn_cifar"], name="alike", direction=SAME, smallest_effect=1.0, published_effect=None)

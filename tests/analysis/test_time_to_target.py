@@ -36,11 +36,11 @@ from ablations.core.text import NONE
 from ablations.core.trial import Trial
 from ablations.core.tuning import Attempt, Tuned, TuningTrial
 from ablations.planning.tuning import advance, apply, start
-from ablations.reporting.compose import build
 from ablations.reporting.document import Card, Table
 from ablations.reporting.terminal import terminal_lines
 from ablations.subjects.alexnet.setting import Budget
 from tests import making
+from tests.making import build
 
 CAP = 6000  # steps of the budget below
 RACE = Budget(
@@ -259,7 +259,7 @@ def words_of(study: Study, results: Sequence[Result]) -> tuple[str, dict[str, Ta
         if isinstance(block, Table)
     }
     words = [block for section in report.sections for block in section.blocks if isinstance(block, str)]
-    return "\n".join([*report.summary, *words]), tables
+    return "\n".join([*report.answer.sentences, *words]), tables
 
 
 def test_the_report_says_the_ratio_beside_the_papers_number_and_shows_every_seed() -> None:
@@ -267,8 +267,8 @@ def test_the_report_says_the_ratio_beside_the_papers_number_and_shows_every_seed
     words, tables = words_of(study, results)
     assert "Tanh instead of ReLU needs 3.0" in words
     assert "95% interval [" in words
-    assert "The paper's figure 1 shows 6 times" in words
-    assert "A control: as expected, 1 lies inside" in words
+    assert "published: 6 times" in words
+    assert "a control: as expected, 1 lies inside" in words
     steps = next(table for caption, table in tables.items() if caption.startswith("Steps to the threshold"))
     assert len(steps.rows) == 5
     assert steps.head == (

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ablations.reporting.compose import build
 from ablations.reporting.document import Picture
 from ablations.reporting.pages import write
 from ablations.reporting.theme import COLOURS, themed
 from tests import synthetic
+from tests.making import build
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

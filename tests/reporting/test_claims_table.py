@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,8 +45,22 @@ def test_every_claim_has_a_row_for_each_study_that_tested_it_or_one_that_says_wh
 
 
 def test_a_study_of_something_else_is_named_as_left_out(studies: list[Findings]) -> None:
-    said = " ".join(claims_table.compose(FIRST, studies).summary)
+    said = " ".join(claims_table.compose(FIRST, studies).answer.sentences)
     assert said.startswith("2 studies judged ") and said.endswith("something else: cora-gcn.")
+
+
+def test_a_study_that_was_read_without_its_study_file_is_told_on_the_page_and_on_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = tmp_path / "results" / "cora-gcn"
+    shutil.copytree(REFERENCE / "cora-gcn", moved)
+    plan = json.loads((moved / "study.json").read_text())
+    plan["subject"] = str(tmp_path / "gone" / "study.py")
+    (moved / "study.json").write_text(json.dumps(plan))
+    assert claims.main([str(moved), "--reports", str(tmp_path / "reports")]) == 0
+    page = (tmp_path / "reports" / "claims" / "report.md").read_text()
+    for said in (page, capsys.readouterr().err):
+        assert re.search(r"cora-gcn: study file .*study\.py\W* is gone", said)
 
 
 def test_the_command_writes_the_table_and_refuses_what_is_no_study(

@@ -26,14 +26,14 @@ from ablations.planning.declare import declare
 from ablations.records import store
 from ablations.records.outcomes import pack
 from ablations.report import main, render
-from ablations.reporting.compose import build, compose
+from ablations.reporting.compose import compose
 from ablations.reporting.document import Card, Report, Table
 from ablations.reporting.pages import write
 from ablations.reporting.sections.cards import in_words
 from ablations.reporting.sections.verdicts import zero_inside
 from ablations.reporting.terminal import terminal_lines
 from tests import synthetic
-from tests.making import CLAIMS, with_setting
+from tests.making import CLAIMS, build, with_setting
 from tests.pages import Page
 
 WORDS = ["activation", "lrn", "dropout", "width"]
@@ -84,7 +84,11 @@ def cards_of(report: Report) -> list[Card]:
 def words_of(report: Report) -> str:
     """All paragraphs."""
     return " ".join(
-        [*report.summary, *(block for one in report.sections for block in one.blocks if isinstance(block, str))]
+        [
+            *report.answer.sentences,
+            report.answer.trust,
+            *(block for one in report.sections for block in one.blocks if isinstance(block, str)),
+        ]
     )
 
 
@@ -109,7 +113,7 @@ def test_both_renderings_hold_the_same_numbers_and_those_counted_by_hand(tmp_pat
     assert column(shown, "effect, points", "no LRN") == "+1.00"
     assert column(shown, "test top-1, %", "no LRN") == "22.00" and column(shown, "in the code", "no LRN") == "-lrn"
     assert column(shown, "test top-1, %", "reference") == "21.00"
-    assert report.answer.text.split(" ")[0] in markdown
+    assert report.answer.sentences[0] in markdown
     assert f"{100 * np.sqrt(0.21 * 0.79 / 10_000):.2f} points over 10,000 images" in html
 
 
@@ -165,8 +169,8 @@ def test_a_reference_that_underfits_is_said_to(gap: float, warned: bool) -> None
     study, trials = synthetic.plan("one_out", ["lrn"])
     study = with_setting(study, guessing=90.0)
     results = [replace(result, metrics={**result.metrics, "gap_percent": gap}) for result in synthetic.results(trials)]
-    said = " ".join(build(study, results, []).summary)
-    assert ("underfitting" in said and "This says little about the converged network." in said) == warned
+    said = words_of(build(study, results, []))
+    assert ("underfitting" in said and "so this says little about converged networks" in said) == warned
 
 
 @pytest.mark.usefixtures("sketches")
@@ -247,7 +251,10 @@ def test_it_survives_a_broken_study(grid: str, broken: Callable[[list[Trial]], l
     )
     if broken in (nothing, all_diverged, all_failed):
         causes = "no trial has been run yet", "has trained to its end"
-        assert report.summary[0].startswith("Not judged: ") and causes[broken is not nothing] in report.summary[0]
+        assert (
+            report.answer.sentences[0].startswith("Not judged: ")
+            and causes[broken is not nothing] in report.answer.sentences[0]
+        )
         assert not report.answer.judged and report.lead == ()
         assert "nothing can be estimated" in words_of(report)
         assert report.pictures == ()
@@ -424,7 +431,7 @@ def written_by_a_reader(folder: Path, environment: dict[str, str] | None) -> tup
     """MPLBACKEND after a report has been written by a process with this environment, and the files."""
     code = (
         "import os; from pathlib import Path; import ablations.reporting.figures.style; from tests import synthetic\n"
-        "from ablations.reporting.compose import build; from ablations.reporting.pages import write\n"
+        "from tests.making import build; from ablations.reporting.pages import write\n"
         "study, trials = synthetic.plan('one_out', ('lrn',))\n"
         f"write(build(study, synthetic.results(trials), []), Path({str(folder)!r}))\n"
         "print(os.environ.get('MPLBACKEND'))"
@@ -485,7 +492,7 @@ def test_a_reference_that_hardly_beats_guessing_is_said_to(error: float, warned:
     study = with_setting(study, guessing=200 / 3)
     results = [_with_error(one, {"reference": error}) for one in synthetic.results(trials)]
     report = build(study, results, [])
-    assert report.summary[0].startswith("Not judged: the reference did not learn (") is warned
+    assert report.answer.sentences[0].startswith("Not judged: the reference did not learn (") is warned
     assert not warned or (report.sections[0].title, report.sections[0].open) == ("Gates", True)
     assert not warned or "--epochs 48" in report.answer.commands[0][1]
 
@@ -649,7 +656,7 @@ def test_a_training_at_chance_fails_in_every_part_of_a_report_as_one_that_diverg
         assert float(column(errors, "test top-1, %", "no dropout")) < 25
         captions = [card.picture.caption for card in cards_of(report) if card.picture]
         assert any("2 of 10 trainings with the change and 0 of 10 without it" in one for one in captions)
-        assert "Trainings failed, so no size can be told of no dropout (8 of 10 trained" in words_of(report)
+        assert "no dropout cannot be sized, as trainings failed (8 of 10 trained" in words_of(report)
         (curves,) = [one for one in report.pictures if one.name == "curves"]
         assert "Not drawn, as they did not train: 2 of 10 of no dropout." in curves.caption
         line = "no dropout, one out: trained 8 of 10 with the change [44%, 97%], 10 of 10 without it [69%, 100%]"

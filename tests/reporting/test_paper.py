@@ -20,8 +20,7 @@ from ablations.core.setting import SPLIT
 from ablations.core.text import MINUS, MISSING
 from ablations.report import main
 from ablations.reporting import exports, slide
-from ablations.reporting.pages import _markdown
-from ablations.reporting.paper import Cell, Paper, Row, escaped, latex, markdown, paper
+from ablations.reporting.paper import Cell, Paper, Row, as_markdown, escaped, latex, paper
 from tests import synthetic
 from tests.making import with_setting
 
@@ -143,7 +142,7 @@ def test_markdown_has_as_many_cells_in_each_row_and_escapes_names() -> None:
     table = Paper(
         metrics=(("a|b", "↓"),), rows=(Row(name="x|*y*", outcomes=(cell,), difference=cell, n="3"),), method="m"
     )
-    lines = markdown(table, _markdown).splitlines()
+    lines = as_markdown(table).splitlines()
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines[:3]} == {5}
     assert lines[2] == r"| x\|\*y\* | **1.20** \[1.00, 1.40\] | **1.20** \[1.00, 1.40\] | 3 |"
 
@@ -196,7 +195,7 @@ def test_where_a_gate_fails_table_and_slide_say_so_before_any_number(tmp_path: P
     assert not any(row.difference.stars for row in table.rows) and any(
         row.difference.stars for row in paper(made()).rows
     )
-    assert markdown(table, _markdown).startswith(f"**{said}")
+    assert as_markdown(table).startswith(f"**{said}")
     text = latex(table, "x")
     assert text.index(said) < text.index(r"\begin{tabular}")
     compiled(text, tmp_path)

@@ -15,11 +15,10 @@ from ablations.core.text import MINUS, interval, signed
 from ablations.core.trial import Trial
 from ablations.planning.declare import declare
 from ablations.reporting.answer import answer, learned_nothing
-from ablations.reporting.compose import build
 from ablations.reporting.sections.sensitivity import placebo_reach, sensitivity
 from ablations.reporting.terminal import terminal_lines
 from tests import synthetic
-from tests.making import with_setting
+from tests.making import build, with_setting
 
 MILD, PLACEBO = "mild_sabotage=twentieth", "placebo=salted"
 

@@ -19,19 +19,20 @@ from ablations.reporting.figures.style import (
     ORANGE,
     PAPER,
     WIDTH,
-    _canvas,
-    _figure,
+    canvas,
+    figure_of,
     ratios_along,
     rows_named,
     styled,
     wrapped,
 )
 
+REFERENCE = "reference"
+
 
 @styled
 def learning_curves(
     curves: pd.DataFrame,
-    reference: str,
     variants: Sequence[str],
     what: str,
     along: str = "epoch",
@@ -47,7 +48,7 @@ def learning_curves(
     `overlap` is that of splits, which the intervals are corrected by, as in `over_seeds`.
     `along` names what the column epoch counts.  Where `ratios`, errors are logarithms, labelled with what they are of.
     """
-    variants = list(variants) or [reference]
+    variants = list(variants) or [REFERENCE]
     count = -(-len(variants) // 2)
     alone = len(variants) == 1
     figure = Figure(figsize=(WIDTH, 2.4 if alone else 0.65 + 1.25 * count), layout="constrained")
@@ -55,9 +56,9 @@ def learning_curves(
     panels: list[Axes] = list(grid.flat)
     panels[0].xaxis.set_major_locator(MaxNLocator(5, integer=True))
     for panel, variant in zip(panels, variants, strict=False):
-        _curve(panel, curves, reference, GREY, "reference", ranges, overlap)
-        if variant != reference:
-            _curve(panel, curves, variant, BLUE, "variant", ranges, overlap)
+        _curve(panel, curves, REFERENCE, ranges, overlap)
+        if variant != REFERENCE:
+            _curve(panel, curves, variant, ranges, overlap)
         panel.set_title(wrapped(variant, 25))
         panel.grid(color=GRID)
     for panel in panels[len(variants) :]:
@@ -83,7 +84,7 @@ def gap(means: pd.DataFrame, phase: str) -> Figure:
 
     `means` is indexed by the variant's label, with the columns train and evaluation, in percent.
     """
-    axes = _canvas(1.15 + 0.27 * len(means))
+    axes = canvas(1.15 + 0.27 * len(means))
     heights = np.arange(len(means))
     axes.hlines(heights, means["train"], means["evaluation"], color=LINE, linewidth=2, zorder=1)
     axes.scatter(means["train"], heights, s=26, facecolor=PAPER, edgecolor=ORANGE, linewidth=1.5, label="training")
@@ -91,13 +92,11 @@ def gap(means: pd.DataFrame, phase: str) -> Figure:
     rows_named(axes, list(means.index))
     axes.set_xlabel("top-1 error, percent")
     axes.grid(axis="x", color=GRID)
-    _figure(axes).legend(loc="outside upper left", ncols=2, frameon=False)
-    return _figure(axes)
+    figure_of(axes).legend(loc="outside upper left", ncols=2, frameon=False)
+    return figure_of(axes)
 
 
-def _curve(
-    axes: Axes, curves: pd.DataFrame, variant: str, colour: str, label: str, ranges: bool, overlap: float
-) -> None:
+def _curve(axes: Axes, curves: pd.DataFrame, variant: str, ranges: bool, overlap: float) -> None:
     rows = curves[curves["variant"] == variant]
     if rows.empty:
         return
@@ -105,7 +104,7 @@ def _curve(
     bands = by_epoch.agg(["mean", "min", "max"])
     if not ranges:
         bands[["mean", "min", "max"]] = [mean_interval(errors, overlap) for _, errors in by_epoch]
+    colour, width, label = (GREY, 2.0, "reference") if variant == REFERENCE else (BLUE, 1.4, "variant")
     axes.fill_between(bands.index, bands["min"], bands["max"], color=colour, alpha=0.25, linewidth=0)
     marker = "o" if len(bands) < 3 else None
-    width = 2.0 if label == "reference" else 1.4
     axes.plot(bands.index, bands["mean"], color=colour, linewidth=width, marker=marker, markersize=3, label=label)

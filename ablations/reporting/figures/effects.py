@@ -13,7 +13,7 @@ from scipy import stats
 from ablations.core.effect import Effect
 from ablations.core.setting import Metric
 from ablations.core.units import is_ratio, size
-from ablations.reporting.figures.style import BLUE, DOTS, GRID, _canvas, _figure, styled
+from ablations.reporting.figures.style import BLUE, DOTS, GRID, canvas, figure_of, styled
 
 PALE = sns.diverging_palette(245, 40, s=75, l=70, center="light", as_cmap=True)  # black numbers stay readable
 
@@ -26,7 +26,7 @@ def interaction_map(main: Sequence[Effect], interactions: Sequence[Effect], what
     """
     names = [effect.component for effect in main]
     colours = pd.DataFrame(np.nan, index=names, columns=names)
-    axes = _canvas(1.0 + 0.42 * len(names))
+    axes = canvas(1.0 + 0.42 * len(names))
     for effect in [*main, *interactions]:
         column, row = (names.index(name) for name in (effect.component.split(" x ") * 2)[:2])
         if row != column:
@@ -50,7 +50,7 @@ def interaction_map(main: Sequence[Effect], interactions: Sequence[Effect], what
     axes.tick_params(length=0)
     axes.set_xticks(axes.get_xticks(), names, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(axes.get_yticks(), names, rotation=0)
-    return _figure(axes)
+    return figure_of(axes)
 
 
 @styled
@@ -64,7 +64,7 @@ def half_normal(effects: Sequence[Effect], what: str) -> Figure:
     quantiles = stats.halfnorm.ppf((np.arange(len(sizes)) + 0.5) / len(sizes))
     first = 1.5 * np.median(sizes)
     slope = 1.5 * np.median(sizes[sizes < 2.5 * first]) if first > 0 else 0.0
-    axes = _canvas(3.0)
+    axes = canvas(3.0)
     axes.plot([0, quantiles[-1]], [0, slope * quantiles[-1]], color=DOTS, linewidth=1)
     axes.scatter(quantiles, sizes, s=18, color=BLUE, zorder=3)
     for place, effect in zip(quantiles, ranked, strict=True):
@@ -77,4 +77,4 @@ def half_normal(effects: Sequence[Effect], what: str) -> Figure:
     axes.set_xlabel("half-normal quantile")
     axes.set_ylabel(what)
     axes.grid(color=GRID)
-    return _figure(axes)
+    return figure_of(axes)

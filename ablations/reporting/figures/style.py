@@ -24,7 +24,7 @@ from ablations.reporting.theme import light
 
 P = ParamSpec("P")
 WIDTH = 4.2  # inches
-PAPER, INK, SOFT, DOTS, LINE, GRID = map(light, ("paper", "ink", "soft", "dots", "line", "grid"))
+PAPER, INK, GREY, DOTS, LINE, GRID = map(light, ("paper", "ink", "soft", "dots", "line", "grid"))
 BLUE, ORANGE, GREEN = map(light, ("blue", "orange", "green"))
 STYLE: Any = {
     "font.size": 10.5,
@@ -52,7 +52,6 @@ STYLE: Any = {
     "pdf.fonttype": 42,
     "svg.hashsalt": "ablations",  # the same figure gives the same bytes
 }
-GREY = SOFT
 
 
 @contextlib.contextmanager
@@ -107,11 +106,13 @@ def wrapped(words: str, width: int) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _canvas(height: float) -> Axes:
+def canvas(height: float) -> Axes:
+    """Returns the axes of a new figure, `WIDTH` wide and so high, in inches."""
     return Figure(figsize=(WIDTH, height), layout="constrained").add_subplot()
 
 
-def _figure(axes: Axes) -> Figure:
+def figure_of(axes: Axes) -> Figure:
+    """Returns the figure that `axes` are in, which matplotlib's types do not promise."""
     figure = axes.figure
     assert isinstance(figure, Figure)
     return figure

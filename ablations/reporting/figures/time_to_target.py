@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ablations.analysis.tuning import came_to
 from ablations.core.tuning import Tuning, outcome, outcome_of
-from ablations.reporting.figures.style import BLUE, GREEN, GREY, GRID, ORANGE, PAPER, WIDTH, styled
+from ablations.reporting.figures.style import BLUE, GREEN, GREY, GRID, ORANGE, PAPER, canvas, figure_of, styled
 from ablations.reporting.theme import light
 
 COLOURS = (ORANGE, GREEN, light("purple"), light("brown"))
@@ -27,7 +26,7 @@ def race(
 
     A line that ends above the threshold was stopped there by its budget, and ends in a cross.
     """
-    axes = _axes(2.9)
+    axes = canvas(2.9)
     axes.axhline(threshold, color=GREY, linewidth=0.8, linestyle=":")
     for seeds, colour, style, label in (
         (reference, BLUE, "-", "reference"),
@@ -45,7 +44,7 @@ def race(
     axes.set_ylabel("training error, percent")
     axes.grid(color=GRID)
     axes.legend(frameon=False, loc="upper right")
-    return _figure(axes)
+    return figure_of(axes)
 
 
 @styled
@@ -55,7 +54,7 @@ def rates(tuning: Tuning, what: str, names: Mapping[str, str]) -> Figure:
     Hollow triangles are trials that ended without arriving, at the steps that they had taken.
     """
     timed = tuning.setting.target is not None
-    axes = _axes(2.6)
+    axes = canvas(2.6)
     for arm, colour in zip(tuning.arms, (BLUE, *COLOURS * 9), strict=False):
         tried = [(one, outcome(tuning, one)) for one in sorted(arm.attempts, key=lambda one: one.factor)]
         came = [(one.factor, value) for one, value in tried if value is not None]
@@ -81,18 +80,8 @@ def rates(tuning: Tuning, what: str, names: Mapping[str, str]) -> Figure:
     axes.set_ylabel(what)
     axes.grid(color=GRID)
     axes.legend(frameon=False)
-    return _figure(axes)
+    return figure_of(axes)
 
 
 def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
     return [x for x, _ in points], [y for _, y in points]
-
-
-def _axes(height: float) -> Axes:
-    return Figure(figsize=(WIDTH, height), layout="constrained").add_subplot()
-
-
-def _figure(axes: Axes) -> Figure:
-    figure = axes.figure
-    assert isinstance(figure, Figure)
-    return figure

@@ -18,11 +18,11 @@ from ablations.analysis.tables import FAILED
 from ablations.analysis.verdicts import Findings
 from ablations.core.load import load
 from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result
-from ablations.core.text import MISSING, counted, duration, interval, last_line, number
+from ablations.core.text import MISSING, counted, duration, interval, last_line, listed, number
 from ablations.core.trial import Trial
 from ablations.core.units import outcome
 from ablations.reporting import wording
-from ablations.reporting.document import Block, Section, Table, listed
+from ablations.reporting.document import Block, Section, Table
 from ablations.reporting.parts import parts_of
 from ablations.reporting.sections.outcomes import best_of_rows
 

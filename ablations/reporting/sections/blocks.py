@@ -67,7 +67,7 @@ def _method(evidence: Findings) -> str:
 
 
 def _summary(evidence: Findings, found: list[OverBlocks]) -> Table:
-    spread = wording.in_unit("spread", evidence)
+    spread = wording.with_unit("spread", evidence)
     rows = tuple(
         (
             evidence.called(one.effect),
@@ -84,7 +84,7 @@ def _summary(evidence: Findings, found: list[OverBlocks]) -> Table:
     )
     head = (
         "change",
-        wording.in_unit(THESE, evidence),
+        wording.with_unit(THESE, evidence),
         "95% interval, these",
         "95% interval, data sets like these",
         "p",
@@ -115,7 +115,7 @@ def _each(evidence: Findings, found: list[OverBlocks]) -> Table:
                     _note(there, effect),
                 )
             )
-    head = ("change", "data set", wording.in_unit("effect", evidence), "95% interval", "pairs", "p", "note")
+    head = ("change", "data set", wording.with_unit("effect", evidence), "95% interval", "pairs", "p", "note")
     return Table(
         caption="Effects on each data set; every row stands for itself, and no p is adjusted.",
         head=head,
@@ -133,7 +133,7 @@ def _note(there: Evidence, effect: Effect) -> str:
 
 
 def _references(evidence: Findings) -> Table:
-    metric, rows = wording.main(evidence), []
+    metric, rows = evidence.main_metric, []
     for name, there in evidence.on_each.items():
         n, mean, low, high = mean_and_interval(there, evidence.metric, "reference")
         gate = learns(there, rule_of(there.study))
@@ -157,7 +157,7 @@ def _references(evidence: Findings) -> Table:
 def _picture(evidence: Findings, found: list[OverBlocks]) -> Picture:
     from ablations.reporting.figures.blocks import by_data_set
 
-    metric, names = wording.main(evidence), list(evidence.on_each)
+    metric, names = evidence.main_metric, list(evidence.on_each)
     caption = (
         f"The change of the {wording.what(evidence)} on each data set, with its 95% interval over seeds, which may run "
         "beyond the axis; orange: the mean of these data sets, over seeds"
@@ -171,5 +171,5 @@ def _picture(evidence: Findings, found: list[OverBlocks]) -> Picture:
     ]
     words = told(f"Effects on the {wording.what(evidence)} by data set", each)
     titles, what = [evidence.called(one.effect) for one in found], f"change of {wording.what(evidence)}"
-    figure = by_data_set(found, titles, names, wording.in_unit(what, evidence), metric=metric)
+    figure = by_data_set(found, titles, names, wording.with_unit(what, evidence), metric=metric)
     return picture("by-data-set", caption, words, figure)

@@ -38,7 +38,7 @@ NOTHING = "No finished pair of trials yet, so nothing can be estimated."
 
 def _head(evidence: Findings) -> tuple[str, ...]:
     """`HEAD`, its effects in their unit."""
-    return tuple(wording.in_unit(word, evidence) if word == "effect" else on_what(evidence, word) for word in HEAD)
+    return tuple(wording.with_unit(word, evidence) if word == "effect" else on_what(evidence, word) for word in HEAD)
 
 
 def _shown(evidence: Findings, table: Table) -> Table:
@@ -55,7 +55,7 @@ def _sizes(evidence: Findings) -> dict[str, str]:
 def sampling_words(evidence: Findings, error_percent: float) -> str:
     """What the choice of test images alone does to an error; empty where it is not known, or each seed has others."""
     known = isfinite(evidence.mean("evaluated_examples", "reference")) and wording.examples(evidence)
-    if not known or not wording.main(evidence).percent:
+    if not known or not evidence.main_metric.percent:
         return ""
     return on_what(
         evidence,
@@ -129,7 +129,7 @@ def _drawn(evidence: Findings, kind: str, found: Sequence[Effect]) -> list[Block
     known = [one for one in found if one.n and isfinite(one.estimate)]
     if kind == evidence.study.estimand or not known:
         return []
-    worse = wording.main(evidence).worse
+    worse = evidence.main_metric.worse
     rows = [Ranked(effect=one, p_holm=nan, side=0) for one in sorted(known, key=lambda one: -worse * one.estimate)]
     return [forest_picture(evidence, rows, name=f"effects-{kind.replace(' ', '-')}")]
 
@@ -160,12 +160,12 @@ def _images_too(evidence: Findings) -> str:
 def _what_an_effect_is(evidence: Findings) -> str:
     """The opening of the section on effects: a difference, or a ratio."""
     what = wording.what(evidence)
-    if is_ratio(wording.main(evidence)):
+    if is_ratio(evidence.main_metric):
         return (
             f"Each effect is how many times the {what} is with the change what it is without it: the differences are "
             "those of its natural logarithms, and so the means are geometric. Above 1"
         )
-    unit = wording.long_unit(wording.main(evidence))
+    unit = wording.long_unit(evidence.main_metric)
     return f"Each effect is the {what} with the change minus that without it, in {unit}: above zero"
 
 
@@ -195,7 +195,7 @@ def how_often(evidence: Findings) -> tuple[Block, ...]:
         "unstable comparison has no verdict on a size."
     )
     often = ("trained with it", "95%", "trained without it", "95%", "p, equally often")
-    head = ("change", *often, wording.in_unit("effect where both trained", evidence), "p, sign flips", "flag")
+    head = ("change", *often, wording.with_unit("effect where both trained", evidence), "p, sign flips", "flag")
     table = Table(caption="How often each arm trains, and how well where both do.", head=head, rows=rows)
     return words, table
 

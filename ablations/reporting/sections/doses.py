@@ -9,13 +9,14 @@ from math import isfinite
 from ablations.analysis.doses import Trend, incomplete, trends
 from ablations.analysis.verdicts import Findings
 from ablations.core.setting import Metric
-from ablations.core.text import counted, probability, told
+from ablations.core.text import counted, listed, probability, told
 from ablations.core.units import between, in_unit, is_ratio, outcome, size
 from ablations.reporting import wording
-from ablations.reporting.document import Block, Picture, Section, Table, listed
+from ablations.reporting.document import Block, Picture, Section, Table
 from ablations.reporting.sections.outcomes import picture
 
-SURE = 0.05  # the level at which a trend, or a bend in it, is told in the sentence that answers first
+ALPHA = 0.05  # the level at which a trend, or a curvature of it, is stated
+RISES, FALLS, NO_TREND = "rises with", "falls with", "shows no clear trend with"
 
 
 def section(evidence: Findings) -> Section | None:
@@ -23,7 +24,7 @@ def section(evidence: Findings) -> Section | None:
     found, lacking = trends(evidence), incomplete(evidence)
     if not found and not lacking:
         return None
-    blocks: list[Block] = [answer(evidence, one) for one in found]
+    blocks: list[Block] = [_sentences(evidence, one) for one in found]
     if lacking:
         words = " ".join(f"{name}=all" for name in lacking)
         blocks.append(f"A trend over the doses of {listed(lacking)} needs all of their levels: --components {words}.")
@@ -33,29 +34,44 @@ def section(evidence: Findings) -> Section | None:
     return Section(title="Doses", blocks=tuple(blocks))
 
 
-def answer(evidence: Findings, trend: Trend) -> str:
-    """Whether more of the dose gives more or less of the outcome, in one sentence, and a second one where it bends."""
+def direction(trend: Trend) -> str:
+    """Returns what the outcome does as the dose grows: RISES, FALLS or NO_TREND."""
+    if not trend.p < ALPHA:
+        return NO_TREND
+    return RISES if trend.slope > 0 else FALLS
+
+
+def slope_words(evidence: Findings, trend: Trend) -> str:
+    """Returns the slope in words: `+0.27 points for each doubling`, and that it bends if it does."""
+    metric = _read(evidence, trend)
+    bends = ", not in a straight line" if trend.bend < ALPHA else ""
+    return f"{in_unit(metric, size(metric, trend.slope))} {_step(trend)}{bends}"
+
+
+def _step(trend: Trend) -> str:
+    """Returns what a slope is for: `for each doubling`, `for each one more channel`."""
+    unit = trend.doses.unit.removesuffix("s")
+    return "for each doubling" if trend.doses.log else f"for each one more {unit}".rstrip()
+
+
+def _sentences(evidence: Findings, trend: Trend) -> str:
+    """Returns whether the outcome rises or falls with the dose, in a sentence, and in a second one whether it bends."""
     metric, doses = _read(evidence, trend), [float(dose) for dose in trend.outcomes.columns]
-    unit = f" {trend.doses.unit}".rstrip()
-    over = f"From {doses[0]:g} to {doses[-1]:g}{unit} of {trend.component}"
+    of = f" {trend.doses.unit} of {trend.component}" if trend.doses.unit else f" of {trend.component}"
+    over = f"From {doses[0]:g} to {doses[-1]:g}{of}"
     if not isfinite(trend.low):
         return f"{over} no trend can be told: {counted(trend.seeds, 'seed')} finished at every dose, and it takes two."
-    step = f"for each {'doubling' if trend.doses.log else f'one more{unit}'}"
     numbers = f"{in_unit(metric, size(metric, trend.slope))}, 95% interval {between(metric, trend.low, trend.high)}"
-    found = f"({numbers} {step}, {counted(trend.seeds, 'seed')})"
-    what = wording.what(evidence)
-    if not trend.p < SURE:
-        said = f"{over} the {what} shows no trend {found}."
-    else:
-        said = f"{over} the {what} {'rises' if trend.slope > 0 else 'falls'} {found}."
-    if trend.bend < SURE:
-        return f"{said} It bends on the way, so that no straight line says all: see the figure."
+    verb = direction(trend).removesuffix(" with")
+    said = f"{over} the {wording.what(evidence)} {verb} ({numbers} {_step(trend)}, {counted(trend.seeds, 'seed')})."
+    if trend.bend < ALPHA:
+        return f"{said} It bends on the way, so one slope does not describe it: see the figure."
     return said
 
 
 def _read(evidence: Findings, trend: Trend) -> Metric:
     """The main metric with digits enough for a slope, whose unit is that of a dose's and may be small."""
-    metric = wording.main(evidence)
+    metric = evidence.main_metric
     half = (trend.high - trend.low) / 2
     if not (isfinite(half) and half > 0) or half >= 0.1:
         return metric
@@ -73,7 +89,7 @@ def _method(evidence: Findings) -> str:
 
 
 def _ratio(evidence: Findings) -> bool:
-    return is_ratio(wording.main(evidence))
+    return is_ratio(evidence.main_metric)
 
 
 def _table(evidence: Findings, found: list[Trend]) -> Table:
@@ -93,14 +109,14 @@ def _table(evidence: Findings, found: list[Trend]) -> Table:
                 probability(one.bend),
             )
         )
-    head = ("dose of", "doses", "scale", wording.in_unit("slope", evidence), "95% interval", "seeds", "p", "bend, p")
+    head = ("dose of", "doses", "scale", wording.with_unit("slope", evidence), "95% interval", "seeds", "p", "bend, p")
     return Table(caption="Trends over doses.", head=head, rows=tuple(rows))
 
 
 def _picture(evidence: Findings, trend: Trend) -> Picture:
     from ablations.reporting.figures.doses import response
 
-    metric = wording.main(evidence)
+    metric = evidence.main_metric
     caption = (
         f"The {wording.what(evidence)} over the dose of {trend.component}: means with their 95% t intervals, a faint "
         "line a seed; the reference's dose is ringed."

@@ -74,7 +74,7 @@ def _figure(evidence: Findings, found: Mapping[str, Averaged]) -> Block:
     curves = pd.DataFrame(rows, columns=["variant", "seed", "epoch", "error"])
     others = [name for name in dict.fromkeys(curves["variant"]) if name != "reference"]
     what = f"{evidence.phase} top-1 error, percent"
-    figure = learning_curves(curves, "reference", others, what, along="networks averaged", ranges=True)
+    figure = learning_curves(curves, others, what, along="networks averaged", ranges=True)
     ends = [
         f"{evidence.names[label]} from {number(whole.single)}% to {number(whole.error)}% with {whole.size}"
         for label, whole in _all(found).items()

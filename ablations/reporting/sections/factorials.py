@@ -39,9 +39,9 @@ def both_estimands(evidence: Findings) -> Section | None:
     )
     head = (
         "change",
-        wording.in_unit("one out", evidence),
+        wording.with_unit("one out", evidence),
         "95% interval",
-        wording.in_unit("main", evidence),
+        wording.with_unit("main", evidence),
         "95% interval",
     )
     words = (
@@ -79,13 +79,13 @@ def interactions(evidence: Findings) -> Section | None:
     if clear and all(one in known for one in main):
         from ablations.reporting.figures.effects import interaction_map
 
-        unit = unit_of(wording.main(evidence))
+        unit = unit_of(evidence.main_metric)
         caption = (
             "Two-way interactions, coloured, and main effects on the diagonal, "
-            f"{f'in {unit} of' if unit else 'on the'} {wording.main(evidence).words}. "
+            f"{f'in {unit} of' if unit else 'on the'} {evidence.main_metric.words}. "
             "Bold: the 95% interval excludes zero."
         )
-        figure = interaction_map(main, clear, unit or wording.main(evidence).words, metric=wording.main(evidence))
+        figure = interaction_map(main, clear, unit or evidence.main_metric.words, metric=evidence.main_metric)
         blocks.append(
             picture(
                 "interactions",
@@ -101,8 +101,8 @@ def interactions(evidence: Findings) -> Section | None:
             "Half-normal plot (Daniel 1959): were nothing going on, all effects would lie on a line through zero. "
             "What stands clear above the rest is named."
         )
-        ratio = is_ratio(wording.main(evidence))
-        words = "size of the effect, logarithm" if ratio else wording.in_unit("size of the effect", evidence)
+        ratio = is_ratio(evidence.main_metric)
+        words = "size of the effect, logarithm" if ratio else wording.with_unit("size of the effect", evidence)
         figure = half_normal(known, words)
         alternative = _told(evidence, "The sizes of all effects in order, the largest", known)
         blocks.append(picture("half-normal", caption, alternative, figure))
@@ -123,7 +123,15 @@ def _interactions_table(evidence: Findings, found: Sequence[Effect], aliases: Ma
         for one in found
     )
     both = on_what(evidence, BOTH)
-    head = ("interaction", wording.in_unit("effect", evidence), "95% interval", both, "seeds", "p, unadjusted", ALIASED)
+    head = (
+        "interaction",
+        wording.with_unit("effect", evidence),
+        "95% interval",
+        both,
+        "seeds",
+        "p, unadjusted",
+        ALIASED,
+    )
     whole = len(found) == comb(len(evidence.study.components), 2)
     what = "sums of two-way interactions" if any(aliases.values()) else "two-way interactions"
     caption = f"{'All' if whole else 'The'} {len(found)} {what}{'' if whole else ' that the design tells apart'}."
@@ -154,6 +162,6 @@ def parts_and_whole(evidence: Findings) -> Section | None:
         "Effects of single changes need not add up. Where all changes at once do less than their sum, the components "
         "stand in for each other; where they do more, they need each other."
     )
-    head = ("what", wording.in_unit("effect", evidence), "95% interval", "seeds")
+    head = ("what", wording.with_unit("effect", evidence), "95% interval", "seeds")
     table = Table(caption="The sum of the parts against all together.", head=head, rows=tuple(rows))
     return Section(title="The parts and the whole", blocks=(words, table))

@@ -11,10 +11,10 @@ import pandas as pd
 from ablations.analysis.evidence import finished
 from ablations.analysis.verdicts import Findings
 from ablations.core.setting import SIZE
-from ablations.core.text import MISSING, change, counted, duration, interval, number, signed, told
+from ablations.core.text import MISSING, change, counted, duration, interval, listed, number, signed, told
 from ablations.core.units import outcome, outcomes_between
 from ablations.reporting import wording
-from ablations.reporting.document import Block, Picture, Section, Table, listed, without_empty
+from ablations.reporting.document import Block, Picture, Section, Table, without_empty
 from ablations.reporting.sections.notes import mean_and_interval
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def picture(name: str, caption: str, alternative: str, figure: Figure, narrow: F
 
 def curves(evidence: Findings) -> Section:
     """Error by epoch, each variant over the reference."""
-    shown, main = set(evidence.shown), wording.main(evidence)
+    shown, main = set(evidence.shown), evidence.main_metric
     rows = [
         (
             evidence.names[result.trial.variant.label],
@@ -59,10 +59,8 @@ def curves(evidence: Findings) -> Section:
 
     drawn = [evidence.names[one] for one in evidence.shown if one != "reference"]
     others = [name for name in drawn if name in set(table["variant"])]
-    figure = learning_curves(
-        table, "reference", others, wording.axis(evidence), ratios=main.ratio, overlap=evidence.overlap
-    )
-    every, noun = evidence.study.setting.every, wording.main(evidence).noun
+    figure = learning_curves(table, others, wording.axis(evidence), ratios=main.ratio, overlap=evidence.overlap)
+    every, noun = evidence.study.setting.every, evidence.main_metric.noun
     when = "each epoch" if every == 1 else f"every {every} epochs and the last"
     caption = (
         f"The {evidence.phase} {noun} after {when}: mean over the finished seeds, and its 95% t interval at that "
@@ -72,7 +70,7 @@ def curves(evidence: Findings) -> Section:
     last = table.sort_values("epoch").groupby(["variant", "seed"])["error"].last().groupby("variant").mean()
     last = last.map(main.told)
     ends = [f"{name} {wording.value(evidence, last[name])}" for name in ["reference", *others] if name in last]
-    way = "Falling" if wording.main(evidence).lower_is_better else "Rising"
+    way = "Falling" if evidence.main_metric.lower_is_better else "Rising"
     alternative = told(f"{way} curves of {evidence.phase} {noun}. They end, on average, at", ends)
     return Section(title="Learning curves", blocks=(picture("curves", caption, alternative, figure),))
 
@@ -157,7 +155,7 @@ def _with_gap(evidence: Findings) -> Section:
         blocks.append(picture("gap", caption, _pairs_told(means, phase), gap(means, phase)))
     measured = (f"{phase} top-1, %", "95% interval", f"{phase} top-5, %", f"{phase} loss")
     head = ("variant", "seeds", *measured, "train top-1, %", "gap, points", "failed")
-    rows = tuple(_error_row(evidence, one, TRAIN) for one in evidence.labels)
+    rows = tuple(_error_row(evidence, one) for one in evidence.labels)
     caption = "Errors after the last epoch, means over the seeds that trained, every variant."
     table = Table(caption=caption, head=head, rows=rows, collapsed=len(rows) > 24)
     blocks.append(without_empty(table, "failed"))
@@ -169,7 +167,7 @@ def _pairs_told(means: pd.DataFrame, phase: str) -> str:
     return told(f"A line for each variant from its training error to its {phase} error, in percent", pairs)
 
 
-def _error_row(evidence: Findings, variant: str, train: str) -> tuple[str, ...]:
+def _error_row(evidence: Findings, variant: str) -> tuple[str, ...]:
     n, mean, low, high = mean_and_interval(evidence, evidence.metric, variant)
     others = [evidence.mean(f"{evidence.phase}_{name}", variant) for name in ("top5_error_percent", "loss")]
     return (
@@ -179,7 +177,7 @@ def _error_row(evidence: Findings, variant: str, train: str) -> tuple[str, ...]:
         interval(low, high, sign=False),
         number(others[0]),
         number(others[1], 3),
-        number(evidence.mean(train, variant)),
+        number(evidence.mean(TRAIN, variant)),
         signed(evidence.mean("gap_percent", variant)),
         "{} of {}".format(*evidence.failed_by_variant[variant]) if variant in evidence.failed_by_variant else "",
     )

@@ -38,7 +38,7 @@ def lead(evidence: Findings) -> tuple[Block, ...]:
 def results(evidence: Findings, rows: Sequence[Ranked]) -> Table:
     """What each change does and what its trials end at, from the one that hurts most to the one that helps most."""
     ends, none, kind = wording.outcome_column(evidence), wording.nothing(evidence), evidence.study.estimand
-    effect = wording.in_unit("effect", evidence)
+    effect = wording.with_unit("effect", evidence)
     head = ("change", "reads as", effect, "95% interval", ends, "p, Holm", "pairs", "in the code", "notes")
     seeds = str(len(evidence.values(evidence.metric, "reference")))
     reference = ("reference", "", MISSING, MISSING, _mean(evidence, ("reference",)), MISSING, seeds, "", "")
@@ -67,7 +67,7 @@ def results(evidence: Findings, rows: Sequence[Ranked]) -> Table:
 
 def _mean(evidence: Findings, labels: Sequence[str]) -> str:
     """What the trials of one variant end at on average; a dash for several of them."""
-    return outcome(wording.main(evidence), evidence.mean(evidence.metric, labels[0])) if len(labels) == 1 else MISSING
+    return outcome(evidence.main_metric, evidence.mean(evidence.metric, labels[0])) if len(labels) == 1 else MISSING
 
 
 def forest_picture(evidence: Findings, rows: Sequence[Ranked], name: str = "effects") -> Picture:
@@ -81,7 +81,7 @@ def forest_picture(evidence: Findings, rows: Sequence[Ranked], name: str = "effe
         "grey undecided; an arrow points to what lies beyond the axis."
     )
     numbers = [f"{evidence.called(one.effect)} {written(evidence, one.effect)}" for one in rows]
-    unit = unit_of(wording.main(evidence))
+    unit = unit_of(evidence.main_metric)
     what = f"effects in {unit}" if unit else "effects"
     alternative = told(f"Forest plot of {what}, with their 95% intervals", numbers)
     wide, narrow = (forest_figure(evidence, rows, shape) for shape in (WIDE, NARROW))
@@ -92,10 +92,10 @@ def forest_figure(evidence: Findings, rows: Sequence[Ranked], shape: Shape, titl
     """The forest of these effects in one shape."""
     from ablations.reporting.figures.forest import forest
 
-    metric = wording.main(evidence)
+    metric = evidence.main_metric
     return forest(
         [_row(evidence, one) for one in rows],
-        axis=f"change in {wording.in_unit(wording.what(evidence), evidence)}",
+        axis=f"change in {wording.with_unit(wording.what(evidence), evidence)}",
         lower_is_better=metric.lower_is_better,
         ratios=is_ratio(metric),
         shape=shape,

@@ -11,7 +11,6 @@ from ablations.core.claim import metric_of
 from ablations.core.load import MILD, PLACEBO
 from ablations.core.text import counted
 from ablations.core.units import between, in_unit, is_ratio, margin
-from ablations.reporting import wording
 
 
 def sensitivity(evidence: Findings) -> str:
@@ -39,7 +38,7 @@ def placebo_reach(evidence: Findings) -> str:
     claims = [one for one in evidence.study.claims if metric_of(one, evidence.phase) == evidence.metric]
     if effect is None or not isfinite(effect.low) or not claims or evidence.study.setting.races:
         return ""
-    metric, noun = wording.main(evidence), wording.main(evidence).noun
+    metric, noun = evidence.main_metric, evidence.main_metric.noun
     finest = min(claims, key=lambda one: one.smallest_effect)
     least = margin(metric, finest.smallest_effect) if is_ratio(metric) else f"{finest.smallest_effect:g}"
     words = (

@@ -41,9 +41,9 @@ def section(evidence: Findings, *, judged: bool) -> Section | None:
     """
     if evidence.study.setting.target is None:
         return None
-    said = sentences(evidence)
-    controls = [one for one in said if " A control: " in one]
-    first = controls if evidence.study.setting.races and judged else [*said, *lead(evidence)]
+    controls = _sentences(evidence, controls=True)
+    shown_first = evidence.study.setting.races and judged  # the rest is on the first screen then
+    first = controls if shown_first else [*_sentences(evidence, controls=False), *controls, *lead(evidence)]
     blocks = (_measured(evidence), *first, _steps(evidence), _how(speeds(evidence.study, evidence.results)))
     return Section(title=title(evidence), blocks=blocks)
 
@@ -67,9 +67,18 @@ def _target(evidence: Findings) -> str:
     return f"{target.value:g}{target.unit} {target.metric}"
 
 
-def sentences(evidence: Findings) -> list[str]:
-    """A sentence for each change: how many times the reference's steps it needs, beside what was published."""
-    return [_sentence(evidence, speed) for speed in speeds(evidence.study, evidence.results)]
+def clauses(evidence: Findings, *, controls: bool) -> list[str]:
+    """Returns, for each change or each control, how many times the reference's steps it needs, without a full stop.
+
+    What was published of a change stands with its interval, in brackets.
+    """
+    found = speeds(evidence.study, evidence.results)
+    wanted = [one for one in found if (one.component in evidence.study.controls) == controls]
+    return [_clause(evidence, one) for one in wanted]
+
+
+def _sentences(evidence: Findings, *, controls: bool) -> list[str]:
+    return [f"{one}." for one in clauses(evidence, controls=controls)]
 
 
 def ratio_words(speed: Speed) -> tuple[str, str]:
@@ -84,31 +93,31 @@ def ratio_words(speed: Speed) -> tuple[str, str]:
     return number(speed.ratio), interval
 
 
-def _sentence(evidence: Findings, speed: Speed) -> str:
+def _clause(evidence: Findings, speed: Speed) -> str:
     name = evidence.words.of((speed.component, speed.level))
     ratio, interval = ratio_words(speed)
-    threshold = _target(evidence)
+    beside = _beside(speed, evidence)
     pairs = f"n = {len(speed.pairs)}" + (f", {speed.censored} of them censored" if speed.censored else "")
     level = f"{100 * speed.estimate.level:.3g}%"
+    times = f"{name} needs {ratio} times the reference's steps to {_target(evidence)}"
     if isfinite(speed.ratio) and interval != MISSING:
-        said = f"{name} needs {ratio} times the reference's steps to {threshold} ({level} interval {interval}, {pairs})"
-    elif isfinite(speed.ratio):
-        said = f"{name} needs {ratio} times the reference's steps to {threshold} ({pairs}: no interval)"
-    elif interval != MISSING:
-        said = f"{name} needs {interval.replace(' or ', ' times or ')} of the reference's steps to {threshold}"
-        said += f" (confidence {level} for the median, {pairs})"
-    else:
-        return f"Of {name} nothing can be said: {pairs or 'no finished pair'}."
-    return f"{said}.{_beside(speed, evidence)}"
+        return f"{times} ({level} interval {interval}, {pairs}{beside})"
+    if isfinite(speed.ratio):
+        return f"{times} ({pairs}: no interval{beside})"
+    if interval != MISSING:
+        bound = interval.replace(" or ", " times or ")
+        steps = f"{name} needs {bound} of the reference's steps to {_target(evidence)}"
+        return f"{steps} (confidence {level} for the median, {pairs}{beside})"
+    return f"Of {name} nothing can be said: {pairs or 'no finished pair'}"
 
 
 def _beside(speed: Speed, evidence: Findings) -> str:
+    """Returns what a ratio is compared with: what was published of a change, or 1 for a control; often nothing."""
     if speed.component in evidence.study.controls:
         low, high = speed.interval
-        inside = low <= 1 <= high
-        return f" A control: {'as expected, 1 lies inside' if inside else 'not as expected, 1 lies outside'}."
+        return f"; a control: {'as expected, 1 lies inside' if low <= 1 <= high else 'not as expected, 1 lies outside'}"
     published = parts_of(evidence.study.subject).ratios.get((speed.component, speed.level))
-    return f" The paper's figure 1 shows {published:g} times, from one run an arm." if published else ""
+    return f"; published: {published:g} times" if published else ""
 
 
 def _measured(evidence: Findings) -> str:
@@ -130,11 +139,12 @@ def _curves(evidence: Findings) -> Block:
         f"Training error against steps, a line a seed: the reference solid, {', '.join(others)} dashed, and the "
         "threshold dotted. A cross is where a budget ended first."
     )
+    said = [*clauses(evidence, controls=False), *clauses(evidence, controls=True)]
     figure = race(looks.get("reference", []), others, threshold)
     return picture(
         "speed",
         caption,
-        told("Training error falling with steps", [line.rstrip(".") for line in sentences(evidence)]),
+        told("Training error falling with steps", said),
         figure,
     )
 

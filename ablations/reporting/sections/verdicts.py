@@ -17,11 +17,11 @@ from ablations.core.claim import MAIN, ONE_IN, ONE_OUT
 from ablations.core.effect import Effect
 from ablations.core.load import FIRST, SABOTAGE
 from ablations.core.setting import SPLIT
-from ablations.core.text import MINUS, MISSING, counted, probability
+from ablations.core.text import MINUS, MISSING, counted, listed, probability
 from ablations.core.units import between, in_unit, is_ratio, size
 from ablations.records.claims import published as published_claims
 from ablations.reporting import wording
-from ablations.reporting.document import Block, Section, Table, listed, without_empty
+from ablations.reporting.document import Block, Section, Table, without_empty
 from ablations.reporting.parts import on_what
 from ablations.reporting.sections.claimed import also_measured, besides, other_kinds
 from ablations.reporting.sections.comparisons import controls

@@ -52,7 +52,9 @@ def changed(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str
         for part in outer:
             inner = inner.get(part) if isinstance(inner, dict) else None  # type: ignore[assignment]
         if not isinstance(inner, dict) or last not in inner:
-            raise InputError(f"unknown field {shown(name)}{nearest(name, fields(values))} it has {listing(values)}.")
+            raise InputError(
+                f"unknown field {shown(name)}{nearest(name, fields(values))} it has {', '.join(fields(values))}."
+            )
         inner[last] = plain(value, name)
     return made
 
@@ -64,11 +66,6 @@ def fields(values: Mapping[str, Any], path: str = "") -> list[str]:
         found.append(f"{path}{name}")
         found += fields(value, f"{path}{name}.") if isinstance(value, Mapping) else []
     return found
-
-
-def listing(values: Mapping[str, Any]) -> str:
-    """The names of the fields in a clause."""
-    return ", ".join(fields(values)) or "none"
 
 
 def value_of(values: Mapping[str, Any], name: str) -> Any:

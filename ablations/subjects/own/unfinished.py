@@ -22,6 +22,7 @@ from ablations.core.trial import Trial
 from ablations.records import checkpoint
 from ablations.records.checkpoint import Checkpoint, Kept
 from ablations.records.files import UNREADABLE
+from ablations.subjects.own.child import mebibytes
 from ablations.subjects.own.plain_state import packed, unpacked
 from ablations.subjects.own.streams import Streams
 
@@ -161,10 +162,9 @@ class Unfinished:
     def used(self) -> dict[str, float]:
         """Processor seconds and the largest memory in MiB, those of earlier processes too."""
         used = resource.getrusage(resource.RUSAGE_SELF)
-        memory = used.ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
         return {
             "cpu_seconds": self.cpu_seconds + used.ru_utime + used.ru_stime,
-            "memory_mib": max(self.memory_mib, memory),
+            "memory_mib": max(self.memory_mib, mebibytes(used)),
         }
 
     def told(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ablations.subject import LAST
 from ablations.subjects.own.child import TrialError
 from ablations.subjects.own.trial import LONGEST
 from ablations.subjects.script.patterns import matches
@@ -29,7 +30,6 @@ LAST_LINE, STDOUT, JSON, JSONL, CSV, TENSORBOARD, MLFLOW = SOURCES = (
     "mlflow",
 )
 FILES = (JSON, JSONL, CSV, TENSORBOARD)  # read after the trial, from a path
-LAST, BEST = "last", "best"
 STORE = "mlflow.db"  # of the trial's own tracking, in its folder
 
 Row = dict[str, Any]

@@ -12,11 +12,12 @@ from ablations import subject as written
 from ablations.core.errors import InputError, nearest, shown
 from ablations.core.text import seconds_in
 from ablations.records.files import toml_in
+from ablations.subject import BEST, LAST
 from ablations.subjects.own.configs import fields, plain
 from ablations.subjects.script.command import ARGS, DATA, PLACES, Command, placeholders
 from ablations.subjects.script.components import components_in, flat_in, hidden_in
 from ablations.subjects.script.read_command import command_in
-from ablations.subjects.script.reading import BEST, FILES, LAST, LAST_LINE, MLFLOW, SOURCES, STDOUT, Read, lacks
+from ablations.subjects.script.reading import FILES, LAST_LINE, MLFLOW, SOURCES, STDOUT, Read, lacks
 from ablations.subjects.script.tables import check_keys, record_in
 from ablations.subjects.script.taking import MEAN
 

@@ -16,6 +16,7 @@ from ablations.core.setting import Config
 from ablations.core.subject import DivergedError, Measured, Place, Report
 from ablations.core.text import listed
 from ablations.core.trial import Trial
+from ablations.subject import BEST
 from ablations.subjects.own import code
 from ablations.subjects.own.data import given_to
 from ablations.subjects.own.subject import Options, OwnSubject
@@ -24,7 +25,7 @@ from ablations.subjects.script.command import ARGS, DATA, environment, filled, l
 from ablations.subjects.script.mlflow_store import address
 from ablations.subjects.script.patterns import blind
 from ablations.subjects.script.read_command import script_of
-from ablations.subjects.script.reading import BEST, FILES, MLFLOW, STDOUT, STORE, last_word
+from ablations.subjects.script.reading import FILES, MLFLOW, STDOUT, STORE, last_word
 from ablations.subjects.script.study import Script, script_in
 
 CAUTION = (

@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from ablations.core.errors import nearest
-from ablations.subject import HIGHER, Diverged
+from ablations.subject import BEST, HIGHER, Diverged
 from ablations.subjects.own.child import TrialError
-from ablations.subjects.script.reading import BEST, Row, is_number, number
+from ablations.subjects.script.reading import Row, is_number, number
 
 MEAN = re.compile(r"mean of last ([1-9]\d{0,5})")
 
