@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from ablations.bench.soak.processes import memory_mib
 from ablations.core.result import DONE, Result
 from ablations.core.subject import Place
 from ablations.core.trial import Job, Trial
@@ -105,8 +107,7 @@ class _Watch:
     def ended(self) -> None:
         """Notes the time and the memory."""
         self.ends.append(time.perf_counter())
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        self.memory.append(pages * 4096 / 2**20)
+        self.memory.append(memory_mib(os.getpid()))
 
 
 def _mean_gap(ends: Sequence[float]) -> float:
