@@ -38,7 +38,7 @@ class Expected(NamedTuple):
     study: float
 
 
-UNKNOWN = Expected(0.0, 0.0)
+NO_TIME = Expected(0.0, 0.0)
 
 
 def announce(plan: Plan, *, full: bool, by_grid: str = "") -> None:
@@ -70,7 +70,7 @@ def in_short(plan: Plan, *, by_grid: str = "") -> None:
     print(f"trial     {load(study.subject).trial_words(study.setting)}, on {study.setting.data}")
     _print_known(plan)
     _print_chosen(plan, by_grid)
-    _print_commands(plan, LISTED)
+    _print_commands(plan)
     expect(plan, full=False)
     from ablations.cli import forecast
 
@@ -94,11 +94,11 @@ def expect(plan: Plan, *, full: bool) -> Expected:
     """
     study, missing, search = plan.study, plan.missing, plan.search
     if full:
-        _print_commands(plan, LISTED)
+        _print_commands(plan)
     tuning = search.left if search else 0
     if not missing and not tuning and not full:
         print("expected  nothing to train: every trial has its record", flush=True)
-        return Expected(0.0, 0.0)
+        return NO_TIME
     tuned = arms(study, plan.trials) if tuning else []
     others = _designs(plan) if full and study.claims and not tuning else []
     timed = [*plan.trials, *tuned, *(trial for design in others for trial in design.trials)]
@@ -110,7 +110,7 @@ def expect(plan: Plan, *, full: bool) -> Expected:
             _print_variants(plan, {})
             _print_power(plan, (), {})
         print(f"expected  {_unknown(plan)}", flush=True)
-        return UNKNOWN
+        return NO_TIME
     seconds = expected_seconds([*plan.trials, *tuned], paces)
     if full:
         _print_variants(plan, seconds)
@@ -262,18 +262,18 @@ def _print_skipped(study: Study) -> None:
         print(f"left out  for {len(reasons) - REASONS} more reasons, which --power lists")
 
 
-def _print_commands(plan: Plan, most: int) -> None:
-    """What a trial of each variant types, where a subject's trials are commands; of `most` of them."""
+def _print_commands(plan: Plan) -> None:
+    """Prints the command of a trial of each variant, if the subject's trials are commands."""
     subject, variants = load(plan.study.subject), len(plan.study.variants)
     typed = [(trial, subject.command(trial.config, trial.seed, plan.place)) for trial in plan.trials[:variants]]
     names = short_names(plan.study)
     lines = [f"runs      {names[trial.variant.label]}: {command}" for trial, command in typed if command]
-    _print_capped(lines, most)
+    _print_capped(lines)
 
 
-def _print_capped(lines: Sequence[str], most: int) -> None:
-    """The lines, and how many there are beyond the first `most`."""
-    shown = lines if len(lines) <= most + 1 else lines[:most]
+def _print_capped(lines: Sequence[str]) -> None:
+    """Prints the first `LISTED` lines, and how many more there are."""
+    shown = lines if len(lines) <= LISTED + 1 else lines[:LISTED]
     for line in shown:
         print(line)
     if len(shown) < len(lines):
@@ -296,10 +296,10 @@ def _print_variants(plan: Plan, seconds: Mapping[Variant, Seconds]) -> None:
         cells = "".join(f"{one.get(name, 0):>16,.0f}" for name in names)
         takes = f"{seconds[trial.variant].whole:>8.1f} s" if seconds else ""
         rows.append(f"{called[trial.variant.label]:<{width}}{cells}{takes}".rstrip())
-    _print_capped([*rows, *[""] * (len(study.variants) - len(rows))], LISTED)
+    _print_capped([*rows, *[""] * (len(study.variants) - len(rows))])
     left_out = [f"left out  {called[skipped.variant.label]}: {skipped.reason}" for skipped in study.skipped]
-    _print_capped(left_out, LISTED)
-    _print_capped([f"alias   {alias}" for alias in study.aliases], LISTED)
+    _print_capped(left_out)
+    _print_capped([f"alias     {alias}" for alias in study.aliases])
     print()
 
 
