@@ -6,7 +6,6 @@ Judged by what the next run would train: with today's study file.
 from __future__ import annotations
 
 import itertools
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ import tyro
 
 from ablations.analysis.why import BEGUN, KEPT, Reason, changed, headline, reasons, which
 from ablations.cli.arguments import parsed
+from ablations.cli.help_page import show
 from ablations.core.errors import InputError, answered, at_home, nearest, printable, shown
 from ablations.core.load import load
 from ablations.core.result import Result
@@ -45,7 +45,7 @@ def _main(words: Sequence[str]) -> int:
     from ablations.records import store
 
     folder = store.find(study, at_home(results))
-    print(printable(difference(folder, key) if key else explained(folder)))
+    show(f"{printable(difference(folder, key) if key else explained(folder))}\n")
     return 0
 
 
@@ -184,5 +184,4 @@ def difference(folder: Path, key: str) -> str:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no error
     sys.exit(main())

@@ -89,7 +89,7 @@ command = {command}
 # [sabotage]  # must do harm: shows that the study could have seen it; left out, it is a tenth of the budget
 # learning-rate = 0.0
 
-[metrics.{metric}]  # the first is the main one
+[metrics.loss]  # the first is the main one
 better = "lower"  # or "higher"
 # from = "test/loss"  # the name under which the script gives it
 # unit = "nats"
@@ -101,7 +101,7 @@ better = "lower"  # or "higher"
 
 # [[claim]]
 # change = "{first}"
-# hurts = "{metric}"
+# hurts = "loss"
 # by = 0.02
 {options}"""
 
@@ -231,7 +231,6 @@ def _written(path: Path, words: list[str], options: Sequence[Option], said: str)
         reference=f"{name} = {_toml_value(value)}",
         components=f"{name} = {_toml_value(other)}",
         first=name,
-        metric="loss",
         options="\n".join([head, *listed, ""]),
     )
 

@@ -193,6 +193,7 @@ def _train(config: Config, plan: Plan, mirror: View | None, seconds: float) -> P
     """The plan of the last look, when all that the looks asked for has been trained; the usual study has one."""
     from ablations.cli.announce import look_lines
     from ablations.cli.progress import Progress
+    from ablations.core.labels import short_names
     from ablations.execution.alike import Alike
     from ablations.records import store
 
@@ -203,6 +204,7 @@ def _train(config: Config, plan: Plan, mirror: View | None, seconds: float) -> P
             already=len(plan.finished),
             trainings=len(plan.missing),
             setting=plan.study.setting,
+            names=short_names(plan.study),
             expected=a_job * len(plan.missing),
             first=mirror.open if mirror else None,
             then=mirror.trial if mirror else None,
@@ -227,6 +229,7 @@ def _tune(config: Config, plan: Plan, search: Search, seconds: float) -> tuple[P
     """The plan at the rates that its tuning chose, and how many tuning trials failed: then none was chosen."""
     from ablations.cli.announce import tuning_lines
     from ablations.cli.progress import Progress
+    from ablations.core.labels import short_names
     from ablations.execution.alike import Alike
     from ablations.records.checkpoint import sweep
 
@@ -237,6 +240,7 @@ def _tune(config: Config, plan: Plan, search: Search, seconds: float) -> tuple[P
         already=search.total - search.left,
         trainings=search.left,
         setting=search.tuning.setting,
+        names=short_names(plan.study),
         expected=seconds,
     ) as progress:
         while search.missing:
@@ -251,7 +255,7 @@ def _tune(config: Config, plan: Plan, search: Search, seconds: float) -> tuple[P
                 print(f"{counted(failed, 'tuning trial')} failed; the same command tries again", file=sys.stderr)
                 return plan, failed
     sweep(plan.tuning_folder, ())
-    print("\n".join(tuning_lines(search.tuning)), flush=True)
+    print("\n".join(tuning_lines(search.tuning, short_names(plan.study))), flush=True)
     return with_finished(plan), 0
 
 

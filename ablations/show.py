@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -77,12 +76,11 @@ def main(arguments: list[str]) -> int:
     def answer() -> int:
         if not arguments:
             raise InputError(f"which topic? It is one of {', '.join(topics())}: {PROG} components.")
-        print(printable(show(arguments[0], arguments[1:])))
+        show_page(f"{printable(show(arguments[0], arguments[1:]))}\n")
         return 0
 
     return answered(answer, stopped="stopped")
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no error
     sys.exit(main(sys.argv[1:]))

@@ -237,7 +237,7 @@ def test_a_dry_run_answers_in_five_lines(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["study", "variants", "trial", "expected", "detects"]
     # Four levels of lrn that change something here, and dropout: six with the reference, and three controls.
-    assert lines[1].endswith("-dropout and 3 more") or " and " in lines[1]
+    assert lines[1].startswith("variants  reference, no dropout, no LRN, ") and lines[1].endswith(" and 3 more")
     assert re.search(r"effects on the test top-1 error above \d+\.\d points, four times in five", lines[4])
     assert not (tmp_path / "results").exists()
     # What is no training counts too: workers that come up, and the report.
@@ -262,7 +262,7 @@ def test_a_dry_run_prints_the_plan_and_trains_nothing(
 ) -> None:
     assert main(["--grid", "pairs", "--components", "width,grouping", "--power", *on_blobs]) == 0
     printed = capsys.readouterr().out
-    assert "skipped grouping=full width=half: " in printed
+    assert "left out  no grouping of channels + half the width: " in printed
     assert "both rewrite" in printed
     assert "expected  about" in printed
     # The hand count of the reference at 16 pixels: maps 16, 8, 4, 4, 4 and 2x2x32 into fc6.

@@ -14,13 +14,12 @@ import pandas as pd
 from ablations.analysis import effects as estimating
 from ablations.analysis import failures, tables
 from ablations.analysis.averages import Averaged, averages
-from ablations.core.claim import ONE_IN, metric_of
+from ablations.core.claim import metric_of
 from ablations.core.effect import Effect
-from ablations.core.labels import Labels, labels_of
+from ablations.core.labels import Labels, labels_of, variant_names
 from ablations.core.result import DONE, Result
 from ablations.core.setting import LOGS, NATS, OUTCOME, POINTS, Metric
 from ablations.core.study import Study
-from ablations.core.variant import Variant
 from ablations.records.examples import read_examples
 from ablations.records.outcomes import unpack
 
@@ -157,14 +156,7 @@ class Evidence:
     @cached_property
     def names(self) -> dict[str, str]:
         """What people call each variant, by its label; "all changes" and "all but: no LRN" in a one-in study."""
-        every = max(self.study.variants, key=lambda one: len(one.departures)).departures
-        words = {one.label: self.words.of(*one.departures) for one in self.study.variants}
-        if self.study.estimand == ONE_IN and len(every) > 1:
-            for departure in every:
-                without = Variant(departures=tuple(other for other in every if other != departure))
-                words[without.label] = f"all but: {self.words.of(departure)}"
-            words[Variant(departures=every).label] = "all changes"
-        return words
+        return variant_names(self.study, self.words)
 
     def count(self, status: str) -> int:
         """How many trials ended so."""

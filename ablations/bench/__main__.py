@@ -20,7 +20,7 @@ import tyro
 
 from ablations.bench import summary
 from ablations.bench.rounds import Contender, ContenderError, closing, rounds
-from ablations.bench.task import Task
+from ablations.bench.task import CHECK_BATCH, CLASSES, Task
 from ablations.cli.arguments import parsed
 from ablations.core.errors import InputError, answered, at_home, unknown
 from ablations.core.machine import cores_here
@@ -33,9 +33,7 @@ from ablations.subjects.alexnet.data.catalogue import cache_folder
 SCHEMA = 1
 NETS = "cuda_convnet_18pct,cifar,paper@128"
 REAL = "folder:data/cifar10-jpeg"
-CHECK_BATCH = 16  # images a step of the check that all do the same work
 RANDOM_IMAGES = 2_048
-CLASSES = 10  # of random bytes
 MODULES = {"lightning": "pytorch_lightning", "jax": "jax"}  # contenders that are left out where they are not installed
 IMAGES_A_TRIAL = 5 * 50_000  # five epochs of CIFAR-10
 

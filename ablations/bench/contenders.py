@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ablations.bench import plain
-from ablations.bench.task import Clock, Task
+from ablations.bench.task import CLASSES, Clock, Task
 from ablations.execution.allocator import keep_freed_memory
 from ablations.models.presets import PRESETS
 from ablations.models.spec import Spec
@@ -21,7 +21,6 @@ from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.train import start, train
 
 SIDE = 2048  # of the multiplied matrices
-CLASSES = 10  # of random bytes
 
 
 def data_of(task: Task) -> Data:

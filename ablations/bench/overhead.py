@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import json
 import multiprocessing
-import statistics
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ablations.bench.soak.processes import memory_mib
 from ablations.core.result import DONE, Result
 from ablations.core.subject import Place
 from ablations.core.trial import Job, Trial
@@ -65,45 +64,6 @@ def measure(count: int, *, workers: int) -> dict[str, Any]:
     }
 
 
-def every_other_tells(
-    job: Job, place: Place, *, report: Callable[[Trial, Mapping[str, float]], None], rows: int
-) -> Iterator[Result]:
-    """As `nothing`; trials of odd seeds have so many epochs before, of which each reports a row of six numbers."""
-    for trial in job:
-        for epoch in range(1, rows + 1) if trial.seed % 2 else ():
-            report(trial, {"epoch": epoch, **{f"number_{one}": one / epoch for one in range(5)}})
-    yield from nothing(job, place, report=report)
-
-
-def messages(*, pairs: int = 30, rows: int = 50) -> dict[str, Any]:
-    """Milliseconds of the driver's processor that a row of an epoch takes, through our executor.
-
-    Trials run one after another in one worker; every other one reports so many rows, and the difference between it and
-    the one before it is that of its rows.  The median of the pairs, and the quarters around it.
-    """
-    from ablations.core.machine import cores_here
-    from ablations.execution.ray_executor import RayExecutor
-
-    watch = _Watch()
-    with tempfile.TemporaryDirectory() as folder:
-        run = partial(every_other_tells, rows=rows)
-        RayExecutor(cpus_per_trial=cores_here(), gpus_per_trial=0.0, run=run)(
-            _jobs(2 * pairs + 2), Place(folder=Path(folder), command=""), watch
-        )
-    if watch.rows != (pairs + 1) * rows:
-        raise RuntimeError(f"{watch.rows} rows were heard of {(pairs + 1) * rows}")
-    took = [1000 * (later - earlier) for earlier, later in itertools.pairwise(watch.processor)][1:]  # without the first
-    silent, telling = took[::2], took[1::2]
-    low, middle, high = statistics.quantiles([(two - one) / rows for one, two in zip(silent, telling, strict=True)])
-    return {
-        "pairs": pairs,
-        "rows": rows,
-        "milliseconds_a_silent_trial": statistics.median(silent),
-        "milliseconds_a_row": middle,
-        "milliseconds_a_row_quarters": [low, high],
-    }
-
-
 def marks(count: int) -> list[int]:
     """10, 100, 1000, .. below `count`, and `count`: the trials after which growth is looked at."""
     return [10**power for power in range(1, len(str(count))) if 10**power < count] + [count]
@@ -128,20 +88,17 @@ def _jobs(count: int) -> list[Job]:
 
 
 class _Watch:
-    """When each trial ended, and how much memory and processor time this process had taken."""
+    """Notes when each trial ended, and how much memory this process held then, in MiB."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
         self.memory: list[float] = []
-        self.processor: list[float] = []
-        self.rows = 0
 
     def begin(self) -> None:
         """Nothing waits."""
 
     def epoch(self, trial: Trial, row: Mapping[str, float]) -> None:
-        """Counts it."""
-        self.rows += 1
+        """Ignores it."""
 
     def result(self, result: Result) -> None:
         """A trial has ended."""
@@ -150,17 +107,8 @@ class _Watch:
     def ended(self) -> None:
         """Notes the time and the memory."""
         self.ends.append(time.perf_counter())
-        self.processor.append(time.process_time())
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        self.memory.append(pages * 4096 / 2**20)
+        self.memory.append(memory_mib(os.getpid()))
 
 
 def _mean_gap(ends: Sequence[float]) -> float:
     return (ends[-1] - ends[0]) / max(1, len(ends) - 1)
-
-
-if __name__ == "__main__":  # python -m ablations.bench.overhead > results/bench/messages.json
-    from ablations.records.provenance import provenance
-
-    origin = provenance(command="python -m ablations.bench.overhead", threads=1, device="cpu")
-    print(json.dumps({**messages(), "provenance": origin}, indent=1))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,7 +84,7 @@ def void(net: Mapping[str, Any], name: str) -> bool:
     """
     if name not in CHECKED:
         return False
-    difference, told = net[CHECKED[name]], net.get("of_a_wrong_rate", inf)  # the first records did not ask
+    difference, told = net[CHECKED[name]], net["of_a_wrong_rate"]
     return not (difference <= TOLERANCE and SEEN * difference <= told)  # nor when one is nan
 
 
@@ -170,7 +169,7 @@ def overhead_lines(found: Mapping[str, Any]) -> str:
         f"overhead of a trial: {found['ours_seconds']:.2f} s of a worker, bare Ray Tune {found['tune_seconds']:.2f} s "
         f"({found['trials']} trials that do nothing); the driver held {held}, that of bare Ray Tune {bare}"
     ]
-    for row in found.get("growth", ()):  # the first records have none
+    for row in found["growth"]:
         lines.append(
             f"  up to trial {row['trials']:>5}: {row['ours_seconds']:.2f} s each, bare {row['tune_seconds']:.2f} s; "
             f"{row['driver_memory_mib']:.0f} MiB, bare {row['tune_memory_mib']:.0f} MiB"

@@ -10,11 +10,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 
 from ablations.bench.task import Clock, Task
-
-Tick = Callable[[float], None]
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ablations.analysis.tuning import came_to
+from ablations.core.labels import short_names
 from ablations.core.load import load
 from ablations.core.setting import POINTS, Setting
 from ablations.core.study import Allowance, Study
@@ -37,7 +38,7 @@ class Expected(NamedTuple):
     study: float
 
 
-UNKNOWN = Expected(0.0, 0.0)
+NO_TIME = Expected(0.0, 0.0)
 
 
 def announce(plan: Plan, *, full: bool, by_grid: str = "") -> None:
@@ -64,11 +65,12 @@ def in_short(plan: Plan, *, by_grid: str = "") -> None:
     study = plan.study
     print(_study_line(plan))
     left_out = f"; {counted(len(study.skipped), 'more')} left out" if study.skipped else ""
-    print(f"variants  {capped([variant.label for variant in study.variants], NAMED)}{left_out}")
+    names = short_names(study)
+    print(f"variants  {capped([names[variant.label] for variant in study.variants], NAMED)}{left_out}")
     print(f"trial     {load(study.subject).trial_words(study.setting)}, on {study.setting.data}")
     _print_known(plan)
     _print_chosen(plan, by_grid)
-    _print_commands(plan, LISTED)
+    _print_commands(plan)
     expect(plan, full=False)
     from ablations.cli import forecast
 
@@ -92,11 +94,11 @@ def expect(plan: Plan, *, full: bool) -> Expected:
     """
     study, missing, search = plan.study, plan.missing, plan.search
     if full:
-        _print_commands(plan, LISTED)
+        _print_commands(plan)
     tuning = search.left if search else 0
     if not missing and not tuning and not full:
         print("expected  nothing to train: every trial has its record", flush=True)
-        return Expected(0.0, 0.0)
+        return NO_TIME
     tuned = arms(study, plan.trials) if tuning else []
     others = _designs(plan) if full and study.claims and not tuning else []
     timed = [*plan.trials, *tuned, *(trial for design in others for trial in design.trials)]
@@ -108,7 +110,7 @@ def expect(plan: Plan, *, full: bool) -> Expected:
             _print_variants(plan, {})
             _print_power(plan, (), {})
         print(f"expected  {_unknown(plan)}", flush=True)
-        return UNKNOWN
+        return NO_TIME
     seconds = expected_seconds([*plan.trials, *tuned], paces)
     if full:
         _print_variants(plan, seconds)
@@ -251,25 +253,27 @@ def _tuning(study: Study, trials: Sequence[Trial], search: Search) -> str:
 def _print_skipped(study: Study) -> None:
     """A line a reason, few enough to be read; all of them are in the report."""
     reasons: dict[str, list[str]] = {}
+    names = short_names(study)
     for skipped in study.skipped:
-        reasons.setdefault(skipped.reason, []).append(skipped.variant.label)
+        reasons.setdefault(skipped.reason, []).append(names[skipped.variant.label])
     for reason, labels in list(reasons.items())[:REASONS]:
         print(f"left out  {', '.join(labels)}: {reason}")
     if len(reasons) > REASONS:
         print(f"left out  for {len(reasons) - REASONS} more reasons, which --power lists")
 
 
-def _print_commands(plan: Plan, most: int) -> None:
-    """What a trial of each variant types, where a subject's trials are commands; of `most` of them."""
+def _print_commands(plan: Plan) -> None:
+    """Prints the command of a trial of each variant, if the subject's trials are commands."""
     subject, variants = load(plan.study.subject), len(plan.study.variants)
     typed = [(trial, subject.command(trial.config, trial.seed, plan.place)) for trial in plan.trials[:variants]]
-    lines = [f"runs      {trial.variant.label}: {command}" for trial, command in typed if command]
-    _print_capped(lines, most)
+    names = short_names(plan.study)
+    lines = [f"runs      {names[trial.variant.label]}: {command}" for trial, command in typed if command]
+    _print_capped(lines)
 
 
-def _print_capped(lines: Sequence[str], most: int) -> None:
-    """The lines, and how many there are beyond the first `most`."""
-    shown = lines if len(lines) <= most + 1 else lines[:most]
+def _print_capped(lines: Sequence[str]) -> None:
+    """Prints the first `LISTED` lines, and how many more there are."""
+    shown = lines if len(lines) <= LISTED + 1 else lines[:LISTED]
     for line in shown:
         print(line)
     if len(shown) < len(lines):
@@ -278,9 +282,9 @@ def _print_capped(lines: Sequence[str], most: int) -> None:
 
 def _print_variants(plan: Plan, seconds: Mapping[Variant, Seconds]) -> None:
     study = plan.study
-    subject, metrics = load(study.subject), study.setting.metrics
+    subject, metrics, called = load(study.subject), study.setting.metrics, short_names(study)
     listed_trials = plan.trials[: min(len(study.variants), LISTED + 1)]
-    width = max(len(trial.variant.label) for trial in listed_trials)
+    width = max(len(called[trial.variant.label]) for trial in listed_trials)
     sizes = [subject.sizes(trial.config, study.setting) for trial in listed_trials]
     names = list(dict.fromkeys(name for one in sizes for name in one))
     words = [metrics[name].words if name in metrics else name for name in names]
@@ -291,10 +295,11 @@ def _print_variants(plan: Plan, seconds: Mapping[Variant, Seconds]) -> None:
     for trial, one in zip(listed_trials, sizes, strict=True):
         cells = "".join(f"{one.get(name, 0):>16,.0f}" for name in names)
         takes = f"{seconds[trial.variant].whole:>8.1f} s" if seconds else ""
-        rows.append(f"{trial.variant.label:<{width}}{cells}{takes}".rstrip())
-    _print_capped([*rows, *[""] * (len(study.variants) - len(rows))], LISTED)
-    _print_capped([f"skipped {skipped.variant.label}: {skipped.reason}" for skipped in study.skipped], LISTED)
-    _print_capped([f"alias   {alias}" for alias in study.aliases], LISTED)
+        rows.append(f"{called[trial.variant.label]:<{width}}{cells}{takes}".rstrip())
+    _print_capped([*rows, *[""] * (len(study.variants) - len(rows))])
+    left_out = [f"left out  {called[skipped.variant.label]}: {skipped.reason}" for skipped in study.skipped]
+    _print_capped(left_out)
+    _print_capped([f"alias     {alias}" for alias in study.aliases])
     print()
 
 
@@ -332,8 +337,11 @@ def looks_line(study: Study) -> str:
     )
 
 
-def tuning_lines(tuning: Tuning) -> list[str]:
-    """A line an arm: the rate that was chosen, and whether a better one may lie beyond."""
+def tuning_lines(tuning: Tuning, names: Mapping[str, str]) -> list[str]:
+    """Returns a line for each arm: the rate that was chosen, and whether a better one may lie beyond.
+
+    `names` are those of the variants, by their labels.
+    """
     lines = []
     for arm in tuning.arms:
         value = came_to(tuning, arm)
@@ -346,5 +354,6 @@ def tuning_lines(tuning: Tuning) -> list[str]:
             else f"about {value:.1f}% error"
         )
         edge = "; it lies at the edge of what was tried, so a better one may lie beyond" if at_edge(arm) else ""
-        lines.append(f"tuned     {arm.variant.label}: {arm.factor:g} times its own rate ({words}){edge}")
+        name = names[arm.variant.label]
+        lines.append(f"tuned     {name}: {arm.factor:g} times its own rate ({words}){edge}")
     return lines

@@ -38,7 +38,7 @@ def asks_for_help(words: Sequence[str]) -> bool:
 
 
 def show(text: str) -> None:
-    """Prints a page, as far as anyone reads it: `| head` is no error."""
+    """Prints `text`.  A reader that stops early, as `| head` does, is no error."""
     try:
         print(text, end="", flush=True)
     except BrokenPipeError:

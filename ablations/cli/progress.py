@@ -31,12 +31,14 @@ class Progress:
         already: int,
         trainings: int,
         setting: Setting,
+        names: Mapping[str, str],
         expected: float,
         first: Callable[[], None] | None = None,
         then: Callable[[Result], None] | None = None,
     ) -> None:
         self.total, self.done, self.already = total, already, already
-        self.setting, self.epochs, self.first, self.then = setting, setting.work, first, then
+        self.setting, self.names, self.first, self.then = setting, names, first, then
+        self.epochs = setting.work
         self.owed = trainings * setting.work  # epochs that are missing: trials may share a training
         self.expected = expected / max(self.owed, 1)  # seconds an epoch
         self.passed = 0  # epochs, over all trainings
@@ -87,7 +89,8 @@ class Progress:
             self.then(result)
 
     def _name(self, trial: Trial) -> str:
-        label = f"{trial.variant.label} on {trial.data}" if self.setting.blocks else trial.variant.label
+        name = self.names[trial.variant.label]
+        label = f"{name} on {trial.data}" if self.setting.blocks else name
         if trial.seed < tuning.SEED:
             return f"{label}, seed {trial.seed}"
         rate = load(trial.subject).rate(trial.config)

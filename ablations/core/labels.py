@@ -10,12 +10,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ablations.core.claim import Claim, compared
+from ablations.core.claim import ONE_IN, Claim, compared
 from ablations.core.load import MILD, PLACEBO, SABOTAGE, load
+from ablations.core.study import Study
 from ablations.core.subject import Component
 from ablations.core.variant import Departure, Variant
 
 UNTOLD = frozenset({"", "off", "on", "none", "null", "true", "false", "as it is"})  # references not worth naming
+LONGEST_SHORT = 48  # characters of a name in a line of a terminal; a variant with a longer one is named by its code
 LONGEST = 16  # characters of a reference that is named after "instead of"; a longer one makes names hard to read
 # A level that begins with one of these words needs no further word.
 MADE = re.compile(r"(no|without|with|only|all|half|double|twice)\b")
@@ -50,6 +52,32 @@ class Labels:
 def labels_of(subject: str) -> Labels:
     """Returns the names of the changes of the subject of that name."""
     return Labels(components=load(subject).components)
+
+
+def variant_names(study: Study, labels: Labels) -> dict[str, str]:
+    """Returns what people call each variant of a study, by the variant's label.
+
+    In a one-in study these are "all changes" and, for a variant without one of them, "all but: no LRN".
+    """
+    every = max(study.variants, key=lambda one: len(one.departures)).departures
+    names = {one.label: labels.of(*one.departures) for one in study.variants}
+    if study.estimand == ONE_IN and len(every) > 1:
+        for departure in every:
+            without = Variant(departures=tuple(other for other in every if other != departure))
+            names[without.label] = f"all but: {labels.of(departure)}"
+        names[Variant(departures=every).label] = "all changes"
+    return names
+
+
+def short_names(study: Study) -> dict[str, str]:
+    """Returns a name for each variant of a study, trained or left out, that fits into a line of a terminal.
+
+    It is what people call the variant, or the variant's label, which is how the code spells it, if that is too long.
+    """
+    labels = labels_of(study.subject)
+    left_out = {one.variant.label: labels.of(*one.variant.departures) for one in study.skipped}
+    names = {**left_out, **variant_names(study, labels)}
+    return {label: name if len(name) <= LONGEST_SHORT else label for label, name in names.items()}
 
 
 def by_rule(name: str, level: str, reference: str = "") -> str:

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -251,7 +250,8 @@ class RayExecutor:
         What lost its worker is tried again, with as many side by side; what lacked memory, with half as many, and the
         last time alone.  Raises InputError when Ray cannot hold one job, and StoppedError when Ray itself is lost.
         """
-        with started() as ready, _scratch(place.folder) as scratch:
+        # Nobody reads the bookkeeping of Tune: its folder is removed when this run ends, or when the next one begins.
+        with started() as ready, own_folder(place.folder, ".tune-") as scratch:
             ready()
             if not self.growing:
                 self._check_room()
@@ -318,8 +318,3 @@ def empty_trials(count: int, ended: Callable[[], None]) -> None:
             tune_config=tune.TuneConfig(reuse_actors=True),
             run_config=tune.RunConfig(name="nothing", storage_path=scratch, verbose=0, callbacks=[Clock()]),
         ).fit()
-
-
-def _scratch(folder: Path) -> AbstractContextManager[Path]:
-    """Where Tune keeps its bookkeeping, which nobody reads: it goes when the run ends, or when the next one begins."""
-    return own_folder(folder, ".tune-")

@@ -134,9 +134,12 @@ def test_help_loads_nothing_that_takes_long_whatever_the_command(tmp_path: Path)
     assert ran.stdout == "\n"
 
 
-def test_who_stops_reading_the_help_causes_no_error() -> None:
+@pytest.mark.parametrize(
+    "words", ["run --help", "show components", "bench.gpu --help", "bench.gpu --needs"], ids=lambda words: words
+)
+def test_who_stops_reading_causes_no_error(words: str) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "ablations.run", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", *f"ablations.{words}".split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout and process.stderr
         process.stdout.close()

@@ -10,6 +10,7 @@ import torch
 
 from ablations.cli import progress
 from ablations.cli.progress import Progress
+from ablations.core.labels import short_names
 from ablations.core.result import DONE, ERROR, Result
 from ablations.core.subject import Seconds
 from ablations.core.text import NONE, duration
@@ -55,7 +56,9 @@ def test_every_result_gets_a_line_with_its_error_the_failures_and_the_time_left(
     rows = ({"epoch": 1, "test_top1_error_percent": 60.0}, {"epoch": 2, "test_top1_error_percent": 50.0})
     done = Result(trial=trials[0], status=DONE, metrics=rows[-1], curve=rows, seconds=30)
     failed = Result(trial=trials[1], status=ERROR, error="Traceback\nRuntimeError: boom")
-    watch = Progress(4, already=0, trainings=4, setting=study.setting, expected=100, then=handed_on.append)
+    watch = Progress(
+        4, already=0, trainings=4, setting=study.setting, names=short_names(study), expected=100, then=handed_on.append
+    )
     with watch:
         clock.now = 10
         watch.epoch(trials[0], rows[0])
@@ -66,7 +69,7 @@ def test_every_result_gets_a_line_with_its_error_the_failures_and_the_time_left(
     first, second = capsys.readouterr().out.splitlines()
     # Six of eight epochs are left: 60 s at the pace of two in 20 s, trusted 2 in 20 against 75 of the 100 s expected.
     assert first == "[1/4] reference, seed 0: 50.0% test error in 30 s, about 74 s left"
-    assert second.startswith("[2/4] -lrn, seed 0: error (RuntimeError: boom), 1 failed, about ")
+    assert second.startswith("[2/4] no LRN, seed 0: error (RuntimeError: boom), 1 failed, about ")
     assert handed_on == [done, failed]
 
 
@@ -75,7 +78,7 @@ def test_epochs_between_rows_have_passed_too(
 ) -> None:
     monkeypatch.setattr(progress, "TRUSTED", 1)
     study, trials = plan(budget=replace(budget, epochs=100))
-    with Progress(2, already=0, trainings=2, setting=study.setting, expected=0) as watch:
+    with Progress(2, already=0, trainings=2, setting=study.setting, names=short_names(study), expected=0) as watch:
         row: dict[str, float] = {}
         for epoch in (1, 50, 100):
             clock.now, row = float(epoch), {"epoch": epoch, "test_top1_error_percent": 50.0}
@@ -90,7 +93,7 @@ def test_where_no_time_was_expected_the_pace_so_far_tells_it_and_before_that_not
 ) -> None:
     study, trials = plan()
     row = {"epoch": 1, "test_top1_error_percent": 60.0}
-    with Progress(4, already=0, trainings=4, setting=study.setting, expected=0) as watch:
+    with Progress(4, already=0, trainings=4, setting=study.setting, names=short_names(study), expected=0) as watch:
         watch.result(Result(trial=trials[1], status=ERROR, error="boom"))
         clock.now = 40.0
         watch.epoch(trials[0], row)
@@ -105,7 +108,7 @@ def test_epochs_of_a_training_that_went_on_where_it_was_are_owed_no_more(
 ) -> None:
     study, trials = plan(budget=replace(budget, epochs=10))
     rows = tuple({"epoch": epoch, "test_top1_error_percent": 50.0} for epoch in range(1, 11))
-    with Progress(2, already=0, trainings=2, setting=study.setting, expected=100) as watch:
+    with Progress(2, already=0, trainings=2, setting=study.setting, names=short_names(study), expected=100) as watch:
         for trial, epochs in ((trials[0], rows[8:]), (trials[1], rows)):  # the first eight were there
             for row in epochs:
                 clock.now += 5.0
@@ -120,7 +123,7 @@ def test_a_training_that_told_one_row_of_its_sixty_steps_has_done_them_all(
 ) -> None:
     study, trials = plan(budget=replace(budget, epochs=60))
     row = {"epoch": 1, "test_top1_error_percent": 50.0}
-    with Progress(3, already=0, trainings=3, setting=study.setting, expected=0) as watch:
+    with Progress(3, already=0, trainings=3, setting=study.setting, names=short_names(study), expected=0) as watch:
         clock.now = 10.0
         watch.epoch(trials[0], row)
         watch.result(Result(trial=trials[0], status=DONE, metrics=row, curve=(row,), seconds=10))
@@ -131,7 +134,7 @@ def test_the_first_epoch_of_a_training_that_goes_on_says_how_many_are_left(
     plan: Planner, budget: Budget, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study, trials = plan(budget=replace(budget, epochs=100))
-    with Progress(2, already=0, trainings=2, setting=study.setting, expected=2000) as watch:
+    with Progress(2, already=0, trainings=2, setting=study.setting, names=short_names(study), expected=2000) as watch:
         clock.now = 60.0
         watch.epoch(trials[0], {"epoch": 91, "test_top1_error_percent": 50.0})
         for epoch in range(92, 101):
@@ -149,7 +152,7 @@ def test_a_long_trial_says_now_and_then_how_far_it_is(
     plan: Planner, budget: Budget, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study, trials = plan(budget=replace(budget, epochs=9))
-    with Progress(1, already=0, trainings=1, setting=study.setting, expected=90) as watch:
+    with Progress(1, already=0, trainings=1, setting=study.setting, names=short_names(study), expected=90) as watch:
         for epoch in range(1, 10):
             clock.now = 10.0 * epoch
             watch.epoch(trials[0], {"epoch": epoch, "test_top1_error_percent": 50.0})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ import pytest
 from ablations.core import labels
 from ablations.core.claim import Claim
 from ablations.core.errors import InputError
-from ablations.core.labels import Labels, by_rule, labels_of
+from ablations.core.labels import LONGEST_SHORT, Labels, by_rule, labels_of, short_names
 from ablations.core.load import FIRST, load
 from ablations.core.subject import Component
+from ablations.core.variant import Skipped, Variant
 from ablations.subjects.own.subject import opened
+from tests.conftest import Planner
 
 STUDY = """
 from ablations.subject import Component, Subject
@@ -45,6 +48,25 @@ def test_the_labels_that_the_issue_names_are_those_that_readers_get() -> None:
     assert of(("dropout", "off"), ("lrn", "off")) == "no dropout + no LRN"
     assert of() == "reference"
     assert labels_of(FIRST).with_code(("lrn", "off")) == "no LRN (-lrn)"
+
+
+def test_a_line_of_a_terminal_has_the_words_of_people_or_if_they_are_long_the_spelling_of_code(plan: Planner) -> None:
+    study, _ = plan()
+    one, two = (("dropout", "off"), ("lrn", "off")), (("activation", "tanh"), ("lrn", "batch_norm"))
+    without = tuple(Variant(departures=departures) for departures in (one, two))
+    skipped = tuple(Skipped(variant=variant, reason="both rewrite the norm") for variant in without)
+    names = short_names(replace(study, skipped=skipped))
+    assert names["reference"] == "reference" and names["-lrn"] == "no LRN"
+    assert names["-dropout -lrn"] == "no dropout + no LRN"
+    assert len(labels_of(FIRST).of(*two)) > LONGEST_SHORT
+    assert names["activation=tanh lrn=batch_norm"] == "activation=tanh lrn=batch_norm"
+
+
+def test_a_one_in_study_names_what_a_variant_lacks_of_all_changes(plan: Planner) -> None:
+    study, _ = plan(grid="one_in", words=["lrn", "dropout", "activation"])
+    names = short_names(study)
+    assert names["activation=tanh -dropout -lrn"] == "all changes"
+    assert names["activation=tanh -dropout"] == "all but: no LRN"
 
 
 @pytest.mark.parametrize(

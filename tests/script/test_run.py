@@ -110,9 +110,9 @@ def test_a_dry_run_shows_the_command_of_every_variant(study: Study, capsys: pyte
     shown = {label: rest for label, _, rest in (line.removeprefix("runs").strip().partition(": ") for line in lines)}
     whole = "train.py --seed 0 --steps 2 --slope 2.0 --width 4 --unread 1"
     assert shown["reference"] == f"{sys.executable} {whole}"
-    assert shown["noisy=on"] == f"{shown['reference']} --noisy"
-    assert shown["slope=1.0"] == shown["reference"].replace("--slope 2.0", "--slope 1.0")
-    assert shown["placebo=salted"] == shown["reference"].replace("--seed 0", "--seed 1000000")
+    assert shown["with noisy"] == f"{shown['reference']} --noisy"
+    assert shown["slope 1.0 instead of 2.0"] == shown["reference"].replace("--slope 2.0", "--slope 1.0")
+    assert shown["placebo"] == shown["reference"].replace("--seed 0", "--seed 1000000")
     assert not study.results.exists()
 
 

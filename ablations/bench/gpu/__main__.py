@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ablations.cli.help_page import asks_for_help, show
 from ablations.core.errors import InputError, answered, at_home, unknown
 from ablations.core.text import duration
 
@@ -26,7 +27,7 @@ SCHEMA = 1
 MINUTES = 12.0
 AMPLE = 3600.0  # seconds of a part in a trial run, which no machine is too slow for
 LATE = 0.25  # of a part's time, by which it may be over
-HELD, FAILED, BAD_INPUT, NOT_RUN = 0, 1, 2, 3  # exit codes
+HELD, FAILED, NOT_RUN = 0, 1, 3  # exit codes; 2 is that of bad input
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,9 @@ PARTS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 all ran and held, 1 something did not hold or end, 2 bad input, 3 the rest held, not all ran."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if asks_for_help(arguments):
+        show(_parser().format_help())
+        return HELD
     asked = _parser().parse_args(arguments)
     command = shlex.join(["python", "-m", "ablations.bench.gpu", *arguments])
     return answered(lambda: _answer(asked, command), stopped="stopped; what was finished is in the folder")
@@ -111,7 +115,7 @@ def _tell_needs(file: str) -> int:
                 f"--needs {file}: there is no such file; it holds what `pip list` prints on the other machine."
             )
         there = needs.listed_in(path.read_text(encoding="utf-8", errors="replace"))
-    print(*needs.lines(needs.needs(there)), sep="\n")
+    show("\n".join([*needs.lines(needs.needs(there)), ""]))
     return HELD
 
 

@@ -101,7 +101,7 @@ def run(config: Config, command: str) -> int:
 
     path = config.results / f"{config.name}.json"
     found = _before(path)
-    origin = _origin(config, command)
+    origin = _origin(command)
     with place() as here:
         for name, struck in _faults(config, here):
             this = _this_run(found["faults"].setdefault(name, []), origin, config.seed)
@@ -164,7 +164,7 @@ def _before(path: Path) -> dict[str, Any]:
     return {"schema": SCHEMA, "faults": {}}
 
 
-def _origin(config: Config, command: str) -> dict[str, Any]:
+def _origin(command: str) -> dict[str, Any]:
     from ablations.records.provenance import provenance
 
     return provenance(command=command, threads=cores_here(), device="cpu")
