@@ -1,1 +1,1 @@
-"""What was asked -> a study and its trials, what they will cost, and what they can tell."""
+"""From a request to a study and its trials, how long they will take, and what they can tell."""

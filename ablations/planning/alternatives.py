@@ -18,25 +18,28 @@ from ablations.planning.request import Request
 from ablations.planning.study import make_study
 
 COMPARED = ("one_out", "fractional", "full")
-MOST_FACTORS = 10  # of a full factorial that is looked at: 1,024 variants
+MOST_FACTORS = 10  # most components of a full factorial that is compared: 1,024 variants
 
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """One seed of a design, or why it cannot be had."""
+    """One seed of a design, or why the design is not possible."""
 
     grid: str
-    study: Study | None = None
-    jobs: tuple[Job, ...] = ()
-    why_not: str = ""
+    study: Study | None = None  # its plan with one seed; None if the design is not possible
+    jobs: tuple[Job, ...] = ()  # the trials of that seed, one job per training
+    why_not: str = ""  # why the design is not possible; empty if it is
 
     @property
     def trials(self) -> list[Trial]:
-        """Of one seed."""
+        """The trials of one seed."""
         return [trial for job in self.jobs for trial in job]
 
     def seconds(self, paces: Paces, *, seeds: int, work: int, workers: int) -> float:
-        """Expected seconds of all its trials, so many at a time, started together and ended together."""
+        """Returns the expected wall time of `seeds` seeds with `work` units of work, with `workers` jobs side by side.
+
+        The jobs are taken to share the workers evenly, so that all workers finish at the same time.
+        """
         jobs = [tuple(_with_work(one, work) for one in job) for job in self.jobs]
         expected = expected_seconds([trial for job in jobs for trial in job], paces)
         a_seed = sum(seconds_of(job, expected) for job in jobs)
@@ -44,20 +47,21 @@ class Design:
 
 
 def _with_work(trial: Trial, work: int) -> Trial:
+    """Returns `trial` with `work` units of work."""
     return replace(trial, config=load(trial.subject).with_work(trial.config, work))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """What a design needs to decide the claims: four times in five, should the scatter be what is assumed."""
+    """The seeds that a design needs to decide the claims with power 0.8, if the scatter is what is assumed."""
 
-    seeds: int = 2
-    dearest: str = ""  # the claim that asks for so many
-    otherwise: int = 2  # seeds without that claim
-    assumed: bool = False  # its scatter is worked out from that of another design
-    hopeless: tuple[str, ...] = ()  # claims that not even 10,000 seeds decide
-    unknown: tuple[str, ...] = ()  # claims whose scatter only a pilot can tell
-    unasked: tuple[str, ...] = ()  # claims that this design cannot judge
+    seeds: int = 2  # seeds that decide every claim whose scatter is known
+    dearest: str = ""  # name of the claim that needs the most seeds
+    otherwise: int = 2  # seeds that decide all claims but that one
+    assumed: bool = False  # whether a scatter is derived from that of another design
+    hopeless: tuple[str, ...] = ()  # names of claims that not even 10,000 seeds decide
+    unknown: tuple[str, ...] = ()  # names of claims whose scatter only a pilot can tell
+    unasked: tuple[str, ...] = ()  # names of claims that this design cannot judge
 
     @property
     def decides(self) -> bool:
@@ -66,7 +70,7 @@ class Need:
 
 
 def designs(request: Request, setting: Setting, only: Sequence[str] = COMPARED) -> list[Design]:
-    """One seed of each of these grids, made of the components that `request` names."""
+    """Returns one seed of each of these grids, made of the components that `request` names."""
     return [_design(replace(request, seeds=1, sequential=False), setting, name) for name in only]
 
 
@@ -82,7 +86,10 @@ def _design(request: Request, setting: Setting, name: str) -> Design:
 
 
 def need(design: Design, claims: Sequence[str], *, pilot: Evidence | None) -> Need:
-    """The seeds with which `design` decides these claims; `pilot` tells the scatter."""
+    """Returns the seeds with which `design` decides these claims.
+
+    The scatter is that of `pilot`, a study with records; None: it is assumed, by `ablations.analysis.reach`.
+    """
     if design.study is None:
         return Need(unasked=tuple(claims))
     rows = outlook(design.study, [], pilot=pilot)
@@ -102,9 +109,9 @@ def need(design: Design, claims: Sequence[str], *, pilot: Evidence | None) -> Ne
 
 
 def largest(fits: Callable[[int], bool], most: int) -> int:
-    """The largest whole number up to `most` that fits, 0 where 1 does not.
+    """Returns the largest whole number up to `most` for which `fits` is true; 0 if it is not even true of 1.
 
-    `fits` must be true of every whole number below one that fits, as the search halves what is left.
+    If `fits` is true of a number, it must be true of all smaller ones, because this is a binary search.
     """
     low, high = 0, most
     while low < high:

@@ -18,9 +18,9 @@ from ablations.records.claims import published, read_claims
 
 
 def with_own(path: Path | None, subject: str = FIRST) -> tuple[Claim, ...]:
-    """The published claims, and those in a file of the user's own.
+    """Returns the published claims, and those in the user's own file at `path`, if there is one.
 
-    Raises InputError when a name is taken, or as `read_claims` does.
+    Raises InputError if a claim of the file has the name of a published one, or if the file cannot be read.
     """
     own = read_claims(path, subject) if path else ()
     taken = {claim.name for claim in published(subject)}
@@ -31,9 +31,10 @@ def with_own(path: Path | None, subject: str = FIRST) -> tuple[Claim, ...]:
 
 
 def check_epochs(claims: Iterable[Claim], epochs: int | None, subject: str = FIRST) -> None:
-    """Raises InputError where a claim of the user's own is read after an epoch that a study of `epochs` has not.
+    """Raises InputError if a claim of the user's own is about an epoch after the last of `epochs`.
 
-    None: not known yet.  A published claim is then left out of the study instead.
+    Nothing is checked if `epochs` is None: not known yet.  A published claim on a later epoch is no error; the study
+    leaves it out.
     """
     known = {claim.name for claim in published(subject)}
     for claim in claims:
@@ -45,9 +46,9 @@ def check_epochs(claims: Iterable[Claim], epochs: int | None, subject: str = FIR
 
 
 def own_among(judged: Sequence[Claim], path: Path | None, subject: str = FIRST) -> set[str]:
-    """The names of the user's claims that a study judges; says aloud which it does not.
+    """Returns the names of the user's claims that a study judges, and prints those that it does not.
 
-    Raises InputError when it judges none of them.
+    Raises InputError if there are claims of the user's own and the study judges none of them.
     """
     own = [claim.name for claim in (read_claims(path, subject) if path else ())]
     names = {claim.name for claim in judged} & set(own)
@@ -60,10 +61,11 @@ def own_among(judged: Sequence[Claim], path: Path | None, subject: str = FIRST) 
 
 
 def claims_of(departures: Iterable[Departure], setting: Setting, claims: Sequence[Claim]) -> tuple[Claim, ...]:
-    """Those of `claims` that only these (component, level) pairs and such trials are needed for, in their order.
+    """Returns those of `claims`, in their order, that a study of these departures in this setting can judge.
 
-    Steps to a target need one, trials that end there have no outcome after equal work, and an evaluated metric
-    of an early epoch needs an evaluation then.  Claims on certain presets only are left out of studies of others.
+    A claim needs the departures that it compares.  One on the steps to a target needs a target; if trials end at the
+    target, no other metric can be judged, because trials then end after different work.  One on an evaluated metric
+    after an early epoch needs an evaluation there.  Claims on certain presets only are left out of studies of others.
     """
     wanted, preset = set(departures), setting.facts.get("preset", "")
 
@@ -85,7 +87,10 @@ def claims_of(departures: Iterable[Departure], setting: Setting, claims: Sequenc
 
 
 def judged_on(grid: Grid, claims: Iterable[Claim]) -> tuple[Claim, ...]:
-    """`claims` with what the design can tell of them; those that compare two departures need each of them alone."""
+    """Returns `claims` with the estimand of the grid.
+
+    Claims that compare two departures need variants with each of them alone, and are left out of grids without those.
+    """
     return tuple(
         replace(claim, estimand=ONE_OUT if claim.against else grid.estimand)
         for claim in claims

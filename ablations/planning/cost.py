@@ -10,24 +10,25 @@ from ablations.core.subject import Seconds
 from ablations.core.trial import Job, Trial
 from ablations.core.variant import Variant
 
-Paces = Mapping[Variant, Any]  # what `Subject.paces` gave, which only its `seconds` reads
+Paces = Mapping[Variant, Any]  # what the subject's `paces` returned; only its `seconds` knows what the values mean
 
-# Seconds on two quiet cores of an AMD EPYC: from the command to the first step, through Ray 18 to 21 (n 3), in turn 5.3
-# of a processor (n 1); a report of 90 trials takes 5.9 of one (n 1), most of them for its figures.
+# Seconds, measured on two idle cores of an AMD EPYC.  From the command to the first step it took 18 to 21 s of wall
+# time through Ray (n = 3), and 5.3 s of processor time with one trial after another (n = 1).  A report of 90 trials
+# took 5.9 s of processor time (n = 1), most of it for figures.
 START_UP, START_IN_TURN, REPORT, A_RECORD = 20.0, 5.0, 5.0, 0.01
 
 
 def around(trials: int, *, in_turn: bool) -> float:
-    """Seconds of a study of so many trials that are not training: until it begins, and the report."""
+    """Returns the seconds that a study of so many trials takes beside its trials: to start up, and for the report."""
     return (START_IN_TURN if in_turn else START_UP) + REPORT + A_RECORD * trials
 
 
 def seconds_of(job: Job, expected: Mapping[Variant, Seconds]) -> float:
-    """Expected seconds of a job whose trials share a training."""
+    """Returns the expected seconds of a job, whose trials share one training."""
     return expected[job[0].variant].training + sum(expected[trial.variant].evaluation for trial in job)
 
 
 def expected_seconds(trials: Sequence[Trial], paces: Paces) -> dict[Variant, Seconds]:
-    """Expected seconds of one trial of each variant at these paces, for the work that it has."""
+    """Returns the expected seconds of one trial of each variant, with the work that its config asks for."""
     one_each = {trial.variant: trial for trial in trials}
     return {variant: load(trial.subject).seconds(trial.config, paces[variant]) for variant, trial in one_each.items()}

@@ -1,4 +1,4 @@
-"""Fixes a study's claims and rule before its first trial, and keeps the trace of what was changed later."""
+"""Fixes a study's claims and rule before its first trial, and records what was changed later."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ablations.core.text import listed
 
 
 def declare(study: Study, before: Study | None, *, records: int, at: str, anew: Collection[str] = ()) -> Study:
-    """`study` with the trace of what was declared when: that of `before`, its plan on disk, and what is new.
+    """Returns `study` with its declarations: those of `before`, its plan on disk, and one more if anything changed.
 
-    What was declared of a departure stays as it was, whatever a later version of the harness says of it, but for the
-    claims named `anew`.  `records` is the number of trials that have one by now, and `at` the time in ISO 8601.
-    Raises InputError where the looks of a sequential study would change.
+    Claims and rule of departures that `before` held stay as they were declared, even if a newer version of this package
+    would declare others; only the claims named in `anew` are replaced.  `records` is the number of trials that have a
+    record by now, and `at` is the time in ISO 8601.  Raises InputError if the looks of a sequential study would change.
     """
     kept, trace = study, tuple[Declaration, ...]()
     assert study.rule
@@ -37,13 +37,18 @@ def declare(study: Study, before: Study | None, *, records: int, at: str, anew: 
 
 
 def _same_looks(name: str, before: Rule, now: Rule) -> None:
+    """Raises InputError if two rules of the study `name` have different looks."""
     had, asked = (f"looks after {listed(one.looks)} seeds" if one.looks else "no looks" for one in (before, now))
     if had != asked:
         raise InputError(f"study {name!r} was declared with {had}, and this run asks for {asked}: take another --name.")
 
 
 def _carried(study: Study, before: Study, anew: Collection[str]) -> tuple[Claim, ...]:
-    """The claims of `study` as `before` declared them; of departures that it held, no others but those `anew`."""
+    """Returns the claims of `study` as `before` declared them, and those that are new.
+
+    A claim is new if it is named in `anew` or about a departure that `before` did not hold.  Other claims that `before`
+    lacks are left out: a newer version of this package may not add claims to departures that were already declared.
+    """
     old = {claim.name: claim for claim in before.claims}
     known = set(before.components)
     return tuple(

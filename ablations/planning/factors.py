@@ -1,4 +1,4 @@
-"""Whether departures change anything, and which cannot be combined: computed from what they make of a config."""
+"""Whether departures change anything, and which of them cannot be combined: computed from the configs they lead to."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from ablations.core.setting import Config, Setting
 from ablations.core.subject import Component
 from ablations.core.variant import Departure, Variant
 
-SHOWN = 4  # fields that the reason for a conflict names
+SHOWN = 4  # most fields that the reason for a conflict names
 
 
 def component_of(components: Mapping[str, Component], name: str) -> Component:
-    """The component of that name.  Raises InputError with the nearest name."""
+    """Returns the component of that name.  Raises InputError, with the nearest name, if there is none."""
     if name not in components:
         raise unknown("component", name, components)
     return components[name]
 
 
 def departures_of(subject: str, words: Sequence[str]) -> tuple[Departure, ...]:
-    """The (component, level) pairs that `words` ask for.
+    """Returns the departures that `words` ask for, as --components writes them.
 
-    `lrn` is the component's first level, `lrn=batch_norm` that level, `lrn=all` every level.
-    Raises InputError on an unknown name, and on a control, which every study holds anyway.
+    `lrn` asks for the component's first level, `lrn=batch_norm` for that level, and `lrn=all` for every level.
+    Raises InputError on an unknown name, and on a control, because the study itself decides on its controls.
     """
     chosen: list[Departure] = []
     for word in words:
@@ -46,7 +46,7 @@ def departures_of(subject: str, words: Sequence[str]) -> tuple[Departure, ...]:
 
 
 def controls(subject: str, names: Sequence[str] | None = None) -> tuple[Departure, ...]:
-    """The first level of every control, a placebo and sabotages, or of those of these names."""
+    """Returns the first level of every control of the subject, or of those in `names`."""
     return tuple(
         (name, found.levels[0])
         for name, found in load(subject).components.items()
@@ -55,7 +55,7 @@ def controls(subject: str, names: Sequence[str] | None = None) -> tuple[Departur
 
 
 class Forms:
-    """What departures make of the reference of one setting, each computed once."""
+    """The configs that departures make of one setting's reference, and their conflicts, each computed only once."""
 
     def __init__(self, subject: str, setting: Setting) -> None:
         self.subject: Any = load(subject)
@@ -65,25 +65,25 @@ class Forms:
         self._conflicts: dict[tuple[Departure, Departure], str] = {}
 
     def config(self, *departures: Departure) -> Config:
-        """The reference with the departures made, in this order."""
+        """Returns the reference's config with the departures made in this order."""
         if departures not in self._configs:
             self._configs[departures] = self.subject.configure(self.setting, departures)
         return self._configs[departures]
 
     def form(self, *departures: Departure) -> Hashable:
-        """Equal for departures that give equal results."""
+        """Returns a value that is equal for departures whose results are equal: the subject's canonical config."""
         if departures not in self._forms:
             self._forms[departures] = self.subject.canonical(self.config(*departures))
         return self._forms[departures]
 
     def changes(self, departure: Departure) -> bool:
-        """Whether it is another training or evaluation than the reference, not only other words for it."""
+        """Tells whether a departure trains or evaluates otherwise than the reference, or is a no-op."""
         return self.form(departure) != self.form()
 
     def conflict(self, first: Departure, second: Departure) -> str:
-        """Why two departures cannot be combined, or an empty string.
+        """Returns why two departures cannot be combined, or an empty string.
 
-        They can when the order does not matter and neither makes the other a no-op.
+        They can if their order does not matter and neither makes the other a no-op.
         """
         if (first, second) not in self._conflicts:
             self._conflicts[first, second] = self._conflict(first, second)
@@ -108,12 +108,13 @@ class Forms:
         return ""
 
     def _shared(self, first: Departure, second: Departure) -> str:
-        """The fields of the config that both change; the first few of many."""
+        """Writes the names of the config's fields that both departures change, of many only the first `SHOWN`."""
         fields = sorted(self._touched(first) & self._touched(second))
         more = f" and {len(fields) - SHOWN} more" if len(fields) > SHOWN else ""
         return ", ".join(fields[:SHOWN]) + more
 
     def _touched(self, departure: Departure) -> set[str]:
+        """Returns the paths of the config's fields that a departure changes."""
         before, after = leaves(self.config()), leaves(self.config(departure))
         changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
         return {path.removeprefix("spec.") for path in changed}

@@ -1,6 +1,6 @@
 """Grids: which variants a study trains, as functions of the (component, level) pairs under study.
 
-Standard library only, but for `fractional`, whose design comes from a design-of-experiments library.
+Only `fractional` needs more than the standard library: its design comes from pyDOE.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """Variants in the order in which they run, the reference first, and the aliases of a fraction."""
+    """The variants that a grid chose."""
 
-    variants: tuple[Variant, ...]
-    aliases: tuple[str, ...] = ()
+    variants: tuple[Variant, ...]  # in the order in which they run, the reference first
+    aliases: tuple[str, ...] = ()  # of a fraction, such as "activation = dropout*lrn"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,20 +34,20 @@ class Grid:
 
     name: str
     summary: str
-    make: Callable[..., Design]  # of the departures, and of a resolution where it takes one
+    make: Callable[..., Design]  # departures -> design; it takes a resolution as well if `resolved`
     first: int = 0  # it takes so many of the subject's headline components; 0: all of them
     defaults: tuple[str, ...] = ()  # the components it takes when none are named; empty: the subject's headline
     bare: bool = False  # whether it takes no components at all
     factorial: bool = False  # balanced over one level a component, so that main effects can be had
     # Options of the command line that it sets unless they are given: name -> value.
     options: Mapping[str, str | int | float] = field(default_factory=dict)
-    controls: tuple[str, ...] | None = None  # that ride along; None: all of them
+    controls: tuple[str, ...] | None = None  # controls that are trained beside it; None: all of them
     estimand: str = ONE_OUT  # what its claims are judged on
     singles: bool = True  # whether it holds every single departure, two of which a claim may compare
     resolved: bool = False  # whether it takes a resolution
 
 
-RESOLUTIONS = (4, 5, 6)  # of a fraction, the first unless another is asked for
+RESOLUTIONS = (4, 5, 6)  # resolutions that a fraction may have; the first is the default
 
 GRIDS: dict[str, Grid] = {}
 
@@ -65,7 +65,7 @@ def grid(name: str, summary: str, **fields: Any) -> Callable[[Callable[..., Desi
 
 
 def grids_of(subject: str = FIRST) -> dict[str, Grid]:
-    """The engine's grids and the subject's own, by name."""
+    """Returns the engine's grids and the subject's own, by name."""
     own = {
         name: replace(
             GRIDS[recipe.grid],
@@ -81,9 +81,9 @@ def grids_of(subject: str = FIRST) -> dict[str, Grid]:
 
 
 def find(name: str, subject: str = FIRST) -> Grid:
-    """The grid of that name, with the components that it takes where none are named.
+    """Returns the grid of that name; its `defaults` are the components that it takes if none are named.
 
-    Raises ValueError with the nearest name.
+    Raises InputError, with the nearest name, if there is none.
     """
     known = grids_of(subject)
     if name not in known:
@@ -100,7 +100,7 @@ def _variants(choices: Sequence[Sequence[Departure]]) -> tuple[Variant, ...]:
 
 
 def one_level_each(departures: Sequence[Departure]) -> None:
-    """Raises InputError when a component comes with two levels, which a two-level design cannot hold."""
+    """Raises InputError if a component comes with two levels, which a two-level design cannot hold."""
     names = [name for name, _ in departures]
     for name in names:
         if names.count(name) > 1:
@@ -138,7 +138,7 @@ def one_in(departures: Sequence[Departure]) -> Design:
     """2 + k variants: the bare network, and the bare network plus one component; the reference for the controls."""
     one_level_each(departures)
     returned = [tuple(other for other in departures if other != departure) for departure in departures]
-    # Of one component, what is left when it is put back is the reference again.
+    # If there is only one component, putting it back gives the reference again, which `dict.fromkeys` drops.
     return Design(variants=_variants(list(dict.fromkeys([(), tuple(departures), *returned]))))
 
 
@@ -172,10 +172,12 @@ def full(departures: Sequence[Departure]) -> Design:
     resolved=True,
 )
 def fractional(departures: Sequence[Departure], resolution: int = RESOLUTIONS[0]) -> Design:
-    """The smallest two-level fraction of that resolution or more (pyDOE): of IV, 16 variants for 5 to 8 components.
+    """The smallest two-level fraction of at least that resolution, by pyDOE.
 
-    IV keeps main effects clear of two-way interactions, V those of each other too: 32 variants for six components.
-    The reference is added for the controls where the fraction does not hold it.
+    Resolution IV keeps main effects clear of two-way interactions, in 16 variants for 5 to 8 components.  Resolution V
+    keeps two-way interactions clear of each other as well, in 32 variants for six components.  If the fraction lacks
+    the reference, it is added, because the controls are compared with it.  Raises InputError if there are fewer
+    components than the resolution needs.
     """
     import numpy as np
     from pydoe import fracfact_by_res
@@ -186,7 +188,8 @@ def fractional(departures: Sequence[Departure], resolution: int = RESOLUTIONS[0]
         raise InputError(
             f"fractional{least} needs {resolution} components or more, not {len(departures)}; take --grid full."
         )
-    # Of six components the first half fraction of V that is found has no better resolution, and lacks the reference.
+    # For six components, pyDOE's half fraction of resolution V lacks the reference, and that of VI is as small and has
+    # it.  So all resolutions from the highest down are tried, and the first of the smallest designs is taken.
     highest = resolution if resolution == RESOLUTIONS[0] else len(departures)
     signs = min((fracfact_by_res(len(departures), one) for one in range(highest, resolution - 1, -1)), key=len)
     chosen = [tuple(itertools.compress(departures, row > 0)) for row in signs]
@@ -199,7 +202,7 @@ def fractional(departures: Sequence[Departure], resolution: int = RESOLUTIONS[0]
 
 
 def _aliases(signs: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:
-    """Main effects and two-way interactions that share a column of `signs` (runs, factors), up to sign."""
+    """Writes which main effects and two-way interactions share a column of `signs` (runs, factors), up to sign."""
     import numpy as np
 
     words: dict[tuple[float, ...], list[str]] = {}

@@ -1,9 +1,9 @@
-"""What was asked for, ready to run: the study, what is finished, and what is still to do.
+"""From a request to a plan that is ready to run: the study, which trials are finished, and which are still to run.
 
     request ─ resources ─> place ─ the subject ─> setting ─ grids, factors, claims ─> study and trials
                                                         ─ records ─> what is finished, what is missing
 
-Only light modules are imported at the top: data are decoded and torch is imported when a plan is made.
+The modules that are imported at the top load quickly.  Data are decoded, and torch is imported, when a plan is made.
 """
 
 from __future__ import annotations
@@ -44,37 +44,37 @@ class Plan:
 
     request: Request
     study: Study
-    trials: tuple[Trial, ...]
-    finished: tuple[Result, ...] = ()
-    place: Place
-    workers: int  # trials side by side
-    packing: Packing = UNPACKED
-    paces: Paces | None = None  # of its variants, where they have been timed
-    every: tuple[Trial, ...] = ()  # in a sequential study, also those that later looks may ask for
-    stage: Stage | None = None  # of its looks
-    search: searching.Search | None = None  # of the learning rates; None where none are tuned
+    trials: tuple[Trial, ...]  # in a sequential study, those that the looks up to the one under way ask for
+    finished: tuple[Result, ...] = ()  # the results that need no further try
+    place: Place  # where a trial runs
+    workers: int  # how many jobs run side by side
+    packing: Packing = UNPACKED  # how many trials of a job take turns
+    paces: Paces | None = None  # how fast each variant runs here; None: not timed
+    every: tuple[Trial, ...] = ()  # all trials of a sequential study, also those that no look may ask for
+    stage: Stage | None = None  # how far the looks of a sequential study are
+    search: searching.Search | None = None  # the search over learning rates; None: rates are not tuned
 
     @property
     def missing(self) -> tuple[Job, ...]:
-        """The trials that are still to run, a job for each training."""
+        """The trials that are still to run, one job per training."""
         done = {result.trial.key for result in self.finished}
         return by_training(trial for trial in self.trials if trial.key not in done)
 
     @property
     def folder(self) -> Path:
-        """Of the study's records, absolute."""
+        """The absolute path of the study's folder."""
         return (self.request.results / self.study.name).resolve()
 
     @property
     def tuning_folder(self) -> Path:
-        """Where the records of the study's tuning are, apart from those of its own trials."""
+        """The folder with the records of the study's tuning, apart from those of its own trials."""
         return self.folder / "tuning"
 
 
 def make_plan(request: Request) -> Plan:
-    """The plan of `request`; decodes its data where that has not been done yet.
+    """Returns the plan of `request`, after decoding its data if that has not been done yet.
 
-    Raises InputError when the data cannot be had or the plan cannot be run here.
+    Raises InputError if the data are not available, or if the study cannot be run as asked or on this machine.
     """
     before, records = store.so_far(request.folder)
     place, workers = _place(request)
@@ -99,7 +99,7 @@ def make_plan(request: Request) -> Plan:
 
 
 def _place(request: Request) -> tuple[Place, int]:
-    """Where a trial runs, and how many run side by side."""
+    """Returns where a trial runs, and how many run side by side."""
     gpus, workers = resources(request)
     place = Place(
         folder=request.folder.resolve(),
@@ -114,7 +114,11 @@ def _place(request: Request) -> tuple[Place, int]:
 def _in_time(
     request: Request, setting: Setting, before: Study | None, place: Place, workers: int
 ) -> tuple[Request, Setting, Any, Paces | None]:
-    """The grid, seeds and work that fit the time asked for, if one was, and what was timed for that."""
+    """Chooses grid, seeds and work to fit the time of --budget, if it was given.
+
+    Returns the request and the setting with that choice, the `Allowance` that records it, and the paces that were timed
+    for it.  Without --budget, request and setting stay as they are, and the allowance is that of the study on disk.
+    """
     if not request.time:
         return request, setting, before.allowance if before else None, None
     if setting.blocks:
@@ -129,7 +133,10 @@ def _in_time(
 
 
 def _studied(request: Request, setting: Setting, before: Study | None, records: int) -> tuple[Study, tuple[Trial, ...]]:
-    """The study and its trials, declared: what was declared before stands, and the trace says what is new."""
+    """Returns the study, with its declarations, and its trials.
+
+    Raises InputError if the study cannot be made, or cannot be sequential.
+    """
     if request.sequential and setting.replicate == SPLIT:
         raise InputError(
             "--sequential needs seeds that are independent, and the splits of this study overlap: leave it out."
@@ -145,7 +152,10 @@ def _studied(request: Request, setting: Setting, before: Study | None, records: 
 
 
 def with_finished(plan: Plan) -> Plan:
-    """`plan` with the results that need no further try; a record that cannot be read is named."""
+    """Returns `plan` with the results that need no further try, and prints which records cannot be read.
+
+    In a sequential study its trials become those that the looks up to the one under way ask for.
+    """
     every = plan.every or plan.trials
     keys = [trial.key for trial in every] if plan.study.looks else plan.study.keys
     results, problems = store.read_results(plan.folder, keys)
@@ -168,15 +178,19 @@ def with_finished(plan: Plan) -> Plan:
 
 
 def next_look(plan: Plan) -> Plan | None:
-    """`plan` as the latest records leave it: with the trials of the next look of a sequential study, or at its end.
+    """Returns `plan` with the trials that the next look of a sequential study asks for, by the latest records.
 
-    None for a study without looks.
+    After the last look, and if all claims are settled, nothing is missing.  None for a study without looks.
     """
     return with_finished(plan) if plan.study.looks else None
 
 
 def after_tuning(plan: Plan) -> Plan:
-    """`plan` as far as the records of its tuning bring it: at the chosen rates, or with trials that are missing."""
+    """Returns `plan` with its search as far as the records of the tuning bring it.
+
+    If no trial of the tuning is missing, the study and its trials have the chosen rates.  Otherwise the study has no
+    keys yet, because they depend on the rates.
+    """
     begun = plan.study.tuning
     assert begun
     records, problems = store.read_all(plan.tuning_folder)
@@ -190,15 +204,16 @@ def after_tuning(plan: Plan) -> Plan:
     kept = _by_this_code(plan, list(records.values()), missing=untrained)
     if len(kept) < len(records):
         search = searching.advance(plan.study, plan.trials, begun, {result.trial.key: result for result in kept})
-    if search.missing:  # what will run is not known before the rates are
+    if search.missing:  # the keys of the study's trials are not known before the rates
         return replace(plan, study=replace(plan.study, keys=()), search=search)
     return replace(plan, study=study, trials=trials, search=search)
 
 
 def _by_this_code(plan: Plan, results: Sequence[Result], *, missing: bool) -> list[Result]:
-    """Those of `results` that need not be trained again; `missing` says whether other trials are to be trained.
+    """Returns those of `results` that need not be trained again.
 
-    Raises InputError where trials of two versions of the training code would stand in one study.
+    A complete study keeps its results even if another version of the training code made all of them.  `missing` says
+    whether trials are still to be trained.  Raises InputError if trials of two versions would be in one study.
     """
     version = load(plan.study.subject).version
     current = [result for result in results if result.training_version == version]
@@ -215,7 +230,7 @@ def _by_this_code(plan: Plan, results: Sequence[Result], *, missing: bool) -> li
 
 
 def code_lines(plan: Plan) -> list[str]:
-    """A sentence where trials are to be trained by other sources than those that are finished; else nothing."""
+    """Returns a sentence if trials are to be trained by other sources than finished ones were; otherwise nothing."""
     subject = load(plan.study.subject)
     now = subject.digest()
     others = [result for result in plan.finished if result.training_digest != now]

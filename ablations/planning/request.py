@@ -1,4 +1,4 @@
-"""What was asked for, as plain values: the engine's half of a command line."""
+"""What a user asked for, as plain values: the options of the command line that the engine reads."""
 
 from __future__ import annotations
 
@@ -15,44 +15,47 @@ from ablations.core.trial import Trial
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A study that somebody asks for; every option that was left open is filled in."""
+    """The study that a user asks for; options that were not given have their default values."""
 
-    subject: str  # by which `ablations.core.load.load` finds it
-    options: Any  # the subject's own, which only its `setting` and `place` read
+    subject: str  # the name by which `ablations.core.load.load` finds it
+    options: Any  # the subject's own options, which only the subject reads
     name: str  # of the study, and of its folder
     grid: str
     words: tuple[str, ...] = ()  # of --components; empty: the grid's own choice
-    seeds: int
+    seeds: int  # number of seeds
     sequential: bool = False  # whether it is judged in looks
-    looks: str | None = None  # seeds after which it looks, as they were typed
-    resolution: int = 4  # of a fraction
-    claims: Path | None = None  # a file of the user's own
-    tune: int = 0  # learning rates to try for each arm
-    time: str | None = None  # for the whole study, as it was typed
-    left_open: tuple[str, ...] = ()  # options that were not given, of those that a time picks
-    results: Path = Path("results")
-    retrain: bool = False
-    command: str = ""
+    looks: str | None = None  # numbers of seeds after which it looks, as they were typed; None: the usual ones
+    resolution: int = 4  # of a fractional factorial
+    claims: Path | None = None  # a claims file of the user's own
+    tune: int = 0  # number of learning rates to try for each arm; 0: rates are not tuned
+    time: str | None = None  # of --budget, for the whole study, as it was typed
+    left_open: tuple[str, ...] = ()  # those of "grid", "seeds" and "work" that were not given, for --budget to choose
+    results: Path = Path("results")  # the folder of all studies
+    retrain: bool = False  # whether trials of another version of the training code are trained again
+    command: str = ""  # the command line, for the records
     cpus_per_trial: int = 1
-    gpus_per_trial: float | None = None  # None: one where there is one
-    pack: int | None = 1  # trials that take turns; None: by timing some
-    in_turn: bool = False  # one trial after another in this process
-    cluster: bool = False  # an existing cluster of Ray was named
-    machines: tuple[Mapping[str, float], ...] = field(default=())  # of that cluster: what each has of "CPU" and "GPU"
+    gpus_per_trial: float | None = None  # None: the subject's usual share, if there is a GPU
+    pack: int | None = 1  # trials of a job that take turns; None: found by timing some
+    in_turn: bool = False  # whether trials run one after another in this process
+    cluster: bool = False  # whether an existing cluster of Ray was named
+    machines: tuple[Mapping[str, float], ...] = field(default=())  # of that cluster: how many "CPU" and "GPU" each has
 
     @property
     def look_seeds(self) -> tuple[int, ...]:
-        """The seeds after which a sequential study looks; empty for another.  Raises InputError as `look_seeds`."""
+        """The numbers of seeds after which a sequential study looks; empty for another study.
+
+        Raises InputError as the function `look_seeds` does.
+        """
         return look_seeds(self.seeds, self.looks) if self.sequential else ()
 
     @property
     def folder(self) -> Path:
-        """Of the study's records."""
+        """The folder of the study's records."""
         return self.results / self.name
 
 
 class UntimedError(InputError):
-    """Nobody knows how long a trial takes before `trial` has been run in `place`."""
+    """It is not known how long a trial takes; running `trial` in `place` would tell."""
 
     def __init__(self, trial: Trial, place: Place) -> None:
         super().__init__(
@@ -63,9 +66,10 @@ class UntimedError(InputError):
 
 
 def look_seeds(seeds: int, asked: str | None) -> tuple[int, ...]:
-    """The seeds after which a sequential study of so many looks, as asked or the usual ones.
+    """Returns the numbers of seeds after which a sequential study with `seeds` seeds looks.
 
-    Raises InputError on what is no rising list that ends at --seeds, and on too few seeds for two looks.
+    They are those of `asked`, as --looks was typed, or else about 40%, 70% and 100% of the seeds.  Raises InputError if
+    `asked` is no rising list of at least two numbers that ends at `seeds`, or if there are too few seeds for two looks.
     """
     if seeds < 4:
         raise InputError(f"--sequential needs 4 seeds or more, not {seeds}.")

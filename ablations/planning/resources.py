@@ -1,4 +1,4 @@
-"""What a trial holds, and how many of them this machine, or a cluster, holds."""
+"""How many cores and GPUs a trial takes, and how many trials this machine or a cluster can run side by side."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ablations.planning.request import Request
 
 
 def resources(request: Request) -> tuple[float, int]:
-    """GPUs a trial, and how many trials run side by side.
+    """Returns the number of GPUs per trial (or a share of one), and how many trials run side by side.
 
-    Of a cluster both come from its machines, whatever this one has.  Raises InputError where no machine holds what a
-    trial asks for.
+    If a cluster was named, both follow from its machines, whatever this machine has.  Raises InputError if no machine
+    has what a trial asks for.
     """
     subject: Any = load(request.subject)
     here = {"CPU": float(cores_here()), "GPU": float(subject.accelerators())}
@@ -45,14 +45,14 @@ def resources(request: Request) -> tuple[float, int]:
 
 
 def beside(request: Request, gpus: float, workers: int) -> int:
-    """The most trials that one machine runs side by side."""
+    """Returns the largest number of trials that one machine runs side by side; `workers` is that of all machines."""
     return max((slots(machine, request.cpus_per_trial, gpus) for machine in request.machines), default=workers)
 
 
 def packing(request: Request, first: Trial, place: Place, *, any_missing: bool) -> Packing:
-    """How many trials take turns in one job; where that was left open, by timing steps of the `first` on a GPU here.
+    """Returns how many trials take turns in one job: as --pack says or, with `auto`, by timing steps of `first`.
 
-    Raises InputError where that cannot be timed here.
+    Raises InputError if --pack is `auto` and the trials run on a cluster, whose GPUs cannot be timed from here.
     """
     if request.pack == 1:
         return UNPACKED

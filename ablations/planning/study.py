@@ -1,6 +1,6 @@
-"""What the user asked for -> a Study and its Trials, checked before anything runs.
+"""From a request to a Study and its Trials, which are checked before anything runs.
 
-Knows no subject: what departures make of a config is asked of `ablations.core.subject`.
+Nothing here is about a particular subject: what departures make of a config is asked of the subject's own hooks.
 """
 
 from __future__ import annotations
@@ -24,33 +24,39 @@ from ablations.planning.request import Request
 AFFORDABLE = 100  # seeds beyond which nobody would train a study: claims that need more are declared out of reach
 
 
-# What counts as a training that failed, in studies that are planned from now on.  Guessing at 10,000 images scatters by
-# .3 points; a network that has learnt to tell one class from the nine others has shed 11% of the chance error.
+# The numbers that the rule of a new study declares.
+#
+# A training whose error is above this share of the chance error has failed.  With ten balanced classes, the error of
+# guessing at 10,000 images has a standard error of 0.3 points, and a network that has learnt to tell one class from the
+# others has already reduced the chance error by 11%.
 FAILED_ABOVE = 0.95
-# A change may honestly end above a linear classifier, as every network does on a short budget, so that alone is no
-# failure.  A training is left behind where others of its very variant beat that classifier, and it has come less than
-# half as far as the best of them: trainings of one variant that work lie within a few points of each other.
+# A training also has failed if it is worse than a linear classifier, others of its variant are better than that, and it
+# is less than this share as far below the chance error as the best of them.  Trainings of one variant that work lie
+# within a few points of each other.  To be worse than a linear classifier is no failure by itself, because after a
+# short training every network is.
 FAILED_BELOW_BEST = 0.5
-# What new studies declare.  A reference that is no better than a linear classifier has not used its convolutions, so
-# nothing can be said of them.  A tenth is 6 points at 62%, several standard errors of a study, and is 2 points where
-# a linear classifier is as good as 20%: points alone would ask too much there.
+# The reference's error must be lower than a linear classifier's by this share of it: a network that is no better has
+# not used its convolutions, so nothing can be said of them.  A tenth is 6 points at 62%, which is several standard
+# errors of a study, and 2 points at 20%.  A fixed number of points would ask too much of a study whose linear
+# classifier is that good.
 BEATS_LINEAR_BY = 0.1
-# Of ten balanced classes 40.5%: a network that misses more of its own training images is still learning, so its test
-# error says how fast it learns, and its gap nothing of overfitting.
+# The reference's error on its own training images may be this share of the chance error: 40.5% for ten balanced
+# classes.  A network that misses more is still learning: its test error then says how fast it learns, and its gap says
+# nothing of overfitting.
 FITTED_WITHIN = 0.45
 
 
 def make_study(request: Request, setting: Setting) -> tuple[Study, tuple[Trial, ...]]:
-    """The study and its trials, seed by seed, so that an interrupted study holds complete pairs.
+    """Returns the study and its trials, in the order of their seeds, so that an interrupted study has complete pairs.
 
-    It holds those of the published claims, and of the user's own, that are about its departures, and the rule that will
-    judge them, once or after each of the looks that were asked for.
+    The study has those claims, published or the user's own, that are about its departures, and the rule that will judge
+    them.  A departure that changes nothing in this setting is left out, with the reason, if the grid chose it or if
+    `=all` did.
 
-    What the grid chose by itself, or `=all` brought along, is left out with the reason where it changes
-    nothing here.  Raises InputError when a level that was asked for by itself changes nothing,
-    when the reference cannot be run, when a design does not take these components, and when the claims cannot be read.
+    Raises InputError if a level that was asked for by its name changes nothing, if the reference cannot be run, if the
+    grid does not take these components, if there are too many trials, or if the claims cannot be read.
     """
-    subject = load(request.subject).name  # whatever name it was found by: what it says of itself is in every key
+    subject = load(request.subject).name  # keys contain the subject's own name, by whatever name it was found
     asked = grids.find(request.grid, subject)
     forms = Forms(subject, setting)
     check_reference(subject, setting)
@@ -87,7 +93,7 @@ def make_study(request: Request, setting: Setting) -> tuple[Study, tuple[Trial, 
 
 
 def _trials(request: Request, subject: str, setting: Setting, kept: Mapping[Variant, Config]) -> tuple[Trial, ...]:
-    """Every seed of every variant on every data set.  Raises InputError on too many for any study."""
+    """Returns every seed of every variant on every data set.  Raises InputError if there are more than MOST_TRIALS."""
     count = request.seeds * len(kept) * len(setting.each)
     if count > MOST_TRIALS:
         on = f" on {len(setting.blocks):,} data sets" if setting.blocks else ""
@@ -111,13 +117,13 @@ def _trials(request: Request, subject: str, setting: Setting, kept: Mapping[Vari
 
 
 def _wanted(subject: str, grid: grids.Grid) -> tuple[str, ...]:
-    """The controls that must have behaved: those of the grid that the subject has."""
+    """Returns the controls that must have behaved before anything is judged: those of the grid that the subject has."""
     known = load(subject).components
     return tuple(one for one in (SABOTAGE, PLACEBO) if one in known and (grid.controls is None or one in grid.controls))
 
 
 def _rule(subject: str, chosen: Sequence[Departure], looks: tuple[int, ...]) -> Rule:
-    """What studies that are planned from now on are judged by."""
+    """Returns the rule by which a new study is judged."""
     known = load(subject).components
     return Rule(
         version=RULE_VERSION,
@@ -132,7 +138,7 @@ def _rule(subject: str, chosen: Sequence[Departure], looks: tuple[int, ...]) -> 
 
 
 def check_reference(subject: str, setting: Setting) -> None:
-    """Raises InputError when the reference cannot be run in this setting."""
+    """Raises InputError if the reference cannot be run in this setting."""
     try:
         load(subject).check(setting, setting.config)
     except ValueError as error:
@@ -140,9 +146,9 @@ def check_reference(subject: str, setting: Setting) -> None:
 
 
 def _effective(forms: Forms, words: Sequence[str], grid: grids.Grid) -> tuple[tuple[Departure, ...], list[Skipped]]:
-    """The departures that change something, and the others that nobody asked for by themselves.
+    """Returns the departures that change something in this setting, and those that do not, with the reason.
 
-    Raises InputError on one without effect that was, and when nothing is left.
+    Raises InputError if a departure that changes nothing was asked for by its name, and if no departure is left.
     """
     named = {one for word in words if not word.endswith("=all") for one in departures_of(forms.subject.name, [word])}
     chosen: list[Departure] = []
@@ -165,7 +171,7 @@ def _effective(forms: Forms, words: Sequence[str], grid: grids.Grid) -> tuple[tu
 
 
 def _instead(forms: Forms, name: str) -> str:
-    """What the component `name` can do here."""
+    """Returns a clause on which levels of the component `name` change something here."""
     levels = [level for level in forms.subject.components[name].levels if forms.changes((name, level))]
     return f"{name}={' or '.join(levels)} does" if levels else f"no level of {name} does"
 
@@ -173,6 +179,7 @@ def _instead(forms: Forms, name: str) -> str:
 def _designed(
     grid: grids.Grid, chosen: Sequence[Departure], no_ops: Sequence[Skipped], resolution: int
 ) -> grids.Design:
+    """Returns the grid's design.  If the grid does not take these components, the error also names the no-ops."""
     try:
         return grid.make(chosen, resolution) if grid.resolved else grid.make(chosen)
     except InputError as error:
@@ -186,7 +193,10 @@ def _list(skipped: Sequence[Skipped]) -> str:
 
 
 def _sift(forms: Forms, variants: Iterable[Variant]) -> tuple[dict[Variant, Config], list[Skipped]]:
-    """The variants that can run and that no earlier one repeats with their configs, and the others with the reason."""
+    """Returns the variants to train, with their configs, and those that are left out, with the reason.
+
+    A variant is left out if two of its departures conflict, if it repeats an earlier variant, or if it cannot run.
+    """
     kept: dict[Variant, Config] = {}
     seen: dict[object, Variant] = {}
     skipped: list[Skipped] = []
@@ -206,7 +216,7 @@ def _sift(forms: Forms, variants: Iterable[Variant]) -> tuple[dict[Variant, Conf
 
 
 def _unbuildable(forms: Forms, variant: Variant) -> str:
-    """Why a variant cannot be run in this setting, or an empty string."""
+    """Returns why a variant cannot be run in this setting, or an empty string."""
     try:
         forms.subject.check(forms.setting, forms.config(*variant.departures))
     except ValueError as error:

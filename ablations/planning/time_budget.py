@@ -1,7 +1,7 @@
-"""A time to spend -> the design, the seeds and the epochs that fit into it, and what that gives up.
+"""Chooses the design, the seeds and the epochs that fit into the time of --budget, and says what does not fit.
 
-Seeds come first, until they decide every claim and make more than a draft; what is left goes to longer trainings, up
-to those that the claims were made on.  Where three seeds do not fit, trainings become shorter.
+The time goes to seeds first, until they decide every claim and make more than a draft.  What is left goes to longer
+trainings, up to the length for which the claims were made.  If three seeds do not fit, trainings become shorter.
 """
 
 from __future__ import annotations
@@ -24,29 +24,31 @@ from ablations.planning.cost import Paces
 from ablations.planning.request import Request, UntimedError
 from ablations.records.store import read_result, trial_path
 
-SHARE = 0.9  # of the time that trials may take; the rest is for starting up, the report, and a busy machine
-FEWEST = 3  # seeds before trainings are made shorter
-LEAST = 2  # seeds that have an interval at all
-MOST_SEEDS = 1000
-PICKED = ("one_out", "fractional")  # grids of which one is picked where none is given
+SHARE = 0.9  # share of the time for trials; the rest is for starting up, the report, and a busy machine
+FEWEST = 3  # seeds that must fit, or trainings are made shorter
+LEAST = 2  # the fewest seeds that give an interval
+MOST_SEEDS = 1000  # the most seeds that are chosen
+PICKED = ("one_out", "fractional")  # the grids from which one is chosen if none is given
 
 Cost = Callable[[Design, int, int], float]  # seconds of a design with so many seeds and so much work
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What the user has fixed and what is usual where nothing is."""
+    """What the user has fixed, and what is left to be chosen."""
 
-    asked: str  # the time, as typed
-    seeds: int | None  # None: to be chosen
-    work: int | None
-    usual_work: int
-    unit: str  # of work, as it is counted: "epoch"
-    workers: int
+    asked: str  # the time, as it was typed
+    seeds: int | None  # number of seeds; None: to be chosen
+    work: int | None  # length of a trial in units of work; None: to be chosen
+    usual_work: int  # the length of a trial if --budget is not given
+    unit: str  # the unit of work in the singular, such as "epoch"
+    workers: int  # how many trials run side by side
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Choice:
+    """A design with the seeds and the work that fit into the time."""
+
     design: Design
     needed: Need
     seeds: int
@@ -54,7 +56,10 @@ class _Choice:
 
 
 def choose(found: Sequence[Design], paces: Paces, wish: Wish) -> Allowance:
-    """What is trained in the time asked for.  Raises InputError with the smallest study's time where nothing fits."""
+    """Returns what is trained in the time of `wish`; `found` are the designs to choose from.
+
+    Raises InputError if no design is possible, or if none fits: then with the time that the smallest study takes.
+    """
     possible = [design for design in found if design.study]
     if not possible:
         raise InputError(found[0].why_not)
@@ -67,7 +72,7 @@ def choose(found: Sequence[Design], paces: Paces, wish: Wish) -> Allowance:
         return design.seconds(paces, seeds=seeds, work=work, workers=wish.workers)
 
     def with_most_seeds(work: int, least: int) -> _Choice | None:
-        """Of the designs that fit so many seeds the one that asks most and comes nearest to deciding it."""
+        """Returns the best choice, by `_worth`, of the designs of which `least` seeds or more fit; None if none do."""
         made = []
         for design, needed in zip(possible, needs, strict=True):
             enough = _enough(design, needed, wish)
@@ -103,29 +108,35 @@ def choose(found: Sequence[Design], paces: Paces, wish: Wish) -> Allowance:
 
 
 def _enough(design: Design, needed: Need, wish: Wish) -> int:
-    """Seeds beyond which nothing is gained: they decide every claim, and are no draft."""
+    """Returns the number of seeds beyond which nothing is gained: they decide every claim, and are no draft."""
     if wish.seeds:
         return wish.seeds
     return min(MOST_SEEDS, max(_rule_seeds(design), needed.seeds))
 
 
 def _rule_seeds(design: Design) -> int:
+    """Returns the least number of seeds that the study's rule takes for more than a draft."""
     return design.study.rule.seeds if design.study and design.study.rule else LEAST
 
 
 def _worth(choice: _Choice, wish: Wish) -> tuple[float, float, int]:
-    """Claims that are asked, how near the seeds come to deciding them, and at equal worth the fewer variants."""
+    """Returns how good a choice is, as a tuple that is compared in order.
+
+    First comes how many claims it can judge, then how near its seeds come to deciding them, then how few its variants
+    are.
+    """
     assert choice.design.study
     near = choice.seeds / _enough(choice.design, choice.needed, wish)
     return -len(choice.needed.unasked), near, -len(choice.design.study.variants)
 
 
 def _longest(design: Design) -> int:
-    """Epochs that the claims were made on, at most."""
+    """Returns the largest number of epochs that a claim of the study has among its conditions; 0 without any."""
     return max((claim.conditions.epochs for claim in design.study.claims), default=0) if design.study else 0
 
 
 def _given_up(choice: _Choice, work: int, usual: int, unit: str, judged: bool, seconds: Cost) -> list[str]:
+    """Returns what does not fit into the time, in words; `judged` says whether there are any claims."""
     design, needed, said = choice.design, choice.needed, []
     rule_seeds = _rule_seeds(design)
     if choice.seeds < rule_seeds:
@@ -147,6 +158,7 @@ def _given_up(choice: _Choice, work: int, usual: int, unit: str, judged: bool, s
 
 
 def _too_small(possible: Sequence[Design], seconds: Cost, wish: Wish) -> str:
+    """Returns the sentence that says how long the smallest study takes."""
     seeds, work = wish.seeds or LEAST, wish.work or 1
     cost, grid = min((seconds(design, seeds, work) / SHARE, design.grid) for design in possible)
     enough = f"{ceil(cost)}s" if cost < 60 else f"{ceil(cost / 60)}m"
@@ -160,10 +172,10 @@ def _too_small(possible: Sequence[Design], seconds: Cost, wish: Wish) -> str:
 def spend(
     request: Request, setting: Setting, before: Study | None, place: Place, *, workers: int
 ) -> tuple[Request, Allowance, Paces | None]:
-    """`request` with the grid, seeds and work that fit its time, that choice, and the paces that it was made from.
+    """Returns `request` with the grid and seeds that fit its time, the whole choice, and the paces it was made from.
 
-    `before` is the study on disk, whose choice stands, so that nothing is timed.  Raises InputError where nothing
-    fits, and where the study on disk was planned otherwise.
+    If there is a study on disk, `before`, its choice is kept and nothing is timed.  Raises InputError if nothing fits,
+    or if the study on disk was planned for something else.
     """
     subject = load(request.subject)
     grid = None if "grid" in request.left_open else request.grid
@@ -189,9 +201,10 @@ def spend(
 
 
 def _by_one_trial(trials: Sequence[Trial], place: Place) -> Paces:
-    """Of every variant the seconds of one trial of the reference, which was run for that and is none of the study's.
+    """Returns the same seconds for every variant: those of one trial of the reference that was run for this purpose.
 
-    Raises UntimedError where it has not been run, and InputError where it cannot be run here.
+    That trial is not part of the study.  Raises UntimedError if it has not been run yet, and InputError if it cannot be
+    run on this machine.
     """
     reference = next(trial for trial in trials if not trial.variant.departures)
     if place.gpus and not load(reference.subject).accelerators():
@@ -199,7 +212,7 @@ def _by_one_trial(trials: Sequence[Trial], place: Place) -> Paces:
             "--budget needs to know how long a trial takes, and only other machines have a GPU that one could be timed "
             "on: give --seeds instead."
         )
-    trial = replace(reference, seed=1)  # the first seed may be run twice, to see whether it repeats itself
+    trial = replace(reference, seed=1)  # not seed 0, which may be run twice to see whether it repeats itself
     apart = replace(place, folder=place.folder / "timing")
     result, _ = read_result(trial_path(apart.folder, trial.key))
     if result is None or result.status != DONE:
@@ -208,9 +221,9 @@ def _by_one_trial(trials: Sequence[Trial], place: Place) -> Paces:
 
 
 def kept(before: Study | None, wish: Wish, grid: str | None) -> Allowance | None:
-    """The choice that the study on disk was planned with; None where there is no study yet.
+    """Returns the choice that the study on disk was planned with; None if there is no study yet.
 
-    Raises InputError when that study was planned for another time, or for what contradicts the command.
+    Raises InputError if that study was planned for another time, or with values that the command contradicts.
     """
     if before is None:
         return None

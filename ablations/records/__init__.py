@@ -1,1 +1,1 @@
-"""results/<study>/ on disk: written whole or not at all, and read back."""
+"""The files of a study, results/<study>/: they are written whole or not at all, and read back."""

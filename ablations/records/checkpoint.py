@@ -1,9 +1,10 @@
 """An unfinished training on disk, where the same command goes on: results/<study>/unfinished/<key>.npz.
 
-Written after a step once a minute has passed since the last time, so that short trainings never write one; removed
-when the records of its trials are there, at the latest when the study ends.  What goes on is bit for bit what would
-have been (on a CPU): weights, the optimiser's state, the streams of dropout and the sums of the epoch are kept, and
-every other draw depends on the seed, the epoch and the image alone.  Nothing is unpickled.
+The file is written after a step if a minute has passed since it was last written, so short trainings never write one.
+It is removed when the records of its trials exist, at the latest when the study ends.  On a CPU, a continued training
+is equal bit for bit to one that was never interrupted: the file holds the weights, the optimiser's state, the random
+streams of dropout and the sums of the epoch, and every other draw depends on the seed, the epoch and the image alone.
+Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -21,34 +22,39 @@ import numpy as np
 
 from ablations.records.files import UNREADABLE, arrays, replaced
 
-EVERY_SECONDS = 60.0
-WRITING_SHARE = 0.02  # of the time, at most: the next one waits longer where the disk is slow
+EVERY_SECONDS = 60.0  # least time between two checkpoints of a training
+WRITING_SHARE = 0.02  # largest share of the time that writing may take: on a slow disk it is done less often
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """How far a training is: named arrays or tensors of a library, and values that JSON holds."""
+    """The state of an unfinished training."""
 
-    tensors: Mapping[str, Any]
-    values: Mapping[str, Any]
+    tensors: Mapping[str, Any]  # name -> numpy array, or tensor of the subject's library
+    values: Mapping[str, Any]  # plain JSON values
 
 
 def unfinished_path(folder: Path, key: str) -> Path:
-    """Where a training that is under way is kept in the study's folder; `key` is of what its trials share."""
+    """Returns where the checkpoint of a training lies in the study's folder; `key` is that of `Trial.training`."""
     return folder / "unfinished" / f"{key}.npz"
 
 
 def kept_name(key: str) -> str:
-    """What the file of a trained network is called that is kept until it is measured, without its suffix."""
+    """Returns the name, without suffix, of the file that holds a trained network until its activities are measured."""
     return f"{key}-trained"
 
 
 class Checkpoint:
-    """The file of one training, which only the same `code` goes on with.
+    """The checkpoint file of one training.
 
-    `seconds` is what the training took in the processes before this one, `stops` the steps after which each of those
-    that kept any left it, and `started` when the first of them began.  `turns` trainings share the time for writing,
-    and `every` seconds one writes at most.  `as_read` makes the library's tensor of an array that was read.
+    Attributes:
+        code: digest of the code that trains; a checkpoint of other code is not read.
+        started: when the first process of this training began.
+        seconds: how long earlier processes have trained.
+        stops: the number of steps after which each earlier process left off, as far as its checkpoint tells.
+        turns: how many trainings take turns in this process and so share the time for writing.
+        every: least number of seconds between two writes; None: EVERY_SECONDS.
+        as_read: turns an array that was read into a tensor of the subject's library.
     """
 
     def __init__(
@@ -69,7 +75,7 @@ class Checkpoint:
         self.stops: list[int] = []
 
     def read(self) -> Kept | None:
-        """What is kept; None where there is nothing, or nothing that this code can go on with."""
+        """Returns the state in the file; None if there is no readable file, or if other code wrote it."""
         try:
             with arrays(self.path) as file:
                 values = json.loads(bytes(file["values"]))
@@ -85,11 +91,11 @@ class Checkpoint:
         return kept
 
     def due(self) -> bool:
-        """Whether it is time to write again.  Asked after each step, on a GPU too: it waits for nothing."""
+        """Tells whether it is time to write again.  It is asked after each step, so it must not wait for a GPU."""
         return time.monotonic() >= self.next
 
     def write(self, steps: int, kept: Kept) -> None:
-        """Keeps what there is after `steps` steps.  A full disk costs no training."""
+        """Writes the state after `steps` steps.  If the disk refuses, it warns and the training goes on."""
         began = time.monotonic()
         values = {
             "code": self.code,
@@ -109,17 +115,20 @@ class Checkpoint:
         self.next = now + max(self.every, self.turns * (now - began) / WRITING_SHARE)
 
     def remove(self) -> None:
-        """Takes the file away."""
+        """Removes the file, if there is one."""
         self.path.unlink(missing_ok=True)
 
 
 def _plain(tensor: Any) -> Any:
-    """A tensor, on whatever device, as an array."""
+    """Returns a tensor, on whatever device, as an array in the processor's memory."""
     return tensor.detach().cpu().numpy() if hasattr(tensor, "detach") else np.asarray(tensor)
 
 
 def sweep(folder: Path, wanted: Collection[str]) -> None:
-    """Takes away what killed processes have left in the study's folder, but for the trainings of these keys."""
+    """Removes the checkpoints that killed processes left in the study's folder, except those whose names are `wanted`.
+
+    Names are keys of trainings, or what `kept_name` makes of them.
+    """
     left = unfinished_path(folder, "").parent
     for path in left.glob("*") if left.is_dir() else ():
         if path.stem not in wanted:

@@ -1,7 +1,7 @@
 """What publications say of each component: `published/*.toml`, and files of a user's own, read into `Claim`s.
 
-Directions are those of the departure: most departures take something away, so an error is expected to rise.
-Standard library only.
+A claim's direction says what its departure does to the metric.  Most departures take something away, so most claims
+say that an error rises.  Standard library only.
 """
 
 from __future__ import annotations
@@ -23,19 +23,20 @@ from ablations.records.files import toml_in
 
 _REQUIRED = ("name", "component", "level", "statement", "metric", "direction", "smallest_effect", "reason")
 _NUMBERS = {"smallest_effect", "published_effect"}
-_KINDS: dict[str, tuple[tuple[type, ...], str]] = {  # of the keys that are no text, and what an error calls them
+# Key -> the types that its value may have, and what an error calls them.  All other keys hold text.
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     **dict.fromkeys(_NUMBERS, ((int, float), "a number")),
     "epoch": ((int,), "a number"),
     "tuned": ((bool,), "true or false"),
 }
-LARGEST = 10**9  # number that a claims file may hold
+LARGEST = 10**9  # the largest number that a claims file may hold
 _OF_THE_FILE = {"estimand", "family"}  # fields of a Claim that no file sets
 _KEYS = {field.name for field in dataclasses.fields(Claim)} - _OF_THE_FILE
 _CONDITIONS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(Conditions)}
 
 
 def read_claims(path: Path, subject: str = FIRST) -> tuple[Claim, ...]:
-    """The claims on a subject in a TOML file, a family of their own by the file's name.
+    """Returns the claims on a subject in a TOML file.  They form one family, which has the file's name.
 
     Raises InputError with one sentence on the first thing that is wrong.
     """
@@ -48,7 +49,7 @@ def read_claims(path: Path, subject: str = FIRST) -> tuple[Claim, ...]:
 
 
 def claims_in(record: Mapping[str, Any], *, family: str, subject: str = FIRST) -> tuple[Claim, ...]:
-    """The claims in what a TOML file holds.  Raises InputError with one sentence on the first thing that is wrong."""
+    """Returns the claims in `record`, the parsed TOML.  Raises InputError on the first thing that is wrong."""
     _check_keys("key", record, {"source", "conditions", "claim"})
     source, conditions, tables = record.get("source", ""), record.get("conditions", {}), record.get("claim", [])
     _check_text("source", source)
@@ -66,6 +67,7 @@ def claims_in(record: Mapping[str, Any], *, family: str, subject: str = FIRST) -
 
 
 def _conditions(name: str, table: Mapping[str, Any]) -> Conditions:
+    """Returns the conditions of the table `[conditions.name]`.  Raises InputError on a wrong key or value."""
     _check_text("a name of conditions", name)
     _check_keys(f"key of conditions.{name}", table, _CONDITIONS)
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
@@ -84,6 +86,7 @@ def _conditions(name: str, table: Mapping[str, Any]) -> Conditions:
 def _claim(
     table: Mapping[str, Any], named: Mapping[str, Conditions], *, source: str, family: str, subject: str
 ) -> Claim:
+    """Returns the claim of a `[[claim]]` table; `named` are the file's conditions.  Raises InputError if it is bad."""
     name = table.get("name")
     if not isinstance(name, str) or not name.strip():
         raise InputError("a claim has no name.")
@@ -107,6 +110,7 @@ def _claim(
 
 
 def _check(table: Mapping[str, Any], subject: str) -> None:
+    """Raises InputError on the first thing that is wrong in a `[[claim]]` table."""
     _check_keys("key", table, _KEYS)
     for key in _REQUIRED:
         if key not in table:
@@ -117,7 +121,7 @@ def _check(table: Mapping[str, Any], subject: str) -> None:
             raise InputError(f"{key} is {shown(value)}; it must be {word}.")
         if isinstance(value, str):
             _check_text(key, value)
-        elif isinstance(value, int | float) and not abs(value) <= LARGEST:  # nor is nan
+        elif isinstance(value, int | float) and not abs(value) <= LARGEST:  # true of nan as well
             raise InputError(f"{key} is {shown(value)}; it must be a finite number, of {LARGEST:,} or less.")
     _check_departure((table["component"], table["level"]), subject)
     if against := table.get("against"):
@@ -136,12 +140,12 @@ def _check(table: Mapping[str, Any], subject: str) -> None:
 
 
 def _compared(table: Mapping[str, Any], key: str, subject: str) -> float:
-    """An effect of a claim as it is compared: of a metric that is told as ratios, its logarithm."""
+    """Returns the effect under `key` as effects are compared: its logarithm if the metric is shown as ratios."""
     return float(load(subject).metrics[table["metric"]].compared(float(table[key])))
 
 
 def check_declared(study: Study, path: Path) -> None:
-    """Raises InputError where a claim of the plan in `path` is read from a metric that no trial has."""
+    """Raises InputError if a claim of the plan in `path` is about a metric that no trial of the study has."""
     for claim in study.claims:
         direction, _, other = claim.also.partition(" ")
         missing = {claim.metric, other or claim.metric} - {*study.setting.metrics}
@@ -151,7 +155,7 @@ def check_declared(study: Study, path: Path) -> None:
 
 
 def _check_text(key: str, value: object) -> None:
-    """Raises InputError on what is no text, and on text that a terminal would obey; lines may end in it."""
+    """Raises InputError unless `value` is text without control characters; tabs and ends of lines are allowed."""
     if not isinstance(value, str):
         raise InputError(f"{key} is {shown(value)}; it must be text.")
     if acted := acting(value.replace("\n", " ").replace("\t", " ").replace("\r\n", " ")):
@@ -159,7 +163,7 @@ def _check_text(key: str, value: object) -> None:
 
 
 def _check_words(table: Mapping[str, Any], subject: str) -> None:
-    """Raises InputError where a word is none of those that its key allows."""
+    """Raises InputError if a metric, direction or standing is not one of the words that are allowed for it."""
     metrics = [name for name, metric in load(subject).metrics.items() if metric.kind != SIZE]
     asked: list[tuple[str, str, Iterable[str]]] = [
         ("metric", table["metric"], metrics),
@@ -175,6 +179,7 @@ def _check_words(table: Mapping[str, Any], subject: str) -> None:
 
 
 def _check_departure(departure: Departure, subject: str) -> None:
+    """Raises InputError, with the nearest name, if the subject has no such component or level."""
     component, level = departure
     known = load(subject).components
     if component not in known:
@@ -184,6 +189,7 @@ def _check_departure(departure: Departure, subject: str) -> None:
 
 
 def _check_keys(kind: str, table: Mapping[str, Any], allowed: Iterable[str]) -> None:
+    """Raises InputError on a key that is not allowed; `kind` is what the error calls a key."""
     for key in table:
         if key not in allowed:
             raise unknown(kind, key, allowed)
@@ -191,6 +197,6 @@ def _check_keys(kind: str, table: Mapping[str, Any], allowed: Iterable[str]) -> 
 
 @cache
 def published(subject: str = FIRST) -> tuple[Claim, ...]:
-    """What publications say of the subject, in the order of its files."""
+    """Returns the subject's claims: those of its files, in their order, and then those that it brings itself."""
     found = load(subject)
     return (*(claim for path in found.claims for claim in read_claims(path, subject)), *found.own_claims)

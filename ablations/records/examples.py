@@ -1,7 +1,7 @@
 """What each evaluated example gave to a trial's main metric: results/<study>/examples/<key>.npz, beside its record.
 
-Where every example is right or wrong the record itself holds it, as `ablations.records.outcomes` packs it.  Shape: N
-examples, in the order that all trials share.
+If every example is simply right or wrong, the record itself holds that, packed by `ablations.records.outcomes`, and
+this file is not written.  Shape: N examples, in the order that all trials share.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from ablations.records.files import UNREADABLE, arrays, replaced
 
 
 def examples_path(folder: Path, key: str) -> Path:
-    """Where the examples of a trial lie in the study's folder."""
+    """Returns where the values of a trial's examples lie in the study's folder."""
     return folder / "examples" / f"{key}.npz"
 
 
 def write_examples(folder: Path, key: str, values: Sequence[float]) -> Path:
-    """The file of `values` (N,), in full precision, which appears whole or not at all."""
+    """Writes `values` (N,) in full precision, whole or not at all, and returns the file's path."""
     path = examples_path(folder, key)
     with replaced(path) as file:
         np.savez_compressed(file, values=np.asarray(values, dtype=np.float64))
@@ -29,7 +29,7 @@ def write_examples(folder: Path, key: str, values: Sequence[float]) -> Path:
 
 
 def read_examples(folder: Path, key: str) -> np.ndarray[Any, np.dtype[np.float64]] | None:
-    """The values (N,) of a trial; None where there are none, or none that can be read.  Nothing is unpickled."""
+    """Returns the values (N,) of a trial; None if there is no file, or none that can be read.  Nothing is unpickled."""
     try:
         with arrays(examples_path(folder, key)) as file:
             found: np.ndarray[Any, np.dtype[np.float64]] = file["values"]

@@ -20,32 +20,33 @@ if TYPE_CHECKING:
     from numpy.lib.npyio import NpzFile
 
 
-# What a file of arrays raises that is damaged, or is not what was looked for.
+# What reading an .npz file raises if it is missing, is damaged, or lacks the array that was asked for.
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
-# What reading a JSON file of ours raises where it is damaged, is no file, or holds something else.
+# What reading one of our JSON files, and making a value of its content, raises if it is missing or damaged.
 DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 def toml_in(path: Path, called: str) -> dict[str, Any]:
-    """What a TOML file holds.  Raises InputError, where the file is `called` so, if it cannot be read or is no TOML."""
+    """Returns what a TOML file holds.  Raises InputError, which names the file as `called`, if that cannot be read."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{called} cannot be read: {error.strerror}.") from None
-    # A whole number of thousands of digits is a ValueError of its own.
+    # tomllib's own error is a ValueError.  A whole number of thousands of digits raises a plain ValueError.
     except (ValueError, RecursionError) as error:
         raise InputError(f"{called} is no TOML: {error}.") from None
 
 
 @contextlib.contextmanager
 def replaced(path: Path) -> Iterator[BinaryIO]:
-    """A file to write what shall stand at `path`: a reader sees the old one or the whole new one, never a part.
+    """Yields a file whose content replaces `path` at the end: readers see the old file or the whole new one, no part.
 
-    A temporary name in the same folder, flushed to the disk, then renamed.
+    The content is written under a temporary name in the same folder, flushed to the disk and then renamed.  If the
+    body of the `with` raises, `path` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    file = temporary.open("xb")  # who may read it is what the umask says
+    file = temporary.open("xb")  # unlike tempfile's, this file has the permissions that the umask gives
     try:
         with file:
             yield file
@@ -55,25 +56,25 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and error.filename is None:
-            error.filename = str(path)  # a full disk does not say which file had no room
+            error.filename = str(path)  # the error of a full disk does not name the file
         raise
 
 
 @contextlib.contextmanager
 def arrays(path: Path) -> Iterator[NpzFile]:
-    """The arrays of an .npz file by their names, each read when it is asked for and none unpickled.
+    """Yields the arrays of an .npz file by name.  Each is read when it is asked for, and nothing is unpickled.
 
-    Raises what `UNREADABLE` lists.
+    Raises one of `UNREADABLE` if the file or an array cannot be read.
     """
     import numpy as np
 
-    # numpy leaves a file open that it cannot read.
+    # The file is opened here because numpy does not close a file that it cannot read.
     with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         yield file
 
 
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
-    """Writes `record` as strict JSON, whole or not at all."""
+    """Writes `record` as strict JSON, whole or not at all; infinities and nan become null."""
     with replaced(path) as file:
         file.write(json.dumps(_strict(record), indent=1, allow_nan=False).encode() + b"\n")
 
@@ -85,8 +86,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What the JSON file `path` holds.  Raises what `DAMAGED` lists, and never waits: a pipe is no file."""
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without waiting for whoever writes into a pipe
+    """Returns what the JSON file `path` holds.  Raises one of `DAMAGED` if it cannot be read, or is no regular file."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would otherwise wait until somebody writes into it
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise ValueError("it is no file but a folder, a pipe or a device")
@@ -96,12 +97,13 @@ def read_json(path: Path) -> Any:
         os.close(handle)
     found = json.loads(text, parse_constant=_refuse)
     if "\\ud" in text.lower():
-        json.dumps(found, ensure_ascii=False).encode()  # raises where half a character would break every page
+        # Raises UnicodeEncodeError on half of a surrogate pair, which no page could be written with.
+        json.dumps(found, ensure_ascii=False).encode()
     return found
 
 
 def why(error: BaseException) -> str:
-    """What is wrong with a file, in a clause, from what `read_json` or a value's `from_dict` raised."""
+    """Returns a clause on what is wrong with a file, from what `read_json` or a value's `from_dict` raised."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if isinstance(error, KeyError):
@@ -110,7 +112,7 @@ def why(error: BaseException) -> str:
 
 
 def _strict(value: Any) -> Any:
-    """`value` with None for what JSON has no word for: infinities and nan."""
+    """Returns `value` with None in place of infinities and nan, which JSON cannot hold."""
     if isinstance(value, Mapping):
         return {name: _strict(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -119,4 +121,5 @@ def _strict(value: Any) -> Any:
 
 
 def _refuse(constant: str) -> None:
+    """Raises ValueError on `NaN` or `Infinity`, which Python's parser would accept."""
     raise ValueError(f"it holds {constant}, which is no number")

@@ -1,8 +1,9 @@
-"""Temporary folders that a killed run cannot take away: the next run does.
+"""Temporary folders that a killed run could not remove: the next run does.
 
-Each holds a lock that its process keeps for as long as it lives.  The system gives it back when the process ends,
-however it ends, so that a folder whose lock is free is nobody's.  The number of a process and when it began, which
-`OWNER` tells a reader, would not do: in another container that shares the folder, it is another process or none.
+Each folder holds a lock file that its process keeps locked.  The system releases the lock when the process ends,
+however it ends, so a folder whose lock is free has no living owner.  The process's number and start time, which the
+file `OWNER` holds for a reader, would not tell that: in another container that shares the folder, the same number is
+another process or none.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ OWNER, LOCK = "owner.json", "owner.lock"
 
 
 def short_parent(longest: int) -> Path | None:
-    """Where temporary files go or, where its path has more than `longest` bytes, another folder; None without one.
+    """Returns a writable folder for temporary files whose path has at most `longest` bytes; None if there is none.
 
-    A socket is made in it, whose whole path systems limit to 104 or 108 bytes.
+    The usual folder for temporary files is preferred.  A socket is made inside, and systems limit the whole path of a
+    socket to 104 or 108 bytes.
     """
     for parent in (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"), Path("/dev/shm")):
         if len(os.fsencode(parent)) <= longest and os.access(parent, os.W_OK | os.X_OK):
@@ -35,17 +37,17 @@ def short_parent(longest: int) -> Path | None:
 
 @contextlib.contextmanager
 def own_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """A new folder in `parent` that nobody else may enter, gone at the end.
+    """Yields a new folder in `parent` that other users cannot enter, and removes it at the end.
 
-    Those of dead processes go before and after: a driver's children outlive it by seconds, and may write into its
-    folder while the next run begins.
+    Folders of dead processes are removed before and after.  After as well, because the children of a killed driver
+    outlive it by seconds and may still write into its folder while the next run begins.
     """
     parent.mkdir(parents=True, exist_ok=True)
     sweep(parent, prefix)
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     try:
         with FileLock(folder / LOCK):
-            # Written under the lock: before it is there, nobody takes the folder for that of a dead process.
+            # This is written under the lock, and a folder without this file is never taken for a dead process's.
             owner = {"host": socket.gethostname(), "process": os.getpid(), "since": time.ctime()}
             (folder / OWNER).write_text(json.dumps(owner))
             yield folder
@@ -55,7 +57,7 @@ def own_folder(parent: Path, prefix: str) -> Iterator[Path]:
 
 
 def sweep(parent: Path, prefix: str) -> list[Path]:
-    """The folders in `parent` that `own_folder` made for processes that are dead now; they are taken away."""
+    """Removes the folders in `parent` that `own_folder` made for processes that are dead now; returns their paths."""
     dead = [folder for folder in parent.glob(f"{prefix}*") if _is_dead(folder)]
     for folder in dead:
         _remove(folder)
@@ -63,7 +65,10 @@ def sweep(parent: Path, prefix: str) -> list[Path]:
 
 
 def _remove(folder: Path) -> None:
-    """Takes `folder` away, its owner last: what is still being written into it is known to the next sweep."""
+    """Removes `folder`, its owner file last.
+
+    If something is written into the folder meanwhile, the owner file stays, so that the next sweep finds the folder.
+    """
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
             if path.name not in (OWNER, LOCK):
@@ -75,11 +80,12 @@ def _remove(folder: Path) -> None:
 
 
 def _is_dead(folder: Path) -> bool:
-    """Whether the process that made `folder` has ended; no where that cannot be told."""
+    """Tells whether the process that made `folder` has ended; False if that cannot be told."""
     try:
         if not (folder / OWNER).is_file():
             return False
         with FileLock(folder / LOCK, timeout=0):
             return True
-    except (OSError, Timeout, NotImplementedError):  # of a living process, of another user, or without locks
+    # Its process lives, or another user owns it, or the file system has no locks.
+    except (OSError, Timeout, NotImplementedError):
         return False

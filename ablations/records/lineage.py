@@ -1,5 +1,6 @@
 """Which code decides a result: a digest of the sources that some functions reach.
 
+Only definitions that are used count, so that a change to a report does not look like a change to the training.
 Standard library only.
 """
 
@@ -16,7 +17,7 @@ from glob import glob
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
-_PACKAGES = ("ablations",)
+_PACKAGES = ("ablations",)  # only definitions of these packages are followed
 _C_COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.DOTALL)
 
 
@@ -26,8 +27,8 @@ class _Module:
 
     path: Path
     defined: dict[str, list[ast.stmt]]  # name -> the statements at the top of the module that bind it
-    bare: list[ast.stmt]  # other statements at its top, such as a registration
-    imported: dict[str, tuple[str, str]]  # name -> (module, name in it, or "" for the module itself)
+    bare: list[ast.stmt]  # other statements at its top, such as a registration; they count if the module is reached
+    imported: dict[str, tuple[str, str]]  # name -> (module, name in it); the name is "" for the module itself
 
 
 Entry = tuple[str, str]  # a module and the name of a function in it
@@ -35,10 +36,10 @@ Entry = tuple[str, str]  # a module and the name of a function in it
 
 @functools.cache
 def digest_of(entries: tuple[Entry, ...]) -> str:
-    """Sixteen hex digits of every definition that the entries reach by name, and of our C sources.
+    """Returns sixteen hex digits over every definition that the entries reach by name, and over our C sources.
 
-    Syntax trees are compared, without docstrings, imports and paths: neither comments nor formatting nor the move of
-    a definition to another file changes the digest.
+    The digest is of syntax trees without docstrings, imports and paths.  So neither comments nor formatting, nor the
+    move of a definition to another file, changes it.
     """
     trees = sorted(_written(_undocumented(statement)) for statement in reached(entries))
     digest = hashlib.sha256("\n".join(trees).encode())
@@ -50,7 +51,7 @@ def digest_of(entries: tuple[Entry, ...]) -> str:
 
 
 def reached(entries: tuple[Entry, ...]) -> list[ast.stmt]:
-    """The statements that the entries use directly or through others, each once."""
+    """Returns the statements that the entries use directly or through others, each once."""
     found: dict[int, ast.stmt] = {}
     seen: set[tuple[str, str]] = set()
     visited: set[str] = set()
@@ -74,7 +75,7 @@ def reached(entries: tuple[Entry, ...]) -> list[ast.stmt]:
 
 
 def _uses(statement: ast.stmt, name: str) -> Iterator[tuple[str, str]]:
-    """The (module, name) pairs of our own packages that a statement of the module `name` may refer to."""
+    """Yields the (module, name) pairs of our own packages that a statement of the module `name` may refer to."""
     module = _module(name)
     local = {**module.imported, **_imports(statement, name)}
     for node in ast.walk(statement):
@@ -92,17 +93,21 @@ def _uses(statement: ast.stmt, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _source(where: str, what: str) -> tuple[str, str]:
+    """Returns an import of `what` from `where` as (module, name); the name is "" if a module is imported."""
     return (f"{where}.{what}", "") if _is_module(where, what) else (where, what)
 
 
 def _is_module(where: str, what: str) -> bool:
-    """Whether `what` in the package `where` is a module; an empty `what` stands for the module itself."""
+    """Tells whether `what` in the package `where` is a module; an empty `what` stands for `where` itself."""
     return not what or _path(f"{where}.{what}") is not None
 
 
 @functools.cache
 def _path(name: str) -> Path | None:
-    """The source of one of our own modules; found by its place, since to ask Python would import what holds it."""
+    """Returns the source file of one of our own modules, or None.
+
+    It is found by its place, because `find_spec` would import the packages that hold the module.
+    """
     package, *rest = name.split(".")
     if package not in _PACKAGES:
         return None
@@ -113,6 +118,7 @@ def _path(name: str) -> Path | None:
 
 @functools.cache
 def _folder(package: str) -> Path:
+    """Returns the folder of an installed package."""
     spec = find_spec(package)
     assert spec and spec.origin, package
     return Path(spec.origin).parent
@@ -120,6 +126,7 @@ def _folder(package: str) -> Path:
 
 @functools.cache
 def _module(name: str) -> _Module:
+    """Returns what the source of one of our own modules defines, parsed once per process."""
     path = _path(name)
     assert path, name
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -135,7 +142,7 @@ def _module(name: str) -> _Module:
 
 
 def _bound(statement: ast.stmt) -> list[str]:
-    """The names that a statement at the top of a module defines."""
+    """Returns the names that a statement at the top of a module defines."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [statement.name]
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
@@ -143,7 +150,10 @@ def _bound(statement: ast.stmt) -> list[str]:
 
 
 def _imports(tree: ast.AST, name: str, *, top_only: bool = False) -> dict[str, tuple[str, str]]:
-    """What our own imports in `tree`, of the module `name`, bind: local name -> (module, name in it or "")."""
+    """Returns what imports of our own packages bind in `tree`: local name -> (module, name in it or "").
+
+    `name` is the module of `tree`, from which relative imports start.
+    """
     found: dict[str, tuple[str, str]] = {}
     for node in _top_imports(tree) if top_only else ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
@@ -157,7 +167,7 @@ def _imports(tree: ast.AST, name: str, *, top_only: bool = False) -> dict[str, t
 
 
 def _top_imports(tree: ast.AST) -> Iterator[ast.AST]:
-    """Imports at the top of a module, those under a condition such as TYPE_CHECKING too, but not those in functions."""
+    """Yields the imports at the top of a module, also those under `if TYPE_CHECKING`, but not those in functions."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield node
@@ -180,7 +190,7 @@ def _is_docstring(statement: ast.stmt) -> bool:
 
 
 class _WithoutWords(ast.NodeTransformer):
-    """Takes out docstrings and the imports inside functions, which name places and not what is done."""
+    """Removes docstrings, and imports inside functions, which say where a name comes from but not what is done."""
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
@@ -192,7 +202,10 @@ class _WithoutWords(ast.NodeTransformer):
 
 
 def _written(node: object) -> str:
-    """A syntax tree as text that every Python writes alike: `ast.dump` of a newer one names more empty fields."""
+    """Writes a syntax tree as text that is the same in every Python version.
+
+    `ast.dump` would not do: newer versions of Python write fields that older ones do not know, even if they are empty.
+    """
     if isinstance(node, list):
         return f"[{','.join(map(_written, node))}]"
     if not isinstance(node, ast.AST):
@@ -203,6 +216,7 @@ def _written(node: object) -> str:
 
 
 def _undocumented(statement: ast.stmt) -> ast.stmt:
+    """Returns a copy of a statement without docstrings and inner imports."""
     found = _WithoutWords().visit(copy.deepcopy(statement))  # the cached tree stays as it is
     assert isinstance(found, ast.stmt)
     return found

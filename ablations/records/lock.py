@@ -1,8 +1,8 @@
-"""One driver a study: a second one is refused in a sentence that says who has it.
+"""One driver per study: a second one is refused, in a sentence that says which process runs the study.
 
-The kernel's lock on `driver.lock` (filelock) dies with its process.  Beside it `driver.json` says who holds it: for the
-sentence, and for network file systems on which two machines do not see each other's locks.  There it counts as held
-while its driver touches it, which it does every few seconds.
+The driver holds the kernel's lock on `driver.lock` (filelock), which ends with the process.  `driver.json` beside it
+says which process that is: for the sentence, and for network file systems on which two machines do not see each other's
+locks.  There the study counts as held as long as its driver touches `driver.json`, which it does every `BEAT` seconds.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from ablations.core.errors import InputError
 
 BEAT = 20.0  # seconds between two signs of life
 DEAD = 300.0  # seconds without one after which a driver of another machine counts as dead
-NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # of a file system that has none: `driver.json` decides
-SHOWN = 200  # characters of a command
+# The errors of a file system that has no locks.  `driver.json` alone decides there.
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+SHOWN = 200  # most characters of a command that the sentence quotes
 
 
 @contextlib.contextmanager
 def alone(folder: Path, command: str) -> Iterator[None]:
-    """Holds the study in `folder` for this process, which runs `command`.
+    """Holds the study in `folder` for this process, which runs `command`, until the end of the `with`.
 
-    Raises InputError where another process holds it; nothing is changed then.  What a bad command would leave of a
-    study that was not there before goes again.
+    Raises InputError, and changes nothing, if another process holds the study.  Folders that were made for a new study
+    are removed at the end if nothing was written into them, as after a bad command.
     """
     new = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,6 +52,7 @@ def alone(folder: Path, command: str) -> Iterator[None]:
 
 
 def _lock(held: contextlib.ExitStack, path: Path, told: Path) -> None:
+    """Takes the kernel's lock on `path`, and lets `held` release it.  Raises InputError if another process has it."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(path)
@@ -63,12 +65,13 @@ def _lock(held: contextlib.ExitStack, path: Path, told: Path) -> None:
             raise
         return
     held.callback(lock.release)
-    # Who opened it before that holds the lock of a file that is gone: `driver.json` then keeps a third one out.
+    # A process that opened the file before it was removed may then lock a file that is gone, unseen by a third process.
+    # `driver.json` keeps the third one out.
     held.callback(path.unlink, missing_ok=True)
 
 
 def _read(told: Path) -> dict[str, Any]:
-    """What the holder says of itself; empty where that cannot be read, as while it is written."""
+    """Returns what the holder says of itself; empty if that cannot be read, for example while it is written."""
     try:
         found = json.loads(told.read_text(encoding="utf-8")) if told.is_file() else {}
     except (OSError, ValueError, RecursionError):
@@ -77,6 +80,7 @@ def _read(told: Path) -> dict[str, Any]:
 
 
 def _write(told: Path, command: str) -> None:
+    """Writes down that this process holds the study."""
     from ablations.records.files import write_json
 
     since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -85,13 +89,17 @@ def _write(told: Path, command: str) -> None:
 
 
 def _beat(told: Path, stop: threading.Event) -> None:
+    """Touches `told` every `BEAT` seconds, as a sign of life, until `stop` is set."""
     while not stop.wait(BEAT):
         with contextlib.suppress(OSError):
             os.utime(told)
 
 
 def _alive(other: Mapping[str, Any], told: Path) -> bool:
-    """Whether the holder that `other` describes is there, though the kernel has shown us no lock of it."""
+    """Tells whether the holder that `other` describes is alive, although we hold the kernel's lock, or there is none.
+
+    On this machine that is a process with the same number and start time; on another, a `told` that was touched lately.
+    """
     if not other:
         return False
     if other.get("host") == socket.gethostname():
@@ -105,7 +113,7 @@ def _alive(other: Mapping[str, Any], told: Path) -> bool:
 
 
 def _began(process: int) -> str:
-    """When a process of this machine began, in the kernel's ticks since it started; empty where there is none."""
+    """Returns when a process of this machine began, in clock ticks since the machine started; "" if there is none."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         return fields[19] if fields[0] != "Z" else ""
@@ -114,6 +122,7 @@ def _began(process: int) -> str:
 
 
 def _taken(other: Mapping[str, Any], told: Path, *, seen: bool) -> InputError:
+    """Returns the error that says who holds the study; `seen`: the kernel has shown that the holder is alive."""
     name = told.parent.name
     who = " ".join(
         [
@@ -127,13 +136,13 @@ def _taken(other: Mapping[str, Any], told: Path, *, seen: bool) -> InputError:
 
 
 def _plain(text: str) -> str:
-    """`text` on one line that a terminal prints as it is."""
+    """Returns `text` as one line without control characters, cut to `SHOWN` characters."""
     text = "".join(one if one.isprintable() else " " for one in text)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _remove(new: Sequence[Path]) -> None:
-    """Takes away those of the folders that were made, the innermost first, in which nothing was written."""
+    """Removes those of the new folders, the innermost first, that are empty."""
     for folder in new:
         with contextlib.suppress(OSError):
             folder.rmdir()

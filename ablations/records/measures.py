@@ -15,7 +15,10 @@ _TOLD = re.compile(r"activity of (\S+) was not measured: ")
 
 
 def needed(study: Study) -> tuple[str, ...]:
-    """The components whose activity verdicts ask for: those under study, and those that its claims compare."""
+    """Returns the components whose activity verdicts need: those under study, and those that its claims compare.
+
+    Components whose activity the subject does not measure are left out.
+    """
     claimed = (name for claim in study.claims for name, _ in compared(claim))
     asked = {*(name for name, _ in study.components), *claimed}
     known = load(study.subject).components
@@ -24,15 +27,15 @@ def needed(study: Study) -> tuple[str, ...]:
 
 
 def not_measured(name: str, why: str) -> str:
-    """The sentence in a record that an activity could not be had; it is not asked for again."""
+    """Returns the note in a record that says why an activity could not be measured; later runs do not try it again."""
     return f"activity of {name} was not measured: {why}"
 
 
 def lacking(result: Result, names: Iterable[str]) -> tuple[str, ...]:
-    """Those of `names` whose activity a later run must still measure in the reference of `result`; mostly none.
+    """Returns those of `names` whose activity a later run must still measure in the reference of `result`.
 
-    Departures have no activities.  What another version of the training code trained stays as it is: its network
-    cannot be had again.
+    Only a finished reference has activities.  A record of another version of the training code stays as it is, because
+    this code cannot train its network again.
     """
     if result.status != DONE or result.trial.variant.departures:
         return ()
@@ -43,5 +46,5 @@ def lacking(result: Result, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def complete(result: Result, names: Iterable[str]) -> bool:
-    """Whether a trial need not be tried again: it has an outcome, and its activities where it must have them."""
+    """Tells whether a trial need not run again: it has an outcome, and the activities of `names` if it needs them."""
     return result.status in FINAL and not lacking(result, names)

@@ -9,11 +9,11 @@ import numpy as np
 
 
 def pack(outcomes: Any) -> str:
-    """Base64 of the bits of `outcomes` (N,) bool, an array or a tensor, eight a byte, the first in the highest bit."""
+    """Returns the base64 of `outcomes` (N,) bool, an array or a tensor: eight bits per byte, the first one highest."""
     return base64.b64encode(np.packbits(np.asarray(outcomes)).tobytes()).decode()
 
 
 def unpack(text: str, count: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """The (count,) bools that `pack` wrote."""
+    """Returns the `count` bools (count,) that `pack` wrote."""
     bits = np.unpackbits(np.frombuffer(base64.b64decode(text), dtype=np.uint8), count=count)
     return bits.astype(bool)

@@ -1,6 +1,7 @@
 """What a trial predicted for each evaluation image: results/<study>/predictions/<key>.npz, beside its record.
 
-For ensembles, which need no training.  Not part of the record and not committed: 0.2 MB a trial on CIFAR-10.
+A report makes ensembles of them, which need no further training.  They are not part of the record and not committed,
+because they take 0.2 MB per trial on CIFAR-10.
 
 Shapes: N images, K classes.
 """
@@ -23,19 +24,19 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """Softmax outputs (N, K), averaged over the views of an image, and the true classes (N,)."""
+    """What one trial predicted."""
 
-    probabilities: Array
-    labels: Array
+    probabilities: Array  # (N, K) softmax outputs, averaged over the views of an image
+    labels: Array  # (N,) the true classes
 
 
 def predictions_path(folder: Path, key: str) -> Path:
-    """Where the predictions of a trial lie in the study's folder."""
+    """Returns where the predictions of a trial lie in the study's folder."""
     return folder / "predictions" / f"{key}.npz"
 
 
 def packed(predictions: Predictions) -> bytes:
-    """The content of the file: probabilities as float16, which keeps three digits, and labels as int32."""
+    """Returns the content of the file: probabilities as float16, which keeps three digits, and labels as int32."""
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
@@ -46,7 +47,7 @@ def packed(predictions: Predictions) -> bytes:
 
 
 def write_predictions(folder: Path, key: str, content: bytes) -> Path:
-    """The file of what `packed` gave, which appears whole or not at all."""
+    """Writes `content`, which `packed` returned, whole or not at all, and returns the file's path."""
     path = predictions_path(folder, key)
     with replaced(path) as file:
         file.write(content)
@@ -54,7 +55,7 @@ def write_predictions(folder: Path, key: str, content: bytes) -> Path:
 
 
 def read_predictions(folder: Path, key: str) -> Predictions | None:
-    """What is kept of a trial; None where there is none, or none that can be read.  Nothing is unpickled."""
+    """Returns the predictions of a trial; None if there is no file, or none that can be read.  Nothing is unpickled."""
     try:
         with arrays(predictions_path(folder, key)) as file:
             found = Predictions(probabilities=file["probabilities"], labels=file["labels"])

@@ -30,15 +30,16 @@ _PLACES = {  # where git looks instead of in the folder that it is asked about: 
     "GIT_SHALLOW_FILE",
     "GIT_WORK_TREE",
 }
-_PACKAGES = ("torch", "numpy", "pandas", "scipy", "statsmodels", "ray", "mlflow")  # that can move a number
+# Packages whose versions are recorded, because another version may give other numbers.
+_PACKAGES = ("torch", "numpy", "pandas", "scipy", "statsmodels", "ray", "mlflow")
 
 
 def provenance(*, command: str, threads: int, device: str) -> dict[str, Any]:
-    """Plain JSON values that say how a result came about; `started` is now, in UTC, to the second.
+    """Returns plain JSON values that say how a result came about; `started` is now, in UTC, to the second.
 
-    `commit` is "" where no git checkout holds the package, and `commit_note` then says why; `dirty`
-    counts changed and new files under `ablations/` and `models/`.  The host's and the user's names
-    are not recorded.  What torch knows is read only where torch has been imported already.
+    `commit` is "" if the package is in no git checkout, and `commit_note` then says why.  `dirty` says whether files
+    under `ablations/` and `models/` are changed or new.  The names of the machine and the user are not recorded.  torch
+    is asked for the GPU's name only if it has been imported already.
     """
     commit, dirty, note = source(_PACKAGE)
     return {
@@ -57,13 +58,13 @@ def provenance(*, command: str, threads: int, device: str) -> dict[str, Any]:
 
 @functools.cache
 def source(package: Path) -> tuple[str, bool | None, str]:
-    """The commit that `package` was checked out from, whether it was changed since, and a note.
+    """Returns the commit of `package`, whether files differ from it (None: not known), and why any of that is missing.
 
-    Looked up once per process, as the code that runs is the code that was imported.
+    It is looked up once per process, since later changes to the files do not change the code that was imported.
     """
     tracked, _ = _git(package, "ls-files", "--error-unmatch", "__init__.py")
     head, why = _git(package, "rev-parse", "HEAD")
-    if not tracked or not head:  # a wheel in somebody else's checkout is not of that checkout's commit
+    if not tracked or not head:  # an installed package may lie in another project's checkout, which does not track it
         return "", None, f"{why or 'the package is no part of a git checkout'}; version {__version__}"
     changed, why = _git(package.parent, "status", "--porcelain", "--", package.name, "models")
     return head, None if why else bool(changed), why
@@ -71,14 +72,17 @@ def source(package: Path) -> tuple[str, bool | None, str]:
 
 @functools.cache
 def code(*settings: object) -> str:
-    """Sixteen hex digits of what decides how a training goes: `settings`, its sources too, and torch's version."""
+    """Returns sixteen hex digits over torch's version and `settings`, which must hold all else that decides a training.
+
+    A checkpoint is continued only by a process with the same digest.
+    """
     decides = (importlib.metadata.version("torch"), *settings)
     return hashlib.sha256(repr(decides).encode()).hexdigest()[:16]
 
 
 def _git(folder: Path, *arguments: str) -> tuple[str, str]:
-    """What git printed in `folder`, or "" and why it printed nothing."""
-    # A hook's or a shell's GIT_DIR is of another checkout.  Many workers may ask at once, so none takes a lock.
+    """Returns what git printed in `folder` and "", or "" and why it printed nothing."""
+    # Inside a hook, GIT_DIR names another checkout.  Many workers may ask at once, so git must take no lock.
     inherited = {name: value for name, value in os.environ.items() if name not in _PLACES}
     environment = {**inherited, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
@@ -134,7 +138,7 @@ def _memory_gib() -> float | None:
 
 
 def _gpu(device: str) -> str | None:
-    """The name of the GPU behind `device`; None on any other device, where asking would claim GPU memory."""
+    """Returns the name of the GPU behind `device`; None on other devices, where asking would claim GPU memory."""
     torch = sys.modules.get("torch")
     if torch is None or not device.startswith("cuda") or not torch.cuda.is_available():
         return None

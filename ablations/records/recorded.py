@@ -1,7 +1,7 @@
-"""A study file that is gone, as the records of its study know it: enough for a report, and none of its code is run.
+"""The subject of a study whose study file cannot be used: made from records, without running any of the file's code.
 
 What a report asks of a subject is written beside the plan when the study starts: results/<study>/subject.json.
-A study that is older than that has what its trials' configurations tell, and a sentence on what they do not.
+Studies older than that file are reported from the configurations of their trials, and the report says what is missing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NAME = "subject.json"
 
 
 def write_subject(folder: Path, study: Study) -> None:
-    """Writes down what a report asks of the subject of `study`."""
+    """Writes what a report asks of the subject of `study` to subject.json in `folder`."""
     subject = load(study.subject)
     write_json(
         folder / NAME,
@@ -43,9 +43,10 @@ def write_subject(folder: Path, study: Study) -> None:
 
 
 def readable(folder: Path, study: Study, results: Sequence[Result]) -> tuple[Study, list[Result], str]:
-    """The study and its results as a report can be made of them, and a sentence where its study file cannot be used.
+    """Returns the study and its results in a form that a report can be made of, and a sentence, or "".
 
-    They are then of a subject that stands in for the file; without a reason for that they are as they were.
+    If its study file cannot be used, a `Recorded` takes the place of the subject, and the sentence says so.  Otherwise
+    the study and the results are returned unchanged.
     """
     reason = _unusable(study) if is_file(study.subject) else ""
     if not reason:
@@ -61,7 +62,7 @@ def readable(folder: Path, study: Study, results: Sequence[Result]) -> tuple[Stu
 
 
 def _unusable(study: Study) -> str:
-    """Why today's study file cannot tell what a report asks of it; "" where it can."""
+    """Returns a clause on why today's study file cannot be used for a report, or "" if it can."""
     if not Path(study.subject).is_file():
         return "is gone"
     try:
@@ -78,10 +79,10 @@ def _unusable(study: Study) -> str:
 
 
 class Recorded(Defaults):
-    """What stands in for a study file that cannot be used."""
+    """The subject that takes the place of a study file that cannot be used."""
 
     def __init__(self, path: Path) -> None:
-        """`path` is that of the plan, absolute."""
+        """`path` is the absolute path of the study's plan.  Raises InputError if the plan cannot be read."""
         self.folder = path.parent
         self.study = store.read_study(self.folder)
         self.name = self.study.subject
@@ -100,7 +101,7 @@ class Recorded(Defaults):
 
     @cached_property
     def levels(self) -> Mapping[str, tuple[str, ...]]:
-        """The levels of each component that the study has."""
+        """The levels of each component that the study's variants have."""
         found: dict[str, dict[str, None]] = {}
         for name, level in (departure for variant in self.study.variants for departure in variant.departures):
             found.setdefault(name, {})[level] = None
@@ -108,19 +109,19 @@ class Recorded(Defaults):
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        """Those of the plan."""
+        """The metrics of the plan."""
         return self.study.setting.metrics
 
     @cached_property
     def own_claims(self) -> Sequence[Claim]:  # type: ignore[override]
-        """Those of the file, or of the plan where they were not recorded."""
+        """The claims that the study file brought itself; those of the plan if they were not recorded."""
         if "claims" not in self.told:
             return self.study.claims
         return tuple(Claim.from_dict(one) for one in self.told["claims"])
 
     @cached_property
     def components(self) -> Mapping[str, Component]:
-        """As they were recorded, or by their names."""
+        """The components as they were recorded; if they were not, as far as names and configurations describe them."""
         if "components" in self.told:
             rows = self.told["components"].items()
             return {name: Component(**{**one, "levels": tuple(one["levels"])}) for name, one in rows}
@@ -135,7 +136,10 @@ class Recorded(Defaults):
         }
 
     def doses(self, setting: Setting) -> Mapping[str, Doses]:
-        """As they were recorded, or where the reference and two levels or more of a field are numbers."""
+        """Returns the doses as they were recorded.
+
+        If they were not, they are those fields of which the reference and two levels or more are numbers.
+        """
         if "doses" in self.told:
             return {name: Doses(**one) for name, one in self.told["doses"].items()}
         found = {}
@@ -148,7 +152,7 @@ class Recorded(Defaults):
         return found
 
     def configure(self, setting: Setting, departures: Sequence[Departure]) -> Config:
-        """That of a trial that ran.  Raises InputError where none did, and where one is to be planned."""
+        """Returns the config of a trial that has these departures and a record.  Raises InputError if there is none."""
         label = Variant(departures=tuple(departures)).label
         if label not in self.configs:
             raise InputError(f"{label} cannot be had: the study file of {self.study.name!r} cannot be used.")
@@ -156,7 +160,7 @@ class Recorded(Defaults):
 
 
 def _value(config: Config, name: str, otherwise: Any = None) -> Any:
-    """The value of a field, `optimizer.lr` for one of a field."""
+    """Returns the value of a field of the study file's config; `optimizer.lr` is the field `lr` of `optimizer`."""
     value: Any = config.get("config", {})
     for part in name.split("."):
         if not isinstance(value, Mapping) or part not in value:
@@ -170,5 +174,5 @@ def _is_number(value: Any) -> bool:
 
 
 def opened(path: str) -> Recorded:
-    """The subject that stands in for the study file of the plan in `path`."""
+    """Returns the subject that takes the place of the study file; `path` is the absolute path of the study's plan."""
     return Recorded(Path(path))

@@ -1,7 +1,7 @@
 """The sources that decided a study's trials, kept beside its records: results/<study>/code/<digest>.tar.gz.
 
-The same files give the same bytes: names in order, no times, no owners.  Of a file above `LARGEST` only a checksum is
-kept.
+The same files always give the same archive, because entries are sorted and hold neither times nor owners.  A file
+larger than `LARGEST` is replaced by its checksum.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from pathlib import Path
 
 from ablations.records.files import replaced
 
-LARGEST = 2**20  # bytes of a file: data that a string names are no source
-CHECKSUM = ".sha256"
+LARGEST = 2**20  # most bytes of a file that is kept: a larger one holds data rather than source code
+CHECKSUM = ".sha256"  # ending of an entry that holds the checksum of a larger file
 
 
 def sources_path(folder: Path, digest: str) -> Path:
-    """Where the sources with this digest lie in the study's folder."""
+    """Returns where the sources with this digest lie in the study's folder."""
     return folder / "code" / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', digest)}.tar.gz"
 
 
 def write_sources(folder: Path, digest: str, files: Mapping[str, bytes]) -> Path:
-    """The archive of `files`, name -> content; one that is there already stays."""
+    """Writes the archive of `files`, name -> content, unless it is there already, and returns its path."""
     path = sources_path(folder, digest)
     if path.exists():
         return path
@@ -46,7 +46,7 @@ def write_sources(folder: Path, digest: str, files: Mapping[str, bytes]) -> Path
 
 
 def shortened(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """`files` with a checksum in the place of what is too large to be kept."""
+    """Returns `files` with the checksums of those that are too large in place of their content."""
     return {
         name if len(content) <= LARGEST else f"{name}{CHECKSUM}": content
         if len(content) <= LARGEST
@@ -56,7 +56,7 @@ def shortened(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def read_sources(folder: Path, digest: str) -> dict[str, bytes] | None:
-    """Name -> content of what was kept; None where there is nothing, or nothing that can be read."""
+    """Returns name -> content of the files that were kept; None if there is no archive, or none that can be read."""
     found = {}
     try:
         with tarfile.open(sources_path(folder, digest), "r:gz") as archive:

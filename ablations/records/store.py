@@ -1,6 +1,6 @@
 """Records <-> disk <-> DataFrame.  results/<study>/: study.json, trials/<key>.json, table.csv.
 
-The records are the truth: what is run is decided by them, and every view is made from them.
+The records decide what is still to run, and every table, report and MLflow view is made from them.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from ablations.records.upgrade import upgraded_result, upgraded_study
 
 
 def checksum(record: Mapping[str, Any]) -> str:
-    """Sixteen hex digits of the sha256 of a record's content, whatever the order of its fields."""
+    """Returns sixteen hex digits of the sha256 of a record's content, whatever the order of its fields."""
     text = json.dumps(_strict(record), sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def trial_path(folder: Path, key: str) -> Path:
-    """Where the record of a trial lies in the study's folder."""
+    """Returns where the record of a trial lies in the study's folder."""
     return folder / "trials" / f"{key}.json"
 
 
 def write_result(folder: Path, result: Result) -> Path:
-    """The record of `result`, written, with a checksum over its content.
+    """Writes the record of `result`, with a checksum over its content, and returns its path.
 
-    A record in its place that cannot be read is kept beside it as `.corrupt`, and one that another version of the
-    training code made as `.version-1`.
+    An older record of the same trial is kept under another name if it cannot be read (`.corrupt`), or if another
+    version of the training code made it (such as `.version-1`).
     """
     path = trial_path(folder, result.trial.key)
     if path.exists():
@@ -54,7 +54,10 @@ def write_result(folder: Path, result: Result) -> Path:
 
 
 def _from(folder: Path, subject: str) -> str:
-    """A subject as a record names it: a study file by its path from the study's folder, so that both may move."""
+    """Returns a subject's name as a record holds it.
+
+    A study file is named by its path relative to the study's folder, so that both can be moved together.
+    """
     home = folder.resolve()
     if not is_file(subject) or Path(os.path.commonpath([home, Path(subject).resolve()])) == Path(home.anchor):
         return subject
@@ -62,12 +65,12 @@ def _from(folder: Path, subject: str) -> str:
 
 
 def _found(folder: Path, subject: str) -> str:
-    """The subject that `_from` wrote, a study file by its absolute path."""
+    """Returns the name of the subject that `_from` wrote: a study file's is its absolute path."""
     return str((folder / subject).resolve()) if is_file(subject) else subject
 
 
 def check_study_file(folder: Path, study: Study) -> None:
-    """Raises InputError where the study in `folder` is of a study file that is no longer there."""
+    """Raises InputError if the study in `folder` was run from a study file that is no longer there."""
     if is_file(study.subject) and not Path(study.subject).exists():
         raise InputError(
             f"study {study.name!r} was run from {shown(study.subject)}, and there is no study file any more: put it "
@@ -76,7 +79,7 @@ def check_study_file(folder: Path, study: Study) -> None:
 
 
 def read_result(path: Path) -> tuple[Result | None, str]:
-    """The result in `path`, or None and one sentence that says why it cannot be read."""
+    """Returns the result in `path` and "", or None and one sentence that says why it cannot be read."""
     try:
         record = read_json(path)
         _check_sum(record)
@@ -93,29 +96,29 @@ def read_result(path: Path) -> tuple[Result | None, str]:
 
 
 def _put_aside(path: Path, aside: Path) -> None:
-    """Moves `path`, whatever it is, to `aside`, or beside that where a file and a folder would meet."""
+    """Moves `path`, a file or a folder, to `aside`; to a new name like it if a file or folder there is in the way."""
     meet = aside.exists() and (aside.is_dir() or path.is_dir())
     path.replace(aside.with_name(f"{aside.name}-{secrets.token_hex(4)}") if meet else aside)
 
 
 def _check_sum(record: dict[str, Any]) -> None:
-    """Takes the checksum out of a record.  Raises ValueError where it is missing or does not fit the content."""
+    """Removes the checksum from a record.  Raises ValueError if it is missing or does not fit the content."""
     found = record.pop("checksum", None)
     if found is None and not record.get("training_digest"):
-        return  # older than checksums
+        return  # the record is older than checksums
     if found != checksum(record):
         raise ValueError("it was changed after it was written: its checksum does not fit its content")
 
 
 def find(study: str, results: Path) -> Path:
-    """The folder of a study, given by its name under `results` or by its folder.
+    """Returns the folder of a study, which is given by its name under `results` or by its folder.
 
-    Raises InputError when there is none, with the nearest.
+    Raises InputError, with the nearest name, if there is no such study.
     """
     for folder in (results / study, Path(study)):
-        if os.path.exists(
-            folder / "study.json"
-        ):  # what is no file is named when it is read, and too long a path is not
+        # `os.path.exists` is false for a path that is too long, where `Path.is_file` may raise.  It is true of a
+        # folder or a pipe, which `read_study` then names in its error.
+        if os.path.exists(folder / "study.json"):
             return folder
     known = names(results)
     if not known:
@@ -124,9 +127,9 @@ def find(study: str, results: Path) -> Path:
 
 
 def find_all(studies: Sequence[str], results: Path) -> list[Path]:
-    """The folders of these studies, given as in `find`, or without any of all under `results`.
+    """Returns the folders of these studies, given as in `find`; without any, those of all studies under `results`.
 
-    Raises InputError when there is none.
+    Raises InputError if there is none.
     """
     folders = [find(name, results) for name in studies or names(results)]
     if not folders:
@@ -135,15 +138,15 @@ def find_all(studies: Sequence[str], results: Path) -> list[Path]:
 
 
 def names(results: Path) -> list[str]:
-    """Of the studies under `results`, in alphabetical order."""
+    """Returns the names of the studies under `results`, in alphabetical order."""
     return sorted(path.parent.name for path in results.glob("*/study.json"))
 
 
 def write_study(folder: Path, study: Study, *, retrain: bool = False) -> None:
-    """`study.json`, before the first trial runs.
+    """Writes `study.json`, which is there before the first trial runs.
 
-    Raises InputError when the folder holds a study that this one does not extend: only seeds,
-    components and variants may differ, and its code where it is to train again.
+    Raises InputError if the folder holds a study that this one does not extend.  Only seeds, components and variants
+    may differ and, with `retrain`, the code.
     """
     path = folder / "study.json"
     if path.exists():
@@ -164,27 +167,31 @@ def write_study(folder: Path, study: Study, *, retrain: bool = False) -> None:
 
 
 def _fixed(study: Study) -> dict[str, Any]:
-    """What two plans of one study have in common."""
-    config = {name: value for name, value in study.setting.config.items() if name != "spec"}  # another one, other keys
+    """Returns the parts of a plan that a later plan of the same study must have too."""
+    # A changed "spec" is allowed: its trials have other keys.
+    config = {name: value for name, value in study.setting.config.items() if name != "spec"}
     return {
         "grid": study.grid,
         "subject": study.subject,
         "fingerprint": study.setting.fingerprint,
         **config,
-        # How, not how far: an arm that joins is tuned as the others were.
+        # The size of the search for one arm is fixed; their number is not, and a new arm is tuned like the others.
         "tuning": study.tuning.how if study.tuning else "none",
         "resolution": study.resolution,
     }
 
 
 def so_far(folder: Path) -> tuple[Study | None, int]:
-    """The plan in `folder`, if there is one, and how many trials have a record there, of this plan or another."""
+    """Returns the plan in `folder`, if there is one, and how many trials of any plan have a record there.
+
+    Raises InputError if the plan cannot be read.
+    """
     study = read_study(folder) if (folder / "study.json").exists() else None
     return study, len(list((folder / "trials").glob("*.json")))
 
 
 def read_study(folder: Path) -> Study:
-    """The plan in `folder`.  Raises InputError when there is none or it cannot be read."""
+    """Returns the plan in `folder`.  Raises InputError if there is none, or if it cannot be read."""
     path = folder / "study.json"
     try:
         study = Study.from_dict(upgraded_study(read_json(path)))
@@ -198,10 +205,11 @@ def read_study(folder: Path) -> Study:
 
 
 def read(folder: Path) -> tuple[Study, list[Result], list[str]]:
-    """The plan, the results of its trials in the plan's order, and one sentence per record that is left out.
+    """Returns the plan, the results of its trials in the plan's order, and sentences on records that are left out.
 
-    Left out is what cannot be read, and what was trained by an older version of the training code than others.
-    Records of other plans in the same folder (fewer seeds now, say) are left alone.
+    Left out are records that cannot be read, and those of an older version of the training code than the newest among
+    them.  The folder may also hold records of trials that are not in the plan, for example of more seeds; they are not
+    read.  Raises InputError if the plan cannot be read.
     """
     study = read_study(folder)
     found, problems = read_results(folder, study.keys)
@@ -216,7 +224,7 @@ def read(folder: Path) -> tuple[Study, list[Result], list[str]]:
 
 
 def read_results(folder: Path, keys: Iterable[str]) -> tuple[list[Result], list[str]]:
-    """The results under these keys that are there, and one sentence per corrupt record."""
+    """Returns the results that have a record under one of these keys, and one sentence per unreadable record."""
     found: list[Result] = []
     problems: list[str] = []
     for key in keys:
@@ -231,7 +239,7 @@ def read_results(folder: Path, keys: Iterable[str]) -> tuple[list[Result], list[
 
 
 def read_all(folder: Path) -> tuple[dict[str, Result], list[str]]:
-    """Every result in `folder` by its key, and one sentence per corrupt record."""
+    """Returns every result in `folder` by its key, and one sentence per unreadable record."""
     keys = sorted(path.stem for path in (folder / "trials").glob("*.json"))
     found, problems = read_results(folder, keys)
     return {result.trial.key: result for result in found}, problems

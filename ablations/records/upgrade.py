@@ -1,6 +1,6 @@
-"""Schema 1 read as schema 2: pure functions of what a JSON file holds.  Older files are never rewritten.
+"""Converts records of schema 1 to schema 2 when they are read; the files themselves are never rewritten.
 
-Schema 1 knew AlexNet alone: a trial had a preset, a budget and a Spec where it has a subject's config now.
+Schema 1 knew only AlexNet: a trial had a preset, a budget and a Spec in place of a subject's config.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ablations.core.identity import SCHEMA
 from ablations.core.load import FIRST, PLACEBO, SABOTAGE, load
 
 _FACTORIAL = ("full", "fractional")
-_QUESTIONS = {  # of the grids of schema 1, which studies did not record
+_QUESTIONS = {  # grid of schema 1 -> the question that it answers, which its studies did not record
     "reference": "the reference alone, without controls: does it train?",
     "one_out": "the reference, and each departure from it alone",
     "smoke": "one_out over two components: does everything work?",
@@ -29,7 +29,7 @@ _QUESTIONS = {  # of the grids of schema 1, which studies did not record
 
 
 def upgraded_result(record: Any) -> Any:
-    """The record of a trial as schema 2 has it; whatever is no table of schema 1 is left as it is."""
+    """Returns the record of a trial in schema 2; anything that is no record of schema 1 is returned as it is."""
     if not isinstance(record, Mapping) or record.get("schema") != 1:
         return record
     fields = {**record, "schema": SCHEMA, "trial": _trial(record["trial"])}
@@ -42,13 +42,14 @@ def upgraded_result(record: Any) -> Any:
 
 
 def _trial(trial: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the trial of a record in schema 2, with a config in place of preset, budget and Spec."""
     fields = dict(trial)
     preset, budget, spec, data = (fields.pop(name) for name in ("preset", "budget", "spec", "dataset"))
     return {**fields, "data": data, "config": load(FIRST).from_schema_1(preset, budget, spec)}
 
 
 def upgraded_study(record: Any) -> Any:
-    """What `study.json` holds as schema 2 has it; whatever is no table of schema 1 is left as it is."""
+    """Returns a plan in schema 2; anything that is no plan of schema 1 is returned as it is."""
     if not isinstance(record, Mapping) or record.get("schema") != 1:
         return record
     fields, grid = {**record, "schema": SCHEMA}, record["grid"]
@@ -67,7 +68,7 @@ def upgraded_study(record: Any) -> Any:
     return fields
 
 
-_OF_THE_SETTING = (
+_OF_THE_SETTING = (  # fields of a plan of schema 1 that are a part of its setting in schema 2
     "preset",
     "dataset",
     "fingerprint",
@@ -89,6 +90,6 @@ def _tuning(study: Mapping[str, Any], tuning: Mapping[str, Any]) -> dict[str, An
 
 
 def _attempt(attempt: Mapping[str, Any]) -> dict[str, Any]:
-    """A rate that was tried; in older ones it had one training, whose fields stood beside the factor."""
+    """Returns a rate that was tried.  In the oldest records it has one training, whose fields are beside the factor."""
     trial = {name: value for name, value in attempt.items() if name != "factor"}
     return {"factor": attempt["factor"], "trials": attempt.get("trials", [trial])}
