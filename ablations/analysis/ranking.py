@@ -9,14 +9,15 @@ from ablations.analysis.asked import rule_of
 from ablations.analysis.gates import INACTIVE, PAIRS_MISSING
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.looks import stage
-from ablations.analysis.rule import NOT_TESTED
+from ablations.analysis.rule import NO_EFFECT, NOT_TESTED
 from ablations.analysis.statistics import holm
+from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import metric_of
 from ablations.core.effect import Effect
 from ablations.core.variant import Departure
 
-BETTER, WORSE, UNDECIDED = 1, -1, 0
+BETTER, WORSE, UNDECIDED, NEGLIGIBLE = 1, -1, 0, 2  # the last: no difference that matters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class Ranked:
 
     effect: Effect
     p_holm: float
-    side: int  # BETTER, WORSE or UNDECIDED
+    side: int  # BETTER, WORSE, UNDECIDED or NEGLIGIBLE
 
 
 def studied(evidence: Findings) -> list[Effect]:
@@ -40,10 +41,12 @@ def ranked(evidence: Findings) -> list[Ranked]:
     A side is taken where Holm's p is below the rule's alpha: over the claims of its family where a verdict on this
     outcome is on it, and over all the others elsewhere, so that no effect reads otherwise than its verdict.  In a
     sequential study those others are told at the level of the look that was reached; a verdict's p is the repeated one.
-    A comparison in which trainings failed takes none: its mean has no size.
+    A comparison in which trainings failed takes none: its mean has no size.  An effect is negligible where every
+    verdict on it is that no effect of interest is there, whatever its p.
     """
     found, worse = studied(evidence), evidence.study.setting.main_metric.worse
     claimed, alpha, level = _claimed(evidence), rule_of(evidence.study).alpha, _level(evidence)
+    negligible = _negligible(evidence)
     others = [one for one in found if (one.component, one.level) not in claimed]
     adjusted = {(one.component, one.level): p for one, p in zip(others, holm([one.p for one in others]), strict=True)}
     rows = []
@@ -51,19 +54,36 @@ def ranked(evidence: Findings) -> list[Ranked]:
         departure = one.component, one.level
         p = (claimed | adjusted)[departure]
         side = _side(one, p, alpha if departure in claimed else level, worse)
+        side = NEGLIGIBLE if departure in negligible else side
         rows.append(Ranked(effect=one, p_holm=p, side=side))
     return sorted(rows, key=lambda row: -worse * row.effect.estimate if isfinite(row.effect.estimate) else inf)
 
 
 def _claimed(evidence: Findings) -> dict[Departure, float]:
     """Holm's p of the verdicts on the main outcome of a studied effect, by its change; nan where that does nothing."""
-    asked = (evidence.metric, evidence.study.estimand, "")
     return {
         (one.claim.component, one.claim.level): nan if one.call == NOT_TESTED else one.p_holm
-        for one in evidence.verdicts
-        if (one.call != NOT_TESTED or one.reason in (INACTIVE, PAIRS_MISSING))
-        and (metric_of(one.claim, evidence.phase), one.claim.estimand, one.claim.against) == asked
+        for one in _on_main(evidence)
+        if one.call != NOT_TESTED or one.reason in (INACTIVE, PAIRS_MISSING)
     }
+
+
+def _negligible(evidence: Findings) -> set[Departure]:
+    """The changes that make no difference that matters, by every verdict on their effect on the main outcome."""
+    calls: dict[Departure, set[str]] = {}
+    for one in _on_main(evidence):
+        calls.setdefault((one.claim.component, one.claim.level), set()).add(one.call)
+    return {change for change, given in calls.items() if given == {NO_EFFECT}}
+
+
+def _on_main(evidence: Findings) -> list[Verdict]:
+    """The verdicts on the study's own estimand, of the main outcome, against the reference."""
+    asked = (evidence.metric, evidence.study.estimand, "")
+    return [
+        one
+        for one in evidence.verdicts
+        if (metric_of(one.claim, evidence.phase), one.claim.estimand, one.claim.against) == asked
+    ]
 
 
 def _side(effect: Effect, p: float, level: float, worse: int) -> int:

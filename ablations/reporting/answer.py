@@ -28,7 +28,7 @@ from ablations.analysis.gates import (
     study_gates,
     underfits,
 )
-from ablations.analysis.ranking import BETTER, UNDECIDED, WORSE, Ranked
+from ablations.analysis.ranking import BETTER, NEGLIGIBLE, UNDECIDED, WORSE, Ranked
 from ablations.analysis.rule import CALLS
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, compared
@@ -143,22 +143,24 @@ def _frame(evidence: Findings) -> str:
 
 
 def _effects(evidence: Findings, rows: Sequence[Ranked]) -> str:
-    """Returns one sentence on all changes, by what came of them: hurt, helped, undecided, or trainings failed."""
+    """Returns one sentence on all changes, by what came of them: hurt, helped, no difference, undecided, or failed."""
     if not rows:
         return "No change of this study has a finished comparison."
     unstable = [one for one in rows if one.effect.unstable]
-    hurt, helped, undecided = (
+    hurt, helped, alike, undecided = (
         _largest_first(one for one in rows if one.side == side and not one.effect.unstable)
-        for side in (WORSE, BETTER, UNDECIDED)
+        for side in (WORSE, BETTER, NEGLIGIBLE, UNDECIDED)
     )
     if len(undecided) == len(rows):
         return f"{_frame(evidence)} {_nothing_decided(evidence, undecided)}."
     sized = [[(_name(evidence, one), f" ({_size(evidence, one)})") for one in side] for side in (hurt, helped)]
     failing = [(_name(evidence, one), f" ({arms_words(one.effect)})") for one in unstable]
+    same = [(_name(evidence, one), "") for one in alike]
     open_ = [(_name(evidence, one), "") for one in undecided]
     parts = [
         _group(sized[0], "hurt"),
         _group(sized[1], "helped"),
+        _group(same, "makes no difference that matters" if len(same) == 1 else "make no difference that matters"),
         _group(open_, "is undecided" if len(open_) == 1 else "are undecided") + _room(evidence, undecided),
         _group(failing, "cannot be sized, as trainings failed"),
     ]

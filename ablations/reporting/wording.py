@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 
 from ablations.analysis.gates import GAP
-from ablations.analysis.ranking import BETTER, WORSE, Ranked
+from ablations.analysis.ranking import BETTER, NEGLIGIBLE, WORSE, Ranked
 from ablations.analysis.verdicts import Findings
 from ablations.core.setting import Metric
 from ablations.core.units import between, is_ratio, outcome, size, unit_of
@@ -71,12 +71,13 @@ def outcome_column(evidence: Findings) -> str:
 
 
 def reads_as(row: Ranked) -> str:
-    """`hurts`, `helps`, `undecided`, or why nothing can be told."""
+    """`hurts`, `helps`, `no difference that matters`, `undecided`, or why nothing can be told."""
     if row.effect.unstable:
         return "unstable"
     if not isfinite(row.effect.p):
         return "one pair" if row.effect.n == 1 else "too few distinct pairs" if row.effect.n else "not run"
-    return {WORSE: "hurts", BETTER: "helps"}.get(row.side, "undecided")
+    told = {WORSE: "hurts", BETTER: "helps", NEGLIGIBLE: "no difference that matters"}
+    return told.get(row.side, "undecided")
 
 
 def value(evidence: Findings, number_of: float) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ablations.analysis.ranking import BETTER, UNDECIDED, WORSE, ranked
+from ablations.analysis.ranking import BETTER, NEGLIGIBLE, UNDECIDED, WORSE, ranked
 from ablations.analysis.verdicts import Findings
 from ablations.core.trial import Trial
 from ablations.planning.declare import declare
@@ -59,8 +59,22 @@ def test_it_says_what_clearly_hurts_and_helps_by_how_much_and_what_is_undecided(
 def test_a_side_is_taken_by_holms_p_and_not_by_each_interval_alone() -> None:
     evidence = made(HURTS, HELPS, SAME)
     sides = {one.effect.component: one.side for one in ranked(evidence)}
-    assert sides == {"lrn": WORSE, "pooling": UNDECIDED, "dropout": BETTER}
+    assert sides == {"lrn": WORSE, "pooling": NEGLIGIBLE, "dropout": BETTER}
+    unclaimed = {one.effect.component: one.side for one in ranked(made(HURTS, HELPS, SAME, claims=False))}
+    assert unclaimed == {**sides, "pooling": UNDECIDED}
     assert [one.effect.component for one in ranked(evidence)] == ["lrn", "pooling", "dropout"]  # most harm first
+
+
+def test_a_change_whose_verdicts_all_find_no_effect_of_interest_is_not_called_undecided() -> None:
+    evidence = made(("-lrn", 0.0), HELPS, SAME)
+    assert {one.words for one in evidence.verdicts if one.claim.component == "lrn"} == {"no difference that matters"}
+    rows = {one.effect.component: one for one in ranked(evidence)}
+    assert (rows["lrn"].side, wording.reads_as(rows["lrn"])) == (NEGLIGIBLE, "no difference that matters")
+    said = answer(evidence).sentences[0]
+    assert said.endswith("; 2 changes make no difference that matters: no LRN and non-overlapping pooling.")
+    page = compose(evidence)
+    assert "black no difference that matters, grey undecided" in page.lead[0].caption  # type: ignore[union-attr]
+    assert "black" not in compose(made(HURTS, HELPS, SAME, claims=False)).lead[0].caption  # type: ignore[union-attr]
 
 
 def test_nothing_decided_is_said_in_a_sentence() -> None:

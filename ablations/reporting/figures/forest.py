@@ -15,7 +15,7 @@ from ablations.reporting.figures.style import BLUE, DOTS, GREY, GRID, INK, ORANG
 LINE = 0.2  # inches of a line of text on a telephone,
 FITS = 44  # which takes so many characters
 FAR = 3.0  # an effect so many times as far out as the others is an arrow at the edge
-COLOURS = {1: BLUE, -1: ORANGE, 0: GREY}  # by the side: better, worse, undecided
+COLOURS = {1: BLUE, -1: ORANGE, 0: GREY, 2: INK}  # by the side: better, worse, undecided, no difference that matters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Row:
     low: float  # of its interval; nan: it has none
     high: float
     written: str
-    side: int = 0  # 1: clearly better; -1: clearly worse; 0: undecided
+    side: int = 0  # 1: clearly better; -1: clearly worse; 0: undecided; 2: no difference that matters
     pairs: int = 3
     single: tuple[float, ...] = ()  # the differences of single seeds
 
@@ -51,7 +51,8 @@ NARROW = Shape(width=4.2, row=0.6, font=11, stacked=True)
 def forest(
     rows: Sequence[Row], *, axis: str, lower_is_better: bool, ratios: bool, shape: Shape = WIDE, title: str = ""
 ) -> Figure:
-    """A row an effect: a mark, its 95% interval, its number; orange is clearly worse, blue better, grey undecided.
+    """A row an effect: a mark, its 95% interval, its number; orange is clearly worse, blue better, grey undecided, and
+    black no difference that matters.
 
     Where `ratios`, all are logarithms, and the axis is labelled with what they are of.  An effect far beyond the others
     is an arrow at the edge; `axis` names what is drawn, with its unit.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ablations.analysis.effects import differences_of
 from ablations.analysis.effects import effects as effects_on
 from ablations.analysis.evidence import broken
-from ablations.analysis.ranking import Ranked, ranked
+from ablations.analysis.ranking import NEGLIGIBLE, Ranked, ranked
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_OUT
 from ablations.core.effect import Effect
@@ -76,9 +76,10 @@ def forest_picture(evidence: Findings, rows: Sequence[Ranked], name: str = "effe
 
     interval = any(isfinite(one.effect.low) for one in rows)
     bars = "bars their 95% t intervals" if interval else "without intervals, as no pair is repeated"
+    black = "black no difference that matters, " if any(one.side == NEGLIGIBLE for one in rows) else ""
     caption = (
         f"Marks are mean differences, {bars}, small dots single seeds. Orange is clearly worse, blue clearly better, "
-        "grey undecided; an arrow points to what lies beyond the axis."
+        f"{black}grey undecided; an arrow points to what lies beyond the axis."
     )
     numbers = [f"{evidence.called(one.effect)} {written(evidence, one.effect)}" for one in rows]
     unit = unit_of(evidence.main_metric)
