@@ -27,6 +27,7 @@ class Ranked:
     effect: Effect
     p_holm: float
     side: int  # BETTER, WORSE, UNDECIDED or NEGLIGIBLE
+    margin: float = nan  # where it is negligible: the smallest effect of interest, in the metric's unit
 
 
 def studied(evidence: Findings) -> list[Effect]:
@@ -55,7 +56,7 @@ def ranked(evidence: Findings) -> list[Ranked]:
         p = (claimed | adjusted)[departure]
         side = _side(one, p, alpha if departure in claimed else level, worse)
         side = NEGLIGIBLE if departure in negligible else side
-        rows.append(Ranked(effect=one, p_holm=p, side=side))
+        rows.append(Ranked(effect=one, p_holm=p, side=side, margin=negligible.get(departure, nan)))
     return sorted(rows, key=lambda row: -worse * row.effect.estimate if isfinite(row.effect.estimate) else inf)
 
 
@@ -68,12 +69,16 @@ def _claimed(evidence: Findings) -> dict[Departure, float]:
     }
 
 
-def _negligible(evidence: Findings) -> set[Departure]:
-    """The changes that make no difference that matters, by every verdict on their effect on the main outcome."""
-    calls: dict[Departure, set[str]] = {}
+def _negligible(evidence: Findings) -> dict[Departure, float]:
+    """The changes that make no difference that matters, by every verdict on the main outcome -> the smallest margin."""
+    verdicts: dict[Departure, list[Verdict]] = {}
     for one in _on_main(evidence):
-        calls.setdefault((one.claim.component, one.claim.level), set()).add(one.call)
-    return {change for change, given in calls.items() if given == {NO_EFFECT}}
+        verdicts.setdefault((one.claim.component, one.claim.level), []).append(one)
+    return {
+        change: min(one.claim.smallest_effect for one in given)
+        for change, given in verdicts.items()
+        if {one.call for one in given} == {NO_EFFECT}
+    }
 
 
 def _on_main(evidence: Findings) -> list[Verdict]:

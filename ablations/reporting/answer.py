@@ -6,7 +6,6 @@ The page, report.md, the end of a run and the description in MLflow open with it
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from math import inf, isfinite
 
@@ -31,7 +30,7 @@ from ablations.analysis.gates import (
 from ablations.analysis.ranking import BETTER, NEGLIGIBLE, UNDECIDED, WORSE, Ranked
 from ablations.analysis.rule import CALLS
 from ablations.analysis.verdicts import Findings
-from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, compared
+from ablations.core.claim import ONE_IN, ONE_OUT, compared
 from ablations.core.load import PLACEBO, SABOTAGE, load
 from ablations.core.result import DONE
 from ablations.core.setting import SPLIT
@@ -43,7 +42,6 @@ from ablations.reporting.document import Answer
 
 MOST = 5  # changes of a kind that a sentence names
 UNDERFITTING = "the reference underfits, so this says little about converged networks"
-AMONG = {MAIN: "On average over the settings of all others,", ONE_IN: "Where all other changes are made,"}
 NOT = {  # what it comes to where a gate does not hold
     LEARNS: "the reference did not learn",
     SEED: "the trials do not use their seed",
@@ -138,8 +136,16 @@ def _frame(evidence: Findings) -> str:
         else "its reference did not train"
     )
     if evidence.study.estimand != ONE_OUT:
-        return AMONG[evidence.study.estimand]
+        return _among(evidence)
     return f"At this budget ({known})" if setting.work > 1 else f"From a reference with {known},"
+
+
+def _among(evidence: Findings) -> str:
+    """Returns the start of the sentence on effects that are not those of one change beside the reference."""
+    if evidence.study.estimand == ONE_IN:
+        return "Where all other changes are made,"
+    networks = {label for one in ranking.studied(evidence) for label in (*one.departed, *one.kept)}
+    return f"On average over {len(networks)} combinations of the changes,"
 
 
 def _effects(evidence: Findings, rows: Sequence[Ranked]) -> str:
@@ -153,9 +159,10 @@ def _effects(evidence: Findings, rows: Sequence[Ranked]) -> str:
     )
     if len(undecided) == len(rows):
         return f"{_frame(evidence)} {_nothing_decided(evidence, undecided)}."
-    sized = [[(_name(evidence, one), f" ({_size(evidence, one)})") for one in side] for side in (hurt, helped)]
+    half = min(((one.effect.high - one.effect.low) / 2 for one in (*hurt, *helped)), default=inf)
+    sized = [[(_name(evidence, one), f" ({_size(evidence, one, half)})") for one in side] for side in (hurt, helped)]
     failing = [(_name(evidence, one), f" ({arms_words(one.effect)})") for one in unstable]
-    same = [(_name(evidence, one), "") for one in alike]
+    same = [(_name(evidence, one), _margin(evidence, one)) for one in alike]
     open_ = [(_name(evidence, one), "") for one in undecided]
     parts = [
         _group(sized[0], "hurt"),
@@ -194,9 +201,16 @@ def _name(evidence: Findings, row: Ranked) -> str:
     return evidence.called(row.effect)
 
 
-def _size(evidence: Findings, row: Ranked) -> str:
-    metric, effect = evidence.main_metric, row.effect
-    return in_unit(metric, briefly(metric, effect.estimate, (effect.high - effect.low) / 2))
+def _size(evidence: Findings, row: Ranked, half: float) -> str:
+    """Returns the size of an effect with the digits that an interval of that half width leaves."""
+    metric = evidence.main_metric
+    return in_unit(metric, briefly(metric, row.effect.estimate, half))
+
+
+def _margin(evidence: Findings, row: Ranked) -> str:
+    """Returns what a difference that matters would be at least: ` (less than 0.7 points)`; of ratios nothing."""
+    metric = evidence.main_metric
+    return "" if is_ratio(metric) else f" (less than {in_unit(metric, f'{row.margin:g}')})"
 
 
 def _measured(evidence: Findings, row: Ranked) -> str:
@@ -237,15 +251,21 @@ def _claims(evidence: Findings) -> list[str]:
     judged = evidence.verdicts
     if not judged:
         return []
-    order = sorted(judged, key=lambda one: CALLS.index(one.call))
-    counts = Counter(one.words for one in order)
     whose = "claim" if all(one.own for one in judged) else "published claim"
+    found: dict[str, list[str]] = {}
+    for one in sorted(judged, key=lambda one: CALLS.index(one.call)):
+        found.setdefault(one.words, []).append(evidence.words.claim(one.claim))
     if len(judged) == 1:
-        return [f"The {whose}: {order[0].words}."]
-    on = counted(
-        len({compared(one.claim) for one in judged}), "comparison"
-    )  # two claims on one are no further evidence
-    return [f"Of {len(judged)} {whose}s on {on}: {listed([f'{words} ({count})' for words, count in counts.items()])}."]
+        return [f"The {whose}: {judged[0].words}."]
+    # Two claims may rest on one comparison, which is then not evidence twice: so both numbers are given.
+    on = counted(len({compared(one.claim) for one in judged}), "comparison")
+    return [f"Of {len(judged)} {whose}s on {on}: {listed([_count(*group) for group in found.items()])}."]
+
+
+def _count(words: str, changes: Sequence[str]) -> str:
+    """Returns how many claims came to this, and on what where that is but one change: `not tested (2: no LRN)`."""
+    (first, *others) = dict.fromkeys(changes)
+    return f"{words} ({len(changes)})" if others else f"{words} ({len(changes)}: {first})"
 
 
 def trust_line(evidence: Findings) -> str:
@@ -287,7 +307,8 @@ def _controls(evidence: Findings) -> list[str]:
         if control not in evidence.study.controls:
             said.append(f"no {control}")
         elif gate is not None:
-            said.append(f"{control} {'not known' if gate.passed is None else yes if gate.passed else no}")
+            called = next((evidence.called(one) for one in evidence.effects if one.component == control), control)
+            said.append(f"{called} {'not known' if gate.passed is None else yes if gate.passed else no}")
     return said
 
 

@@ -29,6 +29,14 @@ def plan(evidence: Findings) -> str:
     )
 
 
+def scale(evidence: Findings) -> str:
+    """What was trained, on what and for how long, in a few words: the first thing that a reader needs to know."""
+    study, setting = evidence.study, evidence.study.setting
+    on = f" on {setting.data}" if setting.fingerprint else ""  # a study file may bring data of its own
+    work = f", {counted(setting.work, load(study.subject).work_unit)}" if setting.work > 1 else ""
+    return f"{setting.facts.get('reference', study.subject)}{on}{work}"
+
+
 def trivial(evidence: Findings) -> str:
     """What guessing and trivial learning give, in a sentence; empty where neither is known."""
     setting = evidence.study.setting
@@ -63,6 +71,7 @@ class Parts:
     """The parts of a report that a subject writes; each of them has a plain form for a subject that does not."""
 
     plan: Callable[[Findings], str] = plan
+    scale: Callable[[Findings], str] = scale
     trivial: Callable[[Findings], str] = trivial
     timing: Callable[[Findings], str] = timing
     facts: Callable[[Findings], Mapping[str, str]] = facts

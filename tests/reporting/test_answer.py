@@ -52,7 +52,9 @@ def test_it_says_what_clearly_hurts_and_helps_by_how_much_and_what_is_undecided(
     )
     assert said.judged and said.commands == ()
     assert re.match(
-        r"6 seeds; placebo quiet; sabotage seen; reference 20(\.\d)?% error, (linear )?baseline 61%", said.trust
+        r"6 seeds; placebo \(other random draws\) quiet; sabotage \(half the labels shuffled\) seen; "
+        r"reference 20(\.\d)?% error, (linear )?baseline 61%",
+        said.trust,
     )
 
 
@@ -71,7 +73,10 @@ def test_a_change_whose_verdicts_all_find_no_effect_of_interest_is_not_called_un
     rows = {one.effect.component: one for one in ranked(evidence)}
     assert (rows["lrn"].side, wording.reads_as(rows["lrn"])) == (NEGLIGIBLE, "no difference that matters")
     said = answer(evidence).sentences[0]
-    assert said.endswith("; 2 changes make no difference that matters: no LRN and non-overlapping pooling.")
+    assert said.endswith(
+        "; 2 changes make no difference that matters: no LRN (less than 0.7 points) and "
+        "non-overlapping pooling (less than 0.2 points)."
+    )
     page = compose(evidence)
     assert "black no difference that matters, grey undecided" in page.lead[0].caption  # type: ignore[union-attr]
     assert "black" not in compose(made(HURTS, HELPS, SAME, claims=False)).lead[0].caption  # type: ignore[union-attr]

@@ -91,6 +91,12 @@ def _draw(axes: Axes, height: int, row: Row, shape: Shape) -> None:
     colour, scale = COLOURS[row.side], shape.font / 11
     shown = [one for one in row.single if low <= one <= high]
     axes.scatter(shown, [height + 0.2] * len(shown), s=7 * scale, color=DOTS, linewidth=0, alpha=0.7)
+    for edge, cut, marker in (
+        (low, min(row.single, default=low) < low, "<"),
+        (high, max(row.single, default=high) > high, ">"),
+    ):
+        if cut:
+            axes.scatter([edge], [height + 0.2], s=14 * scale, color=DOTS, marker=marker, linewidth=0, clip_on=False)
     if isfinite(row.low) and row.low < high and row.high > low:
         axes.hlines(height, max(row.low, low), min(row.high, high), color=colour, linewidth=3 * scale)
     ends = (row.low, row.high) if isfinite(row.low) else (row.estimate, row.estimate)
@@ -118,8 +124,18 @@ def _words(row: Row) -> list[str]:
     return lines if len(lines[-1]) + len(row.written) < FITS else [*lines, ""]
 
 
+def cut(rows: Sequence[Row]) -> bool:
+    """Tells whether something lies beyond the axis of these rows, and so is an arrow at its edge."""
+    low, high = _limits(rows)
+    ends = [(row.low, row.high) if isfinite(row.low) else (row.estimate, row.estimate) for row in rows]
+    return any(not low <= one <= high for row, end in zip(rows, ends, strict=True) for one in (*end, *row.single))
+
+
 def _limits(rows: Sequence[Row]) -> tuple[float, float]:
-    """Of the axis, which shows all effects but those `FAR` times as far out as two thirds of them or more."""
+    """Of the axis, which shows all effects but those `FAR` times as far out as two thirds of them or more.
+
+    It shows the single differences too, unless that would make it more than twice as wide as the effects need.
+    """
     spans = [_span(one) for one in rows]
     reach = sorted(max(map(abs, span)) for span in spans)
     near = reach[-1]
@@ -130,6 +146,10 @@ def _limits(rows: Sequence[Row]) -> tuple[float, float]:
     shown = [one for span in spans for one in span if abs(one) <= near]
     beyond = [near if one.estimate > 0 else -near for one in rows if abs(one.estimate) > near]
     low, high = min(0.0, *shown, *beyond), max(0.0, *shown, *beyond)
+    single = [one for row in rows if abs(row.estimate) <= near for one in row.single]
+    wide = min([low, *single]), max([high, *single])
+    if wide[1] - wide[0] <= 2 * (high - low):
+        low, high = wide
     width = high - low or 1.0
     return low - 0.06 * width, high + 0.06 * width
 

@@ -35,11 +35,11 @@ WORDS = {
 
 
 def label(evidence: Findings) -> str:
-    """What so many seeds are good for, and whether the verdicts were fixed before the first trial."""
+    """What was trained, what so many seeds are good for, and whether verdicts were fixed before the first trial."""
     seeds = evidence.study.seeds
     grade = "smoke test" if seeds < 5 else "draft" if seeds < rule_of(evidence.study).seeds else "enough for verdicts"
     late = "post hoc, " if evidence.verdicts and post_hoc(evidence.study, evidence.results) else ""
-    return f"{late}{grade} ({counted(seeds, 'seed')})"
+    return f"{parts_of(evidence.study.subject).scale(evidence)}; {late}{grade} ({counted(seeds, 'seed')})"
 
 
 def summary(evidence: Findings) -> tuple[str, ...]:

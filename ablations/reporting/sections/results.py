@@ -58,8 +58,9 @@ def results(evidence: Findings, rows: Sequence[Ranked]) -> Table:
     ]
     beside = {ONE_OUT: "", MAIN: ", averaged over all settings of the others"}.get(kind, ", among all other changes")
     caption = (
-        f"What each change does to the {wording.what(evidence)}{beside}, ranked. It hurts or helps where Holm's p, "
-        f"over the claims of a family or over changes without a claim, tells it from {none}; intervals are 95% each."
+        f"What each change does to the {wording.what(evidence)}{beside}, ranked. It hurts or helps where p, "
+        f"after Holm's correction for the number of comparisons, is small enough to tell it from {none}; intervals are "
+        "95% each."
     )
     rows_ = (*([reference] if kind == ONE_OUT else []), *cells)
     return without_empty(Table(caption=caption, head=head, rows=rows_), "notes", "p, Holm", ends)
@@ -72,14 +73,15 @@ def _mean(evidence: Findings, labels: Sequence[str]) -> str:
 
 def forest_picture(evidence: Findings, rows: Sequence[Ranked], name: str = "effects") -> Picture:
     """The forest of these effects, drawn for wide pages and for narrow ones."""
-    from ablations.reporting.figures.forest import NARROW, WIDE
+    from ablations.reporting.figures.forest import NARROW, WIDE, cut
 
     interval = any(isfinite(one.effect.low) for one in rows)
     bars = "bars their 95% t intervals" if interval else "without intervals, as no pair is repeated"
     black = "black no difference that matters, " if any(one.side == NEGLIGIBLE for one in rows) else ""
+    arrow = "; an arrow points to what lies beyond the axis" if cut([_row(evidence, one) for one in rows]) else ""
     caption = (
         f"Marks are mean differences, {bars}, small dots single seeds. Orange is clearly worse, blue clearly better, "
-        f"{black}grey undecided; an arrow points to what lies beyond the axis."
+        f"{black}grey undecided{arrow}."
     )
     numbers = [f"{evidence.called(one.effect)} {written(evidence, one.effect)}" for one in rows]
     unit = unit_of(evidence.main_metric)

@@ -51,6 +51,14 @@ def _plan(evidence: Findings) -> str:
     )
 
 
+def _scale(evidence: Findings) -> str:
+    """Says what was trained: `cifar_small on cifar10-jpeg, 60 epochs of 5,000 images`."""
+    setting, budget = evidence.study.setting, _budget(evidence)
+    data = setting.data.rstrip("/").rpartition("/")[2] if setting.data.startswith("folder:") else setting.data
+    epochs = f"{'at most ' * budget.stop_at_threshold}{counted(budget.epochs, 'epoch')}"
+    return f"{setting.facts['preset']} on {data}, {epochs} of {budget.train_examples:,} images"
+
+
 def _order(budget: Budget) -> str:
     return f", shuffled {budget.read_window:,} at a time out of blocks from everywhere" if budget.read_window else ""
 
@@ -131,6 +139,7 @@ def _facts(evidence: Findings) -> Mapping[str, str]:
 
 PARTS = Parts(
     plan=_plan,
+    scale=_scale,
     trivial=_trivial,
     timing=_timing,
     facts=_facts,
