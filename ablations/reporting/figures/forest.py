@@ -64,7 +64,8 @@ def forest(
     axes = figure.add_subplot()
     low, high = _limits(rows)
     axes.set_xlim(low, high)
-    axes.axvline(0, color=INK, linewidth=1)
+    for height in range(len(rows)):  # on a telephone in pieces: a whole line would run through the names
+        axes.vlines(0, height - (0.2 if shape.stacked else 0.6), height + 0.4, color=INK, linewidth=1)
     for height, row in enumerate(rows):
         _draw(axes, height, row, shape)
     axes.set_ylim(len(rows) - 0.4, -0.9 if shape.stacked else -0.6)
