@@ -143,6 +143,17 @@ TURNED = {
 SIXTEEN, HIGH = [[0, 0x12FF], [0x8000, 0xFFFF]], [[0, 0x12], [0x80, 0xFF]]
 PACKED = [value for row in SIXTEEN for value in row]
 
+
+def longer(write: Callable[[Path], object]) -> Callable[[Path], object]:
+    """The same file with the notes of its maker behind its end."""
+
+    def lengthening(path: Path) -> None:
+        write(path)
+        path.write_bytes(path.read_bytes() + b"a maker's notes")
+
+    return lengthening
+
+
 READ: dict[str, Odd] = {
     **{f"png turned {n}": Odd("0.png", saved(grey(), **oriented(n)), shown) for n, shown in TURNED.items()},
     **{
@@ -233,6 +244,7 @@ READ: dict[str, Odd] = {
     "no utf-8": Odd(os.fsdecode(b"caf\xe9.png"), saved(grey()), GREYS),
     "a line's end": Odd("one\ntwo.png", saved(grey()), GREYS),
     "many dots": Odd("a.b.jpg.png", saved(grey()), GREYS),
+    "jpeg with more after its end": Odd("0.jpg", longer(saved(grey(), quality=100)), GREYS, 2),
     "a png called jpg": Odd("0.jpg", saved(grey(), format="PNG"), GREYS),
     "a bmp called png": Odd("0.png", saved(grey(), format="BMP"), GREYS),
     "deeper": Odd("2019/may/0.png", saved(grey()), GREYS),
@@ -281,6 +293,17 @@ def cut(write: Callable[[Path], object]) -> Callable[[Path], object]:
     return cutting
 
 
+def zeroed(write: Callable[[Path], object]) -> Callable[[Path], object]:
+    """The same file with zeros in place of its second half, as a full disk leaves it."""
+
+    def zeroing(path: Path) -> None:
+        write(path)
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2].ljust(len(whole), b"\0"))
+
+    return zeroing
+
+
 def noise(**options: Any) -> Callable[[Path], object]:
     """An image that is larger than any header."""
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -294,6 +317,9 @@ UNREADABLE: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "a drawing": ("0.png", content(b'<svg xmlns="http://www.w3.org/2000/svg"/>'), "no image of a known kind"),
     "png cut short": ("0.png", cut(noise()), ""),
     "jpeg cut short": ("0.jpg", cut(noise()), ""),
+    "jpeg of which half is zeros": ("0.jpg", zeroed(noise()), "its end is missing"),
+    "progressive jpeg of which half is zeros": ("0.jpg", zeroed(noise(progressive=True)), ""),
+    "png of which half is zeros": ("0.png", zeroed(noise()), ""),
     "webp cut short": ("0.webp", cut(noise()), ""),
     "gif cut short": ("0.gif", cut(noise()), ""),
     "bmp cut short": ("0.bmp", cut(noise()), ""),

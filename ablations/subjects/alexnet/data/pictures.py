@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -33,20 +34,35 @@ TURNS: Mapping[int, Image.Transpose] = MappingProxyType({
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 })  # fmt: skip
+SCAN, END = b"\xff\xda", b"\xff\xd9"  # markers of a JPEG: start of scan, end of image
 BITS, PHOTOMETRIC = 258, 262  # tags of TIFF 6.0, section 8
 
 
 def picture(path: str, mode: str) -> Image.Image:
     """Returns the image in the file `path`, upright and in Pillow's `mode`, RGB or L.
 
-    Raises ValueError on a format without a known range of values, and whatever Pillow raises on a broken file.
+    Raises ValueError on a format without a known range of values and on a JPEG without its end, and whatever Pillow
+    raises on a broken file.
     """
     with Image.open(path, formats=FORMATS) as image:
         # Load first: Pillow makes a TIFF upright while it loads it and then drops the orientation.
         image.load()
+        _check_end(path, image.format)
         turn = TURNS.get(_orientation(image))
         flat = _flat(image).convert(mode)
     return flat if turn is None else flat.transpose(turn)
+
+
+def _check_end(path: str, format: str | None) -> None:
+    """Raises ValueError where a JPEG has lost its end, which decoders fill with grey without a word.
+
+    A disk that was full leaves zeros there.  The marker of the end cannot stand within a scan's data (ITU-T T.81,
+    B.1.1.5), and other data may follow it.
+    """
+    if format in ("JPEG", "MPO"):
+        content = Path(path).read_bytes()
+        if END not in content[content.rfind(SCAN) :]:
+            raise ValueError("its end is missing: it was cut off, or overwritten")
 
 
 def _orientation(image: Image.Image) -> int:
