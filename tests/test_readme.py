@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import tyro
+from scipy import stats
 
 from ablations import show
 from ablations.analysis.rule import DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
@@ -130,3 +131,19 @@ def test_what_an_underfitting_reference_says_is_what_its_records_say() -> None:
 def evidence_of(name: str) -> Findings:
     study, results, _ = store.read(REFERENCE / name)
     return Findings(study=study, results=results, folder=REFERENCE / name)
+
+
+def test_how_often_the_small_reference_trains_is_what_the_records_say() -> None:
+    evidence = evidence_of("cifar10-factorial")
+    page = (ROOT / "models" / "README.md").read_text()
+    rows = [line.split("|")[2:5] for line in page.partition("How often does the new recipe fail")[2].splitlines()[5:12]]
+    groups = [[one for one in evidence.results if one.trial.variant.label in ("reference", "placebo=salted")]]
+    for name in ("activation", "lrn", "pooling", "dropout", "pca_jitter", "grouping"):
+        changed = [one for one in evidence.results if name in dict(one.trial.variant.departures)]
+        groups.append(changed)
+    for row, group in zip(rows, groups, strict=True):
+        failed = sum(one.trial.key in evidence.failed for one in group)
+        least = 100 * stats.binomtest(len(group) - failed, len(group)).proportion_ci(method="exact").low
+        assert [cell.strip() for cell in row] == [str(failed), str(len(group)), f"{least:.1f}"]
+    six = evidence_of("cifar10-six").values("test_top1_error_percent", "-lrn")
+    assert (six > 89.9).sum() == 1 and len(six) == 10
