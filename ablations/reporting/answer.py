@@ -1,6 +1,7 @@
-"""What a study found, in three sentences at most, and a line on why to believe them; right in every state of a study.
+"""The answer of a study: at most three sentences on what it found, and a line on why to believe them.
 
-The page, report.md, the end of a run and the description in MLflow open with it.
+The page, report.md, the end of a run and the description in MLflow open with it.  It has a form for every state of a
+study: not begun, gates that failed, a reference alone, a race to a target, effects.
 """
 
 from __future__ import annotations
@@ -42,14 +43,14 @@ from ablations.reporting.document import Answer
 
 MOST = 5  # changes of a kind that a sentence names
 UNDERFITTING = "the reference underfits, so this says little about converged networks"
-NOT = {  # what it comes to where a gate does not hold
+FAILED_GATE = {  # gate -> what its failure means
     LEARNS: "the reference did not learn",
     SEED: "the trials do not use their seed",
     SIZES: "the splits are not of one size",
     SEEN: "the sabotage went unseen",
     QUIET: "the placebo, which changes nothing but random draws, had an effect",
 }
-UNKNOWN = {
+OPEN_GATE = {  # gate -> what is not known as long as it is open
     LEARNS: "whether the reference learns is not known yet",
     SEED: "whether the trials use their seed is not known yet",
     SIZES: "whether the splits are of one size is not known yet",
@@ -59,7 +60,7 @@ UNKNOWN = {
 
 
 def answer(evidence: Findings) -> Answer:
-    """The answer of a study, from its gates, its effects and its verdicts."""
+    """Returns the answer of a study, from its gates, effects and verdicts."""
     trust = trust_line(evidence)
     if len(evidence.study.variants) == 1:
         return Answer(sentences=(_alone(evidence),), trust=trust)
@@ -87,19 +88,19 @@ def _sentence(words: str) -> str:
 
 
 def not_judged(evidence: Findings) -> tuple[str, ...]:
-    """Why no effect of the study may be believed, in clauses; empty where its gates hold."""
+    """Returns why no effect of the study may be believed, one clause a reason; empty if all gates hold."""
     arms = [evidence.values(evidence.metric, label) for label in evidence.labels]
     if not evidence.results:
         return ("no trial has been run yet",)
     if not evidence.study.setting.races and not any(len(one) for one in arms):
         return (f"none of {counted(len(evidence.results), 'trial')} has trained to its end",)
     gates = study_gates(evidence, rule_of(evidence.study))
-    failed = [f"{NOT[one.name]} ({_why(one)})" for one in gates if one.passed is False]
+    failed = [f"{FAILED_GATE[one.name]} ({_why(one)})" for one in gates if one.passed is False]
     if failed:
         return tuple(failed)
     if evidence.study.seeds < 2:
         return ("one seed cannot tell an effect from chance",)
-    return tuple(f"{UNKNOWN[one.name]} ({one.found})" for one in gates if one.passed is None)
+    return tuple(f"{OPEN_GATE[one.name]} ({one.found})" for one in gates if one.passed is None)
 
 
 def _why(gate: Gate) -> str:
@@ -107,12 +108,13 @@ def _why(gate: Gate) -> str:
 
 
 def void_words(evidence: Findings) -> str:
-    """`Not judged: the reference did not learn (83% error; ..).`, said before anything else; empty where gates hold."""
+    """Returns the warning that opens every output if nothing was judged: `Not judged: ...`; empty if gates hold."""
     causes = not_judged(evidence)
     return f"Not judged: {'; '.join(causes)}. No effect of this study should be believed." if causes else ""
 
 
 def _alone(evidence: Findings) -> str:
+    """Returns the answer of a study that trains the reference alone."""
     label = evidence.study.variants[0].label
     values = evidence.values(evidence.metric, label)
     if not len(values):
@@ -124,7 +126,7 @@ def _alone(evidence: Findings) -> str:
 
 
 def _frame(evidence: Findings) -> str:
-    """`At this budget (62% test top-1 error, underfitting)`."""
+    """Returns the start of the sentence on effects: `At this budget (62% test top-1 error, underfitting)`."""
     value = evidence.mean(evidence.metric, "reference")
     metric, setting = evidence.main_metric, evidence.study.setting
     percent = "%" if metric.percent else ""
@@ -247,7 +249,7 @@ def _trends(evidence: Findings) -> list[str]:
 
 
 def _claims(evidence: Findings) -> list[str]:
-    """How many claims came to which verdict."""
+    """Returns one sentence that counts the claims by verdict; none if there is no claim."""
     judged = evidence.verdicts
     if not judged:
         return []
@@ -269,7 +271,7 @@ def _count(words: str, changes: Sequence[str]) -> str:
 
 
 def trust_line(evidence: Findings) -> str:
-    """`10 seeds; placebo quiet; sabotage seen; reference 31% error, linear baseline 61%`."""
+    """Returns one line: `10 seeds; placebo quiet; sabotage seen; reference 31% error, linear baseline 61%`."""
     study, setting = evidence.study, evidence.study.setting
     metric = evidence.main_metric
     seeds, wanted = study.seeds, rule_of(study).seeds
@@ -313,17 +315,17 @@ def _controls(evidence: Findings) -> list[str]:
 
 
 def learned_nothing(evidence: Findings) -> bool:
-    """Whether every network of the study guesses."""
-    trained = [one for one in evidence.results if one.status == DONE]  # by the rule, they may all count as failed
+    """Tells whether every trained network of the study guesses."""
+    trained = [one for one in evidence.results if one.status == DONE]  # not `finished`: by the rule all may have failed
     return bool(trained) and all(guesses(evidence, one) for one in trained)
 
 
 def _next(evidence: Findings) -> tuple[tuple[str, str], ...]:
-    """What to run next where nothing was judged, each with what it is for."""
+    """Returns what to run next if nothing was judged, as (purpose, command)."""
     study = evidence.study
     try:
         words = shlex.split(study.command or "python -m ablations.run")
-    except ValueError:  # no line that a shell takes, as a record may hold any
+    except ValueError:  # a record may hold a command that no shell could read, such as one with an open quote
         return ()
     if study.command and len(evidence.results) < len(study.keys):
         return (("Finish it", study.command),)
@@ -342,11 +344,12 @@ def _next(evidence: Findings) -> tuple[tuple[str, str], ...]:
 
 
 def _kept(evidence: Findings) -> list[str]:
-    """What a time budget chose in the place of the user."""
+    """Returns the options that fix what a time budget chose, so that the next command does not choose anew."""
     return ["--grid", evidence.study.grid] if evidence.study.allowance else []
 
 
 def _longer(evidence: Findings, words: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Returns commands that train longer or, if the subject has learning rates to tune, tune each change's rate."""
     study, subject = evidence.study, load(evidence.study.subject)
     kept = [*without(words, ("--epochs", "--name", "--budget")), *_kept(evidence)]
     kept += ["--seeds", str(study.seeds)] if study.allowance else []
@@ -356,13 +359,13 @@ def _longer(evidence: Findings, words: Sequence[str]) -> tuple[tuple[str, str], 
     said = [("Train longer", shlex.join([*kept, *more, "--name", f"{study.name}-longer"]))]
     if study.tuning or type(subject).at_rate is Defaults.at_rate:
         return tuple(said)
-    kept = without(kept, ("--tune", "--looks"), flags=("--sequential",))  # tuning does not go with looks
+    kept = without(kept, ("--tune", "--looks"), flags=("--sequential",))  # a run refuses to tune with looks
     tuned = [*kept, *subject.longer(study.setting.work), "--tune", "7", "--name", f"{study.name}-tuned"]
     return (*said, ("Or let each change have its own learning rate", shlex.join(tuned)))
 
 
 def without(words: Sequence[str], options: Collection[str], flags: Collection[str] = ()) -> list[str]:
-    """`words` of a command line less these options, as `--name x` or `--name=x`, and these flags without a value."""
+    """Returns the `words` of a command without these options (`--name x` or `--name=x`) and these flags (no value)."""
     pairs = zip(["", *words], words, strict=False)
     return [
         word

@@ -1,4 +1,4 @@
-"""Every published claim beside what several studies found of it: one table, a row for each study that judged it."""
+"""One table of all published claims, with a row for each study that judged one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def compose(subject: str, studies: Sequence[Findings]) -> Report:
 
 
 def rows(subject: str, studies: Sequence[Findings]) -> tuple[tuple[str, ...], ...]:
-    """The cells of the table: for each claim every study that tested it, or else one row that says why none did."""
+    """Returns the cells: for each claim one row a study that tested it, or one row that says why none did."""
     return tuple(row for claim in published_claims(subject) for row in _rows(subject, claim, studies))
 
 

@@ -1,4 +1,4 @@
-"""Everything that a study's records say -> one Report value: the answer, the first screen, and the rest in order."""
+"""Composes the report of a study: the answer, the first screen, and the sections in their order."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def compose(evidence: Findings) -> Report:
-    """The whole report as plain text, tables and SVG."""
+    """Returns the whole report, of text, tables and SVG.  Draws the figures, which takes seconds."""
     from ablations.reporting.answer import answer
     from ablations.reporting.document import Report
     from ablations.reporting.sections import background, results, time_to_target
 
-    said, race = answer(evidence), evidence.study.setting.races  # where the errors at the end compare nothing
+    said, race = answer(evidence), evidence.study.setting.races  # trials of a race end at one error: steps compare
     lead = time_to_target.lead if race else results.lead
     made = [make(evidence) for make in _sections(evidence, judged=said.judged)]
     return Report(
@@ -30,7 +30,10 @@ def compose(evidence: Findings) -> Report:
 
 
 def _sections(evidence: Findings, *, judged: bool) -> list[Callable[[Findings], Section | None]]:
-    """What a reader may open, in order; where nothing was judged the gates come first, and they are open."""
+    """Returns the functions that make the sections, in order.
+
+    If nothing was judged, the gates come first, and that section is open.
+    """
     from ablations.reporting.parts import parts_of
     from ablations.reporting.sections import (
         background,

@@ -1,6 +1,6 @@
-"""What a report is made of (sections of words, tables and pictures) and how its numbers are written.
+"""The values that a report is made of: sections of text, tables, figures and cards.
 
-Numbers become text here and nowhere else, so that every rendering shows the same ones.
+Every rendering (HTML, Markdown) is made from these values, so that all of them show the same text and numbers.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from ablations.core.text import MINUS, MISSING, NUMBER
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Cells as text.  The first cell of a row names it."""
+    """A table of text cells.  The first cell of a row names it."""
 
     caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    collapsed: bool = False
+    head: tuple[str, ...]  # names of the columns
+    rows: tuple[tuple[str, ...], ...]  # as many cells as there are columns
+    collapsed: bool = False  # whether a page shows the caption alone until the reader opens it
 
     @property
     def numeric(self) -> tuple[bool, ...]:
-        """For each column whether it holds numbers, to be aligned to the right; a sentence may open with one."""
+        """For each column, whether its cells are numbers or intervals, which pages align to the right."""
         columns = zip(*self.rows, strict=True) if self.rows else [()] * len(self.head)
         start = re.compile(rf"[+{MINUS}\d{MISSING}\[<>]")
         return tuple(
@@ -32,33 +32,33 @@ class Table:
 
     @property
     def wide(self) -> tuple[bool, ...]:
-        """For each column whether it holds sentences, which need room."""
+        """For each column, whether it holds long text, to which pages give room."""
         return tuple(any(len(row[index]) > 32 for row in self.rows) for index in range(len(self.head)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A figure as the text of an SVG element."""
+    """A figure: an SVG element as text, with its caption."""
 
-    name: str
+    name: str  # of its files, without a suffix; ids in the SVG start with it
     caption: str
-    alternative: str  # what it shows, for who cannot see it
+    alternative: str  # the text alternative: says what the figure shows to readers who cannot see it
     svg: str
-    narrow: str = ""  # the same for a telephone, where one drawing does not serve both
-    figure: Any = field(default=None, repr=False, compare=False)  # as matplotlib has it, for other formats
+    narrow: str = ""  # a second SVG, for narrow screens; empty: `svg` serves them too
+    figure: Any = field(default=None, repr=False, compare=False)  # the matplotlib Figure, for PNG and PDF
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """One claim: the verdict and the number first, then what to think of it; what was said where opens on demand."""
+    """The verdict on one claim.  A page shows verdict, number and text, and the facts on demand."""
 
-    name: str
-    title: str
-    badge: str
-    number: str  # that was measured
-    mood: str  # yes, no, open: what the badge comes to, for its colour
-    words: str
-    facts: tuple[tuple[str, str], ...]
+    name: str  # of the claim
+    title: str  # the claim in a sentence
+    badge: str  # the verdict
+    number: str  # the measured effect with its interval; empty if there is none
+    mood: str  # "yes", "no" or "open": sets the card's colour
+    words: str  # what was found, in sentences
+    facts: tuple[tuple[str, str], ...]  # (term, text), shown on demand
     picture: Picture | None
 
 
@@ -67,48 +67,48 @@ Block = str | Table | Picture | Card
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """One heading and what stands under it."""
+    """A heading and the blocks below it."""
 
     title: str
     blocks: tuple[Block, ...]
-    open: bool = False  # whether a page shows it before it is asked for
+    open: bool = False  # whether a page shows the blocks at first, rather than the heading alone
 
     @property
     def anchor(self) -> str:
-        """The title as an id."""
+        """The title as an id of the page."""
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The block that a reader sees first."""
+    """The text that a reader sees first."""
 
     sentences: tuple[str, ...]
-    trust: str = ""  # one line: seeds, controls, how good the reference is
-    judged: bool = True  # False: a gate does not hold, or nothing can be compared, and no effect may be believed
-    commands: tuple[tuple[str, str], ...] = ()  # what to run next, where nothing was judged: (what for, command)
+    trust: str = ""  # one line on why to believe them: seeds, controls, how good the reference is
+    judged: bool = True  # False: a gate failed, or nothing can be compared, so that no effect may be believed
+    commands: tuple[tuple[str, str], ...] = ()  # if nothing was judged, what to run next: (purpose, command)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything that the renderings show: the answer and what stands with it on the first screen, then the rest."""
+    """All that a rendering shows: the answer, the blocks of the first screen, and the sections."""
 
-    name: str
-    label: str  # what so many seeds are good for
+    name: str  # of the study
+    label: str  # what its number of seeds allows, as "draft (5 seeds)"
     answer: Answer
-    lead: tuple[Block, ...] = ()
+    lead: tuple[Block, ...] = ()  # the figure and the table of the first screen
     sections: tuple[Section, ...]
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
-        """Every figure, in order."""
+        """All figures, in the order of the page."""
         blocks = [*self.lead, *(block for section in self.sections for block in section.blocks)]
         found = [block.picture if isinstance(block, Card) else block for block in blocks]
         return tuple(block for block in found if isinstance(block, Picture))
 
 
 def without_empty(table: Table, *optional: str) -> Table:
-    """`table` less those of the `optional` columns that hold nothing in any row."""
+    """Returns `table` without those of its `optional` columns that are empty in every row."""
     columns = [[row[index] for row in table.rows] for index in range(len(table.head))]
     empty = [all(cell in ("", MISSING) for cell in column) for column in columns]
     keep = [index for index, name in enumerate(table.head) if not (name in optional and empty[index])]

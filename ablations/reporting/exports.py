@@ -1,6 +1,6 @@
 """Effects, ratios of steps and verdicts as files for other programs: tidy CSV in full precision, and LaTeX tables.
 
-What a report leaves out because it compares nothing is left out here too.
+A table that the report leaves out, because its numbers compare nothing, is not written either.
 """
 
 from __future__ import annotations
@@ -35,16 +35,17 @@ from ablations.reporting.sections.time_to_target import METHODS, ratio_words
 from ablations.reporting.sections.verdicts import bounds
 
 T = TypeVar("T")
-ALL = "mean of all"  # data sets
+ALL = "mean of all"  # in the column of data sets
 
 
 def effects_table(evidence: Findings) -> pd.DataFrame:
-    """One row an effect, in the metric's unit; nan where there is none.
+    """Returns one row an effect, in the metric's unit; nan for a number that there is not.
 
-    Of several data sets a column `data` says whose it is: that of `ALL` on average, then that on each.
-    Where `scale` is "ratio", estimate, low and high are ratios, and error and spread are of their natural logarithms.
+    With several data sets, the column `data` names the data set of a row; the rows of `ALL` are the means over all of
+    them. If the column `scale` is "ratio", estimate, low and high are ratios, and error and spread are of their natural
+    logarithms.
     """
-    left_out = {"departed", "kept", "trained", "ended", "failing"}  # what one cell does not hold
+    left_out = {"departed", "kept", "trained", "ended", "failing"}  # fields that one cell cannot hold
     left_out |= {"overlap"} if evidence.overlap == 0 else set()
     names = ["component", "level", "kind", "metric", "estimate", "low", "high", "p", "n", "correlation"]
     ratio = is_ratio(evidence.main_metric)
@@ -66,14 +67,14 @@ def effects_table(evidence: Findings) -> pd.DataFrame:
 
 
 def _told(effect: Effect, ratio: bool) -> dict[str, Any]:
-    """The numbers of an effect as they are told, where that is not as they were estimated."""
+    """Returns the columns of an effect that are written in another form than they were estimated: those of ratios."""
     if not ratio:
         return {}
     return {name: times(getattr(effect, name)) for name in ("estimate", "low", "high")} | {"scale": "ratio"}
 
 
 def _how_often(effect: Effect | None) -> dict[str, Any]:
-    """How often both arms train, with exact 95% intervals; None where nothing is known."""
+    """Returns how many trainings of both arms did not fail, with exact 95% intervals; 0 of 0 without an effect."""
     names = ("with", "without")
     arms = [(0, 0)] * 2 if effect is None else list(zip(effect.trained, effect.ended, strict=True))
     found: dict[str, Any] = {"unstable": effect is not None and effect.unstable}
@@ -85,7 +86,7 @@ def _how_often(effect: Effect | None) -> dict[str, Any]:
 
 
 def speeds_table(evidence: Findings) -> pd.DataFrame:
-    """One row a change: how many times the reference's steps to the training error it needs, with the interval."""
+    """Returns one row a change: the ratio of its steps to the target to the reference's, with its interval."""
     rows = [
         {
             "component": one.component,
@@ -104,7 +105,7 @@ def speeds_table(evidence: Findings) -> pd.DataFrame:
 
 
 def doses_table(evidence: Findings) -> pd.DataFrame:
-    """One row a trend over doses: its slope for each step, where `step` is one more or a doubling."""
+    """Returns one row a trend: its slope, for each one more of the dose or each doubling, as `step` says."""
     told = times if is_ratio(evidence.main_metric) else float
     rows = [
         {
@@ -123,7 +124,7 @@ def doses_table(evidence: Findings) -> pd.DataFrame:
 
 
 def verdicts_table(evidence: Findings) -> pd.DataFrame:
-    """One row a claim: what it says, what was found, and the verdict."""
+    """Returns one row a claim: what it says, what was found, and the verdict."""
     rows = [_verdict_row(verdict) for verdict in evidence.verdicts]
     return pd.DataFrame(rows, columns=None if rows else ["claim", "verdict", "reason", "scope"])
 
@@ -170,12 +171,12 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
 
 
 def _scale(metric: Metric) -> str:
-    """What the effects of a row are."""
+    """Returns what the effects of a row are: differences, ratios, or logarithms of ratios."""
     return "ratio" if metric.ratio else "logarithm of a ratio" if is_ratio(metric) else "difference"
 
 
 def _kinds(evidence: Findings) -> tuple[str, ...]:
-    """Which tables the study has: errors of trials that end at one error compare nothing, steps need a threshold."""
+    """Returns the names of the tables that the study has: a race has no effects, and `speed` needs a target."""
     setting = evidence.study.setting
     effects = () if setting.races else ("effects",)
     dosed = ("doses",) if effects and doses.trends(evidence) else ()
@@ -183,15 +184,15 @@ def _kinds(evidence: Findings) -> tuple[str, ...]:
 
 
 def write_csv(evidence: Findings, folder: Path) -> list[Path]:
-    """verdicts.csv, and where the study has them effects.csv, doses.csv and speed.csv."""
+    """Writes verdicts.csv and, if the study has them, effects.csv, doses.csv and speed.csv.  Returns their paths."""
     tables = {"effects": effects_table, "doses": doses_table, "speed": speeds_table, "verdicts": verdicts_table}
     return _write(evidence, folder, "csv", tables, as_csv)
 
 
 def write_latex(evidence: Findings, folder: Path) -> list[Path]:
-    """verdicts.tex, and where the study has them effects.tex and speed.tex.
+    """Writes verdicts.tex and, if the study has them, effects.tex and speed.tex.  Returns their paths.
 
-    They want the package booktabs; every name in them is escaped.
+    They need the package booktabs.  All names in them are escaped.
     """
     texts = {"effects": _effects_latex, "speed": _speed_latex, "verdicts": _verdicts_latex}
     return _write(evidence, folder, "tex", texts, str)
@@ -200,7 +201,7 @@ def write_latex(evidence: Findings, folder: Path) -> list[Path]:
 def _write(
     evidence: Findings, folder: Path, ending: str, make: Mapping[str, Callable[[Findings], T]], text: Callable[[T], str]
 ) -> list[Path]:
-    """The files of the tables that the study has; any other that an earlier report left is taken away."""
+    """Writes the tables that the study has, and removes those that an earlier report left.  Returns the paths."""
     kinds = _kinds(evidence)
     paths = {name: folder / f"{name}.{ending}" for name in make}
     for name, path in paths.items():
@@ -263,7 +264,7 @@ def _verdicts_latex(evidence: Findings) -> str:
 
 
 def _warned(evidence: Findings) -> str:
-    """What comes first where nothing was judged, as LaTeX."""
+    """Returns the warning that opens each caption if nothing was judged, as LaTeX; else nothing."""
     void = void_words(evidence)
     return f"{escaped(void)} " if void else ""
 
@@ -281,7 +282,7 @@ def _latex(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], columns: str,
     table = pd.DataFrame(rows, columns=list(head))
     style = table.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
     text = style.to_latex(hrules=True, column_format=columns, caption=caption, label=f"tab:{name}", position="t")
-    text = text.replace("\n[", "\n{}[")  # after a line's end LaTeX would take a bracket for an option of it
-    # In text of LaTeX's old encoding < and > print as Spanish punctuation.
+    text = text.replace("\n[", "\n{}[")  # LaTeX reads a bracket after \\ as its option
+    # LaTeX's default encoding (OT1) prints < and > as Spanish punctuation.
     text = text.replace(MINUS, "$-$").replace(MISSING, "--")
     return re.sub(r"(?<!\$)([<>])", r"$\1$", text)

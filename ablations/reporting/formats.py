@@ -1,15 +1,18 @@
-"""Which files a report can be written as."""
+"""The formats that a report can be written in."""
 
 from __future__ import annotations
 
 from ablations.core.errors import InputError, unknown
 
 FORMATS = ("html", "md", "csv", "latex", "slide")
-USUAL = "html,md"
+USUAL = "html,md"  # the default of --format
 
 
 def formats_of(words: str) -> tuple[str, ...]:
-    """Those of FORMATS that `html,csv` names, in their order.  Raises InputError on another one, or on none."""
+    """Returns those of FORMATS that `words`, such as `html,csv`, names, in the order of FORMATS.
+
+    Raises InputError on an unknown format, or if none is named.
+    """
     asked = words.replace(",", " ").split()
     for word in asked:
         if word not in FORMATS:

@@ -1,4 +1,4 @@
-"""What a reader of a study meets first in another program: the answer, the forest plot and the report."""
+"""What another program shows of a study: the answer, the forest plot and the report."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from ablations.analysis.verdicts import Findings
 from ablations.reporting.answer import answer
 from ablations.reporting.document import markdown
 
-PLOTS = ("effects.svg", "speed.svg", "effects-main.svg")  # whichever of the report's figures there is first
+PLOTS = ("effects.svg", "speed.svg", "effects-main.svg")  # the first of these that the report has is shown
 
 
 def front(evidence: Findings, folder: Path) -> tuple[str, dict[str, Path]]:
-    """The answer in Markdown, and files of the report in `folder` by the names to show them by.
+    """Returns the answer as Markdown, and files of the report in `folder` by the names to show them under.
 
-    Where the report was not written as HTML or Markdown there are none.
+    Files that the report's formats did not write are left out.
     """
     plot = next((path for name in PLOTS if (path := folder / "figures" / name).is_file()), folder / PLOTS[0])
     shown = {"effects.svg": plot, "report.html": folder / "report.html"}

@@ -1,4 +1,4 @@
-"""A Report -> report.html and report.md, and the files for other programs."""
+"""Writes a report as report.html and report.md, and in the other formats."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_as(formats: Sequence[str], evidence: Findings, folder: Path) -> tuple[Path, ...]:
-    """The paths of the report in each of `formats`: pages, tidy tables, tables for LaTeX, a figure for a slide.
+    """Writes the report in each of `formats` into `folder`, and returns the paths of the files.
 
-    With `md` and `latex` comes the table for a paper, where the trials of a study end with what can be compared.
+    The formats are those of `ablations.reporting.formats`.  `md` and `latex` include the table for a paper, unless the
+    study is a race or has one variant.
     """
     from ablations.reporting import exports, paper, slide
 
@@ -50,12 +51,13 @@ def write_as(formats: Sequence[str], evidence: Findings, folder: Path) -> tuple[
 
 
 def write(report: Report, folder: Path) -> tuple[Path, Path]:
-    """The paths of report.html, one file that needs nothing else, and of report.md beside its figures/."""
+    """Writes report.html, which needs no other file, and report.md beside its figures/.  Returns their paths."""
     _write_figures(report, folder)
     return _render("report.html", report, folder), _render("report.md", report, folder)
 
 
 def _write_figures(report: Report, folder: Path) -> None:
+    """Writes the figures as SVG, and removes those of an earlier report."""
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     for stale in figures.glob("*.svg"):
@@ -67,7 +69,10 @@ def _write_figures(report: Report, folder: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether `path` is a figure that a report drew: all its ids start with its name then.  Users may add their own."""
+    """Tells whether `path` is a figure that a report drew, so that it may be removed.  Users may add their own.
+
+    All ids in such a figure start with its name.
+    """
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     ids = re.findall(r'\bid="([^"]*)"', text)
     return text.startswith("<svg") and bool(ids) and all(one.startswith(f"{path.stem}-") for one in ids)
@@ -98,19 +103,19 @@ def _render(name: str, report: Report, folder: Path) -> Path:
 
 
 def _themed(svg: str) -> Markup:
-    """A figure that we drew, in the reader's colours."""
+    """Returns a figure with its colours as variables of the page, which follow the reader's light or dark mode."""
     from markupsafe import Markup
 
     return Markup(themed(svg))
 
 
 def _digest(script: str) -> str:
-    """The only script that a browser may run, whatever else has slipped into the page: its source as CSP wants it."""
+    """Returns the SHA-256 of the page's script as its security policy (CSP) names it: no other script runs."""
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 def _breakable(text: str) -> Markup:
-    """`text` escaped, with leave to break a line after = and _."""
+    """Returns `text` escaped, with places to break a line after each = and _."""
     from markupsafe import Markup, escape
 
     return Markup(re.sub("([=_])", r"\1<wbr>", str(escape(text))))

@@ -1,6 +1,6 @@
-"""The table that goes into a paper, as LaTeX for booktabs and as Markdown.
+"""The results table of a paper, as LaTeX and as Markdown.
 
-One row a variant: each outcome's mean with its 95% interval, the difference that the study is about with its own, stars
+It has one row a variant: each outcome's mean with its 95% interval, the study's difference with its own interval, stars
 by Holm's p over the differences of the table, and n.  Controls are left out, as they are no results.
 """
 
@@ -26,44 +26,44 @@ from ablations.reporting import wording
 from ablations.reporting.answer import void_words
 from ablations.reporting.document import markdown
 
-METRICS = 4  # columns of outcomes that a page is wide enough for
-STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
-FAILED = "†"
-UP, DOWN = "↑", "↓"
+METRICS = 4  # most columns of outcomes, for which a page is wide enough
+STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))  # (p below, mark)
+FAILED = "†"  # marks a variant of which a training failed
+UP, DOWN = "↑", "↓"  # higher, lower is better
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A number and its interval, as text; `best` of its column."""
+    """A number and its interval, as text."""
 
     value: str
-    interval: str = ""
-    stars: str = ""
-    best: bool = False
+    interval: str = ""  # empty: there is none
+    stars: str = ""  # one of STARS
+    best: bool = False  # whether it is the best of its column, which is printed bold
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One variant."""
+    """One variant of the table."""
 
     name: str
-    outcomes: tuple[Cell, ...]
-    difference: Cell
-    n: str
+    outcomes: tuple[Cell, ...]  # one for each metric
+    difference: Cell  # the effect, from `variant minus reference` or as the method says
+    n: str  # seeds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Paper:
-    """The table: heads of its columns with their arrows, its rows, and a line on the method."""
+    """The table: the heads of its columns, its rows, and a line on the method."""
 
-    metrics: tuple[tuple[str, str], ...]  # words with the unit, and which way is better
+    metrics: tuple[tuple[str, str], ...]  # (name with the unit, UP or DOWN)
     rows: tuple[Row, ...]
-    method: str
-    void: str = ""  # why none of it may be believed, where a gate does not hold
+    method: str  # in sentences
+    void: str = ""  # the warning if nothing was judged; empty if gates hold
 
 
 def paper(evidence: Findings) -> Paper:
-    """The table of a study; without rows where nothing can be compared yet."""
+    """Returns the table of a study; it has no rows if nothing can be compared yet."""
     found, void = studied(evidence), void_words(evidence)
     metrics = _metrics(evidence)
     arms: list[tuple[str, tuple[str, ...], Effect | None]] = []
@@ -87,7 +87,7 @@ def paper(evidence: Findings) -> Paper:
 
 
 def _on(evidence: Findings) -> str:
-    """What the differences are: ONE_OUT, ONE_IN or MAIN."""
+    """Returns what the differences are: ONE_OUT, ONE_IN or MAIN."""
     return evidence.study.estimand
 
 
@@ -101,7 +101,7 @@ def _name(evidence: Findings, effect: Effect) -> str:
 
 
 def _metrics(evidence: Findings) -> list[tuple[str, Metric]]:
-    """The outcomes that trials have, the main one first and those of claims next: column -> metric."""
+    """Returns the outcomes to show, as (column, metric): the main one, then those of claims, then others."""
     setting = evidence.study.setting
     known = {phased(name, evidence.phase): metric for name, metric in setting.metrics.items() if metric.kind == OUTCOME}
     claimed = [metric_of(claim, evidence.phase) for claim in evidence.study.claims]
@@ -116,7 +116,10 @@ def _head(metric: Metric) -> str:
 
 
 def _values(evidence: Findings, metric: str, labels: Sequence[str]) -> list[float]:
-    """By seed, the mean over these variants, of seeds that have all of them; of ratios those of logarithms."""
+    """Returns, for each seed that has all these variants, its mean over them.
+
+    For a metric that is compared as a ratio, these are means of logarithms.
+    """
     outcomes = evidence.by_seed(metric)
     if not labels or not set(labels) <= {*outcomes.columns}:
         return []
@@ -137,7 +140,7 @@ def _outcome(found: tuple[int, float, float, float], metric: Metric, column: Seq
     return Cell(
         value=outcome(metric, mean),
         interval=outcomes_between(metric, low, high) if isfinite(low) else "",
-        best=len(known) > 1 and outcome(metric, mean) == outcome(metric, best),  # what reads alike is marked alike
+        best=len(known) > 1 and outcome(metric, mean) == outcome(metric, best),  # means that print alike are all marked
     )
 
 
@@ -153,7 +156,7 @@ def _difference(evidence: Findings, effect: Effect | None, p: float) -> Cell:
 
 
 def _method(evidence: Findings, found: Sequence[Effect]) -> str:
-    """How the numbers were got, in a line."""
+    """Returns the line below the table, on how its numbers were computed."""
     study = evidence.study
     against = {
         ONE_OUT: "variant minus reference",
@@ -181,21 +184,21 @@ def _method(evidence: Findings, found: Sequence[Effect]) -> str:
 
 
 def write_latex(evidence: Findings, folder: Path) -> Path:
-    """paper.tex, a table that wants the package booktabs alone; every name in it is escaped."""
+    """Writes paper.tex and returns its path."""
     path = folder / "paper.tex"
     write_text(path, printable(latex(paper(evidence), evidence.study.name)))
     return path
 
 
 def latex(table: Paper, name: str) -> str:
-    """The table as LaTeX, with the label `tab:NAME`."""
+    """Returns the table as LaTeX, with the label `tab:NAME`.  It needs the package booktabs; all names are escaped."""
     heads = [f"{escaped(words)} ${_ARROWS[arrow]}$" for words, arrow in table.metrics]
     lines = [" & ".join(["variant", *heads, "difference", "n"])]
     lines += [
         " & ".join([escaped(row.name), *map(_latex_cell, row.outcomes), _latex_cell(row.difference), escaped(row.n)])
         for row in table.rows
     ]
-    # What follows the end of a line must not open with a bracket or a star, which would be an option of it.
+    # A line must not start with a bracket or a star, which LaTeX would read as an option of the \\ before it.
     head, *rows = [rf"{'{}' if line[:1] in '[*' else ''}{line} \\" for line in lines]
     return "\n".join(
         [
@@ -223,7 +226,7 @@ _LATEX = {
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     **{letter: f"\\{letter}" for letter in "{}$&#%_"},
-    # In text of LaTeX's old encoding < and > print as Spanish punctuation.
+    # LaTeX's default encoding (OT1) prints < and > as Spanish punctuation.
     **{letter: f"${letter}$" for letter in "<>|"},
     MINUS: "$-$",
     MISSING: "--",
@@ -233,7 +236,7 @@ _LATEX = {
 
 
 def escaped(text: str) -> str:
-    """`text` as LaTeX prints it; letters beyond Latin's want XeLaTeX or LuaLaTeX."""
+    """Returns `text` with LaTeX's special characters escaped.  Letters beyond Latin need XeLaTeX or LuaLaTeX."""
     line = " ".join(text.split())
     return "".join(_LATEX.get(letter, letter) for letter in line)
 

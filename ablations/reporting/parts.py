@@ -1,4 +1,4 @@
-"""What a subject says of itself in a report, and what is said of one that says nothing."""
+"""The parts of a report that a subject may write itself, with a plain form of each for subjects that do not."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ablations.reporting.document import Block, Section
 
 
 def plan(evidence: Findings) -> str:
-    """What was run, in a sentence."""
+    """Returns what was run, in sentences."""
     study, setting = evidence.study, evidence.study.setting
     what = f" ({study.question})" if study.question else ""
     unit = load(study.subject).work_unit
     work = f" for {counted(setting.work, unit)}" if setting.work > 1 else ""
-    on = f" on {setting.data}" if setting.fingerprint else ""  # a study file may bring data of its own
+    on = f" on {setting.data}" if setting.fingerprint else ""  # empty: only the trial knows its data
     splits = " Seeds change which examples are trained and tested on." if setting.replicate == SPLIT else ""
     means = " Numbers are means over the data sets." if setting.blocks else ""
     return (
@@ -38,7 +38,7 @@ def scale(evidence: Findings) -> str:
 
 
 def trivial(evidence: Findings) -> str:
-    """What guessing and trivial learning give, in a sentence; empty where neither is known."""
+    """Returns what guessing and trivial learning give, in a sentence; empty if neither is known."""
     setting = evidence.study.setting
     percent = "%" if setting.main_metric.percent else ""
     known = [f"guessing gives {number(setting.guessing)}{percent}"] if setting.guessing is not None else []
@@ -49,48 +49,48 @@ def trivial(evidence: Findings) -> str:
 
 
 def timing(evidence: Findings) -> str:
-    """How the steps to the target were measured."""
+    """Returns how the steps to the target were measured, in sentences."""
     target = evidence.study.setting.target
     assert target
     stopped = " A trial ends there." if target.stops else ""
     return (
         f"Every {target.every} steps the {target.metric} is measured. The time to {target.value:g}{target.unit} is the "
-        f"step at which it is first reached, on a straight line between two looks.{stopped} A run that ends before "
+        f"step at which it is first reached, on a straight line between two readings.{stopped} A run that ends before "
         "that is censored: it counts as one that takes longer, and is not left out."
     )
 
 
 def facts(evidence: Findings) -> Mapping[str, str]:
-    """What is to be compared beside another study's."""
+    """Returns the conditions of a study that a comparison with another study lists, name -> value."""
     setting = evidence.study.setting
     return {"subject": load(evidence.study.subject).name, "work": str(setting.work), "evaluated on": setting.phase}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """The parts of a report that a subject writes; each of them has a plain form for a subject that does not."""
+    """The parts of a report that a subject may write.  Each has a default for subjects that do not."""
 
     plan: Callable[[Findings], str] = plan
     scale: Callable[[Findings], str] = scale
     trivial: Callable[[Findings], str] = trivial
     timing: Callable[[Findings], str] = timing
     facts: Callable[[Findings], Mapping[str, str]] = facts
-    reference: Callable[[Findings], Sequence[Block]] = lambda evidence: ()  # tables of what the reference is
-    sections: Sequence[Callable[[Findings], Section | None]] = ()  # of its own, after the ensembles
-    ratios: Mapping[Departure, float] = field(default_factory=dict)  # published, of steps to a target
+    reference: Callable[[Findings], Sequence[Block]] = lambda evidence: ()  # tables that describe the reference
+    sections: Sequence[Callable[[Findings], Section | None]] = ()  # further sections, placed after the ensembles
+    ratios: Mapping[Departure, float] = field(default_factory=dict)  # published ratios of steps to the target
     controls: str = "A placebo changes only the random draws and must show no effect. A sabotage must show a clear one."
-    result: str = "the result"  # what a change makes better or worse
-    paired: str = "all that is drawn"  # what the two trials of a pair have in common
+    result: str = "the result"  # what a change makes better or worse, in words
+    paired: str = "all that is drawn"  # what the two trials of a pair share besides the seed, in words
     evaluated: str = "examples"  # what a trial is evaluated on, in the plural
-    ensembles: str = ""  # what was published of averaged networks, in a sentence
+    ensembles: str = ""  # what was published on averaged networks, in a sentence
 
 
 def on_what(evidence: Findings, text: str) -> str:
-    """`text`, which speaks of images, in the subject's word for what a trial is evaluated on."""
+    """Returns `text` with "image" replaced by the subject's word for what its trials are evaluated on."""
     return text.replace("image", parts_of(evidence.study.subject).evaluated.removesuffix("s"))
 
 
 def parts_of(subject: str) -> Parts:
-    """The parts of the subject of that name."""
+    """Returns the parts of the subject with that name, or the defaults."""
     found = load(subject).report()
     return found if isinstance(found, Parts) else Parts()

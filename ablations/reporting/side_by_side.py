@@ -1,4 +1,4 @@
-"""Two studies beside each other: the effects that both have, how they differ, and under which conditions."""
+"""The report on two studies: the effects that both have, how they differ, and what else differs between the studies."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from ablations.reporting.parts import parts_of
 from ablations.reporting.sections.outcomes import picture
 from ablations.reporting.sections.results import written
 
-PAIRED, APART = "seeds paired", "Welch"
+PAIRED, APART = "seeds paired", "Welch"  # how a difference was computed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One effect in both studies, and the second minus the first."""
+    """One effect in both studies, and their difference."""
 
-    first: Effect
-    second: Effect
-    difference: Effect
+    first: Effect  # in the first study
+    second: Effect  # in the second study
+    difference: Effect  # the second minus the first
 
 
 def compose(first: Findings, second: Findings) -> Report:
-    """The report that compares two studies.
+    """Returns the report that compares two studies.
 
-    Raises InputError when they share no component, or one of them is a race to a threshold.
+    Raises InputError if they share no component or no kind of effect, or if one of them is a race to a threshold.
     """
     one, two = first.study, second.study
     for study in (one, two):
@@ -60,7 +60,7 @@ def compose(first: Findings, second: Findings) -> Report:
             f"grid {one.grid} and grid {two.grid} ask different questions."
         )
     unlike, alike = conditions(first, second)
-    controls = {*one.controls, *two.controls}  # which are no findings, however the two differ in them
+    controls = {*one.controls, *two.controls}  # listed apart, as effects of controls are no findings
     studied = [item for item in found if item.first.component not in controls]
     void = [(some.study.name, not_judged(some)) for some in (first, second)]
     sentences = [f"{name} was not judged: {'; '.join(causes)}." for name, causes in void if causes]
@@ -86,7 +86,7 @@ def compose(first: Findings, second: Findings) -> Report:
 
 
 def differences(first: Findings, second: Findings) -> list[Difference]:
-    """The effects on the main outcome that both studies have, with that of the second minus that of the first."""
+    """Returns the effects on the main outcome that both studies have, each with the second minus the first."""
     others = {(one.component, one.level, one.kind): one for one in second.effects}
     both = [(one, others.get((one.component, one.level, one.kind))) for one in first.effects]
     return [
@@ -97,7 +97,7 @@ def differences(first: Findings, second: Findings) -> list[Difference]:
 
 
 def _difference(first: Findings, second: Findings, one: Effect, two: Effect) -> Effect:
-    """Paired by seed where both have the same seeds, which share their random draws; else by Welch's t."""
+    """Returns the second effect minus the first: paired by seed if both have the same seeds, else by Welch's t."""
     rows = [_by_seed(evidence, effect) for evidence, effect in ((first, one), (second, two))]
     paired = len(rows[0]) > 1 and rows[0].index.equals(rows[1].index)
     if paired:
@@ -124,7 +124,7 @@ def _difference(first: Findings, second: Findings, one: Effect, two: Effect) -> 
 
 
 def _by_seed(evidence: Findings, effect: Effect) -> pd.Series[float]:
-    """The single differences of an effect, by seed."""
+    """Returns the paired differences of an effect, by seed."""
     found = evidence.differences
     same = (found["component"] == effect.component) & (found["level"] == effect.level) & (found["kind"] == effect.kind)
     return found.loc[same].set_index("seed")["difference"].sort_index()
@@ -244,7 +244,7 @@ def _picture(first: Findings, second: Findings, found: list[Difference]) -> Pict
 
 
 def conditions(first: Findings, second: Findings) -> tuple[dict[str, tuple[str, str]], list[str]]:
-    """What differs between the two studies, name -> both values, and the names of what does not."""
+    """Returns what differs between the studies, name -> both values, and the names of what is the same in both."""
     one, two = (_facts(evidence) for evidence in (first, second))
     names = list(dict.fromkeys([*one, *two]))
     unlike = {

@@ -1,4 +1,4 @@
-"""The kit for slides: the answer as one figure of sixteen to nine, and every figure of the report as PNG and PDF."""
+"""Writes the figures for slides: the answer as one figure of 16:9, and every figure of the report as PNG and PDF."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ from ablations.reporting.sections.results import forest_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST = 12  # rows that can be read from the last bench
-WIDTH, HEIGHT, AROUND = 13.33, 7.5, 2.0  # inches, the last for title, axis and method
+MOST = 12  # rows that can still be read at the back of a room
+WIDTH, HEIGHT, AROUND = 13.33, 7.5, 2.0  # inches; AROUND is the height of title, axis and method together
 
 
 def write(evidence: Findings, folder: Path) -> list[Path]:
-    """slide.png, slide.svg and slide.pdf; none where nothing can be compared yet."""
+    """Writes slide.png, slide.svg and slide.pdf, and returns their paths.
+
+    If nothing can be compared yet, it removes those of an earlier report and returns no path.
+    """
     from ablations.reporting.figures.style import pdf, png, svg
 
     paths = {ending: folder / f"slide.{ending}" for ending in ("png", "svg", "pdf")}
@@ -44,7 +47,10 @@ def write(evidence: Findings, folder: Path) -> list[Path]:
 
 
 def drawn(evidence: Findings) -> Figure | None:
-    """The figure, which says first where nothing was judged; None where nothing can be compared yet."""
+    """Returns the figure, or None if nothing can be compared yet.
+
+    If nothing was judged, the warning is its title, and its marks are grey.
+    """
     from ablations.reporting.figures.forest import Shape
 
     known = [one for one in ranked(evidence) if one.effect.n and isfinite(one.effect.estimate)]
@@ -55,7 +61,7 @@ def drawn(evidence: Findings) -> Figure | None:
     said, study = answer(evidence), evidence.study
     asked = str(study.setting.facts.get("title") or f"What each change does to the {wording.what(evidence)}")
     if not said.judged:
-        rows = [replace(one, side=0) for one in rows]  # in grey: none of it is a finding
+        rows = [replace(one, side=0) for one in rows]  # grey: none of them is a finding
     title = asked if said.judged else said.sentences[0]
     shape = Shape(width=WIDTH, row=(HEIGHT - AROUND) / len(rows), font=17, wrap=28)
     figure = forest_figure(evidence, rows, shape, title)
@@ -66,14 +72,14 @@ def drawn(evidence: Findings) -> Figure | None:
 
 
 def method(evidence: Findings) -> str:
-    """What the numbers are over and what their intervals are, in a line."""
+    """Returns one line on what the numbers are over, and how their intervals are made."""
     split = evidence.study.setting.replicate == SPLIT
     how = "95% t intervals corrected for the overlap of splits (Nadeau and Bengio 2003)" if split else "95% t intervals"
     return f"{counted(evidence.study.seeds, 'split' if split else 'seed')}, paired differences, {how}"
 
 
 def write_figures(report: Report, folder: Path) -> list[Path]:
-    """figures/NAME.png, of twice the usual resolution, and figures/NAME.pdf of every figure of the report."""
+    """Writes every figure of the report as PNG (192 dots an inch) and PDF into figures/.  Returns their paths."""
     from ablations.reporting.figures.style import pdf, png
 
     paths = []

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def terminal_lines(evidence: Findings) -> str:
-    """What a run says at its end, in plain ASCII: the answer, then the effects and the verdicts, a line each."""
+    """Returns what a run prints at its end, in plain ASCII: the answer, then one line an effect and a verdict."""
     from ablations.core.text import MINUS
     from ablations.reporting.answer import answer
     from ablations.reporting.sections import blocks, sensitivity
@@ -53,7 +53,7 @@ def _effect_lines(evidence: Findings) -> list[str]:
 
 
 def _unstable_lines(evidence: Findings) -> list[str]:
-    """How often each arm of an unstable comparison trains, a line each; nothing where no training failed."""
+    """Returns one line for each comparison with failed trainings, on how often its arms train; often none."""
     from ablations.reporting.sections.verdicts import how_often
 
     found = [
@@ -65,7 +65,7 @@ def _unstable_lines(evidence: Findings) -> list[str]:
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Rows as lines, each column as wide as its widest cell; the first three to the left."""
+    """Returns rows as lines with columns of equal width: the first three aligned to the left, the rest to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(_align(cell, column, widths) for column, cell in enumerate(row)).rstrip() for row in rows]
 

@@ -1,7 +1,7 @@
-"""The colours of figures and pages, light and dark, each told from its neighbours with any kind of colour vision.
+"""The colours of figures and pages, in light and dark, chosen to differ for every kind of colour vision.
 
-Figures are drawn in the light ones, so that their files look alike everywhere; a page redraws them by the reader's
-preference.  Standard library only.
+Figures are drawn in the light colours, so that their files look the same everywhere.  A page replaces them by the
+reader's preference.  Standard library only.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Colour:
-    """One role, as #rrggbb."""
+    """One role of a colour, as #rrggbb in light and dark mode."""
 
     light: str
     dark: str
@@ -21,9 +21,9 @@ class Colour:
 COLOURS = {
     "paper": Colour(light="#ffffff", dark="#16191d"),
     "ink": Colour(light="#222222", dark="#e4e4e1"),
-    "soft": Colour(light="#5c5c5c", dark="#adb1b5"),  # words of less weight, marks without a colour
+    "soft": Colour(light="#5c5c5c", dark="#adb1b5"),  # text of less weight, undecided marks
     "dots": Colour(light="#808080", dark="#8c8f93"),  # single seeds, axes
-    "line": Colour(light="#cfcfcf", dark="#464b51"),  # rules and what only guides the eye
+    "line": Colour(light="#cfcfcf", dark="#464b51"),  # rules and guide lines
     "grid": Colour(light="#ececec", dark="#2b2f35"),
     "wash": Colour(light="#f5f5f2", dark="#1f2328"),  # behind cards and headings of tables
     "link": Colour(light="#0b5fa5", dark="#7cbcf2"),
@@ -37,14 +37,14 @@ COLOURS = {
 
 
 def light(name: str) -> str:
-    """What a figure is drawn with."""
+    """Returns the colour that figures are drawn with, as #rrggbb."""
     return COLOURS[name].light
 
 
 def themed(svg: str) -> str:
-    """`svg` with the colours of `COLOURS` as variables of the page that it stands in: `var(--blue)`.
+    """Returns `svg` with the colours of `COLOURS` as variables of the page that it stands in: `var(--blue)`.
 
-    Only in style attributes, where a browser resolves them; any other colour stays as it is.
+    It replaces them in style attributes only, where browsers resolve variables; other colours stay as they are.
     """
     variables = {colour.light: f"var(--{name})" for name, colour in COLOURS.items()}
 

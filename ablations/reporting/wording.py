@@ -1,4 +1,4 @@
-"""The main metric of a study in words: what it is, its unit, and which way is worse."""
+"""Writes the main metric of a study and effects on it in words: its name, its unit, and which way is worse."""
 
 from __future__ import annotations
 
@@ -12,66 +12,68 @@ from ablations.core.units import between, is_ratio, outcome, size, unit_of
 
 
 def what(evidence: Findings) -> str:
-    """`test top-1 error`."""
+    """Returns the main metric with the data that it is evaluated on: `test top-1 error`."""
     return f"{evidence.phase} {evidence.main_metric.words}"
 
 
 def images(evidence: Findings) -> bool:
-    """Whether trials classify images, each of which is recorded, and evaluate their training images too."""
+    """Tells whether trials classify images: each is then recorded, and training images are evaluated too."""
     return GAP in evidence.study.setting.metrics
 
 
 def examples(evidence: Findings) -> bool:
-    """Whether effects can have an interval over new examples too, as trials say what each example came to.
+    """Tells whether effects can have an interval that covers new examples too, which needs a number for each example.
 
-    They cannot where each seed has examples of its own, or where the main metric is compared as a ratio.
+    They cannot if each seed has examples of its own, or if the main metric is compared as a ratio.
     """
     known = images(evidence) or isfinite(evidence.mean("evaluated_examples", "reference"))
     return known and evidence.overlap == 0 and not is_ratio(evidence.main_metric)
 
 
 def with_unit(text: str, evidence: Findings) -> str:
-    """`effect, points`, `effect, times`; the text alone where the metric has no unit."""
+    """Returns `text`, the head of a column, with the unit of effects: `effect, points`, `effect, times`."""
     unit = unit_of(evidence.main_metric)
     return f"{text}, {unit}" if unit else text
 
 
 def long_unit(metric: Metric) -> str:
-    """`percentage points`, `nats`; `its own unit` where it has no name."""
+    """Returns the unit of effects in full: `percentage points`, `nats`; `its own unit` if it has no name."""
     return "percentage points" if metric.percent else unit_of(metric) or "its own unit"
 
 
 def effect(evidence: Findings, value: float) -> str:
-    """An effect on the main metric: signed, or a ratio."""
+    """Writes an effect on the main metric: with a sign, or as a ratio."""
     return size(evidence.main_metric, value)
 
 
 def bounds(evidence: Findings, low: float, high: float) -> str:
-    """The interval of an effect on the main metric."""
+    """Writes the interval of an effect on the main metric."""
     return between(evidence.main_metric, low, high)
 
 
 def nothing(evidence: Findings) -> str:
-    """What an effect of none is: `zero`, or of ratios `1`."""
+    """Returns the value of an effect that changes nothing: `zero`, or `1` for ratios."""
     return "1" if is_ratio(evidence.main_metric) else "zero"
 
 
 def axis(evidence: Findings) -> str:
-    """`test top-1 error, percent`."""
+    """Returns the label of an axis: `test top-1 error, percent`."""
     metric = evidence.main_metric
     unit = "percent" if metric.percent else metric.unit
     return f"{what(evidence)}, {unit}" if unit else what(evidence)
 
 
 def outcome_column(evidence: Findings) -> str:
-    """`test top-1, %`, `test accuracy`."""
+    """Returns the head of a column of outcomes: `test top-1, %`, `test accuracy`."""
     metric = evidence.main_metric
     words = metric.words.removesuffix(" error")
     return f"{evidence.phase} {words}, %" if metric.percent else f"{evidence.phase} {words}"
 
 
 def reads_as(row: Ranked) -> str:
-    """`hurts`, `helps`, `no difference that matters`, `undecided`, or why nothing can be told."""
+    """Returns how a ranked effect reads: `hurts`, `no difference that matters`, `undecided`, or why nothing can be
+    said.
+    """
     if row.effect.unstable:
         return "unstable"
     if not isfinite(row.effect.p):
@@ -81,10 +83,10 @@ def reads_as(row: Ranked) -> str:
 
 
 def value(evidence: Findings, number_of: float) -> str:
-    """`62.50%`, or the number alone."""
+    """Writes an outcome: `62.50%`, or without a unit if it is no percentage."""
     return f"{outcome(evidence.main_metric, number_of)}{'%' if evidence.main_metric.percent else ''}"
 
 
 def above_zero(evidence: Findings) -> str:
-    """`worse`, or `better` where higher is better: what a change above zero does."""
+    """Returns what an effect above zero (above 1 for ratios) means: `worse` or `better`."""
     return "worse" if evidence.main_metric.lower_is_better else "better"

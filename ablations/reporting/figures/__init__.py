@@ -1,7 +1,7 @@
-"""From plain tables to matplotlib figures, one function a figure.  Only files in this folder draw.
+"""Draws plain tables as matplotlib figures, one function a figure.  Only files in this folder draw.
 
-matplotlib is imported here first, whatever backend the environment names: one that a notebook or a shell has left need
-not be there, and then matplotlib cannot even be imported.
+matplotlib is imported here first, with the agg backend.  A notebook or a shell may have named a backend in the
+environment that is not installed here, and then matplotlib could not even be imported.
 """
 
 import os
@@ -14,4 +14,4 @@ import matplotlib as matplotlib
 if _inherited is None:
     del os.environ["MPLBACKEND"]
 else:
-    os.environ["MPLBACKEND"] = _inherited  # other programs may want it
+    os.environ["MPLBACKEND"] = _inherited  # programs that this one starts may want it

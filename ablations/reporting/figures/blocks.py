@@ -1,4 +1,4 @@
-"""The figure of several data sets: what a change does on each of them, and on average."""
+"""The figure of several data sets: the effect of each change on each of them, and on average."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ THESE, ANOTHER = "mean of these", "others like these"
 def by_data_set(
     found: Sequence[OverBlocks], titles: Sequence[str], names: Sequence[str], what: str, *, metric: Metric
 ) -> Figure:
-    """Small multiples, a panel a change: a row a data set with its 95% interval, their mean, and another's interval.
+    """Draws one panel a change: a row for each data set, one for their mean, and one for data sets like these.
 
-    `titles` are those of the panels, and `names` the data sets.  `what` names the axis, in words and unit, and `metric`
-    is what the effects are on.
+    `titles` are those of the panels, `names` the data sets, `what` the label of the axis in words and unit, and
+    `metric` the one that the effects are on.  Bars are 95% intervals.
     """
     rows = [*names, THESE, *([ANOTHER] if any(np.isfinite(one.low) for one in found) else [])]
     down, across = -(-len(found) // 2), 1 if len(found) == 1 else 2
@@ -36,7 +36,7 @@ def by_data_set(
     for panel in panels[len(found) :]:
         panel.set_axis_off()
     if len(found) % 2 and down > 1:
-        panels[-3].tick_params(labelbottom=True)  # the panel above the empty one is a last one too
+        panels[-3].tick_params(labelbottom=True)  # nothing is drawn below the panel above the empty place
     rows_named(panels[0], rows)
     panels[0].set_xlim(*_limits(found))
     if is_ratio(metric):
@@ -58,7 +58,7 @@ def _panel(panel: Axes, one: OverBlocks) -> None:
 
 
 def _limits(found: Sequence[OverBlocks]) -> tuple[float, float]:
-    """Limits that hold all estimates and the intervals of means; those of single data sets may be cut."""
+    """Returns limits that hold all estimates and the intervals of means; bars of single data sets may be cut."""
     ends = [end for one in found for end in (0.0, one.effect.low, one.effect.high, one.low, one.high)]
     ends += [effect.estimate for one in found for effect in one.each]
     known = [end for end in ends if np.isfinite(end)]

@@ -1,4 +1,4 @@
-"""The figure of one claim: its pairs of seeds, and what they differ by beside what would matter."""
+"""The figure of one claim: the outcomes of each seed, and their differences beside the smallest effect of interest."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ def pairs(
     *,
     ratios: bool = False,
 ) -> Figure:
-    """Left, a line a seed from its outcome without the change to that with it; right, the differences.
+    """Draws, on the left, a line for each seed from its outcome without the change to that with it; on the right, the
+    differences.
 
     `outcomes` has the columns kept and departed, by seed; `found` are the estimate and its bounds; `margin` is the
-    smallest effect of interest, shown as a band around zero.  Where `ratios`, all are logarithms, and the axes are
-    labelled with what they are of.
-    Without constrained layout, whose cost a report of twenty claims would feel.
+    smallest effect of interest, drawn as a band around zero; `published` is drawn as a diamond.  With `ratios`, all
+    numbers are logarithms, and the axes show the ratios.  The layout is fixed, as a computed one would take a report of
+    twenty claims too long.
     """
     estimate, low, high = found
     figure = Figure(figsize=(WIDTH, 1.9))
     slopes, change = figure.add_axes((0.15, 0.25, 0.27, 0.68)), figure.add_axes((0.53, 0.25, 0.44, 0.68))
     both = outcomes.dropna()
-    for column, name in enumerate(("kept", "departed")):  # what has lost its partner stands alone
+    for column, name in enumerate(("kept", "departed")):  # a seed with one finished arm is a dot alone
         slopes.scatter([column] * len(outcomes), outcomes[name], s=14, color=BLUE, zorder=3)
     slopes.plot([0, 1], both[["kept", "departed"]].to_numpy(dtype=float).T, color=DOTS, linewidth=0.9)
     slopes.set_xticks([0, 1], ["without", "with"])
@@ -64,7 +65,7 @@ def pairs(
         slopes.set_ylim(np.nanmin(outcomes) - 0.05, np.nanmax(outcomes) + 0.05)
         change.xaxis.set_major_locator(MultipleLocator(log(2)))
         change.xaxis.set_major_formatter(lambda value, position: f"{exp(value):.2g}")
-        if np.ptp(change.get_xlim()) < 2 * log(2):  # hardly room for two of those
+        if np.ptp(change.get_xlim()) < 2 * log(2):  # too narrow for two ticks that are a factor of 2 apart
             ratios_along(change.xaxis, *change.get_xlim())
     for axes in (slopes, change):
         axes.grid(axis="y" if axes is slopes else "x", color=LINE, linewidth=0.4)

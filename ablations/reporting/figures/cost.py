@@ -1,4 +1,4 @@
-"""What variants cost: relative to the reference, and against their error."""
+"""The figures of cost: variants relative to the reference, and error against cost."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ablations.reporting.figures.style import BLUE, DOTS, GRID, INK, ORANGE, PAP
 
 @styled
 def cost(ratios: pd.DataFrame) -> Figure:
-    """Each variant relative to the reference: time an epoch, parameters, multiply-accumulates.
+    """Draws each variant relative to the reference: time an epoch, parameters, multiply-accumulates.
 
-    `ratios` is indexed by the variant's label; columns time, time_low, time_high, parameters, macs.
+    `ratios` is indexed by the variant's name; its columns are time, time_low, time_high, parameters and macs.
     """
     figure = Figure(figsize=(WIDTH, 0.9 + 0.27 * len(ratios)), layout="constrained")
     panels: list[Axes] = list(figure.subplots(1, 3, sharey=True).flat)
@@ -38,9 +38,10 @@ def cost(ratios: pd.DataFrame) -> Figure:
 
 @styled
 def pareto(points: pd.DataFrame, fronts: Mapping[str, Sequence[str]], what: str) -> Figure:
-    """Error against multiply-accumulates, and against time: a point a variant, the front joined and numbered.
+    """Draws error against multiply-accumulates, and against time: a point a variant, those of the front joined.
 
-    `points` is indexed by the variant's label, with the columns error (percent), macs and seconds.
+    `points` is indexed by the variant's name, with the columns error (percent), macs and seconds; `fronts` maps macs
+    and seconds to the names on their front; `what` is the label of the error's axis.
     """
     figure = Figure(figsize=(WIDTH, 5.4), layout="constrained")
     panels = figure.subplots(2, 1)
@@ -65,7 +66,7 @@ def pareto(points: pd.DataFrame, fronts: Mapping[str, Sequence[str]], what: str)
 
 
 def _pad_around(axes: Axes, ratios: np.ndarray) -> None:
-    """Limits around the ratios and 1, never so narrow that noise looks like a finding."""
+    """Sets limits around the ratios and 1, at least from 0.9 to 1.1, so that noise does not look like a finding."""
     finite = ratios[np.isfinite(ratios)]
     low, high = min([0.9, *finite]), max([1.1, *finite])
     margin = 0.12 * (high - low)

@@ -41,12 +41,12 @@ def learning_curves(
     ratios: bool = False,
     overlap: float = 0.0,
 ) -> Figure:
-    """Small multiples: each variant's mean over seeds by epoch on top of the reference's.
+    """Draws one panel a variant: its mean over seeds by epoch, on top of the reference's.
 
-    `curves` has the columns variant, seed, epoch, error.  Bands are 95% t intervals over seeds, or where `ranges`,
-    as between ensembles that share networks, run from the lowest to the highest.
-    `overlap` is that of splits, which the intervals are corrected by, as in `over_seeds`.
-    `along` names what the column epoch counts.  Where `ratios`, errors are logarithms, labelled with what they are of.
+    `curves` has the columns variant, seed, epoch and error; `along` says what the column epoch counts, and `what` is
+    the label of the errors' axis.  Bands are 95% t intervals over seeds, corrected by the `overlap` of splits as in
+    `over_seeds`.  With `ranges` they run from the lowest to the highest value, as ensembles that share networks have no
+    t interval.  With `ratios`, errors are logarithms, and the axis shows what they are logarithms of.
     """
     variants = list(variants) or [REFERENCE]
     count = -(-len(variants) // 2)
@@ -64,9 +64,9 @@ def learning_curves(
     for panel in panels[len(variants) :]:
         panel.set_axis_off()
     if len(variants) % 2 and count > 1:
-        panels[-3].tick_params(labelbottom=True)  # the panel above the empty one is a last one too
+        panels[-3].tick_params(labelbottom=True)  # nothing is drawn below the panel above the empty place
     low, high = curves["error"].min(), curves["error"].max()
-    shown = panels[0].get_ylim()  # shared; the band of two seeds may be wider than all that was measured
+    shown = panels[0].get_ylim()  # shared by all; the band of two seeds may be far wider than the data
     margin = 0.3 * (high - low) or 1.0
     panels[0].set_ylim(max(shown[0], low - margin), min(shown[1], high + margin))
     if ratios:
@@ -80,9 +80,9 @@ def learning_curves(
 
 @styled
 def gap(means: pd.DataFrame, phase: str) -> Figure:
-    """Dumbbells: clean training error (hollow) and `phase` error (filled) of each variant, means over seeds.
+    """Draws the training error (hollow) and the `phase` error (filled) of each variant, joined; means over seeds.
 
-    `means` is indexed by the variant's label, with the columns train and evaluation, in percent.
+    `means` is indexed by the variant's name, with the columns train and evaluation, in percent.
     """
     axes = canvas(1.15 + 0.27 * len(means))
     heights = np.arange(len(means))

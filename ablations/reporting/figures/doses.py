@@ -1,4 +1,4 @@
-"""The figure of a dose: what trials end at over how much of it there is."""
+"""The figure of a component with doses: outcomes against the dose."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from ablations.reporting.figures.style import BLUE, DOTS, GRID, ORANGE, PAPER, W
 
 @styled
 def response(trend: Trend, what: str, *, ratios: bool) -> Figure:
-    """Mean and 95% t interval at each dose, a faint line a seed, the reference's dose ringed.
+    """Draws the mean with its 95% t interval at each dose, a faint line a seed, and a ring at the reference's dose.
 
-    Where `ratios`, outcomes are logarithms, and the axis is labelled with what they are of.
+    `what` is the label of the outcomes' axis.  With `ratios`, outcomes are logarithms, and the axis shows what they are
+    logarithms of.
     """
     figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
     axes: Axes = figure.add_subplot()

@@ -1,4 +1,4 @@
-"""Interactions as a map, and half-normal plots."""
+"""The figures of a factorial: interactions as a map, and half-normal plots."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from ablations.core.setting import Metric
 from ablations.core.units import is_ratio, size
 from ablations.reporting.figures.style import BLUE, DOTS, GRID, canvas, figure_of, styled
 
-PALE = sns.diverging_palette(245, 40, s=75, l=70, center="light", as_cmap=True)  # black numbers stay readable
+PALE = sns.diverging_palette(245, 40, s=75, l=70, center="light", as_cmap=True)  # black text is readable on it
 
 
 @styled
 def interaction_map(main: Sequence[Effect], interactions: Sequence[Effect], what: str, *, metric: Metric) -> Figure:
-    """A triangle: two-way interactions in colour, main effects as plain numbers on the diagonal, as of `metric`.
+    """Draws a triangle: two-way interactions in colour, and main effects as plain numbers on the diagonal.
 
-    Bold numbers have an interval that excludes zero.
+    `what` labels the colours, and `metric` says how to write the numbers.  Bold numbers have an interval that excludes
+    zero.
     """
     names = [effect.component for effect in main]
     colours = pd.DataFrame(np.nan, index=names, columns=names)
@@ -43,7 +44,7 @@ def interaction_map(main: Sequence[Effect], interactions: Sequence[Effect], what
             weight=weight,
             color="black",
         )
-    # Main effects are larger as a rule; a quarter of them keeps mere noise among interactions pale.
+    # Without this floor, the largest interaction would have the full colour even if all of them were noise.
     limit = max(np.nanmax(np.abs(colours.to_numpy())), 0.25 * max(abs(effect.estimate) for effect in main))
     bar = {"label": f"logarithm of {what}" if is_ratio(metric) else what, "shrink": 0.7}
     sns.heatmap(colours, ax=axes, vmin=-limit, vmax=limit, cmap=PALE, linewidths=1, cbar_kws=bar)
@@ -55,9 +56,10 @@ def interaction_map(main: Sequence[Effect], interactions: Sequence[Effect], what
 
 @styled
 def half_normal(effects: Sequence[Effect], what: str) -> Figure:
-    """Sizes of effects over half-normal quantiles; those that stand clear of the line through the small ones are named.
+    """Draws the sizes of effects against half-normal quantiles, and names those far above the line of the small ones.
 
-    The line's slope is Lenth's pseudo standard error (Technometrics 1989), which large effects do not move.
+    The line's slope is Lenth's pseudo standard error (Technometrics 1989), which large effects hardly change.  `what`
+    labels the axis of sizes.
     """
     ranked = sorted(effects, key=lambda effect: abs(effect.estimate))
     sizes = np.abs([effect.estimate for effect in ranked])

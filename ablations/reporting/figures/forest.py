@@ -1,4 +1,4 @@
-"""The figure that answers: effects from the one that hurts most to the one that helps most, with their numbers."""
+"""The forest plot: effects with their intervals and numbers, from the most harmful to the most helpful."""
 
 from __future__ import annotations
 
@@ -10,37 +10,38 @@ from math import isfinite
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ablations.analysis.ranking import BETTER, NEGLIGIBLE, UNDECIDED, WORSE
 from ablations.reporting.figures.style import BLUE, DOTS, GREY, GRID, INK, ORANGE, ratios_along, styled, wrapped
 
-LINE = 0.2  # inches of a line of text on a telephone,
-FITS = 44  # which takes so many characters
-FAR = 3.0  # an effect so many times as far out as the others is an arrow at the edge
-COLOURS = {1: BLUE, -1: ORANGE, 0: GREY, 2: INK}  # by the side: better, worse, undecided, no difference that matters
+LINE = 0.2  # height of a line of text in the stacked layout, in inches
+FITS = 44  # characters on such a line
+FAR = 3.0  # effects that lie this many times as far out as most others are arrows at the edge
+COLOURS = {BETTER: BLUE, WORSE: ORANGE, UNDECIDED: GREY, NEGLIGIBLE: INK}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One effect: what it is called, where it lies, and the same in words."""
+    """One effect: its name, its place on the axis, and its number in words."""
 
     name: str
     estimate: float
-    low: float  # of its interval; nan: it has none
+    low: float  # lower end of its interval; nan: it has none
     high: float
-    written: str
-    side: int = 0  # 1: clearly better; -1: clearly worse; 0: undecided; 2: no difference that matters
-    pairs: int = 3
-    single: tuple[float, ...] = ()  # the differences of single seeds
+    written: str  # estimate and interval as text
+    side: int = UNDECIDED  # BETTER, WORSE, UNDECIDED or NEGLIGIBLE
+    pairs: int = 3  # number of paired differences
+    single: tuple[float, ...] = ()  # the difference of each seed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """How large it is drawn.  Inches and points."""
+    """The size and layout of a forest plot.  Lengths are in inches, `font` in points."""
 
-    width: float
+    width: float  # of the figure
     row: float  # height of a row
     font: float
-    stacked: bool = False  # names and numbers above the bars, not beside them: for a telephone
-    wrap: int = 44  # characters of a name on one line
+    stacked: bool = False  # whether names and numbers stand above the bars, for narrow screens, and not beside them
+    wrap: int = 44  # most characters of a name on one line
 
 
 WIDE = Shape(width=11.0, row=0.36, font=11)
@@ -51,11 +52,10 @@ NARROW = Shape(width=4.2, row=0.6, font=11, stacked=True)
 def forest(
     rows: Sequence[Row], *, axis: str, lower_is_better: bool, ratios: bool, shape: Shape = WIDE, title: str = ""
 ) -> Figure:
-    """A row an effect: a mark, its 95% interval, its number; orange is clearly worse, blue better, grey undecided, and
-    black no difference that matters.
+    """Draws a row an effect: a mark, its 95% interval and its number, in the colour of its side.
 
-    Where `ratios`, all are logarithms, and the axis is labelled with what they are of.  An effect far beyond the others
-    is an arrow at the edge; `axis` names what is drawn, with its unit.
+    `axis` says what is drawn, with its unit.  With `ratios`, all numbers are logarithms, and the axis shows the
+    ratios.  An effect far beyond the others is an arrow at the edge.
     """
     top = 0.75 if title else 0.15
     if shape.stacked:
@@ -64,7 +64,7 @@ def forest(
     axes = figure.add_subplot()
     low, high = _limits(rows)
     axes.set_xlim(low, high)
-    for height in range(len(rows)):  # on a telephone in pieces: a whole line would run through the names
+    for height in range(len(rows)):  # in pieces: in the stacked layout a whole line would run through the names
         axes.vlines(0, height - (0.2 if shape.stacked else 0.6), height + 0.4, color=INK, linewidth=1)
     for height, row in enumerate(rows):
         _draw(axes, height, row, shape)
@@ -120,7 +120,7 @@ def _draw(axes: Axes, height: int, row: Row, shape: Shape) -> None:
 
 
 def _words(row: Row) -> list[str]:
-    """The lines of a row's name on a telephone, the last of which leaves room for its number."""
+    """Returns the lines of a row's name in the stacked layout; the last one leaves room for the number."""
     lines = wrapped(row.name, FITS).split("\n")
     return lines if len(lines[-1]) + len(row.written) < FITS else [*lines, ""]
 
@@ -133,9 +133,10 @@ def cut(rows: Sequence[Row]) -> bool:
 
 
 def _limits(rows: Sequence[Row]) -> tuple[float, float]:
-    """Of the axis, which shows all effects but those `FAR` times as far out as two thirds of them or more.
+    """Returns the limits of the axis.
 
-    It shows the single differences too, unless that would make it more than twice as wide as the effects need.
+    They hold all effects, unless some lie `FAR` times as far out as two thirds of the effects or more.  They hold the
+    single differences too, unless that would make the axis more than twice as wide as the effects need.
     """
     spans = [_span(one) for one in rows]
     reach = sorted(max(map(abs, span)) for span in spans)
@@ -156,5 +157,8 @@ def _limits(rows: Sequence[Row]) -> tuple[float, float]:
 
 
 def _span(row: Row) -> tuple[float, float]:
-    """What an axis should show of a row: of two pairs, whose interval says next to nothing, the estimate alone."""
+    """Returns what the axis should hold of a row: its interval, or the estimate alone.
+
+    The interval of two pairs is so wide that it would hide all other rows.
+    """
     return (row.low, row.high) if isfinite(row.low) and row.pairs > 2 else (row.estimate, row.estimate)

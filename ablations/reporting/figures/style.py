@@ -1,7 +1,7 @@
-"""How every figure looks, and a matplotlib Figure as SVG text.
+"""The style of all figures, and figures as SVG, PNG and PDF.
 
-Drawn 4.2 inches wide, so that the words can
-still be read when a telephone shows them.  No pyplot state, no error bar that we did not compute.
+Figures are 4.2 inches wide, so that their text can still be read on a telephone.  They use no state of pyplot, and
+every interval in them was computed by us, none by a plotting library.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ STYLE: Any = {
     "axes.edgecolor": DOTS,
     "axes.labelcolor": INK,
     "text.color": INK,
-    "text.parse_math": False,  # a $ in a level, a claim or a data set's name is a $, and no formula
+    "text.parse_math": False,  # a $ in a user's names is not the start of a formula
     "xtick.color": DOTS,
     "ytick.color": DOTS,
     "xtick.labelcolor": INK,
@@ -50,13 +50,13 @@ STYLE: Any = {
     "legend.facecolor": PAPER,
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
-    "svg.hashsalt": "ablations",  # the same figure gives the same bytes
+    "svg.hashsalt": "ablations",  # fixes the ids, which are random otherwise
 }
 
 
 @contextlib.contextmanager
 def _style() -> Iterator[None]:
-    """matplotlib's own defaults and `STYLE`: a reader's matplotlibrc may ask for LaTeX, or for other fonts."""
+    """Sets matplotlib's defaults and `STYLE` for a while: a user's matplotlibrc may ask for LaTeX or other fonts."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
@@ -64,7 +64,7 @@ def _style() -> Iterator[None]:
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """`draw` under `STYLE`, whatever the reader's own matplotlib settings are."""
+    """Decorates a function that draws: it runs under `STYLE`, whatever the user's own matplotlib settings are."""
 
     @functools.wraps(draw)
     def inner(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -75,7 +75,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def svg(figure: Figure, name: str) -> str:
-    """`figure` as an SVG element: same input, same text.  Its ids start with `name`, unique in a page."""
+    """Returns `figure` as an SVG element, the same text for the same figure.  Its ids start with `name`."""
     buffer = io.StringIO()
     with _style():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
@@ -85,19 +85,19 @@ def svg(figure: Figure, name: str) -> str:
 
 
 def png(figure: Figure, file: IO[bytes]) -> None:
-    """Writes `figure` as a PNG of 192 dots an inch, twice a screen's: same input, same bytes with one matplotlib."""
+    """Writes `figure` as PNG with 192 dots an inch: the same bytes for the same figure and matplotlib."""
     with _style():
         figure.savefig(file, format="png", dpi=192, metadata={"Software": None})
 
 
 def pdf(figure: Figure, file: IO[bytes]) -> None:
-    """Writes `figure` as a PDF, its words as text: same input, same bytes with one matplotlib."""
+    """Writes `figure` as PDF, with text as text: the same bytes for the same figure and matplotlib."""
     with _style():
         figure.savefig(file, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
 
 
 def wrapped(words: str, width: int) -> str:
-    """`words` in lines of at most `width` characters where a blank, = or _ allows it."""
+    """Returns `words` broken into lines of at most `width` characters, at a blank, = or _; longer words stay whole."""
     lines = [""]
     for piece in re.split(r"(?<=[=_ ])", words):
         if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
@@ -119,7 +119,7 @@ def figure_of(axes: Axes) -> Figure:
 
 
 def ratios_along(axis: Axis, low: float, high: float) -> None:
-    """Labels an axis of natural logarithms, from `low` to `high`, with round numbers that they are of."""
+    """Labels an axis of natural logarithms, from `low` to `high`, with round numbers that they are logarithms of."""
     span = max(high - low, 1e-9)
     if span > log(20):
         powers = range(floor(low / log(10)), ceil(high / log(10)) + 1)
@@ -132,7 +132,7 @@ def ratios_along(axis: Axis, low: float, high: float) -> None:
 
 
 def rows_named(axes: Axes, words: Sequence[str]) -> None:
-    """Names on the left, the first one on top."""
+    """Labels the rows of a figure on the left, from the top."""
     axes.set_yticks(range(len(words)), [wrapped(word, 21) for word in words])
     axes.set_ylim(len(words) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)

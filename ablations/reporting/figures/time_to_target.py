@@ -1,4 +1,4 @@
-"""The figures of a race to a training error, drawn as `ablations.reporting.figures.style` draws the others."""
+"""The figures of a race to a training error, and of the learning rates that were tuned for it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ def race(
     others: Mapping[str, Sequence[Sequence[tuple[int, float]]]],
     threshold: float,
 ) -> Figure:
-    """Training error against steps, a thin line a seed: the reference solid, changes dashed, as in the paper's figure.
+    """Draws training error against steps, a thin line a seed: the reference solid, changes dashed.
 
-    A line that ends above the threshold was stopped there by its budget, and ends in a cross.
+    Lines are (step, error in percent).  One that ends above the threshold was stopped by its budget, and ends in a
+    cross.
     """
     axes = canvas(2.9)
     axes.axhline(threshold, color=GREY, linewidth=0.8, linestyle=":")
@@ -32,8 +33,8 @@ def race(
         (reference, BLUE, "-", "reference"),
         *((seeds, colour, DASHED, label) for (label, seeds), colour in zip(others.items(), COLOURS * 9, strict=False)),
     ):
-        for number, looks in enumerate(seeds):
-            steps, errors = [0, *(step for step, _ in looks)], [90.0, *(error for _, error in looks)]
+        for number, readings in enumerate(seeds):
+            steps, errors = [0, *(step for step, _ in readings)], [90.0, *(error for _, error in readings)]
             steps, errors = (steps[1:], errors[1:]) if errors[1] > 90 else (steps, errors)
             axes.plot(steps, errors, color=colour, linestyle=style, linewidth=0.9, label=label if not number else None)
             if errors[-1] > threshold:
@@ -49,9 +50,9 @@ def race(
 
 @styled
 def rates(tuning: Tuning, what: str, names: Mapping[str, str]) -> Figure:
-    """What each rate came to on average, a line an arm; the chosen rate is ringed, and dots are single trials.
+    """Draws the mean result at each learning rate, a line an arm; the chosen rate has a ring, single trials are dots.
 
-    Hollow triangles are trials that ended without arriving, at the steps that they had taken.
+    Hollow triangles are trials that ended before they reached the target, at the steps that they had taken.
     """
     timed = tuning.setting.target is not None
     axes = canvas(2.6)

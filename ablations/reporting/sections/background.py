@@ -1,4 +1,4 @@
-"""The sections around the findings: what was run, what did not work, where it all came from."""
+"""The sections on how a study was run, what failed, and where its records came from."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ablations.reporting.document import Block, Section, Table
 from ablations.reporting.parts import parts_of
 from ablations.reporting.sections.outcomes import best_of_rows
 
-WORDS = {
+WORDS = {  # status -> how it is said of a number of trials
     DIVERGED: "diverged",
     OUT_OF_MEMORY: "ran out of memory",
     TIMEOUT: "ran out of time",
@@ -35,7 +35,7 @@ WORDS = {
 
 
 def label(evidence: Findings) -> str:
-    """What was trained, what so many seeds are good for, and whether verdicts were fixed before the first trial."""
+    """Returns what was trained, what the number of seeds allows, and whether verdicts are post hoc."""
     seeds = evidence.study.seeds
     grade = "smoke test" if seeds < 5 else "draft" if seeds < rule_of(evidence.study).seeds else "enough for verdicts"
     late = "post hoc, " if evidence.verdicts and post_hoc(evidence.study, evidence.results) else ""
@@ -43,7 +43,7 @@ def label(evidence: Findings) -> str:
 
 
 def summary(evidence: Findings) -> tuple[str, ...]:
-    """What was run and how it ended, in plain words."""
+    """Returns what was run and how it ended, in sentences."""
     note, parts = evidence.study.setting.note, parts_of(evidence.study.subject)
     data = [f"Of the data: {note}"] if note else []
     title = str(evidence.study.setting.facts.get("title", ""))
@@ -68,7 +68,7 @@ def _outcome(evidence: Findings) -> str:
 
 
 def _guessing(evidence: Findings) -> str:
-    """A sentence on trials that finished and learnt nothing, in a study by whose rule that is no failure."""
+    """Returns a sentence on trials that ended no better than guessing, if the study's rule counts them as trained."""
     if rule_of(evidence.study).failed_above and evidence.study.setting.guessing is not None:
         return ""
     chance = chance_error(evidence)
@@ -87,7 +87,7 @@ def _guessing(evidence: Findings) -> str:
 
 
 def sources(evidence: Findings) -> list[str]:
-    """A sentence where the trials were trained by more than one state of the training sources; else nothing."""
+    """Returns a sentence if the trials were trained by different states of the training sources; else nothing."""
     digests = sorted({result.training_digest or "not recorded" for result in evidence.results})
     if len(digests) < 2:
         return []
@@ -99,7 +99,7 @@ def sources(evidence: Findings) -> list[str]:
 
 
 def setup(evidence: Findings) -> Section:
-    """What was run and how it ended, what each component is, and what was published of it."""
+    """Returns the section on what was run, how it ended, and what each component is."""
     known = load(evidence.study.subject).components
     changes: dict[str, list[str]] = {}
     for name, level in [*evidence.study.components, *estimating.controls(evidence.study)]:
@@ -118,7 +118,7 @@ def setup(evidence: Findings) -> Section:
 
 
 def caution(evidence: Findings) -> list[str]:
-    """Why the verdicts were not fixed before the first trial, if they were not."""
+    """Returns why the verdicts were not fixed before the first trial, if they were not."""
     reasons = post_hoc(evidence.study, evidence.results) if evidence.verdicts else []
     return [" ".join(["Post hoc, not fixed before the first trial:", *reasons])] if reasons else []
 
@@ -137,7 +137,7 @@ def _recipe(evidence: Findings) -> str:
 
 
 def activity(evidence: Findings) -> Section | None:
-    """How much each component does inside the trained reference; None of a subject that does not measure it."""
+    """Returns the section on how much each component does in the trained reference; None if that is not measured."""
     if not any(one.negligible for one in load(evidence.study.subject).components.values()):
         return None
     title = "Activity in the trained reference"
@@ -147,7 +147,7 @@ def activity(evidence: Findings) -> Section | None:
     known = load(evidence.study.subject).components
     under_study = {name for name, _ in evidence.study.components} | set(evidence.study.controls)
     measured = {name for one in found for name in one}
-    names = sorted(measured & under_study or measured)  # all of them where the reference was trained alone
+    names = sorted(measured & under_study or measured)  # all of them if the study changes nothing
     rows = []
     for name in names:
         values = [one[name] for one in found if name in one]
@@ -167,7 +167,7 @@ def activity(evidence: Findings) -> Section | None:
 
 
 def failures(evidence: Findings) -> Section:
-    """Trials that failed or have something to report, unreadable records, what was left out, and aliases."""
+    """Returns the section on failed trials, unreadable records, variants that were left out, and aliases."""
     study, blocks = evidence.study, list[Block]()
     failed = evidence.failed
     bad = [one for one in evidence.results if one.status != DONE or one.notes or one.trial.key in failed]
@@ -203,7 +203,7 @@ def failures(evidence: Findings) -> Section:
 
 
 def origin(evidence: Findings) -> Section:
-    """Commit, versions, hardware, dates, data, and the commands that make it all again."""
+    """Returns the section on commits, versions, hardware, dates and data, with the commands that repeat the study."""
     study, records = evidence.study, [result.provenance for result in evidence.results]
     keys = dict.fromkeys(key for record in records for key in record if key not in ("started", "command"))
     names = {"dirty": "uncommitted changes"}
@@ -226,7 +226,7 @@ def origin(evidence: Findings) -> Section:
 
 
 def _folder(evidence: Findings) -> str:
-    """The study's folder as it is typed in a clone: from where the command stands, or by its name alone."""
+    """Returns the study's folder as a user types it: relative to the working directory, or the name alone."""
     here, folder = Path.cwd(), evidence.folder and evidence.folder.resolve()
     return folder.relative_to(here).as_posix() if folder and folder.is_relative_to(here) else evidence.study.name
 
@@ -249,13 +249,13 @@ def _written(value: Any) -> str:
 
 
 def named(evidence: Findings, trial: Trial) -> str:
-    """`no LRN`, or of several data sets `no LRN on wine`."""
+    """Returns the name of a trial's variant: `no LRN`, or with several data sets `no LRN on wine`."""
     words = evidence.words.of(*trial.variant.departures)
     return f"{words} on {trial.data}" if evidence.on_each else words
 
 
 def trials(evidence: Findings) -> Section:
-    """Every trial, one row each."""
+    """Returns the section that lists every trial."""
     rows = tuple(_trial_row(evidence, result) for result in evidence.results)
     head = ("variant", "seed", "status", wording.outcome_column(evidence), "time", "record")
     if not rows:

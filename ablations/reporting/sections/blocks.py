@@ -1,4 +1,4 @@
-"""The section on several data sets: each effect on each of them, and what they say of others like these."""
+"""The section on several data sets: each effect on each of them, and an interval for data sets like these."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ THESE = "mean of these"
 
 
 def section(evidence: Findings) -> Section | None:
-    """What is asked, a figure, and tables of effects and of the reference; None where there is one data set."""
+    """Returns the section, with a figure and tables of effects and of the reference; None with one data set."""
     if not evidence.on_each:
         return None
     found = over_blocks(evidence)
@@ -35,7 +35,9 @@ def section(evidence: Findings) -> Section | None:
 
 
 def lines(evidence: Findings) -> list[tuple[str, ...]]:
-    """A row an effect for a terminal: what it is on each data set, and the interval for data sets like these."""
+    """Returns the rows of a table for the terminal: each effect on each data set, and the interval for others like
+    these.
+    """
     rows = [("change", "estimand", "", *evidence.on_each, "data sets like these")]
     for one in over_blocks(evidence):
         each = [wording.effect(evidence, effect.estimate) for effect in one.each]

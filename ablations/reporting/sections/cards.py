@@ -1,4 +1,4 @@
-"""One card a claim: what was said and where, what was found here, seed by seed, and what to think of it."""
+"""The section on claims, with a card for each: what was claimed, what was found for each seed, and the verdict."""
 
 from __future__ import annotations
 
@@ -39,11 +39,16 @@ from ablations.reporting.sections.verdicts import (
     zero_inside,
 )
 
-MOODS = {REPRODUCED: "yes", DIRECTION_ONLY: "yes", CONTRADICTED: "no", NO_EFFECT: "no"}
+MOODS = {  # verdict -> mood of its card; others are "open"
+    REPRODUCED: "yes",
+    DIRECTION_ONLY: "yes",
+    CONTRADICTED: "no",
+    NO_EFFECT: "no",
+}
 
 
 def section(evidence: Findings) -> Section | None:
-    """A card for each claim that the study is about; None where there is none."""
+    """Returns a card for each claim of the study; None if it has none."""
     if not evidence.verdicts:
         return None
     alpha = rule_of(evidence.study).alpha
@@ -101,7 +106,7 @@ def _p(verdict: Verdict) -> str:
 
 
 def in_words(evidence: Findings, verdict: Verdict) -> str:
-    """What was found, for who reads no statistics."""
+    """Returns what was found on a claim, in sentences for readers without statistics."""
     claim, effect, metric = verdict.claim, verdict.effect, verdict.metric
     if verdict.call == NOT_TESTED or effect is None:
         return f"Not judged: {verdict.because}."
@@ -133,7 +138,7 @@ def in_words(evidence: Findings, verdict: Verdict) -> str:
 
 
 def main_outcome(evidence: Findings, verdict: Verdict) -> str:
-    """What the study's main outcome did in the comparison, where the claim is about another metric."""
+    """Returns a sentence on the main outcome, if the claim is about another metric; else nothing."""
     claim = verdict.claim
     if metric_of(claim, evidence.phase) == evidence.metric or evidence.study.setting.races:
         return ""
@@ -147,7 +152,7 @@ def main_outcome(evidence: Findings, verdict: Verdict) -> str:
 
 
 def _pairs(evidence: Findings, verdict: Verdict) -> Picture | None:
-    """The picture of a claim's pairs; None where no pair has finished."""
+    """Returns the figure of a claim's pairs; None if no pair has finished."""
     effect, claim = verdict.effect, verdict.claim
     if effect is None or not isfinite(effect.estimate):
         return None
@@ -191,11 +196,11 @@ def _pairs(evidence: Findings, verdict: Verdict) -> Picture | None:
 
 
 def not_drawn(effect: Effect) -> str:
-    """A sentence on the trainings of an unstable comparison that are in no line and no dot of its picture."""
+    """Returns a sentence on failed trainings, which have no line and no dot in the figure of their comparison."""
     with_it, without = (f"{bad} of {of}" for bad, of in zip(effect.failed, effect.ended, strict=True))
     return f"Not drawn, as they failed: {with_it} trainings with the change and {without} without it."
 
 
 def _safe(name: str) -> str:
-    """`name` as part of a file's name and of an id."""
+    """Returns `name` with all but ASCII letters and digits replaced, for file names and ids."""
     return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name)

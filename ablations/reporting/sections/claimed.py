@@ -1,4 +1,4 @@
-"""What claims say and how verdicts on them are counted, in words that the other sections share."""
+"""Claims and the two parts of a claim in words that several sections share."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ablations.core.result import LOG_STEPS
 from ablations.core.text import MINUS, MISSING
 from ablations.core.units import between, in_unit, size
 
-WAYS = {1: "higher", -1: "lower", 0: "no difference"}  # that a claim may say, by its direction
+WAYS = {1: "higher", -1: "lower", 0: "no difference"}  # what a claim says, by its direction
 
 
 def margin(verdict: Verdict) -> str:
-    """`0.5 points`, `1 point`, `a factor of 2`: the smallest effect of interest."""
+    """Writes the smallest effect of interest: `0.5 points`, `1 point`, `a factor of 2`."""
     return units.margin(verdict.metric, verdict.claim.smallest_effect)
 
 
 def expected(claim: Claim) -> str:
-    """`raises train_loss after epoch 1`, `leaves test_loss the same`, `raises gap_percent, and raises test_loss`."""
+    """Writes what a claim expects: `raises train_loss after epoch 1`, `leaves test_loss the same`."""
     early = f" after epoch {claim.epoch}" if claim.epoch else ""
     also = f", and {claim.also}" if claim.also else ""
     if claim.direction == SAME:
@@ -32,7 +32,7 @@ def expected(claim: Claim) -> str:
 
 
 def also_measured(verdict: Verdict) -> str:
-    """`+1.20 [+0.90, +1.50] points`: what was measured of the claim's companion; a dash without one."""
+    """Writes the effect on a claim's second metric: `+1.20 [+0.90, +1.50] points`; a dash if it names none."""
     also, metric = verdict.also, verdict.also_metric
     if verdict.claim.companion is None or also is None or not isfinite(also.estimate):
         return MISSING
@@ -41,7 +41,7 @@ def also_measured(verdict: Verdict) -> str:
 
 
 def second_words(verdict: Verdict) -> str:
-    """What came of the second thing that a claim says, in a sentence; empty where it says one thing."""
+    """Returns a sentence on the second part of a claim; empty if the claim has one part."""
     asked = verdict.claim.companion
     if asked is None or verdict.also is None:
         return ""
@@ -54,7 +54,7 @@ def second_words(verdict: Verdict) -> str:
 
 
 def other_kinds(claims: Sequence[Claim]) -> list[tuple[str, str]]:
-    """Lines of the rule for claims of sameness and claims that say two things, where there are any."""
+    """Returns further lines of the rule: for claims of sameness and for claims of two parts, if there are any."""
     rows = []
     if any(claim.direction == SAME for claim in claims):
         rows += [
@@ -73,7 +73,7 @@ def other_kinds(claims: Sequence[Claim]) -> list[tuple[str, str]]:
 
 
 def besides(evidence: Findings) -> str:
-    """What some of the study's claims ask of their arms besides what all of them ask, as the rule's row has it."""
+    """Returns the end of the rule's line on `not tested`, with what only some of the study's claims require."""
     claims = [verdict.claim for verdict in evidence.verdicts]
     words = "; of arms that each have their own learning rate, also where they lack rates of their own"
     censored = "; of steps, also where trials ended before they arrived"

@@ -1,4 +1,4 @@
-"""All that is known of each effect: statistics, how often arms train, controls, and single networks."""
+"""The section on effects: statistics, how often arms train, controls, and single networks."""
 
 from __future__ import annotations
 
@@ -25,35 +25,38 @@ from ablations.reporting.parts import on_what, parts_of
 from ablations.reporting.sections.notes import notes, sampling_error
 from ablations.reporting.sections.results import forest_picture
 
-KINDS = {
+KINDS = {  # kind of an effect -> heading and meaning
     "main": ("Main effects", "each row is averaged over all the settings of the other components"),
     "one in": ("One change among all", "each row makes its change where all the other changes are made too"),
     "one out": ("One change at a time", "each row makes one change to the otherwise complete reference"),
 }
 BOTH = "95% interval, new images too"
 HEAD = ("change", "effect", "95% interval", BOTH, "pairs", "correlation", "p", "q", "p, sign flips")
-OPTIONAL = (BOTH, "correlation", "p", "q", "p, sign flips", "notes")  # columns that are left out where they are empty
+OPTIONAL = (BOTH, "correlation", "p", "q", "p, sign flips", "notes")  # columns that are left out if they are empty
 NOTHING = "No finished pair of trials yet, so nothing can be estimated."
 
 
 def _head(evidence: Findings) -> tuple[str, ...]:
-    """`HEAD`, its effects in their unit."""
+    """Returns the heads of the columns of effects, with their unit and the subject's word for examples."""
     return tuple(wording.with_unit(word, evidence) if word == "effect" else on_what(evidence, word) for word in HEAD)
 
 
 def _shown(evidence: Findings, table: Table) -> Table:
-    """`table` without the columns that hold nothing."""
+    """Returns `table` without optional columns that are empty."""
     optional = (on_what(evidence, word) for word in OPTIONAL)
     return without_empty(table, *optional, *_sizes(evidence).values())
 
 
 def _sizes(evidence: Findings) -> dict[str, str]:
-    """Of the metrics that are sizes: name -> words."""
+    """Returns the metrics that are sizes, name -> name in words."""
     return {name: one.words for name, one in evidence.study.setting.metrics.items() if one.kind == SIZE}
 
 
 def sampling_words(evidence: Findings, error_percent: float) -> str:
-    """What the choice of test images alone does to an error; empty where it is not known, or each seed has others."""
+    """Returns a sentence on the error that the choice of test images adds.
+
+    It is empty if that is not known, or if each seed has test images of its own.
+    """
     known = isfinite(evidence.mean("evaluated_examples", "reference")) and wording.examples(evidence)
     if not known or not evidence.main_metric.percent:
         return ""
@@ -66,7 +69,7 @@ def sampling_words(evidence: Findings, error_percent: float) -> str:
 
 
 def effect_rows(evidence: Findings, effects: list[Effect]) -> tuple[tuple[str, ...], ...]:
-    """The cells of `HEAD` and of what follows it."""
+    """Returns the cells of a table of effects, for the columns of `HEAD`, the sizes and the notes."""
     adjusted = benjamini_hochberg([effect.p for effect in effects])
     return tuple(
         (
@@ -87,7 +90,7 @@ def effect_rows(evidence: Findings, effects: list[Effect]) -> tuple[tuple[str, .
 
 
 def _flipped(evidence: Findings, effect: Effect) -> float:
-    """The exact p of flipping the signs of the single differences; nan of splits, which are not independent."""
+    """Returns the exact p of flipping the signs of paired differences; nan for splits, which are not independent."""
     if evidence.overlap != 0:
         return nan
     return sign_flip_p(np.array(differences_of(evidence.differences, effect)))
@@ -98,7 +101,7 @@ def _studied(evidence: Findings) -> list[Effect]:
 
 
 def effects(evidence: Findings) -> Section:
-    """Estimates, intervals, tests and sizes, one table an estimand."""
+    """Returns the section on effects, with one table for each kind of effect."""
     parts = parts_of(evidence.study.subject)
     blocks: list[Block] = [
         f"{_what_an_effect_is(evidence)}, the change made {parts.result} "
@@ -125,7 +128,7 @@ def effects(evidence: Findings) -> Section:
 
 
 def _drawn(evidence: Findings, kind: str, found: Sequence[Effect]) -> list[Block]:
-    """The forest of an estimand that is not the study's own, whose forest stands on the first screen."""
+    """Returns the forest of a kind of effect, unless it is the study's own, whose forest is on the first screen."""
     known = [one for one in found if one.n and isfinite(one.estimate)]
     if kind == evidence.study.estimand or not known:
         return []
@@ -135,19 +138,19 @@ def _drawn(evidence: Findings, kind: str, found: Sequence[Effect]) -> list[Block
 
 
 def _flips(evidence: Findings) -> str:
-    """What the last column of p holds, where there is one."""
+    """Returns what the last column of p holds, in words; empty if there is no such column."""
     return ", and the last p counts flipped signs" if evidence.overlap == 0 else ""
 
 
 def _error(evidence: Findings) -> str:
-    """The standard error of a mean over seeds as a formula."""
+    """Returns the standard error of a mean over seeds as a formula."""
     if evidence.study.setting.replicate != SPLIT:
         return "s / √n"
     return "s · √(1 / n + n_test / n_train), as seeds are splits that overlap (Nadeau and Bengio 2003)"
 
 
 def _images_too(evidence: Findings) -> str:
-    """What the column BOTH holds, where there can be one."""
+    """Returns what the column BOTH holds, in words; empty if there is no such column."""
     if not wording.examples(evidence):
         return ""
     return on_what(
@@ -158,7 +161,7 @@ def _images_too(evidence: Findings) -> str:
 
 
 def _what_an_effect_is(evidence: Findings) -> str:
-    """The opening of the section on effects: a difference, or a ratio."""
+    """Returns the opening of the section: effects are differences, or ratios."""
     what = wording.what(evidence)
     if is_ratio(evidence.main_metric):
         return (
@@ -170,7 +173,7 @@ def _what_an_effect_is(evidence: Findings) -> str:
 
 
 def how_often(evidence: Findings) -> tuple[Block, ...]:
-    """The other line of each effect: how often its arms train; one sentence where no training has failed."""
+    """Returns how often the arms of each effect train: a table, or one sentence if no training failed."""
     ended = max((min(effect.ended) for effect in evidence.effects), default=0)
     if not any(effect.unstable for effect in evidence.effects):
         low, _ = share_interval(ended, ended)
@@ -201,7 +204,7 @@ def how_often(evidence: Findings) -> tuple[Block, ...]:
 
 
 def _measured(evidence: Findings, effect: Effect) -> str:
-    """`+1.20 [+0.90, +1.50], n = 10`."""
+    """Writes an effect with its interval: `+1.20 [+0.90, +1.50], n = 10`."""
     bounds = wording.bounds(evidence, effect.low, effect.high)
     return f"{wording.effect(evidence, effect.estimate)} {bounds}, n = {effect.n}"
 
@@ -212,7 +215,7 @@ def _share(trained: int, ended: int) -> tuple[str, str]:
 
 
 def controls(evidence: Findings) -> tuple[Block, ...]:
-    """The placebo and the sabotage, which two of the gates look at, and the mild sabotage, which no gate does."""
+    """Returns the table of controls.  Two gates look at placebo and sabotage, none at the mild sabotage."""
     found = [effect for effect in evidence.effects if effect.component in evidence.study.controls]
     if not found:
         return ("This study has no controls. Without a placebo and a sabotage its effects should not be believed.",)
@@ -225,7 +228,7 @@ def controls(evidence: Findings) -> tuple[Block, ...]:
 
 
 def single_networks(evidence: Findings) -> Section | None:
-    """Two networks of one seed compared image by image; None where effects have more than one pair."""
+    """Returns a section that compares two networks image by image; None if effects have several pairs."""
     rows = []
     for effect in evidence.effects:
         if (found := single_models(evidence, effect)) is not None:

@@ -1,4 +1,4 @@
-"""The section on doses: components whose levels are so much of one thing, with what more of it does."""
+"""The section on doses: components with ordered numeric levels, and the trend of the outcome over them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RISES, FALLS, NO_TREND = "rises with", "falls with", "shows no clear trend with"
 
 
 def section(evidence: Findings) -> Section | None:
-    """A sentence, a figure and a row for each component with doses; None where the study has none."""
+    """Returns a sentence, a figure and a row for each component with doses; None if the study has none."""
     found, lacking = trends(evidence), incomplete(evidence)
     if not found and not lacking:
         return None
@@ -70,7 +70,7 @@ def _sentences(evidence: Findings, trend: Trend) -> str:
 
 
 def _read(evidence: Findings, trend: Trend) -> Metric:
-    """The main metric with digits enough for a slope, whose unit is that of a dose's and may be small."""
+    """Returns the main metric with enough digits for a slope, which may be far smaller than an outcome."""
     metric = evidence.main_metric
     half = (trend.high - trend.low) / 2
     if not (isfinite(half) and half > 0) or half >= 0.1:

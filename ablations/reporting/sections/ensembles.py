@@ -1,4 +1,4 @@
-"""The section on ensembles: the networks of a variant's seeds, averaged."""
+"""The section on ensembles: the softmax outputs of a variant's networks, averaged over seeds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ablations.reporting.sections.outcomes import picture
 
 
 def section(evidence: Findings) -> Section | None:
-    """What averaging the softmax outputs of the seeds does to the error; None where no two networks stop alike."""
+    """Returns the section; None if no variant has predictions of two networks and nothing was published."""
     if evidence.study.seeds < 2 or evidence.study.setting.races:
         return None
     kept = evidence.averages

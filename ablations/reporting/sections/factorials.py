@@ -1,4 +1,4 @@
-"""The sections that only a factorial has: both estimands side by side, interactions, the parts against the whole."""
+"""The sections of a factorial: both kinds of effect side by side, interactions, and the parts against the whole."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from ablations.reporting.parts import on_what
 from ablations.reporting.sections.comparisons import BOTH
 from ablations.reporting.sections.outcomes import picture
 
-ALIASED = "and with it"  # a column's head: the interactions that are in the same number
+ALIASED = "and with it"  # head of the column of interactions that the design cannot tell apart from the row's
 
 
 def both_estimands(evidence: Findings) -> Section | None:
-    """The effect in the reference's context beside the average over all contexts; None where a study has but one."""
+    """Returns effects at the reference beside averages over all settings; None if the study has one kind."""
     kinds: dict[str, dict[str, Effect]] = {ONE_OUT: {}, MAIN: {}}
     for effect in evidence.effects:
         if effect.kind in kinds and effect.component not in evidence.study.controls:
@@ -59,7 +59,7 @@ def _cells(evidence: Findings, effect: Effect) -> tuple[str, str]:
 
 
 def interactions(evidence: Findings) -> Section | None:
-    """Two-way interactions; None where the design has none."""
+    """Returns the section on two-way interactions; None if the design has none."""
     found = factorial.interactions(evidence.study, evidence.table, evidence.metric)
     main = [effect for effect in evidence.effects if effect.kind == MAIN]
     known = [effect for effect in [*main, *found] if np.isfinite(effect.estimate)]
@@ -145,7 +145,7 @@ def _told(evidence: Findings, what: str, effects: list[Effect]) -> str:
 
 
 def parts_and_whole(evidence: Findings) -> Section | None:
-    """Whether the effects of single changes add up to that of all of them; None where the study cannot tell."""
+    """Returns whether the effects of single changes add up to that of all at once; None if that is not known."""
     found = factorial.parts_and_whole(evidence.study, evidence.table, evidence.metric)
     if found.empty:
         return None

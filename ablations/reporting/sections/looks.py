@@ -1,4 +1,4 @@
-"""How a study was planned where it was not the user alone who chose: looks at the seeds, and a time to fit into."""
+"""The section on how the seeds were planned: the looks of a sequential study, and what a time budget chose."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ablations.reporting.document import Block, Section, Table
 
 
 def section(evidence: Findings) -> Section | None:
-    """The looks of a sequential study with their levels, and what a time budget gave up; None for neither."""
+    """Returns the section; None for a study without looks or a time budget."""
     blocks = [*_looks(evidence), *_allowance(evidence)]
     return Section(title="How the seeds were planned", blocks=tuple(blocks)) if blocks else None
 

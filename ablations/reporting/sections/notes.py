@@ -1,4 +1,4 @@
-"""What a reader must know beside a number: names, confounds, broken pairs, intervals of means."""
+"""Notes beside numbers: confounds, failed trainings, missing pairs, and intervals of means."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ablations.core.text import number
 
 
 def notes(evidence: Findings, effect: Effect) -> str:
-    """What a reader must know of one effect: confounds, failed trainings, broken pairs, a toggle that did nothing."""
+    """Returns the notes on one effect: confounds, failed trainings, missing pairs, a change that does nothing."""
     planned, _, missing = broken(evidence, effect)
     unit = "seeds" if effect.kind == MAIN else "pairs"
     found = confounds(evidence, effect)
@@ -43,7 +43,10 @@ def notes(evidence: Findings, effect: Effect) -> str:
 
 
 def mean_and_interval(evidence: Evidence, metric: str, variant: str) -> tuple[int, float, float, float]:
-    """n, mean and 95% t interval over the finished seeds; of a metric that is told as ratios those of its logarithm."""
+    """Returns n, mean and both ends of the 95% t interval over finished seeds.
+
+    For a metric that is compared as a ratio, they are computed from logarithms and converted back.
+    """
     values = evidence.values(metric, variant)
     mean, low, high = estimating.mean_interval(values, evidence.overlap)
     if known := evidence.study.setting.metrics.get(metric):
@@ -52,7 +55,7 @@ def mean_and_interval(evidence: Evidence, metric: str, variant: str) -> tuple[in
 
 
 def sampling_error(evidence: Findings, error_percent: float) -> str:
-    """Standard error of an error rate for the evaluated images alone, in points: sqrt(p (1 - p) / n)."""
+    """Writes the standard error that the choice of images adds to an error rate: sqrt(p (1 - p) / n), in points."""
     images = evidence.mean("evaluated_examples", "reference")
     if not (np.isfinite(images) and np.isfinite(error_percent) and images > 0):
         return "cannot be given, as the number of images was not recorded"

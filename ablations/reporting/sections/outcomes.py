@@ -1,4 +1,4 @@
-"""The sections that describe: learning curves, errors with the train/test gap, and cost."""
+"""The sections that describe outcomes: learning curves, errors with the train/test gap, and cost."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EPOCH = "seconds_per_epoch"
-CPU, MEMORY = "cpu_seconds", "memory_mib"
-USED = {CPU: "processor seconds", MEMORY: "memory, MiB"}  # of a trial that ran in a process of its own
-TRAIN = "clean_train_top1_error_percent"  # of training data, as evaluation sees them
+CPU, MEMORY = "cpu_seconds", "memory_mib"  # known for trials that ran in a process of their own
+USED = {CPU: "processor seconds", MEMORY: "memory, MiB"}
+TRAIN = "clean_train_top1_error_percent"  # on training images without augmentation
 
 
 def picture(name: str, caption: str, alternative: str, figure: Figure, narrow: Figure | None = None) -> Picture:
-    """`figure` drawn as SVG text, and `narrow` for a telephone where one drawing does not serve both."""
+    """Returns `figure` as SVG with its caption and text alternative, and `narrow` as the form for narrow screens."""
     from ablations.reporting.figures import style
 
     small = style.svg(narrow, f"{name}-narrow") if narrow else ""
@@ -36,7 +36,7 @@ def picture(name: str, caption: str, alternative: str, figure: Figure, narrow: F
 
 
 def curves(evidence: Findings) -> Section:
-    """Error by epoch, each variant over the reference."""
+    """Returns the section on learning curves, each variant over the reference."""
     shown, main = set(evidence.shown), evidence.main_metric
     rows = [
         (
@@ -50,7 +50,7 @@ def curves(evidence: Findings) -> Section:
         for row in result.curve
     ]
     table = pd.DataFrame(rows, columns=["variant", "seed", "epoch", "error"]).dropna()
-    if evidence.on_each:  # a curve is of means over the data sets, as far as all have gone
+    if evidence.on_each:  # means over the data sets, for epochs that trials on all of them have reached
         groups = table.groupby(["variant", "seed", "epoch"])["error"]
         table = groups.mean()[groups.count() == len(evidence.on_each)].reset_index()
     if table.empty:
@@ -76,7 +76,7 @@ def curves(evidence: Findings) -> Section:
 
 
 def _not_drawn(evidence: Findings, drawn: list[str]) -> str:
-    """How many trainings of which of the `drawn` variants failed, and are in no curve."""
+    """Returns a sentence on trainings of the `drawn` variants that failed and have no curve; often nothing."""
     found = {evidence.names[label]: counts for label, counts in evidence.failed_by_variant.items()}
     words = [f"{bad} of {of} of {name}" for name, (bad, of) in found.items() if name in {"reference", *drawn}]
     return f" Not drawn, as they did not train: {listed(words)}." if words else ""
@@ -88,7 +88,7 @@ def _left_out(evidence: Findings) -> str:
 
 
 def best_of_rows(evidence: Findings) -> tuple[str, ...]:
-    """A caution on metrics of which a trial gives the best of its rows; nothing where there is none."""
+    """Returns a caution on metrics of which the best row of a trial is taken; nothing if there is none."""
     rows = max((len(one.curve) for one in finished(evidence)), default=0)
     names = [one.words for one in evidence.study.setting.metrics.values() if one.best]
     if not names or rows < 2:
@@ -101,7 +101,7 @@ def best_of_rows(evidence: Findings) -> tuple[str, ...]:
 
 
 def errors(evidence: Findings) -> Section:
-    """What trials ended at; where training errors are known too, beside those."""
+    """Returns the section on what trials ended at, with training errors beside test errors if they are known."""
     if TRAIN in evidence.study.setting.metrics:
         return _with_gap(evidence)
     names = [name for name, metric in evidence.study.setting.metrics.items() if metric.kind != SIZE]
@@ -134,7 +134,7 @@ def _with_interval(evidence: Findings, name: str, variant: str) -> str:
 
 
 def _with_gap(evidence: Findings) -> Section:
-    """Errors after the last epoch, on both kinds of images."""
+    """Returns the section on errors after the last epoch, on training and on evaluation images."""
     phase = evidence.phase
     words = (
         "Training errors here are those after the last epoch, on training images without augmentation and with dropout "
@@ -184,7 +184,7 @@ def _error_row(evidence: Findings, variant: str) -> tuple[str, ...]:
 
 
 def cost(evidence: Findings) -> Section:
-    """Time and sizes relative to the reference."""
+    """Returns the section on time and sizes, relative to the reference."""
     timed = not evidence.results or any(EPOCH in result.metrics for result in evidence.results)
     if not (timed and {"parameters", "macs"} <= evidence.study.setting.metrics.keys()):
         return _plain_cost(evidence)
@@ -210,7 +210,7 @@ def cost(evidence: Findings) -> Section:
 
 
 def _plain_cost(evidence: Findings) -> Section:
-    """The seconds of a trial, what it took of the machine, and what its subject calls sizes."""
+    """Returns the section for subjects without times of epochs: time of a trial, processor, memory, sizes."""
     sizes = {name: metric.words for name, metric in evidence.study.setting.metrics.items() if metric.kind == SIZE}
     shown = {**USED, **sizes}
     took = {
@@ -232,7 +232,7 @@ def _plain_cost(evidence: Findings) -> Section:
 
 
 def _pareto(evidence: Findings) -> list[Block]:
-    """Error against what it costs, the front of variants that no other beats in both marked."""
+    """Returns a figure of error against cost, with the front: the variants that no other beats in both."""
     names = {"error": evidence.metric, "macs": "macs", "seconds": "seconds_per_epoch"}
     controls = set(evidence.study.controls)
     rows = {
@@ -257,7 +257,7 @@ def _pareto(evidence: Findings) -> list[Block]:
 
 
 def front(points: pd.DataFrame, cost: str) -> list[str]:
-    """The rows that no other row beats, in `error` and in `cost`, from the cheapest to the dearest."""
+    """Returns the rows that no other row beats in both `error` and `cost`, from the cheapest to the dearest."""
     kept: list[str] = []
     least = inf
     for name, row in points.sort_values([cost, "error"]).iterrows():

@@ -1,4 +1,4 @@
-"""What would bring about another verdict."""
+"""What would change a verdict, for the card of a claim."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ablations.core.units import is_ratio, size
 from ablations.reporting.sections.claimed import WAYS, margin
 
 STEADY = "A recipe by which every training of both arms trains; no number of seeds can be given for this one."
-REMEDIES = {
+REMEDIES = {  # why a claim was not tested -> what would change that
     NO_ARM: "A study that makes this change.",
     NO_PAIR: "Finished trials.",
     ONE_SEED: "More seeds: --seeds 10.",
@@ -43,7 +43,7 @@ REMEDIES = {
 
 
 def changes_it(verdict: Verdict) -> str:
-    """What would bring about another verdict, in a sentence."""
+    """Returns what would bring about another verdict, in a sentence."""
     least = margin(verdict)
     if verdict.call == NOT_TESTED:
         return f"{REMEDIES.get(verdict.reason, '')} Here {verdict.because}."
@@ -51,7 +51,7 @@ def changes_it(verdict: Verdict) -> str:
 
 
 def _changes_it(verdict: Verdict, least: str) -> str:
-    """The same of a claim that was tested on trainings of which none failed."""
+    """Returns the same for a claim that was tested, and of whose trainings none failed."""
     claim = verdict.claim
     if verdict.first:
         return _second(verdict)
@@ -69,7 +69,7 @@ def _changes_it(verdict: Verdict, least: str) -> str:
 
 
 def _unseen(verdict: Verdict) -> str:
-    """What no number of trainings that all train can exclude, where it is known how many did."""
+    """Returns how often trainings may fail unseen, from how many did not; empty if that is not known."""
     if verdict.effect is None or not min(verdict.effect.ended):
         return ""
     low = min(share_interval(*arm)[0] for arm in zip(verdict.effect.trained, verdict.effect.ended, strict=True))
@@ -77,7 +77,7 @@ def _unseen(verdict: Verdict) -> str:
 
 
 def _seeds(verdict: Verdict, what: str) -> str:
-    """`9 to 60 seeds would find ...`, with the interval that the scatter leaves, or why no number is given."""
+    """Returns how many seeds would do `what`: `9 to 60 seeds would find ...`, or why no number can be given."""
     low, high = verdict.seeds_low, verdict.seeds_high
     if (
         verdict.effect is not None
@@ -93,7 +93,7 @@ def _seeds(verdict: Verdict, what: str) -> str:
 
 
 def _would_decide(verdict: Verdict) -> str:
-    """What more seeds would do for an open claim."""
+    """Returns what more seeds would do for an inconclusive claim."""
     least = margin(verdict)
     what = f"tell whether it stays below {least}"
     if verdict.claim.direction != SAME:
@@ -103,7 +103,7 @@ def _would_decide(verdict: Verdict) -> str:
 
 
 def _second(verdict: Verdict) -> str:
-    """What would change a verdict that hangs on the second thing that its claim says."""
+    """Returns what would change a verdict that depends on the second part of its claim."""
     asked = verdict.claim.companion
     assert asked
     way = WAYS[asked.direction]

@@ -1,4 +1,4 @@
-"""The first screen's figure and table, and the effects on further metrics."""
+"""The figure and the table of the first screen, and the section on effects on further metrics."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 
 def lead(evidence: Findings) -> tuple[Block, ...]:
-    """The forest and the ranked results, of the study's own estimand, without controls."""
+    """Returns the forest and the ranked table of the study's own kind of effect, without controls."""
     rows = ranked(evidence)
     drawn = [one for one in rows if isfinite(one.effect.estimate)]
     return (*([forest_picture(evidence, drawn)] if drawn else []), results(evidence, rows))
 
 
 def results(evidence: Findings, rows: Sequence[Ranked]) -> Table:
-    """What each change does and what its trials end at, from the one that hurts most to the one that helps most."""
+    """Returns a table of effects and outcomes, from the change that hurts most to the one that helps most."""
     ends, none, kind = wording.outcome_column(evidence), wording.nothing(evidence), evidence.study.estimand
     effect = wording.with_unit("effect", evidence)
     head = ("change", "reads as", effect, "95% interval", ends, "p, Holm", "pairs", "in the code", "notes")
@@ -67,12 +67,12 @@ def results(evidence: Findings, rows: Sequence[Ranked]) -> Table:
 
 
 def _mean(evidence: Findings, labels: Sequence[str]) -> str:
-    """What the trials of one variant end at on average; a dash for several of them."""
+    """Writes the mean outcome of a variant; a dash if an effect compares several variants."""
     return outcome(evidence.main_metric, evidence.mean(evidence.metric, labels[0])) if len(labels) == 1 else MISSING
 
 
 def forest_picture(evidence: Findings, rows: Sequence[Ranked], name: str = "effects") -> Picture:
-    """The forest of these effects, drawn for wide pages and for narrow ones."""
+    """Returns the forest of these effects, drawn for wide pages and for narrow ones."""
     from ablations.reporting.figures.forest import NARROW, WIDE, cut
 
     interval = any(isfinite(one.effect.low) for one in rows)
@@ -92,7 +92,7 @@ def forest_picture(evidence: Findings, rows: Sequence[Ranked], name: str = "effe
 
 
 def forest_figure(evidence: Findings, rows: Sequence[Ranked], shape: Shape, title: str = "") -> Figure:
-    """The forest of these effects in one shape."""
+    """Returns the forest of these effects in one shape, as a matplotlib figure."""
     from ablations.reporting.figures.forest import forest
 
     metric = evidence.main_metric
@@ -124,13 +124,13 @@ def _row(evidence: Findings, one: Ranked) -> Row:
 
 
 def written(evidence: Findings, effect: Effect) -> str:
-    """`+1.20 [+0.90, +1.50]`, or the estimate alone."""
+    """Writes an effect with its interval: `+1.20 [+0.90, +1.50]`, or the estimate alone."""
     bounds = wording.bounds(evidence, effect.low, effect.high)
     return f"{wording.effect(evidence, effect.estimate)} {bounds}".removesuffix(f" {MISSING}")
 
 
 def other_metrics(evidence: Findings) -> Section | None:
-    """A table of effects for each further outcome that trials report; None where there is none."""
+    """Returns a table of effects for each further metric that trials report; None if there is none."""
     tables = []
     for name, read in evidence.metrics.items():
         column = phased(name, evidence.phase)

@@ -1,4 +1,4 @@
-"""What a study could have seen: sentences on its mild control and on its placebo."""
+"""Sentences on what a study could have seen, from its mild sabotage and its placebo."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ablations.core.units import between, in_unit, is_ratio, margin
 
 
 def sensitivity(evidence: Findings) -> str:
-    """Whether the study sees a twentieth of the labels shuffled, in a sentence; empty where that was not tried."""
+    """Returns a sentence on whether the study sees 5% shuffled labels; empty if it has no mild sabotage."""
     effect = control_effect(evidence, MILD)
     if effect is None or evidence.study.setting.races:
         return ""
@@ -30,9 +30,10 @@ def sensitivity(evidence: Findings) -> str:
 
 
 def placebo_reach(evidence: Findings) -> str:
-    """The placebo's interval beside the smallest effect of interest of a claim on the same error; empty without both.
+    """Returns the placebo's interval beside the smallest effect of interest of a claim on the main metric.
 
-    That a placebo is not detected does not show that other draws change nothing: only a narrow interval does.
+    A placebo without a significant effect does not show that other random draws change nothing: only a narrow interval
+    does.  The text is empty if there is no placebo, no interval or no such claim.
     """
     effect = control_effect(evidence, PLACEBO)
     claims = [one for one in evidence.study.claims if metric_of(one, evidence.phase) == evidence.metric]

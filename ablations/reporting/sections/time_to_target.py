@@ -1,4 +1,4 @@
-"""The section on speed: steps to a training error, as figure 1 of the paper has it, and their ratio."""
+"""The section on speed: steps to a training error, and their ratios (figure 1 of Krizhevsky et al. 2012)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ablations.reporting.document import Block, Section, Table
 from ablations.reporting.parts import parts_of
 from ablations.reporting.sections.outcomes import picture
 
-METHODS = {
+METHODS = {  # how a ratio was estimated, in words
     T: "paired t interval on the logarithms",
     LIKELIHOOD: "maximum likelihood with censored pairs, profile interval",
     BOUND: "sign-test bound on the median",
@@ -35,33 +35,34 @@ METHODS = {
 
 
 def section(evidence: Findings, *, judged: bool) -> Section | None:
-    """Curves, the steps of each seed and the ratios; None where no threshold was asked for.
+    """Returns the section, with curves, the steps of each seed and the ratios; None if the study has no target.
 
-    A race that was judged has its curves and ratios on the first screen, and they are not repeated.
+    If a race was judged, its curves and ratios are on the first screen, and are not repeated here.
     """
     if evidence.study.setting.target is None:
         return None
     controls = _sentences(evidence, controls=True)
     shown_first = evidence.study.setting.races and judged  # the rest is on the first screen then
     first = controls if shown_first else [*_sentences(evidence, controls=False), *controls, *lead(evidence)]
-    blocks = (_measured(evidence), *first, _steps(evidence), _how(speeds(evidence.study, evidence.results)))
+    measured = parts_of(evidence.study.subject).timing(evidence)
+    blocks = (measured, *first, _steps(evidence), _how(speeds(evidence.study, evidence.results)))
     return Section(title=title(evidence), blocks=blocks)
 
 
 def lead(evidence: Findings) -> tuple[Block, ...]:
-    """The curves and the ratios, which are the first screen of a race."""
+    """Returns the curves and the ratios, which are the first screen of a race."""
     found = speeds(evidence.study, evidence.results)
     curves = [_curves(evidence)] if any(result.readings for result in evidence.results) else []
     return (*curves, *([_ratios(evidence, found)] if found else []))
 
 
 def title(evidence: Findings) -> str:
-    """`Speed to 25% training error (figure 1)`."""
+    """Returns the heading: `Speed to 25% training error (figure 1)`."""
     return f"Speed to {_target(evidence)}{' (figure 1)' if evidence.study.grid == 'figure1' else ''}"
 
 
 def _target(evidence: Findings) -> str:
-    """`25% training error`."""
+    """Writes the target: `25% training error`."""
     target = evidence.study.setting.target
     assert target
     return f"{target.value:g}{target.unit} {target.metric}"
@@ -82,7 +83,7 @@ def _sentences(evidence: Findings, *, controls: bool) -> list[str]:
 
 
 def ratio_words(speed: Speed) -> tuple[str, str]:
-    """The ratio and its interval as text: `3.42`, `[2.90, 4.05]`, `2.90 or more`."""
+    """Writes a ratio and its interval: `3.42` with `[2.90, 4.05]`, or with `2.90 or more`."""
     low, high = speed.interval
     if low > 0 and high < inf:
         interval = f"[{number(low)}, {number(high)}]"
@@ -120,27 +121,25 @@ def _beside(speed: Speed, evidence: Findings) -> str:
     return f"; published: {published:g} times" if published else ""
 
 
-def _measured(evidence: Findings) -> str:
-    return parts_of(evidence.study.subject).timing(evidence)
-
-
 def _curves(evidence: Findings) -> Block:
     from ablations.reporting.figures.time_to_target import race
 
     target = evidence.study.setting.target
     assert target is not None
     threshold = target.value
-    looks = {label: [one.readings for one in _of(evidence, label)] for label in evidence.labels}
+    readings = {label: [one.readings for one in _of(evidence, label)] for label in evidence.labels}
     controls = {Variant(departures=(pair,)).label for pair in _control_pairs(evidence)}
     others = {
-        evidence.names[label]: seeds for label, seeds in looks.items() if label != "reference" and label not in controls
+        evidence.names[label]: seeds
+        for label, seeds in readings.items()
+        if label != "reference" and label not in controls
     }
     caption = (
         f"Training error against steps, a line a seed: the reference solid, {', '.join(others)} dashed, and the "
         "threshold dotted. A cross is where a budget ended first."
     )
     said = [*clauses(evidence, controls=False), *clauses(evidence, controls=True)]
-    figure = race(looks.get("reference", []), others, threshold)
+    figure = race(readings.get("reference", []), others, threshold)
     return picture(
         "speed",
         caption,

@@ -1,4 +1,4 @@
-"""The section on learning rates: what was tried for each arm, what was chosen, and what that leaves open."""
+"""The section on learning rates: what was tried for each arm, what was chosen, and how uncertain that is."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ablations.core.tuning import Attempt, Tuned, Tuning, TuningTrial, at_edge, 
 from ablations.reporting.document import Section, Table
 from ablations.reporting.sections.outcomes import picture
 
-Names = Mapping[str, str]  # of variants: label -> words
+Names = Mapping[str, str]  # label of a variant -> its name in words
 
 
 def section(evidence: Findings) -> Section | None:
-    """How each arm's rate was chosen; None where every arm has the preset's own."""
+    """Returns how each arm's learning rate was chosen; None if nothing was tuned."""
     tuning = evidence.study.tuning
     if tuning is None:
         return None
@@ -48,7 +48,7 @@ def _names(evidence: Findings, tuning: Tuning) -> dict[str, str]:
 
 
 def conditional(tuning: Tuning | None) -> str:
-    """What to add to how an effect was estimated: that its interval is for the rates that were chosen."""
+    """Returns what to add to how an effect was estimated if rates were tuned: its interval is conditional on them."""
     return "; conditional on the learning rates that were chosen" if tuning else ""
 
 
@@ -83,7 +83,7 @@ def _words(evidence: Findings, tuning: Tuning) -> str:
 
 
 def _controls(evidence: Findings, tuning: Tuning) -> str:
-    """Which arm's rate each variant has that was not tuned, and what the placebo's own is good for."""
+    """Returns which rates the variants have that were not tuned, and that the placebo's own rate was tuned."""
     study, names = evidence.study, _names(evidence, tuning)
     arms = {arm.variant for arm in tuning.arms}
     placebos = [names[one.label] for one in arms if any(name in study.controls for name, _ in one.departures)]
@@ -97,7 +97,7 @@ def _controls(evidence: Findings, tuning: Tuning) -> str:
 
 
 def _open(tuning: Tuning) -> str:
-    """How the rate follows from the trials, and what of its uncertainty is in the study's intervals: nothing."""
+    """Returns how the rate follows from the trials, and that its uncertainty is not in the study's intervals."""
     if not tuning.clearly:
         return (
             "The best of the rates that were tried was chosen. One training decides between two rates, so neighbours "

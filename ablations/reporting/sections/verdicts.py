@@ -1,4 +1,4 @@
-"""What judging rests on: the gates with the controls, the numbers of a verdict in words, and the rule as a formula."""
+"""The sections on gates and methods, and verdicts in words."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ablations.reporting.sections.tuning import conditional
 
 ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
 DIRECTIONS = (DIRECTION_ONLY, CONTRADICTED)
-ESTIMANDS = {
+ESTIMANDS = {  # kind of an effect -> what it compares
     ONE_OUT: "one change to the otherwise complete reference",
     ONE_IN: "one change where all the others are made too",
     MAIN: "one change, averaged over all the settings of the others",
@@ -38,7 +38,7 @@ ESTIMANDS = {
 
 
 def flags(evidence: Findings) -> str:
-    """What the first words beside a verdict mean, of those that this study can have."""
+    """Returns what the words in brackets beside a verdict mean, those that this study can have."""
     proxy = "proxy where this study differs from where the claim was made, "
     underfits = "underfitting where the reference has hardly fitted its training images, "
     own = all(one.own for one in evidence.verdicts)
@@ -47,7 +47,7 @@ def flags(evidence: Findings) -> str:
 
 
 def zero_inside(judged: Sequence[Verdict], alpha: float) -> list[str]:
-    """A sentence on verdicts of a direction whose interval holds zero, at which a reader would stumble."""
+    """Returns a sentence on verdicts of a direction whose interval holds zero, which looks like a contradiction."""
     if not any(
         one.call in DIRECTIONS and not one.first and one.low <= 0 <= one.high and not one.unstable for one in judged
     ):
@@ -60,7 +60,7 @@ def zero_inside(judged: Sequence[Verdict], alpha: float) -> list[str]:
 
 
 def unstable(judged: Sequence[Verdict]) -> list[str]:
-    """What the word unstable means for the verdicts that carry it; nothing where none does."""
+    """Returns what "unstable" means, if a verdict has that word; else nothing."""
     if not any(one.unstable for one in judged):
         return []
     return [
@@ -72,7 +72,7 @@ def unstable(judged: Sequence[Verdict]) -> list[str]:
 
 
 def published(verdict: Verdict) -> str:
-    """`+1.40 points`, `6 times`; what was published in words where no effect can be had from it."""
+    """Writes a published effect: `+1.40 points`, `6 times`, or what was published in words."""
     claim, metric = verdict.claim, verdict.metric
     if claim.published_effect is None:
         return MISSING if verdict.own else claim.published.partition(";")[0]
@@ -82,7 +82,7 @@ def published(verdict: Verdict) -> str:
 
 
 def ours(verdict: Verdict) -> str:
-    """`+0.46 [-12.77, +13.70] points, n = 3`, `1.64 [1.53, 1.76] times, n = 10`; a dash where nothing was measured."""
+    """Writes the measured effect: `+0.46 [-12.77, +13.70] points, n = 3`; a dash if nothing was measured."""
     effect, claim = verdict.effect, verdict.claim
     if effect is None or not isfinite(effect.estimate):
         return MISSING
@@ -94,7 +94,7 @@ def ours(verdict: Verdict) -> str:
 
 
 def how_often(effect: Effect) -> str:
-    """`8 of 10 with the change [44%, 97%], 10 of 10 without it [69%, 100%]; p 0.500 that both train equally often`."""
+    """Writes how often both arms trained: `8 of 10 with the change [44%, 97%], 10 of 10 without it [69%, 100%]`."""
     parts = []
     for word, trained, ended in zip(("with the change", "without it"), effect.trained, effect.ended, strict=True):
         low, high = share_interval(trained, ended)
@@ -104,12 +104,12 @@ def how_often(effect: Effect) -> str:
 
 
 def bounds(verdict: Verdict) -> str:
-    """`[-12.77, +13.70]`, `[1.53, 1.76]`: what holds together with the bounds of the family's other claims."""
+    """Writes the simultaneous interval of a verdict, `[-12.77, +13.70]`: all of its family hold with 95% together."""
     return between(verdict.metric, verdict.low, verdict.high)
 
 
 def others(evidence: Findings) -> tuple[Table, ...]:
-    """Published claims that this study says nothing of: kept, so that a reader sees what was not asked."""
+    """Returns a table of the claims that this study does not test, so that a reader sees what was not asked."""
     judged = {verdict.claim.name for verdict in evidence.verdicts}
     own = evidence.study.subject != FIRST
     rows = tuple(
@@ -129,7 +129,7 @@ def others(evidence: Findings) -> tuple[Table, ...]:
 
 
 def gates(evidence: Findings) -> Section:
-    """What has to hold of the study before anything is judged, and whether it did."""
+    """Returns the section on gates: what must hold before anything is judged, and whether it does."""
     found = study_gates(evidence, rule_of(evidence.study))
     rows = tuple((gate.name, gate.demand, gate.found, gate.answer) for gate in found)
     caption = "Where one does not hold, nothing is judged."
@@ -140,7 +140,7 @@ def gates(evidence: Findings) -> Section:
 
 
 def _of_traces(evidence: Findings) -> list[str]:
-    """What a subject that nobody can look into lets us see of itself, in sentences."""
+    """Returns sentences on the determinism of a subject that is a user's file, as far as its trials show it."""
     if not traces.known(evidence):
         return []
     alike = traces.deterministic(evidence)
@@ -160,7 +160,7 @@ def _of_traces(evidence: Findings) -> list[str]:
 
 
 def methods(evidence: Findings) -> Section:
-    """The rule as a formula, and what it was applied to."""
+    """Returns the section with the rule as a formula, and what it was applied to."""
     rule, alpha = rule_of(evidence.study), rule_of(evidence.study).alpha
     families = {verdict.claim.family: verdict.comparisons for verdict in evidence.verdicts}
     symbols = (
@@ -217,7 +217,7 @@ def methods(evidence: Findings) -> Section:
 
 
 def _splits(evidence: Findings) -> tuple[str, ...]:
-    """What intervals are corrected by where seeds are splits of one set of examples; nothing where they are not."""
+    """Returns how intervals are corrected if seeds are splits of one set of examples; else nothing."""
     if evidence.study.setting.replicate != SPLIT:
         return ()
     known = [f"{train:,.0f} are trained on and {test:,.0f} tested on" for train, test in sizes(evidence.table)]
@@ -234,7 +234,7 @@ def _splits(evidence: Findings) -> tuple[str, ...]:
 
 
 def _data(evidence: Findings) -> str:
-    """What intervals are conditional on."""
+    """Returns what intervals are conditional on."""
     rates = conditional(evidence.study.tuning)
     if wording.examples(evidence):
         return on_what(evidence, f"images{rates}; the effects' table has those that cover other images too")
@@ -242,7 +242,7 @@ def _data(evidence: Findings) -> str:
 
 
 def _fit(evidence: Findings) -> str:
-    """What the rule asks of the reference before the evaluation error or the gap is judged."""
+    """Returns what the rule requires of the reference before it judges the evaluation error or the gap."""
     rule = rule_of(evidence.study)
     if not wording.images(evidence):
         return ""
@@ -256,7 +256,7 @@ def _fit(evidence: Findings) -> str:
 
 
 def _what_failed(evidence: Findings) -> str:
-    """What counts as a training that failed, as the rule has it, and as far as it can be told here."""
+    """Returns what counts as a failed training by the rule, as far as this study can tell."""
     rule, setting = rule_of(evidence.study), evidence.study.setting
     of_chance = bool(rule.failed_above) and setting.guessable
     words = [f"a {'loss or a weight' if wording.images(evidence) else 'number that it reported'} was no finite number"]
