@@ -242,8 +242,7 @@ def _trends(evidence: Findings) -> list[str]:
     for one in trends(evidence):
         if not isfinite(one.low):  # fewer than two seeds have finished at every dose
             continue
-        slope = "" if direction(one) == NO_TREND else f" ({slope_words(evidence, one)})"
-        found[direction(one)].append(f"{one.component}{slope}")
+        found[direction(one)].append(f"{one.component}{slope_words(evidence, one)}")
     parts = [f"{verb} {_most(names)}" for verb, names in found.items() if names]
     return [f"The {wording.what(evidence)} {listed(parts)}."] if parts else []
 

@@ -42,10 +42,12 @@ def direction(trend: Trend) -> str:
 
 
 def slope_words(evidence: Findings, trend: Trend) -> str:
-    """Returns the slope in words: `+0.27 points for each doubling`, and that it bends if it does."""
-    metric = _read(evidence, trend)
-    bends = ", not in a straight line" if trend.bend < ALPHA else ""
-    return f"{in_unit(metric, size(metric, trend.slope))} {_step(trend)}{bends}"
+    """Returns the slope in brackets, ` (+0.27 points for each doubling)`, and that it bends if it does; or nothing."""
+    metric, bends = _read(evidence, trend), trend.bend < ALPHA
+    if direction(trend) == NO_TREND:
+        return " (but bends on the way)" * bends
+    slope = f"{in_unit(metric, size(metric, trend.slope))} {_step(trend)}"
+    return f" ({slope}, not in a straight line)" if bends else f" ({slope})"
 
 
 def _step(trend: Trend) -> str:

@@ -1,1 +1,1 @@
-"""Subjects of a user's own: a study file in Python, with a reference, components, metrics and a function."""
+"""Study files in Python as subjects: a reference, components, metrics and a function that runs a trial."""

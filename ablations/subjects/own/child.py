@@ -1,7 +1,7 @@
-"""One trial of a study file in a process of its own: what crashes, hangs or eats the memory is a result with a word.
+"""Runs one trial of a study file in a process of its own: if it crashes, hangs or takes all memory, that is its result.
 
-The process is forked from a server that has imported the study file once, so that a trial costs no imports.  Only
-JSON goes to and fro.
+The process is forked from a server that has imported the study file once, so that a trial costs no imports.  Only JSON
+passes between the processes.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from ablations.core.subject import DivergedError
 from ablations.records.leftovers import own_folder, short_parent
 from ablations.subjects.own.log import Log
 
-LOOK = 0.2  # seconds from one look at a silent trial to the next
-ASLEEP = 5.0  # seconds from one look to the next that do not count: it was this process that stood still
-SHORT = 70  # bytes of a folder under which the path of the server's socket fits into the 104 or 108 of systems
+WAIT_SECONDS = 0.2  # how long a silent trial is waited for at a time
+ASLEEP = 5.0  # seconds; if a wait took longer, this process stood still, and the time does not count as the trial's
+SHORT = 70  # most bytes of a folder's path in which a socket's path fits into the 104 or 108 that systems allow
 STUDY = "ABLATIONS_STUDY"  # the environment variable that tells the server which file to import
 
 
 class TrialError(RuntimeError):
-    """What a trial did wrong, in a sentence that needs no traceback."""
+    """A failure of a trial that one sentence explains, so that it needs no traceback."""
 
 
 def events(task: Mapping[str, Any], *, log: Path, timeout: float) -> Iterator[dict[str, Any] | None]:
-    """What a trial says, as it says it: {"row": ..}, and last {"done": ..}; None where it was silent for a moment.
+    """Yields what a trial sends, as it comes: {"row": ...} and at last {"done": ...}; None after a moment of silence.
 
-    Raises TimeoutError where it took more than `timeout` seconds, `DivergedError`, MemoryError, and RuntimeError with
-    the last lines that it printed where it failed in another way.
+    Raises TimeoutError after `timeout` seconds, `DivergedError`, MemoryError, and for any other failure RuntimeError
+    with the last lines that the trial printed.
     """
     context = multiprocessing.get_context("forkserver")
     _own_place()
@@ -61,41 +61,46 @@ def events(task: Mapping[str, Any], *, log: Path, timeout: float) -> Iterator[di
         looked = time.monotonic()
         ends = looked + timeout
         while True:
-            heard, now = ours.poll(LOOK), time.monotonic()
+            heard, now = ours.poll(WAIT_SECONDS), time.monotonic()
             ends += now - looked if now - looked > ASLEEP else 0
             looked = now
             if not heard and now <= ends:
                 yield None
                 continue
             said = _said(ours, process, kept) if heard else {}
-            if "done" in said:  # while nobody looked, also where it is late
+            if "done" in said:  # also after the timeout, as it may have come while this process stood still
                 yield said
                 return
             if now > ends:
                 raise TimeoutError(f"it had not ended after {timeout:g} seconds")
             yield said
     finally:
-        _end(process)  # while it can still say a row, on the way to the end of its epoch
+        _end(process)  # before the pipe is closed: the trial may send a row until its epoch ends
         ours.close()
         kept.close()
 
 
 @cache
 def _own_place() -> None:
-    """Has the server keep its socket in a folder that the next run takes away where this process is killed."""
+    """Makes the server keep its socket in a folder that is removed at the end.
+
+    If this process is killed, the next run removes it.
+    """
     if not (parent := short_parent(SHORT)):
         raise RuntimeError(
             f"the path of the temporary folder, {tempfile.gettempdir()}, has more than the {SHORT} bytes that leave "
             "room for a socket; TMPDIR names a shorter one"
         )
     until_the_end = contextlib.ExitStack()
-    folder = until_the_end.enter_context(own_folder(parent, "abl-"))  # as short as Python's own
+    folder = until_the_end.enter_context(
+        own_folder(parent, "abl-")
+    )  # a prefix as short as Python's own, for the socket's path
     multiprocessing.current_process()._config["tempdir"] = str(folder)  # type: ignore[attr-defined]
     atexit.register(until_the_end.close)
 
 
 def _said(ours: Connection, process: Any, kept: Log) -> dict[str, Any]:
-    """What a trial says.  Raises what it failed with, or why it ended without a word."""
+    """Returns what a trial sent.  Raises the trial's failure, or why it ended without sending anything."""
     try:
         said: dict[str, Any] = json.loads(ours.recv_bytes())
     except EOFError:
@@ -107,7 +112,10 @@ def _said(ours: Connection, process: Any, kept: Log) -> dict[str, Any]:
 
 
 def _start(process: Any) -> None:
-    """Starts it without the program that runs here, which it would import first: that of a worker is all of Ray."""
+    """Starts the process without importing the program that runs here.
+
+    multiprocessing would import it in the child first; in a worker of Ray, that is all of Ray.
+    """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:
@@ -117,7 +125,7 @@ def _start(process: Any) -> None:
 
 
 def _end(process: Any) -> None:
-    """Ends the process, and whatever it has started."""
+    """Ends the process, and all processes that it started."""
     if process.pid is not None:
         process.join(0.5)
         for kind in (signal.SIGTERM, signal.SIGKILL):
@@ -128,12 +136,12 @@ def _end(process: Any) -> None:
                     process.kill()
                 process.join(5)
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)  # what it left running
+            os.killpg(process.pid, signal.SIGKILL)  # processes that it left running
     process.close()
 
 
 def _ended(code: int | None, log: Log) -> Exception:
-    """Why a trial ended without a word, by the exit code of its process."""
+    """Returns why a trial ended without a message, by the exit code of its process."""
     if code == -signal.SIGKILL:
         return MemoryError("it was killed (SIGKILL), as a system does that runs out of memory")
     if code is not None and code < 0:
@@ -149,9 +157,9 @@ def _failure(said: Mapping[str, Any], log: Log) -> Exception:
 
 
 def _run(task_text: str, to_parent: Connection, printed: Connection) -> None:
-    """What the process does: the trial; its output goes to whoever keeps its log."""
-    os.setsid()  # a group of its own, so that what it starts ends with it
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's, which ends this process
+    """Runs the trial, in the child.  Its output goes to the log."""
+    os.setsid()  # a process group of its own, so that the processes it starts end with it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the driver, which ends this process
     with printed:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
@@ -172,7 +180,7 @@ def _run(task_text: str, to_parent: Connection, printed: Connection) -> None:
         diverged = type(error).__name__ == "Diverged" and isinstance(error, ArithmeticError)
         plain = diverged or isinstance(error, TrialError)
         text = str(error) if plain else "".join(traceback.format_exception(error, limit=-8))
-        sys.stdout.flush()  # for the last lines of the log, which are told with the failure
+        sys.stdout.flush()  # the failure is sent with the last lines of the log
         say(failed="diverged" if diverged else "error", text=text)
     finally:
         sys.stdout.flush()
@@ -194,9 +202,9 @@ def _followed(rows: Generator[Any, None, Any], say: Callable[..., None]) -> dict
 
 
 def _listens(to_parent: Connection) -> None:
-    """Ends this process, and a script that it runs, when nobody listens any more: the study was killed."""
-    with contextlib.suppress(OSError):  # of one that ends by itself
-        to_parent.poll(None)  # nobody says anything to it: this is the end of the other side
+    """Ends this process and what it runs when the study that would hear it was killed."""
+    with contextlib.suppress(OSError):  # raised when the trial itself ends and closes the pipe
+        to_parent.poll(None)  # the parent never sends: this returns when its side is closed
         _unheard()
 
 
@@ -205,5 +213,5 @@ def _unheard() -> None:
 
 
 def mebibytes(used: resource.struct_rusage) -> float:
-    """The most memory that a process held, which systems count in different units."""
+    """Returns the largest memory that a process held, in MiB; macOS counts in bytes, Linux in KiB."""
     return used.ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)

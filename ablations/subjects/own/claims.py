@@ -1,4 +1,4 @@
-"""What a study file claims -> the claims that verdicts are on, each about a change that the file makes."""
+"""The claims of a study file, each about a change that the file makes -> the claims that verdicts are on."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ablations.subjects.own.metrics import in_words, said_of
 def claims_in(
     subject: written.Subject, parts: Mapping[str, Part], metrics: Mapping[str, Metric], path: Path
 ) -> Sequence[Claim]:
-    """The claims of the study file at `path`, whose components are `parts`.
+    """Returns the claims of the study file at `path`, whose components are `parts`.
 
-    Raises InputError on a claim on no change, on no metric, or without a smallest effect that would matter.
+    Raises InputError on a claim about an unknown change or metric, or without a smallest effect of interest.
     """
     found = []
     for one in subject.claims:
@@ -85,9 +85,9 @@ def _claim(
 
 
 def change_in(parts: Mapping[str, Part], words: str) -> Departure:
-    """The change that a claim is on: `norm=group`, or `norm` for the first of its levels.
+    """Returns the change that `words` name: `norm=group`, or `norm` for the first level of norm.
 
-    Raises InputError on one that the file does not make.
+    Raises InputError if the file makes no such change.
     """
     name, _, level = words.partition("=")
     if name not in parts:

@@ -1,4 +1,4 @@
-"""Which files decide a trial's result: the study file and every local file that its imports, or its strings, reach."""
+"""The files that decide a trial's result: the study file and the local files that its imports or strings name."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 from ablations.core.errors import InputError, shown
 
-MOST_FILES = 2_000  # that strings and imports may reach: more is a whole file system by mistake
+MOST_FILES = 2_000  # at which the search ends: a study that reaches more names a whole disk by mistake
 
 
 def files_of(study: Path, patterns: Sequence[str] = ()) -> list[Path]:
-    """The study file, the local modules that its imports reach, local files that their strings name, and `patterns`.
+    """Returns the study file, the local modules that it imports, the local files that its strings name, and `patterns`.
 
-    Imports inside functions count.  Installed packages are no local files.  Raises InputError on a pattern that
-    matches nothing.
+    This holds for each file that is found, too.  Imports inside functions count, installed packages do not.  Raises
+    InputError on a pattern that matches no file.
     """
     root = study.parent
     found: dict[Path, None] = {}
@@ -45,30 +45,28 @@ def _reached(path: Path, root: Path) -> Iterator[Path]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield from module(root, path.parent, alias.name)
+                yield from module((root, path.parent), alias.name)
         elif isinstance(node, ast.ImportFrom):
             base = path.parents[node.level - 1] if node.level else None
             name = node.module or ""
             for alias in node.names:
-                yield from module(base or root, path.parent, ".".join(filter(None, (name, alias.name))))
-            yield from module(base or root, path.parent, name)
+                yield from module((base or root, path.parent), ".".join(filter(None, (name, alias.name))))
+            yield from module((base or root, path.parent), name)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from _named(root, node.value)
 
 
-def module(*folders_and_name: Path | str) -> Iterator[Path]:
-    """The file of a module that lies in one of the folders; its name, with dots, comes last."""
-    *folders, name = folders_and_name
-    parts = str(name).split(".")
+def module(folders: Sequence[Path], name: str) -> Iterator[Path]:
+    """Yields the files of the module `name`, with dots, in each of `folders` that has it."""
     for folder in folders:
-        place = Path(folder).joinpath(*parts)
+        place = folder.joinpath(*name.split("."))
         for candidate in (place.with_suffix(".py"), place / "__init__.py"):
             if candidate.is_file():
                 yield candidate
 
 
 def _named(root: Path, text: str) -> Iterator[Path]:
-    """A file that a string names: something with a suffix, of a length that a name has."""
+    """Yields the file that a string names: a short text with a dot in it, and a file of that path in `root`."""
     if not 3 < len(text) < 200 or "." not in text or "\n" in text or "\0" in text:
         return
     try:
@@ -80,7 +78,11 @@ def _named(root: Path, text: str) -> Iterator[Path]:
 
 
 def digest_of(files: Sequence[Path]) -> str:
-    """Sixteen hex digits of what the files say: of Python the syntax tree without docstrings, of others the bytes."""
+    """Returns sixteen hex digits of the files' contents.
+
+    Of Python files the syntax tree without docstrings counts, so that comments and formatting do not; of others the
+    bytes.
+    """
     digest = hashlib.sha256()
     for text in sorted(_said(path) for path in files):
         digest.update(text)
@@ -88,7 +90,7 @@ def digest_of(files: Sequence[Path]) -> str:
 
 
 def named(study: Path, files: Sequence[Path]) -> dict[str, bytes]:
-    """Path from the study file's folder -> content; `up/` stands for a folder further up."""
+    """Returns the contents of the files by their paths relative to the study file; `up/` stands for a parent folder."""
     root = study.parent.resolve()
     found = {}
     for path in files:
@@ -98,6 +100,7 @@ def named(study: Path, files: Sequence[Path]) -> dict[str, bytes]:
 
 
 def _said(path: Path) -> bytes:
+    """Returns the part of a file that counts for its digest."""
     content = path.read_bytes()
     if path.suffix == ".py":
         try:

@@ -1,4 +1,4 @@
-"""Configurations of a study file: a dataclass or a dict, as plain JSON and back, with fields changed."""
+"""Configurations of study files (dataclasses or dicts) as plain JSON and back, and changes of their fields."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ablations.core.errors import InputError, nearest, shown
 
 
 def plain(value: Any, path: str = "the reference") -> Any:
-    """`value` as JSON holds it.  Raises InputError that names what JSON cannot hold."""
+    """Returns `value` as JSON holds it.  Raises InputError that names a part which JSON cannot hold."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         named = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
         return {name: plain(item, f"{path}.{name}") for name, item in named.items()}
@@ -32,7 +32,7 @@ def plain(value: Any, path: str = "the reference") -> Any:
 
 
 def like(reference: Any, values: Any) -> Any:
-    """`values`, plain JSON, in the shape of `reference`: a dataclass where that is one, tuples where it has them."""
+    """Returns `values`, plain JSON, in the shape of `reference`: dataclasses and tuples where it has them."""
     if dataclasses.is_dataclass(reference) and not isinstance(reference, type):
         named = {name: like(getattr(reference, name), item) for name, item in values.items()}
         return dataclasses.replace(reference, **named)
@@ -44,7 +44,10 @@ def like(reference: Any, values: Any) -> Any:
 
 
 def changed(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` with fields replaced; `optimizer.lr` is a field of a field.  Raises InputError on an unknown one."""
+    """Returns a copy of `values` with fields replaced; `optimizer.lr` is the field lr of the field optimizer.
+
+    Raises InputError on an unknown field.
+    """
     made = copy.deepcopy(dict(values))
     for name, value in overrides.items():
         *outer, last = name.split(".")
@@ -60,7 +63,7 @@ def changed(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str
 
 
 def fields(values: Mapping[str, Any], path: str = "") -> list[str]:
-    """The names of all fields, those of fields too: `optimizer.lr`."""
+    """Returns the names of all fields, with nested ones as `optimizer.lr`."""
     found = []
     for name, value in values.items():
         found.append(f"{path}{name}")
@@ -69,7 +72,7 @@ def fields(values: Mapping[str, Any], path: str = "") -> list[str]:
 
 
 def value_of(values: Mapping[str, Any], name: str) -> Any:
-    """The value of a field, which may be a field of a field; None where there is none."""
+    """Returns the value of a field, which may be nested; None if there is no such field."""
     found: Any = values
     for part in name.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
@@ -77,7 +80,7 @@ def value_of(values: Mapping[str, Any], name: str) -> Any:
 
 
 def typed(text: str, now: Any, name: str) -> Any:
-    """What `--set name=text` gives a field that holds `now`.  Raises InputError on another type."""
+    """Returns the value that `--set name=text` gives a field which holds `now`.  Raises InputError on another type."""
     words = {"true": True, "false": False, "none": None}
     try:
         if isinstance(now, bool):

@@ -1,4 +1,4 @@
-"""What a study file names as its data: one data set, or several, on each of which every variant is trained."""
+"""The data sets that a study file names: every variant is trained on each of them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from ablations import subject as written
 from ablations.core.errors import InputError, nearest, shown
 from ablations.core.setting import Block, Setting
 
-MOST = 1_000  # data sets: more is a list of something else
-NAME = re.compile(r"\w[\w .+-]{0,99}")  # of a data set, which stands in tables and on the axes of figures
+MOST = 1_000  # most data sets: a longer list is a mistake
+NAME = re.compile(r"\w[\w .+-]{0,99}")  # names of data sets, which stand in tables and on the axes of figures
 
-Named = Mapping[str, Path | None]  # data set -> where it lies; None: the name is all there is
+Named = Mapping[str, Path | None]  # data set -> its path; None: the file gives a name alone
 
 
 def named_in(given: Any, here: Path) -> Named:
-    """The data sets of `data`, in their order; paths from the folder `here`.  Raises InputError on what is none."""
+    """Returns the data sets that `given` names, in their order, with paths relative to the folder `here`.
+
+    Raises InputError if `given` names no data sets.
+    """
     if given is None:
         return {}
     listed = isinstance(given, Sequence) and not isinstance(given, str)
@@ -44,7 +47,7 @@ def named_in(given: Any, here: Path) -> Named:
 
 
 def check_asked(named: Named, *, asked: bool, where: str) -> None:
-    """Raises InputError where data sets and what asks for them, which `where` names, do not go together."""
+    """Raises InputError if `where` asks for data and the study names none, or if it does not and there are several."""
     if asked and not named:
         raise InputError(f"{where} asks for data, and the study names none: write data = [...] with their names.")
     if len(named) > 1 and not asked:
@@ -55,7 +58,10 @@ def check_asked(named: Named, *, asked: bool, where: str) -> None:
 
 
 def chances_of(metric: Any, name: str, named: Named) -> dict[str, float | None]:
-    """What guessing gives on each data set, or on the one that has no name, by the `chance` of the main metric."""
+    """Returns what guessing gives on each data set, by the `chance` of the main metric, which is called `name`.
+
+    If the study names no data, the only key is the empty text.  Raises InputError if `chance` names other data sets.
+    """
     chance = getattr(metric, "chance", None)
     if not isinstance(chance, Mapping):
         return dict.fromkeys(named or [""], chance)
@@ -71,7 +77,10 @@ def chances_of(metric: Any, name: str, named: Named) -> dict[str, float | None]:
 
 
 def with_data(setting: Setting, named: Named, chances: Mapping[str, float | None]) -> Setting:
-    """`setting` with the data sets of a study; what lies at their paths is read.  Raises InputError where it cannot."""
+    """Returns `setting` with the data sets of a study, whose files are read for their fingerprints.
+
+    Raises InputError if a path cannot be read, or if two data sets are equal.
+    """
     if not named:
         return replace(setting, data="its own data", guessing=chances.get(""))
     contents = {name: _digest(name, path) for name, path in named.items()}
@@ -95,7 +104,7 @@ def with_data(setting: Setting, named: Named, chances: Mapping[str, float | None
 
 
 def given_to(trial_data: str, fingerprint: str, named: Named) -> dict[str, str] | None:
-    """What a trial is told of its data set, as plain JSON; None where the study names none."""
+    """Returns what a trial gets to know of its data set, as plain JSON; None if the study names none."""
     if not named:
         return None
     path = named.get(trial_data)
@@ -103,7 +112,7 @@ def given_to(trial_data: str, fingerprint: str, named: Named) -> dict[str, str] 
 
 
 def as_argument(given: Mapping[str, str] | None) -> written.Data | None:
-    """What a trial gets that asks for `data`."""
+    """Returns the value of the argument `data` of a trial function."""
     return written.Data(**given) if given else None
 
 
@@ -112,7 +121,7 @@ def _short(text: str) -> str:
 
 
 def _digest(name: str, path: Path | None) -> str:
-    """Of what lies at the path of a data set: a file, or the files of a folder with their names; empty for none."""
+    """Returns the digest of the file or folder at the path of a data set, names included; empty without a path."""
     if path is None:
         return ""
     if not path.exists():

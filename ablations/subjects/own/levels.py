@@ -1,4 +1,4 @@
-"""What a study file writes beside a component's name -> its levels, each a change of the configuration."""
+"""The components of a study file -> their levels, each a change of the configuration."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from ablations.subject import LINEAR, LOG, Component
 from ablations.subjects.own.configs import changed, fields, like, plain, value_of
 
 Change = Mapping[str, Any] | Callable[[Any], Any]  # fields -> values, or a function from a configuration to another
-WORD = re.compile(r"\w[\w.+-]*")  # what --components can name
+WORD = re.compile(r"\w[\w.+-]*")  # names that --components can hold
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A component of a study file."""
+    """A component of a study file, with its levels as changes."""
 
     name: str
-    levels: Mapping[str, Change]
-    about: Component
+    levels: Mapping[str, Change]  # by their names, the default one first
+    about: Component  # as the file has it: summary, source, scale and so on
 
 
 def parts_of(reference: Any, components: Mapping[str, Any]) -> dict[str, Part]:
-    """The components of a study file by name.
+    """Returns the components of a study file by name.
 
-    Raises InputError on a name that cannot be typed, on a component without levels, and on a level that is no change:
-    an unknown field, what JSON cannot hold, or what the reference has already.
+    Raises InputError on a name that --components cannot hold, on a component without levels, and on a level that is no
+    change: one of an unknown field, one that JSON cannot hold, or one that the reference has already.
     """
     values = plain(reference)
     if not isinstance(values, dict):
@@ -69,10 +69,10 @@ def _part(reference: Any, values: Mapping[str, Any], name: str, written: Any) ->
 
 
 def doses_of(part: Part, values: Mapping[str, Any]) -> Doses | None:
-    """The doses of a component, beside a reference of these values; None where its levels are no doses.
+    """Returns the doses of a component, beside a reference with these values; None if its levels are not ordered.
 
-    They are where a component says so, or where the reference's value and two levels or more, all of them, are numbers.
-    Raises InputError where a component says so and they cannot be.
+    Levels are doses if the component says so, or if the reference's value and two levels or more, all of them, are
+    numbers. Raises InputError if the component says so and a level is no number.
     """
     about = part.about
     if about.scale not in (LINEAR, LOG):
@@ -95,12 +95,12 @@ def doses_of(part: Part, values: Mapping[str, Any]) -> Doses | None:
 
 
 def _dose(name: str, change: Change) -> Any:
-    """The value of the field, where a change is of that field alone; else None."""
+    """Returns the value of the field `name` if the change is of that field alone; else None."""
     return change[name] if isinstance(change, Mapping) and list(change) == [name] else None
 
 
 def _levels(values: Mapping[str, Any], name: str, written: Any) -> dict[str, Change]:
-    """Level -> change, in the order in which they were written."""
+    """Returns level -> change, in the order in which the file has them."""
     if callable(written):
         return {getattr(written, "__name__", "changed"): written}
     if isinstance(written, Mapping):
@@ -116,7 +116,7 @@ def _levels(values: Mapping[str, Any], name: str, written: Any) -> dict[str, Cha
 
 
 def _is_value(values: Mapping[str, Any], name: str, written: Any) -> bool:
-    """Whether a list is itself a value of the field, which holds lists."""
+    """Tells whether a list is one value of the field, because the field holds lists."""
     return isinstance(value_of(values, name), list) and not any(isinstance(one, list | tuple) for one in written)
 
 
@@ -129,14 +129,14 @@ def _named(name: str, level: str, written: Any) -> Change:
 
 
 def level_name(value: Any) -> str:
-    """`off` for what is false, none or zero, else the value in a word."""
+    """Returns the name of a level that the file gives as a bare value: `off` for False, None and 0, else the value."""
     if value in (None, False, 0, "none"):
         return "off"
     return "on" if value is True else "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def applied(reference: Any, values: Mapping[str, Any], change: Change) -> dict[str, Any]:
-    """`values` under a change.  Raises InputError where it fails."""
+    """Returns `values` with the change made.  Raises InputError if the change fails."""
     if not callable(change):
         return changed(values, change)
     word = getattr(change, "__name__", "a level")

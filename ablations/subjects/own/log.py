@@ -1,6 +1,6 @@
-"""What a trial prints, in a file of limited size: a training that prints without end fills no disk.
+"""The log of a trial: a file of limited size, so that a trial which prints without end does not fill the disk.
 
-A log keeps its beginning and its end, and says where it was cut and how much is missing there.
+It keeps the beginning and the end of what was printed, with a line that says how much is missing between them.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from ablations.core.text import PRINTED
 from ablations.records.files import replaced
 
 KEPT = 2**20  # bytes that a log keeps of its beginning, and at least of its end
-LOOK = 0.2  # seconds from one look at a silent pipe to the next
-LAST = 20  # lines of what a failed trial printed that its record keeps
+WAIT_SECONDS = 0.2  # how long a silent pipe is waited for at a time
+LAST = 20  # last printed lines that the record of a failed trial keeps
 MARK = re.compile(rb"\[\.\.\. (\d+) bytes were printed here and are left out \.\.\.\]\n")
 
 
 class Log:
-    """Appends to the file at `path` what comes through a pipe, until nobody can write into it any more, or `close`."""
+    """Appends to the file at `path` what comes through a pipe, until all its writers have closed it, or `close`."""
 
     def __init__(self, path: Path, pipe: Connection) -> None:
-        """`pipe` is the end that is read.  A disk without room costs what is printed meanwhile, and no trial."""
+        """`pipe` is the reading end.  If the disk is full, what is printed meanwhile is lost, and the trial goes on."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self.pipe = path, pipe
         self.file = path.open("ab", buffering=0)
@@ -34,12 +34,15 @@ class Log:
         self.thread.start()
 
     def close(self) -> None:
-        """Waits for what is in the pipe; what processes print later that have outlived their trial is lost."""
+        """Waits until the pipe is empty.
+
+        What is printed later, by processes that outlive their trial, is lost.
+        """
         self.over.set()
         self.thread.join()
 
     def last(self) -> str:
-        """The last lines, for a record, once what was printed is there; empty where there are none."""
+        """Returns the last printed lines for a record, after a wait of a second at most; empty if there are none."""
         self.thread.join(1.0)
         try:
             with self.path.open("rb") as file:
@@ -50,11 +53,11 @@ class Log:
         return PRINTED + "\n".join(lines) if lines else ""
 
     def _follow(self) -> None:
-        left = KEPT  # bytes that are still read when it is over: who has outlived the trial may print for ever
+        left = KEPT  # bytes still read after `close`, as a process that outlives the trial may print for ever
         with self.pipe:
             while left > 0:
                 over = self.over.is_set()
-                if self.pipe.poll(0 if over else LOOK):
+                if self.pipe.poll(0 if over else WAIT_SECONDS):
                     if not (printed := os.read(self.pipe.fileno(), 2**16)):
                         break
                     self._add(printed)
@@ -70,11 +73,11 @@ class Log:
             self.size, self.missing = self.size + (written or 0), 0
             if self.size > 3 * KEPT:
                 self._cut()
-        except (OSError, ValueError):  # of a file that could not be opened again
+        except (OSError, ValueError):  # ValueError: `_cut` closed the file and could not open it again
             self.missing += len(printed)
 
     def _cut(self) -> None:
-        """Takes the middle out."""
+        """Removes the middle of the file."""
         content = self.path.read_bytes()
         before = MARK.search(content, 0, KEPT + 100)
         begins = before.start() if before else content.rfind(b"\n", 0, KEPT) + 1 or KEPT

@@ -1,4 +1,4 @@
-"""What a study file says of its metrics: which way is better, whether ratios count, which row of a trial is taken."""
+"""The metrics of a study file: which way is better, whether they are compared as ratios, and which row counts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ablations.core.variant import Variant
 
 
 def metric_of(name: str, one: Any) -> Metric:
-    """A metric as the file has it.  Raises InputError on one that cannot be read."""
+    """Returns the Metric that the file describes as `one`.  Raises InputError if it is wrong."""
     given = one if isinstance(one, written.Metric) else written.Metric(one)
     if given.better not in (written.HIGHER, written.LOWER):
         raise InputError(
@@ -40,22 +40,22 @@ def metric_of(name: str, one: Any) -> Metric:
 
 
 def check_names(metrics: Mapping[str, Metric], components: Iterable[str]) -> None:
-    """Raises InputError on a metric that has the name of another column of a table of results."""
+    """Raises InputError if a metric has the name of another column in a table of results."""
     if same := {*metrics} & {"key", "variant", "seed", "status", *components}:
         raise InputError(f"metric {shown(min(same))} has the name of something else in a table: call it otherwise.")
 
 
 def check_ratios(metrics: Mapping[str, Metric], row: Mapping[str, float]) -> None:
-    """Raises ValueError on a number that is compared as a ratio and has no logarithm."""
+    """Raises ValueError if a metric that is compared as a ratio is not above 0."""
     for name, metric in metrics.items():
         if metric.ratio and name in row and not row[name] > 0:
             raise ValueError(f"{name} is {row[name]:g}; it is compared as a ratio, so it must be above 0")
 
 
 def stopped(rows: Sequence[Mapping[str, Any]], name: str, column: str) -> str:
-    """A sentence where a metric's last number is long before the last of the `rows`, by how often it came before.
+    """Returns a sentence if a metric's last number comes long before the last row; else an empty text.
 
-    Empty where it is not, and of one that came once.
+    "Long" is more than twice the widest gap between two of its numbers.  A metric that came once is not judged.
     """
     places = _places(rows)
     came = [place for place, row in zip(places, rows, strict=True) if row.get(column) is not None]
@@ -66,7 +66,7 @@ def stopped(rows: Sequence[Mapping[str, Any]], name: str, column: str) -> str:
 
 
 def _places(rows: Sequence[Mapping[str, Any]]) -> list[float]:
-    """Where each row stands: at its step or its epoch, where all rows have one, else at its number."""
+    """Returns the place of each row: its step or its epoch, if all rows have one, else its number from 1."""
     for name in ("step", "epoch"):
         found = [row.get(name) for row in rows]
         if all(isinstance(one, int | float) and isfinite(one) for one in found):
@@ -75,7 +75,7 @@ def _places(rows: Sequence[Mapping[str, Any]]) -> list[float]:
 
 
 def check_sizes(replicate: str, metrics: Mapping[str, float]) -> None:
-    """Raises ValueError where seeds are splits and a trial does not say how large its own is."""
+    """Raises ValueError if seeds are splits and a trial does not report the sizes of its own."""
     for name in (TRAIN_SIZE, TEST_SIZE) if replicate == SPLIT else ():
         if not metrics.get(name, 0) > 0:
             raise ValueError(
@@ -85,13 +85,13 @@ def check_sizes(replicate: str, metrics: Mapping[str, float]) -> None:
 
 
 def in_words(published: float | None, metric: Metric) -> str:
-    """A published effect as its claim has it."""
+    """Writes the published effect of a claim."""
     if published is None:
         return "no number given"
     return f"{published:g} times" if metric.ratio else f"{published:+g}"
 
 
 def said_of(component: str, level: str, kind: str, metric: str) -> str:
-    """The claim in a sentence, where its author wrote none."""
+    """Returns the statement of a claim whose author wrote none."""
     label = Variant(departures=((component, level),)).label
     return f"{label} leaves {metric} the same" if kind == "same" else f"{label} {kind} {metric}"

@@ -1,4 +1,4 @@
-"""What the process of a trial said -> what the trial came to."""
+"""What the process of a trial sent -> the result of the trial."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ablations.records.outcomes import pack
 from ablations.subjects.own.metrics import check_ratios, check_sizes
 from ablations.subjects.own.trace import trace_of
 
-EXAMPLES = "examples"  # of what a trial gives: metric -> a number for each evaluated example
-COUNT = "evaluated_examples"  # the metric that says how many there were
+EXAMPLES = "examples"  # key of a trial's result: metric -> a number for each evaluated example
+COUNT = "evaluated_examples"  # the metric that holds their number
 
 
 def vectors(given: Any) -> dict[str, list[float]]:
-    """`examples` as a trial gave it, as plain numbers.  Raises TypeError in a sentence on anything else."""
+    """Returns the `examples` of a trial as plain numbers.  Raises TypeError if they are not vectors of them."""
     if not isinstance(given, Mapping):
         raise TypeError(f"examples is {shown(given)}; it is a mapping of metrics to a number for each example.")
     found = {}
@@ -44,10 +44,11 @@ def measured(
     replicate: str,
     place: tuple[Path, str],
 ) -> Measured:
-    """What a trial came to, by the last that its process said and by its rows; `place` is its folder and key.
+    """Returns the result of a trial, from the last message of its process and from its rows.
 
-    Raises RuntimeError on a promised metric that never came, ValueError on one that has no logarithm, and TypeError on
-    examples that are not the main metric's.
+    `promised` are the metrics that it must give, the main one first; `place` is the study's folder and the trial's key.
+    Raises RuntimeError if a promised metric never came, ValueError if a number that is compared as a ratio is not above
+    0, and TypeError if examples are not of the main metric or do not have its value as their mean.
     """
     found = dict(last.get("done", {}))
     for name in promised:
@@ -78,7 +79,7 @@ def measured(
 
 
 def _values(examples: Mapping[str, Sequence[float]], main: str, value: float) -> Any:
-    """What each example gives to the main metric, (N,): their mean is its value."""
+    """Returns the number of each example, (N,), in the unit of the main metric: their mean is its value."""
     if others := [name for name in examples if name != main]:
         raise TypeError(f"examples are given of {others[0]}; only those of the main metric, {main}, are of use.")
     vector = np.asarray(examples[main])
@@ -92,7 +93,7 @@ def _values(examples: Mapping[str, Sequence[float]], main: str, value: float) ->
 
 
 def _outcomes(values: Any, metric: Metric) -> str:
-    """Which examples were right, packed, where each is right or wrong; else empty."""
+    """Returns which examples were right, packed as text, if each is either right or wrong; else an empty text."""
     whole = 100.0 if metric.percent else 1.0
     if not np.isin(values, (0.0, whole)).all():
         return ""

@@ -1,4 +1,4 @@
-"""What `state_dict` gives, as JSON and named arrays, and back: nothing is pickled."""
+"""The result of `state_dict` as JSON and named arrays, and back.  Nothing is pickled."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 
 from ablations.core.errors import shown
 
-_BITS = {"bfloat16": "int16"}  # types of torch that numpy lacks, and what holds their bits
+_BITS = {"bfloat16": "int16"}  # types that numpy lacks -> a type of the same size
 
 
 def packed(value: Any, arrays: dict[str, Any], path: str = "it") -> Any:
-    """`value` as JSON, its arrays and tensors put into `arrays` under names that the JSON holds.
+    """Returns `value` as JSON, and puts its arrays and tensors into `arrays` under names that the JSON holds.
 
-    Numbers, words, None, arrays, tensors, and lists, tuples and dicts of them.  Raises TypeError that names what is
-    none of these by its path.
+    A value is a number, text, None, an array, a tensor, or a list, tuple or dict of values.  Raises TypeError that
+    names the place, from `path` on, of anything else.
     """
     if value is None or type(value) in (bool, int, float, str):
         return value
@@ -39,7 +39,7 @@ def packed(value: Any, arrays: dict[str, Any], path: str = "it") -> Any:
 
 
 def unpacked(value: Any, arrays: Any) -> Any:
-    """What `packed` was given, with tensors on the processor."""
+    """Returns the value that `packed` was given, with tensors on the processor."""
     if not isinstance(value, dict):
         return value
     if "dict" in value:

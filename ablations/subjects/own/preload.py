@@ -1,4 +1,4 @@
-"""What the server of trials imports once: the study file, with all that it imports at its top."""
+"""Imported once by the server that trials are forked from: the study file, with all that it imports at its top."""
 
 import contextlib
 import os
@@ -6,7 +6,7 @@ import os
 from ablations.subjects.own.child import STUDY
 from ablations.subjects.own.trial import imported
 
-# What cannot be imported is said by the trial, which tries again, and not by a server that nobody hears.
+# An error is left to the trial: it imports the file again, and can report it, which the server cannot.
 with contextlib.suppress(BaseException):
     if os.environ[STUDY].endswith(".py"):
         imported(os.environ[STUDY])

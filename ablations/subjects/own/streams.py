@@ -1,6 +1,6 @@
-"""Named random streams for a study file: the draws of a name depend on the seed and on the name, and nothing else.
+"""Named random streams for study files: what a stream draws depends on the seed and on its name only.
 
-So a component that draws more, or less, moves no draw of another name: variants of one seed stay paired.
+A component that draws more or less thus changes no draw of other streams, and variants of one seed stay paired.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 
 
 class Streams:
-    """The streams of one trial; `salt` gives a placebo other draws under the same seed."""
+    """The random streams of one trial.  `salt` gives the placebo other draws under the same seed."""
 
     def __init__(self, seed: int, salt: int = 0) -> None:
         self.seed, self.salt = seed, salt
-        self.handed_out: list[Any] | None = None  # generators, where somebody keeps how far they are
+        self.handed_out: list[Any] | None = None  # generators whose states a checkpoint keeps; None: not kept
 
     def _given(self, generator: Any) -> Any:
         if self.handed_out is not None:
@@ -24,23 +24,23 @@ class Streams:
         return generator
 
     def integer(self, name: str, bits: int = 31) -> int:
-        """A number below 2**bits, for libraries that take a seed."""
+        """Returns a number below 2**bits, for libraries that take a seed."""
         text = f"{self.seed}/{self.salt}/{name}".encode()
         return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> (64 - bits)
 
     def python(self, name: str) -> random.Random:
-        """A generator of the standard library."""
+        """Returns a generator of the standard library."""
         given: random.Random = self._given(random.Random(self.integer(name, 63)))
         return given
 
     def numpy(self, name: str) -> Any:
-        """A generator of numpy."""
+        """Returns a generator of numpy."""
         import numpy as np
 
         return self._given(np.random.default_rng(self.integer(name, 63)))
 
     def torch(self, name: str, device: str = "cpu") -> Any:
-        """A generator of torch."""
+        """Returns a generator of torch."""
         import torch
 
         generator = torch.Generator(device)
@@ -48,9 +48,9 @@ class Streams:
         return self._given(generator)
 
     def initialise(self, module: Any) -> None:
-        """Draws the weights of every submodule that has `reset_parameters` from a stream of its own name.
+        """Draws the weights of every submodule that has `reset_parameters` from a stream with the submodule's name.
 
-        So layers that two variants share start alike, whatever other layers they have.
+        Layers that two variants share thus start with the same weights, whatever other layers the variants have.
         """
         import torch
 
@@ -62,7 +62,7 @@ class Streams:
 
 
 def seed_all(seed: int) -> None:
-    """Seeds what a trial may draw from without saying so: Python, numpy, and torch where it is loaded."""
+    """Seeds the global generators of Python, numpy and torch, as far as the libraries are loaded."""
     random.seed(seed)
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed(seed % 2**32)

@@ -1,4 +1,4 @@
-"""A study file signs the contract of `ablations.core.subject`."""
+"""A study file in Python as a subject: signs the contract of `ablations.core.subject`."""
 
 from __future__ import annotations
 
@@ -36,28 +36,28 @@ from ablations.subjects.own.outcome import measured
 from ablations.subjects.own.trial import imported, subject_in
 from ablations.subjects.own.unfinished import kept_of, path_of
 
-SIZES = {"parameters": "parameters", "macs": "multiply-adds", "flops": "flops"}  # what a trial may report as its size
-SALTED = "salted"
-NEVER = 1e9  # seconds of a timeout that nobody asked for
+SIZES = {"parameters": "parameters", "macs": "multiply-adds", "flops": "flops"}  # sizes that a trial may report
+SALTED = "salted"  # the level of the placebo
+NEVER = 1e9  # the timeout in seconds if the file gives none
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a study file's reference is."""
+    """The options of a study file."""
 
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=VALUE")] = ()
     """Fields of the reference with other values, as epochs=60 width=8."""
 
 
 class OwnSubject(Defaults):
-    """One study file."""
+    """The subject that one study file defines."""
 
     more = "--set FIELD=VALUE, --seeds, --components"
-    runs = "ablations.subjects.own.trial"  # the module whose `rows` a trial's process calls
-    trial_in_words = "the trial function"
+    runs = "ablations.subjects.own.trial"  # the module whose `rows` the process of a trial calls
+    trial_in_words = "the trial function"  # for messages
 
     def __init__(self, path: Path, subject: written.Subject) -> None:
-        """`path` is the file's, absolute."""
+        """Checks `subject`, which the file at the absolute `path` defines.  Raises InputError if it is wrong."""
         self.name, self.path, self.subject = str(path), path, subject
         self.reference = plain(subject.reference)
         self.parts = parts_of(subject.reference, subject.components)
@@ -79,49 +79,49 @@ class OwnSubject(Defaults):
 
     @property
     def gpus(self) -> float:  # type: ignore[override]
-        """What the file asks for, or a whole one where the trial may compute on it."""
+        """The share of a GPU that a trial takes: what the file says, or a whole one if the trial asks for `device`."""
         asked = self.subject.resources.gpus
         return float(self.wants_device) if asked is None else asked
 
     @property
     def wants_device(self) -> bool:
-        """Whether the trial asks what it may compute on."""
+        """Whether the trial function has the argument `device`."""
         assert self.subject.function
         return "device" in inspect.signature(self.subject.function).parameters
 
     @property
     def wants_data(self) -> bool:
-        """Whether the trial asks for its data set."""
+        """Whether the trial function has the argument `data`."""
         assert self.subject.function
         return "data" in inspect.signature(self.subject.function).parameters
 
     @property
     def main(self) -> str:
-        """The main metric."""
+        """The name of the main metric, the first in the file."""
         return next(iter(self.subject.metrics))
 
     def accelerators(self) -> int:
-        """What the driver of the GPUs shows: a study file need not be of torch."""
+        """Returns the number of GPUs by their driver, as a study file need not use torch."""
         return gpus_here()
 
     @property
     def options(self) -> type:
-        """`--set` alone."""
+        """The class of the options: `--set` is the only one."""
         return Options
 
     @cached_property
     def headline(self) -> Sequence[str]:  # type: ignore[override]
-        """Every component, with its first level."""
+        """The names of all components; a design takes the first level of each."""
         return tuple(self.parts)
 
     @cached_property
     def every(self) -> Sequence[str]:  # type: ignore[override]
-        """Every component with all of its levels, for grids that take several of one."""
+        """All components with all of their levels, for grids that take several levels of one."""
         return tuple(f"{name}=all" if len(part.levels) > 1 else name for name, part in self.parts.items())
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
-        """Those of the file, the main one first, and the sizes that a trial may report."""
+        """The metrics of the file, the main one first, and the sizes that a trial may report."""
         if not self.subject.metrics:
             raise InputError("metrics is empty: name at least one number that a trial gives, and which way is better.")
         found = {name: metric_of(name, one) for name, one in self.subject.metrics.items()}
@@ -129,7 +129,7 @@ class OwnSubject(Defaults):
 
     @cached_property
     def components(self) -> Mapping[str, Component]:
-        """Those of the file, a placebo, and a sabotage where there is one."""
+        """The components of the file, the placebo, and the sabotage if there is one."""
         found = {name: self._component(part) for name, part in self.parts.items()}
         summary = "changes nothing but the random draws; an effect here is a false alarm"
         found[PLACEBO] = Component(reference="its own draws", levels=(SALTED,), summary=summary, control=True)
@@ -141,7 +141,7 @@ class OwnSubject(Defaults):
 
     @property
     def sabotage(self) -> str:  # type: ignore[override]
-        """What must do harm, in words."""
+        """The sabotage in words."""
         return f"the changes that must do harm ({harm_words(self.subject)})"
 
     def _component(self, part: Part) -> Component:
@@ -156,33 +156,33 @@ class OwnSubject(Defaults):
 
     @cached_property
     def own_claims(self) -> Sequence[Claim]:  # type: ignore[override]
-        """What the file claims, each of them on a change that it makes."""
+        """The claims of the file, each on a change that it makes."""
         return claims_in(self.subject, self.parts, self.metrics, self.path)
 
     def digest(self) -> str:
-        """Of the files that decide a result, or of the version that stands for them."""
+        """Returns the digest of the files that decide a result, or the file's `version` if it has one."""
         if self.subject.version:
             return f"version {self.subject.version}"
         return code.digest_of(self.files())
 
     def files(self) -> list[Path]:
-        """The files that decide a result."""
+        """Returns the files that decide a result."""
         return code.files_of(self.path, self.subject.code)
 
     def sources(self) -> Mapping[str, bytes]:
-        """The files that decide a result, by their paths from the study file's folder."""
+        """Returns the contents of the files that decide a result, by their paths relative to the study file."""
         return code.named(self.path, self.files())
 
     def why_equal(self, reference: Config, config: Config) -> str:
-        """What to look at where a change does nothing, for `ablations.check`; both are configurations of trials."""
+        """Returns what `ablations.check` suggests to look at if two configurations give equal trials."""
         return "is the field read?"
 
     def called(self, options: Options) -> Sequence[str]:
-        """The file's name."""
+        """Returns the start of a study's name: the file's."""
         return (self.path.stem,)
 
     def help(self) -> Mapping[str, str]:
-        """What the file asks, what can be changed in it, and the fields of its reference."""
+        """Returns, for --help, what the file asks, its components, and the fields of its reference."""
         changes = [
             name if len(one.levels) == 1 else f"{name}={'|'.join(one.levels)}" for name, one in self.parts.items()
         ]
@@ -190,7 +190,7 @@ class OwnSubject(Defaults):
         return {"": self.title(), "components": f"Here: {capped(changes)}.", "set": f"Here: {capped(values)}."}
 
     def check_options(self, options: Options) -> None:
-        """Raises InputError on a --set of no field, or of another type."""
+        """Raises InputError if a --set names no field, or gives it a value of another type."""
         self._reference(options)
 
     def _reference(self, options: Options) -> dict[str, Any]:
@@ -208,7 +208,10 @@ class OwnSubject(Defaults):
         return values
 
     def setting(self, options: Options, place: Place, before: Study | None, *, beside: int) -> Setting:
-        """The reference as --set leaves it; the code that will run is part of every trial's key."""
+        """Returns the setting: the reference as --set leaves it, data, metrics and work.
+
+        It holds the digest of the code, which so becomes a part of every trial's key.
+        """
         values = self._reference(options)
         work = int(value_of(values, self.subject.budget[0])) if self.subject.budget else 1
         found = Setting(
@@ -225,20 +228,20 @@ class OwnSubject(Defaults):
         return data.with_data(found, self.data, self.chances)
 
     def longer(self, work: int) -> Sequence[str]:
-        """The first of the fields that say how much a trial may use."""
+        """Returns the option that sets the first budget field to `work`; nothing without budget fields."""
         return ("--set", f"{self.subject.budget[0]}={work}") if self.subject.budget else ()
 
     def doses(self, setting: Setting) -> Mapping[str, Doses]:
-        """Its components with ordered, numeric levels, beside the reference as --set leaves it."""
+        """Returns the components whose levels are ordered numbers, with the reference's value as --set leaves it."""
         found = {name: doses_of(part, setting.config["config"]) for name, part in self.parts.items()}
         return {name: one for name, one in found.items() if one}
 
     def title(self) -> str:
-        """What the study asks: the first paragraph of the file's docstring."""
+        """Returns what the study asks: the first paragraph of the file's docstring."""
         return (ast.get_docstring(ast.parse(self.path.read_text(encoding="utf-8"))) or "").strip().split("\n\n")[0]
 
     def configure(self, setting: Setting, departures: Sequence[Departure]) -> Config:
-        """The reference with the changes made, in their order."""
+        """Returns the reference with the departures made, in their order."""
         config = dict(setting.config)
         for name, level in departures:
             if name == PLACEBO:
@@ -252,7 +255,10 @@ class OwnSubject(Defaults):
         return config
 
     def canonical(self, config: Config) -> Hashable:
-        """With fields that nothing reads, by `when`, as the reference has them."""
+        """Returns a key that is equal for configurations that train alike.
+
+        Fields that nothing reads, by the `when` of their component, count as the reference has them.
+        """
         values = config["config"]
         for part in self.parts.values():
             if any(value_of(values, name) != plain(value) for name, value in part.about.when.items()):
@@ -261,9 +267,12 @@ class OwnSubject(Defaults):
         return json.dumps([values, config.get("salt", 0)], sort_keys=True)
 
     def run(self, trials: Sequence[Trial], place: Place, report: Report) -> Iterator[Event]:
-        """Each trial in a process of its own; the reference's first seed twice, to see whether equal seeds agree."""
+        """Runs each trial in a process of its own, and yields what it came to.
+
+        The reference's first seed runs twice, which shows whether equal seeds give equal numbers.
+        """
         for number, trial in enumerate(trials):
-            over = False  # whether no later run goes on with it
+            over = False  # whether its unfinished training can be removed, as no later run needs it
             try:
                 found = yield from self._run(trial, place, report, number)
                 if not trial.variant.departures and trial.seed == 0:
@@ -271,18 +280,18 @@ class OwnSubject(Defaults):
                     found = replace(found, extras={REPEAT: again.trace})
                 over = True
                 yield found
-            except Exception as error:  # whatever a study file may do wrong is what came of its trial
+            except Exception as error:  # a user's code may raise anything, which is then the result of the trial
                 over = isinstance(error, DivergedError)
                 yield Failed(number=number, error=error)
-            for word in ("", REPEAT) if over else ():  # the record is there
+            for word in ("", REPEAT) if over else ():
                 path_of(trial, place.folder, word).unlink(missing_ok=True)
 
     def cautions(self, log: str) -> Sequence[str]:
-        """What may go unseen of a trial, by what one has printed: nothing of a function, whose numbers are no text."""
+        """Returns what a trial's log shows that may go unseen: nothing for functions, which return numbers."""
         return ()
 
     def task(self, trial: Trial, place: Place) -> dict[str, Any]:
-        """What a trial's process must know, as plain JSON."""
+        """Returns what the process of a trial must know, as plain JSON."""
         device = "cuda" if place.gpus else "cpu"
         given = {"config": trial.config["config"], "salt": trial.config.get("salt", 0), "seed": trial.seed}
         its = data.given_to(trial.data, trial.fingerprint, self.data)
@@ -299,7 +308,7 @@ class OwnSubject(Defaults):
         rows: list[dict[str, float]] = []
         last: dict[str, Any] = {}
         log = place.folder / "logs" / f"{trial.key}.txt"
-        # Whatever ends the trial, its folder goes; where this process is killed, with the next trial.
+        # The folder is removed however the trial ends; if this process is killed, the next trial removes it.
         with own_folder(Path(tempfile.gettempdir()), "ablations-trial-") as folder:
             task["folder"] = str(folder / "own")
             (folder / "own").mkdir()
@@ -319,7 +328,10 @@ class OwnSubject(Defaults):
 
 
 def opened(path: str) -> OwnSubject:
-    """The subject of a study file.  Raises InputError, with its line, where the file cannot be used."""
+    """Returns the subject of a study file.
+
+    Raises InputError, with the line of the mistake, if the file cannot be used.
+    """
     where = Path(path)
     if not where.is_file():
         raise InputError(f"there is no study file {shown(path)}.")
@@ -332,6 +344,7 @@ def opened(path: str) -> OwnSubject:
 
 
 def _first(error: BaseException) -> str:
+    """Returns the message of an error, cut to 300 characters, with the line of the study file that raised it."""
     text = " ".join(str(error).split())
     line = getattr(error, "lineno", None)
     trace = error.__traceback__

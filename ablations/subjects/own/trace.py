@@ -1,7 +1,7 @@
-"""The digest of everything that a trial reported, but for times: equal traces are equal trials, to the last digit.
+"""The trace of a trial: a digest of all numbers that it reported, except times.  Equal traces mean equal trials.
 
-A change whose trace equals the reference's does nothing.  The main metric alone could not tell: an accuracy may stay
-the same for a while where every loss differs.
+A change whose trace equals the reference's does nothing.  The main metric alone would not show that: an accuracy may
+stay equal for a while though every loss differs.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-TIMES = ("seconds", "time", "duration", "per_sec", "throughput", "elapsed")  # anywhere in a name
-RATES = re.compile(r"(?<![a-z])(sps|fps|ips|tps|mfu|eta)(?![a-z])")  # as words of it: steps or frames a second, ..
+TIMES = ("seconds", "time", "duration", "per_sec", "throughput", "elapsed")  # as a part of a name
+RATES = re.compile(r"(?<![a-z])(sps|fps|ips|tps|mfu|eta)(?![a-z])")  # as a whole word of a name: steps a second, ...
 
 
 def trace_of(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Sixteen hex digits of the rows, in their order, without what is named as a time."""
+    """Returns sixteen hex digits of the rows, in their order, without numbers whose names say that they are times."""
     digest = hashlib.sha256()
     for row in rows:
         kept = {name: value for name, value in row.items() if not _is_time(name.lower())}

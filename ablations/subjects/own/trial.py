@@ -1,4 +1,4 @@
-"""What a trial of a study file does in its process: imports the file, hands over what is asked for, checks the rows."""
+"""Runs a trial in its process: imports the study file, passes the arguments that it asks for, and checks its rows."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from ablations.subjects.own.outcome import EXAMPLES, vectors
 from ablations.subjects.own.streams import Streams, seed_all
 from ablations.subjects.own.unfinished import Unfinished
 
-# By their names.
+# The arguments that a trial function may have.
 ARGUMENTS = ("config", "seed", "streams", "threads", "device", "folder", "report", "checkpoint", "data")
-LONGEST = 200  # characters of the name of a number
-SALTED = 1_000_000  # what a placebo adds to the seed
+LONGEST = 200  # most characters of the name of a number
+SALT = 1_000_000  # the seed of a placebo's trial is this much larger
 
 
 def salted(seed: int, salt: int) -> int:
-    """The number that a trial is given as its seed: that of `--seeds`, or for a placebo one far beyond all of them."""
-    return seed + SALTED * salt
+    """Returns the seed that a trial is given: its own, or for the placebo one far beyond all of `--seeds`."""
+    return seed + SALT * salt
 
 
 @cache
 def imported(path: str) -> ModuleType:
-    """The study file as a module, with its folder first among the places that it imports from."""
+    """Returns the study file as a module; its folder is the first place that it imports from."""
     where = Path(path)
     sys.path.insert(0, str(where.parent))
     name = f"ablations_study_{where.stem}"
@@ -42,7 +42,7 @@ def imported(path: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        # The loader is not asked: it takes bytecode of before for a file that was written again within a second.
+        # Not by the loader, which may use old bytecode for a file that was written again within a second.
         exec(compile(where.read_bytes(), where, "exec"), vars(module))
     except BaseException:
         sys.modules.pop(name, None)
@@ -52,7 +52,7 @@ def imported(path: str) -> ModuleType:
 
 
 def subject_in(module: ModuleType) -> Subject:
-    """The one `Subject` of a study file.  Raises InputError where there is none, several, or one without a trial."""
+    """Returns the one `Subject` of a study file.  Raises InputError if there is not just one, with a trial function."""
     found = [value for value in vars(module).values() if isinstance(value, Subject)]
     unique = list({id(one): one for one in found}.values())
     where = Path(str(module.__file__)).name
@@ -65,7 +65,7 @@ def subject_in(module: ModuleType) -> Subject:
 
 
 def check_arguments(function: Callable[..., Any]) -> None:
-    """Raises InputError where a trial asks for what it cannot be given."""
+    """Raises InputError if a trial function has an argument that it cannot be given."""
     for name, one in inspect.signature(function).parameters.items():
         if name not in ARGUMENTS and one.default is inspect.Parameter.empty:
             raise InputError(
@@ -75,10 +75,10 @@ def check_arguments(function: Callable[..., Any]) -> None:
 
 
 def rows(task: Mapping[str, Any]) -> Generator[dict[str, Any], None, dict[str, Any]]:
-    """The rows of one trial, the last of which is its result: plain numbers by name; and what it came to in the end.
+    """Yields the rows of one trial, plain numbers by name, the last of which is its result.  Returns what it came to.
 
-    Those that earlier processes told come first.  Raises `Diverged` on a number that is not finite, and TypeError on
-    what is no number.
+    Rows that earlier processes sent come first.  Raises `Diverged` on a number that is not finite, and TypeError on a
+    value that is no number.
     """
     subject = subject_in(imported(str(task["path"])))
     function = subject.function
@@ -105,7 +105,7 @@ def rows(task: Mapping[str, Any]) -> Generator[dict[str, Any], None, dict[str, A
         try:
             row = next(outcome)
         except StopIteration as end:
-            outcome = end.value  # what it returns in the end stands beside its last row
+            outcome = end.value  # a generator's return value is added to its last row
             break
         told = [*said, {**unfinished.last, **_numbers(row, unfinished)}]
         said.clear()
@@ -128,7 +128,7 @@ def _prepare(seed: int, threads: int) -> None:
 
 
 def _numbers(row: Any, unfinished: Unfinished) -> dict[str, Any]:
-    """The numbers of a row; its examples are kept apart, those of the last row that has any."""
+    """Returns the numbers of a row.  Examples are kept apart: those of the last row that has any count."""
     if isinstance(row, Mapping) and EXAMPLES in row:
         unfinished.examples = vectors(row[EXAMPLES])
         row = {name: value for name, value in row.items() if name != EXAMPLES}
@@ -150,7 +150,7 @@ def _checked(row: Any) -> dict[str, Any]:
 
 
 def _number(name: str, value: Any) -> float | int:
-    if hasattr(value, "item"):  # of numpy or torch
+    if hasattr(value, "item"):  # a scalar of numpy or torch
         value = value.item()
     if isinstance(value, bool):
         return int(value)

@@ -1,7 +1,7 @@
-"""What a trial of a study file asks for as `checkpoint`: after a kill it goes on from there, bit for bit.
+"""The argument `checkpoint` of a trial function: after a kill, a trial goes on from its last checkpoint, bit for bit.
 
-Kept beside the records, in `unfinished/`, in the file of `ablations.records.checkpoint`: what the trial hands over, the
-rows that it has told, and how far its random generators are.
+A checkpoint holds what the trial passes to it, the rows that it has sent, and the states of its random generators.  It
+is a file of `ablations.records.checkpoint` in `unfinished/`, beside the records.
 """
 
 from __future__ import annotations
@@ -26,47 +26,50 @@ from ablations.subjects.own.child import mebibytes
 from ablations.subjects.own.plain_state import packed, unpacked
 from ablations.subjects.own.streams import Streams
 
-ANEW = "an unfinished training was there that could not be read, or was of other versions: it began anew"
+ANEW = "the checkpoint of an unfinished training could not be read, or was of other versions: training began anew"
 
 
 def path_of(trial: Trial, folder: Path, again: str = "") -> Path:
-    """Where a trial is kept in the study's folder; `again` names a second run of it."""
+    """Returns the path of a trial's checkpoint in the study's folder; `again` names a second run of the trial."""
     return checkpoint.unfinished_path(folder, f"{trial.training.key}-{again}" if again else trial.training.key)
 
 
 def kept_of(trial: Trial, folder: Path, again: str = "") -> dict[str, Any]:
-    """What the process of a trial must know to keep it, as plain JSON."""
+    """Returns what the process of a trial must know to write checkpoints, as plain JSON."""
     path = str(path_of(trial, folder, again))
     return {"path": path, "code": trial.config["code"], "every": checkpoint.EVERY_SECONDS}
 
 
 class Unfinished:
-    """One trial that may have begun in an earlier process.
+    """One trial, which an earlier process may have begun.
 
-    Draws go on where they were for Python's, numpy's and torch's own generators, and for those that `streams` had
-    handed out before `epochs` or `read`; what is asked of `streams` later starts as it always does.
+    The global generators of Python, numpy and torch go on from their states, and so do those that `streams` had handed
+    out before `epochs` or `read`.  Streams that are asked for later start as they always do.
     """
 
     def __init__(self, path: Path, streams: Streams, *, code: str, every: float | None = None) -> None:
-        """`code` is of what decides the trial, which only goes on where it and the versions of libraries are alike."""
+        """`code` is the digest of what decides the trial.
+
+        A trial only goes on from a checkpoint of the same code and of the same versions of libraries.
+        """
         self.file = Checkpoint(path, code=f"{code} {_versions()}", every=every)
         self.streams = streams
-        self.generators: list[Any] = []  # handed out by the streams before the first epoch
-        self.rows: list[dict[str, Any]] = []  # told so far, by whichever process
-        self.fresh: list[Mapping[str, Any]] = []  # told by this process, without what rows before them had said
-        self.waiting: list[dict[str, Any]] = []  # of the trial's `report`, and not told yet
-        self.last: dict[str, Any] = {}  # the last row that was yielded, with what was told before
+        self.generators: list[Any] = []  # those that the streams handed out before the first epoch
+        self.rows: list[dict[str, Any]] = []  # sent so far, by this process and earlier ones
+        self.fresh: list[Mapping[str, Any]] = []  # rows of this process, as the trial gave them
+        self.waiting: list[dict[str, Any]] = []  # rows of the argument `report` that were not sent yet
+        self.last: dict[str, Any] = {}  # the last row that was sent, with numbers of earlier rows that it lacks
         self.examples: dict[str, list[float]] = {}  # metric -> a number for each evaluated example, of the last row
-        self.again: list[dict[str, Any]] = []  # told by earlier processes, for this one to tell first
+        self.again: list[dict[str, Any]] = []  # rows of earlier processes, which this one sends first
         self.cpu_seconds, self.memory_mib = 0.0, 0.0  # of earlier processes
         self.notes: list[str] = []
         self.stopping = False
 
     def epochs(self, count: int, *things: Any) -> Iterator[int]:
-        """The numbers of the epochs that are left of 1 to `count`.
+        """Yields the numbers of the epochs that are left of 1 to `count`.
 
-        Each of `things` has `state_dict` and `load_state_dict`, as a torch module or an optimiser, and is as it was
-        after the last epoch that was kept.  Raises TypeError on another one.
+        Each of `things` has `state_dict` and `load_state_dict`, such as a torch module or an optimiser; it is set to
+        its state after the last epoch of the checkpoint.  Raises TypeError on any other thing.
         """
         for thing in things:
             if not callable(getattr(thing, "state_dict", None)) or not callable(
@@ -103,7 +106,10 @@ class Unfinished:
             raise RuntimeError(f"what was kept does not fit; remove {where} to begin anew: {error}") from error
 
     def read(self) -> dict[str, Any] | None:
-        """What an earlier process wrote last, with every generator as it was then; None where there is nothing."""
+        """Returns what an earlier process wrote last, and sets every generator to its state then.
+
+        Returns None if there is no checkpoint that can be used.
+        """
         self.generators, self.streams.handed_out = self.streams.handed_out or [], None
         there = self.file.path.exists()
         kept = self.file.read()
@@ -132,20 +138,20 @@ class Unfinished:
         return found
 
     def telling(self, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Each of `rows`, after what earlier processes told; all of them count as told."""
+        """Yields the rows of earlier processes that were not sent yet, then `rows`, and keeps all of them."""
         told = [*self.again, *rows]
         self.again = []
         self.rows += rows
         yield from told
 
     def due(self) -> bool:
-        """Whether it is time to write: once a minute, and more seldom where writing takes long."""
+        """Tells whether it is time to write: once a minute, or less often if writing takes long."""
         return self.file.due()
 
     def write(self, mapping: Mapping[str, Any]) -> None:
-        """Keeps `mapping`, of numbers, words, arrays, tensors and lists and dicts of them, for `read`.
+        """Writes `mapping`, of numbers, text, arrays, tensors and lists and dicts of them, for `read`.
 
-        Raises TypeError that names what is none of these.
+        Raises TypeError that names a value of another type.
         """
         arrays: dict[str, Any] = {}
         values = {
@@ -160,7 +166,7 @@ class Unfinished:
         self.file.write(int(mapping.get("epoch", len(self.rows))), kept)
 
     def used(self) -> dict[str, float]:
-        """Processor seconds and the largest memory in MiB, those of earlier processes too."""
+        """Returns the processor seconds and the largest memory in MiB, with those of earlier processes."""
         used = resource.getrusage(resource.RUSAGE_SELF)
         return {
             "cpu_seconds": self.cpu_seconds + used.ru_utime + used.ru_stime,
@@ -168,7 +174,7 @@ class Unfinished:
         }
 
     def told(self) -> dict[str, Any]:
-        """What the trial's record says of it: what it used, where it went on, and notes."""
+        """Returns what the record holds of it: what it used, after which epochs it was stopped, and notes."""
         examples = {"examples": self.examples}
         return {**self.used(), **examples, "seconds": self.file.seconds, "stops": self.file.stops, "notes": self.notes}
 
@@ -182,7 +188,10 @@ def _versions() -> str:
 
 
 def _on_terminate(unfinished: Unfinished) -> Any:
-    """Has SIGTERM end the trial after its epoch, which is kept; gives what it did before, None where it cannot."""
+    """Makes SIGTERM end the trial after its epoch, which is written.
+
+    Returns the handler before, or None outside of the main thread, where no handler can be set.
+    """
 
     def stop(number: int, frame: object) -> None:
         unfinished.stopping = True
@@ -209,7 +218,7 @@ def _set(generator: Any, state: Any) -> None:
 
 
 def _global() -> dict[str, Any]:
-    """Of the generators that libraries draw from where none is named."""
+    """Returns the states of the global generators of the libraries that are loaded."""
     found: dict[str, Any] = {"python": random.getstate()}
     if numpy := sys.modules.get("numpy"):
         found["numpy"] = numpy.random.get_state()

@@ -1,4 +1,4 @@
-"""The command of a trial: its words, with what a variant changes written as the script reads it.  No shell."""
+"""The command of a trial: its words, with the changes of a variant as the script's options.  No shell reads it."""
 
 from __future__ import annotations
 
@@ -10,26 +10,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-DATA = "data"  # the placeholder of the path of a trial's data set, or of its name, in a study that names some
+DATA = "data"  # the placeholder for a trial's data set: its path, or its name if it has none
 CHANGES = "{changes}"
-PLACES = ("seed", "folder", "here", "threads", "changes")  # placeholders that are no field of the configuration
-ARGS = "args:"  # what the fields are called after that hold words which a level writes as they are
-PLACE = re.compile(r"\{\{([\w.-]+)\}\}|\{([\w.-]+)\}")  # {{word}} is {word} as it stands
+PLACES = ("seed", "folder", "here", "threads", "changes")  # placeholders that are not fields of the configuration
+ARGS = "args:"  # prefix of fields that hold words which a level adds to the command as they are
+PLACE = re.compile(r"\{\{([\w.-]+)\}\}|\{([\w.-]+)\}")  # {{word}} stands for {word}, which is no placeholder
 INTERPRETER = re.compile(r"(python|pypy)[\d.]*(\.exe)?")
-OURS = ("python", "python3")  # the interpreter that runs the study
+OURS = ("python", "python3")  # words that mean the interpreter that runs the study
 
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """How a field is written: templates of words with {name} and {value}; one without words leaves the field out."""
+    """How a field is written as options: templates of words with {name} and {value}.
 
-    value: str
-    on: str
-    off: str
-    none: str
+    A template without words leaves the field out.
+    """
+
+    value: str  # for numbers and texts
+    on: str  # for true
+    off: str  # for false
+    none: str  # for the text "none"
 
     def words(self, name: str, value: Any) -> list[str]:
-        """The words of a field that has this value."""
+        """Returns the words for a field with this value."""
         template = {True: self.on, False: self.off}[value] if isinstance(value, bool) else self.value
         template = self.none if value == "none" else template
         found: list[str] = []
@@ -51,21 +54,24 @@ STYLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What a trial runs, with placeholders."""
+    """The command of a trial, with placeholders in its words."""
 
     words: tuple[str, ...]
-    cwd: str
+    cwd: str  # its working directory, with placeholders
     style: Style
-    env: str  # the variable that gives the seed; empty: none does
-    reseed: bool  # whether it starts through `ablations.reseed`
+    env: str  # the variable that holds the seed; empty: none does
+    reseed: bool  # whether it is started by `ablations.reseed`, which replaces the script's constant seeds
 
     @property
     def placed(self) -> list[str]:
-        """The placeholders of its words, in their order."""
+        """The placeholders in its words, in their order."""
         return placeholders(*self.words)
 
     def argv(self, values: Mapping[str, Any], given: Mapping[str, str]) -> list[str]:
-        """The words for a configuration, with the seed, the folder and so on that are given."""
+        """Returns the words for a configuration with the fields `values`.
+
+        `given` has the texts of the other placeholders, such as the seed and the folder.
+        """
         texts = {**{name: written(value) for name, value in leaves(values)}, **given}
         found: list[str] = []
         for word in self.words:
@@ -77,7 +83,7 @@ class Command:
         return [*start, "-m", "ablations.reseed", *found[1 + flags :]]
 
     def _changes(self, values: Mapping[str, Any], texts: Mapping[str, str]) -> Iterator[str]:
-        """Every field that has no place of its own, as the style writes it, or the words that stand for it."""
+        """Yields the words for {changes}: for every field without a placeholder of its own, as the style writes it."""
         named = {name for name, _ in leaves(values)}
         placed = {*self.placed}
         for name, value in leaves(values):
@@ -91,12 +97,12 @@ class Command:
 
 
 def args_of(name: str) -> str:
-    """The field that holds the words which a level of this component writes as they are."""
+    """Returns the name of the field that holds the words which a level of this component adds as they are."""
     return ARGS + name.replace(".", "/")
 
 
 def leaves(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """The fields that hold a value, fields of fields as `optimizer.lr`, without those that hold words."""
+    """Yields the fields that hold a value, nested ones as `optimizer.lr`, without those that hold words."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from leaves(value, f"{path}{name}.")
@@ -105,24 +111,24 @@ def leaves(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any
 
 
 def written(value: Any) -> str:
-    """A value as a word of a command."""
+    """Returns a value as a word of a command."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"[{','.join(map(written, value))}]" if isinstance(value, list) else str(value)
 
 
 def placeholders(*words: str) -> list[str]:
-    """The names in braces of these words, in their order, each once."""
+    """Returns the names in braces in these words, in their order, each once."""
     return list(dict.fromkeys(found[2] for word in words for found in PLACE.finditer(word) if found[2]))
 
 
 def filled(word: str, texts: Mapping[str, str]) -> str:
-    """`word` with its placeholders replaced."""
+    """Returns `word` with its placeholders replaced."""
     return PLACE.sub(lambda found: texts[found[2]] if found[2] else f"{{{found[1]}}}", word)
 
 
 def interpreter_flags(words: list[str] | tuple[str, ...]) -> int:
-    """How many words stand between a Python interpreter and what it runs."""
+    """Returns how many words stand between a Python interpreter and the script or module that it runs."""
     count = 0
     while 1 + count < len(words) and words[1 + count].startswith("-") and words[1 + count] not in ("-m", "-c"):
         count += 2 if words[1 + count] in ("-X", "-W") else 1
@@ -130,7 +136,7 @@ def interpreter_flags(words: list[str] | tuple[str, ...]) -> int:
 
 
 def runs_python(words: tuple[str, ...]) -> bool:
-    """Whether the words start a Python interpreter on a script or a module."""
+    """Tells whether the words start a Python interpreter on a script or a module."""
     if not words or not INTERPRETER.fullmatch(Path(words[0]).name):
         return False
     rest = words[1 + interpreter_flags(words) :]
@@ -138,9 +144,9 @@ def runs_python(words: tuple[str, ...]) -> bool:
 
 
 def environment(command: Command, *, seed: int, folder: str, threads: int, variant: str) -> dict[str, str]:
-    """The variables of a trial: the user's own, ours, and as many threads as it holds where nothing else is asked."""
+    """Returns the variables of a trial: the user's own, ours, and thread counts unless the user has set them."""
     found = {
-        "PYTHONUNBUFFERED": "1",  # so that what it printed is there when it is ended
+        "PYTHONUNBUFFERED": "1",  # so that nothing printed is lost when the trial is ended
         "PYTHONHASHSEED": "0",  # so that equal seeds give equal numbers
         **{f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")},
         **os.environ,

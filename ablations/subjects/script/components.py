@@ -1,4 +1,4 @@
-"""What a TOML file writes below [components] -> components as a Python study file writes them."""
+"""The table [components] of a TOML file -> components as a study file in Python has them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ablations.subjects.own.configs import value_of
 from ablations.subjects.script.command import ARGS, args_of
 from ablations.subjects.script.tables import record_in
 
-LEVELS = "levels"  # the key that tells the long form of a component from named levels
+LEVELS = "levels"  # the key that marks the long form of a component
 
 
 def components_in(table: Mapping[str, Any], values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """The components by name: a value, a list of values, named levels, or a `Component`.
+    """Returns the components by name, each a value, a list of values, named levels, or a `Component`.
 
-    `[components.NAME]` with the key `levels` is the long form; without it, a table names levels, but for one that is
-    called after a table of the reference, whose fields it goes into.
+    A table with the key `levels` is the long form of a component.  Any other table names levels, unless it has the name
+    of a table of the reference: then its keys are components that are fields of that table.
     """
     found: dict[str, Any] = {}
     for key, one in table.items():
@@ -55,7 +55,7 @@ def _levels(name: str, one: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _change(name: str, change: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields -> values, with `args` as the field that holds words of the command."""
+    """Returns fields -> values of a level; its key `args` becomes the field that holds words of the command."""
     found = dict(change)
     args = found.pop("args", None)
     if args is not None:
@@ -66,7 +66,7 @@ def _change(name: str, change: Mapping[str, Any], values: Mapping[str, Any]) -> 
 
 
 def flat_in(table: Mapping[str, Any], values: Mapping[str, Any], where: str, path: str = "") -> dict[str, Any]:
-    """Fields -> values, with fields of fields as `optimizer.lr`."""
+    """Returns fields -> values, with nested fields as `optimizer.lr`."""
     found: dict[str, Any] = {}
     for key, value in table.items():
         name = f"{path}{key}"
@@ -78,7 +78,7 @@ def flat_in(table: Mapping[str, Any], values: Mapping[str, Any], where: str, pat
 
 
 def hidden_in(components: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The fields that hold the words which levels write as they are; in the reference they hold none."""
+    """Returns the fields that hold words of the command, as they are in the reference: empty."""
     found: dict[str, list[str]] = {}
     for one in components.values():
         levels = one.levels if isinstance(one, written.Component) else one

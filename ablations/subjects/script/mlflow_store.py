@@ -1,4 +1,4 @@
-"""What a trial has logged to an MLflow store of its own."""
+"""Reads what a trial has logged to an MLflow store of its own."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 
 def address(store: Path) -> str:
-    """Of a store in one file, for MLFLOW_TRACKING_URI."""
+    """Returns the address of a store in one file, for MLFLOW_TRACKING_URI."""
     return f"sqlite:///{store}"
 
 
 def points(store: Path) -> Iterator[list[tuple[int, str, float]]]:
-    """Of each run, the first begun first: (step, metric, value) of everything that it logged."""
+    """Yields, for each run from the first that began, all that it logged as (step, metric, value)."""
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=address(store))
@@ -27,5 +27,5 @@ def points(store: Path) -> Iterator[list[tuple[int, str, float]]]:
 
 
 def _as_logged(value: float) -> float:
-    """MLflow keeps an infinity as the largest number that there is."""
+    """Returns an infinity for the largest float, as which MLflow stores it; other values as they are."""
     return math.copysign(math.inf, value) if abs(value) == sys.float_info.max else value

@@ -1,22 +1,30 @@
-"""Numbers of a line by a pattern, those too that patterns forget: nan, inf and 1e+30 of a training that diverged."""
+"""Numbers in a line by a pattern, also those that patterns forget: nan, inf and 1e+30 of a training that diverged."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-ODD = ("nan", "inf", "1e+30", "-1.5")  # what a metric of a training that diverges may be printed as, and a negative one
+ODD = (
+    "nan",
+    "inf",
+    "1e+30",
+    "-1.5",
+)  # numbers that patterns often miss: those of a training that diverges, and below 0
 NOT_FINITE = re.compile(r"(?<![^\s=:(\[{,;|'\"~])[-+]?(?:nan|inf(?:inity)?)(?![\w.-])", re.IGNORECASE)
 STAND_INS = ("0", *(f"0.{'0' * digits}" for digits in range(1, 9)), "0.0e+00", "0.00e+00", "0.000e+00")
-GOES_ON = re.compile(r"\d|\.\d|[eE][-+]?\d")  # right behind what was taken for a number
-BEGAN = re.compile(r"(?:\d\.?|(?<![^\s=:(\[{,;|'\"~])[-.]|\d[eE][-+]?)$")  # right before it
+GOES_ON = re.compile(r"\d|\.\d|[eE][-+]?\d")  # text right behind a group that shows that its number goes on
+BEGAN = re.compile(
+    r"(?:\d\.?|(?<![^\s=:(\[{,;|'\"~])[-.]|\d[eE][-+]?)$"
+)  # text right before a group that shows that its number began earlier
 
 
 def matches(pattern: str, line: str) -> Iterator[dict[str, str]]:
-    """What the named groups of each match hold.
+    """Yields, for each match of the pattern in a line, what its named groups hold.
 
-    A nan or inf that stands where the pattern expects another number is given as it stands, and of a number of which
-    the pattern takes a part it is told that it was cut.
+    If nan or inf stands where the pattern expects another kind of number, the group holds it all the same: the line is
+    searched again with a number in its place.  If the pattern takes only a part of a number, the group holds a text
+    that says so, which is no number.
     """
     found, stands = [*re.finditer(pattern, line)], list[tuple[int, int, str]]()
     tokens = [*NOT_FINITE.finditer(line)]
@@ -38,7 +46,7 @@ def _groups(found: Sequence[re.Match[str]]) -> int:
 
 
 def _with(line: str, tokens: Sequence[re.Match[str]], stand_in: str) -> tuple[str, list[tuple[int, int, str]]]:
-    """The line with `stand_in` for each of the tokens, and where it stands for which."""
+    """Returns the line with `stand_in` in place of each token, and the places of the stand-ins with their tokens."""
     text, places, end = "", list[tuple[int, int, str]](), 0
     for token in tokens:
         text += line[end : token.start()]
@@ -48,12 +56,12 @@ def _with(line: str, tokens: Sequence[re.Match[str]], stand_in: str) -> tuple[st
 
 
 def _stood(span: tuple[int, int], places: Sequence[tuple[int, int, str]]) -> str:
-    """The token whose stand-in the group took; empty where it took none."""
+    """Returns the token whose stand-in a group took; empty if it took none."""
     return next((token for start, end, token in places if span[0] < end and start < span[1]), "")
 
 
 def _whole(text: str, start: int, end: int) -> str:
-    """What a group took; where that is a part of a number, so much is said, which is no number itself."""
+    """Returns what a group took; if that is a part of a number, a text that says so."""
     taken, before, behind = text[start:end], text[:start], text[end:]
     if not taken[-1:].isdigit() and taken[-1:] != ".":
         return taken
@@ -66,7 +74,7 @@ def _whole(text: str, start: int, end: int) -> str:
 
 
 def blind(pattern: str, lines: Collection[str], names: Collection[str]) -> dict[str, list[str]]:
-    """Of those `names` that the pattern finds in a line: which of `ODD` it would not find in the number's place."""
+    """Returns, for each of `names` that the pattern finds in a line, those of `ODD` that it would not find there."""
     found: dict[str, list[str]] = {}
     for line in lines:
         for match in re.finditer(pattern, line):

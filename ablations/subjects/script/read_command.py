@@ -1,4 +1,4 @@
-"""The command of a TOML file, checked: its words, its placeholders, its style, and how the seed gets into it."""
+"""Reads and checks the command of a TOML file: its words, its placeholders, its style, and how it gets the seed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VARIABLE = re.compile(r"[A-Za-z_]\w*")
 
 
 def command_in(record: Mapping[str, Any], values: Mapping[str, Any], here: Path) -> Command:
-    """The command.  Raises InputError on the first thing that is wrong with it."""
+    """Returns the command of a file in the folder `here`.  Raises InputError on the first mistake in it."""
     words = _words(record.get("command"))
     cwd = record.get("cwd", "{here}")
     if not isinstance(cwd, str) or not cwd:
@@ -85,7 +85,7 @@ def _style(given: Any) -> Style:
 
 
 def _seed(record: Mapping[str, Any], words: tuple[str, ...]) -> dict[str, Any]:
-    """How the seed gets to the script."""
+    """Returns the fields of a Command that say how the script gets the seed."""
     given = record.get("seed", {})
     inside = "seed" in placeholders(*words)
     if not given and not inside:
@@ -115,7 +115,7 @@ def _seed(record: Mapping[str, Any], words: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _check_changes(command: Command, values: Mapping[str, Any], names: list[str]) -> None:
-    """Raises InputError where what a variant changes has no place in the command."""
+    """Raises InputError if a change of a variant would not get into the command."""
     if any("{changes}" in word and word != CHANGES for word in command.words):
         raise InputError("{changes} is a part of a word of the command: it stands for several, so it is one by itself.")
     free = [name for name in names if name not in command.placed]
@@ -125,7 +125,7 @@ def _check_changes(command: Command, values: Mapping[str, Any], names: list[str]
 
 
 def _check_program(command: Command, here: Path) -> None:
-    """Raises InputError where the program, or the Python script, is not there."""
+    """Raises InputError if the program or the Python script does not exist."""
     first = filled(command.words[0], {"here": str(here)}) if "{here}" in command.words[0] else command.words[0]
     if "{" in first:
         raise InputError(f"the command starts with {shown(first)}; it starts with a program.")
@@ -142,7 +142,7 @@ def _check_program(command: Command, here: Path) -> None:
 
 
 def script_of(command: Command, here: Path) -> Path | None:
-    """The Python script that a command runs; None where it runs something else."""
+    """Returns the path of the Python script that a command runs; None if it runs anything else."""
     if not runs_python(command.words):
         return None
     word = command.words[1 + interpreter_flags(command.words)]

@@ -1,4 +1,4 @@
-"""What a script leaves behind -> rows of numbers, and the metrics that are taken from them."""
+"""Reads the output of a script as rows of numbers."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ LAST_LINE, STDOUT, JSON, JSONL, CSV, TENSORBOARD, MLFLOW = SOURCES = (
     "tensorboard",
     "mlflow",
 )
-FILES = (JSON, JSONL, CSV, TENSORBOARD)  # read after the trial, from a path
-STORE = "mlflow.db"  # of the trial's own tracking, in its folder
+FILES = (JSON, JSONL, CSV, TENSORBOARD)  # sources that are read from a path after the trial
+STORE = "mlflow.db"  # file of the trial's own MLflow store, in its folder
 
 Row = dict[str, Any]
 
@@ -40,12 +40,12 @@ class Read:
     """Where the numbers of a trial are, and which row of them counts."""
 
     source: str = LAST_LINE  # one of SOURCES
-    where: str = ""  # the pattern or the path
-    take: str = LAST
+    where: str = ""  # the pattern or the path; empty for other sources
+    take: str = LAST  # the row that counts: "last", "best" or "mean of last N"
 
 
 def rows_in(read: Read, line: str) -> Iterator[Row]:
-    """The rows that a line of standard output holds: a JSON object, or matches of the pattern."""
+    """Yields the rows in a line of standard output: a JSON object, or matches of the pattern."""
     if read.source == LAST_LINE:
         if (row := _object(line)) is not None:
             yield row
@@ -65,7 +65,7 @@ def _object(line: str) -> Row | None:
 
 
 def rows_of(read: Read, path: Path) -> list[Row]:
-    """The rows that a trial has left at `path`.  Raises TrialError where they cannot be read."""
+    """Returns the rows of the file or folder at `path`.  Raises TrialError if it cannot be read."""
     try:
         return list(_READERS[read.source](path))
     except (OSError, ValueError, RecursionError, csv.Error) as error:
@@ -104,7 +104,7 @@ def _tensorboard(folder: Path) -> Iterator[Row]:
         events = EventAccumulator(str(place), size_guidance={"scalars": 0, "tensors": 0})
         events.Reload()
         found = [(one.step, tag, float(one.value)) for tag in events.Tags()["scalars"] for one in events.Scalars(tag)]
-        for tag in events.Tags()["tensors"]:  # scalars as newer writers keep them
+        for tag in events.Tags()["tensors"]:  # newer writers store scalars as tensors
             for one in events.Tensors(tag):
                 value = tensor_util.make_ndarray(one.tensor_proto)
                 found += [(one.step, tag, float(value))] if value.ndim == 0 and value.dtype.kind in "fiu" else []
@@ -112,7 +112,7 @@ def _tensorboard(folder: Path) -> Iterator[Row]:
 
 
 def by_step(points: Iterable[tuple[int, str, float]]) -> Iterator[Row]:
-    """(step, name, value) -> a row a step; a name that comes twice at a step starts another row of it."""
+    """Returns (step, name, value) as rows, one a step; a name that comes twice at a step starts another row."""
     rows: dict[tuple[int, int], Row] = {}
     counts: dict[tuple[int, str], int] = {}
     for step, name, value in points:
@@ -132,14 +132,14 @@ _READERS = {JSON: _json, JSONL: _jsonl, CSV: _csv, TENSORBOARD: _tensorboard, ML
 
 
 def lacks(source: str) -> str:
-    """The package without which a source cannot be read, where it is not installed."""
+    """Returns the package that a source needs and that is not installed; empty if there is none."""
     if source == TENSORBOARD and importlib.util.find_spec("tensorboard") is None:
         return "tensorboard"
     return ""
 
 
 def stamp(path: Path) -> int:
-    """When `path`, or the last of what lies below it, was written, in nanoseconds; 0 where there is nothing."""
+    """Returns when `path`, or the newest file below it, was written, in nanoseconds; 0 if there is nothing."""
     if not path.exists():
         return 0
     below = path.rglob("*") if path.is_dir() else [path]
@@ -147,7 +147,10 @@ def stamp(path: Path) -> int:
 
 
 def flat(found: Mapping[str, Any], path: str = "") -> Row:
-    """Nested objects as `test.accuracy`; of a list, of which a row can hold no more, a checksum that tells it apart."""
+    """Returns nested objects as one row, with names as `test.accuracy`.
+
+    A row cannot hold a list, so a list becomes its checksum, by which traces of trials still differ.
+    """
     row: Row = {}
     for name, value in found.items():
         if isinstance(value, Mapping):
@@ -161,7 +164,10 @@ def flat(found: Mapping[str, Any], path: str = "") -> Row:
 
 
 def number(text: str) -> float | int | str:
-    """A text as a number where it is one; a whole number that no float holds is infinite, as that of a float is."""
+    """Returns a text as a number, or stripped if it is none.
+
+    A whole number that is too large for a float becomes infinite, as a float of that size does.
+    """
     for kind in (int, float):
         try:
             return kind(text.strip()) if math.isfinite(float(text)) else float(text)
@@ -171,19 +177,22 @@ def number(text: str) -> float | int | str:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a record can hold a value as a number."""
+    """Tells whether a record can hold the value as a number."""
     return isinstance(value, int | float) and math.isfinite(value)
 
 
 def numbers(row: Row, echoes: Mapping[str, Any]) -> dict[str, float]:
-    """The finite numbers of a row, without those that only repeat what the trial was given; `epoch` is its place."""
+    """Returns the finite numbers of a row, without those that repeat what the trial was given.
+
+    `step` becomes its epoch, unless it has one.
+    """
     kept = {name: +value for name, value in row.items() if is_number(value) and not _repeats(name, value, echoes)}
     place = {"epoch": kept["step"]} if "step" in kept and "epoch" not in kept else {}
     return {**place, **kept}
 
 
 def named(row: Row, columns: Mapping[str, Mapping[str, str]]) -> Row:
-    """A row with the metrics under their names; another number of a metric's name is `NAME as given`."""
+    """Returns a row with metrics under their names; another number with a metric's name becomes `NAME as given`."""
     read = {one["from"] for one in columns.values()}
     found: Row = {}
     for name, value in row.items():
@@ -193,12 +202,12 @@ def named(row: Row, columns: Mapping[str, Mapping[str, str]]) -> Row:
 
 
 def _shown(name: str) -> str:
-    """A name that a record can hold, and a report show."""
+    """Returns a name that a record can hold and a report can show."""
     return "".join(char if char.isprintable() else "?" for char in name)[:LONGEST] or "?"
 
 
 def last_word(name: str) -> str:
-    """`weight_decay` of `Optimizer/weight-decay`: by it a column is known as the field that it repeats."""
+    """Returns `weight_decay` of `Optimizer/weight-decay`: by that, a column is known to repeat a field."""
     return re.split(r"[/.]", name.lower().replace("-", "_"))[-1]
 
 

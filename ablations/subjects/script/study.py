@@ -1,4 +1,4 @@
-"""A TOML file that describes a study of a script -> a checked value.  Runs nothing."""
+"""Reads and checks a TOML file that describes a study of a script.  Runs nothing."""
 
 from __future__ import annotations
 
@@ -42,23 +42,24 @@ KEYS = (
     "metrics",
     "read",
 )
-NAME = re.compile(r"[^\W\d][\w./@+-]*")  # of a field
+NAME = re.compile(r"[^\W\d][\w./@+-]*")  # names of fields
 
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """What a TOML file says."""
+    """The contents of a TOML file."""
 
     title: str
     command: Command
     read: Read
-    columns: Mapping[str, Mapping[str, str]]  # metric -> the name `from` which it is read, and which row to `take`
-    subject: written.Subject
-    decides: Mapping[str, Any] = field(default_factory=dict)  # what of the file decides a result
+    # Metric -> `from`: the name under which the script gives it, and `take`: which row counts.
+    columns: Mapping[str, Mapping[str, str]]
+    subject: written.Subject  # the same as a study file in Python would have it
+    decides: Mapping[str, Any] = field(default_factory=dict)  # the entries of the file that decide a result
 
 
 def script_in(path: Path) -> Script:
-    """The study that a TOML file describes.  Raises InputError with one sentence on the first thing that is wrong."""
+    """Returns the study that a TOML file describes.  Raises InputError on the first mistake in it."""
     record = toml_in(path, "it")
     check_keys("key", record, KEYS)
     budget, reference = _budget(record), _table(record, "reference")
@@ -135,7 +136,7 @@ def _budget(record: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _check_names(values: Mapping[str, Any], *, with_data: bool) -> None:
-    """Raises InputError on a field that cannot be one."""
+    """Raises InputError on a name that a field cannot have."""
     taken = (*PLACES, DATA) if with_data else PLACES
     for name in fields(values):
         last = name.rpartition(".")[2]
@@ -161,7 +162,7 @@ def _check_dots(values: Mapping[str, Any]) -> None:
 def _metrics(
     table: Mapping[str, Any], take: str
 ) -> tuple[dict[str, written.Metric | str], dict[str, Mapping[str, str]]]:
-    """The metrics, and where each comes from: by the name under which the script gives it, and which row counts."""
+    """Returns the metrics, and for each the name under which the script gives it and the row that counts."""
     found: dict[str, written.Metric | str] = {}
     columns: dict[str, Mapping[str, str]] = {}
     for name, one in table.items():
@@ -196,7 +197,7 @@ def _every(record: Mapping[str, Any]) -> list[written.Every]:
 
 
 def _read(table: Mapping[str, Any], command: Command) -> Read:
-    """Where the numbers of a trial are."""
+    """Returns where the numbers of a trial are."""
     sources = [source for source in SOURCES if source != LAST_LINE]
     check_keys("key of [read]", table, [*sources, "take"])
     named = [source for source in sources if source in table]
@@ -236,7 +237,7 @@ def _check_source(source: str, where: str, command: Command) -> None:
 
 
 def _check_path(source: str, where: str, command: Command) -> None:
-    """Raises InputError on a path that trials which run side by side would share."""
+    """Raises InputError on a path that trials side by side would share."""
     for name in placeholders(where):
         if name not in ("folder", "here", "seed"):
             raise InputError(f"{source} of [read] has the placeholder {{{name}}}{nearest(name, ('folder', 'here'))} "

@@ -1,4 +1,4 @@
-"""A TOML file signs the contract of `ablations.core.subject`: it is a study file whose trials are commands."""
+"""A TOML file as a subject: a study file whose trials are commands."""
 
 from __future__ import annotations
 
@@ -33,41 +33,41 @@ CAUTION = (
     "scatter, so arms that scatter more gain by it"
 )
 WENT_ON = "it ran in the folder of an earlier try, whose files it may have read"
-DRY = {DATA: "DATA"}  # in the commands of a dry run
-ANY = dict.fromkeys(("seed", "threads", "folder", "here", DATA), "")  # in commands that never run
-FOLDERS = "folders"  # of the study's: one a trial
+DRY = {DATA: "DATA"}  # texts of placeholders in the commands of a dry run
+ANY = dict.fromkeys(("seed", "threads", "folder", "here", DATA), "")  # the same in commands that are only compared
+FOLDERS = "folders"  # the folder, in the study's, that holds one folder a trial
 
 
 class ScriptSubject(OwnSubject):
-    """One TOML file."""
+    """The subject that one TOML file defines."""
 
     runs = "ablations.subjects.script.trial"
-    wants_device = True  # whether it computes on a GPU is not known; most scripts take one that they find
-    trial_in_words = "the command, which has no {data},"
+    wants_device = True  # it is not known whether a script uses a GPU; most use one that they find
+    trial_in_words = "the command, which has no {data},"  # for messages
 
     def __init__(self, path: Path, script: Script) -> None:
-        """`path` is the file's, absolute."""
+        """`path` is the absolute path of the file, and `script` its contents."""
         self.script = script
         super().__init__(path, script.subject)
 
     @property
     def wants_data(self) -> bool:
-        """Whether the command has a place for its data set."""
+        """Whether the study names data sets and the command has a placeholder for them."""
         return bool(self.script.subject.data) and DATA in self.script.command.placed
 
     def title(self) -> str:
-        """What the file says."""
+        """Returns the title that the file gives."""
         return self.script.title
 
     def digest(self) -> str:
-        """Of what the file says of the command and its output, and of the local files that the command reaches."""
+        """Returns the digest of the entries that decide a result and of the files that the command reaches."""
         if self.subject.version:
             return super().digest()
         said = json.dumps(self.script.decides, sort_keys=True, default=str)
         return hashlib.sha256(f"{said}\n{code.digest_of(self.files())}".encode()).hexdigest()[:16]
 
     def files(self) -> list[Path]:
-        """The local files that the words of the command name, what they import, and the patterns of `code`."""
+        """Returns the local files that the command names, the modules they import, and the patterns of `code`."""
         return sorted({*self._reached()})
 
     def _reached(self) -> Iterator[Path]:
@@ -75,7 +75,7 @@ class ScriptSubject(OwnSubject):
         starts = [script for script in [script_of(command, here)] if script]
         for word, last in zip(command.words, ("", *command.words), strict=False):
             text = word.replace("{here}/", "")
-            starts += code.module(here, text) if last == "-m" else []
+            starts += code.module((here,), text) if last == "-m" else []
             starts += [here / part for part in text.split("=") if "{" not in part and (here / part).is_file()]
         for start in starts:
             yield from code.files_of(start)
@@ -83,14 +83,14 @@ class ScriptSubject(OwnSubject):
             yield from (one for one in code.files_of(self.path, self.subject.code) if one != self.path)
 
     def check_options(self, options: Options) -> None:
-        """Raises InputError on a --set of no field, or of another type."""
+        """Raises InputError if a --set names no field, or gives it a value of another type."""
         for word in options.set:
             if word.startswith(ARGS):
                 raise InputError(f"--set {shown(word)}: words of the command are no field.")
         super().check_options(options)
 
     def cautions(self, log: str) -> Sequence[str]:
-        """Metrics whose pattern finds no nan, or half a number, where a training that diverges prints one."""
+        """Returns the metrics whose pattern misses nan or a part of a number that a diverging training prints."""
         if self.script.read.source != STDOUT:
             return ()
         columns = {one["from"] for one in self.script.columns.values()}
@@ -98,14 +98,14 @@ class ScriptSubject(OwnSubject):
         return [f"{name} as {listed(odd)} is not found: write (?P<{name}>\\S+)" for name, odd in found.items()]
 
     def command(self, config: Config, seed: int, place: Place) -> str:
-        """The command of a trial, as a shell would take it."""
+        """Returns the command of a trial, as a shell would take it."""
         argv = self._argv(config, seed, place, Path("FOLDER"))
         return shlex.join(argv)
 
     def why_equal(self, reference: Config, config: Config) -> str:
-        """Says what to look at when a change does nothing.
+        """Returns what `ablations.check` suggests to look at if two configurations give equal trials.
 
-        A change that only leaves words out does nothing where the script's defaults are what those words say.
+        A change that only leaves words out does nothing if the script's defaults are what those words say.
         """
         before, after = (self.script.command.argv(one["config"], ANY) for one in (reference, config))
         left_out = [word for word in before if word not in after]
@@ -117,7 +117,7 @@ class ScriptSubject(OwnSubject):
         return super().why_equal(reference, config)
 
     def _argv(self, config: Config, seed: int, place: Place, folder: Path, its: Mapping[str, str] = DRY) -> list[str]:
-        """The words of a trial; `its` is what stands for its data set."""
+        """Returns the words of a trial's command; `its` has the text for its data set."""
         texts = {**self._texts(folder), "seed": str(salted(seed, config.get("salt", 0))), "threads": str(place.threads)}
         return self.script.command.argv(config["config"], {**texts, **its})
 
@@ -125,7 +125,7 @@ class ScriptSubject(OwnSubject):
         return {"folder": str(folder), "here": str(self.path.parent)}
 
     def task(self, trial: Trial, place: Place) -> dict[str, Any]:
-        """The command of a trial, where it runs, and what is read of it; its folder is made."""
+        """Returns the command of a trial, where it runs, and what is read from it.  Makes the trial's folder."""
         folder = _folder(trial, place)
         folder.mkdir(parents=True, exist_ok=True)
         texts, read = self._texts(folder), self.script.read
@@ -159,7 +159,7 @@ class ScriptSubject(OwnSubject):
     def _run(
         self, trial: Trial, place: Place, report: Report, number: int, again: str = ""
     ) -> Generator[None, None, Measured]:
-        """A trial; its folder is kept for the next try where this one fails, and removed where it does not."""
+        """Runs a trial.  Its folder is kept for the next try if it fails, and removed if it does not."""
         folder = _folder(trial, place)
         went_on = folder.is_dir()
         try:
@@ -177,19 +177,21 @@ def _folder(trial: Trial, place: Place) -> Path:
 
 
 def _echoes(values: Config, seed: int) -> dict[str, Any]:
-    """What a trial was given, by the last word of its name: a row that repeats it tells nothing of the trial."""
+    """Returns what a trial was given, by the last word of its name: rows may repeat it, which says nothing of the
+    trial.
+    """
     given = {last_word(name): value for name, value in leaves(values)}
     return {**given, "seed": seed, "random_state": seed, "random_seed": seed}
 
 
 def opened(path: str) -> ScriptSubject:
-    """The subject of a TOML file.  Raises InputError, with the file's name, where it cannot be used."""
+    """Returns the subject of a TOML file.  Raises InputError, with the file's name, if it cannot be used."""
     where = Path(path).resolve()
     if not where.is_file():
         raise InputError(f"there is no study file {shown(path)}.")
     try:
         subject = ScriptSubject(where, script_in(where))
-        subject.digest()  # patterns of files that match none
+        subject.digest()  # raises InputError if a pattern of `code` matches no file
         return subject
     except InputError as error:
         raise InputError(f"{where.name}: {error}") from None

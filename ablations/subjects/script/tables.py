@@ -1,4 +1,4 @@
-"""Tables of a TOML file -> values of `ablations.subject`, each key and each type checked."""
+"""Tables of a TOML file -> values of `ablations.subject`, with each key and type checked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from ablations.core.errors import InputError, shown, unknown
 
-KINDS: dict[str, tuple[tuple[type, ...], str]] = {  # how an annotation begins -> its types, and their name
+KINDS: dict[str, tuple[tuple[type, ...], str]] = {  # start of an annotation -> the types that it allows, and their name
     "str": ((str,), "text"),
     "bool": ((bool,), "true or false"),
     "float | Mapping": ((int, float, dict), "a number, or a table of numbers"),
@@ -18,16 +18,17 @@ KINDS: dict[str, tuple[tuple[type, ...], str]] = {  # how an annotation begins -
 
 
 def check_keys(kind: str, table: Mapping[str, Any], allowed: Iterable[str]) -> None:
-    """Raises InputError on a key that means nothing, with the nearest that does."""
+    """Raises InputError on an unknown key, with the nearest known one."""
     for key in table:
         if key not in allowed:
             raise unknown(kind, key, allowed)
 
 
 def record_in(kind: Any, table: Mapping[str, Any], where: str, *, more: Iterable[str] = ()) -> Any:
-    """A value of a class of `ablations.subject`.  Raises InputError on a wrong key, type, or one that is missing.
+    """Returns a value of the class `kind` of `ablations.subject` from a table.
 
-    Keys of `more` are allowed, and are no fields of it.
+    Raises InputError on an unknown or missing key, or on a value of another type.  Keys in `more` are allowed, and
+    ignored.
     """
     known = {one.name: one for one in dataclasses.fields(kind)}
     check_keys(f"key of {where}", table, [*known, *more])

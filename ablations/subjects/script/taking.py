@@ -1,4 +1,7 @@
-"""Which of the numbers that a script gave of a metric counts: one that diverged is never taken for its last number."""
+"""Chooses the number of a metric from the rows of a script.
+
+A metric that diverged is never given its last finite number.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,9 @@ MEAN = re.compile(r"mean of last ([1-9]\d{0,5})")
 
 
 def taken(rows: Sequence[Row], name: str, column: str, *, take: str, better: str) -> float:
-    """The value of a metric.
+    """Returns the value of a metric, from its column and the row that counts.
 
-    Raises TrialError where its column never came or holds no number, and `Diverged` where it is not finite in the end.
+    Raises TrialError if the column never came or holds no number, and `Diverged` if it is not finite in the end.
     """
     values = [*_values(rows, column)]
     if not values:
@@ -37,14 +40,17 @@ def taken(rows: Sequence[Row], name: str, column: str, *, take: str, better: str
         found = sum(last) / len(last)
     else:
         found = values[-1]
-    for value in (values[-1], found):  # what has diverged was once good: its best row is no result
+    for value in (values[-1], found):  # also for take = "best": a training that diverged may have had a good row before
         if not math.isfinite(value):
             raise Diverged(f"{name} is {value}")
     return float(found)
 
 
 def _values(rows: Sequence[Row], column: str) -> Iterator[Any]:
-    """Those of a column; `NaN` as text is one, and so is an empty cell where a full column ends."""
+    """Yields the values of a column.
+
+    `NaN` as text counts as a number, and so does an empty cell right after the last number of a column without gaps.
+    """
     there = [place for place, row in enumerate(rows) if row.get(column) is not None]
     for place in there:
         value = rows[place][column]
@@ -54,12 +60,12 @@ def _values(rows: Sequence[Row], column: str) -> Iterator[Any]:
     if full and there[-1] + 1 < len(rows):
         row, before = rows[there[-1] + 1], rows[there[-1]]
         filled, filled_before = ({name for name, value in one.items() if value is not None} for one in (row, before))
-        if column in row and filled < filled_before:  # a table of pandas has an empty cell where a number is nan
+        if column in row and filled < filled_before:  # pandas writes nan as an empty cell
             yield math.nan
 
 
 def diverged_beside(rows: Sequence[Row], columns: Collection[str]) -> Iterator[str]:
-    """A sentence for each number that is no metric, was finite, and is not in the end."""
+    """Yields a sentence for each number that is no metric, was finite once, and is not in the end."""
     last: dict[str, Any] = {}
     finite: set[str] = set()
     for row in rows:

@@ -1,4 +1,4 @@
-"""What a trial of a script does in its process: runs the command in a process group, reads what it printed and left."""
+"""Runs the command of a trial in its process, in a process group, and reads what it printed and wrote."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ablations.subjects.own.child import LOOK, TrialError, mebibytes
+from ablations.subjects.own.child import WAIT_SECONDS, TrialError, mebibytes
 from ablations.subjects.own.metrics import stopped
 from ablations.subjects.script.reading import LAST_LINE, MLFLOW, Read, Row, named, numbers, rows_in, rows_of, stamp
 from ablations.subjects.script.taking import diverged_beside, taken
 
-SECRET = re.compile(
-    r"TOKEN|SECRET|PASSW|CREDENTIAL|AUTH(?!OR)|_KEY$|^KEY$|APIKEY", re.IGNORECASE
-)  # in a variable's name
-SHORTEST = 6  # characters of a secret: shorter values are words and numbers of any text
-LONGEST = 2**20  # bytes of a line
-GRACE = 2.0  # seconds from SIGTERM to SIGKILL of a command that is ended
+# Names of variables that hold secrets.
+SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|AUTH(?!OR)|_KEY$|^KEY$|APIKEY", re.IGNORECASE)
+SHORTEST = 6  # least characters of a secret: shorter values are common words and numbers
+LONGEST = 2**20  # most bytes of a line; a longer one is cut into several
+GRACE = 2.0  # seconds from SIGTERM to SIGKILL for a command that is ended
 
 
 def rows(task: Mapping[str, Any]) -> Generator[dict[str, Any] | None, None, dict[str, Any]]:
-    """The rows of numbers that the command of a trial gives, and last what it came to.
+    """Yields the rows of numbers that a command gives, and None after a moment of silence.  Returns what it came to.
 
-    None where there is nothing to say yet.  Raises TrialError, MemoryError or `Diverged`.
+    Raises TrialError, MemoryError or `Diverged`.
     """
     read = Read(**task["read"])
     where = Path(task["where"]) if task["where"] else None
@@ -60,7 +59,7 @@ def _given(row: Row, task: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _notes(found: list[Row], metrics: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """What is to be known of numbers that stopped, or that are not finite in the end."""
+    """Returns notes on numbers that came no more, or that are not finite in the end."""
     ended = [stopped(found, name, one["from"]) for name, one in metrics.items()]
     return [*filter(None, ended), *diverged_beside(found, [one["from"] for one in metrics.values()])]
 
@@ -85,7 +84,7 @@ def _unwritten(read: Read, where: Path, before: int) -> str:
 
 
 def _metrics(found: list[Row], task: Mapping[str, Any]) -> dict[str, float]:
-    """The last of every number, and the metrics under their names."""
+    """Returns the last value of every number, and the metrics under their names."""
     last: dict[str, float] = {}
     for row in found:
         last |= _given(row, task)
@@ -96,10 +95,10 @@ def _metrics(found: list[Row], task: Mapping[str, Any]) -> dict[str, float]:
 
 
 class _Lines:
-    """The lines of a command's standard output as they come, None where it is silent; all that it prints is logged."""
+    """The lines of a command's standard output as they come, None after silence.  All that it prints is logged."""
 
     def __init__(self, task: Mapping[str, Any]) -> None:
-        self.task, self.last, self.said = task, "", ""  # said last: on standard output, on any
+        self.task, self.last, self.said = task, "", ""  # last lines: of standard output, of any
         self.environment: dict[str, str] = task["environment"]
         self.secrets = secrets_of(self.environment)
         self.process = self._started()
@@ -123,16 +122,19 @@ class _Lines:
             raise TrialError(f"{what} cannot be used: {error.strerror}") from None
 
     def _stopped(self, number: int, frame: object) -> None:
-        """Ends the whole group, and this process: its time is up, or nobody listens any more."""
+        """Ends the whole group and this process.
+
+        It handles SIGTERM, which comes after the timeout, or if the study was killed.
+        """
         for kind in (signal.SIGTERM, signal.SIGKILL):
             os.killpg(self.process.pid, kind)
             ends = time.monotonic() + GRACE
             while kind == signal.SIGTERM and not self._ended() and time.monotonic() < ends:
-                time.sleep(LOOK / 10)
+                time.sleep(WAIT_SECONDS / 10)
         os._exit(1)
 
     def _ended(self) -> bool:
-        """Whether the command has ended; it is not reaped, so that nobody else can have its number."""
+        """Tells whether the command has ended.  It is not reaped, so that no other process can get its number."""
         return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def __iter__(self) -> Generator[str | None, None, None]:
@@ -144,9 +146,9 @@ class _Lines:
                 selector.register(one, selectors.EVENT_READ)
             while selector.get_map():
                 ended = self._ended()
-                ready = selector.select(0 if ended else LOOK)
+                ready = selector.select(0 if ended else WAIT_SECONDS)
                 for key, _ in ready:
-                    stream: Any = key.fileobj  # of bytes
+                    stream: Any = key.fileobj
                     content = stream.read(2**16)
                     if not content:
                         selector.unregister(stream)
@@ -156,16 +158,16 @@ class _Lines:
                     yield from self._lines(lines, stream)
                 if not ready:
                     yield None
-                    if ended:  # what it has started may hold its output open for ever
+                    if ended:  # processes that it started may hold its output open for ever
                         break
         for one, line in rest.items():
             yield from self._lines([line] if line else [], one)
         while not self._ended():
-            time.sleep(LOOK / 10)
+            time.sleep(WAIT_SECONDS / 10)
             yield None
 
     def _lines(self, lines: Iterable[bytes], stream: Any) -> Generator[str, None, None]:
-        """Those of standard output that hold something; all are logged, without what is secret."""
+        """Yields the lines of standard output that are not empty; logs all lines, without secrets."""
         for line in lines:
             text = line.decode("utf-8", "replace").rstrip("\r")
             shown = self._masked(text)
@@ -176,7 +178,7 @@ class _Lines:
                 yield text
 
     def _log(self, printed: bytes) -> None:
-        """Writes all of it: into a pipe, which may take a part at a time, and which nobody may read any more."""
+        """Writes all of it into the pipe, which may take a part at a time, and which may have no reader any more."""
         try:
             while printed:
                 printed = printed[os.write(1, printed) :]
@@ -189,8 +191,8 @@ class _Lines:
         return text
 
     def used(self) -> dict[str, float]:
-        """What the command used, once it and all that it has started have ended.  Raises where it failed."""
-        os.killpg(self.process.pid, signal.SIGKILL)  # what it left running
+        """Returns what the command used, once it and all processes that it started have ended.  Raises if it failed."""
+        os.killpg(self.process.pid, signal.SIGKILL)  # processes that it left running
         _, status, used = os.wait4(self.process.pid, 0)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         code = self.process.returncode = os.waitstatus_to_exitcode(status)
@@ -202,9 +204,10 @@ class _Lines:
 
 
 def _check_code(code: int, said: str) -> None:
-    """Raises where a command has failed, by its exit code; a shell gives the number of a signal with 128 added.
+    """Raises TrialError or MemoryError if a command failed, by its exit code.
 
-    `said` is the last line that it printed, which is where Python says what was wrong.
+    A shell returns the number of a signal plus 128.  `said` is the last line that was printed, where Python says what
+    was wrong.
     """
     number = -code if code < 0 else code - 128
     if number == signal.SIGKILL:
@@ -216,7 +219,7 @@ def _check_code(code: int, said: str) -> None:
 
 
 def secrets_of(environment: Mapping[str, str]) -> list[str]:
-    """The values of variables that look like tokens or passwords, the longest first."""
+    """Returns the values of variables that look like tokens or passwords, the longest first."""
     found = {
         line
         for name, value in environment.items()
