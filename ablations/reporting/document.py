@@ -94,7 +94,7 @@ class Report:
     """All that a rendering shows: the answer, the blocks of the first screen, and the sections."""
 
     name: str  # of the study
-    label: str  # what its number of seeds allows, as "draft (5 seeds)"
+    label: str  # what was trained, and what the number of seeds allows: "...; draft (5 seeds)"
     answer: Answer
     lead: tuple[Block, ...] = ()  # the figure and the table of the first screen
     sections: tuple[Section, ...]

@@ -30,9 +30,9 @@ def plan(evidence: Findings) -> str:
 
 
 def scale(evidence: Findings) -> str:
-    """What was trained, on what and for how long, in a few words: the first thing that a reader needs to know."""
+    """Returns what was trained, on what and for how long, in a few words: what a reader must know first."""
     study, setting = evidence.study, evidence.study.setting
-    on = f" on {setting.data}" if setting.fingerprint else ""  # a study file may bring data of its own
+    on = f" on {setting.data}" if setting.fingerprint else ""  # empty: only the trial knows its data
     work = f", {counted(setting.work, load(study.subject).work_unit)}" if setting.work > 1 else ""
     return f"{setting.facts.get('reference', study.subject)}{on}{work}"
 

@@ -36,7 +36,7 @@ def by_data_set(
     for panel in panels[len(found) :]:
         panel.set_axis_off()
     if len(found) % 2 and down > 1:
-        panels[-3].tick_params(labelbottom=True)  # nothing is drawn below the panel above the empty place
+        panels[-3].tick_params(labelbottom=True)  # the place below this panel is empty, so it shows the axis
     rows_named(panels[0], rows)
     panels[0].set_xlim(*_limits(found))
     if is_ratio(metric):

@@ -64,7 +64,7 @@ def learning_curves(
     for panel in panels[len(variants) :]:
         panel.set_axis_off()
     if len(variants) % 2 and count > 1:
-        panels[-3].tick_params(labelbottom=True)  # nothing is drawn below the panel above the empty place
+        panels[-3].tick_params(labelbottom=True)  # the place below this panel is empty, so it shows the axis
     low, high = curves["error"].min(), curves["error"].max()
     shown = panels[0].get_ylim()  # shared by all; the band of two seeds may be far wider than the data
     margin = 0.3 * (high - low) or 1.0

@@ -69,7 +69,7 @@ def forest(
     for height, row in enumerate(rows):
         _draw(axes, height, row, shape)
     axes.set_ylim(len(rows) - 0.4, -0.9 if shape.stacked else -0.6)
-    axes.tick_params(axis="y", length=0, pad=shape.font)  # beside an arrow at the edge
+    axes.tick_params(axis="y", length=0, pad=shape.font)  # leaves room for an arrow at the edge
     axes.tick_params(axis="x", labelsize=shape.font - 0.5)
     if shape.stacked:
         axes.set_yticks([])

@@ -87,7 +87,7 @@ def _figure(evidence: Findings, found: Mapping[str, Averaged]) -> Block:
 
 
 def _all(found: Mapping[str, Averaged]) -> dict[str, Ensemble]:
-    """Of every variant, the average of all its networks."""
+    """Returns the average of all networks of each variant."""
     return {label: one.ensembles[-1] for label, one in found.items()}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ablations.core.errors import InputError, shown
 
-MOST_FILES = 2_000  # at which the search ends: a study that reaches more names a whole disk by mistake
+MOST_FILES = 2_000  # the search ends here: a study that reaches more files does so by mistake
 
 
 def files_of(study: Path, patterns: Sequence[str] = ()) -> list[Path]:
