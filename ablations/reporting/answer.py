@@ -6,8 +6,7 @@ study: not begun, gates that failed, a reference alone, a race to a target, effe
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from math import inf, isfinite
 
 from ablations.analysis import ranking
@@ -23,7 +22,6 @@ from ablations.analysis.gates import (
     SEEN,
     SIZES,
     Gate,
-    guesses,
     linear_error,
     study_gates,
     underfits,
@@ -32,14 +30,13 @@ from ablations.analysis.ranking import BETTER, NEGLIGIBLE, UNDECIDED, WORSE, Ran
 from ablations.analysis.rule import CALLS
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import ONE_IN, ONE_OUT, compared
-from ablations.core.load import PLACEBO, SABOTAGE, load
-from ablations.core.result import DONE
+from ablations.core.load import PLACEBO, SABOTAGE
 from ablations.core.setting import SPLIT
-from ablations.core.subject import Defaults
 from ablations.core.text import counted, listed
 from ablations.core.units import briefly, in_unit, is_ratio
 from ablations.reporting import wording
 from ablations.reporting.document import Answer
+from ablations.reporting.next_commands import next_commands
 
 MOST = 5  # changes of a kind that a sentence names
 UNDERFITTING = "the reference underfits, so this says little about converged networks"
@@ -66,7 +63,7 @@ def answer(evidence: Findings) -> Answer:
         return Answer(sentences=(_alone(evidence),), trust=trust)
     void = void_words(evidence)
     if void:
-        return Answer(sentences=(void,), trust=trust, judged=False, commands=_next(evidence))
+        return Answer(sentences=(void,), trust=trust, judged=False, commands=next_commands(evidence))
     if evidence.study.setting.races:
         from ablations.reporting.sections.time_to_target import clauses
 
@@ -311,63 +308,3 @@ def _controls(evidence: Findings) -> list[str]:
             called = next((evidence.called(one) for one in evidence.effects if one.component == control), control)
             said.append(f"{called} {'not known' if gate.passed is None else yes if gate.passed else no}")
     return said
-
-
-def learned_nothing(evidence: Findings) -> bool:
-    """Tells whether every trained network of the study guesses."""
-    trained = [one for one in evidence.results if one.status == DONE]  # not `finished`: by the rule all may have failed
-    return bool(trained) and all(guesses(evidence, one) for one in trained)
-
-
-def _next(evidence: Findings) -> tuple[tuple[str, str], ...]:
-    """Returns what to run next if nothing was judged, as (purpose, command)."""
-    study = evidence.study
-    try:
-        words = shlex.split(study.command or "python -m ablations.run")
-    except ValueError:  # a record may hold a command that no shell could read, such as one with an open quote
-        return ()
-    if study.command and len(evidence.results) < len(study.keys):
-        return (("Finish it", study.command),)
-    failed = {one.name for one in study_gates(evidence, rule_of(study)) if one.passed is False}
-    if learned_nothing(evidence) or not finished(evidence) or LEARNS in failed:
-        return _longer(evidence, words)
-    if failed & {SEED, SIZES}:
-        return ()
-    seeds = max(3, 2 * study.seeds)
-    return (
-        (
-            "Train more seeds",
-            shlex.join([*without(words, ("--seeds", "--budget")), *_kept(evidence), "--seeds", str(seeds)]),
-        ),
-    )
-
-
-def _kept(evidence: Findings) -> list[str]:
-    """Returns the options that fix what a time budget chose, so that the next command does not choose anew."""
-    return ["--grid", evidence.study.grid] if evidence.study.allowance else []
-
-
-def _longer(evidence: Findings, words: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Returns commands that train longer or, if the subject has learning rates to tune, tune each change's rate."""
-    study, subject = evidence.study, load(evidence.study.subject)
-    kept = [*without(words, ("--epochs", "--name", "--budget")), *_kept(evidence)]
-    kept += ["--seeds", str(study.seeds)] if study.allowance else []
-    more = list(subject.longer(4 * study.setting.work))
-    if not more:
-        return ()
-    said = [("Train longer", shlex.join([*kept, *more, "--name", f"{study.name}-longer"]))]
-    if study.tuning or type(subject).at_rate is Defaults.at_rate:
-        return tuple(said)
-    kept = without(kept, ("--tune", "--looks"), flags=("--sequential",))  # a run refuses to tune with looks
-    tuned = [*kept, *subject.longer(study.setting.work), "--tune", "7", "--name", f"{study.name}-tuned"]
-    return (*said, ("Or let each change have its own learning rate", shlex.join(tuned)))
-
-
-def without(words: Sequence[str], options: Collection[str], flags: Collection[str] = ()) -> list[str]:
-    """Returns the `words` of a command without these options (`--name x` or `--name=x`) and these flags (no value)."""
-    pairs = zip(["", *words], words, strict=False)
-    return [
-        word
-        for before, word in pairs
-        if before not in options and word.partition("=")[0] not in options and word not in flags
-    ]

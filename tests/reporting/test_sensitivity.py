@@ -14,7 +14,8 @@ from ablations.core.study import Allowance
 from ablations.core.text import MINUS, interval, signed
 from ablations.core.trial import Trial
 from ablations.planning.declare import declare
-from ablations.reporting.answer import answer, learned_nothing
+from ablations.reporting.answer import answer
+from ablations.reporting.next_commands import learned_nothing
 from ablations.reporting.sections.sensitivity import placebo_reach, sensitivity
 from ablations.reporting.terminal import terminal_lines
 from tests import synthetic

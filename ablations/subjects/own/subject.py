@@ -208,10 +208,7 @@ class OwnSubject(Defaults):
         return values
 
     def setting(self, options: Options, place: Place, before: Study | None, *, beside: int) -> Setting:
-        """Returns the setting: the reference as --set leaves it, data, metrics and work.
-
-        It holds the digest of the code, which so becomes a part of every trial's key.
-        """
+        """Returns the setting, with the reference as --set leaves it.  The code's digest is a part of every key."""
         values = self._reference(options)
         work = int(value_of(values, self.subject.budget[0])) if self.subject.budget else 1
         found = Setting(
@@ -255,10 +252,7 @@ class OwnSubject(Defaults):
         return config
 
     def canonical(self, config: Config) -> Hashable:
-        """Returns a key that is equal for configurations that train alike.
-
-        Fields that nothing reads, by the `when` of their component, count as the reference has them.
-        """
+        """Returns what decides training: fields that nothing reads, by `when`, count as the reference has them."""
         values = config["config"]
         for part in self.parts.values():
             if any(value_of(values, name) != plain(value) for name, value in part.about.when.items()):

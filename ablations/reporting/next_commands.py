@@ -1,0 +1,74 @@
+"""What to run next if nothing of a study was judged, as commands."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Sequence
+
+from ablations.analysis.asked import rule_of
+from ablations.analysis.evidence import finished
+from ablations.analysis.gates import LEARNS, SEED, SIZES, guesses, study_gates
+from ablations.analysis.verdicts import Findings
+from ablations.core.load import load
+from ablations.core.result import DONE
+from ablations.core.subject import Defaults
+
+
+def learned_nothing(evidence: Findings) -> bool:
+    """Tells whether every trained network of the study guesses."""
+    trained = [one for one in evidence.results if one.status == DONE]  # not `finished`: by the rule all may have failed
+    return bool(trained) and all(guesses(evidence, one) for one in trained)
+
+
+def next_commands(evidence: Findings) -> tuple[tuple[str, str], ...]:
+    """Returns what to run next if nothing was judged, as (purpose, command)."""
+    study = evidence.study
+    try:
+        words = shlex.split(study.command or "python -m ablations.run")
+    except ValueError:  # a record may hold a command that no shell could read, such as one with an open quote
+        return ()
+    if study.command and len(evidence.results) < len(study.keys):
+        return (("Finish it", study.command),)
+    failed = {one.name for one in study_gates(evidence, rule_of(study)) if one.passed is False}
+    if learned_nothing(evidence) or not finished(evidence) or LEARNS in failed:
+        return _longer(evidence, words)
+    if failed & {SEED, SIZES}:
+        return ()
+    seeds = max(3, 2 * study.seeds)
+    return (
+        (
+            "Train more seeds",
+            shlex.join([*_without(words, ("--seeds", "--budget")), *_kept(evidence), "--seeds", str(seeds)]),
+        ),
+    )
+
+
+def _kept(evidence: Findings) -> list[str]:
+    """Returns the options that fix what a time budget chose, so that the next command does not choose anew."""
+    return ["--grid", evidence.study.grid] if evidence.study.allowance else []
+
+
+def _longer(evidence: Findings, words: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Returns a command that trains longer and, if learning rates can be tuned, one that tunes each change's rate."""
+    study, subject = evidence.study, load(evidence.study.subject)
+    kept = [*_without(words, ("--epochs", "--name", "--budget")), *_kept(evidence)]
+    kept += ["--seeds", str(study.seeds)] if study.allowance else []
+    more = list(subject.longer(4 * study.setting.work))
+    if not more:
+        return ()
+    said = [("Train longer", shlex.join([*kept, *more, "--name", f"{study.name}-longer"]))]
+    if study.tuning or type(subject).at_rate is Defaults.at_rate:
+        return tuple(said)
+    kept = _without(kept, ("--tune", "--looks"), flags=("--sequential",))  # a run refuses to tune with looks
+    tuned = [*kept, *subject.longer(study.setting.work), "--tune", "7", "--name", f"{study.name}-tuned"]
+    return (*said, ("Or let each change have its own learning rate", shlex.join(tuned)))
+
+
+def _without(words: Sequence[str], options: Collection[str], flags: Collection[str] = ()) -> list[str]:
+    """Returns the `words` of a command without these options (`--name x` or `--name=x`) and these flags (no value)."""
+    pairs = zip(["", *words], words, strict=False)
+    return [
+        word
+        for before, word in pairs
+        if before not in options and word.partition("=")[0] not in options and word not in flags
+    ]
