@@ -50,8 +50,8 @@ class Alike:
         changed = ", with --retrain where the study's own code has changed" if is_file(result.trial.subject) else ""
         raise StoppedError(
             f"the first {FIRST} trials failed in the same way ({result.status}: {last_line(self.failed[0].error, 300)})"
-            f", so the {counted(left, 'trial')} that follow were not run; the records of the {FIRST} hold their errors. "
-            f"Mend what is wrong, then give the same command again{changed}."
+            f", so the {counted(left, 'trial')} that follow were not run; the records of the {FIRST} hold their "
+            f"errors. Mend what is wrong, then give the same command again{changed}."
         )
 
 
