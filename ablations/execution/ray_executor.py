@@ -105,7 +105,8 @@ class _Deliver(tune.Callback):
 
     def again(self) -> tuple[tuple[Job, ...], tuple[Job, ...]]:
         """Returns the trainings to try again, as jobs of one each: those whose worker was lost, then those that lacked
-        memory."""
+        memory.
+        """
         jobs = by_training(self.missing[key] for key in self.kept_back)
         starved = {job for job in jobs if any(self.kept_back[trial.key] == OUT_OF_MEMORY for trial in job)}
         self.kept_back = {}
