@@ -31,6 +31,7 @@ from ablations.cli.options import (
     with_subject,
 )
 from ablations.core.errors import StoppedError, answered
+from ablations.core.labels import short_names
 from ablations.core.load import is_file, load
 from ablations.core.result import DONE, FINAL
 from ablations.core.secrets import without_password
@@ -191,9 +192,8 @@ def _workers(config: Config, plan: Plan) -> contextlib.AbstractContextManager[Ca
 
 def _train(config: Config, plan: Plan, mirror: View | None, seconds: float) -> Plan:
     """The plan of the last look, when all that the looks asked for has been trained; the usual study has one."""
-    from ablations.cli.announce import look_lines
     from ablations.cli.progress import Progress
-    from ablations.core.labels import short_names
+    from ablations.cli.stages import look_lines
     from ablations.execution.alike import Alike
     from ablations.records import store
 
@@ -227,9 +227,8 @@ def _train(config: Config, plan: Plan, mirror: View | None, seconds: float) -> P
 
 def _tune(config: Config, plan: Plan, search: Search, seconds: float) -> tuple[Plan, int]:
     """The plan at the rates that its tuning chose, and how many tuning trials failed: then none was chosen."""
-    from ablations.cli.announce import tuning_lines
     from ablations.cli.progress import Progress
-    from ablations.core.labels import short_names
+    from ablations.cli.stages import tuning_lines
     from ablations.execution.alike import Alike
     from ablations.records.checkpoint import sweep
 

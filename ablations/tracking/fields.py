@@ -236,7 +236,7 @@ def points(study: Study, result: Result) -> Iterator[Point]:
         step = _step(row, index)
         at = begin + (end - begin) * index // len(result.curve)
         yield from (Point(known[name], value, at, step) for name, value in row.items() if name != "epoch")
-    # Final metrics that differ from the last row, since they were evaluated on more crops.  They come after that row, as
+    # Final metrics that differ from the last row, as they were evaluated on more crops.  They come after that row:
     # tables show the last of two points of one step.
     yield from (
         Point(known[name], value, end + 1, step)

@@ -139,7 +139,7 @@ class Mirror:
             raise RefusedError(f"it refused {len(self._refused)} of the calls") from self._refused[0]
 
     def monitor(self) -> None:
-        """Logs the load of processors, memory, disk and network every ten seconds until the study ends."""
+        """Logs the load of this machine every ten seconds until the study ends."""
         from mlflow.system_metrics import system_metrics_monitor
 
         untyped: Any = system_metrics_monitor
@@ -160,7 +160,7 @@ class Mirror:
         try:
             with self._may_refuse():
                 shown, now = self._client.get_run(run).data.metrics, fields.milliseconds("")
-                # MLflow shows the latest value of a metric, and the larger of two at one time: a changed one is dated now.
+                # MLflow shows the latest value of a metric, or the larger of two at one time: so a change is dated now.
                 points = [
                     Metric(name, value, now if name in shown else end, 0)
                     for name, value in metrics.items()
@@ -266,7 +266,7 @@ class Mirror:
         return {key: (run_id, digests[key]) for key, run_id in known.items()}
 
     def _keep(self, run: Run, name: str, known: dict[str, str], parent: str) -> bool:
-        """Returns whether `run` is kept: the first of its name is, and is put below `parent`; others are deleted."""
+        """Returns whether `run` is kept.  The first of its name is, and is put below `parent`; others are deleted."""
         if name in known:
             self._client.delete_run(run.info.run_id)
             return False
