@@ -145,7 +145,7 @@ def _cluster(config: Config) -> contextlib.AbstractContextManager[list[dict[str,
 
 
 def run(config: Config, plan: Plan) -> int:
-    """Trains what has no record yet, mirrors it to MLflow and writes the report.  Returns 1 if a trial failed or 0."""
+    """Trains what has no record, mirrors it to MLflow and writes the report.  Returns 1 if a trial failed, else 0."""
     from ablations.cli.announce import expect
     from ablations.records import store
 
