@@ -1,3 +1,3 @@
-"""The ablation harness: components -> variants -> trials -> records -> effects -> report."""
+"""A harness for ablation studies, from components, variants and trials to records, effects and a report."""
 
 __version__ = "0.1.0"

@@ -1,6 +1,6 @@
 """python -m ablations.calibrate [KIND] [OPTIONS]: how often the verdicts are wrong, on made-up studies of known truth.
 
-Kinds: rule (the usual one) and those that --help lists, each a module of `ablations/calibration/`.
+Each kind of study is a module of `ablations/calibration/`; --help lists them.  Without a kind, it is `rule`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ KINDS = {
     "tuning": "studies whose learning rates are tuned first",
 }
 
-BOUNDS = {"--studies": (1, 1_000_000), "--seeds": (2, 10_000), "--claims": (1, 1_000)}  # the least and the most
+BOUNDS = {
+    "--studies": (1, 1_000_000),
+    "--seeds": (2, 10_000),
+    "--claims": (1, 1_000),
+}  # the least and the most that each option takes
 
 
 EXAMPLES = (
@@ -40,13 +44,13 @@ EXAMPLES = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints a Markdown table of the verdicts that were wrong; the exit code."""
+    """Prints a Markdown table of the verdicts that were wrong.  Returns the exit code: 0 done, 2 bad input."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     return answered(lambda: _calibrate(words), stopped="stopped")
 
 
 def _check(words: Sequence[str]) -> None:
-    """Raises InputError on a number that makes no study, or more than anyone waits for."""
+    """Raises InputError on a number outside `BOUNDS`: too small for a study, or too large to wait for."""
     split = [part for word in words for part in word.split("=", 1)]
     for option, value in pairwise(split):
         least, most = BOUNDS.get(option, (0, 0))
@@ -72,7 +76,7 @@ def _calibrate(words: list[str]) -> int:
 
 
 def _page() -> str:
-    """What --help prints of all kinds."""
+    """Returns the help page of the command, which lists all kinds."""
     summary = "How often the verdicts are wrong, on made-up studies of known truth: a table in Markdown."
     options = [
         ("[OPTIONS]", "those of the kind: python -m ablations.calibrate KIND --help"),
@@ -83,7 +87,7 @@ def _page() -> str:
 
 
 def _page_of(kind: str) -> str:
-    """What --help prints of one: its `main` is read and not imported, for that takes seconds."""
+    """Returns the help page of one kind.  Its `main` is read from the source, since an import takes seconds."""
     source = Path(__file__).parent / "calibration" / f"{kind}.py"
     tree = ast.parse(source.read_text(encoding="utf-8"))
     (main,) = (one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == "main")

@@ -1,6 +1,6 @@
-"""python -m ablations.check study.py: whether a study file is sound, in a few trials at its smallest budget.
+"""python -m ablations.check study.py: whether a study file is sound, found by a few trials at its smallest budget.
 
-Each line says what was looked at and what was found, and a line that is not as it should be says what helps.
+Each line that it prints says what was checked and what was found; a line on a problem says what helps.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class Asked:
     study: Annotated[Path, tyro.conf.Positional]
     """The study file."""
     set: tuple[str, ...] = ()
-    """Fields of the reference with other values, as epochs=1."""
+    """Other values for fields of the reference, such as epochs=1."""
     whole: bool = False
-    """Keep the budget as it is, where usually its first field is 1."""
+    """Keep the budget as it is; without this, its first field is set to 1."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 sound, 1 something is not as it should be, 2 bad input."""
+    """Prints the checks.  Returns the exit code: 0 sound, 1 a problem was found, 2 bad input."""
     words = sys.argv[1:] if arguments is None else arguments
     asked = "python -m ablations.check"
     return answered(lambda: _check(parsed(Asked, words, prog=asked, examples=EXAMPLES)), stopped="stopped")
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _check(asked: Asked) -> int:
     if not is_file(str(asked.study)):
-        raise InputError(f"{str(asked.study)!r} is no study file: its name ends in .py or .toml.")
+        raise InputError(f"{str(asked.study)!r} is no study file; the name of one ends in .py or .toml.")
     began = time.perf_counter()
     name = str(asked.study.resolve())
     subject = load(name)
@@ -83,7 +83,7 @@ def _numbers(result: Result) -> str:
 
 
 class _Checked:
-    """The trials of one check."""
+    """Runs the trials of one check and prints what they show."""
 
     def __init__(self, name: str, setting: Setting, place: Place) -> None:
         self.name, self.setting, self.place = name, setting, place
@@ -92,7 +92,7 @@ class _Checked:
         self.bad = 0
 
     def problems(self) -> int:
-        """How many lines were not as they should be; prints all of them."""
+        """Prints all lines.  Returns how many of them report a problem."""
         reference = self._reference()
         if reference is None:
             return self.bad
@@ -106,7 +106,7 @@ class _Checked:
         return self.bad
 
     def _run(self, *departures: Departure, seed: int = 0, on: int = 0) -> Result:
-        """A trial, on the first of several data sets or on another."""
+        """Runs one trial and returns its result; `on` is the position of its data set among several."""
         variant = Variant(departures=departures)
         config = self.forms.config(*departures)
         its = self.setting.each[on]
@@ -135,14 +135,17 @@ class _Checked:
         for caution in self.subject.cautions(log.read_text(encoding="utf-8", errors="replace")):
             self._bad("numbers", caution)
         if first.extras["repeat"] == first.trace:
-            _say("repeat", "equal to the last digit: changes that do nothing will be seen")
+            _say("repeat", "equal to the last digit, so changes that do nothing will be found")
         else:
-            self._bad("repeat", "the same seed gave other numbers: changes that do nothing cannot be told; use streams")
+            self._bad(
+                "repeat", "the same seed gave other numbers, so changes that do nothing cannot be found; use streams"
+            )
         second = self._run(seed=1)
         if not self._fails("another seed", second):
             if second.trace == first.trace:
                 self._bad(
-                    "another seed", "equal: the seed is not used, so nothing can be judged; ask for seed or streams"
+                    "another seed",
+                    "equal: the seed is not used, so nothing can be judged; use seed or streams in the trial",
                 )
             else:
                 _say("another seed", "differs")
@@ -155,7 +158,7 @@ class _Checked:
     def _change(self, departure: Departure, reference: Result) -> None:
         label = Variant(departures=(departure,)).label
         if not self.forms.changes(departure):
-            return self._bad(label, "changes nothing that is read, by its conditions")
+            return self._bad(label, "changes only fields that are not read, by the conditions in `when`")
         result = self._run(departure)
         if self._fails(label, result):
             return None
@@ -163,14 +166,16 @@ class _Checked:
             asked = self.subject.why_equal(self.setting.config, self.forms.config(departure))
             return self._bad(label, f"EQUAL to the reference: this change does nothing here; {asked}")
         moved = [name for name in self.subject.subject.metrics if result.metrics[name] != reference.metrics[name]]
-        _say(label, f"differs, in {', '.join(moved)}" if moved else "differs, though in no metric yet")
+        _say(label, f"differs, in {', '.join(moved)}" if moved else "differs, but not in a metric yet")
         return None
 
     def _placebo(self, reference: Result) -> None:
         result = self._run((PLACEBO, self.subject.components[PLACEBO].levels[0]))
         if not self._fails(PLACEBO, result):
             same = result.trace == reference.trace
-            self._bad(PLACEBO, "equal: the draws are not those of the seed") if same else _say(PLACEBO, "differs")
+            self._bad(PLACEBO, "equal: the random draws do not depend on the seed") if same else _say(
+                PLACEBO, "differs"
+            )
 
     def _conflicts(self, departures: Sequence[Departure]) -> None:
         found = [

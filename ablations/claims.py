@@ -1,4 +1,4 @@
-"""python -m ablations.claims [STUDY ...]: every published claim, and what studies found of it, in one table.
+"""python -m ablations.claims [STUDY ...]: every published claim beside what studies found, in one table.
 
 Only light modules are imported at the top, so that --help and a misspelled name are answered at once.
 """
@@ -17,11 +17,11 @@ from ablations.core.limits import check_local
 from ablations.core.load import FIRST
 from ablations.records import store
 
-PLACE = "claims"  # the folder of the report, under that of all reports
+PLACE = "claims"  # folder of the table, in the folder of all reports
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line prints the paths; the exit code: 0 done, 1 a fault, 2 bad input, 130 interrupted."""
+    """Writes the table and prints its paths.  Returns 0 if done, 1 on a fault, 2 on bad input, 130 if interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     return answered(lambda: _claims(*parsed(_arguments, arguments, prog="python -m ablations.claims")))
 
@@ -35,7 +35,7 @@ def _arguments(
     """Write one table of all published claims: what was published, what was measured, the verdict, the study.
 
     Args:
-        studies: their names, or the paths of their folders; without any, all that there are
+        studies: their names, or the paths of their folders; without any, all studies
         results: the folder that holds the studies' records
         reports: the folder that the table goes to, as claims/report.html and claims/report.md
     """

@@ -1,6 +1,6 @@
-"""python -m ablations.explain STUDY: why each trial without an outcome has none, and how the code has changed.
+"""python -m ablations.explain STUDY: why trials have no outcome, and how the code has changed.
 
-Judged by what the next run would train: with today's study file.
+A trial has no outcome here if the next run, with today's study file, would train it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ablations.core.load import load
 from ablations.core.result import Result
 from ablations.core.setting import Setting
 from ablations.core.study import Study
+from ablations.core.text import counted
 from ablations.core.trial import Trial
 from ablations.core.variant import Variant
 
@@ -35,7 +36,7 @@ EXAMPLES = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the reasons, or a unified diff; the exit code: 0, or 2 for a study or a key that there is not."""
+    """Prints the reasons, or a unified diff.  Returns the exit code: 0, or 2 if the study or the key does not exist."""
     words = sys.argv[1:] if arguments is None else arguments
     return answered(lambda: _main(words), stopped="stopped")
 
@@ -55,18 +56,18 @@ def _arguments(
     results: str = "results",
     key: Annotated[str, tyro.conf.arg(name="from", metavar="KEY")] = "",
 ) -> tuple[str, str, str]:
-    """Why each trial of a study that has no outcome has none: never run, half trained, failed, or run by other code.
+    """Say why trials of a study have no outcome: never run, half trained, failed, or run by other code.
 
     Args:
         study: its name, or the path of its folder
         results: the folder that holds the studies' records
-        key: show instead how the code of the record with this key differs from today's
+        key: show instead how the code of the record with this key differs from today's code
     """
     return study, results, key
 
 
 def explained(folder: Path) -> str:
-    """The reasons, each with its trials, the commonest first.  Raises InputError where the plan cannot be read."""
+    """Returns the reasons, each with its trials, the most common first.  Raises InputError without a readable plan."""
     import textwrap
 
     from ablations.records import store
@@ -88,7 +89,7 @@ def explained(folder: Path) -> str:
 
 
 def _begun(folder: Path, trials: Mapping[str, Trial]) -> dict[str, str]:
-    """What is left of trials that were begun, by key: an unfinished training, or a log or a folder alone."""
+    """Returns what is left of trials that were begun, by key: an unfinished training, or only a log or a folder."""
     from ablations.records.checkpoint import unfinished_path
 
     found = {}
@@ -101,13 +102,13 @@ def _begun(folder: Path, trials: Mapping[str, Trial]) -> dict[str, str]:
 
 
 def planned(study: Study) -> tuple[dict[str, Trial], list[Reason]]:
-    """The trials of a study as today's code has them, by key, and those of changes that it no longer knows."""
+    """Returns the trials of a study as today's code makes them, by key, and those of changes that it no longer has."""
     subject = load(study.subject)
     recorded, now = study.setting, study.setting
     own = "code" in recorded.config
     if own:
         now = replace(now, config={**now.config, "code": subject.digest()})
-    found: list[tuple[Trial, str]] = []  # and the key that the plan has for it
+    found: list[tuple[Trial, str]] = []  # a trial of today, and its key in the plan
     gone: dict[str, list[Trial]] = {}
     each = [*zip(recorded.each, now.each, strict=True)]
     for seed, (then, today), variant in itertools.product(range(study.seeds), each, study.variants):
@@ -119,7 +120,7 @@ def planned(study: Study) -> tuple[dict[str, Trial], list[Reason]]:
                 _trial(study, then, Variant(), seed, label=variant)
             )
     keys = [key for _, key in found]
-    if not own and len(keys) == len(study.keys):  # those of a tuned study have rates of their own
+    if not own and len(keys) == len(study.keys):  # a tuned study has other keys, as its rates were chosen
         return dict(zip(study.keys, (trial for trial, _ in found), strict=True)), []
     asked = set(study.keys) if study.looks else set(keys)
     trials = {trial.key: trial for trial, key in found if key in asked}
@@ -127,7 +128,7 @@ def planned(study: Study) -> tuple[dict[str, Trial], list[Reason]]:
 
 
 def _trial(study: Study, setting: Setting, variant: Variant, seed: int, *, label: Variant | None = None) -> Trial:
-    """A trial of the plan; `label` is the variant that it is called after, where that is another."""
+    """Returns a trial of the plan.  `label`, if given, is the variant that it is reported under."""
     return Trial(
         variant=label or variant,
         seed=seed,
@@ -139,7 +140,7 @@ def _trial(study: Study, setting: Setting, variant: Variant, seed: int, *, label
 
 
 def _changes(folder: Path, study: Study, results: Mapping[str, Result]) -> dict[str, str]:
-    """Digest of other code that a record has -> how it differs from today's."""
+    """Returns for each digest of other code in the records how that code differs from today's."""
     from ablations.records.sources import read_sources
 
     now = _today(study)
@@ -159,7 +160,10 @@ def _today(study: Study) -> dict[str, bytes]:
 
 
 def difference(folder: Path, key: str) -> str:
-    """A unified diff of the sources of a record and today's.  Raises InputError where there is none to be had."""
+    """Returns a unified diff from a record's sources to today's.
+
+    Raises InputError if there is no such record, or if its sources were not kept.
+    """
     import difflib
 
     from ablations.records import store
@@ -169,7 +173,9 @@ def difference(folder: Path, key: str) -> str:
     store.check_study_file(folder, study)
     results, _ = store.read_all(folder)
     if key not in results:
-        raise InputError(f"no record has the key {shown(key)}{nearest(key, results)} There are {len(results):,}.")
+        raise InputError(
+            f"no record has the key {shown(key)}{nearest(key, results)} There are {counted(len(results), 'record')}."
+        )
     digest = str(results[key].trial.config.get("code", ""))
     before = read_sources(folder, digest)
     if before is None:
@@ -180,7 +186,7 @@ def difference(folder: Path, key: str) -> str:
         one, two = (files.get(name, b"").decode(errors="replace").splitlines(keepends=True) for files in (before, now))
         lines += difflib.unified_diff(one, two, f"{key}/{name}", f"today/{name}")
     text = "".join(line if line.endswith("\n") else f"{line}\n" for line in lines).rstrip("\n")
-    return text or f"the sources of {key} are today's, to the letter."
+    return text or f"the sources of {key} are the same as today's."
 
 
 if __name__ == "__main__":

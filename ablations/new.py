@@ -1,6 +1,6 @@
-"""python -m ablations.new study.py, or study.toml SCRIPT [ARGS]: writes the start of a study file, and no file twice.
+"""python -m ablations.new study.py, or study.toml SCRIPT [ARGS]: writes a start of a study file.
 
-For a script, its `--help` is asked which options it has: they stand in the start as comments.
+It never overwrites a file.  For a script, the options that its `--help` names are added as comments.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ablations.core.errors import InputError, answered, printable, shown
 from ablations.core.load import load
 
 PATIENCE = 60.0  # seconds that a script has to answer --help
-SKIPPED = {"help", "version", "seed"}
+SKIPPED = {"help", "version", "seed"}  # options that no study changes
 TAKEN = {"folder", "here", "threads", "changes", "args"}  # names that mean something else in a command
 OPTION = re.compile(r"(?<![\w-])--(?:\[no-\])?([A-Za-z][\w.-]*)")
 DEFAULT = re.compile(r"default(?:s to)?[:=]?\s+([^\s)\],;]+)", re.IGNORECASE)
@@ -107,14 +107,14 @@ better = "lower"  # or "higher"
 
 
 USAGE = "python -m ablations.new STUDY_FILE [SCRIPT ARGS ...]"
-SUMMARY = "Writes the start of a study file, and no file twice."
+SUMMARY = "Writes a start of a study file, and never overwrites one."
 ARGUMENTS = (
-    ("STUDY_FILE", "study.py, with a small study that runs, or study.toml, for a script that stays as it is"),
-    ("SCRIPT ARGS ...", "of study.toml: the script and how it is called; its --help is asked which options it has"),
+    ("STUDY_FILE", "study.py, with a small study that runs, or study.toml, for a script that is not changed"),
+    ("SCRIPT ARGS ...", "with study.toml: the script and how it is called; its --help tells which options it has"),
 )
 EXAMPLES = (
     ("python -m ablations.new study.py", "a study in Python, to be edited"),
-    ("python -m ablations.new study.toml train.py --steps 30", "of a script of your own"),
+    ("python -m ablations.new study.toml train.py --steps 30", "a study of a script of your own"),
 )
 
 
@@ -123,11 +123,11 @@ class Option:
     """An option that a script's --help names."""
 
     name: str
-    default: str  # as it is written there; empty: it is not
+    default: str  # the default as --help writes it; "" if it does not
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 written, 2 bad input."""
+    """Writes a study file.  Returns the exit code: 0 written, 2 bad input."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     return answered(lambda: _new(words), stopped="stopped; nothing was written")
 
@@ -140,9 +140,9 @@ def _new(words: list[str]) -> int:
         raise InputError(f"which file? {USAGE}.")
     path, command = Path(words[0]), words[1:]
     if path.suffix not in (".py", ".toml"):
-        raise InputError(f"{shown(str(path))} is no name of a study file: it ends in .py or .toml.")
+        raise InputError(f"{shown(str(path))} cannot be a study file: the name of one ends in .py or .toml.")
     if path.suffix == ".py" and command:
-        raise InputError(f"{shown(command[0])} comes too much: a start in Python takes no script; study.toml does.")
+        raise InputError(f"{shown(command[0])} is one word too many: study.py takes no script; study.toml does.")
     if path.suffix == ".toml" and not command:
         raise InputError(f"which script? python -m ablations.new {path} SCRIPT [ARGS].")
     if not path.parent.is_dir():
@@ -163,7 +163,7 @@ def _new(words: list[str]) -> int:
 
 
 def _toml(path: Path, command: list[str]) -> str:
-    """The start for a script."""
+    """Returns the text of a study file for a script.  Raises InputError if the script cannot be started."""
     if path.exists():
         raise InputError(f"{shown(str(path))} is there already: choose another name.")
     words = ["python", *command] if command[0].endswith(".py") else command
@@ -178,7 +178,7 @@ def _toml(path: Path, command: list[str]) -> str:
 
 
 def _help(words: list[str]) -> str:
-    """What a script answers to --help; what it has started by then is ended."""
+    """Returns what a script prints on --help.  After `PATIENCE` seconds it is killed, with the processes it started."""
     argv = [sys.executable if words[0] == "python" else words[0], *words[1:], "--help"]
     try:
         process = subprocess.Popen(
@@ -195,7 +195,7 @@ def _help(words: list[str]) -> str:
 
 
 def options_in(said: str) -> list[Option]:
-    """The options that the text of a --help names, each with its default where it is written beside it."""
+    """Returns the options that a help text names, each with its default if that is written beside it."""
     found: dict[str, str] = {}
     matches = list(OPTION.finditer(said))
     usage = {match[1] for match in matches}
@@ -236,12 +236,12 @@ def _written(path: Path, words: list[str], options: Sequence[Option], said: str)
 
 
 def _literal(word: str) -> str:
-    """A word as a command holds it: what looks like a placeholder is none."""
+    """Returns a word as a command writes it, with what looks like a placeholder escaped."""
     return re.sub(r"\{([\w.-]+)\}", r"{{\1}}", word)
 
 
 def _value(text: str) -> bool | int | float | str | None:
-    """A default as a value; None where there is none."""
+    """Returns a default as a value; None if there is none."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     for kind in (int, float):

@@ -1,4 +1,4 @@
-"""Files of one's own components import `register` from here; new ones may take it from `ablations.subjects.alexnet`."""
+"""Passes on `register` to files of user components; new files may import it from `ablations.subjects.alexnet`."""
 
 from ablations.subjects.alexnet.registry import register
 

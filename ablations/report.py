@@ -1,9 +1,4 @@
-"""Everything that a study's records say -> one Report value -> report.html and report.md.
-
-    python -m ablations.report STUDY
-
-renders again from the records alone.
-"""
+"""python -m ablations.report STUDY [OTHER]: writes the report of a study, or a comparison of two, from the records."""
 
 from __future__ import annotations
 
@@ -24,7 +19,7 @@ EXAMPLES = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line prints the paths; the exit code: 0 done, 1 a fault, 2 bad input, 130 interrupted."""
+    """Writes the report and prints its paths.  Returns 0 if done, 1 on a fault, 2 on bad input, 130 if interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     return answered(lambda: _main(arguments), stopped="stopped")
 
@@ -40,7 +35,7 @@ def _main(arguments: Sequence[str]) -> int:
         check_local(option, value)
     formats = formats_of(words)
     if other and words != USUAL:
-        raise InputError("two studies are compared in html and md; leave --format out.")
+        raise InputError("a comparison of two studies is written as html and md only; leave --format out.")
     places = at_home(results), at_home(reports)
     paths = render_two(study, other, *places) if other else render(study, *places, formats)
     for sentence in load(FIRST).broken():
@@ -52,9 +47,9 @@ def _main(arguments: Sequence[str]) -> int:
 def render(
     study: str, results: Path, reports: Path, formats: Sequence[str] = tuple(USUAL.split(","))
 ) -> tuple[Path, ...]:
-    """The paths of the report of a study, given by its name under `results` or by its folder.
+    """Writes the report of a study, given by its name under `results` or by its folder, and returns its paths.
 
-    Raises InputError when there is no such study.
+    Raises InputError if there is no such study.
     """
     from ablations.records import store
 
@@ -67,9 +62,9 @@ def render(
 
 
 def render_two(study: str, other: str, results: Path, reports: Path) -> tuple[Path, Path]:
-    """The paths of both reports that compare two studies, given as in `render`.
+    """Writes a report that compares two studies, given as in `render`, and returns its paths, HTML and Markdown.
 
-    Raises InputError when one is missing, or when they share nothing that can be compared.
+    Raises InputError if a study is missing, or if the two share nothing that can be compared.
     """
     from ablations.analysis.verdicts import findings_in
     from ablations.records import store
@@ -84,7 +79,7 @@ def render_two(study: str, other: str, results: Path, reports: Path) -> tuple[Pa
 
 
 def _tell(sentence: str) -> None:
-    """Says on standard error what a reader of the report must know too."""
+    """Prints on standard error that something stands in for the study file, if it does."""
     if sentence:
         print(printable(sentence), file=sys.stderr)
 

@@ -1,11 +1,12 @@
-"""python -m ablations.reseed SCRIPT [ARGS]: runs a Python script that seeds with a constant under the seed of a study.
+"""python -m ablations.reseed SCRIPT [ARGS]: runs a Python script with constant seeds under the seed of a study.
 
-A constant c that is handed to `random`, numpy or torch as a seed becomes a function of (ABLATIONS_SEED, c), be it by
-the script or by a library that it calls, as scikit-learn does with `random_state`: equal seeds give equal draws, and
-others give others.  What libraries seed for themselves while they are imported stays as it is, and so does what torch
-seeds from its own draws.  At its end it says what was seeded, and a script that seeded nothing has failed.
+Each constant c that `random`, numpy or torch gets as a seed is replaced by a function of (ABLATIONS_SEED, c), whether
+it comes from the script or from a library that the script calls, such as scikit-learn with `random_state`.  So equal
+study seeds give equal draws, and other study seeds give other draws.  Seeds that libraries set while they are imported
+stay as they are, and so do those that torch derives from its own draws.  At the end it prints which seeds were
+replaced; if none was, the run has failed.
 
-Standard library only: it runs in the environment of the script.
+Standard library only, since it runs in the environment of the script.
 """
 
 from __future__ import annotations
@@ -24,21 +25,21 @@ from types import ModuleType
 from typing import Any
 
 SEED = "ABLATIONS_SEED"
-MOST = 20  # different calls that are told
-LARGEST = 2**32  # a seed is below it, as numpy asks
+MOST = 20  # most calls that are printed at the end
+LARGEST = 2**32  # seeds are below it, as numpy requires
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
-seeded: dict[str, int] = {}  # what was called, with which constant -> the seed that it got
+seeded: dict[str, int] = {}  # a call with its constant, as text -> the seed that took its place
 
 
 def derived(constant: Any, seed: str) -> int:
-    """The seed that stands for a constant under the study's seed: 32 bits."""
+    """Returns the seed, of 32 bits, that takes the place of a constant under the study's seed."""
     digest = hashlib.sha256(f"{seed}/{constant!r}".encode()).digest()
     return int.from_bytes(digest[:4], "big") % LARGEST
 
 
 def _by_the_script() -> bool:
-    """Whether a call that is under way is of the script, and not of a library's import or of torch itself."""
+    """Returns whether the current call comes from the script, and not from a library's import or from torch."""
     frame = sys._getframe(2)
     while frame and frame.f_code.co_filename == __file__:
         frame = frame.f_back  # type: ignore[assignment]
@@ -55,7 +56,7 @@ def _by_the_script() -> bool:
 
 
 def replaced(name: str, constant: Any) -> Any:
-    """What a call gets as its seed: a number that is derived from a constant; anything else stays as it is."""
+    """Returns the seed that a call gets: derived from `constant` if that is a constant, otherwise unchanged."""
     if not _by_the_script():
         return constant
     if hasattr(constant, "tolist"):  # of numpy or torch
@@ -70,7 +71,7 @@ def replaced(name: str, constant: Any) -> Any:
 
 
 def _wrapped(function: Callable[..., Any], name: str, word: str) -> Callable[..., Any]:
-    """`function` with its first argument, or that of this name, replaced."""
+    """Returns `function` with its seed replaced: its first argument, or the one that is called `word`."""
 
     def seeding(*arguments: Any, **named: Any) -> Any:
         if arguments:
@@ -94,7 +95,7 @@ def _patch_random() -> None:
 
 
 def _kind(whole: type) -> Any:
-    """Of a class that stands for a library's: an object of the library's own counts as one of it."""
+    """Returns a metaclass for a class that replaces `whole`, so that instances of `whole` count as its instances."""
     return type("Kind", (type(whole),), {"__instancecheck__": lambda cls, instance: isinstance(instance, whole)})
 
 
@@ -130,10 +131,10 @@ PATCHES: dict[str, Callable[[ModuleType], None]] = {"numpy.random": _patch_numpy
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Patches a library when the script imports it, and so costs nothing where it does not."""
+    """Patches a library when the script imports it, so that libraries that it does not use are not imported."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """The library's own spec, which patches it once it is there."""
+        """Returns the spec of the library, with a loader that patches it after its import."""
         if name not in PATCHES:
             return None
         patch = PATCHES.pop(name)
@@ -152,19 +153,19 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 USAGE = f"{SEED}=SEED python -m ablations.reseed SCRIPT [ARGS ...]"
 SUMMARY = (
-    "Runs a Python script that seeds with a constant under the seed of a study. What hands a constant to random, numpy "
-    "or torch as a seed gets a function of both; a script that seeded nothing has failed."
+    "Runs a Python script with constant seeds under the seed of a study. Each constant that random, numpy or torch "
+    "gets as a seed is replaced by a function of both; a script without such a seed has failed."
 )
 ARGUMENTS = (
     ("SCRIPT", "its path, or -m MODULE"),
-    ("ARGS ...", "of the script"),
+    ("ARGS ...", "the arguments of the script"),
     (SEED, "the variable that holds the seed of the study, a whole number"),
 )
 EXAMPLES = ((f"{SEED}=3 python -m ablations.reseed train.py --steps 30", "the third seed of a script without --seed"),)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the script; the exit code, which is 1 where nothing was seeded."""
+    """Runs the script.  Returns its exit code; 1 if no seed was replaced, 2 if there is no such script."""
     if arguments and arguments[0] in ("-h", "--help"):
         from ablations.cli.help_page import SHOWN, show, written
 
@@ -196,11 +197,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _told(script: str) -> int:
-    """Says what was seeded; 1 where nothing was."""
+    """Prints which seeds were replaced.  Returns 1 if none was, otherwise 0."""
     if not seeded:
         print(
-            f"ablations.reseed: nothing was seeded: {script} hands no constant to random, numpy or torch, so its seed "
-            "cannot be changed from outside",
+            f"ablations.reseed: no seed was replaced: {script} passes no constant to random, numpy or torch as a seed, "
+            "so its draws cannot be changed from outside",
             file=sys.stderr,
         )
         return 1
@@ -212,6 +213,8 @@ def _told(script: str) -> int:
 
 
 if __name__ == "__main__":
-    from ablations.reseed import main as of_the_module  # the one whose patches keep the list
+    from ablations.reseed import (
+        main as of_the_module,
+    )  # the module that the patches use, and not __main__, a second copy
 
     sys.exit(of_the_module(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""python -m ablations.run: the composition root, from the command line to the report.
+"""python -m ablations.run: runs a study, from the command line to the report; it connects the rooms.
 
 Only light modules are imported at the top, so that --help answers at once.
 """
@@ -31,11 +31,12 @@ from ablations.cli.options import (
     with_subject,
 )
 from ablations.core.errors import StoppedError, answered
+from ablations.core.labels import short_names
 from ablations.core.load import is_file, load
 from ablations.core.result import DONE, FINAL
 from ablations.core.secrets import without_password
 from ablations.core.text import counted
-from ablations.core.trial import Job, by_training
+from ablations.core.trial import by_training
 from ablations.execution.turns import packed
 from ablations.planning.plan import Plan, after_tuning, code_lines, make_plan, next_look, with_finished
 from ablations.planning.request import Request, UntimedError
@@ -43,8 +44,8 @@ from ablations.records.lock import alone
 from ablations.records.measures import lacking, needed
 from ablations.reporting.formats import formats_of
 
-# A worker hangs that has said nothing, not even of an epoch, for so many times as long as a whole training should take.
-PATIENCE, LEAST_PATIENCE = 20, 600.0  # times; seconds
+# A worker counts as hanging if it sends no message for 20 times the seconds of a whole training, and 600 s at least.
+PATIENCE, LEAST_PATIENCE = 20, 600.0
 
 EXAMPLES: Sequence[Example] = (
     ("python -m ablations.run --dry-run", "what it would train, for how long, and what that can tell"),
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 done, 1 a trial failed, 2 bad input, 130 interrupted."""
+    """Runs a study.  Returns the exit code: 0 done, 1 a trial failed, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     return answered(lambda: _run(arguments))
 
@@ -81,12 +82,12 @@ def _run(arguments: Sequence[str]) -> int:
         show_help(options, subject)
         return 0
     asked = parsed(options, words, prog="python -m ablations.run", may_be_empty=("--components",), config=flags)
-    # Each word by itself: a password ends where its word does.
+    # Each word is cleaned by itself, so that a password ends with its word.
     command = shlex.join(["python", "-m", "ablations.run", *map(without_password, arguments)])
     config, by_grid = resolved(asked)
     check(config)
     with contextlib.ExitStack() as until_the_end:
-        if not config.dry_run:  # which changes nothing; a plan that is run must not be older than the lock
+        if not config.dry_run:  # the lock is taken before the plan is made, so that no other run changes the records
             folder = config.results / (config.name or default_name(config))
             until_the_end.enter_context(alone(folder, command))
         machines = until_the_end.enter_context(_cluster(config))
@@ -106,7 +107,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def show_help(options: type, subject: str) -> None:
-    """Prints the options, and what a study file says of them."""
+    """Prints the help page of a subject, to which a study file adds its title and its fields."""
     more = dict(load(subject).help())
     prog, examples = "python -m ablations.run [STUDY_FILE]", EXAMPLES
     if is_file(subject):
@@ -116,7 +117,7 @@ def show_help(options: type, subject: str) -> None:
 
 
 def _planned(config: Config, request: Request) -> Plan:
-    """The plan; where a time is to be planned for and nothing tells how long a trial takes, one is run first."""
+    """Returns the plan, after one trial if --budget must time one first.  Raises StoppedError if that trial fails."""
     try:
         return make_plan(request)
     except UntimedError as untimed:
@@ -125,16 +126,16 @@ def _planned(config: Config, request: Request) -> Plan:
         trial, place = untimed.trial, untimed.place
     from ablations.execution.worker import run_job
 
-    print("timing    one trial of the reference, as nobody knows yet how long one takes", flush=True)
+    print("timing    one trial of the reference, since it is not known yet how long a trial takes", flush=True)
     (result,) = run_job((trial,), place)
     if result.status != DONE:
         last = (result.error.strip().splitlines() or [""])[-1]
-        raise StoppedError(f"the trial that tells --budget how long one takes has failed ({result.status}: {last})")
+        raise StoppedError(f"the trial that --budget was to be timed by failed ({result.status}: {last})")
     return make_plan(request)
 
 
 def _cluster(config: Config) -> contextlib.AbstractContextManager[list[dict[str, float]]]:
-    """What each machine of the cluster has, with Ray up as long as it is held; nothing where Ray is this one."""
+    """Joins the cluster that --ray-address names, and yields what its machines have; [] if there is none."""
     if not config.ray_address:
         return contextlib.nullcontext([])
     from ablations.execution.ray_cluster import joined
@@ -144,7 +145,7 @@ def _cluster(config: Config) -> contextlib.AbstractContextManager[list[dict[str,
 
 
 def run(config: Config, plan: Plan) -> int:
-    """Trains what has no record yet, mirrors it to MLflow, writes the report; 1 when a trial failed."""
+    """Trains what has no record, mirrors it to MLflow and writes the report.  Returns 1 if a trial failed, else 0."""
     from ablations.cli.announce import expect
     from ablations.records import store
 
@@ -167,7 +168,7 @@ def run(config: Config, plan: Plan) -> int:
 
 
 def _keep_sources(plan: Plan) -> None:
-    """Keeps the files that decide the trials beside their records, where the subject names any."""
+    """Keeps the source files that decide the trials beside the records, if the subject names any."""
     from ablations.records.recorded import write_subject
     from ablations.records.sources import write_sources
 
@@ -178,9 +179,9 @@ def _keep_sources(plan: Plan) -> None:
 
 
 def _workers(config: Config, plan: Plan) -> contextlib.AbstractContextManager[Callable[[], object]]:
-    """One Ray for all rounds of tuning and all looks, where there is something to train: each start takes seconds.
+    """Starts one Ray for all rounds of tuning and all looks, since each start takes seconds; none if none is needed.
 
-    It starts while the variants are timed; what is yielded waits for it.
+    It starts while the variants are timed.  The context yields a function that waits until it is up.
     """
     if config.executor == "serial" or not (plan.missing or (plan.search and plan.search.missing)):
         return contextlib.nullcontext(lambda: None)
@@ -190,10 +191,9 @@ def _workers(config: Config, plan: Plan) -> contextlib.AbstractContextManager[Ca
 
 
 def _train(config: Config, plan: Plan, mirror: View | None, seconds: float) -> Plan:
-    """The plan of the last look, when all that the looks asked for has been trained; the usual study has one."""
-    from ablations.cli.announce import look_lines
+    """Trains all trials, look by look in a sequential study.  Returns the plan of the last look."""
     from ablations.cli.progress import Progress
-    from ablations.core.labels import short_names
+    from ablations.cli.stages import look_lines
     from ablations.execution.alike import Alike
     from ablations.records import store
 
@@ -213,7 +213,7 @@ def _train(config: Config, plan: Plan, mirror: View | None, seconds: float) -> P
                 executor = _executor(config, plan, _alone(a_job, len(plan.missing), plan))
                 jobs = plan.missing
                 watch = Alike(progress, total=sum(map(len, jobs)), worked=bool(plan.finished))
-                executor(_packed(jobs, plan), plan.place, watch)
+                executor(packed(jobs, at_once=plan.packing.at_once, workers=plan.workers), plan.place, watch)
         later = next_look(plan)
         if later is None:
             return plan
@@ -226,14 +226,13 @@ def _train(config: Config, plan: Plan, mirror: View | None, seconds: float) -> P
 
 
 def _tune(config: Config, plan: Plan, search: Search, seconds: float) -> tuple[Plan, int]:
-    """The plan at the rates that its tuning chose, and how many tuning trials failed: then none was chosen."""
-    from ablations.cli.announce import tuning_lines
+    """Searches learning rates.  Returns the plan with them, and how many trials failed: if any did, none is chosen."""
     from ablations.cli.progress import Progress
-    from ablations.core.labels import short_names
+    from ablations.cli.stages import tuning_lines
     from ablations.execution.alike import Alike
     from ablations.records.checkpoint import sweep
 
-    # Nobody asks for the predictions and activities of trials that choose a rate.
+    # Predictions and activities of trials that choose a rate have no use.
     place = replace(plan.place, folder=plan.tuning_folder, predictions=False, measures=())
     with Progress(
         search.total,
@@ -247,7 +246,8 @@ def _tune(config: Config, plan: Plan, search: Search, seconds: float) -> tuple[P
             asked = search.missing
             each = _alone(seconds / max(search.left, 1), len(asked), plan)
             watch = Alike(progress, total=len(asked), worked=search.left < search.total)
-            _executor(config, plan, each)(_packed(by_training(asked), plan), place, watch)
+            jobs = packed(by_training(asked), at_once=plan.packing.at_once, workers=plan.workers)
+            _executor(config, plan, each)(jobs, place, watch)
             plan = after_tuning(plan)
             assert plan.search
             search = plan.search
@@ -259,17 +259,13 @@ def _tune(config: Config, plan: Plan, search: Search, seconds: float) -> tuple[P
     return with_finished(plan), 0
 
 
-def _packed(jobs: Sequence[Job], plan: Plan) -> tuple[Job, ...]:
-    return packed(jobs, at_once=plan.packing.at_once, workers=plan.workers)
-
-
 def _alone(seconds: float, trainings: int, plan: Plan) -> float:
-    """Seconds from the start to the end of a training, of which each adds `seconds` to a study of so many."""
+    """Returns the seconds of one training from start to end, if each adds `seconds` to a study of `trainings`."""
     return seconds * max(1, min(plan.workers, trainings)) * plan.packing.at_once
 
 
 def _executor(config: Config, plan: Plan, seconds: float) -> Executor:
-    """What runs trainings that take about `seconds` each; 0: nobody knows."""
+    """Returns the executor for trainings that take about `seconds` each; 0 if that is not known."""
     if config.executor == "serial":
         from ablations.execution.executor import serial
 
@@ -286,7 +282,7 @@ def _executor(config: Config, plan: Plan, seconds: float) -> Executor:
 
 
 def _mirror(config: Config, plan: Plan) -> View | None:
-    """The MLflow view, not opened yet; None with --no-mlflow."""
+    """Returns the MLflow view, which is not opened yet; None with --no-mlflow."""
     if config.no_mlflow:
         return None
     from ablations.tracking.background import View
@@ -301,7 +297,7 @@ def _mirror(config: Config, plan: Plan) -> View | None:
 
 
 def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
-    """Tells and writes what the records say; the exit code."""
+    """Prints the answer, writes tables and report, mirrors them, and names what is missing.  Returns the exit code."""
     from ablations.analysis.averages import write_averages
     from ablations.analysis.tables import write_table
     from ablations.analysis.verdicts import Findings
@@ -314,7 +310,7 @@ def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
     _, results, problems = store.read(folder)
     write_table(folder, study, results)
     evidence = Findings(study=study, results=results, problems=problems, folder=folder)
-    # First what a night was spent on: whatever a figure may do, its effects have been told.
+    # The answer is printed first, so that it is there even if a figure then fails.
     print(f"\n{terminal_lines(evidence)}\n", flush=True)
     paths = write_as(formats_of(config.format), evidence, report)
     write_averages(folder, evidence.averages)
@@ -332,9 +328,9 @@ def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
         if mirror.directions:
             print(f"MLflow: {mirror.directions}")
     if failed:
-        print(f"{len(failed)} trials failed; the same command tries them again", file=sys.stderr)
+        print(f"{counted(len(failed), 'trial')} failed; the same command tries again", file=sys.stderr)
     if absent:
-        print(f"{counted(len(absent), 'trial')} without a record; the same command runs them", file=sys.stderr)
+        print(f"{counted(len(absent), 'trial')} without a record; the same command goes on", file=sys.stderr)
     if unmeasured:
         what = counted(len(unmeasured), "trained reference")
         print(f"{what} could not be measured to its end; the same command measures it", file=sys.stderr)
@@ -346,9 +342,9 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 if __name__ == "__main__":
-    # A batch system's kill, and anyone's kill of a background job, which has no Ctrl-C, stops as cleanly.
+    # SIGTERM, from a batch system or from `kill`, stops a study as cleanly as Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
-    # So does the end of a terminal, unless nohup asked for no heed to be paid to it.
+    # So does the end of the terminal, unless nohup made this process ignore it.
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _interrupt)
     sys.exit(main())

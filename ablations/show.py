@@ -1,4 +1,4 @@
-"""`python -m ablations.show TOPIC [NAME ...]`: what there is to choose from.  Answers at once: imports no torch."""
+"""python -m ablations.show TOPIC [NAME ...]: lists what there is to choose from.  Imports no torch, to be quick."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ablations.core.subject import Card
 
 Topic = Callable[[Sequence[str]], tuple[Sequence[str], Sequence[Card]]]
 PROG = "python -m ablations.show"
-SUMMARY = "What there is to choose from: a topic in a line each, or all that is known of what is named."
+SUMMARY = "Lists what there is to choose from: a line for each item of a topic, or everything about the named items."
 WORDS = {
     "components": "what can be changed, and its levels",
     "grids": "ways to choose variants",
     "presets": "references, with their sizes",
     "datasets": "images that have a name",
-    "claims": "what publications say, and what would be tested of it",
+    "claims": "what publications say, and how it would be tested",
 }
 EXAMPLES = (
     (f"{PROG} components", "all of them, on a screen"),
@@ -33,7 +33,7 @@ EXAMPLES = (
 
 
 def topics(subject: str = FIRST) -> dict[str, Topic]:
-    """What there is to show: of any subject, and of this one alone."""
+    """Returns the topics of a subject: those of every subject, and its own."""
     return {
         "components": lambda names: ([], of_components(subject)),
         "grids": lambda names: ([], of_grids(subject)),
@@ -43,9 +43,9 @@ def topics(subject: str = FIRST) -> dict[str, Topic]:
 
 
 def show(topic: str, names: Sequence[str] = ()) -> str:
-    """A line for each thing of `topic`, or the cards of `names`, no wider than the terminal nor than can be read.
+    """Returns a line for each item of `topic`, or the cards of the items `names`, as wide as the terminal at most.
 
-    Raises InputError on an unknown topic or name, with the nearest.
+    Raises InputError on an unknown topic or name, and names the nearest.
     """
     known = topics()
     if topic not in known:
@@ -64,7 +64,7 @@ def show(topic: str, names: Sequence[str] = ()) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Prints the topic and returns the exit code: 0, or 2 for a topic or a name that there is not."""
+    """Prints a topic.  Returns the exit code: 0, or 2 if the topic or a name is unknown."""
     if asks_for_help(arguments):
         groups = {
             "topics": [(topic, WORDS.get(topic, "")) for topic in topics()],

@@ -1,4 +1,4 @@
-"""What a study file of one's own imports: `from ablations.subject import Subject`.  Standard library only.
+"""The types that a study file imports: `from ablations.subject import Subject`.  Standard library only.
 
     subject = Subject(reference=Config(), components={"scale": False}, metrics={"accuracy": "higher"})
 
@@ -45,7 +45,7 @@ Trial = TypeVar("Trial", bound=Callable[..., Any])
 
 
 class Diverged(ArithmeticError):  # noqa: N818  a study file raises it as a word
-    """Raised by a trial whose numbers are no longer finite: an outcome, and no fault."""
+    """Raised by a trial whose numbers are no longer finite.  That is a result, and no error."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""python -m ablations.sync [STUDY ...]: the MLflow view of studies, made from their records alone.
+"""python -m ablations.sync [STUDY ...]: makes the MLflow view of studies from their records.
 
 Only light modules are imported at the top, so that --help and a misspelled name are answered at once.
 """
@@ -28,17 +28,17 @@ from ablations.tracking.address import default_uri, page, ui_command
 if TYPE_CHECKING:
     from ablations.analysis.verdicts import Findings
 
-QUIET = 10.0  # seconds between two lines where there is no terminal for a bar
+QUIET = 10.0  # seconds between two lines on progress, if there is no terminal for a bar
 
 
 EXAMPLES = (
-    ("python -m ablations.sync", "of all studies"),
-    ("python -m ablations.sync STUDY --mlflow-uri http://localhost:5000", "of one, on a server that runs"),
+    ("python -m ablations.sync", "all studies"),
+    ("python -m ablations.sync STUDY --mlflow-uri http://localhost:5000", "one study, on a tracking server"),
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 done, 2 bad input, a study that cannot be read, or no MLflow there; 130 interrupted."""
+    """Mirrors studies.  Returns 0 if done, 130 if interrupted, and 2 on bad input, an unreadable study or no MLflow."""
     arguments = sys.argv[1:] if arguments is None else arguments
 
     def command() -> int:
@@ -57,10 +57,10 @@ def _arguments(
     reports: Path = Path("reports"),
     mlflow_uri: str = "",
 ) -> tuple[tuple[str, ...], Path, Path, str]:
-    """Make the MLflow view of studies from their records.  What is in it already is left alone.
+    """Make the MLflow view of studies from their records.  What is there already stays as it is.
 
     Args:
-        studies: their names, or the paths of their folders; without any, all that there are
+        studies: their names, or the paths of their folders; without any, all studies
         results: the folder that holds the studies' records
         reports: the folder that holds their reports; a study without one gets one
         mlflow_uri: a tracking server or a database; without it, mlflow.db beside the records
@@ -96,10 +96,10 @@ def _sync(studies: Sequence[str], reports: Path, uri: str, results: Path) -> int
 
 
 def mirror(uri: str, findings: Findings, report: Path) -> str:
-    """The address of the table that shows a study, when its records and its report are mirrored.
+    """Mirrors the records and the report of a study.  Returns the address of the page that shows it.
 
-    A report is made where there is none.  What cannot be read is named on standard error.
-    Raises InputError when MLflow cannot be written.
+    The report is made if there is none.  Records that cannot be read are named on standard error.
+    Raises InputError if MLflow cannot be written.
     """
     from ablations.reporting.formats import USUAL, formats_of
     from ablations.reporting.front import front
@@ -123,7 +123,7 @@ def mirror(uri: str, findings: Findings, report: Path) -> str:
         except RefusedError:
             raise
         except BaseException:
-            with suppress(Exception):  # so that no run looks as if it went on
+            with suppress(Exception):  # so that no run stays marked as running
                 view.close()
             raise
     except Exception as error:  # whatever mlflow, a database or a network may raise
@@ -132,7 +132,7 @@ def mirror(uri: str, findings: Findings, report: Path) -> str:
 
 
 def _told(results: Sequence[Result], name: str) -> Iterator[Result]:
-    """`results`, with the time left: a bar on a terminal, now and then a line elsewhere; on standard error."""
+    """Yields `results` and shows the time left on standard error: a bar on a terminal, elsewhere a line at times."""
     if sys.stderr.isatty():
         yield from tqdm(results, name, unit="trial", leave=False)
         return

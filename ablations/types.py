@@ -1,4 +1,4 @@
-"""Files of one's own components import these from here; new ones may take them from `ablations.subjects.alexnet`."""
+"""Passes on two types to files of user components; new files may import them from `ablations.subjects.alexnet`."""
 
 from ablations.subjects.alexnet.component import Activity, Component
 

@@ -53,7 +53,7 @@ def test_every_part_runs_on_a_bare_machine_without_a_gpu_and_leaves_records(tmp_
     assert missing == {
         "needs CUDA: not run",
         "torchvision is not installed: not run",
-        "no trial is the same: the images are others, or were decoded otherwise",
+        "no trial is the same: the images differ, or were decoded in another way",
     }
     assert "tf32: a convolution, beside double precision: needs CUDA: not run" in ran.stdout
     # Studies that the report reads as any other.

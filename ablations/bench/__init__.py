@@ -1,1 +1,1 @@
-"""`python -m ablations.bench`: how fast trainings finish here, beside the other ways to train the same networks."""
+"""`python -m ablations.bench`: how fast trainings are on this machine, compared with other ways to train."""

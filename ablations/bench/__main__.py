@@ -1,4 +1,4 @@
-"""python -m ablations.bench: ours beside plain PyTorch, PyTorch Lightning, JAX and the machine's own limit.
+"""python -m ablations.bench: compares our training with PyTorch, PyTorch Lightning, JAX and the machine's limit.
 
 Only light modules are imported at the top, so that --help answers at once.
 """
@@ -30,52 +30,54 @@ from ablations.models.layout import layout
 from ablations.models.presets import PRESETS
 from ablations.subjects.alexnet.data.catalogue import cache_folder
 
-SCHEMA = 1
+SCHEMA = 1  # version of the record
 NETS = "cuda_convnet_18pct,cifar,paper@128"
 REAL = "folder:data/cifar10-jpeg"
-RANDOM_IMAGES = 2_048
-MODULES = {"lightning": "pytorch_lightning", "jax": "jax"}  # contenders that are left out where they are not installed
-IMAGES_A_TRIAL = 5 * 50_000  # five epochs of CIFAR-10
+RANDOM_IMAGES = 2_048  # number of images of random bytes, in the place of a data set
+MODULES = {"lightning": "pytorch_lightning", "jax": "jax"}  # contender -> the module without which it is left out
+IMAGES_A_TRIAL = 5 * 50_000  # training images of a trial, for trials an hour: five epochs of CIFAR-10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Times trainings of the same networks by several ways, one after another, in alternating rounds."""
+    """Times several ways to train the same networks, one after another, in alternating rounds."""
 
-    nets: Annotated[str, tyro.conf.arg(help="Presets, each with its image size if that is not the preset's.")] = NETS
+    nets: Annotated[
+        str, tyro.conf.arg(help="Presets, with commas between them; NAME@SIZE gives another image size.")
+    ] = NETS
     dataset: str = REAL
-    """A data set or folder:PATH for networks of its image size; random bytes for the others and where it is missing."""
+    """A data set or folder:PATH, for networks of up to 32 pixels; others, or all if it is missing, get random bytes."""
     rounds: int = 5
-    """Quiet rounds that are wanted; at most three times as many are begun."""
+    """Quiet rounds to measure; at most three times as many are begun."""
     seconds: float = 10.0
-    """That each contender trains for in a round."""
+    """Seconds that each contender trains in a round."""
     batch_size: int = 128
-    """Images a step."""
+    """Images of a step."""
     others_percent: float = 10.0
-    """Share of the machine that other processes may take in a round before it is dropped."""
+    """Percent of the machine that other processes may take in a round; if they take more, it is dropped."""
     trials: int = 100
-    """Trials that do nothing, for the overhead of a trial; 0 leaves that out."""
+    """Empty trials by which the overhead of a trial is measured; 0 leaves that out."""
     results: Path = Path("results/bench")
-    """Where NAME.json and NAME.svg go."""
+    """Folder for NAME.json and NAME.svg."""
     name: str = "latest"
-    """Of the two files."""
+    """Name of the two files."""
     verdict: bool = False
-    """Compares the time to a verdict instead, by a plain loop and by designs of ours; writes verdict-NAME.json."""
+    """Compare the time to a verdict instead, of a plain loop and of our designs; writes verdict-NAME.json."""
     study: Path = Path("results/reference/cifar10-factorial")
-    """Of --verdict: a factorial whose records tell how trainings and effects scatter over seeds."""
+    """For --verdict: a factorial study whose records tell how trainings and effects scatter over seeds."""
     half_width: float = 0.25
-    """Of --verdict: of the 95% interval of each effect, in points of the test error."""
+    """For --verdict: half-width that the 95% interval of each effect must have, in points of the test error."""
 
 
 EXAMPLES = (
-    ("python -m ablations.bench", "three networks, some twenty minutes"),
-    ("python -m ablations.bench --nets cifar --rounds 3 --name mine", "one of them, into a file of its own"),
-    ("python -m ablations.bench.soak", "kills at random moments instead of speed: an hour"),
+    ("python -m ablations.bench", "three networks, about twenty minutes"),
+    ("python -m ablations.bench --nets cifar --rounds 3 --name mine", "one network, with a file of its own"),
+    ("python -m ablations.bench.soak", "not speed, but kills at random moments: an hour"),
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 done, 1 a row is void or has no quiet round, 2 bad input, 130 interrupted."""
+    """Runs the benchmark.  Returns 0 if done, 1 if a row is void or has no quiet round, 2 on bad input."""
     arguments = sys.argv[1:] if arguments is None else arguments
 
     def answer() -> int:
@@ -93,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def check(config: Config) -> dict[str, int]:
-    """The networks and their image sizes.  Raises InputError on what can be seen to be wrong."""
+    """Returns the networks and their image sizes.  Raises InputError if an option is wrong."""
     for option in ("rounds", "seconds", "batch_size", "half_width"):
         if not getattr(config, option) > 0:
             raise InputError(f"--{option.replace('_', '-')} is {getattr(config, option)}; it must be above 0.")
@@ -105,13 +107,13 @@ def check(config: Config) -> dict[str, int]:
         if name not in PRESETS:
             raise unknown("preset", name, PRESETS)
         if at and not size.isdigit():
-            raise InputError(f"--nets: {word!r} has no image size in pixels behind its @.")
+            raise InputError(f"--nets: {word!r} has no image size in pixels after its @.")
         nets[name] = int(size) if at else PRESETS[name].spec.image_size
     return nets
 
 
 def run(config: Config, nets: Mapping[str, int], *, command: str) -> int:
-    """Runs everything, prints it as it comes, and saves it after each network."""
+    """Runs all contenders for each network, prints the results, and saves them after each network."""
     from ablations.records.provenance import provenance
 
     cores = cores_here()
@@ -122,8 +124,8 @@ def run(config: Config, nets: Mapping[str, int], *, command: str) -> int:
     }
     optional = {name for name, module in MODULES.items() if importlib.util.find_spec(module)}
     for name in (name for name in MODULES if name not in optional):
-        print(f"{summary.WORDS[name]} is not installed (pip install -e '.[bench]'): it is left out")
-    a_net = 8 * (config.rounds + 2) * config.seconds + 120  # and starting, and the check
+        print(f"{summary.WORDS[name]} is not installed (pip install -e '.[bench]'), so it is left out")
+    a_net = 8 * (config.rounds + 2) * config.seconds + 120  # 120 s for starting and for the check
     about = len(nets) * a_net + 0.5 * config.trials
     print(f"about {duration(round(about))} if the machine is quiet", flush=True)
     for name, size in nets.items():
@@ -142,7 +144,7 @@ def run(config: Config, nets: Mapping[str, int], *, command: str) -> int:
 
 
 def to_a_verdict(config: Config, *, command: str) -> int:
-    """What --verdict asks for: measured, worked out, said and saved."""
+    """Measures the time to a verdict, and prints and saves it."""
     from ablations.bench import verdict_run
     from ablations.records.provenance import provenance
 
@@ -178,7 +180,7 @@ def _net(config: Config, name: str, size: int, cores: int, optional: set[str]) -
     with closing([]) as started:
         started.append(Contender("check", [base], {}))
         found: dict[str, Any] = started[0].first[0]
-    _say(f"the check that all do the same work took {duration(time.perf_counter() - began)}")
+    _say(f"the check that all contenders do the same work took {duration(time.perf_counter() - began)}")
     if lacks := found.pop("jax_lacks", ""):
         optional = optional - {"jax"}
         _say(f"JAX is left out: {lacks}")
@@ -191,7 +193,7 @@ def _net(config: Config, name: str, size: int, cores: int, optional: set[str]) -
                 contenders.append(_start(other, task, cores, workers))
                 _say(f"{other} started in {contenders[-1].start_seconds:.1f} s")
         for contender in contenders:
-            contender.run(config.seconds / 2)  # warm
+            contender.run(config.seconds / 2)  # warm-up
         done = rounds(
             contenders, wanted=config.rounds, seconds=config.seconds, most_percent=config.others_percent, say=_say
         )
@@ -224,12 +226,12 @@ def _net(config: Config, name: str, size: int, cores: int, optional: set[str]) -
 
 
 def _data(config: Config, name: str, size: int) -> tuple[str, str]:
-    """The prepared folder, or "" for random bytes, and words for it."""
+    """Returns the prepared folder, or "" for random bytes, and a description of the data."""
     from ablations.subjects.alexnet.data.prepare import prepare
 
     stored = round(size * PRESETS[name].spec.stored_ratio)
-    if size > 32:  # enlarging CIFAR-10 would only take disk: the time does not depend on what the bytes say
-        return "", f"{RANDOM_IMAGES:,} images of random bytes, {stored} px: CIFAR-10 has none of that size"
+    if size > 32:  # larger copies of CIFAR-10 would only take disk: the content of images does not change the time
+        return "", f"{RANDOM_IMAGES:,} images of random bytes, {stored} px: CIFAR-10 has no images of that size"
     if config.dataset == REAL and not Path(REAL.partition(":")[2]).is_dir():
         return "", f"{RANDOM_IMAGES:,} images of random bytes: there is no {REAL.partition(':')[2]}"
     folder = prepare(config.dataset, data_root=None, size=stored, cache=cache_folder())
@@ -237,7 +239,7 @@ def _data(config: Config, name: str, size: int) -> tuple[str, str]:
 
 
 def _best_loader(task: Task, seconds: float, contenders: list[Contender]) -> tuple[Contender, int]:
-    """Plain PyTorch with the better of 0 and 2 loader workers, the other one ended, and how many workers it has."""
+    """Returns plain PyTorch with 0 or 2 loader workers, whichever is faster, and that number of workers."""
     for workers in (0, 2):
         contenders.append(_start("plain", task, task.threads, workers))
     rates = [0.0, 0.0]
@@ -250,7 +252,7 @@ def _best_loader(task: Task, seconds: float, contenders: list[Contender]) -> tup
 
 
 def _start(name: str, task: Task, cores: int, workers: int) -> Contender:
-    """The contender `name`: one process on all cores, or for a study one a core."""
+    """Starts the contender `name`: one process on all cores, or for "harness", as studies run, one on each core."""
     loads = workers if name in ("plain", "lightning", "tensors") else 0
     one = dataclasses.replace(task, contender=name, threads=1 if name == "harness" else cores, loader_workers=loads)
     if name == "harness":

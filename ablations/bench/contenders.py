@@ -1,4 +1,4 @@
-"""Each way to train, as a loop without end that tells a clock what it has done."""
+"""The ways to train that are compared, each as an endless loop that reports its progress to a clock."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ablations.subjects.alexnet.data.load import Data, Split, load
 from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.train import start, train
 
-SIDE = 2048  # of the multiplied matrices
+SIDE = 2048  # rows and columns of the multiplied matrices
 
 
 def data_of(task: Task) -> Data:
-    """The prepared images, or random bytes of the size that the spec stores; one test image, as none is evaluated."""
+    """Returns the prepared images, or random bytes of the same size.  It has one test image, as none is evaluated."""
     if task.folder:
         data = load(Path(task.folder))
         return replace(data, test=_first(data.test))
@@ -41,7 +41,7 @@ def data_of(task: Task) -> Data:
         train=train,
         test=_first(train),
         mean=torch.full((3,), 127.5),
-        std=73.9,  # of whole numbers that are uniform on 0-255
+        std=73.9,  # that of uniform whole numbers from 0 to 255
         mean_image=torch.full((size, size, 3), 127.5),
         components=torch.eye(3),
         component_deviations=torch.full((3,), 73.9),
@@ -58,7 +58,7 @@ def _spec(task: Task) -> Spec:
 
 
 def ours(task: Task, tick: Clock) -> None:
-    """`ablations.subjects.alexnet.training.train.train` itself, with a short epoch between two looks at the clock."""
+    """Trains by `subjects.alexnet.training.train.train`, in epochs of a few steps, since it reports after each."""
     keep_freed_memory()
     torch.set_num_threads(task.threads)
     data, images = data_of(task), task.steps * task.batch_size
@@ -67,9 +67,9 @@ def ours(task: Task, tick: Clock) -> None:
 
 
 def floor(task: Task, tick: Clock) -> None:
-    """Forward and backward of our network on one batch that never changes: no data, no update, no metrics.
+    """Runs our network forward and backward on one constant batch: no data, no update, no metrics.
 
-    In channels_last, as `start` leaves it: the faster of the two layouts.
+    The layout is channels_last, as `start` makes it, which is the faster of the two.
     """
     keep_freed_memory()
     torch.set_num_threads(task.threads)
@@ -89,7 +89,7 @@ def floor(task: Task, tick: Clock) -> None:
 
 
 def tutorial(task: Task, tick: Clock, *, tensors: bool = False) -> None:
-    """The loop of the tutorials, with the running loss that they print."""
+    """Trains by the loop of PyTorch's tutorials, with the running loss that they print."""
     torch.set_num_threads(task.threads)
     data, spec = data_of(task), _spec(task)
     images = plain.loader(spec, data, task.image_size, task.batch_size, workers=task.loader_workers, tensors=tensors)
@@ -107,7 +107,7 @@ def tutorial(task: Task, tick: Clock, *, tensors: bool = False) -> None:
 
 
 def lightning(task: Task, tick: Clock) -> None:
-    """The same under PyTorch Lightning's Trainer, with its logger, checkpoints and bar left out."""
+    """Trains by PyTorch Lightning's Trainer, without its logger, checkpoints and progress bar."""
     import pytorch_lightning
 
     torch.set_num_threads(task.threads)
@@ -142,15 +142,15 @@ def lightning(task: Task, tick: Clock) -> None:
 
 
 def in_jax(task: Task, tick: Clock) -> None:
-    """The same in JAX.  It takes as many threads as it may use cores."""
+    """Trains in JAX, which takes as many threads as this process may use cores."""
     from ablations.bench import jax_loop
 
-    torch.set_num_threads(1)  # which only reads the data and draws the first weights
+    torch.set_num_threads(1)  # torch only reads the data and draws the initial weights
     jax_loop.train(_spec(task), data_of(task), image_size=task.image_size, batch_size=task.batch_size, tick=tick)
 
 
 def gemm(task: Task, tick: Clock) -> None:
-    """Products of two matrices, in units of a billion operations: the arithmetic limit of this machine."""
+    """Multiplies two matrices, which shows the arithmetic limit of the machine; its unit is 1e9 operations."""
     torch.set_num_threads(task.threads)
     left, right = (torch.randn(SIDE, SIDE) for _ in range(2))
     result = torch.empty(SIDE, SIDE)
@@ -160,7 +160,7 @@ def gemm(task: Task, tick: Clock) -> None:
 
 
 def check(task: Task, tick: Clock, *, jax: bool = True) -> None:
-    """Whether ours and JAX do what the plain loop does: how far their losses are apart, and are at a wrong rate."""
+    """Reports how far our losses, those of JAX, and those at a wrong learning rate are from the plain loop's."""
     from ablations.bench import same_work
 
     torch.set_num_threads(task.threads)

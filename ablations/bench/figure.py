@@ -1,4 +1,4 @@
-"""The picture of a run of the benchmark."""
+"""Draws the picture of a benchmark."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ablations.reporting.figures.style import BLUE, INK, LINE, WIDTH, rows_named
 
 @styled
 def bench(bars: Sequence[Bar]) -> Figure:
-    """One panel a network: how many times plain PyTorch each contender is, with the range over the rounds."""
+    """Draws a panel for each network: speed as a multiple of plain PyTorch's, with the range over the rounds."""
     nets = list(dict.fromkeys(bar.net for bar in bars))
     counts = [sum(bar.net == net for bar in bars) for net in nets]
     figure = Figure(figsize=(WIDTH, 0.5 + 0.36 * sum(counts) + 0.35 * len(nets)), layout="constrained")

@@ -1,6 +1,6 @@
-"""The same training in JAX, as its users write it: pure functions, one jitted step, compiled by XLA for all cores.
+"""The same training in JAX, as its users write it: pure functions, and one jitted step that XLA compiles for all cores.
 
-Neither Flax nor Optax: the network is read from the `Spec`, as ours is.  What else was tried is in
+It uses neither Flax nor Optax: the network is built from the `Spec`, as ours is.  What else was tried is described in
 `subjects/alexnet/training/SPEED.md`.
 Shapes: N images, B batch, S side of a stored image, s side of a crop, H and W map sides, C channels, which are last.
 """
@@ -31,11 +31,11 @@ from ablations.subjects.alexnet.training.train import start
 
 jax.config.update("jax_platforms", "cpu")
 
-Weights = dict[str, Array]  # by the names of torch's parameters
+Weights = dict[str, Array]  # by the names of the parameters in torch
 
 
 class State(NamedTuple):
-    """What a step changes."""
+    """Everything that a step changes."""
 
     weights: Weights
     velocity: Weights
@@ -49,16 +49,16 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"relu": jax.nn.relu, "tanh":
 
 
 def network(spec: Spec, data: Data, image_size: int) -> Logits:
-    """Weights, inputs (B, s, s, C) and a key for dropout -> logits (B, classes) of training.
+    """Returns the function from weights, inputs (B, s, s, C) and a key for dropout to logits (B, classes) of training.
 
-    Raises NotImplementedError on layers that are not here.
+    Raises NotImplementedError on layers that it does not have.
     """
     layers = layout(spec, num_classes=data.num_classes, image_size=image_size, channels=data.channels)
     norms = [norm for block in spec.blocks for norm in (block.norm, block.extra_norm) if norm]
     if any(block.local or block.batch_norm for block in spec.blocks) or any(norm.kind == "batch" for norm in norms):
-        raise NotImplementedError("it has no locally connected layers and no batch normalisation here")
+        raise NotImplementedError("its loop here has no locally connected layers and no batch normalisation")
     if spec.adaptive_pool:
-        raise NotImplementedError("it has no adaptive pooling here")
+        raise NotImplementedError("its loop here has no adaptive pooling")
 
     def logits(weights: Weights, x: Array, key: Array) -> Array:
         for layer, block in zip(layers, spec.blocks, strict=False):
@@ -67,7 +67,7 @@ def network(spec: Spec, data: Data, image_size: int) -> Logits:
             first = layer is layers[0] and block.groups == 1
             y = _first_convolution(x, weight, block.stride, pad) if first else _convolved(x, weight, block, pad)
             x = _after(y + bias, block)
-        x = x.transpose(0, 3, 1, 2).reshape(len(x), -1)  # channel-first, so that fc6 reads what torch's does
+        x = x.transpose(0, 3, 1, 2).reshape(len(x), -1)  # channels first, so that fc6 reads the order of torch
         for number, layer in enumerate(layers[len(spec.blocks) :]):
             dense = spec.hidden[number] if number < len(spec.hidden) else Dense(features=0, activation="none")
             masked = functools.partial(dropped, spec=spec, rate=dense.dropout, key=jax.random.fold_in(key, number))
@@ -81,7 +81,7 @@ def network(spec: Spec, data: Data, image_size: int) -> Logits:
 
 
 def _convolved(x: Array, weight: Array, block: Conv, pad: tuple[int, int]) -> Array:
-    """The convolution of `block`, group by group: XLA's own `feature_group_count` takes four times as long on a CPU."""
+    """Convolves group by group, since `feature_group_count` of XLA takes four times as long on a CPU."""
     if block.groups == 1:
         return _convolution(x, weight, block.stride, pad)
     groups = zip(jnp.split(x, block.groups, 3), jnp.split(weight, block.groups, 3), strict=True)
@@ -94,9 +94,9 @@ def _convolution(x: Array, weight: Array, stride: int, pad: tuple[int, int]) -> 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _first_convolution(x: Array, weight: Array, stride: int, pad: tuple[int, int]) -> Array:
-    """Of images, which need no gradient.  That of the weights is one product of matrices of copied windows.
+    """Convolves images, which need no gradient; the gradient of the weights is a matrix product of copied windows.
 
-    With XLA's own a step takes 1.05 to 1.23 times as long on a CPU.
+    With XLA's own gradient, a step takes 1.05 to 1.23 times as long on a CPU.
     """
     return _convolution(x, weight, stride, pad)
 
@@ -118,7 +118,7 @@ _first_convolution.defvjp(_kept, _to_weights)
 
 
 def _after(x: Array, block: Conv) -> Array:
-    """What follows a convolution, in the block's order."""
+    """Applies activation, normalisation and pooling after a convolution, in the block's order."""
     for slot in block.order:
         if slot == "activation":
             x = ACTIVATIONS[block.activation](x)
@@ -131,7 +131,7 @@ def _after(x: Array, block: Conv) -> Array:
 
 
 def _normalised(x: Array, norm: Norm) -> Array:
-    """`x` * (k + a * sum of squares)^-beta, over neighbouring channels or over a window of the map."""
+    """Returns x * (k + a * sum of squares)^-beta, summed over neighbouring channels or over a window of the map."""
     across = norm.kind == "lrn"
     axes = (3,) if across else (1, 2)
     sides = [(norm.size // 2, (norm.size - 1) // 2) if axis in axes else (0, 0) for axis in range(4)]
@@ -145,9 +145,9 @@ def _normalised(x: Array, norm: Norm) -> Array:
 
 
 def _pooled(x: Array, pool: Pool) -> Array:
-    """The maximum or the mean of each window, an axis at a time, over strided slices.
+    """Returns the maximum or the mean of each window, taken over strided slices, one axis after the other.
 
-    The gradient of `lax.reduce_window`'s maximum takes three times as long on a CPU.
+    The gradient of the maximum by `lax.reduce_window` takes three times as long on a CPU.
     """
     combine, nothing = (jnp.maximum, -jnp.inf) if pool.kind == "max" else (jnp.add, 0.0)
     side = x.shape[1]
@@ -166,7 +166,7 @@ def _pooled(x: Array, pool: Pool) -> Array:
 
 
 def dropped(x: Array, spec: Spec, rate: float, key: Array) -> Array:
-    """`x` with each feature zeroed with probability `rate`."""
+    """Returns `x` with each feature set to zero with probability `rate`."""
     if not rate:
         return x
     kept = jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x, 0.0)
@@ -174,25 +174,25 @@ def dropped(x: Array, spec: Spec, rate: float, key: Array) -> Array:
 
 
 def turned(weight: Tensor) -> Tensor:
-    """torch's kernel (out, in, k, k) as (k, k, in, out), its matrix (out, in) as (in, out), a bias as it is."""
+    """Returns torch's kernel (out, in, k, k) as (k, k, in, out), its matrix (out, in) as (in, out), a bias as it is."""
     return weight.permute(2, 3, 1, 0) if weight.dim() == 4 else weight.T if weight.dim() == 2 else weight
 
 
 def started(made: Network) -> State:
-    """The weights of a torch network, and no velocity yet."""
+    """Returns the weights of a torch network, with a velocity of zero."""
     weights = {name: jnp.array(turned(weight.detach()).numpy()) for name, weight in made.named_parameters()}
     return State(weights, jax.tree.map(jnp.zeros_like, weights))
 
 
 def cross_entropy(logits: Array, labels: Array) -> Array:
-    """The mean over the batch."""
+    """Returns the mean over the batch."""
     return -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], 1).mean()
 
 
 def learner(spec: Spec, made: Network, logits: Logits) -> Learn:
-    """State, inputs, labels and a key -> the state after a step of torch's SGD, and the loss before it.
+    """Returns the function of a step: state, inputs, labels and a key -> the new state, and the loss before the step.
 
-    The rates and decays are those of the torch network's parameters.
+    The step is that of torch's SGD, with the rates and decays of the torch network's parameters.
     """
     names = {weight: name for name, weight in made.named_parameters()}
     rates, decays = {}, {}
@@ -215,7 +215,10 @@ def learner(spec: Spec, made: Network, logits: Logits) -> Learn:
 
 
 def augmenter(spec: Spec, data: Data, size: int) -> Augment:
-    """Pixels (B, S, S, C) uint8 and a key -> inputs (B, s, s, C): crops, flips and colour noise of their own each."""
+    """Returns the function from pixels (B, S, S, C), uint8, and a key to inputs (B, s, s, C).
+
+    Each image is cropped, flipped and gets colour noise by draws of its own.
+    """
     pad = ((spec.crop_pad, spec.crop_pad),) * 2 + ((0, 0),)
     room = data.size + 2 * spec.crop_pad - size
     middle = slice(room // 2, room // 2 + size)
@@ -246,7 +249,7 @@ def augmenter(spec: Spec, data: Data, size: int) -> Augment:
 
 
 def losses(spec: Spec, budget: Budget, data: Data) -> list[float]:
-    """The loss of each step, from the initial weights and on the batches of ours; an epoch is one step."""
+    """Returns the loss of each step, from the same weights and batches as our training; an epoch is one step."""
     made = start(spec, seed=0, budget=budget, data=data, device=CPU)
     learn = jax.jit(learner(spec, made, network(spec, data, budget.image_size)), donate_argnums=0)
     state, key = started(made), jax.random.key(0)
@@ -261,7 +264,7 @@ def losses(spec: Spec, budget: Budget, data: Data) -> list[float]:
 
 
 def train(spec: Spec, data: Data, *, image_size: int, batch_size: int, tick: Callable[[float], None]) -> None:
-    """Trains without end: all images on the device as bytes, and a step from their order to new weights one program."""
+    """Trains without end.  Images stay on the device as bytes; from indices to new weights, a step is one program."""
     budget = Budget(epochs=1, train_examples=1, batch_size=batch_size, image_size=image_size)
     made = start(spec, seed=0, budget=budget, data=data, device=CPU)
     learn, augment = learner(spec, made, network(spec, data, image_size)), augmenter(spec, data, image_size)
@@ -279,5 +282,5 @@ def train(spec: Spec, data: Data, *, image_size: int, batch_size: int, tick: Cal
         order = jax.random.permutation(order_key, len(labels))
         for first in range(0, len(labels) - batch_size + 1, batch_size):  # the last, smaller batch is left out
             state, loss = step(state, images, labels, order, first, step_key)
-            running += float(loss)  # waits: what is only queued is not done
+            running += float(loss)  # waits until the step is done, and not only queued
             tick(batch_size)

@@ -1,4 +1,4 @@
-"""What a trial costs besides its training: trials that do nothing through our executor, and through bare Ray Tune."""
+"""Measures what a trial costs besides its training, by empty trials through our executor and through Ray Tune."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ablations.subjects.alexnet.setting import Budget, config_of
 
 
 def nothing(job: Job, place: Place, *, report: Callable[[Trial, Mapping[str, float]], None]) -> Iterator[Result]:
-    """A result and its record for each trial of `job`, at once."""
+    """Yields a result for each trial of `job` without training, and writes its record."""
     for trial in job:
         result = Result(trial=trial, status=DONE, metrics={"test_top1_error_percent": 90.0})
         write_result(place.folder, result)
@@ -31,10 +31,11 @@ def nothing(job: Job, place: Place, *, report: Callable[[Trial, Mapping[str, flo
 
 
 def measure(count: int, *, workers: int) -> dict[str, Any]:
-    """Seconds a trial costs one worker, ours and bare Tune's, over `count` trials each, and this process's memory.
+    """Returns the seconds that an empty trial takes one worker, with our executor and with bare Tune, and the memory.
 
-    From the first end to the last, so without the start of Ray.  Memory in MiB: after the first trial and the last.
-    `growth` has the same at the `marks`: memory then, and seconds a trial since the mark before.
+    Times are means over `count` trials, from the first end to the last, so without the start of Ray.  Memory is that of
+    the driver in MiB, after the first trial and after the last.  `growth` holds the same at the `marks`: the memory
+    then, and the seconds of a trial since the mark before.
     """
     from ablations.execution.ray_executor import RayExecutor
 
@@ -42,7 +43,7 @@ def measure(count: int, *, workers: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         place = Place(folder=Path(folder), command="")
         RayExecutor(cpus_per_trial=1, gpus_per_trial=0.0, run=nothing)(_jobs(count), place, watch)
-    # In a process of its own, whose memory holds nothing of ours.
+    # Bare Tune runs in a process of its own, whose memory holds nothing else.
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as other:
         bare_ends, bare_memory = other.submit(_bare, count).result()
     return {
@@ -65,12 +66,12 @@ def measure(count: int, *, workers: int) -> dict[str, Any]:
 
 
 def marks(count: int) -> list[int]:
-    """10, 100, 1000, .. below `count`, and `count`: the trials after which growth is looked at."""
+    """Returns 10, 100, 1000, ... below `count`, and `count`: the numbers of trials at which growth is measured."""
     return [10**power for power in range(1, len(str(count))) if 10**power < count] + [count]
 
 
 def _bare(count: int) -> tuple[list[float], list[float]]:
-    """When each of `count` trials of bare Tune ended, and what this process held then."""
+    """Runs `count` trials of bare Tune.  Returns when each ended, and the memory of this process then, in MiB."""
     from ablations.execution.ray_executor import empty_trials
 
     watch = _Watch()

@@ -1,4 +1,4 @@
-"""The same networks, data and recipe as tutorials write them, with torch's and torchvision's own parts.
+"""The same networks, data and recipe as tutorials write them, with the parts of torch and torchvision.
 
 Shapes: B batch, C channels, H and W image sides, N images.
 """
@@ -28,7 +28,7 @@ from ablations.subjects.alexnet.training.train import start
 
 
 class _WithinMaps(nn.Module):
-    """The original code's normalisation within each map, which torch does not have, by torch's average pooling."""
+    """The original code's normalisation within each map, built from average pooling, as torch does not have it."""
 
     def __init__(self, norm: Norm) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class _WithinMaps(nn.Module):
 
 
 def network(spec: Spec, data: Data, image_size: int) -> Network:
-    """Our network with each part of our own replaced by torch's; every other part is torch's already."""
+    """Returns our network with each part that is our own replaced by torch's."""
     made = build(spec, num_classes=data.num_classes, image_size=image_size, channels=data.channels)
     for parent in list(made.modules()):
         for name, child in list(parent.named_children()):
@@ -58,7 +58,7 @@ def network(spec: Spec, data: Data, image_size: int) -> Network:
 
 
 def optimizer(made: Network, spec: Spec) -> torch.optim.Optimizer:
-    """torch.optim.SGD as it comes, with the spec's rates and decays."""
+    """Returns torch.optim.SGD with the spec's rates and decays."""
     groups = [
         {
             "params": group["params"],
@@ -71,7 +71,7 @@ def optimizer(made: Network, spec: Spec) -> torch.optim.Optimizer:
 
 
 class Images(Dataset[tuple[Tensor, int]]):
-    """Images in memory, each through `transform` when it is asked for, as torchvision's own data sets do."""
+    """Images in memory that go through `transform` when they are read, as in torchvision's data sets."""
 
     def __init__(self, split: Split, transform: Callable[[Any], Tensor], *, tensors: bool) -> None:
         self.images: Any = split.images.permute(0, 3, 1, 2).contiguous() if tensors else split.images.numpy()
@@ -86,20 +86,20 @@ class Images(Dataset[tuple[Tensor, int]]):
 
 
 class ColourNoise:
-    """The paper's colour noise on one image (C, H, W) of 0-1, as it is usually written."""
+    """The paper's colour noise on one image (C, H, W) with values from 0 to 1, as it is usually written."""
 
     def __init__(self, data: Data, spec: Spec) -> None:
         scale = spec.pca_jitter * PCA_UNITS[spec.pca_unit](data.component_deviations)
         self.components = data.components * scale / 255
 
     def __call__(self, image: Tensor) -> Tensor:
-        """`image` plus its noise."""
+        """Returns `image` with noise added."""
         noise = self.components @ torch.randn(self.components.shape[1])
         return image + noise[:, None, None]
 
 
 def transform(spec: Spec, data: Data, image_size: int, *, tensors: bool) -> Callable[[Any], Tensor]:
-    """torchvision's transforms for what the spec does to a training image."""
+    """Returns torchvision's transforms for what the spec does to a training image."""
     from torchvision.transforms import v2
 
     steps: list[Any] = []
@@ -122,7 +122,7 @@ def transform(spec: Spec, data: Data, image_size: int, *, tensors: bool) -> Call
 def loader(
     spec: Spec, data: Data, image_size: int, batch_size: int, *, workers: int, tensors: bool
 ) -> DataLoader[tuple[Tensor, int]]:
-    """torch's DataLoader over the training images, shuffled; the last, smaller batch is left out."""
+    """Returns torch's DataLoader over the shuffled training images, without the last, smaller batch."""
     images = Images(data.train, transform(spec, data, image_size, tensors=tensors), tensors=tensors)
     return DataLoader(
         images, batch_size, shuffle=True, num_workers=workers, drop_last=True, persistent_workers=workers > 0
@@ -130,7 +130,7 @@ def loader(
 
 
 def losses(spec: Spec, budget: Budget, data: Data, *, rate: float = 1.0) -> list[float]:
-    """The loss of each step at `rate` times the learning rate, from the initial weights and on the batches of ours.
+    """Returns the loss of each step at `rate` times the learning rate, from the weights and batches of our training.
 
     An epoch is one step.
     """

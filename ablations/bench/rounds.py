@@ -1,6 +1,6 @@
-"""Contenders in processes of their own, one after another within a round; rounds that others disturbed are dropped.
+"""Runs contenders in processes of their own, one after another in each round, and measures who disturbed a round.
 
-Standard library only.  What a round costs is read from /proc, so this is for Linux.
+Standard library only.  Processor time is read from /proc, so this needs Linux.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from typing import Any
 
 from ablations.bench.task import Task
 
-TICKS = os.sysconf("SC_CLK_TCK")  # of /proc, a second
-MOST_ATTEMPTS = 3  # rounds begun for each that is wanted
+TICKS = os.sysconf("SC_CLK_TCK")  # ticks of /proc in a second
+MOST_ATTEMPTS = 3  # most rounds that are begun for each round that is wanted
 
 
 class ContenderError(Exception):
-    """A contender's process ended without an answer; the message is the last thing that it said."""
+    """A contender's process ended without an answer; the message is the last line that it printed."""
 
 
 class Contender:
@@ -44,7 +44,7 @@ class Contender:
                 stderr=log,
                 text=True,
                 env={**os.environ, **environment, "OMP_NUM_THREADS": str(task.threads)},
-                start_new_session=True,  # Ctrl-C is ours to answer
+                start_new_session=True,  # Ctrl-C reaches this process only
             )
             for task, log in zip(tasks, self.logs, strict=True)
         ]
@@ -56,12 +56,12 @@ class Contender:
         self.start_seconds = time.perf_counter() - began
 
     def run(self, seconds: float) -> float:
-        """What is done a second, over all processes, while they run for `seconds` side by side."""
+        """Runs all processes side by side for `seconds`.  Returns what they did per second, in all."""
         rates: list[float] = [answer["done"] / answer["seconds"] for answer in self.slice(seconds)]
         return sum(rates)
 
     def slice(self, seconds: float) -> list[dict[str, Any]]:
-        """What each process has `done`, in how many `seconds`, when they have run for that long side by side."""
+        """Runs all processes side by side for `seconds`.  Returns what each has `done`, and in how many `seconds`."""
         for process in self.processes:
             assert process.stdin
             process.stdin.write(f"{seconds}\n")
@@ -69,7 +69,7 @@ class Contender:
         return self._answers()
 
     def processor_seconds(self) -> float:
-        """That its processes have taken so far, loaders' included."""
+        """Returns the processor time, in seconds, of its processes so far, with that of their loaders."""
         return sum(map(_ticks, descendants(*(process.pid for process in self.processes)))) / TICKS
 
     def _answers(self) -> list[dict[str, Any]]:
@@ -85,14 +85,14 @@ class Contender:
         return found
 
     def peak_memory_mib(self) -> float:
-        """The most that its processes have held, loaders' included; pages that they share are counted in each."""
+        """Returns the peak memory of its processes and their loaders; pages that they share count in each."""
         return sum(map(_peak_mib, descendants(*(process.pid for process in self.processes))))
 
     def close(self) -> None:
-        """Ends its processes."""
+        """Ends its processes, by SIGKILL if SIGTERM does not help within ten seconds."""
         for process in self.processes:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)  # with its loaders
+                os.killpg(process.pid, signal.SIGTERM)  # the group holds its loaders too
         for process, log in zip(self.processes, self.logs, strict=True):
             try:
                 process.wait(10)
@@ -107,7 +107,7 @@ class Contender:
 
 @contextlib.contextmanager
 def closing(contenders: list[Contender]) -> Iterator[list[Contender]]:
-    """`contenders`, to be filled; all are closed at the end, whatever happens."""
+    """Yields `contenders`, a list that the caller may fill, and closes all of them at the end."""
     try:
         yield contenders
     finally:
@@ -117,10 +117,10 @@ def closing(contenders: list[Contender]) -> Iterator[list[Contender]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """What each contender did a second, and the share of the machine that others took meanwhile."""
+    """The measurements of one round."""
 
-    done_per_second: Mapping[str, float]
-    others_percent: float
+    done_per_second: Mapping[str, float]  # contender -> what it did in a second, mostly images
+    others_percent: float  # share of the machine that other processes took
 
 
 def rounds(
@@ -131,7 +131,11 @@ def rounds(
     most_percent: float,
     say: Callable[[str], None],
 ) -> list[Round]:
-    """All rounds that were run: until `wanted` of them were quiet, or three times as many were begun."""
+    """Runs rounds until `wanted` of them are quiet, or three times as many were begun, and returns all of them.
+
+    A round is quiet if other processes take at most `most_percent` of the machine.  Contenders change their order from
+    round to round.
+    """
     done: list[Round] = []
     quiet = 0
     while quiet < wanted and len(done) < MOST_ATTEMPTS * wanted:
@@ -148,7 +152,7 @@ def rounds(
 
 
 def others_seconds() -> float:
-    """Processor seconds that were not ours so far: of the whole machine, less this process and its descendants."""
+    """Returns the processor seconds of the whole machine so far, without those of this process and its descendants."""
     names = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
     fields = dict(zip(names, map(int, Path("/proc/stat").read_text().split()[1:]), strict=False))
     busy = sum(fields.values()) - fields["idle"] - fields["iowait"]
@@ -156,7 +160,7 @@ def others_seconds() -> float:
 
 
 def descendants(*roots: int) -> list[int]:
-    """`roots` and every process below them."""
+    """Returns the processes `roots` and all of their descendants."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (fields := _stat(int(entry.name))):
@@ -168,7 +172,7 @@ def descendants(*roots: int) -> list[int]:
 
 
 def _stat(process: int) -> list[str]:
-    """The fields of /proc/PID/stat from the state on; none when it has ended."""
+    """Returns the fields of /proc/PID/stat from the state on; [] if the process has ended."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -176,7 +180,7 @@ def _stat(process: int) -> list[str]:
 
 
 def _ticks(process: int) -> int:
-    """Processor time of a process and of those of its children that have ended."""
+    """Returns the processor time, in ticks, of a process and of its children that have ended."""
     return sum(map(int, _stat(process)[11:15]))
 
 

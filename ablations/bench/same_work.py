@@ -1,4 +1,4 @@
-"""Whether contenders do the same work: each one's losses beside the plain loop's, over steps of a smooth network."""
+"""Checks that contenders do the same work, by comparing their losses with the plain loop's on a smooth network."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from ablations.subjects.alexnet.data.load import Data
 from ablations.subjects.alexnet.setting import Budget
 from ablations.subjects.alexnet.training.train import train
 
-STEPS = 50
-SHARE = 0.1  # of the learning rate
-WRONG = 1.01  # times the learning rate: what the check must be able to see
+STEPS = 50  # steps over which losses are compared
+SHARE = 0.1  # share of the learning rate that the smooth network is trained with
+WRONG = 1.01  # factor on the learning rate that the check must be able to detect
 
 
 def smooth(spec: Spec) -> Spec:
-    """`spec` without dropout, with tanh for ReLU and average for max pooling, at a tenth of its rate throughout.
+    """Returns `spec` with tanh for ReLU and average for max pooling, no dropout, and a tenth of its learning rate.
 
-    Rounding decides now and then which side of a kink a value is on, and one such flip moves a gradient by
-    2e-4 of its length: with kinks, two right programs are 1e-2 apart after 50 steps of `cifar`, without them 2e-7.
-    At its full rate `paper` does not settle on 16 images, and multiplies rounding: the plain loop in single and in
-    double precision are 3e-3 apart.  The replaced layers are torch's own in ours and in the plain loop.  Masks of
-    dropout come from streams that the others do not have.  The plain loops have no warm-up.
+    ReLU and max pooling have kinks, and rounding sometimes decides on which side of a kink a value is; this changes a
+    gradient by 2e-4 of its length.  With kinks, two correct programs differ by 1e-2 after 50 steps of `cifar`; without
+    them, by 2e-7.  At its full rate, `paper` does not converge on 16 images and amplifies rounding: the plain loop in
+    single and in double precision differ by 3e-3.  The replaced layers are torch's own in both programs, so nothing of
+    ours goes untested.  Dropout is left out since its masks come from streams that other programs do not have, and the
+    warm-up since the plain loops have none.
     """
     blocks = tuple(
         replace(block, activation="tanh", pool=block.pool and replace(block.pool, kind="average"))
@@ -39,15 +40,14 @@ def smooth(spec: Spec) -> Spec:
 def differences(
     spec: Spec, data: Data, *, image_size: int, batch_size: int, steps: int = STEPS, jax: bool = True
 ) -> dict[str, float | str]:
-    """How far the losses of `smooth(spec)` are `apart` from the plain loop's, each trained once.
+    """Trains `smooth(spec)` by each program, from the same weights and on the same batches.
 
-    `difference` is that of ours, `jax_difference` that of JAX where it is asked for, and `of_a_wrong_rate` that of the
-    plain loop itself at a rate that is 1% too high.  Where JAX is installed but has not all layers, `jax_lacks` says
-    which.
-    All start from the same weights and take the same batches.
+    Returns how far the losses are `apart` from the plain loop's: `difference` for our training, `jax_difference` for
+    JAX, if it is installed and asked for, and `of_a_wrong_rate` for the plain loop with a rate that is 1% too high.  If
+    the loop in JAX lacks a layer, `jax_lacks` says which.
     """
     spec = smooth(spec)
-    # An epoch is one step, and each step's loss is then in the curve.
+    # An epoch is one step, so that the curve has the loss of each step.
     budget = Budget(epochs=steps, train_examples=batch_size, batch_size=batch_size, image_size=image_size)
     expected = plain.losses(spec, budget, data)
     ours = [row["train_loss"] for row in train(spec, seed=0, budget=budget, data=data).curve]
@@ -66,6 +66,6 @@ def differences(
 
 
 def apart(losses: Sequence[float], expected: Sequence[float]) -> float:
-    """The largest difference, relative to the expected loss where that is above 1; nan where any loss is."""
+    """Returns the largest difference, relative to the expected loss if that is above 1; nan if any loss is nan."""
     gaps = [abs(one - other) / max(1.0, abs(other)) for one, other in zip(losses, expected, strict=True)]
     return math.nan if any(map(math.isnan, gaps)) else max(gaps)

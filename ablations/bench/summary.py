@@ -1,4 +1,4 @@
-"""What the rounds of a benchmark come to: medians, ratios within rounds, shares, and the table that is printed."""
+"""Summarises the rounds of a benchmark: medians, ratios within rounds, and the table that is printed."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ WORDS = {
 }
 OURS = ("one", "harness")
 OTHERS = ("plain", "lightning", "tensors", "jax")
-CHECKED = {"one": "difference", "harness": "difference", "jax": "jax_difference"}  # name -> field of its own loop's
-TOLERANCE = 1e-4  # of the loss over 50 steps, beyond which two contenders do not do the same work
-SEEN = 10  # times a contender's difference that a rate 1% too high must make, or the check could not tell that one
+CHECKED = {
+    "one": "difference",
+    "harness": "difference",
+    "jax": "jax_difference",
+}  # contender -> field with the difference of its losses
+TOLERANCE = 1e-4  # largest difference in the loss over 50 steps with which two contenders do the same work
+SEEN = 10  # least ratio of the difference of a rate 1% too high to a contender's, so that the check can tell them apart
 
 
 class Spread(NamedTuple):
@@ -36,12 +40,12 @@ class Spread(NamedTuple):
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Raises StatisticsError when there are none."""
+    """Returns the median and the range of `values`.  Raises StatisticsError if there are none."""
     return Spread(statistics.median(values), min(values), max(values))
 
 
 def kept(net: Mapping[str, Any]) -> list[Mapping[str, float]]:
-    """What each contender did a second, in the rounds that others did not disturb."""
+    """Returns what each contender did per second, for each quiet round."""
     rounds: list[Mapping[str, float]] = [
         row["done_per_second"] for row in net["rounds"] if row["others_percent"] <= net["most_percent"]
     ]
@@ -49,57 +53,58 @@ def kept(net: Mapping[str, Any]) -> list[Mapping[str, float]]:
 
 
 def rate(net: Mapping[str, Any], name: str) -> Spread:
-    """Images a second of the contender `name`."""
+    """Returns images per second of the contender `name`."""
     return spread([row[name] for row in kept(net)])
 
 
 def ratio(net: Mapping[str, Any], above: str, below: str) -> Spread:
-    """How many times as many images a second `above` trains as `below`, taken within each round."""
+    """Returns the ratio of images per second of `above` to those of `below`, taken within each round."""
     return spread([row[above] / row[below] for row in kept(net)])
 
 
 def limit_share(net: Mapping[str, Any], name: str) -> Spread:
-    """The arithmetic of the images that `name` trains over that of plain matrix products, within each round."""
+    """Returns the arithmetic of `name` as a share of that of plain matrix products, within each round."""
     operations = net["training_operations_per_image"] / 1e9
     return spread([row[name] * operations / row["gemm"] for row in kept(net)])
 
 
 def training_operations(layers: Sequence[Layer]) -> int:
-    """Additions and multiplications that training on one image takes: forward, and back to weights and inputs.
+    """Returns the additions and multiplications of training on one image: forward, and back to weights and inputs.
 
-    The first layer needs no gradient of its inputs.  Counted layer by layer, groups and all.
+    They are counted layer by layer, with groups.  The first layer needs no gradient of its inputs.
     """
     return 2 * (3 * sum(layer.macs for layer in layers) - layers[0].macs)
 
 
 def normalises(spec: Spec) -> bool:
-    """Whether some block has a response normalisation."""
+    """Returns whether any block has a response normalisation."""
     return any(block.norm for block in spec.blocks)
 
 
 def void(net: Mapping[str, Any], name: str) -> bool:
-    """Whether the row of `name` says nothing, since it and the plain loop train otherwise, or the check could not tell.
+    """Returns whether the row of `name` is void: its losses differ from the plain loop's, or the check could not tell.
 
-    One is not void by another's difference; the others are the plain loop's own network and optimiser.
+    Each contender is judged by its own difference alone.  Those that are not in `CHECKED` train by the network and the
+    optimiser of the plain loop.
     """
     if name not in CHECKED:
         return False
     difference, told = net[CHECKED[name]], net["of_a_wrong_rate"]
-    return not (difference <= TOLERANCE and SEEN * difference <= told)  # nor when one is nan
+    return not (difference <= TOLERANCE and SEEN * difference <= told)  # so written that nan is void too
 
 
 def voids(net: Mapping[str, Any]) -> list[str]:
-    """The contenders whose rows say nothing."""
+    """Returns the contenders whose rows are void."""
     return [name for name in net["contenders"] if void(net, name)]
 
 
 def trials_per_hour(images_per_second: float, *, images: int) -> float:
-    """Trials of so many training images an hour; evaluation and overhead left out."""
+    """Returns trials per hour of `images` training images each, without evaluation and overhead."""
     return 3600 * images_per_second / images
 
 
 def table(name: str, net: Mapping[str, Any]) -> str:
-    """The lines of one network: each contender's figures, medians with the range over the rounds."""
+    """Returns the table of one network as text: medians for each contender, with the range over the rounds."""
     count, all_rounds = len(kept(net)), len(net["rounds"])
     lines = [
         f"{name}: {net['image_size']} px, batches of {net['batch_size']}, {net['data']}",
@@ -110,7 +115,7 @@ def table(name: str, net: Mapping[str, Any]) -> str:
         _same_work(net, name, who) for name, who in (("one", "ours"), ("jax", "JAX")) if name in net["contenders"]
     ]
     if not count:
-        return "\n".join([*lines, "no quiet round: nothing can be said"])
+        return "\n".join([*lines, "no quiet round, so nothing can be said"])
     head = ("images/s", "trials/h", "times plain", "floor", "limit", "peak MiB", "start s")
     lines.append(f"{'':<34}" + "".join(f"{word:>{width}}" for word, width in zip(head, WIDTHS, strict=True)))
     lines += [_line(net, contender) for contender in WORDS if contender in net["contenders"]]
@@ -122,7 +127,7 @@ def table(name: str, net: Mapping[str, Any]) -> str:
 
 
 def _same_work(net: Mapping[str, Any], name: str, who: str) -> str:
-    """What the check of the same work found of `who`."""
+    """Returns a line on what the check of the same work found for `who`."""
     difference, wrong = net[CHECKED[name]], net["of_a_wrong_rate"]
     if void(net, name):
         return (
@@ -160,7 +165,7 @@ def _times(found: Spread) -> str:
 
 
 def overhead_lines(found: Mapping[str, Any]) -> str:
-    """What a trial costs besides its training."""
+    """Returns the lines on what a trial costs besides its training."""
     held, bare = (
         f"{found[name][0]:.0f} MiB after the first and {found[name][1]:.0f} after the last"
         for name in ("driver_memory_mib", "tune_memory_mib")
@@ -178,17 +183,17 @@ def overhead_lines(found: Mapping[str, Any]) -> str:
 
 
 class Bar(NamedTuple):
-    """One contender of one network in the picture: times plain PyTorch, and the words beside it."""
+    """One contender of one network in the picture."""
 
-    net: str
-    contender: str
-    times: Spread
+    net: str  # the network, with its image size
+    contender: str  # its name in words
+    times: Spread  # its speed, as a multiple of plain PyTorch's
     images_per_second: float
-    ours: bool
+    ours: bool  # whether it is our training
 
 
 def bars(record: Mapping[str, Any]) -> list[Bar]:
-    """What is drawn: every contender that has quiet rounds, and is not known to do other work."""
+    """Returns the bars of the picture: every contender that has quiet rounds and is not void."""
     return [
         Bar(
             net=f"{name}, {net['image_size']} px",
@@ -204,6 +209,6 @@ def bars(record: Mapping[str, Any]) -> list[Bar]:
 
 
 def save(path: Path, record: Mapping[str, Any]) -> None:
-    """Writes a benchmark's record as one JSON file; its folder is made."""
+    """Writes the record of a benchmark as a JSON file, and makes its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a contender is asked to train, and the clock that it reports to."""
+"""What a contender trains, and the clock that it reports to."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ CLASSES = 10  # of images that are random bytes
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What a contender trains, and on what.  Plain values: it travels as JSON."""
+    """What a contender trains, and on which data.  It holds plain values, as it is sent as JSON."""
 
-    contender: str
-    net: str  # a preset
-    image_size: int
-    batch_size: int
-    folder: str  # of a prepared data set; "" for random bytes
-    images: int  # of those
+    contender: str  # a key of `contenders.CONTENDERS`
+    net: str  # name of a preset
+    image_size: int  # pixels of a side
+    batch_size: int  # images of a step
+    folder: str  # the prepared data set; "" for random bytes
+    images: int  # number of images of random bytes
     threads: int
-    loader_workers: int = 0
-    steps: int = 4  # of ours between two looks at the clock
+    loader_workers: int = 0  # processes that read images
+    steps: int = 4  # steps of our training between two reports to the clock
 
 
 class Clock:
-    """Counts what was done and ends a slice at the first call after its time; between slices it waits."""
+    """Counts what was done, reports it at the first call after the time of a slice, and waits for the next slice."""
 
     def __init__(self, asked: TextIO, answers: TextIO) -> None:
         self.asked, self.answers = asked, answers
-        # The first call answers at once: that is the end of the start-up.
+        # The first slice has no time, so the first call reports that the contender has started.
         self.seconds, self.began, self.done = 0.0, time.perf_counter(), 0.0
 
     def __call__(self, amount: float) -> None:
-        """Notes that `amount` (images, as a rule) is done.  Raises SystemExit when there is no more to do."""
+        """Adds `amount`, mostly images, to what is done.  Raises SystemExit if no further slice is asked for."""
         self.done += amount
         elapsed = time.perf_counter() - self.began
         if elapsed < self.seconds:
@@ -47,5 +47,5 @@ class Clock:
         self.seconds, self.done, self.began = float(line), 0.0, time.perf_counter()
 
     def answer(self, values: dict[str, Any]) -> None:
-        """Writes one line of JSON."""
+        """Writes `values` as one line of JSON."""
         print(json.dumps(values), file=self.answers, flush=True)

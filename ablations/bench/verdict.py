@@ -1,7 +1,7 @@
-"""The time to a verdict: what designs cost until the interval of each effect of a study is narrow enough.
+"""The time to a verdict: what a design costs until the interval of each effect of a study is narrow enough.
 
-Scatter is measured, in the records of a factorial that was run; so is what a training takes (`verdict_run.py`).  The
-rest is arithmetic: how many seeds bring the half-width of a 95% t interval down to the one that is asked for.
+Two things are measured: how outcomes scatter, in the records of a factorial, and how long a training takes
+(`verdict_run.py`).  The rest is arithmetic: how many seeds make a 95% t interval as narrow as it is asked to be.
 
 Shapes: S seeds, V variants of the factorial, K changes.
 """
@@ -24,52 +24,53 @@ from ablations.analysis.tables import by_seed
 from ablations.core.errors import InputError
 from ablations.planning.request import look_seeds
 
-LEVEL = 0.95  # of every interval
-MOST = 20_000  # seeds that are looked at
-# (Wall time x workers) / (seconds of the trials) of a study as it runs, from its command to its last record: 90 trials
-# of 99 s (SPEED.md, "Start-up and overhead").  The plain loop is given none.
+LEVEL = 0.95  # coverage of every interval
+MOST = 20_000  # largest number of seeds that is considered
+# (Wall time x workers) / (seconds of the trials) of a study, from its command to its last record, measured on 90 trials
+# of 99 s (SPEED.md, "Start-up and overhead").  The plain loop is taken to have no overhead.
 OVERHEAD = 1.014
-STUDIES = 4_000  # that are made up for the looks
-SAMPLES = 2_000  # of seeds and rounds, drawn anew
+STUDIES = 4_000  # simulated studies by which the seeds of a sequential design are estimated
+SAMPLES = 2_000  # bootstrap samples of seeds and rounds
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scatter:
-    """Variances, in squared units, of y = variant + seed + change x seed + what a training does by itself.
+    """Variances, in squared units, of the parts of y = variant + seed + change x seed + residual of a training."""
 
-    `main` (K,) are those of each change's contrast over the V variants: of its effect between seeds, plus 4 / V `own`.
-    """
-
-    within: float  # of one variant over seeds: what unpaired means scatter by
-    left: float  # the same without what all variants of a seed share
-    own: float  # of a training by itself
-    main: Array
-    variants: int
+    within: float  # of one variant over seeds, which is how unpaired means scatter
+    left: float  # the same without the part that all variants of a seed share
+    own: float  # of the residual of a training
+    main: Array  # (K,) of each change's contrast over the V variants: that of its effect over seeds, plus 4 / V `own`
+    variants: int  # V
 
     def effect(self, which: Callable[[Array], Any] = np.mean) -> float:
-        """The variance of an effect between seeds, over the changes: their mean, or another of them; not below 0."""
+        """Returns the variance of an effect over seeds, 0 at least.
+
+        `which` summarises the variances of all changes, by their mean or otherwise.
+        """
         return max(0.0, float(which(self.main)) - 4 * self.own / self.variants)
 
     def pair(self, which: Callable[[Array], Any] = np.mean) -> float:
-        """Of a paired difference of two trainings."""
+        """Returns the variance of a paired difference of two trainings."""
         return 2 * self.own + self.effect(which)
 
     def contrast(self, runs: int, which: Callable[[Array], Any] = np.mean) -> float:
-        """Of a main effect over so many variants a seed."""
+        """Returns the variance of a main effect, estimated from `runs` variants of a seed."""
         return self.effect(which) + 4 * self.own / runs
 
 
 def scatter(outcomes: Array, signs: Array) -> Scatter:
-    """What `outcomes` (S, V) tell; `signs` (V, K) are 1 where a change is made and -1 where not, balanced.
+    """Estimates the variances from `outcomes` (S, V).
 
-    Raises InputError on fewer than three seeds.
+    `signs` (V, K) are 1 for a variant with the change and -1 for one without it, and must be balanced.  Raises
+    InputError on fewer than three seeds.
     """
     seeds, variants = outcomes.shape
     changes = signs.shape[1]
     if seeds < 3:
-        raise InputError(f"The time to a verdict needs 3 seeds of the whole factorial, and {seeds} are there.")
+        raise InputError(f"the time to a verdict needs 3 seeds of the whole factorial, but the study has {seeds}.")
     contrasts = outcomes @ signs * (2 / variants)  # (S, K)
     centred = outcomes - outcomes.mean(axis=0)
     left = centred - centred.mean(axis=1, keepdims=True)
@@ -84,25 +85,28 @@ def scatter(outcomes: Array, signs: Array) -> Scatter:
 
 
 def measured(evidence: Evidence) -> tuple[Array, Array]:
-    """Outcomes (S, V) of the seeds whose whole factorial is there, and the signs (V, K) of its changes.
+    """Returns outcomes (S, V) of the seeds of which all variants are trained, and the signs (V, K) of the changes.
 
-    Raises InputError where the study is no balanced factorial.
+    Raises InputError if the study is no balanced factorial.
     """
     study = evidence.study
     design = factorial_design(study)
     rows = [[1.0 if one in variant.departures else -1.0 for one in study.components] for variant in design]
     signs = np.array(rows)
     if not design or signs.sum(axis=0).any():
-        raise InputError(f"study {study.name!r} is no balanced factorial, whose records tell how effects scatter.")
+        raise InputError(
+            f"study {study.name!r} is no balanced factorial, from which the scatter of effects could be estimated."
+        )
     table = by_seed(evidence.table, study.setting.main).reindex(columns=[one.label for one in design]).dropna()
     return table.to_numpy(dtype=float), signs
 
 
 @lru_cache(maxsize=8)
 def _within_reach(arms: int, level: float) -> Array:
-    """For n = 2, 3, ...: the variance of one seed's say, in squared half-widths, that n seeds bring down to one.
+    """Returns, for n = 2, 3, ..., the variance of one seed's estimate with which n seeds just reach the half-width.
 
-    `arms` samples of n give the t its degrees of freedom: 1 for pairs and contrasts, 2 for unpaired means.
+    The variance is in squared half-widths.  The t quantile has `arms` * (n - 1) degrees of freedom: `arms` is 1 for
+    pairs and contrasts, and 2 for unpaired means.
     """
     n = np.arange(2, MOST)
     found: Array = n / stats.t.ppf((1 + level) / 2, arms * (n - 1)) ** 2
@@ -110,30 +114,30 @@ def _within_reach(arms: int, level: float) -> Array:
 
 
 def seeds_for(variance: float, half_width: float, *, arms: int = 1, level: float = LEVEL) -> int:
-    """Seeds after which the interval is that narrow, should they scatter as was measured; two at least.
+    """Returns the number of seeds, two at least, with which the interval is that narrow if they scatter as measured.
 
-    Raises InputError beyond MOST.
+    Raises InputError if that takes more than `MOST`.
     """
     place = int(np.searchsorted(_within_reach(arms, level), variance / half_width**2))
     if place >= MOST - 2:
-        raise InputError(f"A half-width of {half_width:g} takes more than {MOST:,} seeds: ask for a wider one.")
+        raise InputError(f"a half-width of {half_width:g} takes more than {MOST:,} seeds; ask for a wider one.")
     return place + 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """What a seed of a design costs, in trainings and in trainings of the reference; controls ride along in ours."""
+    """What one seed of a design costs.  Our designs include the controls."""
 
     trainings: int
-    worth: float  # trainings of the reference: some variants take longer
-    runs: int  # of a factorial that an effect is a contrast of; 2: pairs
+    worth: float  # time of all trainings, in trainings of the reference, since some variants take longer
+    runs: int  # variants of a factorial that the contrast of an effect is over; 2 for pairs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Time:
-    """One way to the verdict."""
+    """What one way to the verdict takes."""
 
-    design: str
+    design: str  # its grid
     seeds: float
     trainings: float
     seconds: float
@@ -149,11 +153,11 @@ def times(
     which: Callable[[Array], Any] = np.mean,
     shared: bool = False,
 ) -> dict[str, Time]:
-    """Each way by its letter: a plain and unpaired, b ours in pairs, c the cheapest design of ours.
+    """Returns what each way takes, by its letter: a is plain and unpaired, b ours in pairs, c our cheapest design.
 
-    `costs` holds "plain" and designs of ours, "one_out" among them; seconds are those of a training of the reference,
-    by the plain loop and by ours, all processors being busy.  `which` picks the change whose scatter counts.  `shared`:
-    the plain loop is granted that all of its trainings see the same images, so that seeds have nothing in common.
+    `costs` holds "plain" and our designs, "one_out" among them.  `plain_seconds` and `our_seconds` are those of a
+    training of the reference by each loop, with all processors busy.  `which` summarises the variances of the changes.
+    `shared` grants the plain loop that all of its trainings see the same images, which removes the scatter of seeds.
     """
 
     def ours(name: str) -> Time:
@@ -179,7 +183,7 @@ def times(
 
 
 def looks_for(variance: float, half_width: float) -> tuple[int, ...]:
-    """The usual looks of a sequential study whose last one is as narrow as `half_width`, at the level left by then."""
+    """Returns the usual looks of a sequential study whose last interval has `half_width`, at the level of that look."""
     last = max(4, seeds_for(variance, half_width))
     while True:
         looks = look_seeds(last, None)
@@ -193,10 +197,11 @@ def looks_for(variance: float, half_width: float) -> tuple[int, ...]:
 def seeds_given(
     effects: Sequence[float], variance: float, half_width: float, looks: Sequence[int], random: np.random.Generator
 ) -> Array:
-    """Seeds (STUDIES, K) after which each effect is settled, in made-up studies of those effects, or the last look's.
+    """Returns the seeds (STUDIES, K) after which each effect is settled in simulated studies with those effects.
 
-    Settled as by `ablations.analysis.looks`: by the group-sequential intervals an effect is known to be larger or
-    smaller than the smallest of interest, which is two half-widths.
+    An effect that is never settled gets the seeds of the last look.  As in `ablations.analysis.looks`, one is settled
+    when its group-sequential interval shows that it is larger or smaller than the smallest effect of interest, which is
+    two half-widths here.
     """
     margin, looks = 2 * half_width, tuple(looks)
     draws = random.normal(effects, variance**0.5, (looks[-1], STUDIES, len(effects)))
@@ -215,16 +220,16 @@ def seeds_given(
 def sequential(
     found: Scatter, effects: Sequence[float], cost: Costs, *, half_width: float, our_seconds: float, design: str
 ) -> Time:
-    """What a sequential study of that design is expected to take: the mean over made-up ones.
+    """Returns what a sequential study of that design takes on average, over simulated studies.
 
-    A factorial goes on until all effects are settled; of pairs, a change stops when its own is.
+    A factorial goes on until all effects are settled.  In a study of pairs, a change stops when its effect is settled.
     """
     pairs = cost.runs == 2
     variance = found.pair() if pairs else found.contrast(cost.runs)
     looks = looks_for(variance, half_width)
     given = seeds_given(effects, variance, half_width, looks, np.random.default_rng(0))
     longest = given.max(axis=1)
-    if pairs:  # the reference and the controls go on with the longest
+    if pairs:  # the reference and the controls go on until the last change stops
         alone = cost.trainings - len(effects)
         trainings = float((given.sum(axis=1) + alone * longest).mean())
     else:
@@ -241,16 +246,16 @@ def resampled(
     *,
     half_width: float,
 ) -> dict[str, tuple[float, float]]:
-    """How sure the gains of b and c over a are: the middle 95% over seeds and rounds drawn anew.
+    """Returns 95% bootstrap intervals, over seeds and rounds, of how many times b and c are as fast as a.
 
-    `rounds` are seconds of a training by the plain loop and by ours.
+    `rounds` holds the seconds of a training by the plain loop and by ours, for each round.
     """
     random = np.random.default_rng(0)
     gains: dict[str, list[float]] = {"b": [], "c": []}
     for _ in range(SAMPLES):
         drawn = outcomes[random.integers(len(outcomes), size=len(outcomes))]
         plain, ours = np.median(np.array(rounds)[random.integers(len(rounds), size=len(rounds))], axis=0)
-        if np.ptp(drawn, axis=0).max() == 0:  # one seed all over
+        if np.ptp(drawn, axis=0).max() == 0:  # the sample holds one seed only
             continue
         made = times(
             scatter(drawn, signs), costs, half_width=half_width, plain_seconds=float(plain), our_seconds=float(ours)
@@ -264,6 +269,6 @@ def resampled(
 
 
 def alike(outcomes: Array, signs: Array) -> float:
-    """p of Bartlett's test that the contrasts of all changes scatter alike over seeds."""
+    """Returns p of Bartlett's test that the contrasts of all changes have the same variance over seeds."""
     contrasts = outcomes @ signs * (2 / outcomes.shape[1])
     return float(stats.bartlett(*contrasts.T).pvalue)

@@ -1,4 +1,4 @@
-"""What python -m ablations.bench --verdict does: both loops are measured, a study's scatter is read, times are told."""
+"""Runs `python -m ablations.bench --verdict`: times both loops, reads the scatter of a study, and prints the times."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ WORDS = {
 
 
 def evidence_of(folder: Path) -> Evidence:
-    """A study and its records.  Raises InputError where it is none of AlexNet, or not there."""
+    """Returns a study and its records.  Raises InputError if there is none, or if its subject is not AlexNet."""
     study, results, problems = store.read(folder)
     if study.subject != "alexnet":
         raise InputError(
-            f"study {study.name!r} is of {study.subject}: the plain loop trains networks of AlexNet's kind."
+            f"study {study.name!r} is of {study.subject}, but the plain loop trains only networks like AlexNet."
         )
     return Evidence(study=study, results=results, problems=problems, folder=folder)
 
 
 def costs_of(study: Study, data_folder: str) -> dict[str, Costs]:
-    """What a seed of each design costs, by the planner's own designs and by timing steps of each variant here."""
+    """Returns what a seed of each of the planner's designs costs, by timing steps of each variant on this machine."""
     request = Request(
         subject=study.subject,
         options=None,
@@ -84,10 +84,10 @@ def costs_of(study: Study, data_folder: str) -> dict[str, Costs]:
 def rounds_of(
     task: Task, cores: int, *, wanted: int, seconds: float, say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Images a second and processor seconds an image of the plain loop and of ours, in alternating rounds.
+    """Returns images per second and processor seconds per image of the plain loop and of ours, for each round.
 
-    Both in one process a core, of one thread each: the plain loop, as tutorials write it, is granted what studies of
-    ours do.  By processor time, which others that run here lengthen least.
+    Both run in one process of one thread on each core, as our studies do, which is faster than a plain loop on all
+    cores.  Processor time is measured, since other processes on the machine lengthen it least.
     """
     with closing([]) as contenders:
         for name, loop in (("plain", "plain"), ("ours", "harness")):
@@ -95,7 +95,7 @@ def rounds_of(
             contenders.append(Contender(name, [one] * cores, ENVIRONMENT if loop == "harness" else {}))
             say(f"{name} started in {contenders[-1].start_seconds:.1f} s")
         for contender in contenders:
-            contender.run(seconds / 2)  # warm
+            contender.run(seconds / 2)  # warm-up
         done: list[dict[str, Any]] = []
         while len(done) < wanted:
             order = contenders if len(done) % 2 == 0 else contenders[::-1]
@@ -115,7 +115,7 @@ def rounds_of(
 
 
 def same_work(task: Task) -> dict[str, Any]:
-    """How far our losses are from the plain loop's, and those of a wrong rate: see `same_work.differences`."""
+    """Returns how far our losses are from the plain loop's.  Raises InputError if the loops do not do the same work."""
     one = dataclasses.replace(task, contender="plain_check", threads=1, batch_size=CHECK_BATCH)
     with closing([]) as started:
         started.append(Contender("check", [one], {}))
@@ -133,14 +133,14 @@ def amounts(
     half_width: float,
     cores: int,
 ) -> dict[str, Any]:
-    """Everything that is worked out from what was measured, as plain values."""
+    """Returns everything that is computed from the measurements, as plain values."""
     outcomes, signs = verdict.measured(evidence)
     found = verdict.scatter(outcomes, signs)
     budget = budget_of(evidence.study.setting.config)
     images = budget.epochs * budget.train_examples
 
     def a_training(name: str, row: Mapping[str, Any]) -> float:
-        """Seconds, as many trainings running at once as there are cores."""
+        """Returns the seconds of a training, with one training on each core."""
         return float(images * row[name]["processor_seconds_per_image"] / cores)
 
     pairs = [(a_training("plain", row), a_training("ours", row)) for row in rounds]
@@ -180,7 +180,7 @@ def amounts(
 
 
 def _spreads(found: verdict.Scatter) -> dict[str, Any]:
-    """Standard deviations, in points."""
+    """Returns standard deviations, in points."""
     return {
         "of a variant over seeds": found.within**0.5,
         "the same without what a seed's trainings share": found.left**0.5,
@@ -193,7 +193,7 @@ def _spreads(found: verdict.Scatter) -> dict[str, Any]:
 
 
 def told(record: Mapping[str, Any]) -> str:
-    """The table, and what of it is measured."""
+    """Returns the table, and lines on what of it is measured."""
     found, ways = record["amounts"], record["amounts"]["ways"]
     speed = spread(found["speed"])
     lines = [
@@ -211,7 +211,7 @@ def told(record: Mapping[str, Any]) -> str:
     lines += [
         f"measured: processor seconds an image, plain over ours {speed.median:.2f} [{speed.low:.2f}..{speed.high:.2f}] "
         f"in {len(found['speed'])} rounds; scatter of {found['seeds_measured']} seeds of {record['study']}",
-        "arithmetic: seeds from those spreads, times from both; [..] from seeds and rounds drawn anew",
+        "computed: seeds from that scatter, times from both; [..] by a bootstrap over seeds and rounds",
         *(f"(c) {words}: {gains['c']:.1f} times (a)" for words, gains in found["otherwise"].items()),
     ]
     return "\n".join(lines)
@@ -220,9 +220,9 @@ def told(record: Mapping[str, Any]) -> str:
 def run(
     folder: Path, record: dict[str, Any], base: Task, *, half_width: float, rounds: int, seconds: float
 ) -> dict[str, Any]:
-    """`record` with all that was measured and worked out; says what it does."""
+    """Measures everything, prints it, and returns `record` with the measurements and what is computed from them."""
     evidence = evidence_of(folder)
-    verdict.scatter(*verdict.measured(evidence))  # whatever it lacks is said before minutes are spent
+    verdict.scatter(*verdict.measured(evidence))  # raises InputError before minutes are spent on measuring
     budget, cores = budget_of(evidence.study.setting.config), base.threads
     task = dataclasses.replace(base, batch_size=budget.batch_size, image_size=budget.image_size)
     record |= {

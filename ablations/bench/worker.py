@@ -1,8 +1,9 @@
-"""A contender's own process: trains without end, in slices that the benchmark asks for.
+"""The process of a contender, which trains in slices as the benchmark asks for them.
 
     python -m ablations.bench.worker '{"contender": "plain", "net": "cifar", ...}'
 
-Lines in: seconds to run for; no more lines, and it ends.  Lines out: JSON with what was done and in which time.
+Each line that it reads holds the seconds of a slice; at the end of the input it ends.  Each line that it writes is JSON
+with what was done, and in how many seconds.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ablations.bench.task import Clock, Task
 
 
 def main() -> None:
-    """Runs the task of the command line."""
+    """Runs the task that the command line holds."""
     # What libraries print must not mix with the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

@@ -1,6 +1,6 @@
-"""What a study says before it starts: what will run, on which data and for how long.
+"""Prints a study before it starts: what will run, on which data, and for how long.
 
-What only some studies say imports scipy, which takes a second in which the others could train.
+Modules that need scipy are imported only by the functions that use them, since that import takes a second.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ablations.analysis.tuning import came_to
 from ablations.core.labels import short_names
 from ablations.core.load import load
 from ablations.core.setting import POINTS, Setting
@@ -17,34 +16,33 @@ from ablations.core.study import Allowance, Study
 from ablations.core.subject import Seconds
 from ablations.core.text import capped, counted, duration, listed
 from ablations.core.trial import Trial, by_training
-from ablations.core.tuning import Tuning, at_edge
 from ablations.core.variant import Variant
 from ablations.planning.cost import Paces, around, expected_seconds, seconds_of
 from ablations.planning.tuning import Search, arms
 
 if TYPE_CHECKING:
-    from ablations.analysis.looks import Stage
     from ablations.planning.alternatives import Design
     from ablations.planning.plan import Plan
 
-REASONS = 4  # that are spelled out for what a grid left out
-NAMED, LISTED = 6, 30  # variants that a line names, and that a table lists
+REASONS = 4  # most reasons that are printed for what a grid left out
+NAMED, LISTED = 6, 30  # most variants that a line names, and most lines of a list
 
 
 class Expected(NamedTuple):
-    """Seconds that the missing trials should take: those of the tuning, and the study's own."""
+    """How long the missing trials should take, in seconds."""
 
-    tuning: float
-    study: float
+    tuning: float  # of the search for learning rates
+    study: float  # of the study's own trials
 
 
 NO_TIME = Expected(0.0, 0.0)
 
 
 def announce(plan: Plan, *, full: bool, by_grid: str = "") -> None:
-    """Prints the study in a few lines; what it leaves out comes with the variants where they are listed in `full`.
+    """Prints the study in a few lines.
 
-    `by_grid` are the options that the grid chose.
+    With `full`, what the grid left out is not printed here: `expect` lists it with the variants.  `by_grid` holds the
+    options that the grid chose, as they would be typed.
     """
     study = plan.study
     _print_study(plan)
@@ -58,9 +56,9 @@ def announce(plan: Plan, *, full: bool, by_grid: str = "") -> None:
 
 
 def in_short(plan: Plan, *, by_grid: str = "") -> None:
-    """Prints what a dry run says of a study: what is compared, what a trial is, how long it takes, what that can tell.
+    """Prints a study for a dry run: what is compared, what a trial is, how long it takes, and what it can tell.
 
-    Five lines for the usual study; what was chosen or is out of the ordinary has one of its own.
+    The usual study takes five lines; options that were chosen for the user take one more each.
     """
     study = plan.study
     print(_study_line(plan))
@@ -78,7 +76,7 @@ def in_short(plan: Plan, *, by_grid: str = "") -> None:
 
 
 def _print_known(plan: Plan) -> None:
-    """What the subject and the machine have to say."""
+    """Prints the notes of the subject, and how trials are packed."""
     study = plan.study
     for word, sentence in load(study.subject).notes(study, plan.place):
         print(f"{word:<10}{sentence}")
@@ -87,9 +85,9 @@ def _print_known(plan: Plan) -> None:
 
 
 def expect(plan: Plan, *, full: bool) -> Expected:
-    """Times what is to be trained, prints how long it will take, and returns that.
+    """Times a few steps of the missing trials, prints how long these will take, and returns that.
 
-    With `full`, the variants, what is left out, and what the seeds can tell of each claim is printed too, with the
+    With `full`, it also prints the variants, what the grid left out, what the seeds can tell of each claim, and the
     design that decides all claims soonest.
     """
     study, missing, search = plan.study, plan.missing, plan.search
@@ -97,7 +95,7 @@ def expect(plan: Plan, *, full: bool) -> Expected:
         _print_commands(plan)
     tuning = search.left if search else 0
     if not missing and not tuning and not full:
-        print("expected  nothing to train: every trial has its record", flush=True)
+        print("expected  nothing to train: every trial has a record", flush=True)
         return NO_TIME
     tuned = arms(study, plan.trials) if tuning else []
     others = _designs(plan) if full and study.claims and not tuning else []
@@ -116,7 +114,7 @@ def expect(plan: Plan, *, full: bool) -> Expected:
         _print_variants(plan, seconds)
         _print_power(plan, others, paces)
     at_a_time = max(1, min(plan.workers, len(missing)))
-    # Of a search it is not known in advance how many trials of which arm are still to come: their mean will do.
+    # How many trials of each arm a search will still need is not known in advance, so the mean of the arms is taken.
     a_tuning_trial = sum(seconds[trial.variant].whole for trial in tuned) / max(len(tuned), 1)
     expected = Expected(
         tuning=tuning * a_tuning_trial / _side_by_side(search, len(tuned), plan.workers) / plan.packing.gain,
@@ -127,10 +125,10 @@ def expect(plan: Plan, *, full: bool) -> Expected:
 
 
 def _unknown(plan: Plan) -> str:
-    """That no time can be told yet, why, and what runs at a time."""
+    """Returns why the time is not known yet, and how many trials run at a time."""
     elsewhere = plan.place.gpus and not load(plan.study.subject).accelerators()
     why = ": only other machines have a GPU that steps could be timed on" if elsewhere else ""
-    return f"not known before the first trials have ended{why}; {_at_a_time(plan)}"
+    return f"not known until the first trials have ended{why}; {_at_a_time(plan)}"
 
 
 def _at_a_time(plan: Plan) -> str:
@@ -151,7 +149,7 @@ def _expected_line(plan: Plan, expected: Expected, tuning: int) -> str:
 
 
 def _print_study(plan: Plan) -> None:
-    """What is trained on what and for how long."""
+    """Prints the study, its data, the values that need no training, and what a trial is."""
     study = plan.study
     print(_study_line(plan))
     subject = load(study.subject)
@@ -163,7 +161,7 @@ def _print_study(plan: Plan) -> None:
 
 
 def _study_line(plan: Plan) -> str:
-    """Its name, and how many trials of what it has."""
+    """Returns the line with the study's name and its numbers of variants, seeds, data sets and trials."""
     study, trials = plan.study, plan.trials
     counts = {"variant": len(study.variants), "seed": study.seeds, "data set": len(study.setting.blocks)}
     sizes = " x ".join(counted(count, noun) for noun, count in counts.items() if count)
@@ -172,7 +170,7 @@ def _study_line(plan: Plan) -> str:
 
 
 def _trivial(study: Study) -> str:
-    """What needs no training."""
+    """Returns the values of the main metric that need no training, guessing and the baseline; "" if none is known."""
     setting = study.setting
     named = {"guessing": setting.guessing, setting.baseline_words: setting.baseline}
     percent = "%" if setting.main_metric.unit == POINTS else ""
@@ -183,19 +181,19 @@ def _trivial(study: Study) -> str:
 
 
 def _short(setting: Setting) -> str:
-    """`error`, or how the main metric is called."""
+    """Returns `error` if the main metric is one, otherwise the name of the metric."""
     metric = setting.main_metric
     return "error" if metric.unit == POINTS and metric.lower_is_better else metric.words
 
 
 def _shared(trials: Sequence[Trial]) -> str:
-    """How many trainings there are, where they are fewer than trials."""
+    """Returns how many trainings there are, as a clause, if they are fewer than the trials."""
     trainings = len(by_training(trials))
     return f", {counted(trainings, 'training')}" if trainings < len(trials) else ""
 
 
 def _print_chosen(plan: Plan, by_grid: str) -> None:
-    """What was chosen for the user, and when the study is judged before its end."""
+    """Prints the looks of a sequential study, and what the time budget, the grid and the tuning choose."""
     study = plan.study
     if study.looks:
         print(looks_line(study))
@@ -208,13 +206,13 @@ def _print_chosen(plan: Plan, by_grid: str) -> None:
 
 
 def _out_of_reach(study: Study) -> str:
-    """The claims that no affordable number of seeds decides, with the number, and what becomes of them."""
+    """Returns a line on the claims that no affordable number of seeds decides, each with the number that would."""
     assert study.rule
     words = [f"{name} ({f'about {n:,}' if n else 'over 10,000'})" for name, n in study.out_of_reach]
     most = max(study.rule.affordable, study.seeds)
     return (
-        f"{', '.join(words)}: so many seeds would decide it, over the {most:,} that are held affordable; "
-        "judged all the same, as a large effect shows in few"
+        f"{', '.join(words)}: seeds that would decide the claim, which are more than the {most:,} that count as "
+        "affordable; it is judged all the same, since a large effect shows in few seeds"
     )
 
 
@@ -226,7 +224,7 @@ def _designs(plan: Plan) -> list[Design]:
 
 
 def _print_power(plan: Plan, others: Sequence[Design], paces: Paces) -> None:
-    """What the seeds can tell, and which design tells it soonest."""
+    """Prints what the seeds can tell of each claim, and which design decides all claims soonest."""
     from ablations.cli import forecast
 
     if lines := forecast.power_lines(plan.study, plan.finished):
@@ -236,7 +234,7 @@ def _print_power(plan: Plan, others: Sequence[Design], paces: Paces) -> None:
 
 
 def _side_by_side(search: Search | None, arms_tuned: int, workers: int) -> int:
-    """How many tuning trials run at a time: in a round each arm tries two rates."""
+    """Returns how many tuning trials run at a time; in each round, every arm tries two rates."""
     return max(1, min(workers, 2 * search.tuning.seeds * arms_tuned)) if search else 1
 
 
@@ -251,7 +249,7 @@ def _tuning(study: Study, trials: Sequence[Trial], search: Search) -> str:
 
 
 def _print_skipped(study: Study) -> None:
-    """A line a reason, few enough to be read; all of them are in the report."""
+    """Prints what the grid left out, a line for each of the first `REASONS` reasons; the report has all of them."""
     reasons: dict[str, list[str]] = {}
     names = short_names(study)
     for skipped in study.skipped:
@@ -304,56 +302,19 @@ def _print_variants(plan: Plan, seconds: Mapping[Variant, Seconds]) -> None:
 
 
 def time_budget_lines(allowance: Allowance, unit: str) -> list[str]:
-    """What was picked and what was given up, for a terminal."""
+    """Returns the lines on what a time budget picked and what it gave up."""
     picked = f"{allowance.grid}, {counted(allowance.seeds, 'seed')}, {counted(allowance.work, unit)}"
     said = [f"budget    {allowance.asked}: {picked}; about {duration(round(allowance.seconds))} of training"]
     return said + [f"given up  {one}" for one in allowance.given_up]
 
 
-def look_lines(study: Study, reached: Stage) -> list[str]:
-    """What the latest complete look has settled, and what goes on; empty before the first."""
-    from ablations.analysis.asked import untuned
-
-    looks = study.looks
-    if not reached.taken:
-        return []
-    now = [name for name, look in reached.settled.items() if look == reached.taken]
-    open_ = [one.name for one in study.claims if one.name not in reached.settled and not untuned(study, one)]
-    what = f"settled: {', '.join(now)}" if now else "nothing is settled by it"
-    left = "no claim is open" if not open_ else f"{counted(len(open_), 'claim')} open"
-    rest = "" if reached.done else f"; on to {looks[reached.taken]} seeds"
-    return [f"look {reached.taken} of {len(looks)}, after {looks[reached.taken - 1]} seeds: {what}; {left}{rest}"]
-
-
 def looks_line(study: Study) -> str:
-    """What a sequential study says of its looks before it starts; empty for another."""
+    """Returns the line on the looks of a sequential study; "" for another study."""
     looks = study.looks
     if not looks:
         return ""
     most = study.trials_a_seed * study.seeds
     return (
-        f"looks     after {listed(looks)} seeds: what a look settles gets no more seeds, so {most:,} trials at most; "
-        "O'Brien-Fleming-type levels (Lan and DeMets) keep the error rate"
+        f"looks     after {listed(looks)} seeds: a claim that a look settles gets no more seeds, so there are {most:,} "
+        "trials at most; O'Brien-Fleming-type levels (Lan and DeMets) keep the error rate"
     )
-
-
-def tuning_lines(tuning: Tuning, names: Mapping[str, str]) -> list[str]:
-    """Returns a line for each arm: the rate that was chosen, and whether a better one may lie beyond.
-
-    `names` are those of the variants, by their labels.
-    """
-    lines = []
-    for arm in tuning.arms:
-        value = came_to(tuning, arm)
-        target = tuning.setting.target
-        words = (
-            "no rate at which all trials came to an outcome"
-            if value is None
-            else f"about {value:,.0f} steps to {target.value:g}{target.unit} {target.metric}"
-            if target is not None
-            else f"about {value:.1f}% error"
-        )
-        edge = "; it lies at the edge of what was tried, so a better one may lie beyond" if at_edge(arm) else ""
-        name = names[arm.variant.label]
-        lines.append(f"tuned     {name}: {arm.factor:g} times its own rate ({words}){edge}")
-    return lines

@@ -1,4 +1,4 @@
-"""The words of a command line -> the values that a command takes, or one sentence on what is wrong with them."""
+"""Parses the words of a command line into values, or says in one sentence what is wrong with them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ablations.core.errors import InputError, acting, nearest, shown
 T = TypeVar("T")
 
 _KINDS = {int: "a whole number", float: "a number", Path: "a path", str: "a word"}
-# What tyro draws around the parts of an error, and what it takes for that where there are letters alone.
+# Characters that tyro draws as a frame around an error, and those that it uses in an ASCII terminal.
 _FRAME = "\N{BOX DRAWINGS LIGHT VERTICAL}| "
 _RULES = "\N{BOX DRAWINGS LIGHT HORIZONTAL}-"
 
@@ -34,11 +34,11 @@ def parsed(
     may_be_empty: Collection[str] = (),
     **how: Any,
 ) -> T:
-    """What `what`, a dataclass or a function, makes of the words `arguments`; `how` is handed to tyro.
+    """Returns what `what`, a dataclass or a function, makes of the words `arguments`; `how` is passed on to tyro.
 
-    `--help` prints the page of `ablations.cli.help_page` with `examples`, and ends the program as any --help does.
-    Raises InputError on an unknown option, a value of the wrong kind, an empty one but for the options
-    `may_be_empty`, and on characters that a terminal would obey wherever they were printed.
+    `--help` prints a help page with `examples` and ends the program.  Raises InputError on an unknown option, on a
+    value of the wrong type, on an empty value (except those of the options `may_be_empty`), and on control characters,
+    which would act on the terminal if they were printed.
     """
     if asks_for_help(arguments):
         show(page(what, prog, examples=examples))
@@ -58,12 +58,12 @@ def parsed(
 
 
 def _printed(option: str) -> str:
-    """An option's name as an error may say it."""
+    """Returns the name of an option as an error can print it."""
     return option if option.isprintable() and len(option) < 40 else shown(option)
 
 
 def _sentence(said: str, what: Callable[..., Any], arguments: Sequence[str]) -> str:
-    """What tyro said in a box, in one sentence: which option, what was given, and the nearest or what it takes."""
+    """Returns tyro's error `said` as one sentence: the option, what was given, and what is nearest or allowed."""
     text = _first_part(said)
     if found := re.search(r"Error parsing (--[\w-]+)", text):
         return _of_value(found[1], what, arguments)
@@ -83,7 +83,7 @@ def _sentence(said: str, what: Callable[..., Any], arguments: Sequence[str]) -> 
 
 
 def _first_part(said: str) -> str:
-    """The words of the box that tyro drew, up to the first rule below its title and without its frame."""
+    """Returns the text in the box that tyro drew, without its frame, up to the first line below the title."""
     lines: list[str] = []
     for line in said.splitlines()[1:]:
         words = line.strip(_FRAME)
@@ -101,7 +101,7 @@ def _options(what: Callable[..., Any]) -> list[str]:
 
 
 def _of_value(option: str, what: Callable[..., Any], arguments: Sequence[str]) -> str:
-    """What is wrong with the value of `option`."""
+    """Returns a sentence on what is wrong with the value of `option`."""
     given = ""
     for index, word in enumerate(arguments):
         name, equals, value = word.partition("=")

@@ -1,4 +1,4 @@
-"""What `show` prints, a card a thing."""
+"""The cards that `show` prints: one for each component, grid or claim."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ablations.core.units import margin
 from ablations.planning.grids import grids_of
 from ablations.records.claims import published
 
-NARROWEST, WIDEST = 60, 120  # characters a line, in however wide a terminal: longer ones are hard to read
-LABEL = 12  # of which the label takes these
+NARROWEST, WIDEST = 60, 120  # bounds on the characters of a line, whatever the width of the terminal
+LABEL = 12  # characters of a line that the label of a row takes
 
 
 def of_components(subject: str) -> list[Card]:
-    """Every component: what the reference does, what it can be changed to, and who described it."""
+    """Returns a card for each component: what the reference does, its levels, and the source."""
     return [
         Card(
             name,
@@ -36,12 +36,12 @@ def of_components(subject: str) -> list[Card]:
 
 
 def of_grids(subject: str) -> list[Card]:
-    """Every grid and what it trains."""
+    """Returns a card for each grid: what it trains."""
     return [Card(name, "", [("trains", grid.summary)]) for name, grid in grids_of(subject).items()]
 
 
 def of_claims(subject: str) -> list[Card]:
-    """Every claim, with what else changed in the published comparison."""
+    """Returns a card for each published claim, with what else differed in the published comparison."""
     metrics = load(subject).metrics
 
     ways = {1: "rises", -1: "falls", 0: "stays the same"}
@@ -68,7 +68,7 @@ def of_claims(subject: str) -> list[Card]:
 
 
 def written(card: Card, width: int) -> str:
-    """A block, its rows indented below its title."""
+    """Returns a card as text of at most `width` characters a line, its rows indented below its title."""
     lines = [card.name + card.beside]
     for label, text in card.rows:
         if text:
@@ -84,7 +84,7 @@ def written(card: Card, width: int) -> str:
 
 
 def _gist(card: Card) -> str:
-    """What stands beside its name in a list of many: what it takes, and what it is."""
+    """Returns what a list says of a card beside its name: its levels if it has any, and what it is."""
     rows = dict(card.rows)
     if "levels" in rows:
         return f"{capped(rows['levels'].split(', '), 3)}: {rows['does']}"
@@ -92,7 +92,7 @@ def _gist(card: Card) -> str:
 
 
 def brief(cards: Sequence[Card], width: int) -> str:
-    """A line a card, cut to the width, and one for all controls, which stand in every study anyway."""
+    """Returns a line for each card, cut to `width`, and one for all controls, which are in every study."""
     controls = [card.name for card in cards if "control" in card.beside]
     listed = [card for card in cards if card.name not in controls]
     column = max(len(card.name) for card in listed) + 2
@@ -103,7 +103,7 @@ def brief(cards: Sequence[Card], width: int) -> str:
 
 
 def _least(claim: Claim, metric: Metric) -> str:
-    """The smallest effect of interest, in the metric's unit."""
+    """Returns the smallest effect of interest, in the metric's unit."""
     return (
         margin(metric, claim.smallest_effect) if metric.ratio else f"{claim.smallest_effect:g} {metric.unit}".rstrip()
     )

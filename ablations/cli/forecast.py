@@ -1,4 +1,4 @@
-"""What a dry run adds: what so many seeds can tell, and other designs of the same claims."""
+"""Writes what a dry run says of a plan: which effects its seeds can find, and what other designs would cost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def alternative_lines(
     *,
     workers: int,
 ) -> list[str]:
-    """A row a design and the cheapest that decides all claims, for a terminal; empty for a study without claims."""
+    """Returns a table of designs and the cheapest that decides all claims, as lines; [] for a study without claims."""
     claims = [claim.name for claim in study.claims]
     if not claims or not found:
         return []
@@ -68,9 +68,9 @@ def _unknown(found: Sequence[Design], claims: Sequence[str], pilot: Evidence) ->
 
 
 def _cheapest(costs: Sequence[tuple[float, Design, Need]], *, needed_pilot: Sequence[str]) -> list[str]:
-    """The last lines: the design to take, and what is not known of it."""
+    """Returns the lines below the table: the cheapest design, and what it leaves unknown."""
     if not costs:
-        return ["cheapest: none of these decides every claim; fewer components or claims would."]
+        return ["cheapest: none of these designs decides every claim; take fewer components or claims."]
     cost, design, needed = min(costs, key=lambda one: one[0])
     assert design.study
     usual = design.study.resolution == grids.RESOLUTIONS[0]
@@ -83,32 +83,32 @@ def _cheapest(costs: Sequence[tuple[float, Design, Need]], *, needed_pilot: Sequ
         said.append(f"All but {needed.dearest} would be decided by {counted(needed.otherwise, 'seed')}.")
     rule = design.study.rule
     if rule and needed.seeds < rule.seeds:
-        said.append(f"Verdicts of fewer than {rule.seeds} seeds are labelled drafts all the same.")
+        said.append(f"Verdicts from fewer than {rule.seeds} seeds are still labelled as drafts.")
     if needed_pilot:
-        said.append(f"Not counted, as only a pilot tells their scatter: {', '.join(needed_pilot)}.")
+        said.append(f"Not counted, since only a pilot can tell how much they scatter: {', '.join(needed_pilot)}.")
     return said + list(ASSUMED) * any(one.assumed for *_, one in costs)
 
 
 def detects(study: Study, results: Sequence[Result]) -> str:
-    """In a clause, the smallest effect that the seeds find, and how many claims ask for more of them."""
+    """Returns a clause: the smallest effect that the seeds find, and how many claims need more seeds."""
     rows = outlook(study, results)
     if not rows:
-        return "no claim is about what it changes, so nothing is judged"
+        return "no claim is about these changes, so nothing is judged"
     metric = study.setting.main_metric
     main = [row for row in rows if metric_of(row.claim, study.setting.phase) == study.setting.main]
     known = [row.resolved for row in main if isfinite(row.resolved)]
     if not known:
-        pilot = "--seeds 3 would be one" if study.seeds > 3 else "two seeds or more, once they are trained"
-        return f"what it can tell is not known before a pilot: {pilot}"
+        pilot = "run --seeds 3 first" if study.seeds > 3 else "two seeds or more, once they are trained"
+        return f"which effects it can find is not known before a pilot: {pilot}"
     least = f"{times(max(known)):.2f} times" if metric.ratio else f"{max(known):.1f} {metric.unit}".rstrip()
     more = [row for row in rows if isfinite(row.spread) and (row.seeds is None or row.seeds > study.seeds)]
-    asking = f"; {len(more)} of {counted(len(rows), 'claim')} ask for more than {counted(study.seeds, 'seed')}"
+    asking = f"; {len(more)} of {counted(len(rows), 'claim')} need more than {counted(study.seeds, 'seed')}"
     what = f"{study.setting.phase} {metric.words}".strip()
     return f"effects on the {what} above {least}, four times in five{asking if more else ''}"
 
 
 def power_lines(study: Study, results: Sequence[Result]) -> list[str]:
-    """The same as text for a terminal; empty for a study without claims."""
+    """Returns a table of what the seeds can tell of each claim, as lines; [] for a study without claims."""
     rows = outlook(study, results)
     if not rows:
         return []
@@ -118,11 +118,11 @@ def power_lines(study: Study, results: Sequence[Result]) -> list[str]:
     found = [f"{'claim':<{width}}  {head}"]
     for row in rows:
         metric = study.setting.metrics.get(row.claim.metric)
-        told = times if metric and metric.ratio else float  # the scatter stays that of logarithms
+        told = times if metric and metric.ratio else float  # but the scatter of a ratio is shown in logarithms
         numbers = (
-            _in_sentences(row.spread),
+            _rounded(row.spread),
             source[row.piloted] if isfinite(row.spread) else "-",
-            _in_sentences(told(row.resolved)),
+            _rounded(told(row.resolved)),
         )
         decide = f"{row.seeds:,}" if row.seeds else "over 10,000" if isfinite(row.spread) else "needs a pilot"
         cells = f"{told(row.claim.smallest_effect):>12g}{numbers[0]:>10}{numbers[1]:>7}{numbers[2]:>10}{decide:>19}"
@@ -130,10 +130,10 @@ def power_lines(study: Study, results: Sequence[Result]) -> list[str]:
     comparisons = len({question for claim in study.claims for question in claim.questions})
     found += [
         f"resolved: the smallest effect that {study.seeds} seeds find four times in five ({comparisons} comparisons).",
-        "A prior knows nothing of short or unstable trainings, which scatter more: a pilot of 3 seeds does.",
+        "Short or unstable trainings scatter more than a prior says; a pilot of 3 seeds measures how much.",
     ]
     return found + list(ASSUMED) * any(row.assumed for row in rows)
 
 
-def _in_sentences(value: float) -> str:
+def _rounded(value: float) -> str:
     return f"{value:.2f}" if isfinite(value) else "-"

@@ -1,7 +1,7 @@
-"""What `--help` prints, of every command in one layout: usage, a sentence, options in groups, examples.
+"""Makes the page that `--help` prints, in one layout for all commands: usage, a sentence, options and examples.
 
-Light, and none of what parses the words is asked: a command answers at once, whatever it imports when it runs.
-`written` is of the standard library alone, for a command that runs in other people's environments.
+It does not need the parser of the command line, so a command answers at once, whatever it imports when it runs.
+`written` needs the standard library alone, since `ablations.reseed` runs in the environment of a user's script.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-NARROWEST, WIDEST = 60, 100  # characters a line, in however wide a terminal
-FIRST_COLUMN = 26  # characters of an option and its value, at most: below them where they are longer
-GROUPS = ("study", "data", "time", "hardware", "output")  # of options, in their order
-OTHERS = "options"  # the title of those that stand in no group
+NARROWEST, WIDEST = 60, 100  # bounds on the characters of a line, whatever the width of the terminal
+FIRST_COLUMN = 26  # characters of the first column; the text of a longer option starts on the next line
+GROUPS = ("study", "data", "time", "hardware", "output")  # groups of options, in their order on the page
+OTHERS = "options"  # the title of the options that are in no group
 HELP = ("-h", "--help")
 _METAVARS = {int: "INT", float: "FLOAT", str: "STR", Path: "PATH"}
 
@@ -33,7 +33,7 @@ SHOWN: Rows = [(", ".join(HELP), "Show this page.")]  # the row of --help itself
 
 
 def asks_for_help(words: Sequence[str]) -> bool:
-    """Whether --help is among the words of a command line."""
+    """Returns whether --help is among the words of a command line."""
     return any(word in HELP for word in words)
 
 
@@ -48,7 +48,10 @@ def show(text: str) -> None:
 def written(
     usage: str, summary: str, groups: Mapping[str, Sequence[tuple[str, str]]], examples: Sequence[Example] = ()
 ) -> str:
-    """The page, as wide as the terminal but no wider than can be read; a group without rows is left out."""
+    """Returns a help page as wide as the terminal, between `NARROWEST` and `WIDEST`.
+
+    `groups` holds rows of an option with its value and what it does, by the group's title.
+    """
     width = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST) - 2
 
     def layout(prog: str) -> argparse.HelpFormatter:
@@ -73,7 +76,7 @@ def written(
 
 
 def _examples(examples: Sequence[Example], width: int) -> str | None:
-    """Commands with what they are for beside them, or above all of them where a line would be too long."""
+    """Returns commands with what each is for beside it, or above it if any line would be too long."""
     if not examples:
         return None
     longest = max(len(command) for command, _ in examples)
@@ -91,10 +94,10 @@ def page(
     summary: str = "",
     more: Mapping[str, str] | None = None,
 ) -> str:
-    """The help of the command `prog`, whose words `what`, a dataclass or a function, takes.
+    """Returns the help page of the command `prog`, whose options are those of `what`, a dataclass or a function.
 
-    The fields of a dataclass stand in the groups that its classes name, each as `group`; `more` are sentences that
-    follow what is said of an option.
+    An option of a dataclass is in the group that its class names in its attribute `group`.  `more` holds sentences that
+    are added to the text of options, by the names of their fields.
     """
     arguments, groups = _rows(what, more or {})
     words = " ".join([prog, *(name for name, _ in arguments), *["[OPTIONS]"] * any(groups.values())])
@@ -108,7 +111,7 @@ def _first_paragraph(what: Callable[..., Any]) -> str:
 
 
 def _rows(what: Callable[..., Any], more: Mapping[str, str]) -> tuple[Rows, dict[str, Rows]]:
-    """The arguments that stand alone, and the options by group."""
+    """Returns the rows of the positional arguments, and the rows of the options by group."""
     hints = typing.get_type_hints(what, include_extras=True)
     about, defaults, alone = _described(what)
     arguments: Rows = []
@@ -135,7 +138,7 @@ def _rows(what: Callable[..., Any], more: Mapping[str, str]) -> tuple[Rows, dict
 
 
 def _described(what: Callable[..., Any]) -> tuple[dict[str, str], dict[str, Any], set[str]]:
-    """What is said of each parameter, its default, and which of them have no name on a command line."""
+    """Returns the text of each parameter, its default, and the names of the positional parameters."""
     import docstring_parser
 
     empty = inspect.Parameter.empty
@@ -158,13 +161,13 @@ def _texts(said: Iterable[Any]) -> dict[str, str]:
 
 
 def _groups(what: Callable[..., Any]) -> dict[str, str]:
-    """Field -> the group of the class that has it."""
+    """Returns the group of each field of a dataclass."""
     classes = [one for one in reversed(getattr(what, "__mro__", ())) if "group" in one.__dict__]
     return {name: one.group for one in classes for name in inspect.get_annotations(one) if name != "group"}
 
 
 def _metavar(kind: Any) -> str:
-    """How the value of an option is called; empty for a flag."""
+    """Returns the word for the value of an option; "" for a flag."""
     if kind is bool:
         return ""
     inner = [one for one in (kind, *typing.get_args(kind)) if one in _METAVARS]
@@ -176,7 +179,7 @@ def _many(kind: Any) -> str:
 
 
 def _usual(default: Any) -> str:
-    """What an option is where it is not given, unless that says nothing."""
+    """Returns the default of an option in parentheses; "" for a default that would tell a reader nothing."""
     if default is inspect.Parameter.empty or default is None or isinstance(default, bool) or default in ("", ()):
         return ""
     return f"(default: {default})"

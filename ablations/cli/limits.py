@@ -1,6 +1,6 @@
-"""Bounds of the command line's options, which nobody reaches who means it: beyond them a typing error takes hours.
+"""Bounds on options of the command line, which catch typing errors that would cost hours, and checks of folders.
 
-Light, as all that --help imports; only what is read from `Config` is checked, and nothing is created.
+It imports only light modules, since --help imports it, and its checks create nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from ablations.core.errors import InputError, shown
 from ablations.core.limits import Bounds, check_local, is_there
 
-MOST_PACKED = 1024  # trials that take turns
+MOST_PACKED = 1024  # most trials that may take turns
 
 
 NUMBERS: Mapping[str, Bounds] = {
@@ -29,7 +29,7 @@ NUMBERS: Mapping[str, Bounds] = {
 
 
 def pack_of(text: str) -> int | None:
-    """What --pack asks for: None for auto, else how many trials.  Raises InputError on anything else."""
+    """Returns how many trials --pack asks for; None for auto.  Raises InputError on anything else."""
     if text == "auto":
         return None
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MOST_PACKED)) and int(text) >= 1):
@@ -40,7 +40,7 @@ def pack_of(text: str) -> int | None:
 
 
 def check_places(config: Any, name: str) -> None:
-    """Raises InputError where what is read is not there, or what a study called `name` writes cannot be written."""
+    """Raises InputError if a file to be read is missing, or if the study `name` cannot write its folders."""
     for option, place in (("--results", config.results), ("--reports", config.reports)):
         check_local(option, place)
     if config.claims is not None and not is_there(config.claims, "--claims", os.path.isfile):
@@ -51,11 +51,11 @@ def check_places(config: Any, name: str) -> None:
 
 
 def _writable(folder: Path, name: str) -> None:
-    """Raises InputError where the study's folder in `folder` cannot be written, which need not be there yet."""
+    """Raises InputError if the study `name` cannot write in `folder`, which need not exist yet."""
     try:
         deepest = folder.absolute() / name / "trials" / ".0123456789ab.json.01234567"
         with contextlib.suppress(FileNotFoundError):
-            os.lstat(deepest)  # tells a path that is too long, and a file that stands where a folder should
+            os.lstat(deepest)  # raises if the path is too long, or if a file is in the place of a folder
         there = next(path for path in deepest.parents if os.path.lexists(path))
         if not there.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))

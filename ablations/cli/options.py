@@ -1,6 +1,6 @@
-"""The command line's options, and what can be seen to be wrong with them before any data are read.
+"""The options of `python -m ablations.run`, and the checks of them that need no data.
 
-Light: --help imports nothing heavier than this.
+It imports only light modules, since --help imports it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from ablations.planning.factors import departures_of
 from ablations.planning.request import Request, look_seeds
 from ablations.reporting import formats
 
-ANSWERS = 10.0  # seconds that a machine has to answer
+ANSWERS = 10.0  # seconds that the head of a cluster has to answer
 
-# Optional values: help names the type alone, and the docstring the default.
+# For options without a default value: help shows the type, and the docstring says what happens without the option.
 _INT, _FLOAT, _STR, _PATH = (
     tyro.conf.arg(metavar=word, help_behavior_hint="") for word in ("INT", "FLOAT", "STR", "PATH")
 )
@@ -42,7 +42,7 @@ class StudyOptions:
 
     group: ClassVar[str] = "study"
     subject: Annotated[str, tyro.conf.arg(metavar="STR")] = FIRST
-    """What is ablated: alexnet, or MODULE:OBJECT of your own; the options below the engine's are the subject's."""
+    """What is ablated: alexnet, or MODULE:OBJECT of your own, which may bring options of its own."""
     grid: Annotated[
         str | None,
         tyro.conf.arg(
@@ -56,15 +56,15 @@ class StudyOptions:
         tyro.conf.arg(help="Which components, as lrn,activation=tanh,pooling=all; empty: the grid's own choice."),
     ] = ""
     resolution: Annotated[int | None, _INT] = None
-    """Of --grid fractional: 4 keeps main effects clear of two-way interactions, 5 and 6 those of each other too
-    (default: 4)."""
+    """Resolution of --grid fractional: 4 keeps main effects clear of two-way interactions, 5 and 6 also keep these
+    interactions clear of each other (default: 4)."""
     claims: Annotated[Path | None, _PATH] = None
     """A TOML file with claims of your own, judged beside the published ones."""
     tune: Annotated[int | None, _INT] = None
-    """Learning rates to try for each variant before the study, with three trainings at each, on validation images; 0:
-    all have the preset's own (default: 0, or the grid's own)."""
+    """Learning rates to try for each variant before the study, with three trainings at each, on validation images; with
+    0, all variants have the preset's rate (default: 0, or the grid's own)."""
     retrain: bool = False
-    """Train again what another version of the training code trained; the old records are kept beside the new ones."""
+    """Train again the trials that another version of the training code trained; the old records are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,12 +75,13 @@ class TimeOptions:
     seeds: Annotated[int | None, _INT] = None
     """Trainings of each variant (default: 10, or the grid's own, or what --budget picks)."""
     budget: Annotated[str | None, _STR] = None
-    """Time for the whole study, as 45s, 30m, 2h or 1h30m: grid, seeds and epochs that are not given are picked to
-    fit into it, and what that gives up is said."""
+    """Time for the whole study, such as 45s, 30m, 2h or 1h30m: grid, seeds and epochs that are not given are picked to
+    fit into it, and the plan says what that gives up."""
     sequential: bool = False
-    """Train the seeds in looks: claims whose size a look tells get no more, and the levels keep the error rate."""
+    """Judge the study at looks before its end: a claim that a look settles gets no more seeds, and the error rate stays
+    the same."""
     looks: Annotated[str | None, _STR] = None
-    """Seeds at which --sequential looks, as 4,7,10 (default: after 40%, 70% and all of --seeds)."""
+    """Numbers of seeds at which --sequential looks, such as 4,7,10 (default: 40%, 70% and all of --seeds)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,60 +92,61 @@ class HardwareOptions:
     executor: str = "ray"
     """ray, or serial: one trial after another in this process."""
     ray_address: Annotated[str | None, _STR] = None
-    """A running Ray cluster of which this machine is one: HOST:PORT of its head, or auto (default: one of our own)."""
+    """A running Ray cluster that this machine is part of: HOST:PORT of its head, or auto (default: Ray is started
+    here)."""
     autoscaling: bool = False
-    """The cluster brings up machines as they are asked for: wait for a first one, and use all that come."""
+    """The cluster starts machines when they are asked for: wait for the first one, and use all that come."""
     cpus_per_trial: int = 1
-    """Processor threads a trial; two trials of one thread beat one of two."""
+    """Processor threads of a trial; two trials of one thread are faster than one trial of two."""
     gpus_per_trial: Annotated[float | None, _FLOAT] = None
-    """Share of a GPU a trial holds, 0.25 for four at once (default: 1 where there is one, else 0)."""
+    """GPUs of a trial; 0.25 puts four trials on one GPU (default: 1 if there is a GPU, otherwise 0)."""
     timeout: Annotated[float | None, _FLOAT] = None
-    """Minutes without a word from a trial's worker after which it is ended, as one that hangs (default: 20 times what
-    the trial should take, and 10 at least; never where that is not known)."""
+    """Minutes without a message from a trial's worker after which it counts as hanging and is killed (default: 20 times
+    what the trial should take, at least 10; never if that time is not known)."""
     pack: str = "1"
-    """Trials that take turns where one would run, a number or auto: on a GPU, steps of one fill the gaps of others."""
+    """Trials that take turns in the place of one, a number or auto: on a GPU, steps of one fill the gaps of others."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
-    """What is told, and where to."""
+    """What is printed and written, and where."""
 
     group: ClassVar[str] = "output"
     dry_run: bool = False
-    """Say in five lines what would be trained, how long that takes and what it can tell; train nothing."""
+    """Print in five lines what would be trained, how long it would take and what it could tell; train nothing."""
     power: bool = False
-    """Dry run with its tables: every variant, what so many seeds tell of each claim, and other designs."""
+    """Dry run with tables: every variant, what the seeds can tell of each claim, and other designs."""
     name: Annotated[str | None, _STR] = None
-    """Of the study, and of its folder (default: grid, data set and preset)."""
+    """Name of the study and of its folder (default: grid, data set and preset)."""
     results: Path = Path("results")
-    """Where records go."""
+    """Folder for records."""
     reports: Path = Path("reports")
-    """Where reports go."""
+    """Folder for reports."""
     format: str = formats.USUAL
-    """Of the report: html, md, csv (tidy tables of effects and verdicts), latex (the same, and the table for a paper)
-    and slide (one figure, as PNG and SVG)."""
+    """Formats of the report, with commas between them: html, md, csv (tidy tables of effects and verdicts), latex (the
+    same, and the table for a paper) and slide (one figure, as PNG and SVG)."""
     mlflow_uri: Annotated[str | None, _STR] = None
-    """Tracking server or database (default: an SQLite file under --results)."""
+    """MLflow's tracking server or database (default: an SQLite file under --results)."""
     no_mlflow: bool = False
-    """Leave MLflow out."""
+    """Do not write to MLflow."""
     mlflow_system_metrics: bool = False
-    """Show in MLflow what this machine's processors, memory, disk, network and GPUs do; needs psutil."""
+    """Log the load of this machine's processors, memory, disk, network and GPUs to MLflow; needs psutil."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions(OutputOptions, HardwareOptions, TimeOptions, StudyOptions):
-    """Trains variants of a subject that differ by one component or several, and reports what each is worth."""
+    """Trains variants of a subject that differ in one component or more, and reports what each component is worth."""
 
-    left_open: tyro.conf.Suppress[tuple[str, ...]] = ()  # options that were not given, of those that --budget picks
+    left_open: tyro.conf.Suppress[tuple[str, ...]] = ()  # options that --budget picks, as they were not given
 
 
-Config = Any  # EngineOptions and those of a subject in one: see `options_of`
+Config = Any  # one dataclass of EngineOptions and the options of a subject: see `options_of`
 _USUAL: dict[str, str | int | float] = {"grid": "one_out", "seeds": 10, "tune": 0}
 
 
 @cache
 def options_of(subject: str = FIRST) -> type:
-    """The engine's options and the subject's in one dataclass.  Raises InputError on what is no subject."""
+    """Returns a dataclass of the engine's options and the subject's.  Raises InputError if there is no such subject."""
     own: type = signed(subject).options
     made = make_dataclass("Config", [], bases=(own, EngineOptions), frozen=True, kw_only=True)
     made.__doc__ = EngineOptions.__doc__
@@ -152,9 +154,9 @@ def options_of(subject: str = FIRST) -> type:
 
 
 def subject_among(arguments: Sequence[str]) -> str:
-    """The subject that a command line names, which has to be known before its other options can be read.
+    """Returns the subject that a command line names, which decides which other options there are.
 
-    Raises InputError on none after --subject, and on two.
+    Raises InputError if --subject has no value, or if two subjects are named.
     """
     named = []
     for word, value in zip(arguments, [*arguments[1:], "--"], strict=False):
@@ -164,7 +166,7 @@ def subject_among(arguments: Sequence[str]) -> str:
             named.append(word.partition("=")[2])
     if len(named) > 1:
         raise InputError(
-            f"a study has one subject, and {listed([*map(shown, named)])} are named: leave one of them out."
+            f"a study has one subject, but {listed([*map(shown, named)])} are named; leave all but one out."
         )
     if named and not named[0].strip():
         raise InputError(f"--subject has an empty value: {KINDS}.")
@@ -174,7 +176,7 @@ def subject_among(arguments: Sequence[str]) -> str:
 
 
 def with_subject(arguments: Sequence[str]) -> list[str]:
-    """The words of a command line, a study file that comes first as --subject with its whole path."""
+    """Returns the words of a command line with a study file that comes first written as --subject and a full path."""
     first = arguments[0] if arguments else ""
     named = first and not first.startswith("-") and (is_file(first) or ":" in first)
     words = ["--subject", *arguments] if named else list(arguments)
@@ -185,20 +187,20 @@ def with_subject(arguments: Sequence[str]) -> list[str]:
 
 
 def _usual(config: Config) -> dict[str, str | int | float]:
-    """What options are that nothing else decides."""
+    """Returns the default values of options that neither the user nor the grid chooses."""
     return {**_USUAL, **load(config.subject).usual}
 
 
 def resolved(config: Config) -> tuple[Config, dict[str, str | int | float]]:
-    """`config` with every option that was left open filled in and `~` replaced, and the options that the grid chose.
+    """Returns `config` with all open options filled in and each `~` replaced, and the options that the grid chose.
 
-    Raises InputError on an unknown grid, and on a `~` of nobody.
+    Raises InputError on an unknown grid, and on a home folder that does not exist.
     """
     work = f"{load(config.subject).work_unit}s"
     left = tuple(name for name in ("grid", "seeds", work) if getattr(config, name, 0) is None)
     left = tuple("work" if name == work else name for name in left)
     chosen = grids.find(config.grid or str(_USUAL["grid"]), config.subject).options
-    # False is a flag that was not given; 0 was.
+    # False is a flag that was not given, but 0 is a value that was.
     left_open = {name: value for name in chosen if (value := getattr(config, name, 0)) is None or value is False}
     by_grid = {name: chosen[name] for name in left_open}
     values = {**{name: value for name, value in _usual(config).items() if getattr(config, name) is None}, **by_grid}
@@ -211,17 +213,17 @@ def resolved(config: Config) -> tuple[Config, dict[str, str | int | float]]:
 
 
 def _at_home(config: Config) -> dict[str, Path | str]:
-    """The options that are paths with their `~` replaced, once and here: on a worker it may be another folder."""
+    """Returns the options that are paths, with `~` replaced here, since a worker may have another home folder."""
     given = {name: getattr(config, name) for name in ("claims", "results", "reports")}
     paths: dict[str, Path | str] = {name: at_home(path) for name, path in given.items() if path}
     return {**paths, **load(config.subject).at_home(config)}
 
 
 def default_name(config: Config) -> str:
-    """Of the study: what it is about, so that two commands that ask for different things do not share a folder."""
+    """Returns the name of a study without --name, made of its options so that different studies differ in it."""
     grid = config.grid or str(_USUAL["grid"])
     asked = [grid]
-    if config.budget:  # what is picked is not known yet, and may come out otherwise another time
+    if config.budget:  # what the budget picks is not known yet, and may differ the next time
         asked = ["budget" if "grid" in config.left_open else grid, as_name(config.budget)]
     if config.resolution not in (None, grids.RESOLUTIONS[0]):
         asked += [f"resolution-{config.resolution}"]
@@ -229,13 +231,13 @@ def default_name(config: Config) -> str:
 
 
 def as_options(values: Mapping[str, str | int | float]) -> str:
-    """`--seeds 5 --stop-at-threshold`, as they would be typed."""
+    """Returns options as they would be typed: `--seeds 5 --stop-at-threshold`."""
     words = [f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}") for name, value in values.items()]
     return " ".join(words)
 
 
 def check(config: Config) -> None:
-    """Raises InputError on what can be seen to be wrong before any data are read; creates nothing."""
+    """Raises InputError if an option is wrong, as far as that can be told without data.  Creates nothing."""
     check_numbers(config, NUMBERS)
     grid = grids.find(config.grid or str(_USUAL["grid"]), config.subject)
     departures = departures_of(config.subject, words_of(config) or grid.defaults)
@@ -254,7 +256,7 @@ def check(config: Config) -> None:
 
 
 def request_of(config: Config, *, command: str, machines: Sequence[Mapping[str, float]] = ()) -> Request:
-    """What a resolved command line asks for; `machines` are those of a cluster that it named."""
+    """Returns what a resolved command line asks for; `machines` are the resources of a named cluster."""
     return Request(
         subject=config.subject,
         options=config,
@@ -282,16 +284,16 @@ def request_of(config: Config, *, command: str, machines: Sequence[Mapping[str, 
 
 
 def _check_choices(config: Config) -> None:
-    """What cannot be had together, or not so."""
+    """Raises InputError on options that cannot be combined, or that have no such value."""
     if config.resolution is not None:
         if config.resolution not in grids.RESOLUTIONS:
             raise InputError(f"--resolution is {config.resolution}; it is 4, 5 or 6.")
         if not grids.find(config.grid or str(_USUAL["grid"]), config.subject).resolved or "grid" in config.left_open:
-            raise InputError("--resolution is of a fraction: it goes with --grid fractional alone.")
+            raise InputError("--resolution needs --grid fractional, since only a fraction has one.")
     if config.budget:
         seconds_in(config.budget)
         if config.tune:
-            raise InputError("--budget cannot tell how long --tune will take; give one of the two.")
+            raise InputError("--budget cannot plan the time that --tune will take; give one of the two.")
     if config.looks and not config.sequential:
         raise InputError("--looks says when --sequential looks; give both.")
     if config.sequential and (config.tune or getattr(config, "stop_at_threshold", False)):
@@ -299,32 +301,30 @@ def _check_choices(config: Config) -> None:
     if config.sequential and not config.budget:
         look_seeds(config.seeds, config.looks)
     if config.mlflow_system_metrics and config.no_mlflow:
-        raise InputError(
-            "--mlflow-system-metrics are shown in MLflow, which --no-mlflow leaves out; give one of the two."
-        )
+        raise InputError("--mlflow-system-metrics writes to MLflow, which --no-mlflow leaves out; give one of the two.")
     if config.mlflow_system_metrics and not find_spec("psutil"):
         raise InputError("--mlflow-system-metrics needs psutil, which is not installed: python -m pip install psutil")
 
 
 def _check_machines(config: Config) -> None:
-    """What is asked of the machines, and whether a cluster is there."""
+    """Raises InputError if options of the hardware do not fit together, or if no cluster answers."""
     pack_of(config.pack)
     if config.timeout is not None and config.executor == "serial":
-        raise InputError("--timeout ends workers of Ray, and --executor serial has none: leave one of the two out.")
+        raise InputError("--timeout kills workers of Ray, but --executor serial has none; leave one of the two out.")
     if config.autoscaling and not config.ray_address:
-        raise InputError("--autoscaling is of a cluster: it goes with --ray-address, and --executor ray.")
+        raise InputError("--autoscaling is for a cluster: it needs --ray-address and --executor ray.")
     if config.ray_address:
         _check_answers(config.ray_address)
 
 
 def _check_answers(address: str) -> None:
-    """Ray itself tries for a quarter of an hour where nothing answers."""
-    if address == "auto":  # Ray looks for one on this machine
+    """Raises InputError if no cluster answers at `address`, where Ray itself would try for a quarter of an hour."""
+    if address == "auto":  # Ray looks for a cluster on this machine
         return
     host, _, port = address.rpartition(":")
     if not host or "/" in host or not port.isdecimal() or len(port) > 5 or int(port) >= 2**16:
         raise InputError(
-            f"--ray-address is {shown(address)}; it is HOST:PORT of a cluster's head, or auto, on one of its machines."
+            f"--ray-address is {shown(address)}; it must be HOST:PORT of a cluster's head, or auto on its machines."
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS).close()
@@ -334,10 +334,10 @@ def _check_answers(address: str) -> None:
 
 
 def words_of(config: Config) -> list[str]:
-    """The words of --components.  Raises InputError where there are only commas."""
+    """Returns the words of --components.  Raises InputError if there are only commas."""
     words: list[str] = config.components.replace(",", " ").split()
     if config.components and not words:
         raise InputError(
-            f"--components is {shown(config.components)}, which names none; leave it out for the usual ones."
+            f"--components is {shown(config.components)}, which names no component; leave it out for the usual ones."
         )
     return words

@@ -1,4 +1,4 @@
-"""A line a finished trial, with the time left: under a bar on a terminal, plain lines elsewhere."""
+"""Prints a line for each finished trial, with the time left: above a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from ablations.core.text import duration, last_line
 from ablations.core.trial import Trial
 from ablations.planning import tuning
 
-TRUSTED = 20  # epochs after which the pace so far replaces the estimate made before the start
-QUIET = 30.0  # seconds without a line after which an epoch gets one
+TRUSTED = 20  # epochs after which the measured pace replaces the estimate made before the start
+QUIET = 30.0  # seconds without a line after which the next epoch gets one
 
 
 class Progress:
-    """A `Watch` that prints what comes, counts it and hands results on; a context manager that closes the bar."""
+    """A `Watch` that prints epochs and results, estimates the time left, and passes results on.
+
+    It is a context manager, which closes the bar.
+    """
 
     def __init__(
         self,
@@ -36,13 +39,18 @@ class Progress:
         first: Callable[[], None] | None = None,
         then: Callable[[Result], None] | None = None,
     ) -> None:
+        """Starts at `already` finished trials of `total`; `trainings` are still missing, which take `expected` seconds.
+
+        `names` are those of the variants, by their labels.  `first` is called when the first worker is ready, and
+        `then` with each result.
+        """
         self.total, self.done, self.already = total, already, already
         self.setting, self.names, self.first, self.then = setting, names, first, then
         self.epochs = setting.work
-        self.owed = trainings * setting.work  # epochs that are missing: trials may share a training
-        self.expected = expected / max(self.owed, 1)  # seconds an epoch
-        self.passed = 0  # epochs, over all trainings
-        self.last: dict[str, int] = {}  # epoch that a training under way has ended
+        self.owed = trainings * setting.work  # epochs still to be trained: trials may share a training
+        self.expected = expected / max(self.owed, 1)  # seconds of an epoch
+        self.passed = 0  # epochs that have ended, over all trainings
+        self.last: dict[str, int] = {}  # key of a running training -> the last epoch that has ended
         self.failed = 0
         self.began = self.spoke = time.monotonic()
         self.bar = tqdm(total=total, initial=already, unit="trial", disable=not sys.stderr.isatty(), leave=False)
@@ -56,30 +64,30 @@ class Progress:
         self.bar.close()
 
     def begin(self) -> None:
-        """Calls `first`."""
+        """Calls `first`, if there is one."""
         if self.first:
             self.first()
 
     def epoch(self, trial: Trial, row: Mapping[str, float]) -> None:
-        """Prints an epoch of `trial` when nothing else was printed for a while."""
+        """Counts an epoch of `trial`, and prints it if nothing was printed for a while."""
         epoch, before = int(row["epoch"]), self.last.get(trial.key)
-        passed = 1 if before is None else epoch - before  # a row need not come after each of them
+        passed = 1 if before is None else epoch - before  # not every epoch has a row
         self.passed += passed
-        self.owed -= epoch - (before or 0) - passed  # those that a training had before it went on
+        self.owed -= epoch - (before or 0) - passed  # less the epochs that a continued training had already
         self.last[trial.key] = epoch
         if time.monotonic() - self.spoke > QUIET:
             unit = load(trial.subject).work_unit
             self._say(f"{self._name(trial)}: {unit} {epoch}/{self.epochs}{self._so_far(row)}")
 
     def result(self, result: Result) -> None:
-        """Prints the line of `result` and hands it on."""
+        """Prints the line of `result` and passes it on."""
         self.done += 1
         self.failed += result.status != DONE
         if not result.trained_with:
             untold = self.epochs - self.last.pop(result.trial.key, 0)
-            if result.status == DONE and REACHED not in result.metrics:  # it need not have a row for each of them
+            if result.status == DONE and REACHED not in result.metrics:  # not every epoch has a row
                 self.passed += untold
-            else:  # those that never come: of a training that failed or ended early
+            else:  # the training failed or ended early: the rest of its epochs never come
                 self.owed -= untold
         self.bar.update()
         self._say(
@@ -112,14 +120,14 @@ class Progress:
         return f"{value}{self._target(result)} {alone}"
 
     def _value(self, value: float, phase: str) -> str:
-        """`62.5% test error`, `test loss 1.234`."""
+        """Returns `62.5% test error` or `test loss 1.234`."""
         metric = self.setting.main_metric
         if metric.unit == POINTS:
             return f"{value:.1f}% {phase} {'error' if metric.lower_is_better else metric.words}"
         return f"{phase} {metric.words} {value:.4g}"
 
     def _so_far(self, row: Mapping[str, float]) -> str:
-        """The main outcome in a row of a curve, or the same of the training data; empty where it holds neither."""
+        """Returns the main metric in a row of a curve, or the same on the training data; "" if it holds neither."""
         main, phase = self.setting.main, self.setting.phase
         for name, kind in ((main, phase), (main.replace(f"{phase}_", "train_", 1), "train")):
             if name in row:
@@ -140,7 +148,7 @@ class Progress:
             return ""
         left = self.owed - self.passed
         pace = (time.monotonic() - self.began) / max(self.passed, 1)
-        # Early on the start-up weighs too much, and trials side by side end their epochs together.
+        # The pace of the first epochs is too slow, as it holds the start, and trials side by side end theirs together.
         trust = min(1.0, self.passed / TRUSTED) if self.expected else 1.0
         seconds = ((1 - trust) * self.expected + trust * pace) * left
         return f", about {duration(round(seconds))} left"

@@ -1,1 +1,1 @@
-"""Trials -> results, in this process or on Ray: turns, failures, second tries.  No statistics."""
+"""Runs trials, in this process or on Ray: turns, failures, further tries.  No statistics."""

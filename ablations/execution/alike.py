@@ -1,4 +1,4 @@
-"""A study of which nothing works stops after its first trials: all others would fail as they did."""
+"""Stops a study whose first trials all fail in the same way, since the others would fail in that way too."""
 
 from __future__ import annotations
 
@@ -12,29 +12,33 @@ from ablations.core.text import counted, last_line
 from ablations.core.trial import Trial
 from ablations.execution.executor import Watch
 
-FIRST = 3  # trials: the reference and two changes of it, or three seeds of the reference
-# What differs between errors that are alike: addresses, keys, seeds, numbers of lines.
+FIRST = 3  # failures after which a study stops; enough to hold the reference and two changes
+# What may differ between two errors of one kind: addresses, keys of trials, and numbers such as seeds or lines.
 _DIFFERS = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{12}\b|\d+")
 
 
 class Alike:
-    """A `Watch` that hands on what it is told, and stops a study whose first trials have all failed alike."""
+    """A `Watch` that passes all calls on to another, and stops a study whose first trials all failed alike."""
 
     def __init__(self, watch: Watch, *, total: int, worked: bool) -> None:
-        """`total` trials were to run; `worked` says whether one of the study has come to an outcome before."""
+        """Passes calls on to `watch`.
+
+        `total` is the number of trials that are to run.  `worked` says whether a trial of the study has already had an
+        outcome; if so, the study is never stopped here.
+        """
         self.watch, self.total, self.worked = watch, total, worked
         self.failed: list[Result] = []
 
     def begin(self) -> None:
-        """Hands it on."""
+        """Passes the call on."""
         self.watch.begin()
 
     def epoch(self, trial: Trial, row: Mapping[str, float]) -> None:
-        """Hands it on."""
+        """Passes the call on."""
         self.watch.epoch(trial, row)
 
     def result(self, result: Result) -> None:
-        """Hands it on.  Raises StoppedError where it is the last of the first that have failed alike."""
+        """Passes the call on.  Raises StoppedError if `result` completes `FIRST` failures of one kind."""
         self.watch.result(result)
         if self.worked or result.status in FINAL:
             self.worked = True
@@ -45,12 +49,12 @@ class Alike:
             return
         changed = ", with --retrain where the study's own code has changed" if is_file(result.trial.subject) else ""
         raise StoppedError(
-            f"the first {FIRST} trials have failed alike ({result.status}: {last_line(self.failed[0].error, 300)}), so "
-            f"the {counted(left, 'trial')} that follow were not run; what the {FIRST} said is in their records. Mend "
-            f"what is wrong, then give the same command again{changed}."
+            f"the first {FIRST} trials failed in the same way ({result.status}: {last_line(self.failed[0].error, 300)})"
+            f", so the {counted(left, 'trial')} that follow were not run; the records of the {FIRST} hold their "
+            f"errors. Mend what is wrong, then give the same command again{changed}."
         )
 
 
 def _kind(result: Result) -> tuple[str, str]:
-    """Equal for failures that are alike."""
+    """Returns a value that is equal for failures of one kind: the status, and the error without its numbers."""
     return result.status, _DIFFERS.sub("#", last_line(result.error, 300))

@@ -1,4 +1,4 @@
-"""The executor's protocol, and the serial one."""
+"""What an executor and a watch are, and the executor that runs jobs in this process, one after another."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from ablations.execution.worker import run_job
 
 
 class Watch(Protocol):
-    """Whoever follows a study; called in the process that asked for it, one call at a time."""
+    """Follows a study.  It is called in the driver's process, one call at a time."""
 
     def begin(self) -> None:
-        """A first worker is ready to train, and waits until this returns."""
+        """Called once, when the first worker is ready to train; the worker waits until this returns."""
 
     def epoch(self, trial: Trial, row: Mapping[str, float]) -> None:
-        """An epoch of `trial`, and of what shares its training, has ended with these numbers."""
+        """Called when an epoch of `trial`, and of all that share its training, has ended with the numbers `row`."""
 
     def result(self, result: Result) -> None:
-        """A trial has ended; its record is on disk."""
+        """Called when a trial has ended and its record is on disk."""
 
 
 class Executor(Protocol):
-    """Runs jobs somewhere and tells a `Watch` what comes of their trials."""
+    """Runs jobs and reports their trials to a `Watch`."""
 
     def __call__(self, jobs: Sequence[Job], place: Place, watch: Watch) -> None:
         """Returns when every trial has a result."""
 
 
 def serial(jobs: Sequence[Job], place: Place, watch: Watch) -> None:
-    """One job after another, in this process: no ray needed."""
+    """Runs the jobs one after another in this process, without Ray."""
     keep_freed_memory()
     watch.begin()
     for job in jobs:

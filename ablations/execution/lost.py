@@ -1,4 +1,4 @@
-"""Why a worker was lost, from what Ray says of it.  Imports no ray."""
+"""Finds why a worker was lost, in the text of the error that Ray gives.  Imports no ray."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _EXIT = re.compile(r"Worker exit type: (\w+) Worker exit detail: (.*?)\s*(?:Some
 
 
 def why_lost(said: str) -> tuple[str, str]:
-    """The status of a trial whose worker was lost, and the reason in a sentence, from Ray's many lines."""
+    """Returns the status of a trial whose worker was lost, and the reason in a clause; `said` is Ray's error."""
     if found := _MEMORY.search(said):
         used, limit = found.groups()
         return OUT_OF_MEMORY, f"Ray's memory monitor ended it, as {used} of {limit} were in use"

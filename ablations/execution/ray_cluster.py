@@ -1,4 +1,4 @@
-"""The Ray that trials run on: started here, behind a secret, or joined; whether it is still there.
+"""Starts a Ray on this machine that needs a token, or joins a cluster, and watches whether it is still alive.
 
 This file and `ray_executor` are the only ones that import ray.
 """
@@ -33,33 +33,36 @@ from ablations.core.machine import cores_here, slots
 from ablations.execution.allocator import ENVIRONMENT
 from ablations.records.leftovers import own_folder, short_parent
 
-LOOK = 10.0  # seconds between two looks whether a cluster is still there, and that its head has to answer
-SHORT = 28  # bytes of a folder under which the paths of Ray's sockets fit into the 104 or 108 that systems allow
-PATIENCE = 20.0  # seconds from the loss of Ray in which the driver ends by itself; Ray ends it after 60
+LOOK = 10.0  # seconds between two checks that a cluster is still there, and that its head has to answer
+SHORT = 28  # most bytes of a folder's path with which those of Ray's sockets fit into the 104 or 108 that are allowed
+PATIENCE = 20.0  # seconds that the driver has to end by itself once Ray is lost; Ray would end it after 60
 GOES_ON = "the same command goes on where it was"
 SERIAL = "--executor serial runs without Ray"
 
 
 class BrokenRayError(BaseException):
-    """Ray has lost a part that it cannot do without.  No Exception: Tune would wait a minute for Ray to tidy up."""
+    """Ray has lost a process that it needs.
+
+    This is no Exception, since Tune would catch one and then wait a minute for Ray to clean up.
+    """
 
 
 @contextlib.contextmanager
 def joined(address: str, *, wait_for: Mapping[str, float] | None = None) -> Iterator[list[dict[str, float]]]:
-    """The Ray cluster at `address`, as what each of its machines has of "CPU" and "GPU".
+    """Joins the Ray cluster at `address` for as long as the context lasts, and yields `machines()`.
 
-    With `wait_for` not before one of them has so much: of a cluster that brings up machines as they are asked for.
-    Raises InputError where it cannot be joined.
+    With `wait_for`, which names amounts of "CPU" and "GPU", it first waits until a machine has so much: an autoscaling
+    cluster starts machines only when they are asked for.  Raises InputError if the cluster cannot be joined.
     """
     on_terminate = signal.getsignal(signal.SIGTERM)
     try:
         _init(address=address, runtime_env={"env_vars": dict(ENVIRONMENT)})
     except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
-        lines = str(error.__cause__ or error).strip().splitlines()  # a traceback in words, whose last line tells why
+        lines = str(error.__cause__ or error).strip().splitlines()  # text of a traceback; its last line is the reason
         said = lines[-1][:200].rstrip(".") if lines else type(error).__name__
         hint = "" if "RAY_AUTH_MODE" in os.environ else "; one that asks for a token needs RAY_AUTH_MODE=token here too"
         raise InputError(f"no Ray cluster can be joined at --ray-address {address} ({said}){hint}.") from error
-    signal.signal(signal.SIGTERM, on_terminate)  # Ray's own leaves without a word
+    signal.signal(signal.SIGTERM, on_terminate)  # Ray's handler would end this process without a message
     try:
         if wait_for and not any(slots(one, wait_for["CPU"], wait_for["GPU"]) for one in machines()):
             _come(wait_for)
@@ -69,30 +72,30 @@ def joined(address: str, *, wait_for: Mapping[str, float] | None = None) -> Iter
 
 
 def machines() -> list[dict[str, float]]:
-    """What each machine that Ray has by now has of "CPU" and "GPU"."""
+    """Returns the resources, "CPU" and "GPU" among them, of each machine that is in Ray's cluster now."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def _come(wanted: Mapping[str, float]) -> None:
-    """Waits for a machine with so much: asks for it as a trial does, with a task that does nothing there."""
+    """Waits until a machine has the resources `wanted`.  It asks for them with an empty task, as a trial would."""
     print(
-        f"waiting   for a machine with {wanted['CPU']:g} processors and {wanted['GPU']:g} GPUs, which the cluster "
-        "has been asked for and has not yet; Ctrl-C stops",
+        f"waiting   for the cluster to start a machine with {wanted['CPU']:g} processors and {wanted['GPU']:g} GPUs; "
+        "Ctrl-C stops",
         flush=True,
     )
     asked = ray.remote(lambda: None).options(num_cpus=wanted["CPU"], num_gpus=wanted["GPU"]).remote()
-    while not ray.wait([asked], timeout=1.0)[0]:  # a second each: Ctrl-C is heard in between
+    while not ray.wait([asked], timeout=1.0)[0]:  # one second at a time, so that Ctrl-C is noticed
         pass
     ray.get(asked)
 
 
 @contextlib.contextmanager
 def started() -> Iterator[Callable[[], object]]:
-    """A Ray of our own, without a dashboard, with a secret and a temporary folder that go with it.
+    """Starts a Ray on this machine for as long as the context lasts, with a token and a temporary folder of its own.
 
-    It starts in a thread, as it mostly waits for its processes; what is yielded waits for it, or raises StoppedError
-    with what kept it from starting.  Where a Ray is up already it is that one: a study keeps its Ray over all rounds
-    of tuning and all looks.
+    Ray starts in a thread, since starting is mostly waiting for processes.  The context yields a function that waits
+    until Ray is up, and raises StoppedError if it does not start.  If this process is connected to a Ray already, that
+    one is used: a study keeps one Ray over all rounds of tuning and all looks.
     """
     if ray.is_initialized():
         with _watched(lambda: True):
@@ -115,10 +118,11 @@ def started() -> Iterator[Callable[[], object]]:
 
 @contextlib.contextmanager
 def _watched(begun: Callable[[], bool], *, then: Callable[[], object] = lambda: None) -> Iterator[None]:
-    """Does `then` at the end.  Where Ray is lost before that, once it has `begun`, this process ends in time.
+    """Watches Ray in a thread once `begun` returns true, and calls `then` at the end of the context.
 
-    A call of Ray's that needs what is lost does not come back, not for Ctrl-C either: after a minute, Ray ends the
-    process, with lines of its own.  What the driver knows by then is on disk.
+    A call of Ray that needs a lost process never returns, not even on Ctrl-C; after a minute Ray ends the driver with
+    messages of its own.  So the thread ends the driver `PATIENCE` seconds after Ray was lost, with one sentence.  All
+    results that the driver has by then are on disk.
     """
     stop, over, lost = threading.Event(), threading.Event(), threading.Event()
 
@@ -151,7 +155,7 @@ def _watched(begun: Callable[[], bool], *, then: Callable[[], object] = lambda: 
 
 
 def _leave(error: BrokenRayError) -> NoReturn:
-    """Ends this process with one sentence, and what is left of a Ray of its own."""
+    """Ends this process with one sentence, after killing the processes that are left of a Ray that it started."""
     node: Any = ray._private.worker._global_node
     for processes in list(node.all_processes.values()) if node else ():
         for one in processes:
@@ -165,9 +169,10 @@ def _leave(error: BrokenRayError) -> NoReturn:
 
 
 def _start(folder: Path, threads: contextlib.ExitStack, ended: threading.Event) -> None:
-    """Starts a Ray in `folder`, if need be a second time: on a busy machine, it finds what the first one has read.
+    """Starts a Ray in `folder`; tries twice, since the second start on a busy machine finds its files in memory.
 
-    A thread of `threads` lives as long as Ray does: Linux ends what a thread has started with it (PR_SET_PDEATHSIG).
+    The thread that starts Ray is kept alive by `threads` until Ray is shut down: Linux kills the processes that a
+    thread has started when the thread ends (PR_SET_PDEATHSIG).  Raises StoppedError if both tries fail.
     """
     for attempt in (1, 2):
         thread = ThreadPoolExecutor(1, "ray")
@@ -193,9 +198,10 @@ def _start(folder: Path, threads: contextlib.ExitStack, ended: threading.Event) 
 
 
 def _temporary() -> contextlib.AbstractContextManager[Path]:
-    """A folder for Ray, which never cleans its own, and makes it everybody's: hence the closed one around it.
+    """Makes a temporary folder for Ray, which this user alone can read and which is removed at the end.
 
-    It is where temporary files go or, where that makes its sockets' paths too long, elsewhere.
+    Ray never removes its own folder, and lets every user write in it.  The folder lies among the temporary files, or
+    elsewhere if the paths of Ray's sockets would be too long there.  Raises StoppedError if no place is short enough.
     """
     if parent := short_parent(SHORT):
         return own_folder(parent, "ray-")
@@ -207,14 +213,14 @@ def _temporary() -> contextlib.AbstractContextManager[Path]:
 
 @contextlib.contextmanager
 def _guarded(folder: Path) -> Iterator[None]:
-    """The environment of a Ray of our own: all that connect to it, from wherever, need a secret that is new each time.
+    """Sets the environment of a Ray that is started here: whoever connects to it needs a token, which is new each time.
 
-    Ray listens on every interface, and runs whatever code it is given.  Its processes and workers inherit the secret.
+    Ray listens on every network interface and runs any code that it is sent.  Its processes inherit the token.
     """
     _check_loopback()
     ours = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     if not Path(getattr(ray, "__cached__", None) or "/nowhere").exists():
-        # Compiling Ray anew in each of its processes takes longer than it waits for them.
+        # Without bytecode files, each process of Ray would compile it, which takes longer than Ray waits for them.
         ours |= {"PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
     before = {name: os.environ.get(name) for name in ours}
     try:
@@ -225,7 +231,7 @@ def _guarded(folder: Path) -> Iterator[None]:
 
 
 def _set(environment: Mapping[str, str | None]) -> None:
-    """Sets these variables, or removes them, and has Ray read them: it does so but once."""
+    """Sets these variables, or removes those that are None, and makes Ray read them again, which it does only once."""
     for name, value in environment.items():
         if value is None:
             os.environ.pop(name, None)
@@ -236,7 +242,7 @@ def _set(environment: Mapping[str, str | None]) -> None:
 
 
 def _check_loopback() -> None:
-    """Raises StoppedError where this machine cannot reach itself: Ray would try for minutes."""
+    """Raises StoppedError if this machine cannot connect to itself, which Ray would try for minutes."""
     try:
         with socket.create_server(("127.0.0.1", 0)) as server:
             socket.create_connection(server.getsockname(), timeout=5).close()
@@ -247,22 +253,25 @@ def _check_loopback() -> None:
 
 
 def _init(**options: Any) -> None:
-    ray._private.worker._worker_logs_enabled = False  # what Ray says of a lost worker, its record says too
+    ray._private.worker._worker_logs_enabled = False  # the record of a lost trial holds the reason already
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
 
 
 def _paths() -> dict[str, str]:
-    """Workers import what this process can: also when it was started from the repository's folder."""
+    """Returns the environment in which workers can import the same modules as this process."""
     return {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def node_here() -> str:
-    """The machine of this process, as Ray names it."""
+    """Returns Ray's id of the machine that this process runs on."""
     return str(ray.get_runtime_context().get_node_id())
 
 
 def end(node: str, process: int, *, home: str) -> None:
-    """Kills a worker, which may be stopped or deaf to Ray."""
+    """Kills the worker `process` on the machine `node` by a signal, since a worker that hangs does not answer Ray.
+
+    `home` is the machine that this process runs on.
+    """
 
     def kill() -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -276,7 +285,10 @@ def end(node: str, process: int, *, home: str) -> None:
 
 
 def look(*, far: bool = False) -> None:
-    """Raises BrokenRayError where a process that Ray cannot do without is gone: of our own, or `far`, of a cluster."""
+    """Raises BrokenRayError if a process that Ray needs has ended.
+
+    This looks at a Ray that was started here, and with `far` also at a cluster that was joined, which takes longer.
+    """
     node: Any = ray._private.worker._global_node
     for kind in ("gcs_server", "raylet"):
         for process in node.all_processes.get(kind, ()) if node else ():
@@ -289,7 +301,7 @@ def look(*, far: bool = False) -> None:
 
 
 def _look_far() -> None:
-    """Raises BrokenRayError where the head of a cluster that was joined does not answer."""
+    """Raises BrokenRayError if this process has joined a cluster whose head does not answer."""
     node: Any = ray._private.worker._global_node
     if node is None or node.all_processes:
         return
@@ -301,8 +313,9 @@ def _look_far() -> None:
 
 
 def _broken(reason: str) -> BrokenRayError:
-    """The error.  What Tune has booked is not given back when its objects are collected: that would wait for a minute
-    for what has gone, and then end this process.
+    """Returns the error, and keeps Tune from giving its resources back when its objects are collected.
+
+    That would wait a minute for the lost process, and then end this one.
     """
     PlacementGroupResourceManager.__del__ = lambda self: None  # type: ignore[method-assign]
     return BrokenRayError(reason)

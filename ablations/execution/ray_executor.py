@@ -1,8 +1,7 @@
-"""Jobs on Ray Tune.  This file and `ray_cluster` are the only ones that import ray.
+"""The executor that runs jobs on Ray Tune.  This file and `ray_cluster` are the only ones that import ray.
 
-Ray spreads the jobs that we list, first in first out, each once; it sees a job of several trials as one
-trial of its own, which reports several results.  What is run is decided by our records, never by
-`Tuner.restore`, which ignores a larger grid and unpickles.
+Tune runs each job of our list once, first in, first out.  To Tune, a job of several trials is one trial that reports
+several results.  Our records decide what is run, and never `Tuner.restore`, which ignores a larger grid and unpickles.
 """
 
 from __future__ import annotations
@@ -38,23 +37,24 @@ from ablations.records.leftovers import own_folder
 from ablations.records.predictions import predictions_path, write_predictions
 from ablations.records.store import read_result, trial_path, write_result
 
-SILENT = 120.0  # seconds without a worker after which that is said
-TRIES = 3  # of a trial whose worker was lost, or for which there was not enough memory: the first one and two more
-ASLEEP = 30.0  # seconds from one look to the next after which it was the driver that stood still, not its workers
+SILENT = 120.0  # seconds after which a message says that no worker has started yet
+TRIES = 3  # tries of a trial, the first included, whose worker was lost or for which there was too little memory
+ASLEEP = 30.0  # seconds between two steps of the driver after which it was itself stopped, and its workers not silent
 
-Run = Callable[..., Iterable[Result]]  # as `run_job`
+Run = Callable[..., Iterable[Result]]  # a function like `run_job`
 
 
 def _run(config: dict[str, Any], *, jobs: Sequence[Job], place: Place, home: str, run: Run) -> None:
-    """What a worker does, job after job: a fresh process for each would import torch each time.
+    """Runs one job in a worker and reports its rows and results to the driver.
 
-    Plain values travel: a worker's registry, unlike ours, is empty until the trial fills it.
+    One worker runs many jobs in turn, since a new process would have to import torch again.  Only plain values are
+    sent: a worker starts with an empty registry of components, which the trial itself fills.
     """
 
     def report(trial: Trial, row: Mapping[str, float]) -> None:
         tune.report({"key": trial.key, "row": dict(row)})
 
-    # What takes a process seconds, torch for one, has been imported with this module.
+    # Slow imports, such as that of torch, were made with this module, so the worker is ready now.
     tune.report({"worker": (node_here(), os.getpid())})
     for result in run(jobs[config["job"]], place, report=report):
         kept = predictions_path(place.folder, result.trial.key)
@@ -65,56 +65,63 @@ def _run(config: dict[str, Any], *, jobs: Sequence[Job], place: Place, home: str
 
 @dataclass(kw_only=True)
 class _Heard:
-    """What is known of the worker that runs a job."""
+    """What the driver knows of the worker that runs a job."""
 
-    at: float  # when something was last heard of it; `time.monotonic`
-    node: str = ""  # its machine, for Ray
-    process: int = 0
-    hung: bool = False  # it was silent for too long, and was ended
+    at: float  # time of its last message, by `time.monotonic`
+    node: str = ""  # Ray's id of its machine
+    process: int = 0  # its process id; 0 until it has reported it
+    hung: bool = False  # whether it was silent for too long and was killed
 
 
 class _Deliver(tune.Callback):
-    """Hands each epoch and each result over, and makes results for the trials of a job whose process died.
+    """Passes each epoch and each result on to a `Watch`, and makes results for trials whose worker died.
 
-    Trials whose worker was lost, or for which there was not enough memory, are kept back until `last`.
+    Failed results of trials whose worker was lost, or that lacked memory, are passed on only in the last try: until
+    then these trials are tried again.
     """
 
     def __init__(self, jobs: Sequence[Job], place: Place, watch: Watch) -> None:
         self.jobs, self.place, self.watch = jobs, place, watch
         self.missing = {trial.key: trial for job in jobs for trial in job}
-        self.waits_since: float | None = time.monotonic()  # for a first worker
+        self.waits_since: float | None = (
+            time.monotonic()
+        )  # time from which it waits for a first worker; None: one has started
         self.begun = False
-        self.patience = math.inf  # seconds without a word from a worker after which it is ended
-        self.home = ""  # the driver's machine, for Ray
-        self.decoded: set[str] = set()  # machines whose workers have the images: decoding them can take hours
-        self.heard: dict[str, _Heard] = {}  # by Tune's name of a job that runs
+        self.patience = math.inf  # seconds without a message from a worker after which it is killed
+        self.home = ""  # Ray's id of the driver's machine
+        self.decoded: set[str] = (
+            set()
+        )  # machines that have decoded the images, during which a worker may be silent for hours
+        self.heard: dict[str, _Heard] = {}  # the worker of each running job, by Tune's id of it
         self.stepped = self.looked = time.monotonic()
-        self.last = False  # this is the last try
-        self.kept_back: dict[str, str] = {}  # the key of a trial that is tried again -> status of this try
-        self.before: dict[str, list[str]] = {}  # and why each of its tries ended
-        self.stopped: StoppedError | None = None  # why whoever follows the study wants no more of it
+        self.last = False  # whether this is the last try
+        self.kept_back: dict[str, str] = {}  # key of a trial that is to be tried again -> status of this try
+        self.before: dict[str, list[str]] = {}  # key of a trial -> why each of its tries ended
+        self.stopped: StoppedError | None = None  # raised by the watch, which wants the study to stop
 
     def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
-        """Nothing of it: Tune writes callbacks down, to restore from what we never restore from."""
+        """Pickles as an empty callback: Tune saves callbacks in order to restore a run, which we never do."""
         return tune.Callback, ()
 
     def again(self) -> tuple[tuple[Job, ...], tuple[Job, ...]]:
-        """What is to be tried again, each training by itself: those that were lost, and those that lacked memory."""
+        """Returns the trainings to try again, as jobs of one each: those whose worker was lost, then those that lacked
+        memory.
+        """
         jobs = by_training(self.missing[key] for key in self.kept_back)
         starved = {job for job in jobs if any(self.kept_back[trial.key] == OUT_OF_MEMORY for trial in job)}
         self.kept_back = {}
         return tuple(job for job in jobs if job not in starved), tuple(job for job in jobs if job in starved)
 
     def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
-        if self.stopped:  # not where it was said: Tune takes what is raised there for a failure of the trial
+        if self.stopped:  # raised here, since Tune takes an exception in `on_trial_result` for a failure of the trial
             raise self.stopped
         now = time.monotonic()
-        # Ray starts a worker that dies on its imports anew, without end and without a word.
+        # Ray restarts a worker that fails in its imports again and again, without a message.
         if self.waits_since is not None and now - self.waits_since > SILENT:
             self.waits_since = None
             print(
-                f"no worker has come up in {duration(SILENT)}: the machines are busy, or a worker cannot import what "
-                "it needs; Ctrl-C and --executor serial show which",
+                f"no worker has started in {duration(SILENT)}: the machines are busy, or a worker cannot import what "
+                "it needs; stop with Ctrl-C and try --executor serial, which shows a failed import",
                 file=sys.stderr,
                 flush=True,
             )
@@ -124,7 +131,11 @@ class _Deliver(tune.Callback):
         self._end_silent(now)
 
     def _end_silent(self, now: float) -> None:
-        """Ends workers that have said nothing for too long; what they said while the driver stood still counts."""
+        """Kills workers that have been silent for too long.
+
+        If the driver itself was stopped, as on a sleeping machine, the messages of that time wait to be read, so all
+        workers get their full time again.
+        """
         if now - self.stepped > ASLEEP:
             for heard in self.heard.values():
                 heard.at = now
@@ -144,7 +155,7 @@ class _Deliver(tune.Callback):
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
         heard = self.heard.setdefault(trial.trial_id, _Heard(at=0.0))
         heard.at = time.monotonic()
-        # Popped: what stays, Tune keeps for each trial, with a history of every number in it (100 kB a trial).
+        # Values are popped, since Tune keeps what stays, and a history of its numbers: 100 kB a trial.
         if "worker" in result:
             heard.node, heard.process = result.pop("worker")
             self._ready()
@@ -163,12 +174,12 @@ class _Deliver(tune.Callback):
             self.watch.begin()
 
     def _finished(self, result: Result) -> None:
-        """`result`, on disk and handed over, or kept back to be tried again."""
+        """Writes the record of `result` and passes it on, or notes that its trial is to be tried again."""
         key = result.trial.key
         reasons = self.before.setdefault(key, [])
         if reasons:
             result = replace(result, provenance={**result.provenance, "tries_before": list(reasons)})
-        # On several machines the worker's folder may not be ours; the result travelled, so we write it.
+        # On several machines the worker may have written to another folder, so the driver writes the record here.
         if read_result(trial_path(self.place.folder, key))[0] != result:
             write_result(self.place.folder, result)
         if result.status == OUT_OF_MEMORY and not self.last:
@@ -178,7 +189,7 @@ class _Deliver(tune.Callback):
             self._hand_over(result)
 
     def _hand_over(self, result: Result) -> None:
-        """Tells whoever follows the study; that it is to stop is raised when Tune has done its step."""
+        """Passes `result` on to the watch; if that asks to stop the study, `on_step_end` raises its error."""
         try:
             self.watch.result(result)
         except StoppedError as error:
@@ -189,18 +200,18 @@ class _Deliver(tune.Callback):
         self.before.setdefault(key, []).append(f"{status}: {reason.strip().splitlines()[-1]}")
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        look()  # where Ray itself is lost, so is every worker, and none of that is a trial's failure
+        look()  # raises if Ray itself is lost: then every worker is, and that is no failure of a trial
         heard = self.heard.pop(trial.trial_id, None)
         status, reason = why_lost(_said(trial))
         if heard and heard.hung:
-            status, reason = TIMEOUT, f"it had said nothing for {duration(self.patience)} and was ended"
+            status, reason = TIMEOUT, f"it had said nothing for {duration(self.patience)} and was killed"
         for group in by_training(self.jobs[trial.config["job"]]):
             for lost in group:
                 if lost.key in self.missing and lost.key not in self.kept_back:
                     self._lost(lost, group[0], status, f"the worker was lost: {reason}")
 
     def _lost(self, trial: Trial, first: Trial, status: str, reason: str) -> None:
-        """Hands over the result of a trial whose process died: its own where it had written it just before."""
+        """Handles a trial whose worker died: takes the record that the worker wrote just before, or makes one."""
         written, _ = read_result(trial_path(self.place.folder, trial.key))
         if written and written.status in FINAL:
             self._finished(written)
@@ -214,12 +225,12 @@ class _Deliver(tune.Callback):
             trained_with=shared,
             error=reason,
             provenance=before,
-            # Without them it would pass for a trial of the first version, and the study for one of two.
+            # Without these two, the record would count as one of the first version, and the study as one of two.
             training_version=subject.version,
             training_digest=subject.digest(),
         )
         write_result(self.place.folder, result)
-        if self.last or status == TIMEOUT:  # what hangs, hangs again, each time for as long
+        if self.last or status == TIMEOUT:  # a trial that hung would hang again, each time for as long
             del self.missing[trial.key]
             self._hand_over(result)
         else:
@@ -227,7 +238,10 @@ class _Deliver(tune.Callback):
 
 
 def _said(trial: Any) -> str:
-    """What Ray says of a job's end; Tune's own way to ask for it looks where it comes later, and unpickles."""
+    """Returns the text of the error with which a job ended.
+
+    It is read from a file: Tune's own function for this looks where the error arrives only later, and unpickles.
+    """
     try:
         return Path(trial.error_file).read_text()
     except (OSError, TypeError):
@@ -236,19 +250,20 @@ def _said(trial: Any) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class RayExecutor:
-    """An `Executor` on the Ray that is up, or on one that it starts and stops itself."""
+    """An `Executor` on the Ray that this process is connected to, or on one that it starts and stops itself."""
 
-    cpus_per_trial: int
-    gpus_per_trial: float
-    patience: float = math.inf  # seconds without a word from a worker after which it is ended: its trials timed out
-    growing: bool = False  # the cluster brings up machines as they are asked for, so more is asked for than it has
-    run: Run = run_job  # what a worker does with a job; the benchmark of the overhead puts nothing here
+    cpus_per_trial: int  # processor threads that a job holds
+    gpus_per_trial: float  # GPUs that a job holds, or a share of one
+    patience: float = math.inf  # seconds without a message from a worker after which it is killed; its trials timed out
+    growing: bool = False  # whether the cluster starts machines when they are asked for
+    run: Run = run_job  # what a worker does with a job; the benchmark of the overhead puts an empty function here
 
     def __call__(self, jobs: Sequence[Job], place: Place, watch: Watch) -> None:
-        """Returns when every trial has a result.
+        """Runs the jobs and returns when every trial has a result.
 
-        What lost its worker is tried again, with as many side by side; what lacked memory, with half as many, and the
-        last time alone.  Raises InputError when Ray cannot hold one job, and StoppedError when Ray itself is lost.
+        Trainings whose worker was lost are tried again, with as many side by side as before.  Trainings that lacked
+        memory are tried again with half as many side by side, and the last time one by one.  Raises InputError if Ray
+        cannot hold one job, and StoppedError if Ray itself is lost or the watch stops the study.
         """
         # Nobody reads the bookkeeping of Tune: its folder is removed when this run ends, or when the next one begins.
         with started() as ready, own_folder(place.folder, ".tune-") as scratch:
@@ -283,9 +298,9 @@ class RayExecutor:
         tuner.fit()
 
     def _widths(self, jobs: int) -> list[int]:
-        """How many of so many jobs run side by side in each try: all that Ray holds, half of them, .., one.
+        """Returns how many jobs run side by side in each try: as many as Ray holds, half of that, and one.
 
-        Of a cluster that grows first all jobs: it brings up machines for what is asked for and has no place.
+        On a growing cluster the first try asks for all `jobs`, since it starts machines for those without a place.
         """
         most = sum(slots(machine, self.cpus_per_trial, self.gpus_per_trial) for machine in machines())
         first, *later = [*(max(1, most >> attempt) for attempt in range(TRIES - 1)), 1]
@@ -301,7 +316,7 @@ class RayExecutor:
 
 
 def empty_trials(count: int, ended: Callable[[], None]) -> None:
-    """`count` trials of nothing under bare Tune, of which our own overhead is a multiple; `ended` after each."""
+    """Runs `count` empty trials under bare Tune, to compare our overhead with; calls `ended` after each."""
 
     class Clock(tune.Callback):
         def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:

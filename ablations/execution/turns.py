@@ -1,4 +1,4 @@
-"""What an executor takes: jobs, tuples of trials that one worker runs together.  Imports no torch."""
+"""Packs of trainings that take turns in one worker.  Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ablations.core.trial import Job
 
 T = TypeVar("T")
 
-# A pack holds so many times the trainings that take turns: the next one takes the place of one that ended, which
-# otherwise stays empty until the longest has ended too.  More would be lost with a worker that dies.
+# A pack holds this many times as many trainings as take turns.  When one ends, the next takes its place, which would
+# otherwise stay empty until the longest has ended.  A larger pack would lose more if its worker dies.
 ROUNDS = 4
 
 
 def packed(jobs: Sequence[Job], *, at_once: int, workers: int) -> tuple[Job, ...]:
-    """`jobs`, one training each, joined in their order to packs of which `at_once` trainings take turns.
+    """Returns `jobs`, of one training each, joined in their order into packs in which `at_once` trainings take turns.
 
-    As many packs as keep each of `workers` busy to the end, of the same size but for one training.
+    There are as many packs as keep all `workers` busy to the end.  Their sizes differ by one training at most.
     """
     if at_once == 1 or not jobs:
         return tuple(jobs)
@@ -30,9 +30,9 @@ def packed(jobs: Sequence[Job], *, at_once: int, workers: int) -> tuple[Job, ...
 
 
 def in_turns(tasks: Iterable[Iterator[T | None]], *, at_once: int) -> Iterator[T]:
-    """All that `tasks` yield, but for None, which only ends a turn.
+    """Yields everything that `tasks` yield, except None, which only ends a turn.
 
-    `at_once` of them take turns, in their order; as one ends, the next one starts.
+    `at_once` tasks take turns, in their order; when one ends, the next one starts.
     """
     waiting, under_way = iter(tasks), deque[Iterator[T | None]]()
     while True:

@@ -1,6 +1,6 @@
-"""run_job(job) -> Results: each training once, failures caught, records written by the process that ran them.
+"""Runs a job: trains each network once, turns failures into results, and writes a record for each trial.
 
-Knows no subject: what a trial is comes from `ablations.core.subject`.  Imports neither ray nor torch.
+Knows no subject: `ablations.core.subject` says what a trial is.  Imports neither ray nor torch.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from ablations.records.store import read_result, trial_path, write_result
 
 
 def run_job(job: Job, place: Place, *, report: Report = lambda trial, row: None) -> Iterator[Result]:
-    """What came of each trial of `job`, as it ends; its record is on disk by then.
+    """Yields the result of each trial of `job` as it ends; its record is on disk by then.
 
-    `place.turns` trainings take turns, a step each, and no failure of one is that of another.  Trials that share
-    a training are trained once, and `report` gets each row of its curve under the first of them.  No failure of
-    a training or an evaluation escapes; that of a training is the result of each.  Raises OSError where a record
-    cannot be written.
+    `place.turns` trainings take turns, one step at a time; if one fails, the others go on.  Trials that share a
+    training are trained once, and `report` gets each row of its curve under the first of these trials.  An exception in
+    a training or an evaluation becomes a result with a reason; if a training fails, so do all trials that share it.
+    Raises OSError if a record cannot be written.
     """
     yield from in_turns((_run_group(group, place, report) for group in by_training(job)), at_once=place.turns)
 
 
 def _run_group(group: Job, place: Place, report: Report) -> Iterator[Result | None]:
-    """The results of the trials of one training, and None after each of its steps."""
+    """Yields the results of the trials of one training, and None after each of its steps."""
     records = _Records(group, place)
     events = _events(group, place, report)
     while True:
@@ -41,11 +41,11 @@ def _run_group(group: Job, place: Place, report: Report) -> Iterator[Result | No
             event = next(events)
         except StopIteration:
             return
-        except Exception as error:  # whatever a subject may raise is what came of the trials that have no outcome yet
+        except Exception as error:  # whatever the subject raised is the result of the trials that have none yet
             for number in records.left():
                 yield records.failed(number, error)
             return
-        # A record that cannot be written is no failure of its trial: it ends the study.
+        # The following may raise OSError: a record that cannot be written ends the study, and is no failure of a trial.
         if event is None:
             yield None
         elif isinstance(event, Activities):
@@ -59,24 +59,24 @@ def _events(group: Job, place: Place, report: Report) -> Iterator[Event]:
 
 
 class _Records:
-    """Writes what comes of the trials of one training, each as soon as it is known."""
+    """Writes the records of the trials of one training, each as soon as its result is known."""
 
     def __init__(self, group: Job, place: Place) -> None:
         self.group, self.place = group, place
         self.subject = load(group[0].subject)
         self.results: dict[int, Result] = {}
-        self.first: Trial | None = None  # whose result holds the seconds of the training
+        self.first: Trial | None = None  # the trial whose result holds the seconds of the training
         self._begin()
 
     def _begin(self) -> None:
         self.began, self.origin = time.perf_counter(), self._origin()
 
     def left(self) -> list[int]:
-        """The numbers of the trials that have no outcome yet."""
+        """Returns the positions in the group of the trials that have no result yet."""
         return [number for number in range(len(self.group)) if number not in self.results]
 
     def ended(self, event: Measured | Failed) -> Result | None:
-        """The result of a trial, on disk; None where its activities are still to be measured."""
+        """Writes the record of a trial.  Returns its result, or None if its activities are still to be measured."""
         if isinstance(event, Failed):
             return self.failed(event.number, event.error, event)
         trial = self.group[event.number]
@@ -94,7 +94,7 @@ class _Records:
                 extras=dict(event.extras),
                 notes=event.notes,
             )
-        else:  # its numbers stand, whatever comes of its training again
+        else:  # the trial was trained again only to measure activities: its first numbers stay
             told = {} if event.kept else {"measured_on": "a second training of the same trial"}
             result = replace(before, provenance={**before.provenance, **told})
         if event.to_measure:
@@ -103,7 +103,7 @@ class _Records:
         return None if event.to_measure else result
 
     def measured(self, event: Activities) -> Result:
-        """The result of a trained reference with its activities, on disk."""
+        """Writes the activities into the record of a trained reference, and returns its result."""
         result = self.results[event.number]
         notes = without(result.notes, UNMEASURED) if event.complete else without(result.notes, *event.notes)
         result = replace(result, activity=dict(event.found), notes=(*notes, *event.notes))
@@ -111,7 +111,10 @@ class _Records:
         return result
 
     def failed(self, number: int, error: Exception, event: Failed | None = None) -> Result:
-        """The result of a trial that came to nothing, on disk; one that only lacked activities keeps its numbers."""
+        """Writes the record of a failed trial, and returns its result.
+
+        A reference that was trained again only to measure activities keeps its numbers, and gets a note.
+        """
         trial = self.group[number]
         event = event or Failed(number=number, error=error)
         said = _said(error)
@@ -142,7 +145,7 @@ class _Records:
         self._begin()
 
     def _unmeasured(self, trial: Trial) -> Result | None:
-        """The record of a reference that was trained and lacks activities; mostly None."""
+        """Returns the record of a reference that is trained and lacks activities; None for every other trial."""
         if trial.variant.departures or not self.place.measures:
             return None
         before, _ = read_result(trial_path(self.place.folder, trial.key))
@@ -157,7 +160,7 @@ class _Records:
 
 
 def _said(error: Exception) -> dict[str, Any]:
-    """The fields of a result that says what came of a trial instead."""
+    """Returns the fields of a failed trial's result: its status, its error, and the curve if it diverged."""
     if isinstance(error, DivergedError):
         return {"status": DIVERGED, "curve": error.curve, "error": str(error)}
     if isinstance(error, TimeoutError):
@@ -168,5 +171,5 @@ def _said(error: Exception) -> dict[str, Any]:
 
 
 def without(notes: tuple[str, ...], *left_out: str) -> tuple[str, ...]:
-    """`notes` less those that are left out."""
+    """Returns `notes` without those in `left_out`."""
     return tuple(note for note in notes if note not in left_out)

@@ -1,1 +1,1 @@
-"""Records -> MLflow, a view that nothing reads back."""
+"""Mirrors records to MLflow, as a view that nothing reads back."""

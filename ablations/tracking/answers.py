@@ -1,6 +1,6 @@
-"""What a study comes to, as a tracking tool shows it: effects, ratios and verdicts, of the study and of each variant.
+"""The findings of a study as metrics and tags of a tracking tool: effects, ratios, intervals and verdicts.
 
-Numbers are metrics, so that they can be sorted and drawn; what goes with them (an interval, a verdict) is a tag.
+Numbers are metrics, so that they can be sorted and plotted; the interval and the verdict that belong to one are tags.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
     from ablations.analysis.verdicts import Findings
 
 EFFECT, RATIO, INTERVAL, VERDICT, SEEDS = "effect", "ratio", "interval", "verdict", "seeds"
-DIGITS = 6
+DIGITS = 6  # significant digits of a number
 _REFERENCE = Variant().label
 
 
 class Answer(NamedTuple):
-    """What a change does to a metric."""
+    """The effect of a change on a metric."""
 
-    metric: str
+    metric: str  # name of the metric, with its phase
     component: str
     level: str
-    kind: str
-    number: float  # in the metric's unit, or how many times; nan where only a bound is known
-    ratio: bool
-    interval: str  # in words, with n
+    kind: str  # what the effect is: ONE_OUT, ONE_IN, MAIN, or an interaction
+    number: float  # a difference in the metric's unit, or a ratio; nan if only a bound is known
+    ratio: bool  # whether `number` is a ratio
+    interval: str  # the 95% interval as text, with the number of seeds
     departed: tuple[str, ...]  # labels of the variants with the change
-    kept: tuple[str, ...]  # and of those that they are compared with
+    kept: tuple[str, ...]  # labels of the variants that they are compared with
 
     @property
     def measure(self) -> str:
-        """`effect.test_error`, or `ratio.steps_to_threshold`: one name for every change, so that they make a column."""
+        """`effect.test_error` or `ratio.steps_to_threshold`: the same for every change, so that all share a column."""
         return f"{RATIO if self.ratio else EFFECT}.{self.metric}"
 
 
 class Answers:
-    """The answers of a study, each under names that MLflow takes."""
+    """The effects of a study, each under a name that MLflow accepts."""
 
     def __init__(self, evidence: Findings) -> None:
         self._evidence, self._study = evidence, evidence.study
@@ -58,18 +58,18 @@ class Answers:
         self._intervals = names.keys(map(_interval, self._all))
 
     def study_metrics(self) -> dict[str, float]:
-        """`effect.test_error.lrn.off`, or `ratio.steps_to_threshold.activation.tanh`, in the metric's unit."""
+        """Returns effects by name: `effect.test_error.lrn.off`, or `ratio.steps_to_threshold.activation.tanh`."""
         return _rounded({self._keys[name]: one.number for name, one in self._all.items()})
 
     def study_tags(self) -> dict[str, str]:
-        """A tag an interval, `interval.test_error.lrn.off`, and one a claim, `verdict.lrn_cifar`: `reproduced`."""
+        """Returns a tag for each interval, `interval.test_error.lrn.off`, and for each claim, `verdict.lrn_cifar`."""
         found = {self._intervals[_interval(name)]: one.interval for name, one in self._all.items()}
         said = {f"{VERDICT}.{one.claim.name}": one.label for one in self._evidence.verdicts}
         known = names.keys(said, reserved=found)
         return {**found, **{known[name]: label for name, label in said.items()}}
 
     def variant_metrics(self, label: str) -> dict[str, float]:
-        """What a variant differs from the reference by, the means of its metrics over seeds, and how many those are."""
+        """Returns a variant's effects against the reference, the means of its metrics, and its number of seeds."""
         evidence = self._evidence
         found = {names.key(one.measure): one.number for one in self._of(label)}
         found[SEEDS] = float(len(evidence.values(evidence.metric, label)))
@@ -80,14 +80,14 @@ class Answers:
         return _rounded(found)
 
     def variant_tags(self, label: str) -> dict[str, str]:
-        """The intervals of what it differs by, and what became of the claims about it."""
+        """Returns the intervals of the effects of one variant, and the verdicts on the claims about it."""
         found = {names.key(_interval(one.measure)): one.interval for one in self._of(label)}
         about = [one for one in self._evidence.verdicts if _label(one.claim.component, one.claim.level) == label]
         said = [f"{one.label} ({one.claim.name})" if len(about) > 1 else one.label for one in about]
         return found | ({VERDICT: "; ".join(said)} if said else {})
 
     def columns(self) -> tuple[str, ...]:
-        """What a table of the study's variants shows, as `metrics.seeds` or `tags.verdict`, what to sort by first."""
+        """Returns the columns of a table of variants, such as `metrics.seeds`; the table is sorted by the first."""
         race = self._study.setting.races
         mains = [one for one in self._all.values() if one.metric == (STEPS if race else self._evidence.metric)]
         measures = [one.measure for one in mains if one.kind in (ONE_OUT, ONE_IN)][:1]
@@ -97,21 +97,23 @@ class Answers:
         return (*told, f"tags.{VERDICT}", *(f"metrics.{one}" for one in (*means, SEEDS)))
 
     def _found(self) -> Iterator[Answer]:
-        """Of each change on the main metric, and the steps of a race; of each claim on its own metric."""
+        """Yields the effect of each change on the main metric or on the steps of a race, then that of each claim."""
         evidence, setting = self._evidence, self._study.setting
         claimed = [one.effect for one in evidence.verdicts if one.effect]
         if setting.target:
-            yield from map(_raced, speeds(self._study, evidence.results))  # which drop no arm that never arrived
+            yield from map(
+                _raced, speeds(self._study, evidence.results)
+            )  # these keep arms that never reached the target
             claimed = [one for one in claimed if one.metric != LOG_STEPS]
         for effect in [*([] if setting.races else evidence.effects), *claimed]:
             yield _answer(effect, evidence.metrics.get(self._unphased(effect.metric), Metric(words=effect.metric)))
 
     def _of(self, label: str) -> list[Answer]:
-        """What compares the variant of this label, and no other, with the reference."""
+        """Returns the effects that compare the variant of this label alone with the reference."""
         return [one for one in self._all.values() if (one.departed, one.kept) == ((label,), (_REFERENCE,))]
 
     def _name(self, one: Answer) -> str:
-        """With its kind where that is not the study's own, and with what it is compared with where that is unusual."""
+        """Returns the name of an effect, which says its kind and what it is compared with where these are unusual."""
         kind = [] if one.kind == self._study.estimand else [one.kind.replace(" ", "_")]
         other = [f"against {' '.join(one.kept)}"] if one.kind == ONE_OUT and one.kept != (_REFERENCE,) else []
         return ".".join([one.measure, one.component, one.level, *kind, *other])
@@ -122,7 +124,7 @@ class Answers:
 
 
 def _rounded(found: Mapping[str, float]) -> dict[str, float]:
-    """The finite ones, with as many digits as anyone reads: MLflow shows all that there are."""
+    """Returns the finite numbers, rounded to `DIGITS`, since MLflow shows every digit that there is."""
     return {name: float(f"{value:.{DIGITS}g}") for name, value in found.items() if math.isfinite(value)}
 
 
@@ -131,7 +133,7 @@ def _label(component: str, level: str) -> str:
 
 
 def _interval(name: str) -> str:
-    """What goes with the number of that name: `interval.test_error.lrn.off`."""
+    """Returns the name of the interval that belongs to the effect of that name: `interval.test_error.lrn.off`."""
     return f"{INTERVAL}.{name.partition('.')[2]}"
 
 

@@ -1,7 +1,7 @@
-"""A study's view in MLflow as a run keeps it, never in the way of the trainings, and the addresses that it has.
+"""Keeps the MLflow view of a study up to date during a run, in a thread of its own.
 
-What is asked of it is done in a thread, one after the other: a worker waits until what it reports has been taken, and
-importing mlflow, a new database, and a server far away take seconds.
+Importing mlflow, making a database and reaching a server take seconds.  A worker waits until the driver has taken its
+report, so none of this may hold the driver up.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ if TYPE_CHECKING:
     from ablations.core.study import Study
     from ablations.tracking.mlflow_view import Mirror
 
-MANY = 50  # records that are not mirrored yet, so that it is said that they are waited for
+MANY = 50  # records still to be mirrored at the end of a run, above which a line says that it waits for them
 
 
 class View:
-    """A study's `Mirror`, of which any failure costs one line on standard error; after it the methods do nothing.
+    """Mirrors a study to MLflow through a `Mirror` in a thread.
 
-    `open` and `trial` return at once; what waits for them says so.  `uri` is a server's or a database's, by default
-    that of the database beside the records in `results`; `finished` are results that are mirrored when the view is
-    opened, which what is asked first does.  A context manager: an error that leaves it drops what is not mirrored yet,
-    and the process need not wait for it.
+    If MLflow fails, one line on standard error says so, and from then on the methods do nothing.  `open` and `trial`
+    return at once; `report`, `page` and `directions` wait until all earlier calls are done.  `uri` is the address of a
+    server or a database; if it is empty, it is the database beside the records in `results`.  The first call also
+    mirrors the results in `finished`.  As a context manager, it drops what is not mirrored yet if an error leaves the
+    context, so that the process need not wait.
     """
 
     def __init__(
@@ -57,32 +58,35 @@ class View:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._stopped = self._stopped or kind is not None  # `sync` or the same command mirrors the rest
+        self._stopped = self._stopped or kind is not None  # the rest is mirrored by `sync`, or by the same command
 
     def open(self) -> None:
-        """Connects and mirrors what was finished before, if that has not been done yet."""
+        """Connects to MLflow and mirrors the finished results, if that has not been done yet."""
         self._ask(lambda mirror: None)
 
     def trial(self, result: Result) -> None:
-        """Mirrors a record."""
+        """Mirrors the record of a trial."""
         self._ask(lambda mirror: mirror.trial(result))
 
     def report(self, folder: Path, evidence: Findings, front: Front = NOTHING) -> None:
-        """Mirrors the report, effects and verdicts, and ends the study's run; returns when all has been mirrored."""
+        """Mirrors the report in `folder`, effects and verdicts, and ends the study's run.
+
+        Returns when everything has been mirrored.
+        """
         if (waiting := self._asked.unfinished_tasks) > MANY:
-            print(f"MLflow: {counted(waiting, 'record')} to be mirrored yet", flush=True)
+            print(f"MLflow: waiting until {counted(waiting, 'record')} more are mirrored", flush=True)
         self._ask(lambda mirror: mirror.report(folder, evidence, front))
         self._asked.join()
 
     @property
     def page(self) -> str:
-        """The address of the study's table, or "" where not everything has been mirrored; waits for what was asked."""
+        """The address of the study's table, or "" if MLflow failed.  Waits until all earlier calls are done."""
         self._asked.join()
         return page(self._address, self._mirror.experiment, self._mirror.view) if self._mirror else ""
 
     @property
     def directions(self) -> str:
-        """How to see the study: what to start, if it is a database, and the address to open."""
+        """How to see the study: the command that starts a page server, if there is none, and the address to open."""
         shown = self.page
         return shown if is_server(self._address) or not shown else f"{ui_command(self._address)}\n        {shown}"
 
@@ -113,17 +117,17 @@ class View:
             action(self._mirror)
         except RefusedError as error:
             self._tell("has refused a part of the study", error)
-        except Exception as error:  # whatever a view does wrong, the study goes on
+        except Exception as error:  # the study goes on, whatever fails in its view
             mirror, self._mirror, self._broken = self._mirror, None, True
             if self._stopped:
                 return
             self._tell("cannot be reached", error)
             if mirror:
-                with suppress(Exception):  # so that no run looks as if it went on
+                with suppress(Exception):  # so that no run stays marked as running
                     mirror.close()
 
     def _tell(self, what: str, error: Exception) -> None:
-        tqdm.write(  # around the bar of the trials
+        tqdm.write(  # which leaves the progress bar whole
             f"MLflow at {without_password(self._address)} {what} ({reason(error, self._address)}); the records under "
             f"{self._results} are complete, and `{self._sync()}` mirrors them later.",
             file=sys.stderr,

@@ -1,6 +1,6 @@
-"""What a tracking tool shows of a study and of a trial: names, tags, parameters, points.  Standard library only.
+"""Names, tags, parameters and points of a study and of its trials, as a tracking tool shows them.
 
-A backend such as `track_mlflow` turns these plain values into its tool's own calls.
+`mlflow_view` turns these plain values into calls of MLflow.  Standard library only.
 """
 
 from __future__ import annotations
@@ -24,46 +24,49 @@ from ablations.tracking import names
 ROLE, STUDY, STUDY_ID, KEY, RECORD, STATUS, COMMAND, VARIANT = (
     f"ablations.{word}" for word in ("role", "study", "study_id", "key", "record", "status", "command", "variant")
 )
-OF_STUDY, OF_VARIANT, OF_TRIAL = "study", "variant", "trial"  # what a run can be of
+OF_STUDY, OF_VARIANT, OF_TRIAL = "study", "variant", "trial"  # the roles of a run
 _SEED = "seed"
-LAYOUT = "2"  # of a trial's run: those of another one are made anew
+LAYOUT = "2"  # version of how a trial is shown: a run of another version is made again
 NOTE, COMMIT, DIRTY, SOURCE = (
     f"mlflow.{word}" for word in ("note.content", "source.git.commit", "source.git.dirty", "source.name")
 )
 _NO_ROW: Mapping[str, float] = {}
-FOLDER = "folder:"  # before the path of a data set of the user's own
+FOLDER = "folder:"  # precedes the path of a user's own data set
 
 
 class Point(NamedTuple):
-    """One value of one metric, at a time in milliseconds since 1970."""
+    """One value of one metric."""
 
     name: str
     value: float
-    at: int
+    at: int  # time, in milliseconds since 1970
     step: int  # the epoch
 
 
 class Front(NamedTuple):
-    """What a reader of a study meets first."""
+    """What a reader of a study sees first in the tracking tool."""
 
-    text: str = ""  # in Markdown
-    files: Mapping[str, Path] = MappingProxyType({})  # by the names that they are shown by
+    text: str = ""  # Markdown
+    files: Mapping[str, Path] = MappingProxyType({})  # by the name under which each is shown
 
 
 NOTHING = Front()
 
 
 class Data(NamedTuple):
-    """The images of a study.  MLflow keeps one entry for a name and digest, so the rest must follow from these two."""
+    """The data set of a study.
 
-    name: str  # with the number of images that trials train on
-    digest: str  # the fingerprint of the whole set
+    MLflow keeps one entry for each name and digest, so both together must decide `source` and `counts`.
+    """
+
+    name: str  # holds the number of images that a trial trains on, if that is known
+    digest: str  # the fingerprint of the whole set, shortened
     source: str  # what was typed after --dataset
-    counts: dict[str, int]
+    counts: dict[str, int]  # numbers of images and classes, by name
 
 
 def data(study: Study) -> Data:
-    """What the trials of a study train on."""
+    """Returns the data set that the trials of a study train on."""
     words, facts = data_words(study), study.setting.facts
     counted = ("train_examples", "classes", "train_images", "test_images")
     counts = {name: facts[name] for name in counted if facts.get(name)}
@@ -74,14 +77,14 @@ def data(study: Study) -> Data:
 
 
 def data_words(study: Study) -> str:
-    """What was typed after --dataset; of an absolute path only its end, which says something on other machines too."""
+    """Returns what was typed after --dataset, but only the last part of an absolute path."""
     data = study.setting.data
     path = PurePath(data.removeprefix(FOLDER))
     return f"{FOLDER}{path.name}" if data.startswith(FOLDER) and path.is_absolute() else data
 
 
 def study_params(study: Study) -> dict[str, str]:
-    """The plan's choices.  A plan that has grown gives others."""
+    """Returns the parameters of a study's run: its grid, components, variants, seeds and setting."""
     plan = {
         "grid": study.grid,
         "components": ", ".join(f"{name}={level}" for name, level in study.components),
@@ -92,7 +95,11 @@ def study_params(study: Study) -> dict[str, str]:
 
 
 def variant_params(study: Study, variant: Variant, called: str) -> dict[str, str]:
-    """What a variant is `called`, how the code writes it, every component's level or "reference", and the setting."""
+    """Returns the parameters of a variant's run.
+
+    These are what people call it, `called`; how the code spells it; the level of every component, or "reference"; and
+    the setting of the study.
+    """
     ours = {"variant": called, "change": variant.label}
     ours |= _setting_params(study, (*ours, _SEED))
     levels = dict(variant.departures)
@@ -103,7 +110,7 @@ def variant_params(study: Study, variant: Variant, called: str) -> dict[str, str
 
 
 def trial_params(study: Study, result: Result, called: str) -> dict[str, str]:
-    """Those of its variant, its seed, and of several data sets its own."""
+    """Returns the parameters of a trial's run: those of its variant, its seed, and its data set among several."""
     its = {"dataset": names.value(result.trial.data)} if study.setting.blocks else {}
     return {**variant_params(study, result.trial.variant, called), _SEED: str(result.trial.seed), **its}
 
@@ -125,25 +132,25 @@ def _values(found: Mapping[str, str]) -> dict[str, str]:
 
 
 def study_tags(study: Study) -> dict[str, str]:
-    """What a study's run is found by, and where it came from."""
+    """Returns the tags of a study's run: those that it is found by, its description and its command."""
     planned = f"{len(study.variants)} variants x {study.seeds} seeds on {data_words(study)}"
-    note = f"Study **{study.name}**: {planned}. What it comes to stands here when it has ended."
+    note = f"Study **{study.name}**: {planned}. When the study has ended, its findings stand here."
     return _values({ROLE: OF_STUDY, NOTE: note, **_command_tags(study.command), **_common_tags(study)})
 
 
 def variant_tags(study: Study, variant: Variant) -> dict[str, str]:
-    """What a variant's run is found by."""
+    """Returns the tags that a variant's run is found by."""
     return _values({ROLE: OF_VARIANT, VARIANT: variant.label, **_common_tags(study)})
 
 
 def baseline_metrics(study: Study) -> dict[str, float]:
-    """The errors that need no network, as far as the study knows them."""
+    """Returns the values of the main metric that need no training, guessing and the baseline, if they are known."""
     named = {"guessing": study.setting.guessing, "baseline": study.setting.baseline}
     return {name: error for name, error in named.items() if error is not None}
 
 
 def summary_metrics(study: Study, results: Iterable[Result]) -> dict[str, float]:
-    """How many of the planned trials ended how, and how long they took."""
+    """Returns how many of the planned trials are done and how many failed, how long all took, and the baselines."""
     planned = {*study.keys}
     found = [result for result in results if result.trial.key in planned]
     done = sum(result.status == DONE for result in found)
@@ -157,16 +164,16 @@ def summary_metrics(study: Study, results: Iterable[Result]) -> dict[str, float]
 
 
 def commits(results: Iterable[Result]) -> dict[str, str]:
-    """The commits that the trials are of."""
+    """Returns a tag with the commits of the code that ran the trials."""
     return {
         COMMIT: names.value(" ".join(sorted({str(result.provenance.get("commit", "")) for result in results} - {""})))
     }
 
 
 def trial_tags(study: Study, result: Result) -> dict[str, str]:
-    """What a trial's run is found by, what came of it, and where it came from."""
+    """Returns the tags of a trial's run: those that it is found by, its status, command and commit."""
     origin = result.provenance
-    error = (result.error or "\n".join(result.notes))[-4000:]  # the end of a traceback says what it was
+    error = (result.error or "\n".join(result.notes))[-4000:]  # the exception is at the end of a traceback
     tags = {
         ROLE: OF_TRIAL,
         KEY: result.trial.key,
@@ -182,7 +189,7 @@ def trial_tags(study: Study, result: Result) -> dict[str, str]:
 
 
 def _command_tags(command: str) -> dict[str, str]:
-    """The whole command, and the program alone: of a source MLflow's table shows only what follows the last slash."""
+    """Returns the whole command, and its first words as the source: MLflow's table cuts a source at its last slash."""
     return {SOURCE: " ".join(command.split()[:3]) or "ablations", COMMAND: command}
 
 
@@ -197,25 +204,29 @@ def _common_tags(study: Study) -> dict[str, str]:
 
 
 def study_id(study: Study) -> str:
-    """Twelve hex digits of the sha256 of the study's name."""
+    """Returns twelve hexadecimal digits of the sha256 of the study's name."""
     return hashlib.sha256(study.name.encode()).hexdigest()[:12]
 
 
 def trial_name(study: Study, result: Result, called: str) -> str:
-    """`seed 2, no dropout`, or of several data sets `seed 2, no dropout on wine`; seed first: tables show little."""
+    """Returns `seed 2, no dropout`, or with several data sets `seed 2, no dropout on wine`.
+
+    The seed comes first, since tables show only the beginning of a name.
+    """
     on = f" on {result.trial.data}" if study.setting.blocks else ""
     return names.run_name(f"seed {result.trial.seed}, {called}{on}")
 
 
 def digest(result: Result) -> str:
-    """Of the whole record, and of how it is shown: another attempt at a trial has another."""
+    """Returns a digest of the whole record and of `LAYOUT`; another try of the same trial has another one."""
     return f"{LAYOUT}.{hashlib.sha256(json.dumps(result.to_dict(), sort_keys=True).encode()).hexdigest()[:12]}"
 
 
 def points(study: Study, result: Result) -> Iterator[Point]:
-    """The curve with step = epoch, spread evenly over the trial's time, then at the last step what its end alone tells.
+    """Yields the curve of a trial, then its final metrics, its seconds and its activities at the last step.
 
-    A metric of the trial has its own name, and what is ours (`seconds`, `activity.lrn`) gives way to it.
+    The step of a row is its epoch, and the rows are spread evenly over the trial's time.  If a metric of the trial has
+    the name of one of our own points, such as `seconds`, the metric keeps it and ours gets another.
     """
     begin, end = times(result)
     row, step = _NO_ROW, 0
@@ -225,7 +236,8 @@ def points(study: Study, result: Result) -> Iterator[Point]:
         step = _step(row, index)
         at = begin + (end - begin) * index // len(result.curve)
         yield from (Point(known[name], value, at, step) for name, value in row.items() if name != "epoch")
-    # What was evaluated by other views than the curve: the last of two points of one epoch is what tables show.
+    # Final metrics that differ from the last row, as they were evaluated on more crops.  They come after that row:
+    # tables show the last of two points of one step.
     yield from (
         Point(known[name], value, end + 1, step)
         for name, value in result.metrics.items()
@@ -239,13 +251,13 @@ def points(study: Study, result: Result) -> Iterator[Point]:
 
 
 def _step(row: Mapping[str, float], index: int) -> int:
-    """The row's epoch, as far as it is one that a database can hold."""
+    """Returns the epoch of a row, or `index` if a database cannot hold the epoch."""
     epoch = row.get("epoch", index)
     return int(epoch) if math.isfinite(epoch) and 0 <= epoch < 2**53 else index
 
 
 def times(result: Result) -> tuple[int, int]:
-    """Beginning and end of the trial in milliseconds since 1970."""
+    """Returns when the trial began and ended, in milliseconds since 1970."""
     length = round(result.seconds * 1000)
     started = str(result.provenance.get("started", ""))
     begin = milliseconds(started) - (0 if started else length)
@@ -253,5 +265,5 @@ def times(result: Result) -> tuple[int, int]:
 
 
 def milliseconds(moment: str) -> int:
-    """Milliseconds since 1970 of an ISO 8601 time; of now when it is empty."""
+    """Returns an ISO 8601 time in milliseconds since 1970; the present if it is empty."""
     return round((datetime.datetime.fromisoformat(moment).timestamp() if moment else time.time()) * 1000)

@@ -1,6 +1,6 @@
-"""Records -> MLflow, as a view: one run a study, below it one a variant, below those one a trial.
+"""Mirrors records to MLflow: a run for each study, below it one for each variant, below those one for each trial.
 
-The only file that imports mlflow.  Runs are found by the tags `ablations.study_id`, `ablations.variant` and
+This is the only file that imports mlflow.  Runs are found by the tags `ablations.study_id`, `ablations.variant` and
 `ablations.key` and written through explicit run ids, so mirroring a record twice changes nothing.
 `python -m ablations.sync` makes the view from the records at any time; nothing is ever read from it.
 """
@@ -18,8 +18,8 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
-# Read by mlflow when it is imported or when it calls: no telemetry, no chatter on the user's
-# terminal, and a server that hangs is given up within seconds rather than the default 4 minutes.
+# Variables that mlflow reads: no telemetry, no messages on the terminal, and a server that hangs is given up after some
+# seconds rather than after 4 minutes, the default.
 for _name, _value in {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -45,30 +45,30 @@ from ablations.tracking.names import RefusedError
 
 EXPERIMENT = "ablations"
 DESCRIPTION = (
-    "Ablation studies. What one comes to is the description of its run; below it is a run a variant, and below those a "
-    "run a trial. *Views* has a table of each study's variants."
+    "Ablation studies. The description of a study's run holds its findings. Below it is a run for each variant, and "
+    "below those a run for each trial. *Views* has a table of each study's variants."
 )
 PARENT = "mlflow.parentRunId"
 REPORT = "report"  # the folder of a study's artifacts that holds its whole report
 FINISHED, FAILED, RUNNING = "FINISHED", "FAILED", "RUNNING"
-_METRICS, _OTHERS = 800, 100  # a batch; mlflow takes 1000 and 100, and 1000 of both together
-_SERVER_FAULT = 500  # from this HTTP status on it is the server that failed, and not what was asked of it
+_METRICS, _OTHERS = 800, 100  # metrics, and parameters or tags, of a call; mlflow takes 1000, 100, and 1000 in all
+_SERVER_FAULT = 500  # lowest HTTP status that means that the server failed, and not that the call was refused
 
 
 class Mirror:
-    """A study's runs in MLflow.  Every method may raise what mlflow raises; `background.View` does not.
+    """The runs of a study in MLflow.  Every method may raise what mlflow raises; `background.View` catches that.
 
-    What a server refuses costs that call alone: the rest is mirrored, each run is ended, and `end` raises RefusedError.
-    `artifacts` is the folder for reports, by default `mlflow` beside a database; a server keeps
-    its own.  `started` is the study's beginning in ISO 8601, by default now.
+    If a server refuses a call, the others are made all the same, each run is ended, and `end` raises RefusedError.
+    `artifacts` is the folder for reports, by default `mlflow` beside a database; a server has a folder of its own.
+    `started` is the time at which the study began, in ISO 8601; the present if it is empty.
     """
 
     def __init__(self, uri: str, study: Study, *, artifacts: Path | None = None, started: str = "") -> None:
         self._study, self._uri = study, uri
         self._client = MlflowClient(tracking_uri=uri)
         self._refused: list[MlflowException] = []
-        self._monitor: Any = None  # mlflow's own, where it was asked for
-        self._names = Findings(study=study, results=()).names  # of variants, as people call them
+        self._monitor: Any = None  # mlflow's monitor of the machine, if it was asked for
+        self._names = Findings(study=study, results=()).names  # label of a variant -> what people call it
         self.experiment = _experiment(self._client, uri, artifacts)
         runs = self._runs()
         self._parent = self._adopt(_of(runs, fields.OF_STUDY), started)
@@ -76,12 +76,12 @@ class Mirror:
         self._known = self._take_over_trials(_of(runs, fields.OF_TRIAL))
 
     def trial(self, result: Result) -> None:
-        """Mirrors a record; does nothing when it is there already.  An older record of the trial is replaced."""
+        """Mirrors the record of a trial, unless it is mirrored already.  An older record of the trial is replaced."""
         key, digest = result.trial.key, fields.digest(result)
         run_id, known = self._known.get(key, ("", ""))
         if known == digest:
             return
-        if run_id:  # a new run rather than an update, so that no metric of another attempt is left in it
+        if run_id:  # it gets a new run, so that no metric of an earlier try is left
             self._client.delete_run(run_id)
         (begin, end), called = fields.times(result), self._called(result.trial.variant)
         tags = {PARENT: self._variant(result.trial.variant, begin), **fields.trial_tags(self._study, result)}
@@ -92,14 +92,14 @@ class Mirror:
                 points = [_metric(point) for point in fields.points(self._study, result)]
                 self._log(run, points, fields.trial_params(self._study, result, called), {fields.RECORD: digest})
                 status = FINISHED if result.status == DONE else FAILED
-        finally:  # without the tag that comes last, the run is made anew the next time
+        finally:  # a run without the tag `RECORD`, which is written last, is made again the next time
             self._client.set_terminated(run, status, end)
         self._known[key] = (run, digest)
 
     def report(self, folder: Path, evidence: Findings, front: fields.Front = fields.NOTHING) -> None:
-        """Mirrors the report in `folder`, what is to stand in front of it, effects and verdicts; ends the runs.
+        """Mirrors the report in `folder`, effects and verdicts, puts `front` into the description, and ends the runs.
 
-        Raises RefusedError where MLflow refused anything.
+        Raises RefusedError if MLflow refused any call.
         """
         with self._may_refuse():
             if folder.is_dir():
@@ -114,7 +114,10 @@ class Mirror:
         self.end(evidence, f"{front.text}\n\n{links}" if front.text else "")
 
     def end(self, evidence: Findings, text: str = "") -> None:
-        """Ends the study's run, and those of its variants, with effects, verdicts and a count of the trials."""
+        """Writes effects, verdicts and counts of trials, and ends the runs of the study and of its variants.
+
+        `text` becomes the description of the study's run.  Raises RefusedError if MLflow refused any call.
+        """
         if self._monitor:
             self._monitor.finish()
         answers, spans = Answers(evidence), [fields.times(result) for result in evidence.results]
@@ -136,7 +139,7 @@ class Mirror:
             raise RefusedError(f"it refused {len(self._refused)} of the calls") from self._refused[0]
 
     def monitor(self) -> None:
-        """Adds what this machine's processors, memory, disk and network do, every ten seconds until the study ends."""
+        """Logs the load of this machine every ten seconds until the study ends."""
         from mlflow.system_metrics import system_metrics_monitor
 
         untyped: Any = system_metrics_monitor
@@ -144,7 +147,7 @@ class Mirror:
         self._monitor.start()
 
     def close(self) -> None:
-        """Ends the study's run as one that failed, where it has not come to its end."""
+        """Marks the study's run as failed, for a study that did not come to its end."""
         self._client.set_terminated(self._parent, FAILED)
 
     @property
@@ -153,11 +156,11 @@ class Mirror:
         return saved_view.view_id(fields.study_id(self._study))
 
     def _end(self, run: str, metrics: Mapping[str, float], tags: Mapping[str, str], end: int, *, before: int) -> None:
-        """Ends a run, whatever becomes of what it is to hold: as failed where more was refused than `before`."""
+        """Logs metrics and tags of a run and ends it, as failed if more calls are refused by now than `before`."""
         try:
             with self._may_refuse():
                 shown, now = self._client.get_run(run).data.metrics, fields.milliseconds("")
-                # A number that has changed is shown if it is the later one, and at one time the larger of two is.
+                # MLflow shows the latest value of a metric, or the larger of two at one time: so a change is dated now.
                 points = [
                     Metric(name, value, now if name in shown else end, 0)
                     for name, value in metrics.items()
@@ -168,7 +171,7 @@ class Mirror:
             self._client.set_terminated(run, FAILED if len(self._refused) > before else FINISHED, end)
 
     def _save_view(self, answers: Answers, at: int) -> None:
-        """Keeps a view of the study's variants where there is none yet: whoever has changed it keeps theirs."""
+        """Saves a view of the study's variants, unless there is one, which a user may have changed."""
         tag = saved_view.PREFIX + self.view
         if tag in self._client.get_experiment(self.experiment).tags:
             return
@@ -179,7 +182,7 @@ class Mirror:
 
     @contextmanager
     def _may_refuse(self) -> Iterator[None]:
-        """Keeps what the server refuses, so that the rest goes on; raises what says that it is not there."""
+        """Notes a call that the server refuses, and goes on; raises if the server itself failed."""
         try:
             yield
         except MlflowException as error:
@@ -189,7 +192,10 @@ class Mirror:
             self._refused.append(error)
 
     def _log(self, run: str, metrics: Sequence[Metric], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
-        """In as few calls as mlflow allows, nearly always one; what comes first is in the last of them."""
+        """Logs everything in as few calls as mlflow allows, mostly one.
+
+        The first items go into the last call, so that a tag that comes first proves that all others were written.
+        """
         all_params, all_tags = [Param(*one) for one in params.items()], [RunTag(*one) for one in tags.items()]
         others = math.ceil(max(len(params), len(tags)) / _OTHERS)
         for call in reversed(range(max(1, math.ceil(len(metrics) / _METRICS), others))):
@@ -198,7 +204,10 @@ class Mirror:
             self._client.log_batch(run, points, all_params[some], all_tags[some])
 
     def _adopt(self, runs: list[Run], started: str) -> str:
-        """The study's own run, found or created: a new one when the plan has grown, as parameters cannot change."""
+        """Returns the id of the study's run.
+
+        It is created if there is none, and also if the plan has grown, as parameters of a run cannot change.
+        """
         params = fields.study_params(self._study)
         fitting = [run.info.run_id for run in runs if run.data.params == params]
         parent = fitting[0] if fitting else self._create_parent(params, started)
@@ -216,7 +225,7 @@ class Mirror:
         return run
 
     def _variant(self, variant: Variant, begin: int) -> str:
-        """The id of a variant's run, which is created for its first trial."""
+        """Returns the id of a variant's run, which is created with its first trial."""
         if variant.label not in self._variants:
             called = self._called(variant)
             tags = {PARENT: self._parent, **fields.variant_tags(self._study, variant)}
@@ -235,7 +244,7 @@ class Mirror:
         return run
 
     def _take_over_variants(self, runs: list[Run]) -> dict[str, str]:
-        """Label -> run id.  One that people call otherwise now is made anew, and its trials with it."""
+        """Returns the ids of the variants' runs, by label.  A run under an old name is deleted, so it is made again."""
         known: dict[str, str] = {}
         for run in runs:
             label = run.data.tags[fields.VARIANT]
@@ -246,7 +255,7 @@ class Mirror:
         return known
 
     def _take_over_trials(self, runs: list[Run]) -> dict[str, tuple[str, str]]:
-        """Key -> run id and the record's digest, which is "" where mirroring broke off."""
+        """Returns the run id and the digest of the record for each key of a trial; "" if mirroring was interrupted."""
         known: dict[str, str] = {}
         digests = {}
         for run in runs:
@@ -257,7 +266,7 @@ class Mirror:
         return {key: (run_id, digests[key]) for key, run_id in known.items()}
 
     def _keep(self, run: Run, name: str, known: dict[str, str], parent: str) -> bool:
-        """Whether it is the first of its name, which is put below `parent`; another one goes, of a second driver."""
+        """Returns whether `run` is kept.  The first of its name is, and is put below `parent`; others are deleted."""
         if name in known:
             self._client.delete_run(run.info.run_id)
             return False
@@ -267,11 +276,11 @@ class Mirror:
         return True
 
     def _condition(self) -> str:
-        """Of the study's runs, by a hash of its name, because the filter's language has no way to escape a quote."""
+        """Returns the filter for the study's runs, by a hash of its name, since a filter cannot escape quotes."""
         return f"tags.`{fields.STUDY_ID}` = '{fields.study_id(self._study)}'"
 
     def _runs(self) -> list[Run]:
-        """The study's run, its variants' and its trials', latest first."""
+        """Returns the runs of the study, of its variants and of its trials, the latest first."""
         runs: list[Run] = []
         token: str | None = None
         while True:
@@ -287,22 +296,22 @@ def _of(runs: Iterable[Run], role: str) -> list[Run]:
 
 
 def _experiment(client: MlflowClient, uri: str, artifacts: Path | None) -> str:
-    """The id of the experiment, created or brought back from the trash where it must be."""
+    """Returns the id of the experiment, which is created, or restored if it was deleted."""
     if found := client.get_experiment_by_name(EXPERIMENT):
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
     files = None
-    if not is_server(uri):  # left to itself mlflow would use ./mlruns of whatever folder we are in
+    if not is_server(uri):  # by default mlflow would use `mlruns` in the working folder
         beside = database_of(uri).parent / "mlflow"
         files = (artifacts or beside).resolve().as_uri()
-    # The kind opens the pages for training rather than those for language models.
+    # This kind makes MLflow open the pages for training, and not those for language models.
     tags = {"mlflow.experimentKind": "custom_model_development", fields.NOTE: DESCRIPTION}
     return str(client.create_experiment(EXPERIMENT, files, tags))
 
 
 def _data(study: Study) -> DatasetInput:
-    """The study's data as mlflow knows data sets; a source of the kind "local" is one whose `uri` its pages print."""
+    """Returns the study's data set as MLflow's type; its pages print the `uri` of a source of the kind "local"."""
     data = fields.data(study)
     dataset = Dataset(
         data.name, data.digest, "local", json.dumps({"uri": data.source}), profile=json.dumps(data.counts)
@@ -311,12 +320,12 @@ def _data(study: Study) -> DatasetInput:
 
 
 def _metric(point: fields.Point) -> Metric:
-    # mlflow would turn an infinity into 1.8e308, which flattens every chart that it is in.
+    # MLflow would turn infinity into 1.8e308, which flattens every chart.
     value = math.nan if math.isinf(point.value) else float(point.value)
     return Metric(point.name, value, point.at, point.step)
 
 
-# A database's first lines, and the pages of traceback before an error that our own line reports.
+# No messages on a new database, and no tracebacks of errors that our own line reports.
 if "MLFLOW_LOGGING_LEVEL" not in os.environ:
     for _name in ("mlflow", "alembic", "urllib3.connectionpool"):
         logging.getLogger(_name).setLevel(logging.CRITICAL)

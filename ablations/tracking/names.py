@@ -1,7 +1,7 @@
-"""Names and values as MLflow takes them, whatever a study's claims, components and metrics are called.
+"""Changes names and values of a study into ones that MLflow accepts.
 
-A name of a metric, parameter or tag holds letters, digits and any of `_ . - / :` and space, is a path that stays as it
-is when it is tidied, and has 250 characters at most (`mlflow.utils.validation`, 3.17); on Windows it holds no colon.
+The name of a metric, parameter or tag may hold letters, digits, spaces and `_ . - / :`, and no colon on Windows.  It
+must be a path in normal form, without `..` or `//`, of at most 250 characters (`mlflow.utils.validation`, 3.17).
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 
-LONGEST_KEY = 250  # characters, of a run's name too: its column in a database is as wide
-LONGEST_VALUE = 5000  # characters; mlflow takes 6000 of a parameter, 8000 of a tag
-_REFUSED = re.compile(r"[^\w.\- /]+")  # and, in names, by Windows
+LONGEST_KEY = 250  # most characters of a key, and of a run's name, for which the database has as much room
+LONGEST_VALUE = 5000  # most characters of a value; mlflow takes 6000 for a parameter and 8000 for a tag
+_REFUSED = re.compile(r"[^\w.\- /]+")  # characters that MLflow refuses in names, there or on Windows
 
 
 class RefusedError(Exception):
-    """MLflow took a study but for a part of it."""
+    """MLflow refused some of the calls that mirror a study, and accepted the others."""
 
 
 def key(name: str) -> str:
-    """The nearest thing to `name` that names a metric, a parameter or a tag; `_` where nothing is left of it."""
+    """Returns `name`, changed as little as needed to name a metric, a parameter or a tag; `_` if nothing is left."""
     parts = unicodedata.normalize("NFC", name).split("/")
     tidy = (" ".join(_REFUSED.sub("_", part).split()).strip(". ") for part in parts)
     return "/".join(part for part in tidy if part)[:LONGEST_KEY].rstrip("/. ") or "_"
 
 
 def keys(names: Iterable[str], reserved: Collection[str] = ()) -> dict[str, str]:
-    """Each of `names` -> the key that it alone has, none of which is `reserved`, in whatever order they come.
+    """Returns a key for each of `names`: all differ, and none is `reserved`.  The order of the names has no influence.
 
-    Of those that would get one key, the one that needed no change has it, else the first in the alphabet; the others
-    end in `_2`, `_3`, ...  What some databases take for one, as they do not tell capitals apart, counts as one.
+    If several names would get one key, the name that needs no change has it, or else the first in the alphabet; the
+    keys of the others end in `_2`, `_3`, ...  Keys that differ in capitals alone count as one, as in some databases.
     """
     taken = {_folded(one) for one in reserved}
     found: dict[str, str] = {}
@@ -47,13 +47,13 @@ def keys(names: Iterable[str], reserved: Collection[str] = ()) -> dict[str, str]
 
 
 def value(text: str) -> str:
-    """`text` as the value of a parameter or a tag: what no database stores is replaced, and a long end cut off."""
+    """Returns `text` as the value of a parameter or a tag, cut if it is long, without characters no database stores."""
     plain = text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
     return plain if len(plain) <= LONGEST_VALUE else f"{plain[: LONGEST_VALUE - 3]}..."
 
 
 def run_name(text: str) -> str:
-    """`text` on one line, as the name of a run; `_` where nothing is left of it, as MLflow would draw one by chance."""
+    """Returns `text` on one line as the name of a run; `_` if it is empty, as MLflow would make up a random name."""
     plain = " ".join("".join(char if char.isprintable() else " " for char in value(text)).split())
     return plain if 0 < len(plain) <= LONGEST_KEY else f"{plain[: LONGEST_KEY - 3]}..." if plain else "_"
 

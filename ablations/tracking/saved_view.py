@@ -1,7 +1,7 @@
-"""The table of a study's variants as a view that MLflow's own page of runs opens, by its name or by its address.
+"""Makes the saved view of MLflow's page of runs that shows a study's variants as a table.
 
-MLflow keeps a view in a tag of the experiment, `mlflow.sharedViewState.<id>`: its name, and the state of the page as
-JSON in a string (3.17; earlier versions open the state alone, from an address, and list no views).
+MLflow 3.17 keeps a saved view in a tag of the experiment, `mlflow.sharedViewState.<id>`, which holds its name and the
+state of the page as JSON.  Earlier versions open a view by its address only, and do not list it by its name.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ from collections.abc import Sequence
 
 PREFIX = "mlflow.sharedViewState."
 _NAME = "attributes.`Run Name`"
-_NAME_WIDTH, _LETTER, _LEAST, _TAG = 230, 8, 70, 230  # pixels: of names; of a heading's letter; of a column; of a tag's
+_NAME_WIDTH, _LETTER, _LEAST, _TAG = 230, 8, 70, 230  # widths in pixels: of the names,
+# of a letter of a heading, of the narrowest column, and of the narrowest column of a tag
 
 
 def view_id(study_id: str) -> str:
-    """What the view of a study is called in addresses."""
+    """Returns the id of a study's view, as addresses hold it."""
     return f"ablations-{study_id}"
 
 
 def state(name: str, condition: str, columns: Sequence[str], *, at: int, rising: bool) -> str:
-    """The value of the tag: a view called `name`, made at `at` in milliseconds since 1970.
+    """Returns the value of the tag for a view called `name`.
 
-    It shows the runs that fulfil `condition` with these columns, such as `metrics.seeds`, sorted by the first of them,
-    `rising` or falling.
+    The view shows the runs that fulfil `condition`.  It has the `columns`, such as `metrics.seeds`, and is sorted by
+    the first of them, in ascending order if `rising`.  `at` is when the view is made, in milliseconds since 1970.
     """
     kinds = [one.partition(".") for one in columns]
     columns = [f"{kind}.`{key}`" for kind, _, key in kinds]

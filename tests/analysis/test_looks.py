@@ -14,9 +14,9 @@ from ablations.analysis.looks import stage
 from ablations.analysis.rule import DIRECTION_ONLY, NO_EFFECT, NOT_TESTED, REPRODUCED, call
 from ablations.analysis.statistics import t_interval
 from ablations.analysis.verdicts import Findings, judge
-from ablations.cli.announce import look_lines as said
 from ablations.cli.announce import looks_line as plan_line
 from ablations.cli.options import check, request_of
+from ablations.cli.stages import look_lines as said
 from ablations.core.claim import Rule, digest
 from ablations.core.errors import InputError
 from ablations.core.identity import sparse

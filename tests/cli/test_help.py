@@ -70,7 +70,7 @@ def test_each_option_of_a_study_stands_in_one_of_five_groups(capsys: pytest.Capt
 
 def test_help_says_what_an_option_is_where_it_is_not_given(capsys: pytest.CaptureFixture[str]) -> None:
     text = " ".join(helped("ablations.run", capsys).split())
-    assert "--results PATH Where records go. (default: results)" in text
+    assert "--results PATH Folder for records. (default: results)" in text
     assert "(default: None)" not in text and "(default: False)" not in text
     assert "--from KEY" in helped("ablations.explain", capsys)
 

@@ -61,7 +61,7 @@ def test_a_study_that_is_broken_stops_is_told_why_and_goes_on_when_it_is_mended(
     for _ in range(2):  # the same command again is no worse
         assert file.run(seeds=4) == 1
         (line,) = [one for one in capsys.readouterr().err.splitlines() if one.startswith("error: ")]
-        assert "the first 3 trials have failed alike (error: FileNotFoundError: [Errno 2] No such file" in line
+        assert "the first 3 trials failed in the same way (error: FileNotFoundError: [Errno 2] No such file" in line
         assert "so the 17 trials that follow were not run" in line and "give the same command again" in line
         assert len(list((file.study / "trials").glob("*.json"))) == 3
     assert not (file.report / "report.html").exists()
@@ -76,7 +76,7 @@ def test_a_study_that_is_broken_stops_through_ray_too(place: Place, capfd: pytes
         yield Result(trial=job[0], status=ERROR, error="ModuleNotFoundError: No module named 'mine'")
 
     watch = Collect()
-    with pytest.raises(StoppedError, match=r"the first 3 trials have failed alike \(error: ModuleNotFoundError"):
+    with pytest.raises(StoppedError, match=r"the first 3 trials failed in the same way \(error: ModuleNotFoundError"):
         replace(ONE_CPU, run=breaks)(_jobs(40), place, Alike(watch, total=40, worked=False))
     # Those that were under way may still have been heard of; most of the forty never began.
     assert 3 <= len(watch.results) < 20

@@ -126,7 +126,7 @@ def test_a_study_that_no_worker_comes_up_for_says_so_once(
         waits.on_step_end(0, [])
         works.on_step_end(0, [])
     said = capsys.readouterr().err.splitlines()
-    assert [line.partition(":")[0] for line in said] == ["no worker has come up in 2 min"]
+    assert [line.partition(":")[0] for line in said] == ["no worker has started in 2 min"]
 
 
 COMPONENT = """
@@ -323,7 +323,9 @@ def test_a_head_with_nothing_waits_for_a_machine_with_gpus_and_gives_each_trial_
         with subprocess.Popen(waits, stdout=subprocess.PIPE, text=True, preexec_fn=hears(signal.SIGINT)) as waiting:  # noqa: PLW1509
             try:
                 assert waiting.stdout
-                assert waiting.stdout.readline().startswith("waiting   for a machine with 1 processors and 1 GPUs")
+                assert waiting.stdout.readline().startswith(
+                    "waiting   for the cluster to start a machine with 1 processors and 1 GPUs"
+                )
                 waiting.send_signal(signal.SIGINT)
                 assert waiting.wait(60) == 130
             finally:

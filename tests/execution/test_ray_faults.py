@@ -175,7 +175,7 @@ def test_a_worker_that_hangs_is_ended_and_its_trial_has_timed_out(up: Path, plac
     fine, hung, other = ran(hangs, place, 3, patience=4.0)
     assert (fine.status, hung.status, other.status) == (DONE, TIMEOUT, DONE)
     assert hung.training_version == TRAINING_VERSION
-    assert hung.error == "the worker was lost: it had said nothing for 4 s and was ended"
+    assert hung.error == "the worker was lost: it had said nothing for 4 s and was killed"
     assert not Path(f"/proc/{(place.folder.parent / 'pid').read_text()}").exists()
 
 

@@ -75,7 +75,7 @@ def test_trials_that_were_never_run_failed_or_ran_with_other_code_are_told_apart
     assert "explained.py" not in diff
 
     model.write_text(MODEL)
-    assert "to the letter" in explained(file, capsys, "--from", key)
+    assert "are the same as today" in explained(file, capsys, "--from", key)
     file_trials = {place: one.trial for place, one in file.read().items()}
     places = {place: store.trial_path(file.study, one.key) for place, one in file_trials.items()}
     places["reference", 1].unlink()

@@ -93,7 +93,7 @@ def test_a_scatter_that_only_a_pilot_can_tell_is_named_and_a_study_without_claim
     request = asked("bias_init=one", "lrn")
     found = designs(request, SETTING)
     told = lines(study_of(request), found, equal_paces(found), [], workers=1)
-    assert "Not counted, as only a pilot tells their scatter: bias_init_added." in told
+    assert "Not counted, since only a pilot can tell how much they scatter: bias_init_added." in told
     without = replace(study_of(request), claims=())
     assert lines(without, found, equal_paces(found), [], workers=1) == []
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ablations.analysis.tuning import came_to, chosen, cost, fitted, tuned
-from ablations.cli import announce
+from ablations.cli import stages
 from ablations.core.labels import short_names
 from ablations.core.result import DIVERGED, DONE, ERROR, LOOKED, REACHED, STEPS, TRAINED, Result
 from ablations.core.study import Study
@@ -277,8 +277,7 @@ def test_where_an_arm_never_arrives_its_errors_choose_and_are_not_taken_for_step
         assert arm.factor == pytest.approx(1.5, rel=0.01)
         assert came_to(search.tuning, arm) is None and cost(search.tuning, arm) is None
     assert (
-        "no rate at which all trials came to an outcome"
-        in announce.tuning_lines(search.tuning, short_names(raced[0]))[0]
+        "no rate at which all trials came to an outcome" in stages.tuning_lines(search.tuning, short_names(raced[0]))[0]
     )
 
 
@@ -289,13 +288,13 @@ def test_a_trial_that_was_ended_early_is_never_taken_for_an_outcome() -> None:
 
 def test_a_best_rate_at_the_edge_is_said_aloud(raced: tuple[Study, tuple[Trial, ...]]) -> None:
     search, _ = searched(*raced, 3, arrival(8e-3))
-    lines = announce.tuning_lines(search.tuning, short_names(raced[0]))
+    lines = stages.tuning_lines(search.tuning, short_names(raced[0]))
     assert lines[0].startswith("tuned     reference: 4 times its own rate (")
     assert {line.split(": ")[0] for line in lines[1:]} == {
         "tuned     tanh instead of ReLU",
         "tuned     placebo (other random draws)",
     }
-    assert all("at the edge of what was tried" in line for line in lines)
+    assert all("at the edge of the rates that were tried" in line for line in lines)
     inside = Tuned(variant=Variant(), attempts=(errors(0.5, 40), errors(1, 30), errors(2, 40)), factor=1)
     assert not at_edge(inside)
     assert not at_edge(replace(inside, factor=1.9)) and at_edge(replace(inside, factor=2))

@@ -71,7 +71,7 @@ def test_any_help_gives_a_start_that_can_be_opened(tmp_path: Path, code: str, sa
     [
         (["study.yaml"], "ends in .py or .toml"),
         (["study.toml"], "which script?"),
-        (["study.py", "train.py"], "comes too much"),
+        (["study.py", "train.py"], "is one word too many"),
         (["study.toml", "none.py"], "there is no script 'none.py'"),
         (["study.toml", "no-such-program"], "cannot be started"),
         (["none/study.py"], "there is no folder 'none'"),

@@ -41,12 +41,12 @@ def test_a_constant_becomes_a_function_of_the_seed(tmp_path: Path, library: str)
 
 def test_a_script_that_seeds_nothing_has_failed(tmp_path: Path) -> None:
     said = ran(tmp_path, "import random\nrandom.seed()\nrandom.seed(None)\nprint(random.random())", 0)
-    assert said.returncode == 1 and "nothing was seeded: script.py hands no constant to random" in said.stderr
+    assert said.returncode == 1 and "no seed was replaced: script.py passes no constant to random" in said.stderr
 
 
 def test_what_a_library_seeds_for_itself_is_not_the_scripts(tmp_path: Path) -> None:
     said = ran(tmp_path, "import scipy.stats\nimport sklearn.cluster", 0)  # both draw with constants of their own
-    assert said.returncode == 1 and "nothing was seeded" in said.stderr
+    assert said.returncode == 1 and "no seed was replaced" in said.stderr
 
 
 def test_a_constant_that_goes_through_a_library_counts(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""What waits for a GPU: checks, speed, and studies that a processor cannot pay."""
+"""What needs a GPU: checks, speed, and studies that take too long on a processor."""

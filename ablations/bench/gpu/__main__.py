@@ -1,6 +1,6 @@
-"""python -m ablations.bench.gpu: everything that waits for a GPU, in twelve minutes of one.
+"""python -m ablations.bench.gpu: measures everything that needs a GPU, in twelve minutes of one.
 
-Needs torch, numpy, pandas, Pillow, filelock and this repository: no Ray, no MLflow, and no tyro, hence argparse.
+It needs torch, numpy, pandas, Pillow, filelock and this repository, but no Ray, MLflow or tyro; hence argparse.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from ablations.core.text import duration
 if TYPE_CHECKING:
     from ablations.bench.gpu.part import Row, Run
 
-SCHEMA = 1
-MINUTES = 12.0
-AMPLE = 3600.0  # seconds of a part in a trial run, which no machine is too slow for
-LATE = 0.25  # of a part's time, by which it may be over
+SCHEMA = 1  # version of the record
+MINUTES = 12.0  # time of all parts
+AMPLE = 3600.0  # seconds of a part in a trial run, which are enough on every machine
+LATE = 0.25  # share of a part's time by which it may run over
 HELD, FAILED, NOT_RUN = 0, 1, 3  # exit codes; 2 is that of bad input
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A part of the whole: its name, what it does, and its seconds of the twelve minutes of an H100."""
+    """A part of the whole."""
 
     name: str
-    words: str
-    seconds: float
+    words: str  # what it does
+    seconds: float  # its share of the twelve minutes of an H100
 
 
 PARTS = (
@@ -49,7 +49,7 @@ PARTS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 all ran and held, 1 something did not hold or end, 2 bad input, 3 the rest held, not all ran."""
+    """Runs the parts.  Returns 0 if all held, 1 if something failed, 2 on bad input, 3 if something could not run."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if asks_for_help(arguments):
         show(_parser().format_help())
@@ -61,32 +61,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m ablations.bench.gpu", description="Everything that waits for a GPU, in twelve minutes of one."
+        prog="python -m ablations.bench.gpu",
+        description="Measures everything that needs a GPU, in twelve minutes of one.",
     )
     say = parser.add_argument
     names = ",".join(part.name for part in PARTS)
     say(
-        "folder", nargs="?", type=Path, default=Path("results/bench/gpu"), help="for records, a file a part and studies"
+        "folder",
+        nargs="?",
+        type=Path,
+        default=Path("results/bench/gpu"),
+        help="folder for a record of each part, and for studies",
     )
-    say("--parts", default=names, help=f"which, with commas between them; numbers do too ({names})")
-    say("--cifar10", type=Path, help="CIFAR-10: a folder of train/ and test/ with class folders, or an archive of one")
+    say("--parts", default=names, help=f"parts to run, with commas between names or numbers ({names})")
+    say(
+        "--cifar10",
+        type=Path,
+        help="CIFAR-10: a folder with train/ and test/, which hold class folders, or an archive of it",
+    )
     say("--imagenette", type=Path, help="Imagenette, likewise, with train/ and val/")
-    say("--cache", type=Path, help="for unpacked and decoded images (default: a temporary folder)")
-    say("--device", choices=("cuda", "cpu"), help="default: cuda where there is one")
+    say("--cache", type=Path, help="folder for unpacked and decoded images (default: a temporary folder)")
+    say("--device", choices=("cuda", "cpu"), help="default: cuda if there is a GPU")
     say(
         "--precision",
         choices=("float32", "tf32", "bf16"),
         default="bf16",
-        help="of the last part; others say their own",
+        help="precision of the last part; the others choose their own",
     )
-    say("--minutes", type=float, default=MINUTES, help="for all five parts; each has its share (default: 12)")
-    say("--tiny", action="store_true", help="sizes of a trial run, which goes through every line in seconds")
+    say(
+        "--minutes",
+        type=float,
+        default=MINUTES,
+        help="time for all five parts, of which each has its share (default: 12)",
+    )
+    say("--tiny", action="store_true", help="tiny sizes, for a trial run through all of the code in seconds")
     say("--needs", nargs="?", const="", metavar="FILE", help=_NEEDS)
     return parser
 
 
-_NEEDS = """print what is missing here of the packages that the repository needs, with versions, and do nothing else;
-with a FILE that holds another machine's `pip list`, what that one lacks"""
+_NEEDS = """print only which packages that the repository needs are missing here, with versions; with a FILE that holds
+the `pip list` of another machine, which are missing there"""
 
 
 def _answer(asked: argparse.Namespace, command: str) -> int:
@@ -112,7 +126,7 @@ def _tell_needs(file: str) -> int:
         path = at_home(file)
         if not path.is_file():
             raise InputError(
-                f"--needs {file}: there is no such file; it holds what `pip list` prints on the other machine."
+                f"--needs {file}: there is no such file; it must hold what `pip list` prints on the other machine."
             )
         there = needs.listed_in(path.read_text(encoding="utf-8", errors="replace"))
     show("\n".join([*needs.lines(needs.needs(there)), ""]))
@@ -139,7 +153,7 @@ def _device(asked: str | None) -> Any:
 
 
 def _rows(name: str) -> Callable[[Run], Iterator[Row]]:
-    """What a part does; imported when it is its turn, so that a fault in one costs no other."""
+    """Returns the function of a part, which is imported only now, so that a broken part does not stop the others."""
     from ablations.bench.gpu import checks, speed, trainings
 
     return {
@@ -152,7 +166,7 @@ def _rows(name: str) -> Callable[[Run], Iterator[Row]]:
 
 
 def _run(part: Part, asked: argparse.Namespace, folder: Path, device: Any, cache: Path, command: str) -> int:
-    """Runs a part, tells each row as it comes, and writes FOLDER/PART.json at its end, whatever that is."""
+    """Runs a part and prints its rows, writes FOLDER/PART.json however it ends, and returns its exit code."""
     from ablations.bench.gpu.part import MissingError, OutOfTimeError, Run
 
     run = Run(
@@ -177,8 +191,8 @@ def _run(part: Part, asked: argparse.Namespace, folder: Path, device: Any, cache
     except MissingError as error:
         ended, code = f"not run: {error}", NOT_RUN
     except OutOfTimeError:
-        ended, code = f"its {duration(round(run.seconds))} were over", FAILED
-    except Exception as error:  # the parts after it have their own time
+        ended, code = f"stopped after its {duration(round(run.seconds))}", FAILED
+    except Exception as error:  # the parts that follow can still run
         import traceback
 
         traceback.print_exc()
@@ -195,7 +209,7 @@ def _run(part: Part, asked: argparse.Namespace, folder: Path, device: Any, cache
 
 
 def _forget(run: Run) -> None:
-    """Gives back what the part has held of the device's memory."""
+    """Frees the memory of the device that the part has used."""
     import torch
 
     gc.collect()

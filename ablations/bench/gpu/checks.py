@@ -1,4 +1,4 @@
-"""Part 1: whether what is captured, packed and rounded on a GPU is what was asked for."""
+"""Part 1: checks that captured and packed steps, and each precision, compute on a GPU what they should."""
 
 from __future__ import annotations
 
@@ -30,22 +30,24 @@ from ablations.subjects.alexnet.training.precision import casting, computing
 from ablations.subjects.alexnet.training.step import Body, Capture, Step
 from ablations.subjects.alexnet.training.train import Trained, start, training
 
-REPEATED = 3.0  # times what two trainings of one seed differ by, which two right programs may
-WEIGHTS = 1e-5  # of the weights after ten steps, beyond that
-LOSS = 1e-4  # of a loss: rates are float32 in a captured step, and double in an eager one
-NORM = 1e-5  # of the length of what a normalisation gives, beside double precision
-ROUNDED = {"float32": 1e-5, "tf32": 5e-3, "bf16": 3e-2}  # of the length of a product's result, beside double precision
-BF16_LOSS = 0.1  # of the loss after ten steps, where bf16 is not just rounding
-IMAGES = 600  # of random bytes
+# Largest differences with which a check holds.
+REPEATED = 3.0  # factor on the difference of two trainings of one seed, which is added to the next two
+WEIGHTS = 1e-5  # of weights after ten steps
+LOSS = 1e-4  # relative, of a loss: rates are float32 in a captured step, and double in an eager one
+NORM = 1e-5  # relative, of the output of a normalisation, from double precision
+ROUNDED = {"float32": 1e-5, "tf32": 5e-3, "bf16": 3e-2}  # relative, of a product, from double precision
+BF16_LOSS = 0.1  # relative, of the loss after ten steps in tf32 or bf16 from that in float32
+
+IMAGES = 600  # number of images of random bytes
 PRODUCT = "product of matrices"
-SIDE = 512  # of the multiplied matrices
+SIDE = 512  # rows and columns of the multiplied matrices
 SEED = 3
 
 Weights = Mapping[str, Tensor]
 
 
 def rows(run: Run) -> Iterator[Row]:
-    """All of them, one after another."""
+    """Yields the rows of all checks."""
     with norms_as_on_a_gpu(run):
         yield from captured_rows(run)
         yield from packed_rows(run)
@@ -55,22 +57,22 @@ def rows(run: Run) -> Iterator[Row]:
 
 
 def norms_as_on_a_gpu(run: Run) -> contextlib.AbstractContextManager[None]:
-    """Within it response normalisation is torch's own on a processor too, where a tape stands for a CUDA graph."""
+    """Makes response normalisation use torch's operations on a processor too, where a tape replaces a CUDA graph."""
     return contextlib.nullcontext() if run.cuda else tape.as_on_a_gpu()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A step that is captured: its recipe, its images' size, and whether they lie on the device."""
+    """A training whose step is captured."""
 
     spec: Spec
-    size: int
-    net: str = "cifar_small"
-    on_device: bool = True
+    size: int  # pixels of a side of an image
+    net: str = "cifar_small"  # preset that decides how images are stored
+    on_device: bool = True  # whether images lie in the device's memory
 
 
 def cases() -> dict[str, Case]:
-    """Every optimiser, every distortion, local layers, both normalisations, and what is brought to a captured step."""
+    """Returns the cases, by name: optimisers, distortions, local layers, normalisations, and inputs from the host."""
     small, local = PRESETS["cifar_small"].spec, PRESETS["cuda_convnet_11pct"].spec
     distorted = replace(small, rotation=10.0, translation=0.1, vertical_flip=True, bias_lr_factor=2.0, mean_image=True)
     return {
@@ -86,7 +88,7 @@ def cases() -> dict[str, Case]:
 
 
 def budget_for(run: Run, size: int, *, precision: str = PRECISIONS[0], epochs: int = 2) -> Budget:
-    """Epochs of six steps, the last of which is smaller, so that ten steps hold replays of several."""
+    """Returns a budget with epochs of six steps, the last of them smaller, so that steps of two sizes are replayed."""
     batch = 8 if run.tiny else 64
     return Budget(
         epochs=epochs, train_examples=5 * batch + batch // 2, batch_size=batch, image_size=size, precision=precision
@@ -94,19 +96,19 @@ def budget_for(run: Run, size: int, *, precision: str = PRECISIONS[0], epochs: i
 
 
 def images_for(run: Run, net: str, size: int, *, on_device: bool = True, count: int = IMAGES) -> Data:
-    """Random bytes, where a training on this device has them."""
+    """Returns images of random bytes, in the memory of the device or, without `on_device`, of the host."""
     task = Task(contender="", net=net, image_size=size, batch_size=1, folder="", images=count, threads=1)
     data = data_of(task)
     return placed(data, run.device, memory_bytes=math.inf) if on_device else data
 
 
 def at_once(body: Body, generators: Sequence[torch.Generator]) -> Body:
-    """In the place of a capture: the same step with its rates on the device, launched anew each time."""
+    """Takes the place of a capture: the same step, with its rates on the device, is launched again each time."""
     return body
 
 
 def trained(run: Run, case: Case, capture: Capture | None, budget: Budget) -> tuple[Weights, float, str]:
-    """The weights after a training by `Step` itself, the last epoch's mean loss, and how most steps ran."""
+    """Trains by `Step`.  Returns the weights, the mean loss of the last epoch, and how most steps ran."""
     data = images_for(run, case.net, case.size, on_device=case.on_device)
     with run.own_stream():
         examples, _ = split_examples(case.spec, seed=SEED, budget=budget, data=data, device=run.device)
@@ -124,13 +126,13 @@ def trained(run: Run, case: Case, capture: Capture | None, budget: Budget) -> tu
 
 
 def apart(one: Weights, other: Weights) -> float:
-    """The largest difference of two weights; nan where one is."""
+    """Returns the largest difference of two weights; nan if any is nan."""
     gaps = torch.stack([(one[name] - other[name]).abs().max() for name in one])
     return math.nan if gaps.isnan().any() else float(gaps.max())
 
 
 def captured_rows(run: Run) -> Iterator[Row]:
-    """A replayed step beside the same step launched anew, and beside an eager one."""
+    """Compares a replayed step with the same step launched again, and with an eager one."""
     how = "a CUDA graph" if run.cuda else "a tape of its operations, as this is no GPU"
     for name, case in cases().items():
         budget = budget_for(run, case.size)
@@ -143,7 +145,7 @@ def captured_rows(run: Run) -> Iterator[Row]:
         _, eager, _ = trained(run, case, None, budget)
         repeat = apart(replayed, again)
         yield Row(
-            name=f"captured: {name}, weights beside those of the same step launched anew",
+            name=f"captured: {name}, weights beside those of the same step launched again",
             value=apart(replayed, launched),
             allowed=WEIGHTS + REPEATED * repeat,
             more={"two trainings of one seed": repeat},
@@ -157,7 +159,7 @@ def captured_rows(run: Run) -> Iterator[Row]:
 
 
 def packed_rows(run: Run) -> Iterator[Row]:
-    """Trainings that take turns beside the same ones alone, as studies run them."""
+    """Compares trainings that take turns with the same trainings alone, as studies run them."""
     small = PRESETS["cifar_small"].spec
     mixed = [
         (small, 0),
@@ -179,7 +181,7 @@ def packed_rows(run: Run) -> Iterator[Row]:
         return {name: value.detach().float().cpu() for name, value in some.network.state_dict().items()}
 
     repeat = apart(weights(alone[0]), weights(again[0]))
-    # Each is that of its own kind: trainings of as many steps end in the order in which they began.
+    # Both lists have one order: trainings with equal numbers of steps end in the order in which they began.
     gaps = [apart(weights(one), weights(other)) for one, other in zip(alone, together, strict=True)]
     yield Row(
         name=f"packed: {len(mixed)} trainings that take turns, weights beside those of the same ones alone",
@@ -197,7 +199,7 @@ def packed_rows(run: Run) -> Iterator[Row]:
 
 
 def norm_rows(run: Run) -> Iterator[Row]:
-    """Response normalisation, forward and back, beside torch's own parts in double precision."""
+    """Compares response normalisation, forward and backward, with torch's own layers in double precision."""
     maps = (4, 16, 8, 8) if run.tiny else (64, 96, 27, 27)
     generator = torch.Generator().manual_seed(0)
     x, pull = (torch.randn(maps, generator=generator) * scale for scale in (70.0, 1.0))  # grey levels
@@ -222,7 +224,7 @@ def norm_rows(run: Run) -> Iterator[Row]:
 
 
 def _both_ways(layer: torch.nn.Module, x: Tensor, pull: Tensor, precision: str) -> tuple[Tensor, Tensor]:
-    """What a layer writes, and the gradient of its input; as in a step, the way back is not cast."""
+    """Returns the output of a layer and the gradient of its input; as in a step, the backward pass is not cast."""
     x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
     with computing(precision):
         with casting(precision, x.device):
@@ -232,13 +234,13 @@ def _both_ways(layer: torch.nn.Module, x: Tensor, pull: Tensor, precision: str) 
 
 
 def _error(found: Tensor, expected: Tensor) -> float:
-    """The length of the difference over that of what is expected."""
+    """Returns the norm of the difference, divided by the norm of what is expected."""
     expected = expected.double()
     return float((found.double().cpu() - expected).norm() / expected.norm())
 
 
 def product_rows(run: Run) -> Iterator[Row]:
-    """Products and convolutions under each precision beside double precision, and that each is what it says."""
+    """Compares products and convolutions in each precision with double precision, and checks that it is that one."""
     generator = torch.Generator().manual_seed(0)
     left, right = (torch.randn(SIDE, SIDE, generator=generator) for _ in range(2))
     maps = torch.randn(8, 32, 16, 16, generator=generator)
@@ -258,7 +260,7 @@ def product_rows(run: Run) -> Iterator[Row]:
             fine = precision != PRECISIONS[0] and error < ROUNDED[PRECISIONS[0]]
             yield Row(
                 name=f"{precision}: a {what}, beside double precision",
-                # A library may take float32 where tf32 is allowed, but products of matrices it should not.
+                # A library may compute in float32 where tf32 is allowed, but for products of matrices it should not.
                 value=math.nan if fine and what == PRODUCT else error,
                 allowed=ROUNDED[precision],
                 said=f"it was computed in float32: its error is {error:.2g}" if fine else "",
@@ -266,7 +268,7 @@ def product_rows(run: Run) -> Iterator[Row]:
 
 
 def precision_rows(run: Run) -> Iterator[Row]:
-    """The loss of a captured training in tf32 and bf16 beside float32's."""
+    """Compares the loss of a captured training in tf32 and bf16 with that in float32."""
     case = cases()["cuda_convnet_18pct"]
     exact = trained(run, case, run.capture, budget_for(run, case.size))[1]
     for precision in PRECISIONS[1:]:

@@ -1,4 +1,4 @@
-"""Which distributions a machine lacks, with the versions that the tests ran with: wheels can be carried there."""
+"""Lists the packages that a machine lacks, with the tested versions, so that wheels can be carried there."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-HERE = ("torch", "numpy", "pandas", "pillow", "filelock")  # that `python -m ablations.bench.gpu` imports
-APART = ("ray", "mlflow")  # large, and left out by --executor serial --no-mlflow
+HERE = ("torch", "numpy", "pandas", "pillow", "filelock")  # packages that `python -m ablations.bench.gpu` imports
+APART = ("ray", "mlflow")  # large packages that --executor serial --no-mlflow does without
 GROUPS = {
     "python -m ablations.bench.gpu": HERE,
     "commands and reports, with --executor serial --no-mlflow": (),
@@ -19,23 +19,23 @@ GROUPS = {
 
 
 def canonical(name: str) -> str:
-    """A distribution's name as https://peps.python.org/pep-0503/ compares them."""
+    """Returns the name of a package in the form of https://peps.python.org/pep-0503/, in which names are compared."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def named(requirement: str) -> str:
-    """The canonical name in `ray[tune]>=2.60`, or in a line of `pip list` or `pip freeze`."""
+    """Returns the canonical name in `ray[tune]>=2.60`, or in a line of `pip list` or `pip freeze`; "" if none."""
     found = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
     return canonical(found[1].rstrip("-._")) if found else ""
 
 
 def installed() -> set[str]:
-    """The canonical names of what this interpreter has."""
+    """Returns the canonical names of the packages that are installed here."""
     return {canonical(one.metadata["Name"]) for one in importlib.metadata.distributions() if one.metadata["Name"]}
 
 
 def listed_in(text: str) -> set[str]:
-    """The canonical names in the output of `pip list` or `pip freeze`, or in names with commas between them."""
+    """Returns the canonical names in the output of `pip list` or `pip freeze`, or between commas."""
     lines = [
         word for line in text.splitlines() if not line.lstrip().startswith(("#", "---")) for word in line.split(",")
     ]
@@ -43,9 +43,9 @@ def listed_in(text: str) -> set[str]:
 
 
 def needs(there: set[str]) -> dict[str, list[str]]:
-    """What a machine with these distributions lacks of each group: `NAME==VERSION`, with all that they need in turn.
+    """Returns what a machine with the packages `there` lacks, as `NAME==VERSION` for each of the `GROUPS`.
 
-    What they need in turn is known of those that are installed here.
+    The lists include dependencies, as far as they are installed here.
     """
     asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     direct = [named(one) for one in asked]
@@ -66,7 +66,7 @@ def needs(there: set[str]) -> dict[str, list[str]]:
 
 
 def _with_theirs(names: Iterable[str], extras: Mapping[str, Sequence[str]]) -> set[str]:
-    """`names` with their `extras`, and everything that they need, as far as this interpreter knows."""
+    """Returns `names`, with their `extras`, and all of their dependencies that are known here."""
     known = {canonical(one.metadata["Name"]): one.requires or [] for one in importlib.metadata.distributions()}
     found, waiting = set[str](), [*names]
     while waiting:
@@ -78,7 +78,7 @@ def _with_theirs(names: Iterable[str], extras: Mapping[str, Sequence[str]]) -> s
 
 
 def _wanted(requirement: str, extras: Sequence[str]) -> bool:
-    """Whether a distribution with these extras needs it on a machine like this."""
+    """Returns whether a package with these extras needs `requirement` on a machine like this."""
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
@@ -89,7 +89,7 @@ def _wanted(requirement: str, extras: Sequence[str]) -> bool:
 
 
 def lines(found: Mapping[str, Sequence[str]]) -> list[str]:
-    """A file of requirements: a comment a group, a line a distribution."""
+    """Returns the lines of a requirements file: a comment for each group, and a line for each package."""
     made: list[str] = []
     for group, some in found.items():
         made += [f"# {group}: {'nothing is missing' if not some else f'{len(some)} missing'}", *some]

@@ -1,4 +1,4 @@
-"""What a part of `python -m ablations.bench.gpu` is given, and the rows that it tells."""
+"""What a part of `python -m ablations.bench.gpu` is given, and the rows that it yields."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ NEEDS_CUDA = "needs CUDA: not run"
 
 
 class MissingError(Exception):
-    """The images of a part are not there; the message says which, and how they are given."""
+    """The images of a part are missing; the message says which, and how to give them."""
 
 
 class OutOfTimeError(BaseException):
-    """The time of a part is over.  No Exception: a worker would take one for the outcome of a trial."""
+    """The time of a part is over.  This is no Exception, since a worker would make one a result of its trial."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One thing that a part found: a number, whether it is as it must be, and what else is to be known of it."""
+    """One measurement of a part."""
 
     name: str
-    value: float | None = None  # None: not run
+    value: float | None = None  # None: it could not be measured
     unit: str = ""
-    allowed: float | None = None  # the most that the value may be; None: it is recorded, and nothing is asked of it
-    said: str = ""  # why it was not run, or what a reader must know
-    more: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    allowed: float | None = None  # largest value with which the row holds; None: every value does
+    said: str = ""  # why it was not measured, or a remark
+    more: Mapping[str, Any] = field(default_factory=lambda: EMPTY)  # further numbers, by name
 
     @property
     def held(self) -> bool:
-        """Whether nothing is asked of the value, or it is as it must be; nan never is."""
+        """Whether the value is within what is allowed, or nothing is; nan never is."""
         return self.value is None or self.allowed is None or self.value <= self.allowed
 
     @property
     def line(self) -> str:
-        """For a terminal."""
+        """The row as a line of text."""
         if self.value is None:
             return f"{self.name}: {self.said}"
         asked = "" if self.allowed is None else f", {'within' if self.held else 'NOT WITHIN'} {self.allowed:.3g}"
@@ -66,33 +66,33 @@ def _short(value: Any) -> str:
 class Run:
     """Where a part runs, on which images, and for how long."""
 
-    folder: Path  # for what it leaves behind
+    folder: Path  # for records
     device: torch.device
-    tiny: bool  # sizes of a trial run: every line of the code in seconds
-    images: Mapping[str, Path | None]  # of each set that was given: a folder, or an archive of one
-    cache: Path  # for decoded images
-    command: str
-    precision: str  # of the studies
-    seconds: float
-    began: float = field(default_factory=time.perf_counter)
+    tiny: bool  # whether sizes are those of a trial run
+    images: Mapping[str, Path | None]  # data set -> its folder or an archive of it; None: not given
+    cache: Path  # for unpacked and decoded images
+    command: str  # the command line, for provenance
+    precision: str  # of the studies of the last part
+    seconds: float  # time of the part
+    began: float = field(default_factory=time.perf_counter)  # by `time.perf_counter`
 
     @property
     def cuda(self) -> bool:
-        """Whether a GPU is there."""
+        """Whether it runs on a GPU."""
         return self.device.type == "cuda"
 
     @property
     def left(self) -> float:
-        """Seconds of its time that are left."""
+        """Seconds of the part's time that are left."""
         return self.seconds - (time.perf_counter() - self.began)
 
     @property
     def capture(self) -> Capture:
-        """What makes of a step something that is replayed: a CUDA graph, on a processor a tape of its operations."""
+        """The function that captures a step for replay, as a CUDA graph or, on a processor, as a tape of operations."""
         return cuda_graph if self.cuda else tape.capture
 
     def own_stream(self) -> contextlib.AbstractContextManager[object]:
-        """A stream of its own on a GPU, as trainings have it: nothing can be captured on the default one."""
+        """Returns a context with a CUDA stream of its own, as in trainings: the default stream cannot be captured."""
         if not self.cuda:
             return contextlib.nullcontext()
         stream = torch.cuda.Stream(self.device)
@@ -100,6 +100,6 @@ class Run:
         return torch.cuda.stream(stream)
 
     def wait(self) -> None:
-        """For all that the device was asked to do."""
+        """Waits until the device has done everything that it was asked to do."""
         if self.cuda:
             torch.cuda.synchronize(self.device)

@@ -1,4 +1,4 @@
-"""Part 2: images a second and memory of eager, captured and packed steps, beside a plain loop and the limits."""
+"""Part 2: measures speed and memory of eager, captured and packed steps, a plain loop, and the device's limits."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ from ablations.subjects.alexnet.training.train import start
 
 NETS = {"cifar": 32, "cuda_convnet_18pct": 32, "cuda_convnet_11pct": 24, "paper": 224}
 TINY_NETS = {"cifar_small": 32, "cuda_convnet_11pct": 24}
-BATCH, ROUNDS, SECONDS = 128, 3, 0.6  # a batch; rounds, in which contenders alternate; of each in a round
+BATCH, ROUNDS, SECONDS = 128, 3, 0.6  # images of a step; rounds; seconds of a contender in a round
 TINY_BATCH, TINY_SECONDS = 8, 0.02
-BETWEEN_WAITS = 20  # steps that are asked for before the device is waited for
-IMAGES, BYTES = 4_096, 2**28  # at most, random ones
-MOST_WORKERS = 16  # of the plain loop's loader
-SIDE, COPIED = 8_192, 2**31  # of the multiplied matrices; bytes
+BETWEEN_WAITS = 20  # steps between two waits for the device
+IMAGES, BYTES = 4_096, 2**28  # most images of random bytes, and most bytes of them
+MOST_WORKERS = 16  # most workers of the plain loop's loader
+SIDE, COPIED = 8_192, 2**31  # rows and columns of the multiplied matrices; bytes that are copied
 
-Take = Callable[[], int]  # one step, and how many images it takes
+Take = Callable[[], int]  # does one step and returns its number of images
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """A way to train: what takes its next step, and the memory that it took to build, in bytes."""
+    """A way to train."""
 
-    take: Take
+    take: Take  # its next step
     precision: str = PRECISIONS[0]
-    memory: int | None = None
-    more: Mapping[str, Any] = field(default_factory=dict)
+    memory: int | None = None  # bytes of the device that it reserved; None on a processor
+    more: Mapping[str, Any] = field(default_factory=dict)  # further numbers, by name
 
 
 def rows(run: Run) -> Iterator[Row]:
-    """The device's limits, and then one network after another as long as there is time."""
+    """Yields the rows of the device's limits and of each network, as long as there is time."""
     limits = yield from _limit_rows(run)
     for net, size in (TINY_NETS if run.tiny else NETS).items():
         if run.left < 0:
@@ -63,7 +63,7 @@ def rows(run: Run) -> Iterator[Row]:
 
 
 def _limit_rows(run: Run) -> Generator[Row, None, dict[str, float]]:
-    """Products of matrices in each precision, and a copy; returns operations a second by precision."""
+    """Measures products of matrices in each precision, and a copy.  Returns operations per second by precision."""
     side, count = (256, 2**20) if run.tiny else (SIDE, COPIED)
     left, right = (torch.randn(side, side, device=run.device) for _ in range(2))
     limits: dict[str, float] = {}
@@ -87,7 +87,7 @@ def _counted(done: object) -> int:
 
 
 def _a_second(run: Run, take: Take, seconds: float | None = None) -> float:
-    """What `take` counts a second; its first calls are warm-up."""
+    """Returns what `take` counts per second, after two calls as warm-up."""
     for _ in range(2):
         take()
     run.wait()
@@ -122,7 +122,7 @@ def _net_rows(run: Run, net: str, size: int, limits: Mapping[str, float]) -> Ite
 
 
 def _count(run: Run, size: int) -> int:
-    """Images, whole batches of them."""
+    """Returns the number of images, in whole batches."""
     return 64 if run.tiny else min(IMAGES, BYTES // (4 * size**2) // BATCH * BATCH)
 
 
@@ -134,7 +134,7 @@ def _row(
     operations: int,
     limits: Mapping[str, float],
 ) -> Row:
-    """Images a second, in ratios within rounds to the eager step, to the plain loop and to the floor."""
+    """Returns the row of a contender: images per second, and ratios within rounds to eager, plain loop and floor."""
     more: dict[str, Any] = {}
     floor = f"floor, {one.precision}"
     for other, words in (("eager", "times eager"), ("plain loop", "times the plain loop"), (floor, "of the floor")):
@@ -150,7 +150,7 @@ def _row(
 
 
 def _makers(run: Run, net: str, size: int, data: Data, host: Data) -> dict[str, Callable[[], Contender | str]]:
-    """Each contender's maker, which gives it, or why there is none here."""
+    """Returns for each contender a function that makes it, or says why it cannot run here."""
     makers: dict[str, Callable[[], Contender | str]] = {
         "plain loop": lambda: _plain(run, net, size, host),
         "eager": lambda: _steps(run, net, size, data, PRECISIONS[0], None),
@@ -167,7 +167,7 @@ def _makers(run: Run, net: str, size: int, data: Data, host: Data) -> dict[str, 
 
 
 def _possible(run: Run, precision: str) -> bool:
-    """On a processor only bf16 is rounded at all, at ten times the time."""
+    """Returns whether `precision` is measured: a processor ignores tf32, and takes ten times as long for bf16."""
     return run.cuda or precision == PRECISIONS[0]
 
 
@@ -181,12 +181,12 @@ def _trial(run: Run, net: str, size: int, precision: str) -> Trial:
 
 
 def _held(run: Run, before: int) -> int | None:
-    """Bytes of the device that were reserved since; None on a processor."""
+    """Returns the bytes of the device that were reserved since `before`; None on a processor."""
     return torch.cuda.memory_reserved(run.device) - before if run.cuda else None
 
 
 def _before(run: Run) -> int:
-    """Bytes that are reserved when nothing is that is not in use."""
+    """Frees unused memory of the device, and returns the bytes that are still reserved."""
     gc.collect()
     if not run.cuda:
         return 0
@@ -209,13 +209,13 @@ def _steps(run: Run, net: str, size: int, data: Data, precision: str, capture: C
 
 
 def _packed(run: Run, net: str, size: int, data: Data) -> Contender:
-    """As many trainings in turns as `--pack auto` takes."""
+    """Returns a contender of as many trainings in turns as `--pack auto` chooses."""
     trial = _trial(run, net, size, PRECISIONS[0])
     if run.cuda:
         count, gain = packing.chosen(trial, data, device=run.device, share=1.0)
         more = {"trainings in turns": count, "gain when timed": gain}
     else:
-        more = {"trainings in turns": (count := 2)}  # on a GPU its memory and its steps decide
+        more = {"trainings in turns": (count := 2)}  # a GPU chooses by its memory and its speed
     before = _before(run)
     pack = [packing.Timed(trial, data, run.device, seed=seed, capture=run.capture) for seed in range(count)]
 
@@ -228,7 +228,7 @@ def _packed(run: Run, net: str, size: int, data: Data) -> Contender:
 
 
 def _floor(run: Run, net: str, size: int, data: Data, precision: str) -> Contender:
-    """Forward and backward on one batch that never changes, captured: no data, no update, no sums."""
+    """Returns a contender that captures forward and backward on one constant batch: no data, update or metrics."""
     before, batch = _before(run), TINY_BATCH if run.tiny else BATCH
     spec, budget = PRESETS[net].spec, Budget(epochs=1, train_examples=1, batch_size=batch, image_size=size)
     with run.own_stream():
@@ -256,7 +256,7 @@ def _floor(run: Run, net: str, size: int, data: Data, precision: str) -> Contend
 
 
 def _plain(run: Run, net: str, size: int, host: Data) -> Contender | str:
-    """The loop of the tutorials, its images from torchvision's transforms in worker processes."""
+    """Returns the loop of the tutorials, with torchvision's transforms in worker processes."""
     if importlib.util.find_spec("torchvision") is None:
         return "torchvision is not installed: not run"
     before, spec = _before(run), PRESETS[net].spec

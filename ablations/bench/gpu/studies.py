@@ -1,4 +1,4 @@
-"""Studies of AlexNet's kind that fit a time, run by the worker itself: no Ray, no MLflow, no command line."""
+"""Runs studies of AlexNet within a given time, without Ray, MLflow or the command line."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ from ablations.subjects.alexnet.setting import Budget, budget_of
 from ablations.subjects.alexnet.training.step import cuda_graph
 from ablations.subjects.alexnet.trial import open_data
 
-SHARE = 0.8  # of the time that is left, which trainings are planned to take: evaluation and captures come on top
-GRACE = 0.15  # of a part's time, by which it may be over before its trainings are stopped
-TIMED = 30  # steps of each training
+SHARE = 0.8  # share of the time left that trainings are planned for; evaluation and captures take the rest
+GRACE = 0.15  # share of a part's time by which it may run over before its trainings are stopped
+TIMED = 30  # steps of each training that are timed
 WORDS = {"cifar10": "CIFAR-10", "imagenette": "Imagenette"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """Where a set lies as class folders, and what trials call it: a record names no place of this machine."""
+    """A data set in class folders."""
 
     folder: Path
 
     @property
     def name(self) -> str:
-        """As `--dataset` writes it, relative to where the folder lies."""
+        """Its name for `--dataset`, without the path, so that records name no place of this machine."""
         return f"{FOLDER}{self.folder.name}"
 
 
 def images_of(run: Run, what: str) -> Images:
-    """The set `what`, unpacked first where it was given as an archive.  Raises MissingError where it is not there."""
+    """Returns the data set `what`, which is unpacked if it is an archive.  Raises MissingError if it is missing."""
     path = run.images.get(what)
     told = f"{WORDS[what]} is not here ({path or 'it was not given'}): --{what} takes a folder of class folders"
     if path is None or not path.exists():
@@ -72,7 +72,7 @@ def images_of(run: Run, what: str) -> Images:
 
 
 def setting_for(run: Run, images: Images, preset: str, budget: Budget) -> Setting:
-    """What the trials of a study on these images share; decodes them where that has not been done yet."""
+    """Returns what the trials of a study on these images share, and decodes the images if that was not done yet."""
     size = stored_size(PRESETS[preset].spec, budget.image_size)
     prepared = prepare(f"{FOLDER}{images.folder}", data_root=None, size=size, cache=run.cache, quiet=True)
     data = load(prepared)
@@ -82,7 +82,7 @@ def setting_for(run: Run, images: Images, preset: str, budget: Budget) -> Settin
 
 
 def place_for(run: Run, study: Study, images: Images, *, turns: int) -> Place:
-    """Where its trials run: on the whole GPU, so many taking turns."""
+    """Returns the place of a study's trials: the whole GPU, on which `turns` of them take turns."""
     return Place(
         folder=(run.folder / study.name).resolve(),
         threads=1,
@@ -97,13 +97,13 @@ def place_for(run: Run, study: Study, images: Images, *, turns: int) -> Place:
 
 
 def declared(study: Study) -> Study:
-    """With its claims and rule fixed now, before its first trial."""
+    """Returns the study with its claims and its rule fixed now, before its first trial."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return declare(replace(study, declared=()), None, records=0, at=now)
 
 
 def seconds_a_step(run: Run, trials: Sequence[Trial], place: Place) -> float:
-    """Seconds in which each of these trainings takes one step, all of them in turns."""
+    """Returns the seconds in which each of these trainings, taking turns, does one step."""
     data = open_data(trials[0], place, run.device)
     capture = cuda_graph if run.cuda else None
     pack = [packing.Timed(trial, data, run.device, seed=trial.seed, capture=capture) for trial in trials]
@@ -115,14 +115,14 @@ def seconds_a_step(run: Run, trials: Sequence[Trial], place: Place) -> float:
 
 
 def epochs_that_fit(seconds: float, budget: Budget, *, a_step: float, most: int) -> int:
-    """Epochs of `budget` that take so many seconds at that pace, one at least."""
+    """Returns how many epochs of `budget` fit into `seconds`, from one to `most`."""
     return max(1, min(most, int(seconds / (budget.steps_per_epoch * a_step))))
 
 
 def finished(run: Run, study: Study, trials: Sequence[Trial], place: Place) -> list[Result]:
-    """What came of the trials, which take turns; records are written as they end.
+    """Runs the trials, which take turns, writes their records, and returns their results.
 
-    Raises OutOfTimeError where the part's time is long over.
+    Raises OutOfTimeError if the part runs over its time by more than `GRACE`.
     """
 
     def watch(trial: Trial, row: Mapping[str, float]) -> None:
@@ -134,7 +134,7 @@ def finished(run: Run, study: Study, trials: Sequence[Trial], place: Place) -> l
 
 
 def ended_row(results: Sequence[Result], began: float) -> Row:
-    """How many trainings ended, how their steps ran, and how long all of them took."""
+    """Returns the row on how many trainings failed, how steps ran, and how long all of them took."""
     failed = [one for one in results if one.status != DONE]
     steps = sorted({str(one.provenance.get("step", one.status)) for one in results})
     return Row(
@@ -147,7 +147,7 @@ def ended_row(results: Sequence[Result], began: float) -> Row:
 
 
 def errors_by_seed(results: Sequence[Result], departures: tuple[Departure, ...]) -> dict[int, float]:
-    """The main metric of a variant by seed, in percent."""
+    """Returns the top-1 error of a variant in percent, by seed."""
     return {
         one.trial.seed: one.metrics[f"{budget_of(one.trial.config).evaluate_on}_top1_error_percent"]
         for one in results

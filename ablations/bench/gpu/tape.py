@@ -1,4 +1,4 @@
-"""What a CUDA graph is, on a processor: the tensor operations of a capture, done again on the same memory."""
+"""Stands in for a CUDA graph on a processor: records tensor operations, and repeats them on the same memory."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from ablations.subjects.alexnet.training.step import Body
 
 
 class Tape(TorchDispatchMode):
-    """The operations of a body; what Python did besides is not repeated, and the host may not read a tensor.
+    """Records the operations of a body.  As with a CUDA graph, other Python code is not repeated, and the host must not
+    read a tensor.
 
-    Unlike that of a CUDA graph, a capture computes: it counts as the first replay.
+    Unlike the capture of a CUDA graph, this one computes, and so counts as the first replay.
     """
 
     def __init__(self) -> None:
@@ -29,7 +30,7 @@ class Tape(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Does and notes an operation.  Raises RuntimeError, as CUDA does, where the host asks for a number."""
+        """Does and records an operation.  Raises RuntimeError, as CUDA does, if the host reads a number."""
         if "_local_scalar_dense" in str(func):
             raise RuntimeError("operation not permitted when stream is capturing")
         out = func(*args, **(kwargs or {}))
@@ -38,7 +39,7 @@ class Tape(TorchDispatchMode):
 
     @torch.no_grad()
     def replay(self) -> None:
-        """Does it all again."""
+        """Repeats all operations."""
         self.replays += 1
         if self.replays == 1:
             return
@@ -50,7 +51,7 @@ class Tape(TorchDispatchMode):
 
 
 def capture(body: Body, generators: Sequence[torch.Generator]) -> Body:
-    """`body` on a tape, in the place of `ablations.subjects.alexnet.training.step.cuda_graph`."""
+    """Records `body` and returns its replay, like `ablations.subjects.alexnet.training.step.cuda_graph`."""
     tape = Tape()
     with tape:
         body()
@@ -59,7 +60,7 @@ def capture(body: Body, generators: Sequence[torch.Generator]) -> Body:
 
 @contextlib.contextmanager
 def as_on_a_gpu() -> Iterator[None]:
-    """Within it torch normalises responses: what a compiled kernel does is on no tape."""
+    """Makes torch normalise responses within the context, since a tape cannot record a compiled kernel."""
     library = response_norm._library
     response_norm._library = _none  # type: ignore[assignment]
     try:

@@ -1,4 +1,4 @@
-"""Parts 3 to 5: section 3.3's claim on CIFAR-10, the factorial of the repository, and two published accuracies."""
+"""Parts 3 to 5: the claim of section 3.3 on CIFAR-10, the repository's factorial, and two published accuracies."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from ablations.subjects.alexnet.setting import PRECISIONS, Budget, budget_of
 LRN_OFF: Departure = ("lrn", "off")
 FACTORIAL = Path("results/reference/cifar10-factorial")
 SEEDS, TINY_SEEDS = 5, 2
-NEXT = 1.15  # times what the seed before took, which must be left for another one
+NEXT = 1.15  # a seed is begun if this many times the time of the seed before is left
 
 
 def lrn_rows(run: Run) -> Iterator[Row]:
-    """Part 3: `cuda_convnet_11pct` with and without LRN, five seeds, for as many of its 520 epochs as fit."""
+    """Runs part 3: `cuda_convnet_11pct` with and without LRN, five seeds, for as many of its 520 epochs as fit."""
     images = images_of(run, "cifar10")
     budget = Budget(
         epochs=520,
@@ -58,7 +58,7 @@ def lrn_rows(run: Run) -> Iterator[Row]:
             command=run.command,
         )  # fmt: skip
         study, trials = make_study(request, setting)
-        # The claim's own two arms come first: the controls, which are declared with them, are left to a longer run.
+        # Only the two arms of the claim are trained here.  A longer run can train the controls, which are declared too.
         return declared(study), [trial for trial in trials if set(trial.variant.departures) <= {LRN_OFF}]
 
     study, trials = planned(budget)
@@ -74,7 +74,7 @@ def lrn_rows(run: Run) -> Iterator[Row]:
 
 
 def _pair_rows(results: Sequence[Result], epochs: int) -> Iterator[Row]:
-    """The errors of both arms, and what their pairs differ by."""
+    """Yields the errors of both arms, and their paired difference."""
     arms = {"with LRN": errors_by_seed(results, ()), "without LRN": errors_by_seed(results, (LRN_OFF,))}
     for name, errors in arms.items():
         if errors:
@@ -94,7 +94,7 @@ def _of_seeds(name: str, values: Sequence[float], said: str) -> Row:
 
 
 def factorial_rows(run: Run) -> Iterator[Row]:
-    """Part 4: the trials of the factorial whose plan the repository holds, seed by seed, as long as there is time."""
+    """Runs part 4: the trials of the repository's factorial, seed by seed, as long as there is time."""
     images = images_of(run, "cifar10")
     study, seeds = factorial_of(run, images)
     results: list[Result] = []
@@ -114,7 +114,7 @@ def factorial_rows(run: Run) -> Iterator[Row]:
 
 
 def factorial_of(run: Run, images: Images) -> tuple[Study, list[list[Trial]]]:
-    """The study, and its trials seed by seed, on the images that are here: of the same images the same trials."""
+    """Returns the study and its trials, seed by seed, on the given images; the same images give the same keys."""
     study = read_study(FACTORIAL)
     budget = budget_of(study.setting.config)
     if run.tiny:
@@ -135,7 +135,7 @@ def factorial_of(run: Run, images: Images) -> tuple[Study, list[list[Trial]]]:
 
 
 def _main_effect_rows(study: Study, results: Sequence[Result]) -> Iterator[Row]:
-    """Each change's contrast over the seeds whose whole design ended."""
+    """Yields the contrast of each change over the seeds of which all variants ended."""
     design = [one for one in study.variants if set(one.departures) <= set(study.components)]
     errors = [errors_by_seed(results, variant.departures) for variant in design]
     seeds = set.intersection(*map(set, errors))
@@ -150,7 +150,7 @@ def _main_effect_rows(study: Study, results: Sequence[Result]) -> Iterator[Row]:
 
 
 def _beside_row(results: Sequence[Result], committed: Mapping[str, Result]) -> Row:
-    """What trials came to here, less what the same ones came to on a processor, as the repository's records say."""
+    """Returns the mean difference of the errors here from those of the same trials in the repository's records."""
     both = [
         (one.metrics[one_metric], other.metrics[one_metric])
         for one in results
@@ -159,20 +159,20 @@ def _beside_row(results: Sequence[Result], committed: Mapping[str, Result]) -> R
     ]
     name = "test error here less that of the same trials on a processor"
     if not both:
-        return Row(name=name, said="no trial is the same: the images are others, or were decoded otherwise")
+        return Row(name=name, said="no trial is the same: the images differ, or were decoded in another way")
     return _of_seeds(name, [here - there for here, there in both], "")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reported:
-    """A preset of the vision-hist series and what its authors report for it on Imagenette."""
+    """A preset of the vision-hist series, and what its authors report for it on Imagenette."""
 
     preset: str
     batch_size: int
     image_size: int
     tiny_size: int
-    accuracy: float  # of the test images, in percent, measured with dropout switched on
-    share: float  # of the part's time
+    accuracy: float  # percent of the test images, measured with dropout switched on
+    share: float  # share of the time left in the part
 
 
 REPORTED = (
@@ -183,7 +183,7 @@ EPOCHS = 90
 
 
 def imagenette_rows(run: Run) -> Iterator[Row]:
-    """Part 5: both presets for their 90 epochs of Imagenette, or for as many as fit."""
+    """Runs part 5: both presets on Imagenette, for 90 epochs or as many as fit."""
     images = images_of(run, "imagenette")
     for one in REPORTED:
         if run.left < 0:

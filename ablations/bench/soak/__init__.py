@@ -1,1 +1,1 @@
-"""`python -m ablations.bench.soak`: what a study loses when its processes are killed, and what a long one leaves."""
+"""`python -m ablations.bench.soak`: what a study loses if processes are killed, and what a long study leaves behind."""

@@ -1,4 +1,4 @@
-"""python -m ablations.bench.soak: kills at random moments, and thousands of tiny trials, through the real command.
+"""python -m ablations.bench.soak: kills processes of studies at random moments, and runs thousands of tiny trials.
 
 Only light modules are imported at the top, so that --help answers at once.
 """
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from ablations.bench.soak.faults import Struck
     from ablations.bench.soak.tiny import Place
 
-SCHEMA = 1
-A_STUDY = 3  # drivers or workers of one study that are killed, at most
+SCHEMA = 1  # version of the record
+A_STUDY = 3  # most drivers or workers of one study that are killed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Kills studies at random moments, runs the same command again, and counts what was lost; and runs a long one."""
+    """Kills studies at random moments, runs the same command again and counts what was lost; then runs a long study."""
 
     trials: int = 2000
-    """Tiny trials of one study through Ray, whose memory is sampled; 0 leaves that out."""
+    """Tiny trials of one long study through Ray, whose memory is sampled; 0 leaves it out."""
     serial: int = 15
     """SIGKILLs of a driver with --executor serial."""
     ray: int = 15
@@ -43,31 +43,31 @@ class Config:
     workers: int = 10
     """SIGKILLs of a worker."""
     parts: int = 4
-    """SIGKILLs of the raylet or the GCS of the Ray that a study has started."""
+    """SIGKILLs of the raylet or the GCS of a study's own Ray."""
     nodes: int = 5
     """SIGKILLs of a node of a cluster."""
     seeds: int = 8
-    """Of the studies that are killed, which have six variants."""
+    """Seeds of the studies that are killed, which have six variants."""
     seed: int = 0
-    """Of the random moments and of the choice of what is killed; another one adds to what the file holds."""
+    """Seed of the random moments and choices; the results of another seed are added to the file."""
     no_mlflow: bool = False
-    """Leave out the mirror of the long study, which is timed too."""
+    """Do not mirror the long study to MLflow, which is timed too."""
     results: Path = Path("results/bench")
-    """Where NAME.json goes; what is left out keeps what the file says of it."""
+    """Folder for NAME.json; a part that is left out keeps its results in the file."""
     name: str = "soak"
-    """Of the file."""
+    """Name of the file."""
     minutes: float = math.inf
-    """After which no further fault is begun."""
+    """Minutes after which no further fault begins."""
 
 
 EXAMPLES = (
     ("python -m ablations.bench.soak", "an hour"),
-    ("python -m ablations.bench.soak --trials 0 --ray 3 --minutes 10", "some kills alone, for ten minutes at most"),
+    ("python -m ablations.bench.soak --trials 0 --ray 3 --minutes 10", "only some kills, for ten minutes at most"),
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 nothing was lost, 1 something was, 2 bad input, 130 interrupted."""
+    """Runs the soak.  Returns 0 if nothing was lost, 1 if something was, 2 on bad input, 130 if interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
 
     def command() -> int:
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def check(config: Config) -> None:
-    """Raises InputError on what can be seen to be wrong."""
+    """Raises InputError if an option is wrong, or if this is not Linux."""
     for option in ("trials", "serial", "ray", "workers", "parts", "nodes"):
         if getattr(config, option) < 0:
             raise InputError(f"--{option} is {getattr(config, option)}; it must be 0 or more.")
@@ -90,11 +90,11 @@ def check(config: Config) -> None:
     if config.seeds < 1:
         raise InputError(f"--seeds is {config.seeds}; it must be 1 or more.")
     if not Path("/proc/self/environ").exists():
-        raise InputError("processes are counted in /proc, as Linux has it, and there is none here.")
+        raise InputError("the soak needs Linux, since it finds processes in /proc.")
 
 
 def run(config: Config, command: str) -> int:
-    """Runs everything, prints it as it comes, and saves it after each fault."""
+    """Runs everything, prints the results, and saves them after each fault."""
     from ablations.bench.soak import summary
     from ablations.bench.soak.long import soak
     from ablations.bench.soak.tiny import place
@@ -125,7 +125,7 @@ def _faults(config: Config, here: Place) -> Iterator[tuple[str, Struck]]:
     until = time.monotonic() + 60 * config.minutes
 
     def several(name: str, count: int, strike: Callable[[int], list[Struck]]) -> Iterator[tuple[str, Struck]]:
-        # Each kind has moments of its own, however many there are of another.
+        # Each kind of fault has its own random moments, so they do not depend on the number of other faults.
         faults.random.seed(f"{config.seed} {name}")
         while count > 0 and time.monotonic() < until:
             struck = strike(min(count, A_STUDY))
@@ -145,7 +145,7 @@ def _faults(config: Config, here: Place) -> Iterator[tuple[str, Struck]]:
 
 
 def _this_run(runs: list[dict[str, Any]], origin: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Of the runs of a fault the one that is under way; it takes the place of an earlier one with the same seed."""
+    """Returns the record of this run among the runs of a fault; it replaces an earlier run with the same seed."""
     for run in runs:
         if run["provenance"] == origin:
             return run
@@ -155,12 +155,12 @@ def _this_run(runs: list[dict[str, Any]], origin: dict[str, Any], seed: int) -> 
 
 
 def _before(path: Path) -> dict[str, Any]:
-    """What `path` holds, of this schema; else a new record."""
+    """Returns the record at `path`, or a new one.  Raises InputError if `path` holds something else."""
     if path.exists():
         found = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(found, dict) and found.get("schema") == SCHEMA:
             return found
-        raise InputError(f"{path} is no file of a soak of today: take another --name, or remove it.")
+        raise InputError(f"{path} is no record of this version of the soak; take another --name, or remove it.")
     return {"schema": SCHEMA, "faults": {}}
 
 

@@ -1,4 +1,4 @@
-"""Kills at random moments, each followed by the same command again: what was lost."""
+"""Kills processes of studies at random moments, runs the same command again, and finds what was lost."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from ablations.bench.soak.processes import left_after, marked
 from ablations.bench.soak.processes import workers as workers_of
 from ablations.bench.soak.tiny import GRACE, Ended, Place, Seen, contents, gone, losses, seen
 
-NODES = 2  # of a cluster, beside its head
+NODES = 2  # nodes of a cluster beside its head
 SLOW = 180.0  # seconds that a node of Ray may take to start
-TRIES = 10  # of a moment that came after the end of the study
+TRIES = 10  # most studies in a row that end before the moment of their fault
 
 
 @dataclass(frozen=True)
 class Struck:
-    """One fault and what came of it."""
+    """One fault and its consequences."""
 
-    after_seconds: float  # from the start of the command, or from its first record
-    records: int  # finished when it struck
-    of: int
-    code: int | None  # of the run that it struck: 0 where that went on to its end, minus 9 of a driver
-    sentence: str  # the last that this run said on standard error
-    tried_again: int  # trials of the study that lost a try in the same run; with the last fault of a study
-    lost: list[str]
+    after_seconds: float  # time of the fault, from the start of the command or from its first record
+    records: int  # finished records at that time
+    of: int  # records of the whole study
+    code: int | None  # exit code of the run that was struck: 0 if it went on to its end, -9 if its driver was killed
+    sentence: str  # last line that this run printed on standard error
+    tried_again: int  # trials that the same run tried again; counted with the last fault of a study
+    lost: list[str]  # a sentence for each thing that was lost
 
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """A study that nothing disturbed: its records, and how long it took."""
+    """The records and times of a study without faults."""
 
-    records: Mapping[str, dict[str, object]]
-    seconds: float
-    until_first: float  # until its first record was there
+    records: Mapping[str, dict[str, object]]  # by the key of their trial
+    seconds: float  # of the whole command
+    until_first: float  # seconds until the first record
 
 
 @dataclass(frozen=True)
@@ -52,27 +52,30 @@ class _Way:
     """How a command is run."""
 
     executor: str
-    more: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    still_training: Callable[[], list[str]] = list  # sentences on processes that outlive it
+    more: tuple[str, ...] = ()  # further options
+    environment: Mapping[str, str] = field(default_factory=dict)  # further variables
+    still_training: Callable[[], list[str]] = list  # gives a sentence for each process that still trains after the end
 
 
 class Faults:
-    """Strikes studies of the same trials, and notes what each lost."""
+    """Runs studies of the same trials, strikes them with faults, and finds what each lost."""
 
     def __init__(self, place: Place, *, seeds: int, components: str) -> None:
         self.place, self.seeds, self.components = place, seeds, components
         self.random = random.Random(0)
         self.number = self.kills = 0
         self.calm: dict[str, Undisturbed] = {}
-        self.seconds: dict[str, float] = {}  # that a study takes which nothing disturbs, the least seen
+        self.seconds: dict[str, float] = {}  # shortest time that a study without faults took, by executor
 
     def words(self, name: str, executor: str, more: list[str]) -> list[str]:
-        """The command of the study `name`."""
+        """Returns the command of the study `name`."""
         return [*self.place.words(name, seeds=self.seeds, components=self.components, executor=executor), *more]
 
     def undisturbed(self, executor: str, *, more: list[str], environment: Mapping[str, str]) -> Undisturbed:
-        """The same study in peace: run once, and compared with the serial one, which is run first."""
+        """Runs the study once without faults, and returns its records and times.
+
+        Raises RuntimeError if it fails, or if its records differ from those of the first executor that ran.
+        """
         key = "cluster" if more else executor
         if key in self.calm:
             return self.calm[key]
@@ -90,9 +93,9 @@ class Faults:
         return found
 
     def driver(self, executor: str, most: int) -> list[Struck]:
-        """SIGKILLs of the command's own process, in turns at a moment of its whole time and of that in which it trains.
+        """Kills the process of the command, at a moment of its whole time or of its training time in turn.
 
-        At most so many of one study: the same command again is killed too, and at last left in peace.
+        The same command is then run again, killed `most` times in all, and at last not killed.
         """
         calm = self.undisturbed(executor, more=[], environment={})
 
@@ -100,7 +103,7 @@ class Faults:
             began = time.monotonic()
             moment = self.random.uniform(0, self.seconds[executor])
             self.kills += 1
-            if self.kills % 2 == 0:  # most of a tiny study's time is its start
+            if self.kills % 2 == 0:  # every second kill comes while it trains, since a tiny study mostly starts
                 share = (self.seconds[executor] - calm.until_first) / self.seconds[executor]
                 moment = self._until_record(name, process) - began + max(0.0, share) * moment
             if not _waits(process, max(0.0, began + moment - time.monotonic())):
@@ -112,7 +115,7 @@ class Faults:
         return self._struck(_Way(executor), strike, calm, most)
 
     def worker(self, most: int) -> list[Struck]:
-        """SIGKILLs of processes that train, at moments between the first record and the last of one run."""
+        """Kills up to `most` workers of one run, at moments between its first record and its last."""
 
         def kills() -> bool:
             alive = workers_of(self.place.mark)
@@ -125,7 +128,7 @@ class Faults:
         return self._while_it_trains(_Way("ray"), kills, most)
 
     def part(self) -> list[Struck]:
-        """SIGKILL of the raylet or the GCS of the study's own Ray, without which there is no Ray."""
+        """Kills the raylet or the GCS of the study's own Ray, without which Ray cannot go on."""
 
         def kills() -> bool:
             parts = [process for process in marked(self.place.mark) if process.name in ("raylet", "gcs_server")]
@@ -136,7 +139,7 @@ class Faults:
         return self._while_it_trains(_Way("ray"), kills, 1)
 
     def node(self, cluster: Cluster) -> list[Struck]:
-        """SIGKILL of the raylet of a machine of a cluster; a new one joins at once, while the study goes on."""
+        """Kills the raylet of a node of a cluster; a new node joins at once, while the study goes on."""
 
         def kills() -> bool:
             cluster.kill(self.random.randrange(NODES))
@@ -169,7 +172,7 @@ class Faults:
         calm: Undisturbed,
         runs: int,
     ) -> list[Struck]:
-        """What came of a study, `runs` of which were struck at most, when the same command had run in peace."""
+        """Runs a command up to `runs` times with faults, then once without.  Returns the faults and what was lost."""
         for _ in range(TRIES):
             self.number += 1
             name, struck, before = f"struck-{self.number}", list[Struck](), Seen({}, {}, ())
@@ -179,7 +182,7 @@ class Faults:
                 process = self.place.start(words, **way.environment)
                 hits = strike(name, process)
                 ended = self.place.ended(process)
-                if not hits:  # it had ended before: the next moment comes earlier
+                if not hits:  # the run ended before its fault, so the next moment is drawn from a shorter time
                     self.seconds[way.executor] = min(self.seconds[way.executor], time.monotonic() - began)
                     break
                 for moment, now in hits:
@@ -191,10 +194,10 @@ class Faults:
                 tried = _tried_again(self.place.study(name))
                 struck[-1] = replace(struck[-1], tried_again=tried, lost=[*struck[-1].lost, *lost])
                 return struck
-        raise RuntimeError(f"{TRIES} times in a row a study had ended before the moment of its fault")
+        raise RuntimeError(f"{TRIES} studies in a row ended before the moment of their fault")
 
     def _until_record(self, name: str, process: subprocess.Popen[str]) -> float:
-        """When the first record was there that was not there before, or the process had ended without one."""
+        """Waits for the next record, or for the end of the process, and returns the time by `time.monotonic`."""
         trials = self.place.study(name) / "trials"
         before = len(list(trials.glob("*.json")))
         while process.poll() is None and len(list(trials.glob("*.json"))) == before:
@@ -203,7 +206,7 @@ class Faults:
 
 
 def _waits(process: subprocess.Popen[str], seconds: float) -> bool:
-    """Whether `process` still ran when so many seconds had gone."""
+    """Waits for `seconds`, or until `process` ends.  Returns whether it still runs."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
         return False
@@ -221,27 +224,27 @@ def _tried_again(folder: Path) -> int:
 
 
 class Cluster:
-    """Real nodes of Ray, each with a processor, all of them on this machine."""
+    """A cluster of real nodes of Ray, each with one processor, all on this machine."""
 
     def __init__(self, place: Place) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        # Of a mark of their own: they outlive a study.
+        # The nodes have a mark of their own, since they outlive a study.
         self.place, self.address = replace(place, mark=secrets.token_hex(8)), f"127.0.0.1:{port}"
         self.secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-        self.started: list[subprocess.Popen[bytes]] = []  # the head first
+        self.started: list[subprocess.Popen[bytes]] = []  # the head first, without the nodes that were killed
         self.all: list[subprocess.Popen[bytes]] = []
         self.folder, self.log = place.folder / "ray", place.folder / "ray.log"
         self.folder.mkdir()
         self._start(["--head", "--port", str(port), "--include-dashboard", "false", "--temp-dir", str(self.folder)])
 
     def join(self) -> None:
-        """Starts one more node, and waits until it is there."""
+        """Starts one more node, and waits until it has joined."""
         self._start(["--address", self.address])
 
     def kill(self, number: int) -> None:
-        """SIGKILL of the raylet of a node that is not the head."""
+        """Kills the raylet of the node `number`, which does not count the head."""
         node = self.started.pop(1 + number)
         for process in descendants(node.pid):
             if Path(f"/proc/{process}/comm").read_text().strip() == "raylet":
@@ -249,7 +252,7 @@ class Cluster:
         node.wait(SLOW)
 
     def still_training(self) -> list[str]:
-        """One sentence for each of its processes that runs a trial of a study that has ended."""
+        """Returns a sentence for each process of the cluster that still runs a trial after its study ended."""
         until = time.monotonic() + GRACE
         while (left := workers_of(self.place.mark)) and time.monotonic() < until:
             time.sleep(0.2)
@@ -281,14 +284,14 @@ class Cluster:
         for node in self.all:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 node.wait(GRACE)
-        for process in left_after(self.place.mark, GRACE):  # all others of this mark have ended by now
+        for process in left_after(self.place.mark, GRACE):  # every process of this mark should have ended by now
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.number, signal.SIGKILL)
 
 
 @contextlib.contextmanager
 def cluster(place: Place) -> Iterator[Cluster]:
-    """A head and `NODES` more, for as long as they are needed."""
+    """Starts a cluster of a head and `NODES` more, and ends it at the end of the context."""
     made = Cluster(place)
     try:
         for _ in range(NODES):

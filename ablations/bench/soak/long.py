@@ -1,4 +1,4 @@
-"""A study of thousands of tiny trials through Ray: memory over time, what a trial costs, what is left behind."""
+"""Runs a study of thousands of tiny trials through Ray, and measures memory, the cost of a trial, and what is left."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ablations.bench.soak.processes import marked, memory_mib, processor_seconds
 from ablations.bench.soak.tiny import Place, left_behind, seen
 
 EVERY = 1.0  # seconds between two samples
-A_SEED = 5  # variants of the study: the reference, one change and the three controls
+A_SEED = 5  # trials of a seed: the reference, one change and three controls
 COMPONENT = "lrn"
 
 
@@ -18,17 +18,21 @@ COMPONENT = "lrn"
 class Sample:
     """What the processes of a study hold at one moment."""
 
-    seconds: float  # since the command
-    records: int
-    driver_mib: float
-    workers_mib: float  # the largest of them
-    all_mib: float  # driver, workers and Ray's own processes; what they share counts in each
-    processes: int
-    driver_processor_seconds: float
+    seconds: float  # since the start of the command
+    records: int  # records on disk
+    driver_mib: float  # memory of the driver
+    workers_mib: float  # memory of the largest worker
+    all_mib: float  # memory of driver, workers and Ray's own processes; shared memory counts in each
+    processes: int  # number of all these processes
+    driver_processor_seconds: float  # processor time of the driver so far
 
 
 def soak(place: Place, trials: int, *, mlflow: bool) -> dict[str, Any]:
-    """What `trials` trials through the real command held over time, cost, and left; rounded up to whole seeds."""
+    """Runs `trials` trials, rounded up to whole seeds, by the real command.
+
+    Returns the memory over time, what a trial costs, what was lost or left behind, and with `mlflow` how long it takes
+    to mirror the records.
+    """
     name, seeds = "long", -(-trials // A_SEED)
     began = time.monotonic()
     process = place.start(place.words(name, seeds=seeds, components=COMPONENT, executor="ray"))
@@ -68,9 +72,9 @@ def _sample(place: Place, name: str, driver: int, began: float) -> Sample:
 
 
 def costs(samples: list[Sample]) -> dict[str, float]:
-    """What a trial takes: seconds of the clock, and processor seconds of the driver, from the first record to the last.
+    """Returns the wall-clock time of a trial and the driver's processor time for it, from the first record to the last.
 
-    The driver's are the bound of a cluster: with workers without end, it handles one trial in so many seconds.
+    The driver's time limits a cluster: however many workers there are, it handles one trial in that time.
     """
     under_way = [one for one in samples if one.records]
     whole = next((one for one in under_way if one.records == under_way[-1].records), None)
@@ -86,7 +90,7 @@ def costs(samples: list[Sample]) -> dict[str, float]:
 
 
 def growth(samples: list[Sample], trials: int) -> list[dict[str, float]]:
-    """What the driver and the largest worker held when a tenth, a quarter, a half and all trials had a record."""
+    """Returns the memory of the driver and of the largest worker at 10, 25, 50, 75 and 100% of the records."""
     rows = []
     for share in (0.1, 0.25, 0.5, 0.75, 1.0):
         row = next((one for one in samples if one.records >= share * trials), None)
@@ -96,13 +100,13 @@ def growth(samples: list[Sample], trials: int) -> list[dict[str, float]]:
 
 
 def _thinned(samples: list[Sample], most: int = 100) -> list[Sample]:
-    """At most so many of them, spread evenly, the last one always."""
+    """Returns about `most` samples, spread evenly, with the last one."""
     step = -(-len(samples) // most)
     return [*samples[:-1:step], *samples[-1:]] if samples else []
 
 
 def _mlflow(place: Place, name: str, trials: int) -> dict[str, float]:
-    """What it takes to mirror the study's records to MLflow in an SQLite file."""
+    """Mirrors the study's records to MLflow in an SQLite file, and returns how long that takes."""
     words = ["-m", "ablations.sync", name, "--results", str(place.folder / "results")]
     began = time.monotonic()
     ended = place.ended(place.start([*words, "--reports", str(place.folder / "reports")]))

@@ -1,4 +1,4 @@
-"""The processes of a soak, found by a mark in their environment: whoever started them, and whoever has died since."""
+"""Finds the processes of a soak by a mark in their environment, even if the process that started them has ended."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Process:
-    """A process that runs, and what it calls itself."""
+    """A running process."""
 
-    number: int
-    title: str
-    name: str  # of its program, as the kernel has it
+    number: int  # process id
+    title: str  # its command line, which it may have changed
+    name: str  # name of its program, as the kernel has it
 
     @property
     def is_worker(self) -> bool:
-        """Whether it runs trials."""
+        """Whether it is a worker of Ray that runs trials."""
         return self.title.startswith(WORKER)
 
 
 def marked(mark: str) -> list[Process]:
-    """All processes that live and were started with `mark` in their environment, this one not among them."""
+    """Returns all running processes with `mark` in their environment, except this one."""
     wanted = f"{MARK}={mark}".encode()
     found = []
     for entry in Path("/proc").iterdir():
@@ -41,13 +41,13 @@ def marked(mark: str) -> list[Process]:
             name = (entry / "comm").read_text().strip()
         except OSError:  # it has ended, or is another user's
             continue
-        if title:  # one that has ended and is not collected yet has none
+        if title:  # a process that has ended but was not waited for has none
             found.append(Process(int(entry.name), title, name))
     return found
 
 
 def left_after(mark: str, seconds: float) -> list[Process]:
-    """The processes of `mark` that still live after so many seconds; at once where there are none."""
+    """Waits up to `seconds` for all processes of `mark` to end.  Returns those that still run."""
     until = time.monotonic() + seconds
     while (left := marked(mark)) and time.monotonic() < until:
         time.sleep(0.2)
@@ -55,7 +55,7 @@ def left_after(mark: str, seconds: float) -> list[Process]:
 
 
 def memory_mib(process: int) -> float:
-    """What `process` holds of the machine's memory; 0 when it has ended."""
+    """Returns the memory of `process` in MiB; 0 if it has ended."""
     try:
         pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     except (OSError, IndexError):
@@ -64,7 +64,7 @@ def memory_mib(process: int) -> float:
 
 
 def processor_seconds(process: int) -> float:
-    """What `process` has computed so far; 0 when it has ended."""
+    """Returns the processor time of `process` so far, in seconds; 0 if it has ended."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -73,5 +73,5 @@ def processor_seconds(process: int) -> float:
 
 
 def workers(mark: str) -> Sequence[Process]:
-    """The processes that run trials."""
+    """Returns the running workers of Ray with `mark` in their environment."""
     return [process for process in marked(mark) if process.is_worker]

@@ -1,11 +1,11 @@
-"""What a soak found, as a table in Markdown."""
+"""Writes the results of a soak as tables in Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-UNMEASURED = "the same command measures it"  # the end of what a run says that leaves a reference unmeasured
+UNMEASURED = "the same command measures it"  # the end of a run's last line if it leaves a reference unmeasured
 HOW = {
     "driver, serial": "SIGKILL of the command, up to three times in a row, at random moments: in turns of its whole "
     "time, and of that in which it trains",
@@ -17,7 +17,7 @@ HOW = {
 
 
 def fault_lines(faults: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """One row a fault: how it was injected, how often, when it struck, what the same run did, and what was lost."""
+    """Returns a table with a row for each kind of fault: how often and when it struck, and what was lost."""
     lines = [
         "| fault | how injected | times | records there | the run that it struck | lost |",
         "|---|---|---|---|---|---|",
@@ -35,7 +35,7 @@ def fault_lines(faults: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
 
 
 def _ran(struck: Sequence[Mapping[str, Any]]) -> str:
-    """What the runs did that were struck: on to their end, or stopped; a reference may be left to be measured."""
+    """Returns what the struck runs did: whether they went on to their end, and what they left to be done."""
     left = sum(UNMEASURED in one["sentence"] for one in struck)
     on = sum(one["code"] == 0 for one in struck) + left
     if not on:
@@ -48,7 +48,7 @@ def _ran(struck: Sequence[Mapping[str, Any]]) -> str:
 
 
 def long_lines(long: Mapping[str, Any]) -> str:
-    """What the study of many trials held, cost and left."""
+    """Returns a table of the memory of the long study, and what its trials cost and left behind."""
     rows = [
         "| records | driver, MiB | largest worker, MiB |",
         "|---|---|---|",
@@ -71,6 +71,6 @@ def long_lines(long: Mapping[str, Any]) -> str:
 
 
 def lost_of(found: Mapping[str, Any]) -> list[str]:
-    """Everything that was lost."""
+    """Returns a sentence for everything that was lost."""
     struck = [one for runs in found["faults"].values() for run in runs for one in run["struck"]]
     return [sentence for one in [*struck, found.get("long", {"lost": []})] for sentence in one["lost"]]

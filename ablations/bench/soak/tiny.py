@@ -1,4 +1,4 @@
-"""Studies of next to nothing, through the real command: a few images, one epoch; and what is lost of one."""
+"""Runs tiny studies, of a few images and one epoch, by the real command, and finds what one of them has lost."""
 
 from __future__ import annotations
 
@@ -22,44 +22,39 @@ from ablations.records.files import DAMAGED, why
 from ablations.records.measures import complete, lacking, needed
 
 COLOURS = ("blue", "green", "red")
-IMAGES = {"train": 20, "test": 10}  # of each colour
-SIDE = 16  # pixels
-SAME_OF_A_STUDY = {
-    "study.json",
-    "table.csv",
-    "ensembles.json",
-    "trials",
-    "predictions",
-}  # all that a finished study's folder holds
-TIMED = ("images_per_second", "seconds_per_epoch")
-GRACE = 90.0  # seconds in which the rest of a killed Ray may end: its agents look for its GCS for 60
+IMAGES = {"train": 20, "test": 10}  # number of images of each colour
+SIDE = 16  # pixels of a side of an image
+# Everything in a finished study's folder.
+SAME_OF_A_STUDY = {"study.json", "table.csv", "ensembles.json", "trials", "predictions"}
+TIMED = ("images_per_second", "seconds_per_epoch")  # numbers that differ between two equal runs
+GRACE = 90.0  # seconds that the processes of a killed Ray have to end: its agents look for its GCS for 60
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended, and what it said."""
+    """The exit code of a command, and what it printed."""
 
     code: int
-    out: str
-    error: str
+    out: str  # on standard output
+    error: str  # on standard error
 
     @property
     def trained(self) -> int:
-        """Trials that it says it has finished."""
+        """How many trials it finished, by the lines that it printed."""
         return len(re.findall(r"% test error in", self.out))
 
     @property
     def sentence(self) -> str:
-        """The last thing that it said on standard error."""
+        """The last line that it printed on standard error."""
         return (self.error.strip().splitlines() or [""])[-1]
 
 
 @dataclass(frozen=True)
 class Place:
-    """Folders of a soak's own, gone with it: data, records, reports, caches and temporary files."""
+    """The temporary folder of a soak, for data, records, reports, caches and temporary files."""
 
     folder: Path
-    mark: str
+    mark: str  # in the environment of every process that the soak starts
 
     @property
     def temporary(self) -> Path:
@@ -67,18 +62,18 @@ class Place:
         return self.folder / "tmp"
 
     def study(self, name: str) -> Path:
-        """The folder of the study `name`."""
+        """Returns the folder of the study `name`."""
         return self.folder / "results" / name
 
     def environment(self) -> dict[str, str]:
-        """Of every command that is started."""
+        """Returns the environment of every command that the soak starts."""
         places = {"ABLATIONS_CACHE": str(self.folder / "cache"), "TMPDIR": str(self.temporary)}
-        # torch makes an empty folder for its compiler, of the same name each time: it is no trace of a study.
+        # torch makes an empty folder for its compiler; it must not count as a file that a study left behind.
         places["TORCHINDUCTOR_CACHE_DIR"] = str(self.folder / "torch")
         return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **places, MARK: self.mark}
 
     def words(self, name: str, *, seeds: int, components: str, executor: str) -> list[str]:
-        """The command of a study."""
+        """Returns the command of a study, without the name of the interpreter."""
         budget = ["--train-examples", "32", "--batch-size", "32", "--image-size", str(SIDE), "--epochs", "1"]
         places = ["--results", str(self.folder / "results"), "--reports", str(self.folder / "reports")]
         asked = ["--grid", "one_out", "--components", components, "--preset", "cifar_small", "--seeds", str(seeds)]
@@ -86,13 +81,13 @@ class Place:
         return ["-m", "ablations.run", *asked, *budget, *data, *places, "--name", name, "--executor", executor]
 
     def start(self, words: list[str], **more: str) -> subprocess.Popen[str]:
-        """A process of our Python with these words, which says what it says in files."""
+        """Starts this Python interpreter with `words`; the environment also has `more`, and output goes to files."""
         environment = {**self.environment(), **more}
         with self._said("out").open("w") as out, self._said("error").open("w") as error:
             return subprocess.Popen([sys.executable, *words], stdout=out, stderr=error, text=True, env=environment)
 
     def ended(self, process: subprocess.Popen[str]) -> Ended:
-        """What the process that was started last said, when it has ended."""
+        """Waits for the process that was started last, and returns its exit code and what it printed."""
         code = process.wait()
         return Ended(code, self._said("out").read_text(), self._said("error").read_text())
 
@@ -102,7 +97,7 @@ class Place:
 
 @contextlib.contextmanager
 def place() -> Iterator[Place]:
-    """A new `Place` with its images, whose path leaves room for the sockets of Ray."""
+    """Makes a `Place` with images, whose path is short enough for the sockets of Ray, and removes it at the end."""
     parent = "/tmp" if os.access("/tmp", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="soak-", dir=parent, ignore_cleanup_errors=True) as folder:
         made = Place(Path(folder), secrets.token_hex(8))
@@ -110,7 +105,7 @@ def place() -> Iterator[Place]:
         _images(made.folder / "data")
         try:
             yield made
-        finally:  # also where it is interrupted, and a study is under way
+        finally:  # a study may still run if the soak was interrupted
             for process in marked(made.mark):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process.number, signal.SIGKILL)
@@ -133,18 +128,18 @@ def _images(root: Path) -> None:
 
 @dataclass(frozen=True)
 class Seen:
-    """The records of a study at one moment, by their trial's key.
+    """The records of a study at one moment, by the key of their trial.
 
-    Failures, which are tried again, are in neither.
+    Records of failed trials, which are tried again, are left out.
     """
 
-    finished: Mapping[str, bytes]  # byte for byte
-    unmeasured: Mapping[str, dict[str, object]]  # of references that are trained and still lack activities: the rest
-    torn: tuple[str, ...]  # what cannot be read
+    finished: Mapping[str, bytes]  # the bytes of each finished record
+    unmeasured: Mapping[str, dict[str, object]]  # what the training decided, of references that still lack activities
+    torn: tuple[str, ...]  # a sentence for each record that cannot be read
 
 
 def seen(folder: Path) -> Seen:
-    """What `folder` holds now; each record is read once, as it may be replaced meanwhile."""
+    """Returns the records in `folder`; each is read only once, since it may be replaced meanwhile."""
     measures = needed(store.read_study(folder)) if (folder / "study.json").exists() else ()
     done, half, torn = dict[str, bytes](), dict[str, dict[str, object]](), []
     for path in sorted((folder / "trials").glob("*.json")):
@@ -166,18 +161,18 @@ def seen(folder: Path) -> Seen:
 
 
 def _trained(record: dict[str, object]) -> dict[str, object]:
-    """What of a record its training alone decides: measuring adds activities, and notes on what it could not do."""
+    """Returns the part of a record that its training decides, without activities and notes, which measuring adds."""
     return {**record, "activity": {}, "notes": []}
 
 
 def contents(folder: Path) -> dict[str, dict[str, object]]:
-    """What each record says, but for times, checksum and provenance, which differ between two equal runs."""
+    """Returns the content of each record without what differs between two equal runs: times, checksum, provenance."""
     found, _ = store.read_all(folder)
     return {key: without_times(result) for key, result in found.items()}
 
 
 def without_times(result: Result) -> dict[str, object]:
-    """A record's content less times and provenance, and less which of the trials of one training was trained first."""
+    """Returns the content of a record without times and provenance."""
     record = result.to_dict()
     curve = [{name: value for name, value in row.items() if name not in TIMED} for row in record["curve"]]
     metrics = {name: value for name, value in record["metrics"].items() if name not in TIMED}
@@ -185,17 +180,17 @@ def without_times(result: Result) -> dict[str, object]:
 
 
 def gone(before: Seen, now: Seen) -> list[str]:
-    """One sentence for each kind of thing that was there `before` and is not what it was now."""
+    """Returns a sentence if finished records changed or went since `before`, and one for each torn record."""
     changed = [key for key, text in before.finished.items() if now.finished.get(key) != text]
     lost = [f"finished records changed or went: {', '.join(changed)}"] if changed else []
     return [*lost, *now.torn]
 
 
 def losses(place: Place, name: str, before: Seen, like: Mapping[str, dict[str, object]], again: Ended) -> list[str]:
-    """One sentence for each thing that the study `name` lost, doubled or left behind.
+    """Returns a sentence for each thing that the study `name` lost, doubled or left behind.
 
-    `before` are the records that were there when the fault had struck, `like` those of a run that nothing disturbed,
-    and `again` is the last run of the same command.
+    `before` holds the records at the time of the fault, `like` the records of a run without faults, and `again` is the
+    last run of the same command.
     """
     folder = place.study(name)
     said, lost = contents(folder), gone(before, seen(folder))
@@ -217,7 +212,7 @@ def losses(place: Place, name: str, before: Seen, like: Mapping[str, dict[str, o
 
 
 def left_behind(place: Place, name: str) -> list[str]:
-    """One sentence for each kind of thing that is there when a study has ended and should not be."""
+    """Returns a sentence for each process, temporary file or other file that a finished study left behind."""
     left = [f"process {one.number} is left: {one.title[:80]}" for one in left_after(place.mark, GRACE)]
     left += [f"temporary {path.name} is left" for path in sorted(place.temporary.iterdir())]
     folder = place.study(name)
