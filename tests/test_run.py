@@ -91,6 +91,7 @@ def test_a_study_leaves_its_plan_its_records_a_table_and_two_reports(
     assert [result.status for result in results] == ["done"] * 6
     assert study.command.startswith("python -m ablations.run --grid smoke")
     assert (tmp_path / "results" / "s" / "table.csv").exists()
+    assert "What the network sees" in (tmp_path / "reports" / "s" / "report.html").read_text()
     for name in ("report.html", "report.md"):
         assert "reference" in (tmp_path / "reports" / "s" / name).read_text()
     printed = capsys.readouterr().out

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ablations.core.claim import Claim
 from ablations.core.errors import InputError
+from ablations.core.samples import Samples
 from ablations.core.setting import EMPTY, Config, Metric, Setting
 from ablations.core.study import Study
 from ablations.core.trial import Trial
@@ -314,6 +315,10 @@ class Defaults:
     def notes(self, study: Study, place: Place) -> Sequence[tuple[str, str]]:
         """Returns (word, sentence) pairs to print before a study starts, such as where its images are kept."""
         return ()
+
+    def samples(self, study: Study, place: Place) -> Samples | None:
+        """Returns examples for the report to show, asked for before training; None: it has no section on them."""
+        return None
 
     def data_words(self, setting: Setting) -> str:
         """Returns what follows the name of the data in the announcement of a study, such as how many there are."""

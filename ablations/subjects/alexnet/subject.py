@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ablations.core.errors import InputError
 from ablations.core.identity import sparse
 from ablations.core.load import FIRST
+from ablations.core.samples import Samples
 from ablations.core.setting import Config, Metric, Setting
 from ablations.core.study import Study
 from ablations.core.subject import Component, Defaults, Event, Place, Recipe, Report, Seconds
@@ -248,6 +249,12 @@ class AlexNet(Defaults):
         from ablations.subjects.alexnet.planning import notes
 
         return notes(study, place)
+
+    def samples(self, study: Study, place: Place) -> Samples:
+        """Returns training images as they are stored, and as the reference gets them in its first two epochs."""
+        from ablations.subjects.alexnet.samples import samples
+
+        return samples(study, place)
 
     def data_words(self, setting: Setting) -> str:
         """Says how many images of how many classes the data have."""
