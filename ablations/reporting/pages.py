@@ -30,9 +30,11 @@ def write_as(formats: Sequence[str], evidence: Findings, folder: Path) -> tuple[
 
     With `md` and `latex` comes the table for a paper, where the trials of a study end with what can be compared.
     """
-    from ablations.reporting import exports, paper, slide
+    from ablations.reporting import exports, paper, related, slide
 
     folder.mkdir(parents=True, exist_ok=True)
+    if evidence.folder:
+        related.write_found(evidence)
     paths: list[Path] = []
     if {"html", "md", "slide"} & set(formats):
         report = compose(evidence)

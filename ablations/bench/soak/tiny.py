@@ -24,13 +24,8 @@ from ablations.records.measures import complete, lacking, needed
 COLOURS = ("blue", "green", "red")
 IMAGES = {"train": 20, "test": 10}  # of each colour
 SIDE = 16  # pixels
-SAME_OF_A_STUDY = {
-    "study.json",
-    "table.csv",
-    "ensembles.json",
-    "trials",
-    "predictions",
-}  # all that a finished study's folder holds
+# All that a finished study's folder holds.
+SAME_OF_A_STUDY = {"study.json", "table.csv", "ensembles.json", "trials", "predictions", "samples.png", "findings.json"}
 TIMED = ("images_per_second", "seconds_per_epoch")
 GRACE = 90.0  # seconds in which the rest of a killed Ray may end: its agents look for its GCS for 60
 
