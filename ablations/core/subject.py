@@ -83,6 +83,7 @@ class Measured:
     outcomes: str = ""  # which evaluated examples were right, as `ablations.records.outcomes` writes them
     extras: Mapping[str, str] = field(default_factory=dict)  # what the subject's own sections of a report show
     notes: tuple[str, ...] = ()  # remarks that a reader should see; none of them is a failure
+    artifacts: tuple[str, ...] = ()  # files that it has kept, as paths from `Place.folder`; tracking shows them
     provenance: Mapping[str, Any] = field(default_factory=dict)  # what the subject adds to the provenance
     seconds: float = 0.0  # spent on it by earlier processes, if an unfinished training was continued
     trace: str = ""  # digest of everything that it reported, except times; empty: not known
