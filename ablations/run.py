@@ -31,6 +31,7 @@ from ablations.cli.options import (
     with_subject,
 )
 from ablations.core.errors import StoppedError, answered
+from ablations.core.labels import short_names
 from ablations.core.load import is_file, load
 from ablations.core.result import DONE, FINAL
 from ablations.core.secrets import without_password
@@ -168,15 +169,11 @@ def run(config: Config, plan: Plan) -> int:
 
 def _keep(plan: Plan) -> None:
     """Keeps what reports need beside the records: the files that decide the trials, and a picture of what they get."""
-    from ablations.records.recorded import write_subject
-    from ablations.records.sources import write_sources
+    from ablations.records.recorded import keep_sources
     from ablations.reporting.samples import write_samples
 
-    subject = load(plan.study.subject)
-    if files := subject.sources():
-        write_sources(plan.folder, subject.digest(), files)
-        write_subject(plan.folder, plan.study)
-    if found := subject.samples(plan.study, plan.place):
+    keep_sources(plan.folder, plan.study)
+    if found := load(plan.study.subject).samples(plan.study, plan.place):
         write_samples(plan.folder, found)
 
 
@@ -196,7 +193,6 @@ def _train(config: Config, plan: Plan, mirror: View | None, seconds: float) -> P
     """The plan of the last look, when all that the looks asked for has been trained; the usual study has one."""
     from ablations.cli.announce import look_lines
     from ablations.cli.progress import Progress
-    from ablations.core.labels import short_names
     from ablations.execution.alike import Alike
 
     a_job = seconds / max(len(plan.missing), 1)
@@ -231,7 +227,6 @@ def _tune(config: Config, plan: Plan, search: Search, seconds: float) -> tuple[P
     """The plan at the rates that its tuning chose, and how many tuning trials failed: then none was chosen."""
     from ablations.cli.announce import tuning_lines
     from ablations.cli.progress import Progress
-    from ablations.core.labels import short_names
     from ablations.execution.alike import Alike
     from ablations.records.checkpoint import sweep
 
