@@ -40,6 +40,7 @@ from ablations.core.trial import by_training
 from ablations.execution.turns import packed
 from ablations.planning.plan import Plan, after_tuning, code_lines, make_plan, next_look, with_finished
 from ablations.planning.request import Request, UntimedError
+from ablations.records import store
 from ablations.records.lock import alone
 from ablations.records.measures import lacking, needed
 from ablations.reporting.formats import formats_of
@@ -147,13 +148,12 @@ def _cluster(config: Config) -> contextlib.AbstractContextManager[list[dict[str,
 def run(config: Config, plan: Plan) -> int:
     """Trains what has no record, mirrors it to MLflow and writes the report.  Returns 1 if a trial failed, else 0."""
     from ablations.cli.announce import expect
-    from ablations.records import store
 
     with contextlib.ExitStack() as until_the_end:
         with _workers(config, plan) as ready:
             expected = expect(plan, full=False)
             store.write_study(plan.folder, plan.study, retrain=plan.request.retrain)
-            _keep_sources(plan)
+            _keep(plan)
             ready()
             if plan.search and plan.search.missing:
                 plan, failed = _tune(config, plan, plan.search, expected.tuning)
@@ -167,15 +167,14 @@ def run(config: Config, plan: Plan) -> int:
         return _finish(config, plan, mirror)
 
 
-def _keep_sources(plan: Plan) -> None:
-    """Keeps the source files that decide the trials beside the records, if the subject names any."""
-    from ablations.records.recorded import write_subject
-    from ablations.records.sources import write_sources
+def _keep(plan: Plan) -> None:
+    """Keeps what reports need beside the records: the files that decide the trials, and a picture of what they get."""
+    from ablations.records.recorded import keep_sources
+    from ablations.reporting.samples import write_samples
 
-    subject = load(plan.study.subject)
-    if files := subject.sources():
-        write_sources(plan.folder, subject.digest(), files)
-        write_subject(plan.folder, plan.study)
+    keep_sources(plan.folder, plan.study)
+    if found := load(plan.study.subject).samples(plan.study, plan.place):
+        write_samples(plan.folder, found)
 
 
 def _workers(config: Config, plan: Plan) -> contextlib.AbstractContextManager[Callable[[], object]]:
@@ -195,7 +194,6 @@ def _train(config: Config, plan: Plan, mirror: View | None, seconds: float) -> P
     from ablations.cli.progress import Progress
     from ablations.cli.stages import look_lines
     from ablations.execution.alike import Alike
-    from ablations.records import store
 
     a_job = seconds / max(len(plan.missing), 1)
     while True:
@@ -301,7 +299,6 @@ def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
     from ablations.analysis.averages import write_averages
     from ablations.analysis.tables import write_table
     from ablations.analysis.verdicts import Findings
-    from ablations.records import store
     from ablations.records.checkpoint import kept_name, sweep
     from ablations.reporting.pages import write_as
     from ablations.reporting.terminal import terminal_lines

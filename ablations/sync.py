@@ -115,7 +115,7 @@ def mirror(uri: str, findings: Findings, report: Path) -> str:
         write_as(formats_of(USUAL), findings, report)
     started = min((str(result.provenance.get("started", "")) for result in results), default="")
     try:
-        view = Mirror(uri, study, started=started)
+        view = Mirror(uri, study, folder=findings.folder, started=started)
         try:
             for result in _told(results, printable(study.name)):
                 view.trial(result)

@@ -20,6 +20,7 @@ from ablations.records.measures import UNMEASURED
 from ablations.records.store import read
 from ablations.run import main
 from ablations.subjects.alexnet.setting import budget_of
+from ablations.subjects.alexnet.subject import SUBJECT
 from ablations.subjects.alexnet.version import TRAINING_VERSION
 from tests import making
 from tests.conftest import hears
@@ -91,6 +92,7 @@ def test_a_study_leaves_its_plan_its_records_a_table_and_two_reports(
     assert [result.status for result in results] == ["done"] * 6
     assert study.command.startswith("python -m ablations.run --grid smoke")
     assert (tmp_path / "results" / "s" / "table.csv").exists()
+    assert "What the network sees" in (tmp_path / "reports" / "s" / "report.html").read_text()
     for name in ("report.html", "report.md"):
         assert "reference" in (tmp_path / "reports" / "s" / name).read_text()
     printed = capsys.readouterr().out
@@ -212,6 +214,19 @@ def test_equal_evaluations_have_equal_keys_however_they_were_asked_for(
 def test_a_memory_budget_that_does_nothing_says_so(on_blobs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--dry-run", "--grid", "reference", "--memory-budget", "2", *on_blobs]) == 0
     assert "--memory-budget has no effect without a GPU" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_dry_run_says_how_large_the_weights_are_that_are_to_be_kept(
+    asked: bool, on_blobs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--grid", "reference", "--seeds", "3", *on_blobs, "--dry-run"]
+    assert main([*words, *(["--keep-weights"] if asked else [])]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("weights ")]
+    plan = making.plan_from(*words)
+    size = 4e-6 * SUBJECT.sizes(plan.study.setting.config, plan.study.setting)["parameters"]
+    whole = f"{size:.1f} MB a trial of the reference, {size * len(plan.trials):.1f} MB of all"
+    assert said == [f"weights   {whole}; kept of what is trained from now on"] * asked
 
 
 def test_data_larger_than_the_memory_are_announced(

@@ -48,6 +48,7 @@ class Result:
     trained_with: str = ""  # key of the trial whose training it shares, and whose seconds include that training
     provenance: Mapping[str, Any] = field(default_factory=dict)  # see `ablations.records.provenance`
     notes: tuple[str, ...] = ()  # remarks that a reader should see; none of them is a failure
+    artifacts: tuple[str, ...] = ()  # files that the trial has kept, as paths from the study's folder
     error: str = ""  # why the trial has no outcome, or why it diverged; empty if it is done
     training_version: int = FIRST_VERSION  # of the code that trained it: see `ablations.core.subject.Defaults.version`
     training_digest: str = ""  # of that code's sources; empty in records older than the digest
@@ -67,7 +68,7 @@ class Result:
         key = fields.pop("key")
         readings = tuple((step, value) for step, value in fields.get("readings", ()))
         fields |= {"trial": Trial.from_dict(fields["trial"]), "curve": tuple(fields["curve"]), "readings": readings}
-        fields["notes"] = tuple(fields.get("notes", ()))
+        fields |= {name: tuple(fields.get(name, ())) for name in ("notes", "artifacts")}
         result = cls(**fields)
         check_types(result)
         base64.b64decode(result.outcomes, validate=True)
@@ -82,7 +83,8 @@ class Result:
 
 def _plain(result: Result) -> dict[str, Any]:
     """Returns the fields of `result`, except the trial, as JSON values."""
-    fields = {one.name: getattr(result, one.name) for one in dataclasses.fields(result) if one.name != "trial"}
+    left_out = {"trial"} if result.artifacts else {"trial", "artifacts"}  # nearly no record names any
+    fields = {one.name: getattr(result, one.name) for one in dataclasses.fields(result) if one.name not in left_out}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
 

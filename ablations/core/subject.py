@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ablations.core.claim import Claim
 from ablations.core.errors import InputError
+from ablations.core.samples import Samples
 from ablations.core.setting import EMPTY, Config, Metric, Setting
 from ablations.core.study import Study
 from ablations.core.trial import Trial
@@ -82,6 +83,7 @@ class Measured:
     outcomes: str = ""  # which evaluated examples were right, as `ablations.records.outcomes` writes them
     extras: Mapping[str, str] = field(default_factory=dict)  # what the subject's own sections of a report show
     notes: tuple[str, ...] = ()  # remarks that a reader should see; none of them is a failure
+    artifacts: tuple[str, ...] = ()  # files that it has kept, as paths from `Place.folder`; tracking shows them
     provenance: Mapping[str, Any] = field(default_factory=dict)  # what the subject adds to the provenance
     seconds: float = 0.0  # spent on it by earlier processes, if an unfinished training was continued
     trace: str = ""  # digest of everything that it reported, except times; empty: not known
@@ -314,6 +316,10 @@ class Defaults:
     def notes(self, study: Study, place: Place) -> Sequence[tuple[str, str]]:
         """Returns (word, sentence) pairs to print before a study starts, such as where its images are kept."""
         return ()
+
+    def samples(self, study: Study, place: Place) -> Samples | None:
+        """Returns examples for the report to show, asked for before training; None: it has no section on them."""
+        return None
 
     def data_words(self, setting: Setting) -> str:
         """Returns what follows the name of the data in the announcement of a study, such as how many there are."""

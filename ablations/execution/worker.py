@@ -92,11 +92,13 @@ class _Records:
                 outcomes=event.outcomes,
                 trace=event.trace,
                 extras=dict(event.extras),
+                artifacts=event.artifacts,
                 notes=event.notes,
             )
         else:  # the trial was trained again only to measure activities: its first numbers stay
             told = {} if event.kept else {"measured_on": "a second training of the same trial"}
-            result = replace(before, provenance={**before.provenance, **told})
+            kept = event.artifacts or before.artifacts
+            result = replace(before, artifacts=kept, provenance={**before.provenance, **told})
         if event.to_measure:
             result = replace(result, notes=(*without(result.notes, UNMEASURED), UNMEASURED))
         self._write(event.number, result)

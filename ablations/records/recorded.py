@@ -23,8 +23,17 @@ from ablations.core.text import capped
 from ablations.core.variant import Departure, Variant
 from ablations.records import store
 from ablations.records.files import DAMAGED, read_json, write_json
+from ablations.records.sources import write_sources
 
 NAME = "subject.json"
+
+
+def keep_sources(folder: Path, study: Study) -> None:
+    """Keeps the files that decide the trials of a study in its folder, where its subject names any, and the subject."""
+    subject = load(study.subject)
+    if files := subject.sources():
+        write_sources(folder, subject.digest(), files)
+        write_subject(folder, study)
 
 
 def write_subject(folder: Path, study: Study) -> None:

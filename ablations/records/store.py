@@ -95,6 +95,13 @@ def read_result(path: Path) -> tuple[Result | None, str]:
     return result, ""
 
 
+def kept_files(folder: Path, result: Result) -> list[Path]:
+    """The files that a record names as kept and that are there; none that lies outside of the study's folder."""
+    home = folder.resolve()
+    paths = [(home / name).resolve() for name in result.artifacts]
+    return [path for path in paths if path.is_relative_to(home) and path.is_file()]
+
+
 def _put_aside(path: Path, aside: Path) -> None:
     """Moves `path`, a file or a folder, to `aside`; to a new name like it if a file or folder there is in the way."""
     meet = aside.exists() and (aside.is_dir() or path.is_dir())

@@ -31,9 +31,11 @@ def write_as(formats: Sequence[str], evidence: Findings, folder: Path) -> tuple[
     The formats are those of `ablations.reporting.formats`.  `md` and `latex` include the table for a paper, unless the
     study is a race or has one variant.
     """
-    from ablations.reporting import exports, paper, slide
+    from ablations.reporting import exports, paper, related, slide
 
     folder.mkdir(parents=True, exist_ok=True)
+    if evidence.folder:
+        related.write_found(evidence)
     paths: list[Path] = []
     if {"html", "md", "slide"} & set(formats):
         report = compose(evidence)

@@ -111,7 +111,9 @@ class View:
                 from ablations.tracking.mlflow_view import Mirror
 
                 artifacts = (self._results / "mlflow").resolve()
-                self._mirror = Mirror(self._address, self._study, artifacts=artifacts)
+                self._mirror = Mirror(
+                    self._address, self._study, folder=self._results / self._study.name, artifacts=artifacts
+                )
                 if self._system_metrics:
                     self._mirror.monitor()
             action(self._mirror)

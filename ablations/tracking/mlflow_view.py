@@ -38,6 +38,7 @@ from ablations.analysis.verdicts import Findings
 from ablations.core.result import DONE, Result
 from ablations.core.study import Study
 from ablations.core.variant import Variant
+from ablations.records.store import kept_files
 from ablations.tracking import fields, names, saved_view
 from ablations.tracking.address import database_of, is_server, place
 from ablations.tracking.answers import Answers
@@ -59,12 +60,15 @@ class Mirror:
     """The runs of a study in MLflow.  Every method may raise what mlflow raises; `background.View` catches that.
 
     If a server refuses a call, the others are made all the same, each run is ended, and `end` raises RefusedError.
-    `artifacts` is the folder for reports, by default `mlflow` beside a database; a server has a folder of its own.
-    `started` is the time at which the study began, in ISO 8601; the present if it is empty.
+    `folder` is the study's, where trials may have kept files.  `artifacts` is the folder for reports, by default
+    `mlflow` beside a database; a server has a folder of its own.  `started` is the time at which the study began, in
+    ISO 8601; the present if it is empty.
     """
 
-    def __init__(self, uri: str, study: Study, *, artifacts: Path | None = None, started: str = "") -> None:
-        self._study, self._uri = study, uri
+    def __init__(
+        self, uri: str, study: Study, *, folder: Path | None = None, artifacts: Path | None = None, started: str = ""
+    ) -> None:
+        self._study, self._uri, self._folder = study, uri, folder
         self._client = MlflowClient(tracking_uri=uri)
         self._refused: list[MlflowException] = []
         self._monitor: Any = None  # mlflow's monitor of the machine, if it was asked for
@@ -88,6 +92,9 @@ class Mirror:
         run = self._create(fields.trial_name(self._study, result, called), tags, begin)
         status = FAILED
         try:
+            for path in kept_files(self._folder, result) if self._folder else ():
+                with self._may_refuse():
+                    self._client.log_artifact(run, str(path), path.parent.name)
             with self._may_refuse():
                 points = [_metric(point) for point in fields.points(self._study, result)]
                 self._log(run, points, fields.trial_params(self._study, result, called), {fields.RECORD: digest})

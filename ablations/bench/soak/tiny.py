@@ -25,7 +25,7 @@ COLOURS = ("blue", "green", "red")
 IMAGES = {"train": 20, "test": 10}  # number of images of each colour
 SIDE = 16  # pixels of a side of an image
 # Everything in a finished study's folder.
-SAME_OF_A_STUDY = {"study.json", "table.csv", "ensembles.json", "trials", "predictions"}
+SAME_OF_A_STUDY = {"study.json", "table.csv", "ensembles.json", "trials", "predictions", "samples.png", "findings.json"}
 TIMED = ("images_per_second", "seconds_per_epoch")  # numbers that differ between two equal runs
 GRACE = 90.0  # seconds that the processes of a killed Ray have to end: its agents look for its GCS for 60
 

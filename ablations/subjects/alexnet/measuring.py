@@ -74,7 +74,7 @@ def kept(
         if (record["version"], record["key"]) != (TRAINING_VERSION, trial.key) or data.fingerprint != trial.fingerprint:
             return None
         fields = record["measured"]
-        lists = {name: tuple(map(tuple, fields[name])) for name in ("readings",)}
+        lists = {"readings": tuple(map(tuple, fields["readings"])), "artifacts": tuple(fields.get("artifacts", ()))}
         measured = Measured(**{**fields, **lists, "curve": tuple(fields["curve"]), "notes": tuple(fields["notes"])})
         spec, budget = spec_of(trial.config), budget_of(trial.config)
         network = start(spec, seed=trial.seed, budget=budget, data=data, device=device)

@@ -108,7 +108,16 @@ class DeviceOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(DeviceOptions, LengthOptions, ImagesOptions, ReferenceOptions):
+class KeptOptions:
+    """Options on what trials leave behind."""
+
+    group: ClassVar[str] = "output"
+    keep_weights: bool = False
+    """Keep the final weights of each trial beside its record, and show them in MLflow; --dry-run says how large."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(KeptOptions, DeviceOptions, LengthOptions, ImagesOptions, ReferenceOptions):
     """AlexNet's own options, in groups; `group` names the one of `--help` under which each is shown."""
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ablations.core.errors import InputError
 from ablations.core.identity import sparse
 from ablations.core.load import FIRST
+from ablations.core.samples import Samples
 from ablations.core.setting import Config, Metric, Setting
 from ablations.core.study import Study
 from ablations.core.subject import Component, Defaults, Event, Place, Recipe, Report, Seconds
@@ -126,6 +127,7 @@ class AlexNet(Defaults):
             "data_root": str(options.data_root.resolve()) if options.data_root else None,
             "base": str(Path.cwd()),  # the folder to which a relative folder:PATH refers; a worker may run in another
             "memory_budget": options.memory_budget,
+            "keep_weights": options.keep_weights,
         }
 
     def warm(self) -> None:
@@ -247,7 +249,21 @@ class AlexNet(Defaults):
         """Returns remarks on where images are kept and in which order they are read."""
         from ablations.subjects.alexnet.planning import notes
 
-        return notes(study, place)
+        kept = [("weights", self._kept(study))] if place.options.get("keep_weights") else []
+        return [*notes(study, place), *kept]
+
+    def _kept(self, study: Study) -> str:
+        """Says how much the weights take that --keep-weights keeps."""
+        setting = study.setting
+        sizes = [self.sizes(self.configure(setting, one.departures), setting)["parameters"] for one in study.variants]
+        each, total = (4e-6 * number for number in (sizes[0], study.seeds * sum(sizes)))  # float32
+        return f"{each:,.1f} MB a trial of the reference, {total:,.1f} MB of all; kept of what is trained from now on"
+
+    def samples(self, study: Study, place: Place) -> Samples:
+        """Returns training images as they are stored, and as the reference gets them in its first two epochs."""
+        from ablations.subjects.alexnet.samples import samples
+
+        return samples(study, place)
 
     def data_words(self, setting: Setting) -> str:
         """Says how many images of how many classes the data have."""

@@ -22,6 +22,7 @@ from ablations.models.layout import layout, macs, parameters
 from ablations.models.response_norm import implementation
 from ablations.models.spec import stored_size
 from ablations.records.checkpoint import Checkpoint, unfinished_path
+from ablations.records.files import replaced
 from ablations.records.outcomes import pack
 from ablations.records.predictions import Predictions, packed, predictions_path, write_predictions
 from ablations.records.provenance import code
@@ -155,13 +156,15 @@ def _evaluated(trial: Trial, trained: Trained, place: Place) -> Measured:
     metrics, evaluation = evaluate_as(spec, trained, budget.evaluate_on)
     layers = layout(spec, num_classes=data.num_classes, image_size=budget.image_size, channels=data.channels)
     kernels = "" if trial.variant.departures else _filters(trained)
+    weights, unkept = _keep_weights(trial, trained, place)
     return Measured(
         metrics={**metrics, "parameters": parameters(layers), "macs": macs(layers)},
         curve=trained.curve,
         readings=trained.looks,
         outcomes=pack(evaluation.outcomes),
         extras={"filters": kernels} if kernels else {},
-        notes=tuple(filter(None, (_keep(trial, evaluation, place), _refused(trained.step)))),
+        artifacts=weights,
+        notes=tuple(filter(None, (_keep(trial, evaluation, place), unkept, _refused(trained.step)))),
     )
 
 
@@ -186,6 +189,23 @@ def _keep(trial: Trial, evaluation: Evaluation, place: Place) -> str:
     except OSError as error:
         return f"predictions were not kept: {error.strerror or error}"
     return ""
+
+
+def _keep_weights(trial: Trial, trained: Trained, place: Place) -> tuple[tuple[str, ...], str]:
+    """Writes the final weights to disk if the user asks; returns the file's name, and a sentence if that fails.
+
+    `torch.load` with `weights_only` reads them.  Trials that choose a rate, which keep no predictions, keep none.
+    """
+    if not (place.options.get("keep_weights") and place.predictions):
+        return (), ""
+    name = f"weights/{trial.key}.pt"
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.network.state_dict().items()}
+    try:
+        with replaced(place.folder / name) as file:
+            torch.save(state, file)
+    except OSError as error:
+        return (), f"weights were not kept: {error.strerror or error}"
+    return (name,), ""
 
 
 def _filters(trained: Trained) -> str:
