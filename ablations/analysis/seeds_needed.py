@@ -46,7 +46,7 @@ def settling_seeds(
     """
 
     def own(effect: Effect) -> int | None:
-        return seeds_to_settle(claim, effect, found, 1, alpha)
+        return seeds_to_settle(claim, effect, found, alpha)
 
     def of_companion(also: Effect) -> int | None:
         return seeds_to_detect(abs(also.estimate), also.spread, alpha, also.overlap)
@@ -57,7 +57,7 @@ def settling_seeds(
     return own(effect), *seeds_between(own, effect, open_size)
 
 
-def seeds_to_settle(claim: Claim, effect: Effect, verdict: str, comparisons: int, alpha: float) -> int | None:
+def seeds_to_settle(claim: Claim, effect: Effect, verdict: str, alpha: float) -> int | None:
     """Returns the seeds that would settle what a call leaves open, with power 0.8 and the scatter that was measured.
 
     If the claim is inconclusive, they find an effect of the smallest size of interest, and exclude one of that size if
@@ -67,15 +67,14 @@ def seeds_to_settle(claim: Claim, effect: Effect, verdict: str, comparisons: int
     """
     if effect.unstable:
         return None
-    level = alpha / comparisons
     if claim.direction == SAME:
-        return seeds_for_sameness(effect, claim.smallest_effect, level) if verdict == INCONCLUSIVE else None
+        return seeds_for_sameness(effect, claim.smallest_effect, alpha) if verdict == INCONCLUSIVE else None
     if verdict in (DIRECTION_ONLY, CONTRADICTED):
         distance = abs(effect.estimate) - claim.smallest_effect
-        return seeds_to_detect(abs(distance), effect.spread, level if distance > 0 else 2 * level, effect.overlap)
+        return seeds_to_detect(abs(distance), effect.spread, alpha if distance > 0 else 2 * alpha, effect.overlap)
     if verdict != INCONCLUSIVE:
         return None
     tests = (seeds_to_detect, seeds_to_exclude)
-    needed = [test(claim.smallest_effect, effect.spread, level, effect.overlap) for test in tests]
+    needed = [test(claim.smallest_effect, effect.spread, alpha, effect.overlap) for test in tests]
     known = [n for n in needed if n is not None]
     return max(known) if len(known) == len(needed) else None
