@@ -11,16 +11,14 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ablations.analysis.asked import effect_on, rule_of, untuned
-from ablations.analysis.asked import obstacle_of as _obstacle
+from ablations.analysis.asked import effect_on, obstacle_of, rule_of, untuned
 from ablations.analysis.effects import REFERENCE, contrast_of
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.factorial import factorial_design
 from ablations.analysis.gates import study_gates
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.rule import INCONCLUSIVE, OPEN, intervals
-from ablations.analysis.verdict import Verdict
-from ablations.analysis.verdict import with_also as _with_also
+from ablations.analysis.verdict import Verdict, with_also
 from ablations.core.claim import MAIN, Claim, compared
 from ablations.core.study import Study
 from ablations.core.variant import Variant
@@ -91,7 +89,7 @@ def settled(then: Evidence, claim: Claim, look: Look) -> bool:
     """
     rule = rule_of(then.study)
     effect = effect_on(then, claim)
-    reason, _ = _obstacle(then, claim, effect, rule, study_gates(then, rule))
+    reason, _ = obstacle_of(then, claim, effect, rule, study_gates(then, rule))
     if reason or effect is None:
         return False
     asked = (one.questions for one in then.study.claims if one.family == claim.family)
@@ -100,5 +98,5 @@ def settled(then: Evidence, claim: Claim, look: Look) -> bool:
     seen = Verdict(
         claim=claim, call=INCONCLUSIVE, effect=effect, low=low, high=high, inner_low=inner[0], inner_high=inner[1]
     )
-    seen = _with_also(then, seen, rule.alpha, comparisons, look)
+    seen = with_also(then, seen, rule.alpha, comparisons, look)
     return seen.size_known and seen.companion != OPEN

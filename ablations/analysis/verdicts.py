@@ -9,8 +9,7 @@ from math import isfinite
 from pathlib import Path
 
 from ablations.analysis import failures, reach
-from ablations.analysis.asked import effect_on, proxy_reasons, rule_of
-from ablations.analysis.asked import obstacle_of as _obstacle
+from ablations.analysis.asked import effect_on, obstacle_of, proxy_reasons, rule_of
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.gates import (
     confounds,
@@ -29,8 +28,7 @@ from ablations.analysis.rule import (
 )
 from ablations.analysis.seeds_needed import settling_seeds
 from ablations.analysis.statistics import prediction_interval
-from ablations.analysis.verdict import Verdict
-from ablations.analysis.verdict import with_also as _with_also
+from ablations.analysis.verdict import Verdict, with_also
 from ablations.core.claim import MAIN, Claim, Conditions, Rule
 from ablations.core.effect import Effect
 from ablations.core.load import FIRST, SABOTAGE
@@ -70,7 +68,7 @@ def judge(evidence: Evidence) -> list[Verdict]:
     stands = _standing(evidence, claims, rule)
     effects = [effect_on(then, claim) for claim, (then, _) in zip(claims, stands, strict=True)]
     obstacles = [
-        _obstacle(then, claim, effect, rule, gates)
+        obstacle_of(then, claim, effect, rule, gates)
         for claim, effect, (then, _) in zip(claims, effects, stands, strict=True)
     ]
     tested = [
@@ -128,7 +126,7 @@ def _verdict(
     if effect is None:
         return common
     (low, high), inner = intervals(effect, rule.alpha, comparisons, look)
-    common = _with_also(then, common, rule.alpha, comparisons, look)
+    common = with_also(then, common, rule.alpha, comparisons, look)
     first = NOT_TESTED if reason else call(claim, effect, p_holm, comparisons, rule.alpha, look)
     found = with_companion(first, common.companion)
     companion = common.also if found != first else None  # the call depends on it
