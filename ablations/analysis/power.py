@@ -16,7 +16,7 @@ from ablations.analysis.factorial import factorial_design
 from ablations.analysis.gates import guesses
 from ablations.analysis.reach import PAIR, prior_spread, variance_ratio
 from ablations.analysis.rule import adjust
-from ablations.analysis.statistics import detectable, seeds_to_detect, seeds_to_exclude
+from ablations.analysis.statistics import detectable, most_of, seeds_to_detect, seeds_to_exclude
 from ablations.core.claim import MAIN, SAME, Claim, metric_of
 from ablations.core.effect import Effect
 from ablations.core.result import Result
@@ -60,7 +60,6 @@ def outlook(study: Study, results: Sequence[Result], *, pilot: Evidence | None =
         level = alpha / comparisons
         tests = (seeds_to_exclude,) if claim.direction == SAME else (seeds_to_detect, seeds_to_exclude)
         needed = [test(claim.smallest_effect, spread, level, evidence.overlap) for test in tests]
-        known = [n for n in needed if n is not None]
         rows.append(
             Outlook(
                 claim=claim,
@@ -68,7 +67,7 @@ def outlook(study: Study, results: Sequence[Result], *, pilot: Evidence | None =
                 piloted=piloted,
                 assumed=assumed and isfinite(spread),
                 resolved=detectable(spread, study.seeds, level, evidence.overlap),
-                seeds=max(known) if len(known) == len(needed) else None,
+                seeds=most_of(needed),
             )
         )
     return rows

@@ -51,7 +51,7 @@ from math import isfinite, nan
 
 from ablations.analysis.failures import agrees
 from ablations.analysis.group_sequential import Look
-from ablations.analysis.statistics import holm, seeds_to_detect, seeds_to_exclude, t_interval
+from ablations.analysis.statistics import holm, t_interval
 from ablations.core.claim import SAME, Claim
 from ablations.core.effect import Effect
 
@@ -170,23 +170,6 @@ def adjust(claims: Sequence[Claim], effects: Sequence[Effect | None]) -> list[tu
         for asked, p in zip(questions, holm(list(questions.values())), strict=True)
     }
     return [adjusted[claim.family, claim.asks] for claim in claims]
-
-
-def seeds_for_sameness(effect: Effect, margin: float, level: float) -> int | None:
-    """Returns the pairs that would decide a claim of sameness; None beyond 10,000, or if that is not known.
-
-    If the effect that was seen is beyond `margin`, they show that it is.  Otherwise they exclude an effect of `margin`
-    if there is none, and place the effect that was seen inside.
-    """
-    beyond = abs(effect.estimate) - margin
-    if beyond > 0:
-        return seeds_to_detect(beyond, effect.spread, level, effect.overlap)
-    needed = [
-        seeds_to_exclude(margin, effect.spread, level, effect.overlap),
-        seeds_to_detect(-beyond, effect.spread, 2 * level, effect.overlap),
-    ]
-    known = [n for n in needed if n is not None]
-    return max(known) if len(known) == len(needed) else None
 
 
 def intervals(effect: Effect, alpha: float, comparisons: int, look: Look | None) -> tuple[Interval, Interval]:

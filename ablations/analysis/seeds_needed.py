@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, seeds_for_sameness
-from ablations.analysis.statistics import seeds_to_detect, seeds_to_exclude, spread_interval
+from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE
+from ablations.analysis.statistics import most_of, seeds_to_detect, seeds_to_exclude, spread_interval
 from ablations.core.claim import SAME, Claim
 from ablations.core.effect import Effect
 
@@ -62,19 +62,33 @@ def seeds_to_settle(claim: Claim, effect: Effect, verdict: str, alpha: float) ->
 
     If the claim is inconclusive, they find an effect of the smallest size of interest, and exclude one of that size if
     there is none.  If only the direction is known, they place the effect that was seen above or below that size.  For a
-    claim of sameness see `seeds_for_sameness`.  None: nothing is open, the number is beyond 10,000, or trainings
+    claim of sameness see `_for_sameness`.  None: nothing is open, the number is beyond 10,000, or trainings
     failed.  After failures it is not known, because the scatter of other trainings does not tell how often they occur.
     """
     if effect.unstable:
         return None
     if claim.direction == SAME:
-        return seeds_for_sameness(effect, claim.smallest_effect, alpha) if verdict == INCONCLUSIVE else None
+        return _for_sameness(effect, claim.smallest_effect, alpha) if verdict == INCONCLUSIVE else None
     if verdict in (DIRECTION_ONLY, CONTRADICTED):
         distance = abs(effect.estimate) - claim.smallest_effect
         return seeds_to_detect(abs(distance), effect.spread, alpha if distance > 0 else 2 * alpha, effect.overlap)
     if verdict != INCONCLUSIVE:
         return None
     tests = (seeds_to_detect, seeds_to_exclude)
-    needed = [test(claim.smallest_effect, effect.spread, alpha, effect.overlap) for test in tests]
-    known = [n for n in needed if n is not None]
-    return max(known) if len(known) == len(needed) else None
+    return most_of([test(claim.smallest_effect, effect.spread, alpha, effect.overlap) for test in tests])
+
+
+def _for_sameness(effect: Effect, margin: float, alpha: float) -> int | None:
+    """Returns the pairs that would decide a claim of sameness; None beyond 10,000, or if that is not known.
+
+    If the effect that was seen is beyond `margin`, they show that it is.  Otherwise they exclude an effect of `margin`
+    if there is none, and place the effect that was seen inside.
+    """
+    beyond = abs(effect.estimate) - margin
+    if beyond > 0:
+        return seeds_to_detect(beyond, effect.spread, alpha, effect.overlap)
+    needed = [
+        seeds_to_exclude(margin, effect.spread, alpha, effect.overlap),
+        seeds_to_detect(-beyond, effect.spread, 2 * alpha, effect.overlap),
+    ]
+    return most_of(needed)

@@ -191,6 +191,12 @@ def seeds_to_exclude(margin: float, spread: float, alpha: float, overlap: float 
     return _first(lambda n: _power(margin / spread / inflation(n, overlap), n, alpha) >= enough)
 
 
+def most_of(numbers: Sequence[int | None]) -> int | None:
+    """Returns the largest of several numbers of seeds; None if one of them is None, which is beyond 10,000."""
+    known = [n for n in numbers if n is not None]
+    return max(known) if len(known) == len(numbers) else None
+
+
 def detectable(spread: float, n: int, alpha: float, overlap: float = 0.0) -> float:
     """Returns the smallest effect that n pairs find at two-sided `alpha` with power 0.8; nan for fewer than two.
 
