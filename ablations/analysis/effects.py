@@ -14,15 +14,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from ablations.analysis import factorial
 from ablations.analysis.failures import with_trainings
 from ablations.analysis.statistics import (
     Array,
     correlation,
-    inflation,
-    is_constant,
     over_seeds,
     t_interval,
     t_test,
@@ -125,11 +122,8 @@ def mean_interval(values: Sequence[float] | pd.Series[float], overlap: float = 0
     """
     finite = np.asarray(values, dtype=float)
     finite = finite[np.isfinite(finite)]
-    if finite.size < 2:
-        return (float(finite[0]) if finite.size else nan), nan, nan
-    mean = float(finite.mean())
-    error = 0.0 if is_constant(finite) else float(stats.sem(finite)) * inflation(finite.size, overlap)
-    return mean, *t_interval(mean, error, finite.size - 1, LEVEL)
+    mean, error, df = over_seeds(finite, overlap)
+    return mean, *t_interval(mean, error, df, LEVEL)
 
 
 def compare(table: pd.DataFrame, contrast: Contrast, metric: str, overlap: float = 0.0) -> Effect:
