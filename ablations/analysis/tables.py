@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf, nan
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,10 +19,6 @@ from ablations.core.result import DIVERGED, DONE, Result
 from ablations.core.setting import SPLIT, TEST_SIZE, TRAIN_SIZE, Metric, Setting
 from ablations.core.study import Study
 from ablations.records.files import write_text
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 IDENTITY = ("key", "variant", "seed", "status")  # columns of a table that say which trial a row is of
 DATA = "data"  # column that says on which of several data sets a trial was
@@ -170,8 +165,6 @@ def table(study: Study, results: Iterable[Result]) -> pd.DataFrame:
 
     A component's column holds the level's name or "reference".
     """
-    import pandas as pd
-
     names = list(dict.fromkeys(name for name, _ in study.components))
     several = bool(study.setting.blocks)
     taken = {*IDENTITY, *names, *study.controls, *([DATA] * several)}  # a metric with such a name would replace them
