@@ -12,6 +12,7 @@ from ablations.analysis import traces
 from ablations.analysis.effects import REFERENCE
 from ablations.analysis.evidence import Evidence, broken, finished, ratio
 from ablations.analysis.failures import arms_words
+from ablations.analysis.reach import GAP
 from ablations.analysis.tables import sizes
 from ablations.core.claim import MAIN, Claim, Rule, compared
 from ablations.core.effect import Effect
@@ -21,7 +22,6 @@ from ablations.core.setting import SIZE, SPLIT, TEST_SIZE, TRAIN_SIZE, Metric
 from ablations.core.text import change, number, probability, signed
 from ablations.core.units import between, in_unit, outcome, size
 
-GAP = "gap_percent"
 FITTED = "clean_train_top1_error_percent"
 
 _NO_BASELINE = "; what a linear classifier gives was not computed for this study"
