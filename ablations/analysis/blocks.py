@@ -22,8 +22,7 @@ from scipy import stats
 
 from ablations.analysis.effects import effects
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.factorial import LEVEL
-from ablations.analysis.statistics import over_seeds, t_interval, t_test
+from ablations.analysis.statistics import LEVEL, over_seeds, t_interval, t_test
 from ablations.core.effect import Effect
 
 NOTHING = 1e-9  # an effect that is smaller is a rounding error

@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.factorial import LEVEL
-from ablations.analysis.statistics import Array, over_seeds, t_interval, t_test
+from ablations.analysis.statistics import LEVEL, Array, over_seeds, t_interval, t_test
 from ablations.core.load import load
 from ablations.core.subject import Doses
 from ablations.core.variant import Variant

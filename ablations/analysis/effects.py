@@ -18,6 +18,7 @@ import pandas as pd
 from ablations.analysis import factorial
 from ablations.analysis.failures import with_trainings
 from ablations.analysis.statistics import (
+    LEVEL,
     Array,
     correlation,
     over_seeds,
@@ -32,7 +33,6 @@ from ablations.core.effect import Effect
 from ablations.core.study import Study
 from ablations.core.variant import Departure, Variant
 
-LEVEL = factorial.LEVEL
 REFERENCE = Variant()
 BROKEN = Rule().missing  # if a larger share of the pairs is broken, the effect is estimated without pairing
 

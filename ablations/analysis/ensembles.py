@@ -9,15 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb, sqrt
-from typing import Any
 
 import numpy as np
 
-from ablations.analysis.statistics import both_samplings, t_interval
+from ablations.analysis.statistics import LEVEL, Array, both_samplings, t_interval
 
 MOST = 64  # most ensembles of one size that are evaluated; of more, a random sample, which is always the same
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +64,7 @@ def _of_size(probabilities: Sequence[Array], labels: Array, single: Array, size:
         error, df = both_samplings(seeds * gains - (seeds - 1) * np.stack(left))
     else:
         error, df = float(gains.std(ddof=1)) / sqrt(images), images - 1.0
-    low, high = t_interval(float(gains.mean()), error, df, 0.95)
+    low, high = t_interval(float(gains.mean()), error, df, LEVEL)
     errors = tuple(round(float(value), 6) for value in 100 * wrong.mean(axis=1))
     mean = float(100 * single.mean())
     return Ensemble(size=size, errors=errors, single=mean, low=low, high=high, new_seeds=size < seeds)

@@ -19,7 +19,7 @@ from math import nan, sqrt
 import numpy as np
 import pandas as pd
 
-from ablations.analysis.statistics import Array, correlation, over_seeds, t_interval, t_test
+from ablations.analysis.statistics import LEVEL, Array, correlation, over_seeds, t_interval, t_test
 from ablations.analysis.tables import by_seed
 from ablations.analysis.tables import overlap as overlap_of
 from ablations.core.claim import MAIN
@@ -29,8 +29,6 @@ from ablations.core.text import counted
 from ablations.core.variant import Departure, Variant
 
 INTERACTION = "interaction"
-LEVEL = 0.95  # confidence level of every interval
-
 Term = tuple[Departure, ...]  # one departure: its main effect; two: their interaction
 
 

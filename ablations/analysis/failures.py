@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import stats
 
 from ablations.analysis.group_sequential import Look
-from ablations.analysis.statistics import Array, discordant, sign_flip_p
+from ablations.analysis.statistics import LEVEL, Array, discordant, sign_flip_p
 from ablations.analysis.tables import FAILED, FAILURES
 from ablations.core.claim import Rule
 from ablations.core.effect import Effect
@@ -25,8 +25,6 @@ from ablations.core.result import DIVERGED, DONE, Result
 from ablations.core.setting import Setting
 from ablations.core.study import Study
 from ablations.core.variant import Variant
-
-LEVEL = 0.95  # confidence level of the interval of how often an arm trains
 
 
 def why_failed(metrics: Mapping[str, Any], setting: Setting, rule: Rule, *, best: float = nan) -> str:

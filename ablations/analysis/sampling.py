@@ -10,8 +10,7 @@ from math import isclose, nan
 import numpy as np
 
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.factorial import LEVEL
-from ablations.analysis.statistics import both_samplings, discordant, t_interval
+from ablations.analysis.statistics import LEVEL, both_samplings, discordant, t_interval
 from ablations.core.effect import Effect
 from ablations.core.units import is_ratio
 

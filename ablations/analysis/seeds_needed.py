@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE
-from ablations.analysis.statistics import most_of, seeds_to_detect, seeds_to_exclude, spread_interval
+from ablations.analysis.statistics import LEVEL, most_of, seeds_to_detect, seeds_to_exclude, spread_interval
 from ablations.core.claim import SAME, Claim
 from ablations.core.effect import Effect
 
 MANY_SEEDS = 500  # a larger number of seeds is reported as too many, because nobody would train them
-LEVEL = 0.95  # confidence level of the interval
 
 
 def seeds_between(

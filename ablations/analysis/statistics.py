@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import optimize, stats
 
+LEVEL = 0.95  # confidence level of every interval
 POWER = 0.8  # the power for which numbers of seeds are computed
 MOST_SEEDS = 10_000  # larger numbers of seeds are not searched for
 _EXACT = 2**14  # most sign patterns that are tried; of more, a random sample

@@ -22,7 +22,8 @@ from math import exp, inf, isfinite, nan
 import numpy as np
 from scipy import optimize, special, stats
 
-from ablations.analysis.effects import LEVEL, contrasts, mean_interval
+from ablations.analysis.effects import contrasts, mean_interval
+from ablations.analysis.statistics import LEVEL
 from ablations.core.load import load
 from ablations.core.result import DIVERGED, DONE, REACHED, STEPS, TRAINED, Result
 from ablations.core.study import Study

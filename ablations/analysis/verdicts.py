@@ -27,7 +27,7 @@ from ablations.analysis.rule import (
     with_companion,
 )
 from ablations.analysis.seeds_needed import settling_seeds
-from ablations.analysis.statistics import prediction_interval
+from ablations.analysis.statistics import LEVEL, prediction_interval
 from ablations.analysis.verdict import Verdict, with_also
 from ablations.core.claim import MAIN, Claim, Conditions, Rule
 from ablations.core.effect import Effect
@@ -35,8 +35,6 @@ from ablations.core.load import FIRST, SABOTAGE
 from ablations.records import store
 from ablations.records.claims import check_declared
 from ablations.records.recorded import readable
-
-LEVEL = 0.95  # level of the prediction interval
 
 
 @dataclass(frozen=True, kw_only=True)
