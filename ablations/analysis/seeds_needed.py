@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE
-from ablations.analysis.statistics import LEVEL, most_of, seeds_to_detect, seeds_to_exclude, spread_interval
+from ablations.analysis.statistics import most_of, seeds_to_detect, seeds_to_exclude, spread_interval
 from ablations.core.claim import SAME, Claim
 from ablations.core.effect import Effect
 
@@ -27,7 +27,7 @@ def seeds_between(
         sizes = sorted((abs(effect.low), abs(effect.high)), key=lambda size: abs(size - margin))
         across = min(sizes) <= margin <= max(sizes) or effect.low <= 0 <= effect.high
         estimates = [sizes[1], margin if across else sizes[0]]
-    spreads = spread_interval(effect.spread, effect.df, LEVEL)
+    spreads = spread_interval(effect.spread, effect.df)
     low, high = (
         seeds(replace(effect, estimate=estimate, spread=spread))
         for estimate, spread in zip(estimates, spreads, strict=True)

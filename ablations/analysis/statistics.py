@@ -52,11 +52,11 @@ def t_interval(value: float, error: float, df: float, level: float) -> tuple[flo
     return value - half, value + half
 
 
-def spread_interval(spread: float, df: float, level: float) -> tuple[float, float]:
-    """Returns the two-sided interval of a standard deviation of normal values, by the chi-square distribution."""
+def spread_interval(spread: float, df: float) -> tuple[float, float]:
+    """Returns the 95% interval of a standard deviation of normal values, by the chi-square distribution."""
     if not (isfinite(spread) and df > 0):
         return nan, nan
-    low, high = (spread * sqrt(df / float(stats.chi2.ppf((1 + sign * level) / 2, df))) for sign in (1, -1))
+    low, high = (spread * sqrt(df / float(stats.chi2.ppf((1 + sign * LEVEL) / 2, df))) for sign in (1, -1))
     return low, high
 
 
@@ -136,9 +136,9 @@ def benjamini_hochberg(values: Sequence[float]) -> list[float]:
     return found
 
 
-def prediction_interval(value: float, error: float, df: float, spread: float, level: float) -> tuple[float, float]:
-    """Returns the prediction interval of one more paired difference; `spread` is the standard deviation of one."""
-    return t_interval(value, sqrt(error**2 + spread**2), df, level)
+def prediction_interval(value: float, error: float, df: float, spread: float) -> tuple[float, float]:
+    """Returns the 95% prediction interval of one more paired difference; `spread` is the standard deviation of one."""
+    return t_interval(value, sqrt(error**2 + spread**2), df, LEVEL)
 
 
 def both_samplings(differences: Array) -> tuple[float, float]:

@@ -27,7 +27,7 @@ from ablations.analysis.rule import (
     with_companion,
 )
 from ablations.analysis.seeds_needed import settling_seeds
-from ablations.analysis.statistics import LEVEL, prediction_interval
+from ablations.analysis.statistics import prediction_interval
 from ablations.analysis.verdict import Verdict, with_also
 from ablations.core.claim import MAIN, Claim, Conditions, Rule
 from ablations.core.effect import Effect
@@ -159,7 +159,7 @@ def _inside(claim: Claim, effect: Effect, proxy: bool) -> str:
         return "not comparable (a main effect)"  # a main effect averages pairs, and a single pair was published
     if proxy:
         return "not comparable (proxy)"
-    low, high = prediction_interval(effect.estimate, effect.error, effect.df, effect.spread, LEVEL)
+    low, high = prediction_interval(effect.estimate, effect.error, effect.df, effect.spread)
     if not isfinite(low):
         return "no interval"
     return "yes" if low <= claim.published_effect <= high else "no"

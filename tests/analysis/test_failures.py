@@ -317,10 +317,10 @@ def test_exports_hold_both_lines_and_the_flag() -> None:
 def test_the_interval_of_a_spread_holds_it_as_often_as_it_says() -> None:
     random, held = np.random.default_rng(3), 0
     for values in random.normal(0, 2.0, (2000, 10)):
-        low, high = spread_interval(float(values.std(ddof=1)), 9, 0.95)
+        low, high = spread_interval(float(values.std(ddof=1)), 9)
         held += low <= 2.0 <= high
     assert held / 2000 == pytest.approx(0.95, abs=0.02)
-    assert np.isnan(spread_interval(nan, 9, 0.95)).all() and np.isnan(spread_interval(1.0, 0, 0.95)).all()
+    assert np.isnan(spread_interval(nan, 9)).all() and np.isnan(spread_interval(1.0, 0)).all()
 
 
 def test_seeds_come_with_their_own_uncertainty_or_not_at_all() -> None:
