@@ -1,1 +1,1 @@
-"""From records to tables, effects, gates and verdicts: numbers alone, no sentences, files or figures."""
+"""From records to tables, effects, gates and verdicts."""

@@ -1,4 +1,4 @@
-"""What claims ask of a study: which effect, by which rule, and what stands in the way."""
+"""Which effect a claim is about, by which rule it is judged, and what prevents that."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from ablations.core.variant import Variant
 
 
 def rule_of(study: Study) -> Rule:
-    """The rule that the study was planned with, or today's for a study older than any."""
+    """Returns the rule that the study was planned with, or the default one if the study is older than the rule."""
     return study.rule or Rule()
 
 
 def effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
-    """The effect that a claim is about; None where the study does not make the comparison."""
+    """Returns the effect that a claim is about; None if the study does not make the comparison."""
     found, metric = _effect_on(evidence, claim), evidence.study.setting.metrics.get(claim.metric)
     return replace(found, failing=metric.failing) if found and metric else found
 
 
 def _effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
+    """Returns the same effect, whose `failing` is not yet set."""
     metric = metric_of(claim, evidence.phase)
     departure, *others = compared(claim)
     if claim.estimand == MAIN:
@@ -42,7 +43,7 @@ def _effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
 
 
 def proxy_reasons(claim: Claim, study: Study) -> tuple[str, ...]:
-    """How a study falls short of where a claim was made, in words; empty where it tests the claim itself."""
+    """Returns how a study falls short of the claim's conditions, in words; empty if it tests the claim itself."""
     asked, setting = claim.conditions, study.setting
     preset = setting.facts.get("preset", "")
     names = (
@@ -63,7 +64,11 @@ def proxy_reasons(claim: Claim, study: Study) -> tuple[str, ...]:
 def obstacle_of(
     evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule, gates: Sequence[Gate]
 ) -> tuple[str, str]:
-    """What the comparison itself lacks, unless the whole study fails a gate."""
+    """Returns why a claim cannot be tested, as a code of `gates.REASONS` and a sentence; two empty strings if it can.
+
+    If the whole study fails a gate, that is the reason, unless the arms share a learning rate that the claim is about,
+    or the comparison lacks an arm, a second seed, or trainings that did not fail.
+    """
     if rule.looks and not evidence.study.seeds:
         return NO_PAIR, f"the first look, after {rule.looks[0]} seeds, is not complete"
     own = obstacle(evidence, claim, effect, rule)
@@ -76,5 +81,5 @@ def obstacle_of(
 
 
 def untuned(study: Study, claim: Claim) -> bool:
-    """Whether a claim is about arms with rates of their own, and one of its arms has none."""
+    """Tells whether a claim is about arms with learning rates of their own, and one of its arms has none."""
     return claim.tuned and not all(tuned(study, departure) for departure in compared(claim))

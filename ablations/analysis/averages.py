@@ -1,7 +1,7 @@
-"""What averaging the networks of each variant came to, and results/<study>/ensembles.json, which keeps it.
+"""What averaging the networks of each variant does to the error, and results/<study>/ensembles.json, which keeps it.
 
-The predictions that it is computed from are too large for a repository. What they came to is not, so a report on a
-study without them shows the same numbers.
+The predictions from which it is computed are too large for a repository.  The numbers are not, so a report shows the
+same numbers if a study's predictions are gone.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ NAME = "ensembles.json"
 class Averaged:
     """The networks of one variant, one by one and averaged."""
 
-    keys: tuple[str, ...]  # of the trials that trained them
-    errors: tuple[float, ...]  # top-1 in percent, one a network
-    ensembles: tuple[Ensemble, ...]  # from two networks to all of them; none of one network
+    keys: tuple[str, ...]  # keys of the trials that trained them
+    errors: tuple[float, ...]  # top-1 error in percent of each network
+    ensembles: tuple[Ensemble, ...]  # of two networks, of three, and so on up to all of them; empty for one network
 
 
 def averages(results: Iterable[Result], folder: Path | None) -> dict[str, Averaged]:
-    """The label of every variant of which a network has predictions -> what averaging all that have does.
+    """Returns label -> what averaging does, for each variant of which a network has predictions.
 
-    `results` are of finished trials, and `folder` is their study's. Where not all predictions of a variant are there,
-    what was kept of all of them is taken, if it is of the same trials.
+    `results` are of finished trials, and `folder` is their study's.  If some predictions of a variant are missing, the
+    numbers in ensembles.json are taken if they are of the same trials; otherwise only the networks with predictions
+    are averaged.
     """
     if folder is None:
         return {}
@@ -47,7 +48,7 @@ def averages(results: Iterable[Result], folder: Path | None) -> dict[str, Averag
 
 
 def write_averages(folder: Path, found: Mapping[str, Averaged]) -> None:
-    """Writes ensembles.json; nothing where there is nothing to keep."""
+    """Writes ensembles.json, unless `found` is empty."""
     if found:
         content = {"variants": {label: asdict(one) for label, one in found.items()}}
         write_json(folder / NAME, {**content, "checksum": checksum(content)})
@@ -65,7 +66,7 @@ def _averaged(folder: Path, keys: Sequence[str], kept: Averaged | None) -> Avera
 
 
 def _predictions(folder: Path, keys: Iterable[str]) -> dict[str, Predictions]:
-    """What is kept of trials, on the same images; those of the first of them say which."""
+    """Returns key -> predictions for trials that have them, on the same images as the first of these trials."""
     read = {key: read_predictions(folder, key) for key in keys}
     found = {key: one for key, one in read.items() if one is not None}
     first = next(iter(found.values()), None)
@@ -77,7 +78,7 @@ def _predictions(folder: Path, keys: Iterable[str]) -> dict[str, Predictions]:
 
 
 def _read(folder: Path) -> dict[str, Averaged]:
-    """What ensembles.json holds; nothing where it is missing, cannot be read, or was changed by hand."""
+    """Returns what ensembles.json holds; empty if it is missing, cannot be read, or was changed by hand."""
     try:
         content = read_json(folder / NAME)
         if content.pop("checksum") != checksum(content):

@@ -1,11 +1,14 @@
 """Several data sets as blocks: what a change does on each, on these on average, and on others like these.
 
-The study's own effects are of these data sets: a seed's paired difference is the mean of those that it has on each,
-and intervals are over seeds (`ablations.analysis.tables.over_blocks`).  However unequal the scatter on the data sets
-is, and however the draws of one seed go together, those means are alike and independent, so that their t keeps its
-level.  They say nothing of other data sets.  For that the data sets themselves are the sample: one number each, and a
-t over those (B - 1 degrees of freedom), beside Wilcoxon's signed ranks (Demsar, JMLR 7, 2006).  What the draws of one
-seed do to all data sets alike is not in the scatter between them, so it is added.  B data sets.
+The study's own effects are about these data sets alone: a seed's paired difference is the mean of its differences on
+the data sets, and intervals are over seeds (`ablations.analysis.tables.over_blocks`).  These means are independent and
+equally distributed, however much the scatter differs between data sets and however strongly the draws of one seed are
+correlated across them.  So their t test keeps its level.
+
+To say something of other data sets, the data sets themselves are the sample, with one number each: a t test over them
+(B - 1 degrees of freedom, for B data sets), and Wilcoxon's signed-rank test (Demsar, JMLR 7, 2006).  If the draws of a
+seed move the effects on all data sets alike, the scatter between data sets does not show it, so that part of the error
+is added.
 """
 
 from __future__ import annotations
@@ -19,12 +22,11 @@ from scipy import stats
 
 from ablations.analysis.effects import effects
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.factorial import LEVEL
-from ablations.analysis.statistics import over_seeds, t_interval, t_test
+from ablations.analysis.statistics import LEVEL, over_seeds, t_interval, t_test
 from ablations.core.effect import Effect
 
-NOTHING = 1e-9  # below which an effect is rounding
-FEWEST = 5  # data sets from which on others like these are spoken of
+NOTHING = 1e-9  # an effect that is smaller is a rounding error
+FEWEST = 5  # with fewer data sets, nothing is said of others like these
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,26 +34,26 @@ class OverBlocks:
     """An effect on each of several data sets, and what they say of others like these."""
 
     effect: Effect  # on these data sets, on average
-    each: tuple[Effect, ...]  # in the order of the setting's
-    estimate: float  # mean of those that have one: of these data sets, and of others like these
-    low: float  # of the 95% t interval for the mean of data sets like these; nan for fewer than `FEWEST`
-    high: float
-    p: float  # two-sided, of no effect on average over data sets like these, not adjusted
-    p_ranks: float  # of Wilcoxon's signed ranks, exact for few data sets
-    apart: float  # standard deviation of true effects between data sets: what seeds do not account for
-    p_apart: float  # that effects are the same on all of them (Welch's F, unequal variances)
-    ahead: int  # data sets on which the estimate is above zero
-    behind: int
+    each: tuple[Effect, ...]  # on each data set, in the order of the setting
+    estimate: float  # mean over the data sets that have an estimate
+    low: float  # lower end of the 95% t interval for the mean over data sets like these; nan for fewer than `FEWEST`
+    high: float  # its upper end
+    p: float  # two-sided, unadjusted, that the mean over data sets like these is zero
+    p_ranks: float  # the same by Wilcoxon's signed-rank test, which is exact for few data sets
+    apart: float  # standard deviation of the true effects between data sets, without the scatter between seeds
+    p_apart: float  # that the true effect is the same on all data sets (Welch's F, unequal variances)
+    ahead: int  # number of data sets on which the estimate is above zero
+    behind: int  # and below zero
 
 
 def over_blocks(evidence: Evidence) -> list[OverBlocks]:
-    """Of every effect on the main outcome; none where the study has but one data set."""
+    """Returns an `OverBlocks` for each effect on the main outcome; none if the study has only one data set."""
     by_block = [effects(one.study, one.table, one.metric) for one in evidence.on_each.values()]
     return [summed(effect, each) for effect, *each in zip(evidence.effects, *by_block, strict=True)] if by_block else []
 
 
 def summed(effect: Effect, each: Sequence[Effect]) -> OverBlocks:
-    """What effects on single data sets come to; `effect` is the one on all of them."""
+    """Summarises the effects on single data sets, `each`; `effect` is the study's own, on all of them."""
     known = [one for one in each if isfinite(one.estimate)]
     means = np.array([one.estimate if abs(one.estimate) > NOTHING else 0.0 for one in known])
     estimate, error, df = _over_others(effect, known, means)
@@ -73,11 +75,12 @@ def summed(effect: Effect, each: Sequence[Effect]) -> OverBlocks:
 
 
 def _over_others(effect: Effect, known: Sequence[Effect], means: np.ndarray) -> tuple[float, float, float]:
-    """Mean over data sets like these, its standard error, and degrees of freedom by Satterthwaite.
+    """Returns the mean over data sets like these, its standard error, and its degrees of freedom (Satterthwaite).
 
-    The error of the mean of these, beside what independent seeds on each would make of it, tells how far the draws of
-    a seed go together: a two-way random layout (Searle, Casella and McCulloch, Variance Components, 1992), as in
-    `both_samplings`.  Other data sets are never told of more surely than these.
+    `effect.error` is the standard error of the mean over these data sets.  If it is larger than it would be with
+    independent seeds on each data set, the draws of one seed are correlated across data sets, and that common part of
+    the variance is added: a two-way random layout (Searle, Casella and McCulloch, Variance Components, 1992), as in
+    `both_samplings`.  The standard error is never smaller than that for these data sets alone.
     """
     estimate, error, df = over_seeds(means)
     if not df > 0:
@@ -93,11 +96,15 @@ def _over_others(effect: Effect, known: Sequence[Effect], means: np.ndarray) -> 
 
 
 def _ranks(means: np.ndarray) -> float:
+    """Returns the p of Wilcoxon's signed-rank test; nan if all means are zero."""
     return float(stats.wilcoxon(means).pvalue) if np.any(means != 0) else nan
 
 
 def _apart(each: Sequence[Effect]) -> float:
-    """By moments: the variance of the means less what their own errors make of it, and never below zero."""
+    """Returns the standard deviation of true effects between data sets, by moments; nan for fewer than two of them.
+
+    Its square is the variance of the estimates less the mean of their squared standard errors, but not below zero.
+    """
     errors = np.array([one.error for one in each])
     if len(each) < 2 or not np.isfinite(errors).all():
         return nan
@@ -106,7 +113,10 @@ def _apart(each: Sequence[Effect]) -> float:
 
 
 def _p_apart(each: Sequence[Effect]) -> float:
-    """Welch's one-way F (Biometrika 38, 1951) of paired differences, with the errors that overlapping splits have."""
+    """Returns the p of Welch's one-way F test (Biometrika 38, 1951) that the effect is the same on all data sets.
+
+    Its variances come from the standard errors, which are corrected if the splits of seeds overlap.
+    """
     if len(each) < 2 or not all(one.error > 0 and one.n > 1 for one in each):
         return nan
     from statsmodels.stats.oneway import anova_generic

@@ -11,7 +11,7 @@ from ablations.core.text import counted
 
 
 def post_hoc(study: Study, results: Sequence[Result]) -> list[str]:
-    """Why the verdicts were not fixed before the first trial, one sentence each; empty where they were."""
+    """Returns sentences on what makes the verdicts post hoc; none if all was declared before the first trial."""
     if not study.rule or not study.declared:
         return ["No rule was written down before its trials: today's claims and rule are applied to it."]
     found = [

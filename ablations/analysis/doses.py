@@ -1,7 +1,7 @@
-"""Trends over doses: components whose levels, and the reference, are so much of one thing.
+"""Trends over doses, for components whose levels and reference are different amounts of one thing.
 
-One slope a seed, by least squares over its own doses, so that what a seed adds to all of its trials drops out; then the
-mean of the slopes and its t interval over seeds, as for every effect.  D doses, S seeds.
+Each seed gives one slope, by least squares over its own trials, so that what a seed adds to all of its trials cancels.
+The trend is the mean of the slopes, with its t interval over seeds, as for every effect.  D doses, S seeds.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.factorial import LEVEL
-from ablations.analysis.statistics import Array, over_seeds, t_interval, t_test
+from ablations.analysis.statistics import LEVEL, Array, over_seeds, t_interval, t_test
 from ablations.core.load import load
 from ablations.core.subject import Doses
 from ablations.core.variant import Variant
@@ -23,26 +22,26 @@ from ablations.core.variant import Variant
 
 @dataclass(frozen=True, kw_only=True)
 class Trend:
-    """What one step of a dose does: one more of it, or where doses are compared as ratios one doubling."""
+    """What one step of a dose does to the main outcome: one unit more or, if `doses.log`, a doubling."""
 
     component: str
     doses: Doses
-    outcomes: pd.DataFrame  # one row a seed that finished at every dose, a column a dose in rising order
-    slope: float  # of the outcome as it is compared, for each step
-    low: float  # of its 95% t interval; nan for fewer than two seeds
-    high: float
-    p: float  # two-sided, of no slope, not adjusted
+    outcomes: pd.DataFrame  # one row per seed that finished at every dose, one column per dose, in rising order
+    slope: float  # change of the outcome per step, in the unit in which effects are compared
+    low: float  # lower end of its 95% t interval; nan for fewer than two seeds
+    high: float  # its upper end
+    p: float  # two-sided, unadjusted, that the slope is zero
     overlap: float  # of splits, as in `ablations.analysis.statistics.over_seeds`
-    bend: float  # p of no curvature: the straight line says all; nan for two doses or fewer than two seeds
+    bend: float  # p that there is no curvature; nan for two doses or fewer than two seeds
 
     @property
     def seeds(self) -> int:
-        """That have finished at every dose."""
+        """The number of seeds that have finished at every dose."""
         return len(self.outcomes)
 
 
 def trends(evidence: Evidence) -> list[Trend]:
-    """Of every component with doses all of which the study compares with the reference, on the main outcome."""
+    """Returns the trend of every component with doses of which the study has all levels, and the reference."""
     found = _doses(evidence)
     return [
         _trend(evidence, name, doses) for name, doses in found.items() if _labels(name, doses) <= _planned(evidence)
@@ -50,21 +49,22 @@ def trends(evidence: Evidence) -> list[Trend]:
 
 
 def incomplete(evidence: Evidence) -> list[str]:
-    """The components with doses of which the study lacks some, and so has no trend."""
+    """Returns the components under study that have doses but no trend, because the study lacks some of their levels."""
     under_study = {name for name, _ in evidence.study.components}
     found = {name: doses for name, doses in _doses(evidence).items() if name in under_study}
     return [name for name, doses in found.items() if not _labels(name, doses) <= _planned(evidence)]
 
 
 def steps(doses: Array, *, log: bool) -> Array:
-    """(D,) doses in the steps that a slope is told by: themselves, or their logarithms to base 2."""
+    """Returns doses (D,) on the scale of the slope: unchanged or, if `log`, as logarithms to base 2."""
     return np.log2(doses) if log else doses
 
 
 def slopes(outcomes: Array, places: Array, degree: int) -> Array:
-    """(S,) for each seed the coefficient of the `degree`-th polynomial over the doses' `places` (D,), of (S, D).
+    """Returns for each seed (S,) the highest coefficient of a least-squares polynomial of that degree.
 
-    1 gives the least-squares slope; 2 what is left of the square of the place once a straight line is taken out of it.
+    The polynomial is fitted to the seed's `outcomes` (S, D) at `places` (D,).  Degree 1 gives the slope, degree 2 the
+    curvature.
     """
     powers = np.vander(places - places.mean(), degree + 1, increasing=True)
     column = (
@@ -74,6 +74,7 @@ def slopes(outcomes: Array, places: Array, degree: int) -> Array:
 
 
 def _doses(evidence: Evidence) -> Mapping[str, Doses]:
+    """Returns, by name, the components of the subject whose levels are doses."""
     found: Mapping[str, Doses] = load(evidence.study.subject).doses(evidence.study.setting)
     return found
 
@@ -87,7 +88,7 @@ def _label(component: str, level: str) -> str:
 
 
 def _planned(evidence: Evidence) -> set[str]:
-    """The variants of a study that has the reference, to which a trend belongs."""
+    """Returns the labels of the study's variants; none if it lacks the reference, which is a dose of every trend."""
     return set(evidence.labels) if "reference" in evidence.labels else set()
 
 

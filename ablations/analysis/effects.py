@@ -1,8 +1,8 @@
-"""A table of outcomes -> effects: paired differences by seed, and the main effects of a factorial.
+"""From a table of outcomes to effects: paired differences by seed, and the main effects of a factorial.
 
-Sign: departure minus reference level, so a positive effect on an error means that the change raises
-it.  A pair of which a trial has no finite metric is left out here, and whoever shows an effect says how many are.
-An effect is over the seeds at which both arms trained, and it carries how often each of them did.
+An effect is departure minus reference, so a positive effect on an error means that the change raises it.  A pair is
+left out if one of its trials has no finite metric; reports say how many pairs are missing.  If trainings failed, an
+effect is over the seeds under which both arms trained, and says how often each arm did.
 """
 
 from __future__ import annotations
@@ -14,15 +14,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from ablations.analysis import factorial
 from ablations.analysis.failures import with_trainings
 from ablations.analysis.statistics import (
+    LEVEL,
     Array,
     correlation,
-    inflation,
-    is_constant,
     over_seeds,
     t_interval,
     t_test,
@@ -35,27 +33,26 @@ from ablations.core.effect import Effect
 from ablations.core.study import Study
 from ablations.core.variant import Departure, Variant
 
-LEVEL = factorial.LEVEL
 REFERENCE = Variant()
-BROKEN = Rule().missing  # share of broken pairs beyond which an effect is estimated without pairs
+BROKEN = Rule().missing  # if a larger share of the pairs is broken, the effect is estimated without pairing
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
-    """One paired comparison: the label of the variant with the departure, and of the one without it."""
+    """One paired comparison of two variants."""
 
     component: str
     level: str
-    kind: str
-    departed: str
-    kept: str
+    kind: str  # the estimand: ONE_OUT or ONE_IN
+    departed: str  # label of the variant with the departure
+    kept: str  # label of the variant without it
 
 
 def effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
-    """Effects on `metric`, in its unit, in the study's order with the controls last.
+    """Returns the effects on `metric`, in the study's order: paired effects, then controls, then main effects.
 
-    Paired for what single departures and one-in variants allow, and `main` effects for a factorial.
-    An effect without a finished pair is kept, with n = 0 and estimate nan.
+    Which paired effects there are depends on which single departures the study has; main effects need a factorial.  An
+    effect without a finished pair is kept, with n = 0 and a nan estimate.
     """
     overlap = overlap_of(study.setting, table)
     paired = [compare(table, contrast, metric, overlap) for contrast in contrasts(study)]
@@ -63,7 +60,7 @@ def effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
 
 
 def main_effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
-    """Those of `factorial.main_effects`, with how often the trainings of either level failed."""
+    """Returns the effects of `factorial.main_effects`, with how often trainings failed with and without the change."""
     outcomes = by_seed(table, metric)
     found = []
     for effect in factorial.main_effects(study, table, metric):
@@ -73,7 +70,7 @@ def main_effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]
 
 
 def contrasts(study: Study) -> list[Contrast]:
-    """The paired comparisons that the study's variants allow: components first, then controls."""
+    """Returns the paired comparisons that the study's variants allow: components first, then controls."""
     found = [contrast_of(study, departure) for departure in study.components]
     found += [_one_out(departure) for departure in controls(study)]
     planned = {variant.label for variant in study.variants}
@@ -81,20 +78,24 @@ def contrasts(study: Study) -> list[Contrast]:
 
 
 def contrast_of(study: Study, departure: Departure, against: Variant = REFERENCE) -> Contrast:
-    """What a departure is compared with in this design: the reference or another variant, or all changes but it."""
+    """Returns the comparison that tells the effect of a departure in this design.
+
+    In a one-in study, all changes are compared with all changes but this one.  Otherwise the departure alone is
+    compared with `against`.
+    """
     return _one_in(_everything(study), departure) if study.estimand == ONE_IN else _one_out(departure, against)
 
 
 def controls(study: Study) -> list[Departure]:
-    """The departures that ride along without being under study: placebo, sabotage."""
+    """Returns the departures that are trained as controls: the placebo and the sabotages."""
     single = {variant.departures[0] for variant in study.variants if len(variant.departures) == 1}
     return sorted(departure for departure in single if departure[0] in study.controls)
 
 
 def differences(study: Study, table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The single differences behind `effects`: columns component, level, kind, seed, difference.
+    """Returns the differences of single seeds behind `effects`: columns component, level, kind, seed, difference.
 
-    For a main effect the difference of a seed is its contrast, where its whole design finished.
+    For a main effect, a seed's difference is its contrast; a seed has one if all trials of its design finished.
     """
     outcomes = by_seed(table, metric)
     rows: list[tuple[Any, ...]] = []
@@ -109,29 +110,26 @@ def differences(study: Study, table: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def differences_of(found: pd.DataFrame, effect: Effect) -> list[float]:
-    """The rows of `differences` that belong to `effect`."""
+    """Returns the differences of `effect`, one per seed; `found` is what `differences` returned."""
     same = (found["component"] == effect.component) & (found["level"] == effect.level) & (found["kind"] == effect.kind)
     return [float(value) for value in found.loc[same, "difference"]]
 
 
 def mean_interval(values: Sequence[float] | pd.Series[float], overlap: float = 0.0) -> tuple[float, float, float]:
-    """Mean of the finite values and its 95% t interval; nan bounds for fewer than two.
+    """Returns the mean of the finite values and the bounds of its 95% t interval, which are nan for fewer than two.
 
     `overlap` is that of splits, as in `over_seeds`.
     """
     finite = np.asarray(values, dtype=float)
     finite = finite[np.isfinite(finite)]
-    if finite.size < 2:
-        return (float(finite[0]) if finite.size else nan), nan, nan
-    mean = float(finite.mean())
-    error = 0.0 if is_constant(finite) else float(stats.sem(finite)) * inflation(finite.size, overlap)
-    return mean, *t_interval(mean, error, finite.size - 1, LEVEL)
+    mean, error, df = over_seeds(finite, overlap)
+    return mean, *t_interval(mean, error, df, LEVEL)
 
 
 def compare(table: pd.DataFrame, contrast: Contrast, metric: str, overlap: float = 0.0) -> Effect:
-    """The effect of one comparison: paired by seed, or unpaired (Welch) where over a fifth of the pairs are broken.
+    """Returns the effect of one comparison: paired by seed or, if over a fifth of the pairs are broken, Welch's.
 
-    Where a training failed the pairs that are left are compared, however few, and how often either arm failed is told.
+    If trainings failed, it is always paired, over the pairs that are left, because it then tells only a direction.
     `overlap` is that of the splits that seeds stand for, as in `over_seeds`.
     """
     outcomes = _arms(by_seed(table, metric), contrast)
@@ -147,12 +145,12 @@ def compare(table: pd.DataFrame, contrast: Contrast, metric: str, overlap: float
 
 
 def _without_exact(effect: Effect) -> Effect:
-    """`effect` without exact tests over seeds where those are splits that overlap: they take them as independent."""
+    """Returns `effect`, without its exact tests if seeds are overlapping splits: those tests assume independence."""
     return effect if effect.overlap == 0 else replace(effect, p_flip=nan, p_trained=nan)
 
 
 def paired(contrast: Contrast, metric: str, departed: Array, kept: Array, overlap: float = 0.0) -> Effect:
-    """The effect of one comparison from the outcomes of both arms, seed by seed; `overlap` is as in `over_seeds`."""
+    """Returns the paired effect of one comparison; `departed` and `kept` (S,) are the arms' outcomes, seed by seed."""
     change = departed - kept
     _, plain, _ = over_seeds(change)
     estimate, error, _ = over_seeds(change, overlap)
@@ -177,6 +175,7 @@ def _paired_words(n: int, overlap: float) -> str:
 
 
 def _unpaired(outcomes: pd.DataFrame, contrast: Contrast, metric: str, lost: int, overlap: float) -> Effect:
+    """Returns the effect by Welch's t over all outcomes of both arms; `lost` is the number of broken pairs."""
     departed, kept = (outcomes[arm].dropna().to_numpy(dtype=float) for arm in ("departed", "kept"))
     error, df = welch(departed, kept, overlap)
     return _effect(
@@ -225,12 +224,12 @@ def _one_in(base: Variant, departure: Departure) -> Contrast:
 
 
 def _everything(study: Study) -> Variant:
-    """The variant with the most departures: all of them, unless some cannot be combined."""
+    """Returns the variant with the most departures: all of them, unless some cannot be combined."""
     return max(study.variants, key=lambda variant: len(set(variant.departures) & set(study.components)))
 
 
 def _arms(outcomes: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
-    """Columns departed, kept, one row a seed, nan where a trial has no number."""
+    """Returns the outcomes of both arms: columns departed and kept, one row per seed, nan if a trial has no number."""
     empty = pd.Series(index=outcomes.index, dtype=float)
     return pd.DataFrame(
         {"departed": outcomes.get(contrast.departed, empty), "kept": outcomes.get(contrast.kept, empty)}
@@ -238,7 +237,10 @@ def _arms(outcomes: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
 
 
 def _broken(table: pd.DataFrame, contrast: Contrast, whole: int) -> int:
-    """Pairs of which both trials have a record and not both a number; what has not run yet breaks nothing."""
+    """Returns the number of broken pairs: both trials have a record, but not both a number.  `whole` is that of others.
+
+    A pair with a trial that has not run yet is not broken.
+    """
     if table.empty:
         return 0
     seeds = [set(table.loc[table["variant"] == label, "seed"]) for label in (contrast.departed, contrast.kept)]

@@ -1,6 +1,6 @@
-"""Networks of one variant averaged: what the mean of their softmax outputs gets wrong.  No training is added.
+"""Ensembles of networks of one variant: the error of their averaged softmax outputs.  They need no further training.
 
-Shapes: S networks, one a seed; N images; K classes.
+Shapes: S networks, one per seed; N images; K classes.
 """
 
 from __future__ import annotations
@@ -9,15 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb, sqrt
-from typing import Any
 
 import numpy as np
 
-from ablations.analysis.statistics import both_samplings, t_interval
+from ablations.analysis.statistics import LEVEL, Array, both_samplings, t_interval
 
-MOST = 64  # ensembles of one size; where there are more, so many are drawn, always the same
-
-Array = np.ndarray[Any, np.dtype[Any]]
+MOST = 64  # most ensembles of one size that are evaluated; of more, a random sample, which is always the same
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +22,11 @@ class Ensemble:
     """All ensembles of `size` networks of one variant, or `MOST` of them, on the same images."""
 
     size: int
-    errors: tuple[float, ...]  # top-1 in percent, one an ensemble
-    single: float  # percent, mean of the single networks
-    low: float  # of the 95% interval of the gain; nan where there is none
-    high: float
-    new_seeds: bool  # the interval is for other networks and other images; otherwise for other images alone
+    errors: tuple[float, ...]  # top-1 error in percent of each ensemble
+    single: float  # mean top-1 error in percent of single networks
+    low: float  # lower end of the 95% interval of the gain; nan if there is none
+    high: float  # its upper end
+    new_seeds: bool  # whether the interval is for other networks and other images, or for other images alone
 
     @property
     def error(self) -> float:
@@ -43,18 +40,20 @@ class Ensemble:
 
 
 def ensembles(probabilities: Sequence[Array], labels: Array) -> list[Ensemble]:
-    """For each size from 2 to S what averaging does to the error, from S arrays (N, K) and the true classes (N,).
+    """Returns the ensembles of each size from 2 to S, from S arrays (N, K) of probabilities and the true classes (N,).
 
-    The interval is for the mean over all ensembles of that size, less the mean over single networks.  Each image is
-    its own pair, so that what is hard for all of them cancels.  Over networks it is that of the jackknife's
-    pseudovalues, whose variance is not too small on average (Efron and Stein 1981, Annals of Statistics 9:586); of
-    all S networks there is one ensemble, which nothing can be left out of, so its interval is over images alone.
+    The interval is for the mean error over all ensembles of that size, less the mean error of single networks.  The two
+    are compared image by image, so that the difficulty of an image cancels.  The scatter over networks comes from the
+    jackknife's pseudovalues, whose variance is not too small on average (Efron and Stein 1981, Annals of Statistics
+    9:586).  Of size S there is only one ensemble, and leaving out a network leaves none of that size, so its interval
+    is over images alone.
     """
     single = np.stack([_wrong(probabilities, (seed,), labels) for seed in range(len(probabilities))])
     return [_of_size(probabilities, labels, single, size) for size in range(2, len(probabilities) + 1)]
 
 
 def _of_size(probabilities: Sequence[Array], labels: Array, single: Array, size: int) -> Ensemble:
+    """Returns the ensembles of one size; `single` (S, N) says which images each network alone misses."""
     seeds, images = single.shape
     chosen = subsets(seeds, size)
     wrong = np.stack([_wrong(probabilities, subset, labels) for subset in chosen])
@@ -65,20 +64,20 @@ def _of_size(probabilities: Sequence[Array], labels: Array, single: Array, size:
         error, df = both_samplings(seeds * gains - (seeds - 1) * np.stack(left))
     else:
         error, df = float(gains.std(ddof=1)) / sqrt(images), images - 1.0
-    low, high = t_interval(float(gains.mean()), error, df, 0.95)
+    low, high = t_interval(float(gains.mean()), error, df, LEVEL)
     errors = tuple(round(float(value), 6) for value in 100 * wrong.mean(axis=1))
     mean = float(100 * single.mean())
     return Ensemble(size=size, errors=errors, single=mean, low=low, high=high, new_seeds=size < seeds)
 
 
 def _gains(wrong: Array, single: Array) -> Array:
-    """(N,) points: how often the ensembles miss an image, less how often the single networks do."""
+    """Returns, in points (N,), how often the ensembles miss each image, less how often the single networks do."""
     gains: Array = 100 * (wrong.mean(axis=0) - single.mean(axis=0))
     return gains
 
 
 def subsets(seeds: int, size: int) -> list[tuple[int, ...]]:
-    """All sets of `size` out of 0..seeds-1, or `MOST` of them at random."""
+    """Returns all sets of `size` out of 0..seeds-1, or `MOST` random ones of them, which are always the same."""
     if comb(seeds, size) <= MOST:
         return list(combinations(range(seeds), size))
     random = np.random.default_rng([seeds, size])
@@ -89,7 +88,7 @@ def subsets(seeds: int, size: int) -> list[tuple[int, ...]]:
 
 
 def _wrong(probabilities: Sequence[Array], subset: Sequence[int], labels: Array) -> Array:
-    """(N,) bool: which images the mean of these networks' probabilities misses; of a tie, the first class counts."""
+    """Returns which images (N,) the networks' mean probabilities misclassify; a tie counts for the first class."""
     total = np.zeros(probabilities[0].shape, dtype=np.float32)
     for seed in subset:
         total += probabilities[seed]

@@ -1,4 +1,4 @@
-"""What a study's records amount to: their table and what is compared in it, computed once for verdicts and reports."""
+"""The evidence of a study: the table of its records and the effects in it, computed once for verdicts and reports."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from ablations.core.study import Study
 from ablations.records.examples import read_examples
 from ablations.records.outcomes import unpack
 
-SHOWN = 24  # variants of a study up to which figures show those with two changes
-MOST_DIGITS = 6  # after the point
+SHOWN = 24  # figures show variants with two changes only of studies with at most so many variants
+MOST_DIGITS = 6  # most digits after the point
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """A study, its results, and one sentence for each record that cannot be read."""
+    """A study with its results, and what follows from them."""
 
     study: Study
     results: Sequence[Result]
-    problems: Sequence[str] = ()
-    instead: str = ""  # why something stands in for the study file, in a sentence
-    folder: Path | None = None  # of the study, where trials may have kept their predictions
+    problems: Sequence[str] = ()  # a sentence on each record that cannot be read
+    instead: str = ""  # a sentence on why the study file cannot be used; empty if it can
+    folder: Path | None = None  # the study's folder, where trials may have kept their predictions
     _by_seed: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row a result, with the metrics of early epochs that claims are about, and failed trainings marked.
+        """One row per result, with the metrics of early epochs that claims are about, and failed trainings marked.
 
-        Metrics stand there as they are compared: `Metric.compared`.  Of several data sets a row is the mean of those
-        that a variant has under a seed.
+        Metrics are in the unit in which they are compared (`Metric.compared`).  If there are several data sets, a row
+        is the mean of a variant's trials on them under one seed.
         """
         if self.on_each:
             return tables.over_blocks({name: one.table for name, one in self.on_each.items()})
@@ -53,7 +53,7 @@ class Evidence:
 
     @cached_property
     def on_each(self) -> dict[str, Evidence]:
-        """The evidence of each data set by itself, by its name; empty where the study has but one."""
+        """The evidence on each data set alone, by name; empty if the study has only one data set."""
         if not self.study.setting.blocks:
             return {}
         return {
@@ -67,19 +67,20 @@ class Evidence:
 
     @cached_property
     def metrics(self) -> dict[str, Metric]:
-        """How the study's numbers are read, each with the digits that their scatter deserves."""
+        """The study's metrics by name, each with the number of digits that its scatter justifies."""
         known = self.study.setting.metrics
         return {name: replace(metric, digits=self._digits(name, metric)) for name, metric in known.items()}
 
     @cached_property
     def main_metric(self) -> Metric:
-        """How the main outcome is read."""
+        """The main metric, with the number of digits that its scatter justifies."""
         return replace(self.study.setting, metrics=self.metrics).main_metric
 
     def _digits(self, name: str, metric: Metric) -> int | None:
-        """Digits after the point that show two figures of what seeds, or pairs of them, scatter by; None: its unit's.
+        """Returns how many digits after the point a metric is shown with; None: as many as its unit has.
 
-        What has a unit of its own is shown as its readers are used to.
+        They show two significant figures of the smallest scatter: that between seeds, between variants, or of paired
+        differences.  Metrics in points, nats or log units have the usual number of digits.
         """
         if metric.digits is not None or metric.kind != OUTCOME or metric.unit in (POINTS, NATS, LOGS):
             return metric.digits
@@ -95,86 +96,93 @@ class Evidence:
 
     @cached_property
     def failed(self) -> dict[str, str]:
-        """The key of every trial whose training failed, whatever that looked like -> why, in words."""
-        if self.on_each:  # guessing gives something else on each data set
+        """The key of every trial whose training failed -> why, in words."""
+        if self.on_each:  # what guessing gives differs between data sets
             return {key: why for one in self.on_each.values() for key, why in one.failed.items()}
         return failures.failures(self.study, self.results)
 
     @cached_property
     def failed_by_variant(self) -> dict[str, tuple[int, int]]:
-        """The label of every variant of which a training failed -> how many did, of how many with an outcome."""
+        """Label of every variant with failed trainings -> how many failed, of how many that have an outcome."""
         return failures.by_variant(self.study, self.results, self.failed)
 
     @cached_property
     def overlap(self) -> float:
-        """n_test / n_train of the splits that seeds stand for; 0 where they stand for none, nan where not known."""
+        """n_test / n_train if seeds stand for splits of the data, otherwise 0; nan: the sizes are not known."""
         return tables.overlap(self.study.setting, self.table)
 
     @property
     def phase(self) -> str:
-        """`test` or `validation`: what the errors were measured on."""
+        """`test` or `validation`: what trials are evaluated on."""
         return self.study.setting.phase
 
     @property
     def metric(self) -> str:
-        """The column of the main outcome."""
+        """The name of the main metric, which is its column in the table."""
         return self.study.setting.main
 
     @cached_property
     def effects(self) -> list[Effect]:
-        """Of every component and control on the main outcome."""
+        """The effects of all components and controls on the main outcome."""
         failing = self.study.setting.main_metric.failing
         return [replace(one, failing=failing) for one in estimating.effects(self.study, self.table, self.metric)]
 
     @cached_property
     def differences(self) -> pd.DataFrame:
-        """The single differences behind `effects`."""
+        """The differences of single seeds behind `effects`."""
         return estimating.differences(self.study, self.table, self.metric)
 
     @property
     def labels(self) -> list[str]:
-        """Every planned variant's label, in the study's order."""
+        """The label of every planned variant, in the study's order."""
         return [variant.label for variant in self.study.variants]
 
     @cached_property
     def shown(self) -> list[str]:
-        """The variants that figures show: those that a paired effect compares, and where they are few, the pairs."""
+        """The labels of the variants that figures show.
+
+        These are the reference, the variants that a paired effect compares and, in small studies, those with two
+        changes.
+        """
         compared = {name for one in estimating.contrasts(self.study) for name in (one.departed, one.kept)}
         few = {one.label for one in self.study.variants if len(one.departures) < 3 and len(self.labels) <= SHOWN}
         return [label for label in self.labels if label in compared | few | {"reference"}]
 
     @cached_property
     def words(self) -> Labels:
-        """What people call the changes."""
+        """The names of changes for readers."""
         return labels_of(self.study.subject)
 
     def called(self, effect: Effect) -> str:
-        """What people call the change of an effect: `no dropout`; of an interaction `no dropout x no LRN`."""
+        """Returns the name of an effect's change for readers: `no dropout`; of an interaction `no dropout x no LRN`."""
         pairs = zip(effect.component.split(" x "), effect.level.split(" x "), strict=True)
         return " x ".join(self.words.of(departure) for departure in pairs)
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """What people call each variant, by its label; "all changes" and "all but: no LRN" in a one-in study."""
+        """Each variant's name for readers, by label; in a one-in study also "all changes" and "all but: no LRN"."""
         return variant_names(self.study, self.words)
 
     def count(self, status: str) -> int:
-        """How many trials ended so."""
+        """Returns how many trials have that status."""
         return sum(result.status == status for result in self.results)
 
     def by_seed(self, metric: str) -> pd.DataFrame:
-        """Finished outcomes, seeds x variants."""
+        """Returns the finished outcomes on `metric`: one row per seed, one column per variant."""
         if metric not in self._by_seed:
             self._by_seed[metric] = tables.by_seed(self.table, metric)
         return self._by_seed[metric]
 
     def values(self, metric: str, variant: str) -> pd.Series[float]:
-        """The finished outcomes of one variant, by seed, as they are compared; may be empty."""
+        """Returns the finished outcomes of one variant, by seed, in the unit of comparison; it may be empty."""
         outcomes = self.by_seed(metric)
         return outcomes[variant].dropna() if variant in outcomes else pd.Series(dtype=float)
 
     def mean(self, metric: str, variant: str) -> float:
-        """Over the finished seeds, in the metric's own unit: of ratios the geometric mean; nan where there is none."""
+        """Returns a variant's mean over finished seeds in the metric's own unit; nan if there is none.
+
+        For a metric that is compared as ratios it is the geometric mean.
+        """
         values = self.values(metric, variant)
         mean = float(values.mean()) if len(values) else nan
         known = self.study.setting.metrics.get(metric)
@@ -182,9 +190,9 @@ class Evidence:
 
     @cached_property
     def right(self) -> dict[tuple[str, int], np.ndarray]:
-        """(variant, seed) -> which evaluation images (E,) were right, of finished trials that recorded it.
+        """(variant, seed) -> which evaluated examples (E,) were right, for finished trials that recorded it.
 
-        Empty where a seed has a trial on each of several data sets.
+        It is empty if the study has several data sets, because a seed then has several trials of a variant.
         """
         if self.on_each:
             return {}
@@ -196,17 +204,17 @@ class Evidence:
 
     @cached_property
     def averages(self) -> dict[str, Averaged]:
-        """The label of a variant -> what averaging the networks of its seeds does to the error, where that is known.
+        """Label of a variant -> what averaging the networks of its seeds does to the error, if that is known.
 
-        Empty where trials end at a training error, and so at different steps.
+        It is empty if trials end at a target, and so after different numbers of steps.
         """
         return {} if self.study.setting.races else averages(finished(self), self.folder)
 
     @cached_property
     def by_example(self) -> dict[tuple[str, int], np.ndarray]:
-        """(variant, seed) -> what each evaluated example (E,) gives to the main metric, where that is recorded.
+        """(variant, seed) -> what each evaluated example (E,) gives to the main metric, if that was recorded.
 
-        Empty where a seed has a trial on each of several data sets.
+        It is empty if the study has several data sets, as `right` is.
         """
         if self.on_each:
             return {}
@@ -222,19 +230,19 @@ class Evidence:
 
 
 def finished(evidence: Evidence) -> list[Result]:
-    """The results of trainings that ended and did not fail."""
+    """Returns the results of trainings that ended and did not fail."""
     return [result for result in evidence.results if result.status == DONE and result.trial.key not in evidence.failed]
 
 
 def ratio(evidence: Evidence, effect: Effect, metric: str) -> float:
-    """The mean of `metric` with the departure over that without it: parameters or macs."""
+    """Returns the mean of `metric`, such as the number of parameters, with the departure over that without it."""
     means = [[evidence.mean(metric, label) for label in side] for side in (effect.departed, effect.kept)]
     sides = [[value for value in side if isfinite(value)] for side in means]
     return float(np.mean(sides[0]) / np.mean(sides[1])) if all(sides) else nan
 
 
 def broken(evidence: Evidence, effect: Effect) -> tuple[int, int, int]:
-    """Of the seeds, each with a pair or a whole design: planned, left out as a training failed, for another reason."""
+    """Returns how many seeds an effect has: planned, left out because a training failed, and missing otherwise."""
     labels = {*effect.departed, *effect.kept}
     planned = _planned_seeds(evidence, labels)
     failed = {
@@ -247,7 +255,7 @@ def broken(evidence: Evidence, effect: Effect) -> tuple[int, int, int]:
 
 
 def _planned_seeds(evidence: Evidence, labels: Collection[str]) -> int:
-    """That all these variants were to have: in a sequential study those that its looks have given them so far."""
+    """Returns how many seeds all these variants should have; in a sequential study, how many they have so far."""
     if not evidence.study.looks:
         return evidence.study.seeds
     run = [{one.trial.seed for one in evidence.results if one.trial.variant.label == label} for label in labels]

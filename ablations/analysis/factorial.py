@@ -1,9 +1,11 @@
-"""Factorials: main effects and interactions by a contrast for each seed, and the sum of the parts against the whole.
+"""Factorials: main effects and interactions by one contrast per seed, and the sum of the parts against the whole.
 
-An effect of a design is had from one seed alone, as the mean of half of its variants less that of the others.  Over
-seeds these contrasts scatter by what single trials do, and by what a departure does to one seed and not to another.
-One residual variance for all trials sees only the first: with five seeds of 2^6 variants its 95% intervals held the
-truth in 69% of studies where effects varied between seeds half as much as trials do, and in 54% where as much.
+One seed of a design is enough to estimate an effect: the mean of half of its variants less the mean of the others.  The
+effect is the mean of these contrasts, and its interval is a t interval over seeds.  Contrasts scatter for two reasons:
+single trainings scatter, and an effect differs from seed to seed.  An analysis of variance with one residual variance
+for all trials sees only the first reason.  In simulated studies with five seeds of 2^6 variants, its 95% intervals held
+the truth in only 69% of studies if effects varied between seeds half as much as single trials do, and in 54% if they
+varied as much.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from math import nan, sqrt
 import numpy as np
 import pandas as pd
 
-from ablations.analysis.statistics import Array, correlation, over_seeds, t_interval, t_test
+from ablations.analysis.statistics import LEVEL, Array, correlation, over_seeds, t_interval, t_test
 from ablations.analysis.tables import by_seed
 from ablations.analysis.tables import overlap as overlap_of
 from ablations.core.claim import MAIN
@@ -27,26 +29,24 @@ from ablations.core.text import counted
 from ablations.core.variant import Departure, Variant
 
 INTERACTION = "interaction"
-LEVEL = 0.95  # of every interval
-
 Term = tuple[Departure, ...]  # one departure: its main effect; two: their interaction
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Model:
-    """What one seed of a design tells; K terms, V variants."""
+    """How the effects of a design follow from the outcomes of one seed; K terms, V variants."""
 
     terms: tuple[Term, ...]  # main effects first
-    weights: Array  # [K, V]: times the outcomes of a seed, its effects; nan where they cannot be told apart
-    signs: Array  # [K, V]: 1 on the side where a term counts as departed, -1 on the other
-    words: tuple[str, ...]  # of each term: what else it may be, for `Effect.method`
+    weights: Array  # (K, V): multiplied by a seed's outcomes (V,) it gives the effects; nan: not estimable
+    signs: Array  # (K, V): 1 for variants on the departed side of a term, -1 for those on the other
+    words: tuple[str, ...]  # of each term: what it may be confused with, for `Effect.method`
 
 
 def factorial_design(study: Study) -> tuple[Variant, ...]:
-    """The variants of the factorial in `study`; empty where its grid is none.
+    """Returns the variants of the factorial in `study`; empty if there is none.
 
-    Balanced and orthogonal in the components, or declared as such; a reference that was only added
-    for the controls is left out.
+    They are balanced and orthogonal in the components, or the grid says that they are meant to be.  A reference that
+    was added only for the controls is left out.
     """
     if study.grid == "one_in":
         return ()
@@ -58,7 +58,7 @@ def factorial_design(study: Study) -> tuple[Variant, ...]:
 
 
 def contrast_by_seed(study: Study, outcomes: pd.DataFrame, departure: Departure) -> pd.Series[float]:
-    """The main effect of a departure in each seed whose whole design finished; its mean is the estimate."""
+    """Returns the contrast of a departure for each seed whose whole design finished; the mean is the main effect."""
     model = _model_of(study)
     if model is None:
         return pd.Series(dtype=float)
@@ -67,25 +67,25 @@ def contrast_by_seed(study: Study, outcomes: pd.DataFrame, departure: Departure)
 
 
 def main_effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
-    """Each component's effect on `metric`, averaged over the settings of the others; empty without a factorial.
+    """Returns each component's effect on `metric`, averaged over settings of the others; empty without a factorial.
 
-    Its mean and its t interval over seeds, n of them, whose whole design finished.
+    Estimate and interval are over the n seeds whose whole design finished.
     """
     return [effect for effect in _effects(study, table, metric) if effect.kind == MAIN]
 
 
 def interactions(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
-    """Two-way interactions in the metric's unit; empty without a factorial.
+    """Returns the two-way interactions in the metric's unit; none without a factorial.
 
-    a x b is half the difference between the effect of a with b departed and with b kept (Box, Hunter and Hunter,
-    Statistics for Experimenters, 2nd ed. 2005, chapter 5).  Of those that a fraction cannot tell apart the first
-    stands for all, and `aliases` names the others.
+    The interaction a x b is half the difference between the effect of a with b departed and with b kept (Box, Hunter
+    and Hunter, Statistics for Experimenters, 2nd ed. 2005, chapter 5).  Of interactions that a fraction cannot tell
+    apart, only the first is returned; `aliases` names the others.
     """
     return [effect for effect in _effects(study, table, metric) if effect.kind == INTERACTION]
 
 
 def aliases(study: Study, effect: Effect) -> tuple[str, ...]:
-    """The interactions that the design cannot tell from this one, `c x d`, or `-c x d` where they are subtracted."""
+    """Returns the interactions that the design cannot tell from this one: `c x d`, or `-c x d` if subtracted."""
     design = _coded(factorial_design(study), study.components)
     names = effect.component.split(" x ")
     term = tuple(departure for departure in study.components if departure[0] in names)
@@ -93,9 +93,10 @@ def aliases(study: Study, effect: Effect) -> tuple[str, ...]:
 
 
 def parts_and_whole(study: Study, table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Per seed: the sum of the effects of single changes, and the effect of all of them at once.
+    """Returns, per seed, the sum of the effects of single changes and the effect of all of them at once.
 
-    Columns parts, whole; seeds of which a trial is missing are left out, and all are where the study lacks a variant.
+    The columns are parts and whole.  Seeds with a missing trial are left out.  The table is empty if the study lacks
+    one of the variants.
     """
     outcomes = by_seed(table, metric)
     singles = [Variant(departures=(departure,)).label for departure in study.components]
@@ -114,12 +115,13 @@ def parts_and_whole(study: Study, table: pd.DataFrame, metric: str) -> pd.DataFr
 
 
 def _coded(variants: Sequence[Variant], components: Sequence[Departure]) -> np.ndarray:
-    """[variants, components], +1 where the departure is made and -1 where not."""
+    """Returns (variants, components): +1 if a variant has the departure, otherwise -1."""
     rows = [[1 if departure in variant.departures else -1 for departure in components] for variant in variants]
     return np.array(rows, dtype=float).reshape(len(variants), len(components))
 
 
 def _is_balanced(coded: np.ndarray) -> bool:
+    """Tells whether columns of +-1 have as many of each and are orthogonal, with more runs than factors."""
     runs, factors = coded.shape
     gram = coded.T @ coded
     return bool(runs > factors > 1 and not coded.sum(axis=0).any() and np.array_equal(gram, runs * np.eye(factors)))
@@ -132,10 +134,11 @@ def _model_of(study: Study) -> _Model | None:
 
 @functools.lru_cache(maxsize=64)
 def _model(design: tuple[Variant, ...], components: tuple[Departure, ...], full: bool) -> _Model:
-    """Twice the coefficients of least squares on +-1 coding: in a balanced design, differences of two means.
+    """Returns the weights of a design: twice the coefficients of least squares on columns of +-1.
 
-    Main effects, and every two-way interaction whose column is no sum of those before it.  Where variants of a
-    fraction could not be made there are no interactions: what is left of it could hardly tell them apart.
+    In a balanced design these are differences of two means.  The terms are the main effects and every two-way
+    interaction whose column is linearly independent of those before it.  A fraction of which some variants could not be
+    made has no interactions, because what is left of it could hardly tell them apart.
     """
     coded = _coded(design, components)
     balanced = _is_balanced(coded)
@@ -161,13 +164,13 @@ def _pairs(components: Sequence[Departure]) -> list[Term]:
 
 
 def _column(coded: Array, components: Sequence[Departure], term: Term) -> Array:
-    """[variants] +-1: the product of the columns of a term's departures."""
+    """Returns the column of a term (variants,), +-1: the product of the columns of its departures."""
     columns = coded[:, [components.index(departure) for departure in term]]
     return np.asarray(columns.prod(axis=1))
 
 
 def _same_column(coded: Array, components: Sequence[Departure], term: Term) -> tuple[str, ...]:
-    """The other two-way interactions whose column is that of `term`, or its negative."""
+    """Returns the other two-way interactions with the same column as `term`, or its negative (with a minus)."""
     own, found = _column(coded, components, term), list[str]()
     for pair in _pairs(components):
         column = _column(coded, components, pair)
@@ -177,7 +180,7 @@ def _same_column(coded: Array, components: Sequence[Departure], term: Term) -> t
 
 
 def _words(coded: Array, components: Sequence[Departure], term: Term, balanced: bool) -> str:
-    """What a term may be taken for, in words; empty in a full factorial."""
+    """Returns what a term may be confused with, in words; empty in a full factorial."""
     if not balanced:
         return "by least squares, as the design lacks variants that could not be made"
     if len(coded) == 2 ** len(components):
@@ -188,13 +191,13 @@ def _words(coded: Array, components: Sequence[Departure], term: Term, balanced: 
 
 
 def _complete(study: Study, outcomes: pd.DataFrame) -> pd.DataFrame:
-    """[seeds, variants of the design]: the outcomes of the seeds whose whole design finished."""
+    """Returns the outcomes (seeds, variants of the design) of the seeds whose whole design finished."""
     labels = [variant.label for variant in factorial_design(study)]
     return outcomes.reindex(columns=labels).dropna()
 
 
 def _effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
-    """Main effects and then interactions, each from one contrast a seed."""
+    """Returns the main effects and then the interactions, each from one contrast per seed."""
     model = _model_of(study)
     if model is None:
         return []
@@ -205,6 +208,7 @@ def _effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
 
 
 def _effect(model: _Model, index: int, complete: pd.DataFrame, left_out: int, metric: str, overlap: float) -> Effect:
+    """Returns the effect of one term; `left_out` is the number of seeds with a missing trial."""
     term, signs = model.terms[index], model.signs[index]
     values = complete.to_numpy(dtype=float)
     estimate, error, df = over_seeds(values @ model.weights[index], overlap)

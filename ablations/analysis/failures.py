@@ -1,9 +1,9 @@
-"""Trainings that fail: which they are, how often each arm trains, and whether that leaves a direction to be told.
+"""Trainings that fail: which they are, how often each arm trains, and whether a direction can still be judged.
 
-A failure is one thing, whatever it looks like: a loss or a weight that was no number, an error that is that of
-guessing, or a training that was left far behind by others of its variant.  `Rule` declares the numbers.  Means are
-over the trainings that did not fail, and how often an arm trains is told beside them: where a change makes a share of
-trainings collapse, the mean over all is no estimate of anything that a user will see.
+All failures count as the same thing: a loss or a weight that is not finite, an error close to that of guessing, or a
+training that is far behind others of its variant.  The numbers are in the study's `Rule`.  Means are over the trainings
+that did not fail, and how often an arm trains is reported beside them.  If a change makes some trainings collapse, the
+mean over all trainings describes neither those that worked nor those that failed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import stats
 
 from ablations.analysis.group_sequential import Look
-from ablations.analysis.statistics import Array, discordant, sign_flip_p
+from ablations.analysis.statistics import LEVEL, Array, discordant, sign_flip_p
 from ablations.analysis.tables import FAILED, FAILURES
 from ablations.core.claim import Rule
 from ablations.core.effect import Effect
@@ -26,13 +26,12 @@ from ablations.core.setting import Setting
 from ablations.core.study import Study
 from ablations.core.variant import Variant
 
-LEVEL = 0.95  # of the intervals of how often an arm trains
-
 
 def why_failed(metrics: Mapping[str, Any], setting: Setting, rule: Rule, *, best: float = nan) -> str:
-    """Why a finished training counts as failed, in words; empty where it does not.
+    """Returns why a finished training counts as failed, in words; empty if it does not.
 
-    `metrics` are its own, and `best` is the best main outcome of the trainings of its variant.  nan: not known.
+    `metrics` are those of the training, and `best` is the best main outcome of all trainings of its variant (nan: not
+    known).
     """
     named = (metrics.get(name, 0.0) for name in (setting.main, f"{setting.phase}_loss"))
     if not all(isinstance(value, int | float) and isfinite(value) for value in named):
@@ -56,7 +55,7 @@ def why_failed(metrics: Mapping[str, Any], setting: Setting, rule: Rule, *, best
 
 
 def failures(study: Study, results: Iterable[Result]) -> dict[str, str]:
-    """The key of every trial whose training failed -> why, in words.  Trials without an outcome are not among them."""
+    """Returns key -> why, in words, for every trial whose training failed; trials without an outcome have not."""
     rule, setting = study.rule or Rule(), study.setting
     results, metric = list(results), study.setting.main_metric
     best: dict[Variant, float] = {}
@@ -74,9 +73,9 @@ def failures(study: Study, results: Iterable[Result]) -> dict[str, str]:
 
 
 def marked(table: pd.DataFrame, failed: Collection[str]) -> pd.DataFrame:
-    """`table` of outcomes with the status FAILED in the rows of these keys, so that whatever reads it leaves them out.
+    """Returns `table` with the status FAILED in the rows of these keys, so that no mean contains them.
 
-    What a failed training ended at is not an outcome of its variant.
+    The last numbers of a failed training say nothing of its variant.
     """
     if table.empty or not failed:
         return table
@@ -84,16 +83,16 @@ def marked(table: pd.DataFrame, failed: Collection[str]) -> pd.DataFrame:
 
 
 def failed_rows(table: pd.DataFrame) -> pd.Series[bool]:
-    """Which rows of a table of outcomes are those of trainings that failed."""
+    """Returns which rows of a table of outcomes are those of trainings that failed."""
     return table["status"].isin(FAILURES)
 
 
 def with_trainings(effect: Effect, table: pd.DataFrame, differences: Array) -> Effect:
-    """`effect` with how often each of its arms trained, by the `table` of outcomes of the design.
+    """Returns `effect` with how often each of its arms trained and, if a training failed, with its exact tests.
 
-    `differences` (S,) are those of the seeds where all of both arms trained.  For a main effect the arms are all
-    variants with the change and all without it, so that its numbers are those of the design by level.  Where the seeds
-    on which a whole design trained point the other way than the estimate from all trials, no direction can be told.
+    `table` holds the outcomes.  `differences` (S,) are those of the seeds under which no training of either arm failed.
+    The arms of a main effect are all variants with the change and all without it.  If the mean of `differences` has
+    another sign than the effect's estimate, no direction can be judged, and `p_flip` is nan.
     """
     if table.empty:
         return effect
@@ -113,9 +112,9 @@ def with_trainings(effect: Effect, table: pd.DataFrame, differences: Array) -> E
 
 
 def _p_trained(departed: pd.Series[float], kept: pd.Series[float]) -> float:
-    """The exact p of both arms failing equally often, from the share that failed at each seed.
+    """Returns the exact p that both arms fail equally often, from the share of each arm that failed under each seed.
 
-    McNemar's over pairs of seeds; by flipping the signs of the seeds' differences where an arm has several variants.
+    It is McNemar's if each arm has one training per seed, otherwise that of flipping the signs of the differences.
     """
     shares = pd.DataFrame({"departed": departed, "kept": kept}).dropna()
     if shares.empty:
@@ -126,7 +125,10 @@ def _p_trained(departed: pd.Series[float], kept: pd.Series[float]) -> float:
 
 
 def share_interval(trained: int, ended: int) -> tuple[float, float]:
-    """The exact 95% interval of the share of trainings that do not fail (Clopper and Pearson 1934); nan for none."""
+    """Returns the exact 95% interval of the share of trainings that do not fail (Clopper and Pearson 1934).
+
+    Its bounds are nan if no training has ended.
+    """
     if not ended:
         return nan, nan
     found = stats.binomtest(trained, ended).proportion_ci(LEVEL, method="exact")
@@ -134,15 +136,19 @@ def share_interval(trained: int, ended: int) -> tuple[float, float]:
 
 
 def for_direction(effect: Effect, look: Look | None = None) -> Effect:
-    """`effect` with the p that its direction is judged by: that of flipping signs where trainings failed."""
+    """Returns `effect` with the p by which its direction is judged: that of the sign-flip test if trainings failed.
+
+    At a `look` of a sequential study it is the repeated p-value.
+    """
     p = effect.p_flip if effect.unstable else effect.p
     return replace(effect, p=look.p(p) if look else p)
 
 
 def agrees(effect: Effect) -> bool:
-    """Whether how often the arms train does not contradict how well they do where both train.
+    """Tells whether the arm with the worse outcomes, where both arms train, does not also fail less often.
 
-    For the mean over all trainings a failure counts as a high error, and as a gap of none: see `Effect.failing`.
+    If it fails less often, the two findings contradict each other.  `Effect.failing` says which way failures move the
+    metric.
     """
     shares = [bad / of for bad, of in zip(effect.failed, effect.ended, strict=True) if of]
     often = shares[0] - shares[1] if len(shares) == 2 else nan
@@ -150,23 +156,23 @@ def agrees(effect: Effect) -> bool:
 
 
 def worst(effect: Effect) -> tuple[int, int]:
-    """Failed trainings of the arm that fails oftener, and how many of it have an outcome."""
+    """Returns the number of failed trainings of the arm that fails more often, and of its trainings with an outcome."""
     return max(zip(effect.failed, effect.ended, strict=True), key=lambda arm: (arm[0] / max(arm[1], 1), arm[1]))
 
 
 def failed_words(effect: Effect) -> str:
-    """`failed, 5 of 5`: what a verdict says where too few trainings of an arm are left to compare."""
+    """Writes `failed, 5 of 5`, which a verdict says if too few trainings of an arm are left to compare."""
     return "failed, {} of {}".format(*worst(effect))
 
 
 def arms_words(effect: Effect) -> str:
-    """`8 of 10 trained with the change and 10 of 10 without it`."""
+    """Writes `8 of 10 trained with the change and 10 of 10 without it`."""
     (with_it, of_it), (without, of_without) = zip(effect.trained, effect.ended, strict=True)
     return f"{with_it} of {of_it} trained with the change and {without} of {of_without} without it"
 
 
 def by_variant(study: Study, results: Sequence[Result], failed: Collection[str]) -> dict[str, tuple[int, int]]:
-    """The label of every variant of which a training failed -> how many did, of how many that have an outcome."""
+    """Returns, for every variant with failed trainings, label -> (number of them, number that have an outcome)."""
     ended = [one for one in results if one.status in (DONE, DIVERGED)]
     counts = {
         variant.label: [one.trial.key in failed for one in ended if one.trial.variant == variant]

@@ -1,4 +1,4 @@
-"""What has to hold before anything is judged: of the whole study, and of one comparison."""
+"""What must hold before anything is judged: gates of the whole study, and obstacles to judging one comparison."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ablations.analysis import traces
 from ablations.analysis.effects import REFERENCE
 from ablations.analysis.evidence import Evidence, broken, finished, ratio
 from ablations.analysis.failures import arms_words
+from ablations.analysis.reach import GAP
 from ablations.analysis.tables import sizes
 from ablations.core.claim import MAIN, Claim, Rule, compared
 from ablations.core.effect import Effect
@@ -21,29 +22,15 @@ from ablations.core.setting import SIZE, SPLIT, TEST_SIZE, TRAIN_SIZE, Metric
 from ablations.core.text import change, number, probability, signed
 from ablations.core.units import between, in_unit, outcome, size
 
-GAP = "gap_percent"
 FITTED = "clean_train_top1_error_percent"
 
-# Why a claim was not tested.
-NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING = "no arm", "not run", "one seed", "gate", "missing pairs"
-INACTIVE, UNMEASURED, NO_SPREAD, CENSORED = "inactive", "unmeasured", "too few distinct pairs", "censored"
-UNDERFITS, FAILS, UNTUNED = "underfits", "failed", "untuned"
 _NO_BASELINE = "; what a linear classifier gives was not computed for this study"
-REASONS = (
-    NO_ARM,
-    NO_PAIR,
-    ONE_SEED,
-    GATE,
-    PAIRS_MISSING,
-    INACTIVE,
-    UNMEASURED,
-    NO_SPREAD,
-    CENSORED,
-    UNDERFITS,
-    FAILS,
-    UNTUNED,
-)
 
+# Codes for why a claim was not tested.
+_OF_RECORDS = NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING = "no arm", "not run", "one seed", "gate", "missing pairs"
+_OF_PAIRS = INACTIVE, UNMEASURED, NO_SPREAD, CENSORED = "inactive", "unmeasured", "too few distinct pairs", "censored"
+_OF_TRAININGS = UNDERFITS, FAILS, UNTUNED = "underfits", "failed", "untuned"
+REASONS = (*_OF_RECORDS, *_OF_PAIRS, *_OF_TRAININGS)
 
 # The names of gates.
 LEARNS, SEED, SIZES = "the reference learns", "the seed is used", "splits are of one size"
@@ -52,21 +39,25 @@ SEEN, QUIET = "the sabotage is detected", "the placebo is not"
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """One thing that has to hold of a study, what was found, and whether it held; None: it cannot be told."""
+    """A condition that a study must meet before anything is judged."""
 
     name: str
-    demand: str
-    found: str
-    passed: bool | None
+    demand: str  # what must hold, in words
+    found: str  # what was found, in words
+    passed: bool | None  # None: it cannot be told
 
     @property
     def answer(self) -> str:
-        """`yes`, `no`, `not known`."""
+        """Whether it passed, in words: `yes`, `no` or `not known`."""
         return "not known" if self.passed is None else "yes" if self.passed else "no"
 
 
 def study_gates(evidence: Evidence, rule: Rule) -> list[Gate]:
-    """The gates of a study: a reference that learns, and controls that behave, but for those its grid leaves out."""
+    """Returns the gates of a study: a reference that learns, and the controls that its grid has behaving as they must.
+
+    There are two more where they apply: that different seeds give different trials, and that all splits of the data
+    have one size.
+    """
     gates = {SABOTAGE: _sabotage, PLACEBO: _placebo}
     wanted = evidence.study.wanted
     used = [_seeds_used(evidence)] if traces.known(evidence) else []
@@ -76,6 +67,7 @@ def study_gates(evidence: Evidence, rule: Rule) -> list[Gate]:
 
 
 def _seeds_used(evidence: Evidence) -> Gate:
+    """Returns the gate that trials with different seeds differ."""
     differ = traces.seeds_differ(evidence)
     found = {None: "fewer than two trials of the reference", True: "they differ", False: "they are equal"}[differ]
     return Gate(
@@ -87,6 +79,7 @@ def _seeds_used(evidence: Evidence) -> Gate:
 
 
 def _same_sizes(evidence: Evidence) -> Gate:
+    """Returns the gate that all trials report the same sizes of their split."""
     each = evidence.on_each or {"": evidence}
     known = {name: sizes(one.table) for name, one in each.items()}
     words = {name: [" and ".join(map(_count, pair)) for pair in found] for name, found in known.items()}
@@ -107,7 +100,7 @@ def _count(size: float) -> str:
 
 
 def learns(evidence: Evidence, rule: Rule) -> Gate:
-    """Whether the reference beats what needs no training, on each of several data sets."""
+    """Returns the gate that the reference beats guessing and a linear classifier, on each of the data sets."""
     if not evidence.on_each:
         return _learns(evidence, rule)
     each = {name: _learns(one, rule) for name, one in evidence.on_each.items()}
@@ -121,7 +114,7 @@ def learns(evidence: Evidence, rule: Rule) -> Gate:
 
 
 def _learns(evidence: Evidence, rule: Rule) -> Gate:
-    """Whether the reference beats guessing, and a linear classifier where that is asked and known, by the margins."""
+    """Returns the same gate on one data set.  A linear classifier counts if the rule asks for it and it is known."""
     chance, linear = chance_error(evidence), linear_error(evidence)
     metric, setting = evidence.main_metric, evidence.study.setting
     unit, side = "%" if metric.percent else "", "below" if metric.lower_is_better else "above"
@@ -148,26 +141,33 @@ def _learns(evidence: Evidence, rule: Rule) -> Gate:
 
 
 def _beside(metric: Metric, share: float, whose: str) -> str:
-    """`90% of what guessing gives`, or where higher is better what that leaves of its error."""
+    """Writes a bound relative to what `whose` says: `75% of what guessing gives`.
+
+    If higher is better, it is `25% closer to the best than what guessing gives` for percentages, and otherwise
+    `25% above what guessing gives`.
+    """
     if metric.lower_is_better:
         return f"{share:.0%} of {whose}"
     return f"{1 - share:.0%} closer to the best than {whose}" if metric.percent else f"{1 - share:.0%} above {whose}"
 
 
 def linear_error(evidence: Evidence) -> float:
-    """Error in percent of a linear classifier on the raw pixels; nan in studies that were planned without it."""
+    """Returns the setting's baseline, such as a linear classifier's error; nan in studies that were planned without."""
     recorded = evidence.study.setting.baseline
     return nan if recorded is None else recorded
 
 
 def chance_error(evidence: Evidence) -> float:
-    """What guessing gives on the main metric, over several data sets on average; nan where that is not known."""
+    """Returns what guessing gives on the main metric, averaged over data sets; nan if that is not known."""
     recorded = evidence.study.setting.guessing
     return nan if recorded is None else recorded
 
 
 def guesses(evidence: Evidence, result: Result) -> bool:
-    """Whether a finished network is no better than chance, within two standard errors of guessing."""
+    """Tells whether a finished network is no better than guessing, or by less than two standard errors of guessing.
+
+    A metric that is no percentage has no such standard error (nan), and then no network counts as guessing.
+    """
     its = (one for one in evidence.on_each.values() if one.study.setting.fingerprint == result.trial.fingerprint)
     evidence = next(its, evidence)
     chance, count = chance_error(evidence), result.metrics.get("evaluated_examples", nan)
@@ -177,11 +177,12 @@ def guesses(evidence: Evidence, result: Result) -> bool:
 
 
 def _sabotage(evidence: Evidence, rule: Rule) -> Gate:
+    """Returns the gate that the sabotage does visible harm: worse outcomes, or trainings that fail more often."""
     effect = control_effect(evidence, SABOTAGE)
     worse = evidence.study.setting.main_metric.worse
     passed = worse * effect.estimate > 0 and effect.p < rule.sabotage_alpha if effect and isfinite(effect.p) else None
     found = effect_words(evidence, effect)
-    if effect and effect.unstable and effect.failed[0] > effect.failed[1]:  # it may not train at all: that is seen, too
+    if effect and effect.unstable and effect.failed[0] > effect.failed[1]:  # to fail is to be detected, too
         passed = passed or effect.p_trained < rule.sabotage_alpha or None
         found = f"{found}; {arms_words(effect)}"
     metric = evidence.study.setting.main_metric
@@ -196,6 +197,7 @@ def _sabotage(evidence: Evidence, rule: Rule) -> Gate:
 
 
 def _placebo(evidence: Evidence, rule: Rule) -> Gate:
+    """Returns the gate that the placebo does nothing detectable."""
     effect = control_effect(evidence, PLACEBO)
     return Gate(
         name=QUIET,
@@ -206,12 +208,12 @@ def _placebo(evidence: Evidence, rule: Rule) -> Gate:
 
 
 def control_effect(evidence: Evidence, name: str) -> Effect | None:
-    """The effect of the control of that name on the main outcome; None where the study does not have it."""
+    """Returns the effect of the control of that name on the main outcome; None if the study does not have it."""
     return next((effect for effect in evidence.effects if effect.component == name), None)
 
 
 def effect_words(evidence: Evidence, effect: Effect | None) -> str:
-    """`+11.70 [+10.00, +13.50] points, p <0.001, n = 10`, or why there is no number."""
+    """Writes `+11.70 [+10.00, +13.50] points, p <0.001, n = 10`, or why there is no number."""
     if effect is None:
         return "not in this study"
     if not isfinite(effect.p):
@@ -223,20 +225,20 @@ def effect_words(evidence: Evidence, effect: Effect | None) -> str:
 
 
 def obstacle(evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule) -> tuple[str, str]:
-    """Why a comparison cannot be judged, as a code of `REASONS` and a sentence; two empty strings if it can."""
+    """Returns why a comparison cannot be judged, as a code of `REASONS` and a sentence; two empty strings if it can."""
     if effect is None:
         return NO_ARM, "this study does not make the comparison"
     return next(_obstacles(evidence, claim, effect, rule), ("", ""))
 
 
 def _inactive(evidence: Evidence, claim: Claim) -> Iterator[tuple[str, str]]:
-    """Of the components that a claim compares, those that do nothing in the reference, or of which it is not known."""
+    """Yields a reason for each component of a claim that is inactive in the reference, or not known to be active."""
     for component, _ in compared(claim):
         known = load(evidence.study.subject).components.get(component)
         if known and not known.negligible:
-            continue  # its subject measures no activity
+            continue  # the subject does not measure its activity
         activity, bound = mean_activity(evidence, component), threshold(evidence, component)
-        if isnan(activity):  # which no bound would stop
+        if isnan(activity):  # nan is not below any bound, so it needs a check of its own
             yield UNMEASURED, f"the {component}'s activity was measured in no trained reference"
         if activity < bound:
             words = f"activity in the trained reference is {number(activity, 4)}, below {bound:g}"
@@ -244,6 +246,7 @@ def _inactive(evidence: Evidence, claim: Claim) -> Iterator[tuple[str, str]]:
 
 
 def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> Iterator[tuple[str, str]]:
+    """Yields every reason why a comparison cannot be judged, the most important one first."""
     if effect.unstable and not isfinite(effect.error):
         yield FAILS, f"too few pairs are left to compare: {arms_words(effect)}"
     if evidence.study.seeds < 2 or effect.n == 1:
@@ -274,12 +277,12 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
 
 
 def needs_fit(claim: Claim) -> bool:
-    """Whether a claim is about the evaluation error or the gap, which a reference that still learns cannot tell."""
+    """Tells whether a claim is about the evaluation error or the gap: they say little if the reference still learns."""
     return claim.metric.startswith("test_") or claim.metric == GAP
 
 
 def _unfitted(evidence: Evidence, rule: Rule) -> str:
-    """That the reference has not fitted its training images as the rule asks, in a sentence; empty where it has."""
+    """Returns a clause that the reference has not fitted its training images as the rule asks; empty if it has."""
     if rule.fitted_within is None:
         return ""
     error, bound = evidence.mean(FITTED, "reference"), chance_error(evidence) * rule.fitted_within
@@ -291,37 +294,38 @@ def _unfitted(evidence: Evidence, rule: Rule) -> str:
 
 
 def _never_arrived(evidence: Evidence, effect: Effect) -> int:
+    """Returns how many trials of either arm ended before they reached the target."""
     labels = {*effect.departed, *effect.kept}
     arms = (one for one in finished(evidence) if one.trial.variant.label in labels)
     return sum(one.metrics.get(REACHED) == 0 for one in arms)
 
 
 def threshold(evidence: Evidence, component: str) -> float:
-    """The activity below which a component counts as inactive: as declared, or its own where nothing was."""
+    """Returns the activity below which a component counts as inactive: as declared, or else today's value."""
     declared = dict(evidence.study.rule.negligible) if evidence.study.rule else {}
     known = load(evidence.study.subject).components.get(component)
     return declared.get(component, known.negligible if known else 0.0)
 
 
 def mean_activity(evidence: Evidence, component: str) -> float:
-    """Mean over the trained references of how much the component does in them; nan where none was recorded."""
+    """Returns the mean activity of a component in the trained references; nan if none was recorded."""
     found = [one.activity[component] for one in finished(evidence) if component in one.activity]
     return float(np.mean(found)) if found else nan
 
 
 def underfits(evidence: Evidence, rule: Rule) -> bool:
-    """Whether the reference has hardly fitted its training images: their error is about that of the others."""
+    """Tells whether the reference has hardly fitted its training images: evaluation and training error are close."""
     return evidence.mean(GAP, "reference") < rule.overfitting
 
 
 def _mean_gap(evidence: Evidence, effect: Effect) -> float:
-    """Of both arms together: their difference, which is to be judged, hardly depends on it."""
+    """Returns the mean gap of both arms together, which says little of their difference, the effect to be judged."""
     sides = [[evidence.mean(GAP, label) for label in side] for side in (effect.departed, effect.kept)]
     return float(np.mean([np.mean(side) for side in sides]))
 
 
 def confounds(evidence: Evidence, effect: Effect) -> str:
-    """What else differs between the arms, `+18.6% parameters, map sizes conv2 16 to 17`; empty for little."""
+    """Writes what else differs between the arms, `+18.6% parameters, map sizes conv2 16 to 17`; empty: nothing much."""
     bound = (evidence.study.rule or Rule()).confounded
     sizes = {name: metric.words for name, metric in evidence.study.setting.metrics.items() if metric.kind == SIZE}
     ratios = [(words, ratio(evidence, effect, name)) for name, words in sizes.items()]
@@ -330,7 +334,7 @@ def confounds(evidence: Evidence, effect: Effect) -> str:
 
 
 def _told_by_the_subject(evidence: Evidence, effect: Effect) -> str:
-    """What else the departure changes, from the records, or derived where no such trial ran."""
+    """Returns what else the departure changes, as the subject says, from configs in records or else derived ones."""
     subject = load(evidence.study.subject)
     recorded = {result.trial.variant.label: result.trial.config for result in evidence.results}
     before, after = recorded.get(REFERENCE.label), recorded.get(effect.departed[0])
@@ -341,5 +345,5 @@ def _told_by_the_subject(evidence: Evidence, effect: Effect) -> str:
             setting = replace(evidence.study.setting, config=before)
             after = subject.configure(setting, ((effect.component, effect.level),))
         except ValueError:
-            return ""  # a component that this installation does not know
+            return ""  # this installation does not know the component
     return str(subject.differences(before, after)) if before is not None and after is not None else ""

@@ -1,9 +1,9 @@
-"""Group-sequential boundaries: at which level to test at each look, so that all looks together err at `alpha` only.
+"""Group-sequential boundaries: the level of the test at each look, so that all looks together have level `alpha`.
 
-Alpha is spent as by O'Brien and Fleming, in the form of Lan and DeMets (1983, Biometrika 70:659): by information
-time t each side has spent 2 (1 - Phi(z(1 - a / 2) / sqrt(t))) of its a = alpha / 2.  Crossing probabilities come from
-the recursion of Armitage, McPherson and Rowe (1969, JRSS A 132:235), each integral by Gauss-Legendre quadrature.
-scipy and statsmodels have neither.  Boundaries are symmetrical; looks are after n[0] < ... < n[K - 1] seeds.
+The alpha-spending function is that of O'Brien and Fleming in the form of Lan and DeMets (1983, Biometrika 70:659): by
+information time t each side has spent 2 (1 - Phi(z(1 - a / 2) / sqrt(t))) of its a = alpha / 2.  Crossing probabilities
+come from the recursion of Armitage, McPherson and Rowe (1969, JRSS A 132:235), with Gauss-Legendre quadrature for each
+integral.  scipy and statsmodels have neither.  Boundaries are symmetrical.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from scipy import optimize
 from scipy.special import ndtr, ndtri
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(96)
-_WIDEST = 37.0  # standard deviations: beyond it a double has no tail left
-_SMALLEST = 1e-290
-# Share of alpha that is spent.  A t at the level of a normal crosses a little more often where looks hold few seeds:
-# 1.03 times alpha for looks after 8, 14 and 20 seeds, 1.06 for 4, 7, 10, 1.09 for 3, 5, 6, 8, 10 and 1.13 for 3, 4, 5
-# (at alpha 0.05, 400,000 simulated paths each).
+_WIDEST = 37.0  # largest bound, in standard deviations: beyond it the normal tail is zero in double precision
+_SMALLEST = 1e-290  # smallest probability, so that its logarithm is finite
+# The share of alpha that is spent.  The boundaries are exact for normal statistics.  If a t statistic is tested at the
+# same levels, it crosses them slightly too often when looks have few seeds: with probability 1.03 alpha for looks after
+# 8, 14 and 20 seeds, 1.06 alpha for 4, 7, 10, 1.09 alpha for 3, 5, 6, 8, 10 and 1.13 alpha for 3, 4, 5 (alpha = 0.05,
+# 400,000 simulated paths each).
 FEW_SEEDS = 0.88
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -31,20 +32,21 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """One look of those that were declared: which level stands for which, and which p for which."""
+    """One of the looks that were declared: it converts levels and p-values to those of a sequential study."""
 
-    number: int  # from 1 on
-    seeds: tuple[int, ...]  # at all looks
+    number: int  # which look it is, counted from 1
+    seeds: tuple[int, ...]  # the number of seeds at each of the looks
 
     def level(self, alpha: float) -> float:
-        """The two-sided level to test at, so that all looks together, until the last, err with `alpha`."""
+        """Returns the two-sided level to test at, so that all looks together have the two-sided level `alpha`."""
         return levels(alpha, self.seeds)[self.number - 1]
 
     def p(self, value: float) -> float:
-        """The repeated p-value (Jennison and Turnbull 2000, section 9.5): the smallest alpha at which `value`, the
-        two-sided p of this look alone, would have been below the level; never below `value`.
+        """Returns the repeated p-value (Jennison and Turnbull 2000, section 9.5) of `value`, this look's two-sided p.
+
+        It is the smallest alpha at which `value` is below this look's level, and never below `value` itself.
         """
-        if not value < 1:  # nan too
+        if not value < 1:  # also true of nan
             return value
         lowest, target = log(_SMALLEST), max(value, _SMALLEST)
         if self.level(1 - 1e-12) <= target:
@@ -59,20 +61,21 @@ class Look:
 
 
 def spent(alpha: float, time: float) -> float:
-    """The two-sided alpha that is spent by information time `time`, in (0, 1]; all of it at 1."""
+    """Returns the two-sided alpha that is spent by information time `time`, in (0, 1]; at 1 it is all of `alpha`."""
     return float(4 * ndtr(ndtri(alpha / 4) / sqrt(time)))
 
 
 @lru_cache(maxsize=4096)
 def levels(alpha: float, seeds: tuple[int, ...]) -> tuple[float, ...]:
-    """The two-sided level of a t test at each look, its degrees of freedom those of the seeds so far."""
+    """Returns the two-sided level of the t test at each look, with the degrees of freedom of the seeds so far."""
     return tuple(float(2 * ndtr(-bound)) for bound in bounds(FEW_SEEDS * alpha, tuple(n / seeds[-1] for n in seeds)))
 
 
 def bounds(alpha: float, times: tuple[float, ...]) -> tuple[float, ...]:
-    """The two-sided bounds of |Z| at each information time, in standard deviations."""
+    """Returns the bound of |Z| at each information time, in standard deviations, for a two-sided `alpha` in all."""
     found: list[float] = []
-    places, density = np.zeros(1), np.ones(1)  # of the score B(t) where no bound was crossed, weights included
+    # The density of the score B(t) of paths that have crossed no bound, at the nodes `places`, times their weights.
+    places, density = np.zeros(1), np.ones(1)
     before, gone = 0.0, 0.0
     for time in times:
         step, due = sqrt(time - before), spent(alpha, time)
@@ -88,13 +91,13 @@ def bounds(alpha: float, times: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def _crossing(root: float, places: Array, density: Array, step: float, bound: float) -> float:
-    """The probability that a step from where `density` is ends beyond `bound` times `root`."""
+    """Returns the probability that the score, after one step from `density`, lies beyond `bound` times `root`."""
     edge = bound * root
     return float(density @ (ndtr((-edge - places) / step) + ndtr((places - edge) / step)))
 
 
 def _solve(crossing: Callable[[float], float], due: float) -> float:
-    """The bound that is crossed with probability `due`; solved in logarithms, as `due` may be minute."""
+    """Returns the bound that is crossed with probability `due`, which may be so small that logarithms are compared."""
     target = log(max(due, _SMALLEST))
 
     def above(bound: float) -> float:

@@ -1,8 +1,8 @@
-"""Seeds in declared looks: which claims a study's records have settled, at which look, and what the next one trains.
+"""The looks of a sequential study: which claims are settled, at which look, and which variants the next look trains.
 
-A claim is settled at the first look at which its size is told: larger than the smallest effect of interest, or smaller.
-Changes that only settled claims are about get no more seeds; the reference, the controls and what no claim is about go
-on with the study.  It follows from the records alone, so a study that was stopped goes on where it was.
+A claim is settled at the first look that shows its effect to be larger or smaller than the smallest effect of interest.
+Variants that only settled claims compare get no more seeds.  The reference, the controls and variants that no claim
+compares get the seeds of every look.  All this follows from the records, so an interrupted study can continue.
 """
 
 from __future__ import annotations
@@ -11,16 +11,14 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ablations.analysis.asked import effect_on, rule_of, untuned
-from ablations.analysis.asked import obstacle_of as _obstacle
+from ablations.analysis.asked import effect_on, obstacle_of, rule_of, untuned
 from ablations.analysis.effects import REFERENCE, contrast_of
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.factorial import factorial_design
 from ablations.analysis.gates import study_gates
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.rule import INCONCLUSIVE, OPEN, intervals
-from ablations.analysis.verdict import Verdict
-from ablations.analysis.verdict import with_also as _with_also
+from ablations.analysis.verdict import Verdict, with_also
 from ablations.core.claim import MAIN, Claim, compared
 from ablations.core.study import Study
 from ablations.core.variant import Variant
@@ -28,25 +26,25 @@ from ablations.core.variant import Variant
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """How far the records of a study bring its looks."""
+    """How far the looks of a study are."""
 
-    seeds: Mapping[str, int]  # that each variant gets up to the look under way: label -> number
-    taken: int = 0  # looks that are complete
-    settled: Mapping[str, int] = field(default_factory=dict)  # claim -> the look that settled it
-    done: bool = False  # nothing more is trained
+    seeds: Mapping[str, int]  # label of a variant -> the seeds that it gets up to the look under way
+    taken: int = 0  # number of looks that are complete
+    settled: Mapping[str, int] = field(default_factory=dict)  # name of a claim -> number of the look that settled it
+    done: bool = False  # whether nothing more is trained
 
     def stands_at(self, claim: Claim) -> int:
-        """The look at which the verdict on a claim stands; 0 before the first is complete."""
+        """Returns the number of the look at which a claim has its verdict; 0 before the first look is complete."""
         return self.settled.get(claim.name, self.taken)
 
 
 def stage(evidence: Evidence) -> Stage:
-    """What the records say; a trial of any status counts as run."""
+    """Returns how far the looks are, by the records; a trial of any status counts as run."""
     study, looks = evidence.study, rule_of(evidence.study).looks
     run = Counter((one.trial.variant.label, one.trial.seed) for one in evidence.results)
     recorded = {place for place, count in run.items() if count == len(study.setting.each)}  # on every data set
     found: dict[str, int] = {}
-    asked = [claim for claim in study.claims if not untuned(study, claim)]  # which no look can settle
+    asked = [claim for claim in study.claims if not untuned(study, claim)]  # no look can settle an untuned one
     wanted: dict[str, int] = {}
     for number, seeds in enumerate(looks, start=1):
         still_open = [claim for claim in asked if claim.name not in found]
@@ -63,20 +61,20 @@ def stage(evidence: Evidence) -> Stage:
 
 
 def until(evidence: Evidence, seeds: int) -> Evidence:
-    """The evidence as it was after so many seeds."""
+    """Returns the evidence as it was after so many seeds."""
     results = [one for one in evidence.results if one.trial.seed < seeds]
     return Evidence(study=replace(evidence.study, seeds=seeds), results=results, folder=evidence.folder)
 
 
 def _going_on(study: Study, asked: list[Claim], still_open: list[Claim]) -> list[str]:
-    """The labels of the variants that get the seeds of the next look, in the study's order."""
+    """Returns the labels of the variants that get the seeds of the next look, in the study's order."""
     needed = {label for claim in still_open for label in _arms(study, claim)}
     stopped = {label for claim in asked for label in _arms(study, claim)} - needed - {REFERENCE.label}
     return [variant.label for variant in study.variants if variant.label not in stopped]
 
 
 def _arms(study: Study, claim: Claim) -> set[str]:
-    """The labels of the variants that a claim compares."""
+    """Returns the labels of the variants that a claim compares."""
     if claim.estimand == MAIN:
         return {variant.label for variant in factorial_design(study)}
     departure, *others = compared(claim)
@@ -85,13 +83,13 @@ def _arms(study: Study, claim: Claim) -> set[str]:
 
 
 def settled(then: Evidence, claim: Claim, look: Look) -> bool:
-    """Whether a look tells the size of a claim's effect, larger than the smallest of interest or smaller.
+    """Tells whether a look shows that a claim's effect is larger than the smallest effect of interest, or smaller.
 
-    Of a claim with a companion it has to tell which way that goes, too.
+    If the claim has a companion, the look must also show the direction of the companion's effect.
     """
     rule = rule_of(then.study)
     effect = effect_on(then, claim)
-    reason, _ = _obstacle(then, claim, effect, rule, study_gates(then, rule))
+    reason, _ = obstacle_of(then, claim, effect, rule, study_gates(then, rule))
     if reason or effect is None:
         return False
     asked = (one.questions for one in then.study.claims if one.family == claim.family)
@@ -100,5 +98,5 @@ def settled(then: Evidence, claim: Claim, look: Look) -> bool:
     seen = Verdict(
         claim=claim, call=INCONCLUSIVE, effect=effect, low=low, high=high, inner_low=inner[0], inner_high=inner[1]
     )
-    seen = _with_also(then, seen, rule.alpha, comparisons, look)
+    seen = with_also(then, seen, rule.alpha, comparisons, look)
     return seen.size_known and seen.companion != OPEN

@@ -1,9 +1,9 @@
-"""Where a noisy curve is lowest: a parabola through what was measured around its lowest point.
+"""The minimum of a noisy curve, estimated by a parabola through its lowest point and the neighbours of that.
 
-Of measurements that are all noisy the lowest is partly the luckiest.  A parabola through its neighbours evens the
-luck out, as in response surfaces (Box and Wilson 1951, J. Royal Statistical Society B 13:1).
+The lowest of several noisy measurements is lowest partly by chance.  A parabola through it and its neighbours averages
+over that chance, as in response surface methodology (Box and Wilson 1951, J. Royal Statistical Society B 13:1).
 
-numpy is imported when a curve is fitted, as modules that plan a study import this one.
+numpy is imported only when a curve is fitted, because modules that plan a study import this one.
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, median, stdev
 
-CLEARLY = 3.0  # standard errors of a difference between two points, beyond which one is clearly the higher
+CLEARLY = 3.0  # a point is clearly higher than another if it is higher by this many standard errors of their difference
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """What was measured at one place: an outcome a seed, with the same seeds in the same order at every place."""
+    """What was measured at one place."""
 
-    at: float
-    outcomes: tuple[float, ...]
+    at: float  # the place
+    outcomes: tuple[float, ...]  # one per seed, with the same seeds in the same order at every place
 
     @property
     def mean(self) -> float:
-        """Of the outcomes."""
+        """The mean of the outcomes."""
         return fmean(self.outcomes)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lowest:
-    """Where a curve is lowest, how low, and what not knowing the place better costs."""
+    """The estimated minimum of a curve."""
 
-    at: float
-    value: float  # of the curve there
-    cost: float  # by how much the curve at `at` is expected to lie above its lowest value, in the outcomes' unit
-    points: int  # that the parabola goes through
+    at: float  # the place
+    value: float  # the value of the curve there
+    cost: float  # by how much the true curve at `at` is expected to lie above its minimum, in the outcomes' unit
+    points: int  # number of points that the parabola is fitted to
 
 
 def lowest(points: Sequence[Point], clearly: float = CLEARLY) -> Lowest | None:
-    """The vertex of the least-squares parabola through the lowest of `points` and its neighbours.
+    """Returns the vertex of the least-squares parabola through the lowest of `points` and its neighbours, or None.
 
-    Neighbours are, on each side, all up to the first that is clearly higher, by more than `clearly` standard errors:
-    close ones differ by luck alone, and by far ones a curve that is no parabola would be misjudged.  For the same
-    reason a point that lies h times that bound above the lowest counts 1 / (1 + h^2).  The vertex does not leave the
-    neighbours.  None where they are fewer than three with the lowest, where a point has a single outcome, or where the
-    parabola has no lowest place.
+    The neighbours on each side are all points up to the first that is clearly higher, by more than `clearly` standard
+    errors.  Fewer would not do, because close points differ only by noise; points beyond would distort the fit, because
+    the curve is no parabola there.  For the same reason a point that is h times that bound above the lowest has the
+    weight 1 / (1 + h^2).  The place is kept within the neighbours.  None is returned if there are fewer than three
+    points with the lowest, if points have a single outcome, or if the parabola has no minimum.
     """
     ordered = sorted(points, key=lambda point: point.at)
     if len(ordered) < 3 or len(ordered[0].outcomes) < 2:
@@ -68,7 +68,8 @@ def lowest(points: Sequence[Point], clearly: float = CLEARLY) -> Lowest | None:
     if curvature <= 0:
         return None
     at = float(np.clip(-slope / (2 * curvature), places[0], places[-1]))
-    # By the delta method; the seeds' own differences are those of two means of independent trainings.
+    # The variance of the vertex, by the delta method.  `one_seed` is the standard deviation of a difference of two
+    # trainings, so half of its square is the variance of one.
     gradient = np.array([slope / (2 * curvature**2), -1 / (2 * curvature), 0]) @ to_coefficients
     variance = float(gradient @ gradient) * one_seed**2 / 2 / len(ordered[0].outcomes)
     return Lowest(
@@ -80,11 +81,12 @@ def lowest(points: Sequence[Point], clearly: float = CLEARLY) -> Lowest | None:
 
 
 def _noise(ordered: Sequence[Point]) -> float:
-    """Standard deviation of the difference that one seed makes between two places.
+    """Returns the standard deviation, over seeds, of the difference between the outcomes at two places.
 
-    From neighbours, seed by seed, as what a seed adds everywhere moves no vertex.  Their median, as where trainings
-    begin to fail the scatter is another one.  A variance on f degrees of freedom has its median at about
-    (1 - 2 / 9f)^3 of its expectation (Wilson and Hilferty 1931, PNAS 17:684).
+    It is taken from differences between neighbouring places, because what a seed adds at all places does not move the
+    vertex.  It is the median over the pairs of neighbours, because the scatter is larger where trainings begin to fail.
+    The median is corrected: the median of a variance with f degrees of freedom is about (1 - 2 / 9f)^3 of its expected
+    value (Wilson and Hilferty 1931, PNAS 17:684).
     """
     scatters = [
         stdev([after - before for before, after in zip(one.outcomes, two.outcomes, strict=True)])
@@ -95,7 +97,7 @@ def _noise(ordered: Sequence[Point]) -> float:
 
 
 def _around(ordered: Sequence[Point], clearly: float) -> Sequence[Point]:
-    """The lowest of the points and its neighbours, on each side up to the first that is `clearly` higher."""
+    """Returns the lowest of the points and its neighbours, on each side up to the first that is `clearly` higher."""
     middle = min(range(len(ordered)), key=lambda index: ordered[index].mean)
     bound = ordered[middle].mean + clearly
     first = next((index for index in range(middle - 1, -1, -1) if ordered[index].mean > bound), 0)

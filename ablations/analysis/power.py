@@ -1,6 +1,6 @@
-"""What so many seeds could tell of each claim, before they are trained: from a pilot's records, or from a prior.
+"""Power before the first trial: what the planned seeds can show of each claim, from a pilot's records or from a prior.
 
-All arithmetic is in seeds: each gives a claim one number, a paired difference or a contrast over the whole design.
+The unit is a seed, which gives a claim one number: a paired difference, or a contrast over the whole design.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ablations.analysis.factorial import factorial_design
 from ablations.analysis.gates import guesses
 from ablations.analysis.reach import PAIR, prior_spread, variance_ratio
 from ablations.analysis.rule import adjust
-from ablations.analysis.statistics import detectable, seeds_to_detect, seeds_to_exclude
+from ablations.analysis.statistics import detectable, most_of, seeds_to_detect, seeds_to_exclude
 from ablations.core.claim import MAIN, SAME, Claim, metric_of
 from ablations.core.effect import Effect
 from ablations.core.result import Result
@@ -30,20 +30,21 @@ ASSUMED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Outlook:
-    """Of one claim: the scatter it is up against, what that lets a study see, and the seeds that would decide it."""
+    """The power of a study for one claim."""
 
     claim: Claim
-    spread: float  # standard deviation of what one seed says, in the metric's unit; nan where it is not known
-    piloted: bool  # measured in records of this study, not from a prior
-    assumed: bool  # worked out from comparisons of more or fewer trainings a seed, under EFFECTS_DIFFER
-    resolved: float  # smallest effect found four times in five at the study's seeds
-    seeds: int | None  # that find an effect of interest or exclude it; None: over 10,000, or not known
+    spread: float  # standard deviation over seeds of the claim's difference, in the metric's unit; nan: not known
+    piloted: bool  # whether it was measured in records, rather than taken from a prior
+    assumed: bool  # whether it is derived from comparisons with more or fewer trainings per seed, by EFFECTS_DIFFER
+    resolved: float  # the smallest effect that the study's seeds find with power 0.8, in the metric's unit
+    seeds: int | None  # seeds that find an effect of interest or exclude it; None: over 10,000, or not known
 
 
 def outlook(study: Study, results: Sequence[Result], *, pilot: Evidence | None = None) -> list[Outlook]:
-    """One row a claim of the study; `results` are its records so far.
+    """Returns the power for each claim of the study; `results` are its records so far.
 
-    The scatter is that of `pilot` where it is given: of a study of another design, say.
+    The scatter is measured in `pilot`, which may be a study of another design, or else in `results`.  If neither tells
+    it, it comes from the prior in `ablations.analysis.reach`.
     """
     claims = study.claims
     alpha = rule_of(study).alpha
@@ -59,7 +60,6 @@ def outlook(study: Study, results: Sequence[Result], *, pilot: Evidence | None =
         level = alpha / comparisons
         tests = (seeds_to_exclude,) if claim.direction == SAME else (seeds_to_detect, seeds_to_exclude)
         needed = [test(claim.smallest_effect, spread, level, evidence.overlap) for test in tests]
-        known = [n for n in needed if n is not None]
         rows.append(
             Outlook(
                 claim=claim,
@@ -67,17 +67,18 @@ def outlook(study: Study, results: Sequence[Result], *, pilot: Evidence | None =
                 piloted=piloted,
                 assumed=assumed and isfinite(spread),
                 resolved=detectable(spread, study.seeds, level, evidence.overlap),
-                seeds=max(known) if len(known) == len(needed) else None,
+                seeds=most_of(needed),
             )
         )
     return rows
 
 
 def pilot_spread(evidence: Evidence, claim: Claim, trainings: int) -> tuple[float, bool]:
-    """Standard deviation of what one seed says of a claim, of `trainings` a seed, and whether EFFECTS_DIFFER is in it.
+    """Returns the standard deviation over seeds of a claim's difference, and whether EFFECTS_DIFFER was used for it.
 
-    That of the claim's own comparison, or of another one of its departure, or pooled over all comparisons of the
-    study's components; nan where the pilot has none.  The controls do not count: a sabotage scatters as no claim does.
+    `trainings` is how many trainings a seed has in the design that is planned.  The scatter is that of the claim's own
+    comparison, or else of other comparisons of its departure, or else pooled over all components; nan if the pilot has
+    none.  Controls are left out, because a sabotage scatters more than any change that a claim is about.
     """
     found = effects(evidence.study, evidence.table, metric_of(claim, evidence.phase))
     found = [one for one in found if one.component not in evidence.study.controls]
@@ -91,16 +92,17 @@ def pilot_spread(evidence: Evidence, claim: Claim, trainings: int) -> tuple[floa
 
 
 def _pooled(some: Sequence[Effect], trainings: int) -> float:
+    """Returns the pooled standard deviation of effects, converted to `trainings` trainings per seed."""
     variances = [one.df * one.spread**2 * variance_ratio(trainings, _trainings(one)) for one in some]
     return sqrt(sum(variances) / sum(one.df for one in some))
 
 
 def _trainings(effect: Effect) -> int:
-    """Of a seed, that the effect compares."""
+    """Returns how many trainings of one seed the effect compares."""
     return len(effect.departed) + len(effect.kept)
 
 
 def trained(evidence: Evidence) -> Evidence:
-    """The same without the trials that ended no better than guessing: what they scatter is not what others do."""
+    """Returns `evidence` without failed trainings and those no better than guessing, whose scatter is not typical."""
     results = [one for one in finished(evidence) if not guesses(evidence, one)]
     return Evidence(study=evidence.study, results=results, folder=evidence.folder)

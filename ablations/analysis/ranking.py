@@ -22,28 +22,29 @@ BETTER, WORSE, UNDECIDED, NEGLIGIBLE = 1, -1, 0, 2  # the last: no difference th
 
 @dataclass(frozen=True, kw_only=True)
 class Ranked:
-    """An effect on the main outcome, Holm's p of it, and which side that puts it on."""
+    """An effect on the main outcome, and whether the change is clearly better or worse."""
 
     effect: Effect
-    p_holm: float
+    p_holm: float  # its p-value, adjusted by Holm
     side: int  # BETTER, WORSE, UNDECIDED or NEGLIGIBLE
-    margin: float = nan  # where it is negligible: the smallest effect of interest, in the metric's unit
+    margin: float = nan  # if it is negligible, the smallest effect of interest, in the metric's unit; otherwise nan
 
 
 def studied(evidence: Findings) -> list[Effect]:
-    """The effects of the study's own estimand on the main outcome, but for controls, which are no results."""
+    """Returns the effects of the study's own estimand on the main outcome, without those of controls."""
     wanted = [one for one in evidence.effects if one.kind == evidence.study.estimand]
     return [one for one in wanted if one.component not in evidence.study.controls]
 
 
 def ranked(evidence: Findings) -> list[Ranked]:
-    """Every studied effect, from the one that does most harm to the one that helps most; those without a number last.
+    """Returns every studied effect, from the most harmful to the most helpful; those without a number come last.
 
-    A side is taken where Holm's p is below the rule's alpha: over the claims of its family where a verdict on this
-    outcome is on it, and over all the others elsewhere, so that no effect reads otherwise than its verdict.  In a
-    sequential study those others are told at the level of the look that was reached; a verdict's p is the repeated one.
-    A comparison in which trainings failed takes none: its mean has no size.  An effect is negligible where every
-    verdict on it is that no effect of interest is there, whatever its p.
+    A change is better or worse if Holm's p is below the rule's alpha.  If there is a verdict on the effect, p is the
+    verdict's, adjusted over its family of claims, so that the ranking never contradicts the verdict.  The p-values of
+    all other effects are adjusted together.  In a sequential study, those others are compared with the level of the
+    look that was reached, while a verdict's p is the repeated one already.  A comparison in which trainings failed is
+    undecided, because its mean has no size.  An effect is negligible, whatever its p, if every verdict on it is that
+    there is no effect of interest.
     """
     found, worse = studied(evidence), evidence.study.setting.main_metric.worse
     claimed, alpha, level = _claimed(evidence), rule_of(evidence.study).alpha, _level(evidence)
@@ -61,7 +62,10 @@ def ranked(evidence: Findings) -> list[Ranked]:
 
 
 def _claimed(evidence: Findings) -> dict[Departure, float]:
-    """Holm's p of the verdicts on the main outcome of a studied effect, by its change; nan where that does nothing."""
+    """Returns departure -> Holm's p of the verdict on it, for verdicts on the main outcome and the study's estimand.
+
+    It is nan if the claim was not tested because the change is inactive or pairs are missing.
+    """
     return {
         (one.claim.component, one.claim.level): nan if one.call == NOT_TESTED else one.p_holm
         for one in _on_main(evidence)
@@ -70,7 +74,7 @@ def _claimed(evidence: Findings) -> dict[Departure, float]:
 
 
 def _negligible(evidence: Findings) -> dict[Departure, float]:
-    """The changes that make no difference that matters, by every verdict on the main outcome -> the smallest margin."""
+    """Returns departure -> smallest margin, for departures of which every verdict is NO_EFFECT on the main outcome."""
     verdicts: dict[Departure, list[Verdict]] = {}
     for one in _on_main(evidence):
         verdicts.setdefault((one.claim.component, one.claim.level), []).append(one)
@@ -82,7 +86,7 @@ def _negligible(evidence: Findings) -> dict[Departure, float]:
 
 
 def _on_main(evidence: Findings) -> list[Verdict]:
-    """The verdicts on the study's own estimand, of the main outcome, against the reference."""
+    """Returns the verdicts on the main outcome and the study's own estimand, against the reference."""
     asked = (evidence.metric, evidence.study.estimand, "")
     return [
         one
@@ -92,12 +96,14 @@ def _on_main(evidence: Findings) -> list[Verdict]:
 
 
 def _side(effect: Effect, p: float, level: float, worse: int) -> int:
+    """Returns BETTER, WORSE or UNDECIDED; `worse` is the sign of an effect that makes the outcome worse."""
     if effect.unstable or not p < level:
         return UNDECIDED
     return WORSE if worse * effect.estimate > 0 else BETTER
 
 
 def _level(evidence: Findings) -> float:
+    """Returns the level for effects without a verdict; 0 in a sequential study before its first look."""
     rule = rule_of(evidence.study)
     if not rule.looks:
         return rule.alpha

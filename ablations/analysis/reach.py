@@ -1,11 +1,13 @@
-"""Which claims no affordable number of seeds decides, said before the first trial and kept in `study.json`.
+"""Which claims no affordable number of seeds decides: told before the first trial and kept in `study.json`.
 
-By the prior alone (`ablations/analysis/power.py`), so that nothing that was measured has a say.  Trainings as short
-as ours scatter more than it says, so what is out of its reach is hardly in theirs.  A claim out of reach keeps its
-place in its family and is judged like any other: a large effect has a direction that a few seeds tell.
+This follows from a prior for the scatter alone, so that no measurement can influence it.  Short trainings scatter more
+than the prior says, so a claim that is out of reach by the prior is hardly in reach for them.  A claim that is out of
+reach still counts in its family and is judged like any other, because a few seeds can tell the direction of a large
+effect.
 
-Standard library only, as a study is announced without scipy: the quantiles are those of the normal distribution, with
-Guenther's term for the t (1981, The American Statistician 35:243), which is right to about one pair.
+Standard library only, because a study is announced before scipy is imported.  So quantiles are those of the normal
+distribution, with Guenther's correction for the t distribution (1981, The American Statistician 35:243), which is
+accurate to about one pair.
 """
 
 from __future__ import annotations
@@ -18,20 +20,21 @@ from ablations.core.setting import POINTS
 from ablations.core.study import Study
 
 GAP = "gap_percent"
-POWER = 0.8  # as in ablations.analysis.statistics, which has the same by the noncentral t
-MOST_SEEDS = 10_000
-PAIR = 2  # trainings of a seed that a paired difference compares
-# How much effects differ between seeds: the variance of a seed's effect over that of one training's own part.  Pairs
-# hold both and cannot tell them apart; of one study that could, it was .64.
+POWER = 0.8  # as in `ablations.analysis.statistics`, which uses the noncentral t distribution
+MOST_SEEDS = 10_000  # larger numbers are not told
+PAIR = 2  # trainings per seed that a paired difference compares
+# An assumption on how much effects differ between seeds: the variance of the effect from seed to seed, divided by the
+# variance of a single training.  Paired differences contain both and cannot tell them apart.  In one study that could,
+# the ratio was 0.64.
 EFFECTS_DIFFER = 1.0
 
 
 def prior_spread(study: Study, claim: Claim) -> float:
-    """Standard deviation of a paired difference of trainings whose errors on single images are independent.
+    """Returns the standard deviation, in points, of a paired difference by the prior; nan for other units.
 
-    In points; nan for other units.  sqrt(error / 2 n) for one trained network, as an upper bound (after Jordan 2023,
-    arXiv 2304.01910), times the root of 2 for the difference of two that do not correlate.  The error is assumed to be
-    half of that of guessing.
+    The prior takes errors on single images as independent.  Then the standard deviation of one network's error over
+    seeds is at most sqrt(error / 2 n) for n images (after Jordan 2023, arXiv 2304.01910), and that of the difference of
+    two uncorrelated networks is sqrt(2) times as large.  The error is assumed to be half of that of guessing.
     """
     setting = study.setting
     metric = setting.metrics.get(claim.metric)
@@ -43,9 +46,10 @@ def prior_spread(study: Study, claim: Claim) -> float:
 
 
 def out_of_reach(study: Study) -> tuple[tuple[str, int | None], ...]:
-    """(claim, about how many seeds would decide it) where that is more than the study's rule calls affordable.
+    """Returns (name of a claim, about how many seeds would decide it) for each claim that is out of reach.
 
-    None for over 10,000 seeds; empty for a study whose rule names no number.
+    A claim is out of reach if it needs more seeds than the study's rule calls affordable, and more than the study has.
+    The number is None if it is over 10,000.  Nothing is returned if the rule names no affordable number.
     """
     rule = study.rule or Rule()
     if not rule.affordable:
@@ -56,14 +60,17 @@ def out_of_reach(study: Study) -> tuple[tuple[str, int | None], ...]:
 
 
 def words_of(study: Study, claim: Claim) -> str:
-    """`about 160 seeds`: how many would decide a claim that the study declared out of reach; empty for another."""
+    """Writes `about 160 seeds`, which would decide a claim that was declared out of reach; empty for other claims."""
     declared = dict(study.out_of_reach)
     seeds = declared.get(claim.name)
     return "" if claim.name not in declared else f"about {seeds:,} seeds" if seeds else f"over {MOST_SEEDS:,} seeds"
 
 
 def _seeds(study: Study, claim: Claim, alpha: float) -> int:
-    """That find an effect of the smallest size of interest and exclude it where there is none; 0: not known."""
+    """Returns the seeds that find an effect of the smallest size of interest, or exclude it if there is none.
+
+    0: not known.
+    """
     trainings = _runs(study) if claim.estimand == MAIN else PAIR
     spread = prior_spread(study, claim) * sqrt(variance_ratio(trainings, PAIR))
     if not isfinite(spread):
@@ -76,21 +83,24 @@ def _seeds(study: Study, claim: Claim, alpha: float) -> int:
 
 
 def _pairs(size: float, alpha: float, power: float) -> float:
-    """Pairs with which a one-sided t test at `alpha` finds an effect of so many standard deviations."""
+    """Returns the pairs with which a one-sided t test at `alpha` finds an effect of `size` standard deviations."""
     quantile = NormalDist().inv_cdf
     return ((quantile(1 - alpha) + quantile(power)) / size) ** 2 + quantile(1 - alpha) ** 2 / 2
 
 
 def _runs(study: Study) -> int:
-    """Of a factorial, to which a reference may have been added for the controls."""
+    """Returns the number of variants of a factorial, a power of two.
+
+    Rounding down to one leaves out a reference that was added only for the controls.
+    """
     runs = sum(set(variant.departures) <= set(study.components) for variant in study.variants)
     return 1 << (runs.bit_length() - 1)
 
 
 def variance_ratio(trainings: int, of: int) -> float:
-    """The variance of a comparison of so many trainings a seed over that of one `of` so many.
+    """Returns the variance of a comparison of `trainings` trainings per seed, relative to one of `of` trainings.
 
-    A mean of half of N trainings less that of the others has 4 / N of one training's variance, and all of that of the
-    effect between seeds.
+    The mean of half of N trainings less the mean of the others has 4 / N of the variance of one training, and the whole
+    variance of the effect from seed to seed.
     """
     return (EFFECTS_DIFFER + 4 / trainings) / (EFFECTS_DIFFER + 4 / of)

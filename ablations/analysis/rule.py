@@ -15,31 +15,32 @@ For a claim that the change moves a metric in direction s, with a smallest effec
     contradicted                            else, d < 0 and p < alpha
     inconclusive                            else
 
-d is of the seeds at which both arms trained, and so is what a verdict says: how often an arm trains is told beside it.
-Where a training of either arm failed (`analysis/failures.py`), the comparison is unstable: its mean has no size, p
-is the exact one of flipping the signs of the pairs that are left, and the rule is
+d is over the seeds under which both arms trained.  So a verdict is about these seeds, and how often each arm trains is
+reported beside it.  If a training of either arm failed (`analysis/failures.py`), the comparison is unstable.  Its size
+is then not judged, p is the exact p of flipping the signs of the pairs that are left, and the rule is
 
     reproduced (direction only)             d > 0 and p < alpha, and the arm that does worse does not fail less often
     contradicted                            d < 0 and the same
     inconclusive                            else, and for every claim of sameness
 
-Two kinds of statement, on the direction and on the size, each wrong anywhere in the family with probability
-alpha at most.  Holm's procedure tells directions only: the intervals that would go with it say no more of a rejected
-claim than its direction (Strassburger and Bretz 2008), so sizes are judged on simultaneous intervals.
+There are two kinds of statement, on the direction and on the size.  The probability that any statement of one kind is
+wrong anywhere in the family is at most alpha.  Holm's procedure tells only directions: the simultaneous confidence
+intervals that belong to it say no more of a rejected hypothesis than its direction (Strassburger and Bretz 2008).  So
+sizes are judged by Bonferroni's intervals.
 
 For a claim of sameness, that the change leaves the metric as it is, d is the effect itself:
 
-    reproduced      -D < l and u < D, be d different from 0 or not: what differs by less than D is the same
+    reproduced      -D < l and u < D, whether or not d differs from 0: a difference of less than D counts as the same
     contradicted    else, L > D or U < -D
     inconclusive    else
 
-A claim with a companion asks for two things, a larger gap and a larger error, say.  The second is a comparison of its
-own, and counts in m.  It is shown where its [L, U] lies above 0, and refuted where it lies below.  Both things have to
-be shown (an intersection-union test: Berger 1982, Technometrics 24:295), so that a call of reproduced becomes
-inconclusive while the second is open; and who refutes one of the two has refuted the claim.
+A claim with a companion says two things, for example that the gap and the error both grow.  The second is a comparison
+of its own and counts in m.  It is shown if its [L, U] is above 0, and refuted if its [L, U] is below 0.  Both things
+have to be shown (an intersection-union test: Berger 1982, Technometrics 24:295).  So a call of reproduced becomes
+inconclusive as long as the second thing is open, and the claim is contradicted if either thing is refuted.
 
-A sequential study replaces each level by that of the look at which a claim stands, and each p by the repeated one
-(`ablations/analysis/group_sequential.py`), so that neither kind of error grows with the looks.
+In a sequential study, each level is that of the look at which a claim has its verdict, and each p is the repeated
+p-value (`ablations/analysis/group_sequential.py`), so that more looks do not make errors more likely.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ from math import isfinite, nan
 
 from ablations.analysis.failures import agrees
 from ablations.analysis.group_sequential import Look
-from ablations.analysis.statistics import holm, seeds_to_detect, seeds_to_exclude, t_interval
+from ablations.analysis.statistics import holm, t_interval
 from ablations.core.claim import SAME, Claim
 from ablations.core.effect import Effect
 
@@ -70,14 +71,14 @@ AT_SCALE = {
     INCONCLUSIVE: "cannot tell yet",
     NOT_TESTED: NOT_TESTED,
 }
-ABOVE, BELOW, OPEN = "above", "below", "open"  # an effect's size beside the smallest of interest
-SHOWN, REFUTED = "shown", "refuted"  # a claim's companion, where it is not open
+ABOVE, BELOW, OPEN = "above", "below", "open"  # an effect's size, relative to the smallest effect of interest
+SHOWN, REFUTED = "shown", "refuted"  # what became of a claim's companion, which may also be OPEN
 
 Interval = tuple[float, float]
 
 
 def call(claim: Claim, effect: Effect, p_holm: float, comparisons: int, alpha: float, look: Look | None = None) -> str:
-    """The rule itself for what a claim says first: one of CALLS but NOT_TESTED."""
+    """Applies the rule, without a claim's companion: returns one of CALLS, but never NOT_TESTED."""
     margin = claim.smallest_effect
     if effect.unstable:
         return _unstable(claim.direction * effect.estimate, p_holm < alpha and agrees(effect))
@@ -96,20 +97,21 @@ def call(claim: Claim, effect: Effect, p_holm: float, comparisons: int, alpha: f
 
 
 def _unstable(d: float, told: bool) -> str:
-    """The call where trainings failed; `told` says whether the direction of d can be told."""
+    """Returns the call if trainings failed; `told` says whether the direction of d is significant."""
     if not told or d == 0:
         return INCONCLUSIVE
     return DIRECTION_ONLY if d > 0 else CONTRADICTED
 
 
 def _sameness(outer: Interval, inner: Interval, margin: float) -> str:
+    """Returns the call on a claim of sameness."""
     if _within(inner, margin):
         return REPRODUCED
     return CONTRADICTED if outer[0] > margin or outer[1] < -margin else INCONCLUSIVE
 
 
 def with_companion(found: str, companion: str) -> str:
-    """The call on both things that a claim says, from that on the first and what became of the second."""
+    """Returns the call on a claim, from the call on the first thing that it says and the state of its companion."""
     if companion == REFUTED:
         return found if found in (NO_EFFECT, NOT_TESTED) else CONTRADICTED
     if companion == OPEN and found in (REPRODUCED, DIRECTION_ONLY):
@@ -118,23 +120,23 @@ def with_companion(found: str, companion: str) -> str:
 
 
 def companion_state(direction: int, low: float, high: float) -> str:
-    """SHOWN, REFUTED or OPEN, from the direction that was claimed and the simultaneous interval of the effect."""
+    """Returns SHOWN, REFUTED or OPEN, from the claimed direction and the simultaneous interval of the effect."""
     if not (isfinite(low) and isfinite(high)) or low <= 0 <= high:
         return OPEN
     return SHOWN if (low > 0) == (direction > 0) else REFUTED
 
 
 def size_of(outer: Interval, inner: Interval, margin: float) -> str:
-    """ABOVE, BELOW or OPEN: whether an effect either way is known to be larger or smaller than `margin`."""
+    """Returns ABOVE or BELOW if the absolute effect is known to be larger or smaller than `margin`, otherwise OPEN."""
     if outer[0] > margin or outer[1] < -margin:
         return ABOVE
     return BELOW if _within(inner, margin) else OPEN
 
 
 def at_scale(call: str, size: str, *, same: bool, partly: bool) -> str:
-    """What a call comes to of a study that stands in for the one that the claim is about: it refutes no claim.
+    """Returns the words for a call of a proxy study, which cannot refute the claim itself.
 
-    `same` are claims of sameness; `partly` that the claim's other half alone is refuted.
+    `same` says whether it is a claim of sameness, and `partly` whether only the claim's companion is refuted.
     """
     if call == CONTRADICTED and (same or partly):
         return "a difference at this scale" if same else "only in part at this scale"
@@ -144,17 +146,17 @@ def at_scale(call: str, size: str, *, same: bool, partly: bool) -> str:
 
 
 def words_of(call: str, size: str, *, out_of_reach: bool) -> str:
-    """A call with what else a reader has to know: of a direction what is known of its size."""
+    """Returns a call in words, with what is known of the size if only a direction is reproduced."""
     if call == DIRECTION_ONLY:
         return f"{call[:-1]}, size {'excluded' if size == BELOW else 'open'})"
     return f"{call} (out of reach)" if call == INCONCLUSIVE and out_of_reach else call
 
 
 def adjust(claims: Sequence[Claim], effects: Sequence[Effect | None]) -> list[tuple[float, int]]:
-    """For each claim Holm's p over its family, and the number of different comparisons in it.
+    """Returns for each claim its p, adjusted by Holm over its family, and the number of comparisons of that family.
 
-    Claims that ask the same question count once; one that cannot be tested counts, as if its p were 1, and so does
-    a companion that no claim of the family asks about first.
+    Claims that ask the same question count once.  A claim that cannot be tested counts as if its p were 1, and so does
+    a companion that no claim of the family asks about by itself.
     """
     families: dict[str, dict[tuple[object, ...], float]] = {}
     for claim, effect in zip(claims, effects, strict=True):
@@ -170,25 +172,13 @@ def adjust(claims: Sequence[Claim], effects: Sequence[Effect | None]) -> list[tu
     return [adjusted[claim.family, claim.asks] for claim in claims]
 
 
-def seeds_for_sameness(effect: Effect, margin: float, level: float) -> int | None:
-    """Pairs that exclude an effect of `margin` where there is none, and tell on which side of it the one seen lies."""
-    beyond = abs(effect.estimate) - margin
-    if beyond > 0:
-        return seeds_to_detect(beyond, effect.spread, level, effect.overlap)
-    needed = [
-        seeds_to_exclude(margin, effect.spread, level, effect.overlap),
-        seeds_to_detect(-beyond, effect.spread, 2 * level, effect.overlap),
-    ]
-    known = [n for n in needed if n is not None]
-    return max(known) if len(known) == len(needed) else None
-
-
 def intervals(effect: Effect, alpha: float, comparisons: int, look: Look | None) -> tuple[Interval, Interval]:
-    """The simultaneous interval of an effect, and that of the two one-sided tests."""
+    """Returns the simultaneous interval of an effect, [L, U] above, and that of the two one-sided tests, [l, u]."""
     levels = [look.level(level) if look else level for level in (alpha / comparisons, 2 * alpha / comparisons)]
     one, two = (t_interval(effect.estimate, effect.error, effect.df, 1 - level) for level in levels)
     return one, two
 
 
 def _within(inner: Interval, margin: float) -> bool:
+    """Tells whether the two one-sided tests exclude effects of `margin` or more; False if the interval is nan."""
     return -margin < inner[0] and inner[1] < margin

@@ -1,6 +1,6 @@
-"""What the choice of the evaluated examples adds to an effect, from what each of them gave to every trial.
+"""The uncertainty of an effect that comes from the choice of the evaluated examples.
 
-S seeds, E evaluated examples.
+It is estimated from what each example gave to every trial.  S seeds, E evaluated examples.
 """
 
 from __future__ import annotations
@@ -10,32 +10,36 @@ from math import isclose, nan
 import numpy as np
 
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.factorial import LEVEL
-from ablations.analysis.statistics import both_samplings, discordant, t_interval
+from ablations.analysis.statistics import LEVEL, both_samplings, discordant, t_interval
 from ablations.core.effect import Effect
 from ablations.core.units import is_ratio
 
 
 def interval_over_both(evidence: Evidence, effect: Effect) -> tuple[float, float]:
-    """The 95% interval of an effect on the main metric over new seeds and new examples to evaluate on.
+    """Returns the 95% interval of an effect on the main metric over new seeds and new examples to evaluate on.
 
-    Never narrower than that over seeds alone, of which it has the degrees of freedom and at least the standard error.
-    nan where examples were not recorded, or where they do not make the effect: it is of other seeds, or unpaired.
+    It is never narrower than the interval over seeds alone: it has the same degrees of freedom, and a standard error
+    that is at least as large.  Its bounds are nan if examples were not recorded, or if the mean over the recorded ones
+    is not the effect, because it is over other seeds or unpaired.
     """
-    if evidence.overlap or is_ratio(evidence.main_metric):  # other examples a seed; a mean of no logarithms
+    # Each split evaluates on other examples, and the mean of logarithms is not the logarithm of a mean over examples.
+    if evidence.overlap or is_ratio(evidence.main_metric):
         return nan, nan
     found = _differences(evidence, effect)
     by_seed = found.mean(axis=1) if len(found) > 1 else np.empty(0)
     size = max(1.0, abs(evidence.mean(effect.metric, effect.kept[0]))) if effect.kept else 1.0
-    near = 1e-6 * size  # a metric may have the seven digits of a float32
+    near = 1e-6 * size  # a metric may have been computed as a float32, with seven digits
     if len(by_seed) < 2 or effect.df != len(by_seed) - 1 or not isclose(by_seed.mean(), effect.estimate, abs_tol=near):
         return nan, nan
     error, df = both_samplings(found)
-    return t_interval(effect.estimate, max(error, effect.error), df, LEVEL)  # rounding does not make it narrower
+    return t_interval(effect.estimate, max(error, effect.error), df, LEVEL)  # `error` may be less by rounding
 
 
 def _differences(evidence: Evidence, effect: Effect) -> np.ndarray:
-    """[S, E] what examples give with the departure minus without it: the mean is the effect."""
+    """Returns (S, E) what each example gives with the departure minus without it; the mean is the effect.
+
+    Seeds of which a trial lacks its examples are left out.
+    """
     rows = []
     for seed in range(evidence.study.seeds):
         sides = [
@@ -50,9 +54,10 @@ def _differences(evidence: Evidence, effect: Effect) -> np.ndarray:
 
 
 def single_models(evidence: Evidence, effect: Effect) -> tuple[int, int, float] | None:
-    """Of one seed's two networks: images that only the changed one got right, only the other, and McNemar's exact p.
+    """Compares the two networks of an effect with one seed on single images.
 
-    None where the effect has more than one pair, or the images were not recorded.
+    Returns how many images only the changed network got right, how many only the other one did, and McNemar's exact p;
+    None if the effect has another number of pairs, or if the images were not recorded.
     """
     if effect.n != 1 or len(effect.departed) != 1:
         return None

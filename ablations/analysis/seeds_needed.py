@@ -1,33 +1,33 @@
-"""How well the number of seeds that settles a claim is known: few seeds hardly tell the scatter that it comes from."""
+"""How many seeds would settle a claim, and how well that number is known: it follows from a scatter of few seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 
-from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, seeds_for_sameness
-from ablations.analysis.statistics import seeds_to_detect, seeds_to_exclude, spread_interval
+from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE
+from ablations.analysis.statistics import most_of, seeds_to_detect, seeds_to_exclude, spread_interval
 from ablations.core.claim import SAME, Claim
 from ablations.core.effect import Effect
 
-MANY_SEEDS = 500  # of one variant, beyond which a number of seeds is of no use
-LEVEL = 0.95  # of the interval
+MANY_SEEDS = 500  # a larger number of seeds is reported as too many, because nobody would train them
 
 
 def seeds_between(
     seeds: Callable[[Effect], int | None], effect: Effect, margin: float | None
 ) -> tuple[int | None, int | None]:
-    """The 95% interval of `seeds(effect)`; None stands for too many, and where nothing is asked both are None.
+    """Returns the 95% interval of `seeds(effect)`; None stands for too many, or for a number that is not asked for.
 
-    It follows from that of the scatter (chi-square) and, where what matters is how far the effect is from a `margin`,
-    from that of the effect too: an effect that may lie at the margin may need any number.
+    It follows from the interval of the scatter (chi-square).  If `margin` is given, the seeds depend on how far the
+    effect is from the margin, so the interval of the effect counts as well: an effect that may lie at the margin may
+    need any number of seeds.
     """
     estimates = [effect.estimate] * 2
     if margin is not None:
         sizes = sorted((abs(effect.low), abs(effect.high)), key=lambda size: abs(size - margin))
         across = min(sizes) <= margin <= max(sizes) or effect.low <= 0 <= effect.high
         estimates = [sizes[1], margin if across else sizes[0]]
-    spreads = spread_interval(effect.spread, effect.df, LEVEL)
+    spreads = spread_interval(effect.spread, effect.df)
     low, high = (
         seeds(replace(effect, estimate=estimate, spread=spread))
         for estimate, spread in zip(estimates, spreads, strict=True)
@@ -38,14 +38,14 @@ def seeds_between(
 def settling_seeds(
     claim: Claim, effect: Effect, companion: Effect | None, found: str, *, alpha: float
 ) -> tuple[int | None, int | None, int | None]:
-    """Seeds that would settle a claim at `alpha`, and the fewest and the most of them that the scatter allows.
+    """Returns the seeds that would settle a claim at `alpha`, and the lower and upper end of their 95% interval.
 
-    `companion` is the effect on the second thing that a claim says, where the call hangs on that: what more seeds would
-    then tell is its direction.
+    `found` is the call so far.  `companion` is the effect of the claim's companion if the call depends on it: more
+    seeds would then tell the direction of that effect.
     """
 
     def own(effect: Effect) -> int | None:
-        return seeds_to_settle(claim, effect, found, 1, alpha)
+        return seeds_to_settle(claim, effect, found, alpha)
 
     def of_companion(also: Effect) -> int | None:
         return seeds_to_detect(abs(also.estimate), also.spread, alpha, also.overlap)
@@ -56,25 +56,38 @@ def settling_seeds(
     return own(effect), *seeds_between(own, effect, open_size)
 
 
-def seeds_to_settle(claim: Claim, effect: Effect, verdict: str, comparisons: int, alpha: float) -> int | None:
-    """Seeds that would settle what a call leaves open, four times in five, should the scatter stay as it is.
+def seeds_to_settle(claim: Claim, effect: Effect, verdict: str, alpha: float) -> int | None:
+    """Returns the seeds that would settle what a call leaves open, with power 0.8 and the scatter that was measured.
 
-    Inconclusive: as many as find an effect of the smallest size of interest, and exclude one of that size where there
-    is none.  Where only the direction is known: as many as place the effect that was seen above or below that size.
-    Sameness: as many as exclude an effect of that size where there is none, and place the one that was seen.
-    None where trainings failed: the scatter of those that did not says nothing of how often the others will.
+    If the claim is inconclusive, they find an effect of the smallest size of interest, and exclude one of that size if
+    there is none.  If only the direction is known, they place the effect that was seen above or below that size.  For a
+    claim of sameness see `_for_sameness`.  None: nothing is open, the number is beyond 10,000, or trainings
+    failed.  After failures it is not known, because the scatter of other trainings does not tell how often they occur.
     """
     if effect.unstable:
         return None
-    level = alpha / comparisons
     if claim.direction == SAME:
-        return seeds_for_sameness(effect, claim.smallest_effect, level) if verdict == INCONCLUSIVE else None
+        return _for_sameness(effect, claim.smallest_effect, alpha) if verdict == INCONCLUSIVE else None
     if verdict in (DIRECTION_ONLY, CONTRADICTED):
         distance = abs(effect.estimate) - claim.smallest_effect
-        return seeds_to_detect(abs(distance), effect.spread, level if distance > 0 else 2 * level, effect.overlap)
+        return seeds_to_detect(abs(distance), effect.spread, alpha if distance > 0 else 2 * alpha, effect.overlap)
     if verdict != INCONCLUSIVE:
         return None
     tests = (seeds_to_detect, seeds_to_exclude)
-    needed = [test(claim.smallest_effect, effect.spread, level, effect.overlap) for test in tests]
-    known = [n for n in needed if n is not None]
-    return max(known) if len(known) == len(needed) else None
+    return most_of([test(claim.smallest_effect, effect.spread, alpha, effect.overlap) for test in tests])
+
+
+def _for_sameness(effect: Effect, margin: float, alpha: float) -> int | None:
+    """Returns the pairs that would decide a claim of sameness; None beyond 10,000, or if that is not known.
+
+    If the effect that was seen is beyond `margin`, they show that it is.  Otherwise they exclude an effect of `margin`
+    if there is none, and place the effect that was seen inside.
+    """
+    beyond = abs(effect.estimate) - margin
+    if beyond > 0:
+        return seeds_to_detect(beyond, effect.spread, alpha, effect.overlap)
+    needed = [
+        seeds_to_exclude(margin, effect.spread, alpha, effect.overlap),
+        seeds_to_detect(-beyond, effect.spread, 2 * alpha, effect.overlap),
+    ]
+    return most_of(needed)

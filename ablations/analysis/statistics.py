@@ -1,7 +1,7 @@
-"""What effects and verdicts are made of: intervals, tests, their adjustment and power, from scipy and statsmodels.
+"""The statistics behind effects and verdicts: intervals, tests, adjusted p-values and power, by scipy and statsmodels.
 
 An estimate is a value with a standard error and degrees of freedom, so that paired, unpaired and factorial effects
-share one set of functions.  S seeds, E evaluation images.  Nothing here reads a global random generator.
+share one set of functions.  S seeds, E evaluated examples.  No function uses a global random generator.
 """
 
 from __future__ import annotations
@@ -13,20 +13,22 @@ from typing import Any
 import numpy as np
 from scipy import optimize, stats
 
-POWER = 0.8  # chance of seeing what is there that "seeds needed" stands for
-MOST_SEEDS = 10_000
-_EXACT = 2**14  # sign patterns up to which all are tried
-_PRECISION = 1e-9  # below which a spread is rounding
+LEVEL = 0.95  # confidence level of every interval
+POWER = 0.8  # the power for which numbers of seeds are computed
+MOST_SEEDS = 10_000  # larger numbers of seeds are not searched for
+_EXACT = 2**14  # most sign patterns that are tried; of more, a random sample
+_PRECISION = 1e-9  # a smaller spread is a rounding error
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def over_seeds(values: Array, overlap: float = 0.0) -> tuple[float, float, float]:
-    """Mean of one number a seed, its standard error and degrees of freedom; nan where there are too few.
+    """Returns the mean of `values` (S,), its standard error and its degrees of freedom; nan if there are too few.
 
-    `overlap` is n_test / n_train where seeds are splits of the same examples.  Their training sets overlap, so that the
-    variance of the mean is not s^2 / n but about s^2 (1 / n + n_test / n_train), by Nadeau and Bengio (Machine Learning
-    52, 2003, section 3.2: the corrected resampled t test).  nan: sizes are not known, and there is no error.
+    `overlap` is n_test / n_train if seeds are splits of the same examples.  The training sets of splits overlap, so the
+    variance of the mean is not s^2 / n but about s^2 (1 / n + n_test / n_train): the corrected resampled t test of
+    Nadeau and Bengio (Machine Learning 52, 2003, section 3.2).  If `overlap` is nan, because the sizes are not known,
+    so is the standard error.
     """
     if not values.size:
         return nan, nan, nan
@@ -35,14 +37,14 @@ def over_seeds(values: Array, overlap: float = 0.0) -> tuple[float, float, float
 
 
 def inflation(n: int, overlap: float) -> float:
-    """What overlapping splits multiply the standard error of a mean over n of them by."""
+    """Returns the factor by which overlapping splits enlarge the standard error of a mean over n of them."""
     return sqrt(1 + n * overlap)
 
 
 def t_interval(value: float, error: float, df: float, level: float) -> tuple[float, float]:
-    """The two-sided t interval of that level, in the value's unit; nan where no standard error is known, or zero.
+    """Returns the two-sided t interval of that level; nan if the standard error is zero or not known.
 
-    Pairs that are all equal, two of them say, tell nothing of how much the next would differ.
+    A standard error of zero gives no interval, because a few equal pairs do not tell how much the next would differ.
     """
     if not (isfinite(error) and error > 0 and df > 0):
         return nan, nan
@@ -50,25 +52,25 @@ def t_interval(value: float, error: float, df: float, level: float) -> tuple[flo
     return value - half, value + half
 
 
-def spread_interval(spread: float, df: float, level: float) -> tuple[float, float]:
-    """The two-sided interval of a standard deviation of normal values, by the chi-square of its variance."""
+def spread_interval(spread: float, df: float) -> tuple[float, float]:
+    """Returns the 95% interval of a standard deviation of normal values, by the chi-square distribution."""
     if not (isfinite(spread) and df > 0):
         return nan, nan
-    low, high = (spread * sqrt(df / float(stats.chi2.ppf((1 + sign * level) / 2, df))) for sign in (1, -1))
+    low, high = (spread * sqrt(df / float(stats.chi2.ppf((1 + sign * LEVEL) / 2, df))) for sign in (1, -1))
     return low, high
 
 
 def t_test(value: float, error: float, df: float) -> float:
-    """Two-sided p of a zero effect; nan where there is no spread to judge by."""
+    """Returns the two-sided p that the true value is zero; nan if the standard error is zero or not known."""
     return 2 * float(stats.t.sf(abs(value) / error, df)) if error > 0 and df > 0 else nan
 
 
 def welch(one: Array, two: Array, overlap: float = 0.0) -> tuple[float, float]:
-    """Standard error and degrees of freedom of the difference of two means, the samples unpaired.
+    """Returns the standard error and the degrees of freedom of the difference of two means of unpaired samples.
 
-    With an `overlap` as in `over_seeds` each mean has the variance that it gives, and the degrees are Satterthwaite's.
+    With an `overlap`, the variance of each mean is as in `over_seeds`, and the degrees of freedom are Satterthwaite's.
     """
-    if overlap != 0:  # which nan is not, either
+    if overlap != 0:  # also true of nan
         parts = [float(some.var(ddof=1)) * (1 / some.size + overlap) for some in (one, two)]
         spent = sum(part**2 / (some.size - 1) for part, some in zip(parts, (one, two), strict=True))
         return sqrt(sum(parts)), sum(parts) ** 2 / spent if spent > 0 else nan
@@ -77,21 +79,25 @@ def welch(one: Array, two: Array, overlap: float = 0.0) -> tuple[float, float]:
 
 
 def is_constant(values: Array) -> bool:
-    """Whether they differ by no more than rounding."""
+    """Tells whether `values` differ by no more than rounding; False if there are none."""
     return values.size > 0 and float(np.ptp(values)) <= _PRECISION
 
 
 def correlation(one: Array, two: Array) -> float:
-    """Pearson's, over seeds: what pairing has achieved; nan for fewer than three, or where one does not vary."""
+    """Returns Pearson's correlation of two arms over seeds, which shows what pairing has achieved.
+
+    nan for fewer than three seeds, or if one of the arms does not vary.
+    """
     if one.size < 3 or is_constant(one) or is_constant(two):
         return nan
     return float(stats.pearsonr(one, two).statistic)
 
 
 def sign_flip_p(differences: Array) -> float:
-    """Two-sided p of a mean of zero when each difference could as well have had the other sign.
+    """Returns the two-sided p of the sign-flip test that the mean difference is zero; nan for fewer than two.
 
-    Exact up to 14 differences, beyond that from 16,384 random patterns that are always the same.
+    It is exact for up to 14 differences.  For more, it comes from 16,384 random sign patterns, which are always the
+    same.
     """
     if differences.size < 2 or not np.abs(differences).max() > _PRECISION:
         return nan
@@ -106,21 +112,21 @@ def sign_flip_p(differences: Array) -> float:
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values, which hold under any dependence; a nan counts as 1.
+    """Returns Holm's adjusted p-values, which hold under any dependence; a nan counts as 1.
 
-    statsmodels' `multipletests` gives the same numbers, but collects garbage at each call, which takes up to half a
-    second beside torch and Ray: more than the rest of a report's statistics.
+    statsmodels' `multipletests` gives the same numbers, but collects garbage at each call.  With torch and Ray imported
+    that takes up to half a second, more than the rest of a report's statistics.
     """
     known = np.array([value if isfinite(value) else 1.0 for value in values])
     order = np.argsort(known)
     adjusted = np.empty(known.size)
-    # The smallest of n is multiplied by n, the next by n - 1, ...; none may fall below one that is smaller.
+    # The smallest p of n is multiplied by n, the next by n - 1, and so on.  `accumulate` keeps them in order.
     adjusted[order] = np.minimum(np.maximum.accumulate(known[order] * np.arange(known.size, 0, -1)), 1.0)
     return [float(p) for p in adjusted]
 
 
 def benjamini_hochberg(values: Sequence[float]) -> list[float]:
-    """The q-values of those that are numbers; nan stays nan and counts for nothing."""
+    """Returns Benjamini and Hochberg's q-values; a nan stays nan and does not count."""
     finite = [index for index, value in enumerate(values) if isfinite(value)]
     found = [nan] * len(values)
     if finite:
@@ -130,17 +136,18 @@ def benjamini_hochberg(values: Sequence[float]) -> list[float]:
     return found
 
 
-def prediction_interval(value: float, error: float, df: float, spread: float, level: float) -> tuple[float, float]:
-    """Where one more paired difference would lie; `spread` is the standard deviation of a single one."""
-    return t_interval(value, sqrt(error**2 + spread**2), df, level)
+def prediction_interval(value: float, error: float, df: float, spread: float) -> tuple[float, float]:
+    """Returns the 95% prediction interval of one more paired difference; `spread` is the standard deviation of one."""
+    return t_interval(value, sqrt(error**2 + spread**2), df, LEVEL)
 
 
 def both_samplings(differences: Array) -> tuple[float, float]:
-    """Standard error and degrees of freedom of the mean of `differences` (S, E) over new seeds and new images.
+    """Returns standard error and degrees of freedom of the mean of `differences` (S, E) over new seeds and examples.
 
-    A two-way random layout without replication: the variance of the mean is (seeds + images - residual) mean squares
-    over S E (Searle, Casella and McCulloch, Variance Components, 1992).  The degrees of freedom are those of the seeds:
-    Satterthwaite's are more, and would make an interval over both narrower than one over seeds alone.
+    This is a two-way random layout without replication.  The variance of the mean is (MS_seeds + MS_examples -
+    MS_residual) / (S E), with mean squares MS (Searle, Casella and McCulloch, Variance Components, 1992).  The degrees
+    of freedom are those of the seeds.  Satterthwaite's would be more, and could make an interval over both narrower
+    than one over seeds alone.
     """
     seeds, images = differences.shape
     if seeds < 2 or images < 2:
@@ -156,7 +163,7 @@ def both_samplings(differences: Array) -> tuple[float, float]:
 
 
 def discordant(one: Array, two: Array) -> tuple[int, int, float]:
-    """Images that only `one` (E,) got right, that only `two` did, and McNemar's exact p that it is a coin's toss."""
+    """Returns how many examples only `one` (E,) got right, how many only `two` (E,) did, and McNemar's exact p."""
     from statsmodels.stats.contingency_tables import mcnemar
 
     first, second = int((one & ~two).sum()), int((~one & two).sum())
@@ -165,9 +172,9 @@ def discordant(one: Array, two: Array) -> tuple[int, int, float]:
 
 
 def seeds_to_detect(effect: float, spread: float, alpha: float, overlap: float = 0.0) -> int | None:
-    """Seeds after which an effect that large is found at two-sided `alpha`, four times in five; None beyond 10,000.
+    """Returns the seeds that find an effect of that size at two-sided `alpha` with power 0.8; None beyond 10,000.
 
-    With an `overlap` as in `over_seeds` there may be no such number, as the error has a floor.
+    With an `overlap` as in `over_seeds` there may be no such number, because the standard error has a lower limit.
     """
     if not _told(effect, spread) or isnan(overlap):
         return None
@@ -175,9 +182,9 @@ def seeds_to_detect(effect: float, spread: float, alpha: float, overlap: float =
 
 
 def seeds_to_exclude(margin: float, spread: float, alpha: float, overlap: float = 0.0) -> int | None:
-    """Seeds after which an effect of zero is shown to lie within the margin, four times in five; None beyond 10,000.
+    """Returns the seeds that show an effect of zero to lie within the margin with power 0.8; None beyond 10,000.
 
-    Both of the two one-sided tests have to succeed, so each fails at most half as often.
+    Both of the two one-sided tests at `alpha` must succeed, so each may fail half as often: in 10% of studies.
     """
     enough = 1 - (1 - POWER) / 2
     if not _told(margin, spread) or isnan(overlap):
@@ -185,14 +192,20 @@ def seeds_to_exclude(margin: float, spread: float, alpha: float, overlap: float 
     return _first(lambda n: _power(margin / spread / inflation(n, overlap), n, alpha) >= enough)
 
 
+def most_of(numbers: Sequence[int | None]) -> int | None:
+    """Returns the largest of several numbers of seeds; None if one of them is None, which is beyond 10,000."""
+    known = [n for n in numbers if n is not None]
+    return max(known) if len(known) == len(numbers) else None
+
+
 def detectable(spread: float, n: int, alpha: float, overlap: float = 0.0) -> float:
-    """The smallest effect that n pairs find at two-sided `alpha`, four times in five; nan for fewer than two.
+    """Returns the smallest effect that n pairs find at two-sided `alpha` with power 0.8; nan for fewer than two.
 
     `overlap` is as in `over_seeds`.
     """
     if n < 2 or not spread > 0 or isnan(overlap):
         return nan
-    # statsmodels' own solve_power(effect_size=None) returns its starting value where n is 2 or 3 and alpha small.
+    # statsmodels' own solve_power(effect_size=None) returns its starting value if n is 2 or 3 and alpha is small.
     high = 1.0
     while _power(high, n, alpha / 2) < POWER:
         high *= 2
@@ -204,17 +217,22 @@ def detectable(spread: float, n: int, alpha: float, overlap: float = 0.0) -> flo
 
 
 def _told(effect: float, spread: float) -> bool:
+    """Tells whether effect and spread are known and above zero."""
     return isfinite(effect) and effect > 0 and isfinite(spread) and spread > 0
 
 
 def _power(size: float, n: int, alpha: float) -> float:
+    """Returns the power of a one-sided t test at `alpha` with n pairs, for an effect of `size` standard deviations."""
     from statsmodels.stats.power import TTestPower
 
     return float(TTestPower().power(size, n, alpha, alternative="larger"))
 
 
 def _first(enough: Callable[[int], bool]) -> int | None:
-    """The smallest number from 2 on that is enough, by doubling and halving."""
+    """Returns the smallest number from 2 on for which `enough` is true; None beyond MOST_SEEDS.
+
+    If `enough` is true of a number, it must be true of all larger ones, because this is a binary search.
+    """
     high = 2
     while not enough(high):
         high *= 2

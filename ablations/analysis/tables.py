@@ -1,7 +1,7 @@
-"""Tables of outcomes: which rows count, seeds against variants, and numbers of an early epoch.
+"""Tables of outcomes: which rows count, outcomes by seed and variant, and metrics after an early epoch.
 
-Only finished trials with a finite metric count.  A training that failed, whatever that looked like, has no last-epoch
-value that means anything: `ablations.analysis.failures` marks its row.
+Only finished trials with a finite metric count.  The last value of a training that failed means nothing, so
+`ablations.analysis.failures` marks its row and no table of outcomes contains it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf, nan
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,23 +20,19 @@ from ablations.core.setting import SPLIT, TEST_SIZE, TRAIN_SIZE, Metric, Setting
 from ablations.core.study import Study
 from ablations.records.files import write_text
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-
 IDENTITY = ("key", "variant", "seed", "status")  # columns of a table that say which trial a row is of
-DATA = "data"  # and on which of several data sets
+DATA = "data"  # column that says on which of several data sets a trial was
 FAILED = "failed"  # the status, in a table of outcomes, of every training that failed
-FAILURES = (DIVERGED, FAILED)
-UNFINISHED = "unfinished"  # of a seed that has not run on every data set
-_LABEL = re.compile(r"-\w[\w.=+ -]*")  # of a variant, which no spreadsheet can take for more than names and signs
+FAILURES = (DIVERGED, FAILED)  # statuses of trainings that failed
+UNFINISHED = "unfinished"  # the status of a variant under a seed that has not run on every data set
+_LABEL = re.compile(r"-\w[\w.=+ -]*")  # a variant's label: without brackets, a spreadsheet cannot call functions in it
 
 
 def as_csv(table: pd.DataFrame) -> str:
-    """`table` as CSV in full precision, without its index, safe to open in a spreadsheet.
+    """Returns `table` as CSV in full precision, without its index, and safe to open in a spreadsheet.
 
-    Text that one would run as a formula, as it begins with = + @ or - and is no variant's label, gets an apostrophe
-    before it.
+    A spreadsheet runs text that begins with = + @ or - as a formula.  Such text gets an apostrophe before it, unless it
+    is a variant's label.
     """
     named = table.rename(columns={name: _cell(name) for name in table})
     return named.map(_cell).to_csv(index=False)
@@ -51,16 +46,16 @@ def _cell(value: object) -> object:
 
 
 def usable(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The rows of finished trials whose metric is a number; none where the table lacks it."""
+    """Returns the rows of finished trials with a finite metric; none if the table lacks the metric."""
     if metric not in table:
         return table.iloc[:0]
     return table[(table["status"] == DONE) & np.isfinite(table[metric].astype(float))]
 
 
 def overlap(setting: Setting, table: pd.DataFrame) -> float:
-    """n_test / n_train of the splits that seeds stand for, by which errors are corrected: 0 where they stand for none.
+    """Returns n_test / n_train if seeds are splits of the data, by which standard errors are corrected; otherwise 0.
 
-    nan where finished trials do not all report the same sizes.
+    It is nan if finished trials do not all report the same sizes.
     """
     if setting.replicate != SPLIT:
         return 0.0
@@ -69,7 +64,7 @@ def overlap(setting: Setting, table: pd.DataFrame) -> float:
 
 
 def sizes(table: pd.DataFrame) -> list[tuple[float, float]]:
-    """The different (train_size, test_size) that finished trials report; nan for one that is missing."""
+    """Returns the different (train_size, test_size) that finished trials report; nan for a size that is missing."""
     if table.empty:
         return []
     rows = table[table["status"] == DONE].reindex(columns=[TRAIN_SIZE, TEST_SIZE]).drop_duplicates()
@@ -77,7 +72,10 @@ def sizes(table: pd.DataFrame) -> list[tuple[float, float]]:
 
 
 def by_seed(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Finished, finite outcomes: one row a seed, one column a variant's label, nan where there is none."""
+    """Returns the finished, finite outcomes: one row per seed, one column per variant's label, nan if there is none.
+
+    Raises InputError if a variant has two records under one seed.
+    """
     if metric not in table or table.empty:
         return pd.DataFrame()
     rows = usable(table, metric)
@@ -89,7 +87,10 @@ def by_seed(table: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def with_epochs(table: pd.DataFrame, results: Iterable[Result], metrics: Iterable[str]) -> pd.DataFrame:
-    """`table` with a column for each of `metrics` such as `train_loss@1`: the metric after that epoch."""
+    """Returns `table` with a column for each of `metrics` such as `train_loss@1`: the metric after epoch 1.
+
+    `metrics` without an `@` are ignored.
+    """
     early = {name: name.rpartition("@") for name in metrics if "@" in name}
     if not early or table.empty:
         return table
@@ -102,7 +103,7 @@ def with_epochs(table: pd.DataFrame, results: Iterable[Result], metrics: Iterabl
 
 
 def compared(table: pd.DataFrame, metrics: Mapping[str, Metric]) -> pd.DataFrame:
-    """`table` with every metric as it is compared: of those that are told as ratios, the natural logarithms."""
+    """Returns `table` with the natural logarithms of those metrics that are compared as ratios."""
     logged = {
         str(name): [metric.compared(float(value)) for value in table[name]]
         for name in table
@@ -112,11 +113,12 @@ def compared(table: pd.DataFrame, metrics: Mapping[str, Metric]) -> pd.DataFrame
 
 
 def over_blocks(each: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row a variant and seed: means over the data sets of `each`, name -> its table of outcomes.
+    """Returns one row per variant and seed: means over data sets; `each` is name -> table of outcomes on one data set.
 
-    So a seed's paired difference is the mean of those that it has on each data set, which all that compares seeds can
-    go on with.  A row is of a training that failed where one of its trials did, and is not done before all are.  The
-    sizes of splits are those of the data set whose splits overlap most.
+    So a seed's paired difference is the mean of its differences on the data sets, and everything that compares seeds
+    works as with one data set.  A row has failed if one of its trials has, and is done if all of them are.  The sizes
+    of splits are those of the data set whose splits overlap most.  Raises InputError if a variant has two records under
+    one seed on one data set.
     """
     rows = pd.concat([one.assign(**{DATA: name}) for name, one in each.items()], ignore_index=True)
     if rows.empty:
@@ -137,14 +139,20 @@ def over_blocks(each: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _status(found: list[str], planned: int) -> str:
-    """Of a seed on all data sets, from those of its trials: the worst of them, as only whole seeds are compared."""
+    """Returns the status of a variant under one seed, from those of its trials on the data sets: the worst of them.
+
+    It is UNFINISHED if a trial is missing, because only seeds with a trial on every data set are compared.
+    """
     others = [one for one in found if one != DONE]
     failed = [one for one in others if one in FAILURES]
     return next(iter([*failed, *others]), DONE if len(found) == planned else UNFINISHED)
 
 
 def _widest(found: Sequence[Sequence[tuple[float, float]]]) -> tuple[float, float] | None:
-    """Of the sizes of each data set's splits those that overlap most; nan where one has several, None for none."""
+    """Returns the (train_size, test_size) of the data set whose splits overlap most.
+
+    They are nan if one data set has several sizes, and None is returned if no trial reports any.
+    """
     if not any(found):
         return None
     if any(len(some) > 1 for some in found):
@@ -153,15 +161,13 @@ def _widest(found: Sequence[Sequence[tuple[float, float]]]) -> tuple[float, floa
 
 
 def table(study: Study, results: Iterable[Result]) -> pd.DataFrame:
-    """One row a result: key, variant, seed, status, seconds, a column a component, and the last epoch's metrics.
+    """Returns one row per result: key, variant, seed, status, seconds, a column per component, and its last metrics.
 
     A component's column holds the level's name or "reference".
     """
-    import pandas as pd
-
     names = list(dict.fromkeys(name for name, _ in study.components))
     several = bool(study.setting.blocks)
-    taken = {*IDENTITY, *names, *study.controls, *([DATA] * several)}  # columns that no number of a trial may stand in
+    taken = {*IDENTITY, *names, *study.controls, *([DATA] * several)}  # a metric with such a name would replace them
     rows = []
     for result in results:
         levels = dict(result.trial.variant.departures)
@@ -182,7 +188,7 @@ def table(study: Study, results: Iterable[Result]) -> pd.DataFrame:
 
 
 def write_table(folder: Path, study: Study, results: Iterable[Result]) -> Path:
-    """table.csv, for a spreadsheet; numbers in full precision."""
+    """Writes table.csv, for a spreadsheet, with numbers in full precision, and returns its path."""
     path = folder / "table.csv"
     write_text(path, as_csv(table(study, results)))
     return path

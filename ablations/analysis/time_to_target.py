@@ -1,15 +1,16 @@
-"""Steps to a training error, compared between arms: ratios over seeds, with arms that did not always arrive.
+"""Steps to a target, compared between arms as ratios, if some trials never reached it.
 
-A pair is one seed: the logarithm of the steps with the change less that without it.  Where the budget ended
-before one of the two arrived, its logarithm is known to be larger (or smaller) than the one written down:
-censored.  Such a pair is not dropped, as that would drop the slowest.
+A pair is one seed, and its log-ratio is the logarithm of the steps with the change less that without it.  If a trial
+ended before it reached the target, the pair is censored: its true log-ratio is only known to lie above (or below) the
+one that the steps give.  Such pairs are kept, because to drop them would be to drop the slowest trials.
 
 nothing censored     the mean and its t interval
 two exact or more    the mean of a normal distribution by maximum likelihood, in which a censored pair counts with the
-                     chance of lying beyond (as scipy.stats.CensoredData has it), and the interval of its profile
-                     likelihood; the cut is such that without censoring it is the t interval exactly
-fewer                a bound: the median lies above the smallest of n values with confidence 1 - 2^-n, as each lies
-                     above the median with chance 1/2 (the sign test), and so above the least of n lower bounds
+                     probability of lying beyond its value (as in scipy.stats.CensoredData), and the interval of its
+                     profile likelihood, whose cut is such that without censoring it is exactly the t interval
+fewer                a bound: the median lies above the smallest of n values with confidence 1 - 2^-n (the sign test),
+                     because each value lies above the median with probability 1/2; so it also lies above the smallest
+                     of n lower bounds
 """
 
 from __future__ import annotations
@@ -21,66 +22,69 @@ from math import exp, inf, isfinite, nan
 import numpy as np
 from scipy import optimize, special, stats
 
-from ablations.analysis.effects import LEVEL, contrasts, mean_interval
+from ablations.analysis.effects import contrasts, mean_interval
+from ablations.analysis.statistics import LEVEL
 from ablations.core.load import load
 from ablations.core.result import DIVERGED, DONE, REACHED, STEPS, TRAINED, Result
 from ablations.core.study import Study
 
-EXACT, ABOVE, BELOW, UNKNOWN = "exact", "above", "below", "unknown"  # what is known of a pair's log-ratio
+# The true log-ratio of a pair: equal to the one that the steps give, above it, below it, or not known at all.
+EXACT, ABOVE, BELOW, UNKNOWN = "exact", "above", "below", "unknown"
+# How an estimate was made.
 T, LIKELIHOOD, BOUND, NOTHING = "paired t", "censored likelihood", "sign-test bound", "too few pairs"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """One seed: log(steps with the change / steps without), and whether it is exact or the true one lies beyond."""
+    """The two trials of one seed, with and without the change."""
 
     seed: int
-    log_ratio: float
-    known: str = EXACT
+    log_ratio: float  # log(steps with the change / steps without)
+    known: str = EXACT  # where the true log-ratio lies: EXACT, ABOVE, BELOW or UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A log-ratio with its interval: infinite bounds where the pairs say nothing on that side."""
+    """A log-ratio with its interval."""
 
-    value: float
-    low: float
-    high: float
-    level: float
-    method: str
+    value: float  # nan if there is only a bound
+    low: float  # minus infinity if the pairs say nothing on this side
+    high: float  # infinity if the pairs say nothing on this side
+    level: float  # confidence level of the interval
+    method: str  # T, LIKELIHOOD, BOUND or NOTHING
 
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """How many times the reference's steps a change needs."""
+    """How many times as many steps a variant needs with a change as without it."""
 
     component: str
     level: str
     departed: str  # label of the variant with the change
-    kept: str
-    pairs: tuple[Pair, ...]
+    kept: str  # label of the variant that it is compared with
+    pairs: tuple[Pair, ...]  # in the order of their seeds
     estimate: Estimate
 
     @property
     def ratio(self) -> float:
-        """The geometric mean over seeds; nan where there is only a bound."""
+        """The ratio of the steps, as a geometric mean over seeds; nan if there is only a bound."""
         return exp(self.estimate.value)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Of the ratio; 0 and inf where it is open."""
+        """The interval of the ratio; 0 or infinity on a side of which the pairs say nothing."""
         return exp(self.estimate.low), exp(self.estimate.high) if self.estimate.high < inf else inf
 
     @property
     def censored(self) -> int:
-        """Pairs of which an arm, or both, did not arrive."""
+        """The number of pairs of which a trial did not reach the target."""
         return sum(pair.known != EXACT for pair in self.pairs)
 
 
 def speeds(study: Study, results: Sequence[Result]) -> list[Speed]:
-    """What each change of the study does to the steps, in its order with the controls last.
+    """Returns what each change of the study does to the steps, in the study's order with the controls last.
 
-    A trial that diverged never arrives: its steps are censored at those of the whole budget.
+    A trial that diverged never reaches the target: its steps are censored at those of a whole trial.
     """
     found = []
     for one in contrasts(study):
@@ -100,7 +104,7 @@ def speeds(study: Study, results: Sequence[Result]) -> list[Speed]:
 
 
 def times(results: Sequence[Result], variant: str) -> dict[int, tuple[float, bool]]:
-    """Seed -> (steps, whether the threshold was reached in them) of the trials of one variant that have an outcome."""
+    """Returns seed -> (steps, whether the target was reached in them) for trials of one variant with an outcome."""
     found = {}
     for result in results:
         if result.trial.variant.label != variant:
@@ -114,13 +118,13 @@ def times(results: Sequence[Result], variant: str) -> dict[int, tuple[float, boo
 
 
 def pair(seed: int, departed: tuple[float, bool], kept: tuple[float, bool]) -> Pair:
-    """The pair of a seed from the (steps, reached) of its two arms."""
+    """Returns the pair of a seed from the (steps, reached) of its two arms."""
     known = {(True, True): EXACT, (False, True): ABOVE, (True, False): BELOW, (False, False): UNKNOWN}
     return Pair(seed=seed, log_ratio=float(np.log(departed[0] / kept[0])), known=known[departed[1], kept[1]])
 
 
 def estimate(pairs: Sequence[Pair]) -> Estimate:
-    """The log-ratio and its interval, by the method that its pairs allow."""
+    """Returns the log-ratio and its interval, by the method that its pairs allow: see the top of this module."""
     values = {kind: [one.log_ratio for one in pairs if one.known == kind] for kind in (EXACT, ABOVE, BELOW, UNKNOWN)}
     if len(values[EXACT]) == len(pairs):
         value, low, high = mean_interval(values[EXACT])
@@ -139,10 +143,14 @@ def estimate(pairs: Sequence[Pair]) -> Estimate:
 
 
 def _likelihood(exact: np.ndarray, above: np.ndarray, below: np.ndarray) -> Estimate:
+    """Returns the maximum-likelihood estimate, with its profile interval, from exact and censored log-ratios.
+
+    Pairs of which both trials are censored say nothing and are left out.
+    """
     n = len(exact) + len(above) + len(below)
     spread = max(float(np.ptp(np.concatenate([exact, above, below]))), 1e-3)
 
-    def log_likelihood(mean: float, log_sd: float) -> float:  # but for a constant
+    def log_likelihood(mean: float, log_sd: float) -> float:  # up to a constant
         sd = exp(log_sd)
         beyond = special.log_ndtr(np.concatenate([mean - above, below - mean]) / sd).sum()
         return float(beyond - (((exact - mean) / sd) ** 2).sum() / 2 - len(exact) * log_sd)

@@ -1,7 +1,7 @@
-"""What traces, digests of everything that trials reported, tell: which changes do nothing, and whether seeds are used.
+"""Which changes do nothing, and whether seeds are used, as traces show: digests of everything that a trial reported.
 
-A change whose trace equals the reference's in every pair does nothing, whatever it was meant to do.  That needs trials
-that come out alike when they are run again, which the repeat of the reference's first seed tells.
+If the trace of a change equals the reference's in every pair, the change does nothing.  That is only told if trials
+repeat themselves exactly, which a second run of the reference's first seed shows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ablations.core.result import DONE
 
 
 def _traces(evidence: Evidence, label: str) -> dict[int, str]:
-    """Seed -> trace of the finished trials of a variant that have one."""
+    """Returns seed -> trace for the finished trials of a variant that have one."""
     return {
         one.trial.seed: one.trace
         for one in evidence.results
@@ -22,20 +22,20 @@ def _traces(evidence: Evidence, label: str) -> dict[int, str]:
 
 
 def known(evidence: Evidence) -> bool:
-    """Whether the trials of this study have traces."""
+    """Tells whether any trial of this study has a trace."""
     return any(one.trace for one in evidence.results)
 
 
 def deterministic(evidence: Evidence) -> bool | None:
-    """Whether the reference came out alike when it was run again; None where it was not."""
+    """Tells whether the reference gave the same trace when it was run again; None if it was not run again."""
     found = [one for one in evidence.results if REPEAT in one.extras and one.status == DONE]
     return all(one.extras[REPEAT] == one.trace for one in found) if found else None
 
 
 def seeds_differ(evidence: Evidence) -> bool | None:
-    """Whether trials of the reference with different seeds differ; None with fewer than two of them.
+    """Tells whether trials of the reference with different seeds differ; None if there are fewer than two of them.
 
-    Of several data sets they differ where they do on each.
+    If there are several data sets, they must differ on each.
     """
     if evidence.on_each:
         each = [seeds_differ(one) for one in evidence.on_each.values()]
@@ -45,7 +45,7 @@ def seeds_differ(evidence: Evidence) -> bool | None:
 
 
 def identical(evidence: Evidence, effect: Effect) -> bool:
-    """Whether a change gave what its counterpart gave, to the last digit of everything reported, in every pair."""
+    """Tells whether both arms of an effect have the same trace in every pair; False if trials do not repeat exactly."""
     if evidence.on_each:
         return all(identical(one, effect) for one in evidence.on_each.values())
     if not deterministic(evidence) or len(effect.departed) != 1 or len(effect.kept) != 1:

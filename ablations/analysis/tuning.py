@@ -1,4 +1,4 @@
-"""What a search of learning rates amounts to: which rate an arm gets, and what that leaves open."""
+"""The results of a search over learning rates: which rate an arm gets, and how uncertain that is."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from ablations.core.variant import Departure, Variant
 
 
 def arm_of(study: Study, variant: Variant) -> Variant:
-    """`variant` without the departures that have no rate of their own: the arm whose rate it has.
+    """Returns the arm whose learning rate `variant` has: `variant` without departures that have no rate of their own.
 
-    Those are what evaluation alone reads, and a sabotage: its damage must show under the reference's own recipe, and a
-    rate of its own would hide as much of the damage as a rate can.  A placebo has a rate of its own, found with its
-    own draws: it is the reference over again, so an effect of it shows the error of the tuning too.
+    Departures that only evaluation reads have none, and sabotages have none: a sabotage must do its harm under the
+    reference's recipe, and a rate of its own would make up for a part of that harm.  The placebo has a rate of its own.
+    It repeats the reference with other draws, so its effect also shows how much the choice of a rate scatters.
     """
     return Variant(departures=tuple(pair for pair in variant.departures if _has_a_rate(study, pair)))
 
 
 def _has_a_rate(study: Study, departure: Departure) -> bool:
-    """Whether an arm with this departure is tuned by itself."""
+    """Tells whether an arm with this departure is tuned by itself."""
     return _trains_otherwise(study, departure) and not _sabotages(study, departure)
 
 
 def _sabotages(study: Study, departure: Departure) -> bool:
+    """Tells whether a departure is a sabotage: a control, but not the placebo."""
     return departure[0] in study.controls and departure[0] != PLACEBO
 
 
 def _trains_otherwise(study: Study, departure: Departure) -> bool:
-    """Whether a departure changes what training reads, and not the evaluation alone."""
+    """Tells whether a departure changes what training reads, and not only the evaluation."""
     subject = load(study.subject)
     departed = subject.configure(study.setting, (departure,))
     forms = [subject.canonical(subject.training_part(config)) for config in (study.setting.config, departed)]
@@ -41,10 +42,10 @@ def _trains_otherwise(study: Study, departure: Departure) -> bool:
 
 
 def tuned(study: Study, departure: tuple[str, str]) -> bool:
-    """Whether the rate was tuned for each arm of the study with this departure, and for the reference.
+    """Tells whether the rate was tuned for each arm of the study with this departure, and for the reference.
 
-    What evaluation alone reads has the arm that it shares its training with.  False for a sabotage, which has the
-    reference's rate, and while the tuning is under way.
+    The arm of a departure that only evaluation reads is the one with which it shares its training.  False for a
+    sabotage, which has the reference's rate, and while the tuning is under way.
     """
     if study.tuning is None:
         return False
@@ -57,18 +58,18 @@ def tuned(study: Study, departure: tuple[str, str]) -> bool:
 
 
 def chosen(attempts: Sequence[Attempt], clearly: float = CLEARLY) -> float:
-    """The factor that an arm gets: where the parabola is lowest, or the best of those tried where there is none."""
+    """Returns the factor that an arm gets: the parabola's minimum, or the best factor tried if there is no parabola."""
     found = fitted(attempts, clearly)
     return rounded(math.exp(found.at)) if found else best(attempts).factor
 
 
 def fitted(attempts: Sequence[Attempt], clearly: float = CLEARLY) -> Lowest | None:
-    """The parabola that chooses the rate: over the factor's natural logarithm, of the errors in percent or of the
-    natural logarithms of the steps.
+    """Returns the minimum of the parabola that chooses the rate; None if there is no parabola.
 
-    It goes through rates at which every trial came to an outcome: one that diverged, or that was ended before it
-    arrived, has none.  A rate with such a trial is a wall, and what lies behind it is left out.  None where the best
-    rate has such a trial itself, where the rates are too few, and where `clearly` is 0.
+    It is fitted, over the natural logarithm of the factor, to errors in percent or to natural logarithms of steps.
+    Only rates at which every trial has an outcome count; a trial that diverged, or was ended before it reached the
+    target, has none.  Rates beyond such a rate, seen from the best one, are left out too.  There is no parabola if the
+    best rate has such a trial itself, if there are too few rates, or if `clearly` is 0.
     """
     if not clearly:
         return None
@@ -82,9 +83,9 @@ def fitted(attempts: Sequence[Attempt], clearly: float = CLEARLY) -> Lowest | No
 
 
 def came_to(tuning: Tuning, arm: Tuned) -> float | None:
-    """What the chosen rate came to, as `outcome`; by the parabola where it was not tried itself.
+    """Returns the result of the chosen rate, as `outcome` gives it; by the parabola if that rate was not tried itself.
 
-    None where a trial has no outcome there, and where the arm never arrived at a threshold, so that errors chose.
+    None if a trial at that rate has no result, or if no trial of the arm reached the target, so that errors decided.
     """
     tried = next((one for one in arm.attempts if one.factor == arm.factor), None)
     if tried is not None:
@@ -94,10 +95,10 @@ def came_to(tuning: Tuning, arm: Tuned) -> float | None:
 
 
 def cost(tuning: Tuning, arm: Tuned) -> float | None:
-    """What not knowing the best rate better is expected to cost an arm: points of error, or percent of its steps.
+    """Returns the expected loss of an arm because its best rate is uncertain: points of error, or percent of its steps.
 
-    The parabola's curvature times the variance of its lowest place, by the delta method.  None without a parabola, and
-    where the arm never arrived at a threshold, so that its errors chose.
+    It is the parabola's curvature times the variance of its minimum's place, by the delta method.  None if there is no
+    parabola, or if no trial of the arm reached the target, so that errors decided.
     """
     found, timed = fitted(arm.attempts, tuning.clearly), tuning.setting.target is not None
     if found is None or timed != _arrives(arm.attempts):
@@ -106,15 +107,16 @@ def cost(tuning: Tuning, arm: Tuned) -> float | None:
 
 
 def _arrives(attempts: Sequence[Attempt]) -> bool:
-    """Whether any trial arrived at a threshold, so that steps choose, and not errors."""
+    """Tells whether any trial reached the target, so that steps decide, and not errors."""
     return any(one.steps_to_threshold is not None for attempt in attempts for one in attempt.trials)
 
 
 def _point(attempt: Attempt, timed: bool) -> Point:
+    """Returns a rate as a point of the curve: the logarithm of its factor, and the outcomes of its trials."""
     values = [value for value in outcomes(attempt, timed) if value is not None]
     return Point(at=math.log(attempt.factor), outcomes=tuple(values))
 
 
 def rounded(factor: float) -> float:
-    """Three digits, so that a rate can be read."""
+    """Returns `factor` with three significant digits, so that rates are easy to read."""
     return float(f"{factor:.3g}")

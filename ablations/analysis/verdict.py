@@ -37,55 +37,55 @@ class Verdict:
     """What became of a claim.  Bounds and effects are departure minus reference, whatever the claimed direction."""
 
     claim: Claim
-    call: str  # one of CALLS
-    reason: str = ""  # of `ablations.analysis.gates.REASONS`, where it was not tested
-    because: str = ""  # the same in a sentence
-    effect: Effect | None = None
-    comparisons: int = 1  # in its family: m
-    p_holm: float = nan
-    low: float = nan  # of the simultaneous interval
-    high: float = nan
-    inner_low: float = nan  # of the two one-sided tests
-    inner_high: float = nan
-    look: Look | None = None  # at which it stands, in a sequential study
-    seeds: int | None = None  # that would settle what is open; None where nothing is, too many, or that is not known
-    seeds_low: int | None = None  # of the interval of that number; None: more than any study trains
-    seeds_high: int | None = None
-    proxy: tuple[str, ...] = ()  # how the study differs from where the claim was made
-    draft: bool = False  # fewer seeds than the rule wants
-    confounds: str = ""  # what else differs between the arms
-    underfits: bool = False  # the reference does, and the claim is about the evaluation error
-    published_inside: str = ""  # our prediction interval: yes, no, or why that cannot be said
-    first: str = ""  # the call on what the claim says first, where its companion changed that
-    also: Effect | None = None  # of the claim's companion
-    also_low: float = nan  # of its simultaneous interval
-    also_high: float = nan
-    own: bool = False  # made by whoever planned the study, of the study itself: there is no other place to be true to
-    blind: bool = False  # the study has no sabotage, so nothing shows that it would have seen harm
-    out_of_reach: str = ""  # "about 160 seeds" that would decide it, where that was declared to be too many
-    metrics: Mapping[str, Metric] = field(default_factory=dict, repr=False)  # of the study, to read the numbers by
+    call: str  # one of `ablations.analysis.rule.CALLS`
+    reason: str = ""  # why it was not tested: one of `ablations.analysis.gates.REASONS`, or empty
+    because: str = ""  # the same in words
+    effect: Effect | None = None  # None: the study does not make the comparison
+    comparisons: int = 1  # number of different comparisons of the claim's family: m in `ablations.analysis.rule`
+    p_holm: float = nan  # the effect's p-value, adjusted by Holm over the family
+    low: float = nan  # lower end of the simultaneous interval
+    high: float = nan  # its upper end
+    inner_low: float = nan  # lower end of the interval of the two one-sided tests
+    inner_high: float = nan  # its upper end
+    look: Look | None = None  # the look at which a claim of a sequential study has its verdict
+    seeds: int | None = None  # seeds that would settle what is open; None: nothing is, too many, or not known
+    seeds_low: int | None = None  # lower end of the 95% interval of that number; None: too many
+    seeds_high: int | None = None  # its upper end
+    proxy: tuple[str, ...] = ()  # how the study falls short of the claim's conditions; empty: it tests the claim itself
+    draft: bool = False  # whether the study has fewer seeds than the rule asks for
+    confounds: str = ""  # what else differs between the arms, in words
+    underfits: bool = False  # whether the reference underfits, and the claim is about the evaluation error or the gap
+    published_inside: str = ""  # whether the published effect lies in our prediction interval: yes, no, or why not told
+    first: str = ""  # the call without the claim's companion, if the companion changed the call
+    also: Effect | None = None  # the effect of the claim's companion
+    also_low: float = nan  # lower end of its simultaneous interval
+    also_high: float = nan  # its upper end
+    own: bool = False  # whether the claim is about the study itself, so that there are no conditions to fall short of
+    blind: bool = False  # whether the study has no sabotage, so that nothing shows that it would have seen harm
+    out_of_reach: str = ""  # such as "about 160 seeds" if it was declared that more are needed than are affordable
+    metrics: Mapping[str, Metric] = field(default_factory=dict, repr=False)  # the study's metrics by name
 
     @property
     def metric(self) -> Metric:
-        """What the claim's effect is measured by."""
+        """The metric of the claim."""
         return self.metrics.get(self.claim.metric, Metric(words=self.claim.metric))
 
     @property
     def also_metric(self) -> Metric:
-        """What the effect of the claim's companion is measured by."""
+        """The metric of the claim's companion."""
         name = self.claim.companion.metric if self.claim.companion else ""
         return self.metrics.get(name, Metric(words=name))
 
     @property
     def size(self) -> str:
-        """What is known of the effect's size beside the smallest of interest: ABOVE, BELOW or OPEN."""
+        """What is known of the effect's size, relative to the smallest effect of interest: ABOVE, BELOW or OPEN."""
         if self.unstable:
             return OPEN
         return size_of((self.low, self.high), (self.inner_low, self.inner_high), self.claim.smallest_effect)
 
     @property
     def size_known(self) -> bool:
-        """Whether the effect is known to be larger, or to be smaller, than the smallest of interest."""
+        """Whether the effect is known to be larger, or known to be smaller, than the smallest effect of interest."""
         return self.size in (ABOVE, BELOW)
 
     @property
@@ -98,7 +98,7 @@ class Verdict:
 
     @property
     def words(self) -> str:
-        """The call, and whether the size of a direction is excluded or open; of a proxy what it shows at its scale."""
+        """The call in words, with what is known of the size; of a proxy study, what it shows at its own scale."""
         if self.proxy:
             partly = self.first not in ("", CONTRADICTED)
             words = at_scale(self.call, self.size, same=self.claim.direction == SAME, partly=partly)
@@ -107,17 +107,17 @@ class Verdict:
 
     @property
     def unstable(self) -> bool:
-        """Whether a training of either arm failed, so that no size can be told."""
+        """Whether a training of either arm failed, so that no size can be judged."""
         return self.effect is not None and self.effect.unstable
 
     @property
     def scope(self) -> str:
-        """`faithful`, or `proxy` where the study differs from where a claim was made; empty of a study's own."""
+        """`proxy` if the study falls short of the claim's conditions, else `faithful`; empty for the study's own."""
         return PROXY if self.proxy else "" if self.own else FAITHFUL
 
     @property
     def label(self) -> str:
-        """`same direction at this scale [proxy, draft]`, `not tested (failed, 5 of 5) [proxy]`."""
+        """The verdict with its flags: `same direction at this scale [proxy, draft]`, `not tested (failed, 5 of 5)`."""
         if self.call == NOT_TESTED:
             words = failures.failed_words(self.effect) if self.effect and self.reason == FAILS else self.reason
             return f"{self.call} ({words}){_bracketed([self.scope, self.claim.standing])}"
@@ -133,13 +133,13 @@ class Verdict:
 
 
 def _bracketed(words: Sequence[str]) -> str:
-    """` [proxy, draft]`; nothing for no words."""
+    """Writes ` [proxy, draft]`; empty if there are no words."""
     said = ", ".join(filter(None, words))
     return f" [{said}]" if said else ""
 
 
 def with_also(evidence: Evidence, verdict: Verdict, alpha: float, comparisons: int, look: Look | None) -> Verdict:
-    """The verdict with what was found of its claim's companion, if it has one."""
+    """Returns `verdict` with the effect of its claim's companion, if it has one, and its simultaneous interval."""
     asked = verdict.claim.companion
     also = effect_on(evidence, asked) if asked else None
     if also is None:

@@ -1,4 +1,4 @@
-"""Claims and effects -> verdicts, by the rule of `analysis/rule.py`, which is fixed before the first trial."""
+"""From claims and effects to verdicts, by the rule of `analysis/rule.py`, which is fixed before the first trial."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from math import isfinite
 from pathlib import Path
 
 from ablations.analysis import failures, reach
-from ablations.analysis.asked import effect_on, proxy_reasons, rule_of
-from ablations.analysis.asked import obstacle_of as _obstacle
+from ablations.analysis.asked import effect_on, obstacle_of, proxy_reasons, rule_of
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.gates import (
     confounds,
@@ -29,8 +28,7 @@ from ablations.analysis.rule import (
 )
 from ablations.analysis.seeds_needed import settling_seeds
 from ablations.analysis.statistics import prediction_interval
-from ablations.analysis.verdict import Verdict
-from ablations.analysis.verdict import with_also as _with_also
+from ablations.analysis.verdict import Verdict, with_also
 from ablations.core.claim import MAIN, Claim, Conditions, Rule
 from ablations.core.effect import Effect
 from ablations.core.load import FIRST, SABOTAGE
@@ -38,21 +36,19 @@ from ablations.records import store
 from ablations.records.claims import check_declared
 from ablations.records.recorded import readable
 
-LEVEL = 0.95  # of the prediction interval
-
 
 @dataclass(frozen=True, kw_only=True)
 class Findings(Evidence):
-    """Evidence with what was judged of it, which is computed once."""
+    """Evidence with the verdicts on the study's claims, which are computed once."""
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
-        """On every claim of the study."""
+        """The verdicts on all claims of the study, in its order."""
         return judge(self)
 
 
 def findings_in(folder: Path) -> Findings:
-    """What the study in `folder` left, to be judged.  Raises InputError on a plan that cannot be read."""
+    """Returns the findings of the study in `folder`.  Raises InputError if its plan cannot be read."""
     study, results, problems = store.read(folder)
     check_declared(study, folder / "study.json")
     study, results, instead = readable(folder, study, results)
@@ -60,14 +56,17 @@ def findings_in(folder: Path) -> Findings:
 
 
 def judge(evidence: Evidence) -> list[Verdict]:
-    """A verdict on every claim of the study, in its order; in a sequential study as of the look at which it stands."""
+    """Returns a verdict on every claim of the study, in its order.
+
+    In a sequential study, a claim is judged by the records of the look that settled it, or of the latest complete look.
+    """
     rule = rule_of(evidence.study)
     claims = evidence.study.claims
     gates = study_gates(evidence, rule)
     stands = _standing(evidence, claims, rule)
     effects = [effect_on(then, claim) for claim, (then, _) in zip(claims, stands, strict=True)]
     obstacles = [
-        _obstacle(then, claim, effect, rule, gates)
+        obstacle_of(then, claim, effect, rule, gates)
         for claim, effect, (then, _) in zip(claims, effects, stands, strict=True)
     ]
     tested = [
@@ -82,7 +81,10 @@ def judge(evidence: Evidence) -> list[Verdict]:
 
 
 def _standing(evidence: Evidence, claims: Sequence[Claim], rule: Rule) -> list[tuple[Evidence, Look | None]]:
-    """For each claim the evidence that its verdict stands on, and the look at which it does."""
+    """Returns for each claim the evidence by which it is judged, and the look; None: the study is not sequential.
+
+    Before the first look is complete, the evidence is empty and there is no look either.
+    """
     if not rule.looks:
         return [(evidence, None)] * len(claims)
     reached = stage(evidence)
@@ -102,6 +104,7 @@ def _verdict(
     comparisons: int,
     stands: tuple[Evidence, Look | None],
 ) -> Verdict:
+    """Returns the verdict on one claim; `stands` is its evidence and its look, as `_standing` returns them."""
     reason, because = obstacle
     then, look = stands
     proxy = proxy_reasons(claim, evidence.study)
@@ -121,10 +124,10 @@ def _verdict(
     if effect is None:
         return common
     (low, high), inner = intervals(effect, rule.alpha, comparisons, look)
-    common = _with_also(then, common, rule.alpha, comparisons, look)
+    common = with_also(then, common, rule.alpha, comparisons, look)
     first = NOT_TESTED if reason else call(claim, effect, p_holm, comparisons, rule.alpha, look)
     found = with_companion(first, common.companion)
-    companion = common.also if found != first else None  # that the call hangs on
+    companion = common.also if found != first else None  # the call depends on it
     settling, fewest, most = settling_seeds(claim, effect, companion, found, alpha=rule.alpha / comparisons)
     return replace(
         common,
@@ -147,16 +150,16 @@ def _verdict(
 
 
 def _inside(claim: Claim, effect: Effect, proxy: bool) -> str:
-    """Whether the published effect, one run an arm, could have been one of our pairs."""
+    """Tells, in words, whether the published effect, usually of one run per arm, could have been one of our pairs."""
     if claim.published_effect is None:
         return "no number published"
     if effect.unstable:
         return "not comparable (unstable)"
     if effect.kind == MAIN:
-        return "not comparable (a main effect)"  # which averages pairs, where one was published
+        return "not comparable (a main effect)"  # a main effect averages pairs, and a single pair was published
     if proxy:
         return "not comparable (proxy)"
-    low, high = prediction_interval(effect.estimate, effect.error, effect.df, effect.spread, LEVEL)
+    low, high = prediction_interval(effect.estimate, effect.error, effect.df, effect.spread)
     if not isfinite(low):
         return "no interval"
     return "yes" if low <= claim.published_effect <= high else "no"

@@ -19,10 +19,10 @@ BEGUN = "begun and not ended: its process was killed, or runs now"
 
 @dataclass(frozen=True, kw_only=True)
 class Reason:
-    """Of trials without a usable record: why, and which they are."""
+    """A reason why trials have no usable record."""
 
-    words: str
-    trials: tuple[Trial, ...]
+    words: str  # the reason
+    trials: tuple[Trial, ...]  # those that have it
 
 
 def reasons(
@@ -32,11 +32,14 @@ def reasons(
     code: Mapping[str, str],
     begun: Mapping[str, str],
 ) -> list[Reason]:
-    """Why each of `trials`, by key, that has no outcome has none, those of one reason together, the commonest first.
+    """Returns the reasons why those of `trials` that have no outcome have none, the most common reason first.
 
-    `results` are all that the study's folder holds, by key, and `unreadable` the keys of records that cannot be read.
-    `code` says of the digests of other code how it differs from today's.  `begun` says of the keys of
-    trials that have left something, but no record, what that is.
+    Args:
+        trials: the planned trials, by key.
+        results: all results in the study's folder, by key.
+        unreadable: keys of records that cannot be read.
+        code: digest of other code -> how it differs from today's, in words.
+        begun: key of a trial that has begun and has no record -> what it left, in words.
     """
     others: dict[tuple[str, int, str], list[Result]] = {}
     for one in results.values():
@@ -56,11 +59,12 @@ def reasons(
 
 
 def _place(trial: Trial) -> tuple[str, int, str]:
+    """Returns what two trials have in common if only their config or code differs: variant, seed and data."""
     return trial.variant.label, trial.seed, trial.fingerprint
 
 
 def _differs(trial: Trial, before: Sequence[Result], code: Mapping[str, str]) -> str:
-    """How `trial` differs from the nearest trial of its variant and seed that has a record."""
+    """Writes how `trial` differs from the most similar one of `before`: recorded trials of its variant and seed."""
     told = [(_settings(one.trial, trial), str(one.trial.config.get("code", ""))) for one in before]
     settings, digest = min(told, key=lambda one: len(one[0]))
     words = [f"the configuration is another ({_few(settings)})"] if settings else []
@@ -70,10 +74,10 @@ def _differs(trial: Trial, before: Sequence[Result], code: Mapping[str, str]) ->
 
 
 def _settings(before: Trial, now: Trial) -> list[str]:
-    """`epochs 30, now 60` for each field that differs."""
+    """Writes `epochs 30, now 60` for each field of the config that differs."""
     configs = ({name: part for name, part in trial.config.items() if name != "code"} for trial in (before, now))
     one, two = map(leaves, configs)
-    unset = "its default"  # which a config does not write down
+    unset = "its default"  # a config does not hold default values
     return [
         f"{name.removeprefix('config.').removeprefix('budget.')} {one.get(name, unset)}, now {two.get(name, unset)}"
         for name in {**one, **two}
@@ -82,14 +86,15 @@ def _settings(before: Trial, now: Trial) -> list[str]:
 
 
 def _few(names: Sequence[str]) -> str:
+    """Writes the first names, and how many more there are."""
     more = len(names) - MOST
     return listed([*names[:MOST], *([f"{more} more"] if more > 0 else [])])
 
 
 def changed(before: Mapping[str, bytes], now: Mapping[str, bytes]) -> str:
-    """`model.py changed since (function Block.forward)`: how the files differ, but for comments and docstrings.
+    """Writes how files differ, apart from comments and docstrings: `model.py changed since (function Block.forward)`.
 
-    Empty where they do not.
+    It is empty if they do not differ.
     """
     words = []
     for name in sorted({*before, *now}):
@@ -103,7 +108,7 @@ def changed(before: Mapping[str, bytes], now: Mapping[str, bytes]) -> str:
 
 
 def _pieces_differ(before: bytes, now: bytes, name: str) -> str | None:
-    """Which definitions differ, in words; None where nothing that counts does, and empty where it is no Python."""
+    """Writes which definitions differ; None if only comments or docstrings do, and empty if it is no Python source."""
     if not name.endswith(".py"):
         return ""
     try:
@@ -120,9 +125,9 @@ def _pieces_differ(before: bytes, now: bytes, name: str) -> str | None:
 
 
 def pieces(tree: ast.AST, outer: str = "") -> Iterator[tuple[str, str]]:
-    """(`function Block.forward`, its source) of each definition, without those inside it; "" for the rest of a module.
+    """Yields (`function Block.forward`, its source) for each definition, and ("", source) for the rest of the module.
 
-    Without comments and docstrings.
+    A source is without comments, docstrings, and definitions inside it, which are yielded by themselves.
     """
     body, path = [], outer.partition(" ")[2]
     for node in getattr(tree, "body", []):
@@ -140,9 +145,9 @@ def pieces(tree: ast.AST, outer: str = "") -> Iterator[tuple[str, str]]:
 
 
 def which(trials: Sequence[Trial], *, several: bool = False) -> str:
-    """`-lrn and placebo (seeds 0 to 9); reference (seed 3)`: variants with the same seeds together.
+    """Writes `-lrn and placebo (seeds 0 to 9); reference (seed 3)`: variants with the same seeds together.
 
-    With `several` data sets `-lrn on wine`.
+    With `several`, it also names the data set: `-lrn on wine (seed 3)`.
     """
     seeds: dict[str, list[int]] = {}
     for trial in trials:
@@ -155,11 +160,12 @@ def which(trials: Sequence[Trial], *, several: bool = False) -> str:
 
 
 def _few_labels(labels: Sequence[str]) -> str:
+    """Writes all labels or, if they are many, the first of them and how many more there are."""
     return listed(labels) if len(labels) <= 2 * MOST else f"{', '.join(labels[:MOST])} and {len(labels) - MOST} more"
 
 
 def _ranges(numbers: Sequence[int]) -> str:
-    """`seed 3`, `seeds 0 to 4 and 7`."""
+    """Writes `seed 3` or `seeds 0 to 4 and 7`; `numbers` are in rising order."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:
@@ -171,5 +177,5 @@ def _ranges(numbers: Sequence[int]) -> str:
 
 
 def headline(total: int, lacking: int) -> str:
-    """`150 trials: 130 have an outcome, 20 do not`."""
+    """Writes `150 trials: 130 with an outcome, 20 without`."""
     return f"{counted(total, 'trial')}: {total - lacking:,} with an outcome, {lacking:,} without"

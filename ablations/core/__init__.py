@@ -1,1 +1,1 @@
-"""The values that flow through the harness.  Standard library only."""
+"""The types that all rooms share.  Standard library only."""

@@ -27,7 +27,7 @@ STEPS = "steps_to_threshold"
 LOG_STEPS = "log_steps_to_threshold"  # natural logarithm of STEPS: its differences are logarithms of ratios
 REACHED = "threshold_reached"  # 1 or 0
 TRAINED = "steps_trained"
-LOOKED = "threshold_train_top1_error_percent"  # the training error at the last look
+LOOKED = "threshold_train_top1_error_percent"  # the training error at the last reading
 FIRST_VERSION = 1  # version of the training code in records that do not say
 
 

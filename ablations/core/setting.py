@@ -88,7 +88,7 @@ class Target:
     value: float  # the value to reach
     metric: str = "training error"  # what has this value, in words
     unit: str = "%"
-    every: int = 1  # steps between two looks
+    every: int = 1  # steps between two readings of it
     stops: bool = False  # whether a trial ends when it reaches the value, so that trials train for different times
 
 

@@ -12,7 +12,7 @@ from ablations.core.errors import InputError, shown
 MINUS = "\N{MINUS SIGN}"
 NUMBER = 24  # characters of the longest number or interval; a longer cell of a table is taken for a sentence
 
-NONE = "\N{EN DASH}"  # in place of a number that is not there
+MISSING = "\N{EN DASH}"  # in place of a number that is not there
 PRINTED = "\nIt had printed:\n"  # in the error of a trial, what precedes the last lines of its output
 LONGEST = 366 * 24 * 3600  # most seconds that --budget may give a study
 _UNITS = {"h": 3600, "m": 60, "s": 1}
@@ -32,7 +32,7 @@ def last_line(error: str, longest: int = 200) -> str:
 def duration(seconds: float) -> str:
     """Writes a time as `4.7 s`, `45 s`, `12 min` or `3 h 20 min`; a dash if it is not finite."""
     if not math.isfinite(seconds):
-        return NONE
+        return MISSING
     if seconds < 100:
         return f"{seconds:.3g} s"
     minutes = round(seconds / 60)
@@ -106,6 +106,3 @@ def told(what: str, parts: list[str]) -> str:
     """Writes the text alternative of a figure: `what` it shows, and the first 30 of its parts."""
     more = f"; and {len(parts) - 30} more" if len(parts) > 30 else ""
     return f"{what}: {'; '.join(parts[:30])}{more}."
-
-
-MISSING = NONE

@@ -21,7 +21,7 @@ class TuningTrial:
     status: str  # of the trial
     steps_to_threshold: float | None = None  # None: there is no threshold, or it was not reached
     steps: int = 0  # steps that were trained
-    error_percent: float | None = None  # training error at the last look, or validation error; None if it diverged
+    error_percent: float | None = None  # training error at the last reading, or validation error; None if it diverged
 
 
 @dataclass(frozen=True, kw_only=True)

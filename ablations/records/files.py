@@ -76,7 +76,7 @@ def arrays(path: Path) -> Iterator[NpzFile]:
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
     """Writes `record` as strict JSON, whole or not at all; infinities and nan become null."""
     with replaced(path) as file:
-        file.write(json.dumps(_strict(record), indent=1, allow_nan=False).encode() + b"\n")
+        file.write(json.dumps(strict(record), indent=1, allow_nan=False).encode() + b"\n")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -111,12 +111,12 @@ def why(error: BaseException) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 
-def _strict(value: Any) -> Any:
+def strict(value: Any) -> Any:
     """Returns `value` with None in place of infinities and nan, which JSON cannot hold."""
     if isinstance(value, Mapping):
-        return {name: _strict(item) for name, item in value.items()}
+        return {name: strict(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_strict(item) for item in value]
+        return [strict(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

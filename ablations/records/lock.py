@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ablations.core.errors import InputError
+from ablations.records.files import write_json
 
 BEAT = 20.0  # seconds between two signs of life
 DEAD = 300.0  # seconds without one after which a driver of another machine counts as dead
@@ -81,8 +82,6 @@ def _read(told: Path) -> dict[str, Any]:
 
 def _write(told: Path, command: str) -> None:
     """Writes down that this process holds the study."""
-    from ablations.records.files import write_json
-
     since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     mine = {"host": socket.gethostname(), "process": os.getpid(), "began": _began(os.getpid())}
     write_json(told, {**mine, "since": since, "command": command})

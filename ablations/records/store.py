@@ -19,13 +19,13 @@ from ablations.core.load import is_file
 from ablations.core.result import Result
 from ablations.core.study import Study
 from ablations.core.text import counted
-from ablations.records.files import DAMAGED, _strict, read_json, why, write_json
+from ablations.records.files import DAMAGED, read_json, strict, why, write_json
 from ablations.records.upgrade import upgraded_result, upgraded_study
 
 
 def checksum(record: Mapping[str, Any]) -> str:
     """Returns sixteen hex digits of the sha256 of a record's content, whatever the order of its fields."""
-    text = json.dumps(_strict(record), sort_keys=True, allow_nan=False)
+    text = json.dumps(strict(record), sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -8,8 +8,7 @@ from math import isfinite, nan, sqrt
 
 import pandas as pd
 
-from ablations.analysis.effects import LEVEL
-from ablations.analysis.statistics import benjamini_hochberg, over_seeds, t_interval, t_test
+from ablations.analysis.statistics import LEVEL, benjamini_hochberg, over_seeds, t_interval, t_test
 from ablations.analysis.verdicts import Findings
 from ablations.core.effect import Effect
 from ablations.core.errors import InputError

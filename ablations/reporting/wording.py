@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import isfinite
 
-from ablations.analysis.gates import GAP
 from ablations.analysis.ranking import BETTER, NEGLIGIBLE, WORSE, Ranked
+from ablations.analysis.reach import GAP
 from ablations.analysis.verdicts import Findings
 from ablations.core.setting import Metric
 from ablations.core.units import between, is_ratio, outcome, size, unit_of

@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 from ablations.analysis.averages import averages, write_averages
-from ablations.analysis.ensembles import MOST, Array, ensembles, subsets
-from ablations.analysis.statistics import both_samplings
+from ablations.analysis.ensembles import MOST, ensembles, subsets
+from ablations.analysis.statistics import Array, both_samplings
 from ablations.analysis.verdicts import Findings
 from ablations.core.labels import labels_of
 from ablations.core.result import DONE

@@ -213,8 +213,8 @@ def test_an_unstable_comparison_has_at_most_a_direction(
     effect = unstable(estimate, p, failed)
     assert call(CLAIM, effect, p, 1, 0.05) == words
     assert call(replace(CLAIM, direction=-1), replace(effect, estimate=-estimate), p, 1, 0.05) in CALLS
-    assert seeds_to_settle(CLAIM, effect, words, 1, 0.05) is None
-    assert seeds_between(lambda one: seeds_to_settle(CLAIM, one, words, 1, 0.05), effect, 1.0) == (None, None)
+    assert seeds_to_settle(CLAIM, effect, words, 0.05) is None
+    assert seeds_between(lambda one: seeds_to_settle(CLAIM, one, words, 0.05), effect, 1.0) == (None, None)
 
 
 def test_a_failure_raises_an_error_and_lowers_a_gap() -> None:
@@ -317,10 +317,10 @@ def test_exports_hold_both_lines_and_the_flag() -> None:
 def test_the_interval_of_a_spread_holds_it_as_often_as_it_says() -> None:
     random, held = np.random.default_rng(3), 0
     for values in random.normal(0, 2.0, (2000, 10)):
-        low, high = spread_interval(float(values.std(ddof=1)), 9, 0.95)
+        low, high = spread_interval(float(values.std(ddof=1)), 9)
         held += low <= 2.0 <= high
     assert held / 2000 == pytest.approx(0.95, abs=0.02)
-    assert np.isnan(spread_interval(nan, 9, 0.95)).all() and np.isnan(spread_interval(1.0, 0, 0.95)).all()
+    assert np.isnan(spread_interval(nan, 9)).all() and np.isnan(spread_interval(1.0, 0)).all()
 
 
 def test_seeds_come_with_their_own_uncertainty_or_not_at_all() -> None:
@@ -330,8 +330,8 @@ def test_seeds_come_with_their_own_uncertainty_or_not_at_all() -> None:
         component="lrn", level="off", metric=METRIC, kind=ONE_OUT, estimate=0.2, low=-0.8, high=1.2, p=0.6, n=10,
         correlation=nan, method="", error=0.45, df=9, spread=1.42,
     )  # fmt: skip
-    point = seeds_to_settle(CLAIM, effect, INCONCLUSIVE, 1, 0.05)
-    low, high = seeds_between(lambda one: seeds_to_settle(CLAIM, one, INCONCLUSIVE, 1, 0.05), effect, None)
+    point = seeds_to_settle(CLAIM, effect, INCONCLUSIVE, 0.05)
+    low, high = seeds_between(lambda one: seeds_to_settle(CLAIM, one, INCONCLUSIVE, 0.05), effect, None)
     assert point and low and high and low < point < high
     # The number goes with the variance, whose 95% interval from ten normal values is .47 to 3.33 times what was seen.
     assert (low / point, high / point) == pytest.approx((0.47, 3.33), rel=0.15)
@@ -344,7 +344,7 @@ def test_seeds_come_with_their_own_uncertainty_or_not_at_all() -> None:
     clear = replace(effect, estimate=3.0, low=2.0, high=4.0, p=0.0003)
 
     def settled(one: Effect) -> int | None:
-        return seeds_to_settle(CLAIM, one, DIRECTION_ONLY, 1, 0.05)
+        return seeds_to_settle(CLAIM, one, DIRECTION_ONLY, 0.05)
 
     assert seeds_between(settled, seen, 1.0)[1] is None
     bounds, middle = seeds_between(settled, clear, 1.0), settled(clear)

@@ -125,7 +125,7 @@ def test_the_seeds_of_a_factorial_are_seeds_and_no_pairs() -> None:
     verdict = next(one for one in Findings(study=study, results=results).verdicts if one.claim.name == "pooling_error")
     assert verdict.effect
     assert verdict.effect.spread == pytest.approx(row.spread)
-    assert seeds_to_settle(verdict.claim, verdict.effect, INCONCLUSIVE, verdict.comparisons, 0.05) == row.seeds
+    assert seeds_to_settle(verdict.claim, verdict.effect, INCONCLUSIVE, 0.05 / verdict.comparisons) == row.seeds
 
 
 def test_a_factorials_scatter_from_pairs_is_what_it_is_where_effects_differ_as_much_as_trials() -> None:

@@ -98,11 +98,11 @@ def test_sameness_is_reproduced_where_statsmodels_two_one_sided_tests_reject() -
 
 def test_what_is_open_of_sameness_is_settled_by_the_seeds_that_place_it_within_the_margin_or_outside() -> None:
     found = effect(0.0, 0.6)
-    needed = seeds_to_settle(ALIKE, found, INCONCLUSIVE, 4, 0.05)
+    needed = seeds_to_settle(ALIKE, found, INCONCLUSIVE, 0.05 / 4)
     assert needed == seeds_to_exclude(1.0, found.spread, 0.05 / 4)
-    near = [seeds_to_settle(ALIKE, effect(d, 0.6), INCONCLUSIVE, 4, 0.05) or 0 for d in (0.5, 0.9, -0.9, 1.1, 1.5)]
+    near = [seeds_to_settle(ALIKE, effect(d, 0.6), INCONCLUSIVE, 0.05 / 4) or 0 for d in (0.5, 0.9, -0.9, 1.1, 1.5)]
     assert needed and near[1] == near[2] > near[0] > needed and near[1] > needed < near[3] > near[4]
-    assert seeds_to_settle(ALIKE, found, CONTRADICTED, 4, 0.05) is None
+    assert seeds_to_settle(ALIKE, found, CONTRADICTED, 0.05 / 4) is None
 
 
 def test_both_things_have_to_be_shown_and_either_can_be_refuted() -> None:

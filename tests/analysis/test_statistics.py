@@ -149,7 +149,7 @@ def test_a_prediction_interval_holds_the_next_difference_at_its_rate() -> None:
     draws = random.normal(0.4, 1.0, (2000, 6))
     for *values, following in draws:
         found = np.array(values)
-        low, high = prediction_interval(*of(found), float(found.std(ddof=1)), 0.95)
+        low, high = prediction_interval(*of(found), float(found.std(ddof=1)))
         hits += low <= following <= high
     assert 0.935 <= hits / 2000 <= 0.965
 

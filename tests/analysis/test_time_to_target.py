@@ -32,7 +32,7 @@ from ablations.analysis.verdicts import Findings
 from ablations.core.claim import Rule
 from ablations.core.result import DIVERGED, DONE, LOOKED, REACHED, STEPS, TRAINED, Result
 from ablations.core.study import Study
-from ablations.core.text import NONE
+from ablations.core.text import MISSING
 from ablations.core.trial import Trial
 from ablations.core.tuning import Attempt, Tuned, TuningTrial
 from ablations.planning.tuning import advance, apply, start
@@ -320,7 +320,7 @@ def test_the_report_shows_every_rate_that_was_tried() -> None:
         ("reference", "0.5", "1,000", ""),
         ("reference", "1", "900", "chosen"),  # the cube root of 800 times 900 times 1012.5
         ("reference", "2", "1,000", ""),
-        ("reference", "4", NONE, "2 of 3 trials came to none"),
+        ("reference", "4", MISSING, "2 of 3 trials came to none"),
     )
     singles = next(table for caption, table in tables.items() if caption.startswith("Every trial of the tuning"))
     assert singles.rows[9:11] == (

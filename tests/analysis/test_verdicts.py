@@ -394,7 +394,7 @@ def test_the_published_effect_is_held_against_the_prediction_interval_where_the_
 
 def test_the_seeds_that_would_decide_an_open_claim_decide_it() -> None:
     found = effect(0.2, 0.6)
-    needed = seeds_to_settle(CLAIM, found, INCONCLUSIVE, 4, 0.05)
+    needed = seeds_to_settle(CLAIM, found, INCONCLUSIVE, 0.05 / 4)
     assert needed
     # Twenty times as precise, nothing is open: an effect of the margin is found, and one of zero excluded.
     for true, wanted in ((1.0, DIRECTION_ONLY), (0.0, NO_EFFECT)):
@@ -404,8 +404,8 @@ def test_the_seeds_that_would_decide_an_open_claim_decide_it() -> None:
             seen = effect(float(values.mean()), float(stats.sem(values)), needed)
             hits += call(CLAIM, seen, min(1.0, 4 * seen.p), 4, 0.05) in (wanted, REPRODUCED)
         assert hits / 400 > 0.75
-    assert seeds_to_settle(CLAIM, found, REPRODUCED, 4, 0.05) is None
-    near, far = (seeds_to_settle(CLAIM, effect(d, 0.2), DIRECTION_ONLY, 1, 0.05) for d in (1.1, 1.5))
+    assert seeds_to_settle(CLAIM, found, REPRODUCED, 0.05 / 4) is None
+    near, far = (seeds_to_settle(CLAIM, effect(d, 0.2), DIRECTION_ONLY, 0.05) for d in (1.1, 1.5))
     assert near and far and near > far > 2
 
 

@@ -13,7 +13,7 @@ from ablations.cli.progress import Progress
 from ablations.core.labels import short_names
 from ablations.core.result import DONE, ERROR, Result
 from ablations.core.subject import Seconds
-from ablations.core.text import NONE, duration
+from ablations.core.text import MISSING, duration
 from ablations.models.spec import Spec
 from ablations.planning.cost import seconds_of
 from ablations.subjects.alexnet import timing
@@ -26,7 +26,7 @@ from tests.making import seconds_a_trial
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.4, "0.4 s"), (99, "99 s"), (100, "2 min"), (3600, "60 min"), (12000, "3 h 20 min"), (math.nan, NONE)],
+    [(0.4, "0.4 s"), (99, "99 s"), (100, "2 min"), (3600, "60 min"), (12000, "3 h 20 min"), (math.nan, MISSING)],
 )
 def test_durations_are_said_in_words(seconds: float, words: str) -> None:
     assert duration(seconds) == words
