@@ -68,7 +68,8 @@ def cifar10(root: Path) -> Any:
 @pytest.mark.parametrize(("name", "change"), [("resnet18", "shortcut"), ("mobilenet_v2", "shortcut"), ("vit", "norm")])
 def test_what_a_change_leaves_in_place_starts_alike_under_one_seed(name: str, change: str) -> None:
     whole = built(name).state_dict()
-    changed = built(name, **{change: "none" if change == "norm" else False}).state_dict()
+    changes: dict[str, Any] = {change: "none" if change == "norm" else False}
+    changed = built(name, **changes).state_dict()
     assert all(torch.equal(tensor, whole[place]) for place, tensor in changed.items())
     assert not all(torch.equal(tensor, whole[place]) for place, tensor in built(name, seed=1).state_dict().items())
 

@@ -64,7 +64,7 @@ subject = Subject(
 def built(config: Config, streams: Any, size: int) -> nn.Module:
     """torchvision's network on pictures of `size` pixels a side, with what a variant takes out of it."""
     torch.manual_seed(streams.integer("weights"))  # torchvision draws initial weights as it builds a network
-    network = VisionTransformer(
+    network: nn.Module = VisionTransformer(
         image_size=size,
         patch_size=size // 8,
         num_layers=4,
