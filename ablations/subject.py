@@ -111,6 +111,7 @@ class Claim:
     source: str = ""
     published_effect: float | None = None  # with the change minus without it, or of `ratio` metrics their ratio
     against: str = ""  # another change that it is compared with; empty: the reference
+    proxy: str = ""  # why this study tests a stand-in for it: "CIFAR-10 for ImageNet"; empty: it tests the claim itself
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -189,3 +189,16 @@ def test_states_come_back_as_they_were() -> None:
     assert all(one.dtype == two.dtype and torch.equal(one, two) for one, two in zip(found[3], state[3], strict=True))
     assert found["n"]["x"].dtype == np.uint8 and (found["n"]["x"] == state["n"]["x"]).all()
     assert found["n"]["y"] == np.float32(0.1) and found["n"]["big"] == 2**120
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_tensors_come_back_as_they_lay_in_memory(dtype: torch.dtype, tmp_path: Path) -> None:
+    # A fused optimiser reads a weight and its moments in the order of memory, whatever their strides say.
+    kept = torch.randn(2, 3, 4, 5).to(dtype).contiguous(memory_format=torch.channels_last)
+    arrays: dict[str, Any] = {}
+    values = json.loads(json.dumps(packed([kept, kept.mT, kept[:, :2]], arrays)))
+    np.savez(tmp_path / "kept.npz", **arrays)
+    with np.load(tmp_path / "kept.npz") as file:
+        found = unpacked(values, file)
+    assert all(torch.equal(one, two) for one, two in zip(found, [kept, kept.mT, kept[:, :2]], strict=True))
+    assert found[0].stride() == kept.stride() and found[1].stride() == kept.mT.stride()

@@ -61,6 +61,15 @@ def test_verdicts_of_a_study_file_are_to_no_paper_faithful(tmp_path: Path) -> No
     assert "faithful" not in terminal_lines(found) + exports._verdicts_latex(found)
 
 
+def test_a_claim_that_a_study_file_says_it_tests_by_proxy_is_judged_as_one(tmp_path: Path) -> None:
+    text = TEXT.replace("by=0.01)", 'by=0.01, proxy="small pictures for large ones")')
+    found = made_up.findings(tmp_path / "made_up_proxy.py", text, outcome, seeds=12)
+    assert [one.scope for one in found.verdicts] == ["proxy", ""]
+    assert found.verdicts[0].label == "same direction at this scale [proxy]"
+    pages.write(compose.compose(found), tmp_path / "report")
+    assert "small pictures for large ones" in (tmp_path / "report" / "report.md").read_text()
+
+
 def test_a_study_file_without_claims_says_that_none_was_declared(tmp_path: Path) -> None:
     text = re.sub(r"claims=\[.*\],\n", "", TEXT)
     found = made_up.findings(tmp_path / "made_up_none.py", text, outcome, seeds=2)

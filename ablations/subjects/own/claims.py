@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ablations import subject as written
-from ablations.core.claim import DIRECTIONS, Claim
+from ablations.core.claim import DIRECTIONS, Claim, Conditions
 from ablations.core.errors import InputError, nearest, shown
 from ablations.core.setting import Metric
 from ablations.core.variant import Departure
@@ -81,6 +81,7 @@ def _claim(
         published_effect=None if published is None else read.compared(published),
         against=against,
         family=path.stem,
+        conditions=Conditions(always_proxy=one.proxy),
     )
 
 

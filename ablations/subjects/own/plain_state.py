@@ -31,7 +31,7 @@ def packed(value: Any, arrays: dict[str, Any], path: str = "it") -> Any:
             raise TypeError(f"{path} is a sparse tensor, which no checkpoint can hold; keep its indices and values.")
         value = value.detach().cpu()
         arrays[name] = (value.view(_torch(_BITS[dtype])) if dtype in _BITS else value).numpy()
-        return {"tensor": name, "dtype": dtype}
+        return {"tensor": name, "dtype": dtype, **({} if value.is_contiguous() else {"inwards": _inwards(value)})}
     if isinstance(value, np.ndarray | np.generic) and not value.dtype.hasobject:
         arrays[name] = np.asarray(value)
         return {"array": name}
@@ -52,8 +52,19 @@ def unpacked(value: Any, arrays: Any) -> Any:
         return np.array(arrays[value["array"]])[()]
     import torch
 
-    tensor = torch.from_numpy(np.array(arrays[value["tensor"]]))
+    tensor = torch.from_numpy(np.array(arrays[value["tensor"]], order="C"))
+    if inwards := value.get("inwards"):
+        tensor = tensor.permute(inwards).contiguous().permute([inwards.index(one) for one in range(tensor.dim())])
     return tensor.view(_torch(value["dtype"])) if value["dtype"] in _BITS else tensor
+
+
+def _inwards(tensor: Any) -> list[int]:
+    """The dimensions from the one of the largest steps in memory to that of the smallest.
+
+    Fused optimisers take a weight and its moments for laid out alike: kept as (N, C, H, W), moments of channels-last
+    weights would come back in another order, and train on without a word.
+    """
+    return sorted(range(tensor.dim()), key=lambda one: -tensor.stride(one))
 
 
 def _key(key: Any, path: str) -> Any:
