@@ -75,7 +75,7 @@ def built(config: Config, streams: Any, size: int) -> nn.Module:
         norm_layer=NORMS[config.norm],
     )
     if not config.position:
-        nn.init.zeros_(network.encoder.pos_embedding).requires_grad_(False)
+        nn.init.zeros_(network.get_parameter("encoder.pos_embedding")).requires_grad_(False)
     return network
 
 
