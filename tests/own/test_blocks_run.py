@@ -65,7 +65,7 @@ def test_a_study_of_two_data_sets_runs_on_each_and_goes_on_where_it_was(
     assert "5 variants x 2 seeds x 2 data sets = 20 trials" in said and "2 data sets (ants, bees)" in said
     assert study.run() == 0
     said = capsys.readouterr().out
-    assert "-noise on bees, seed 1" in said
+    assert "no noise on bees, seed 1" in said
     each = study.each()
     assert len(each) == 20
     for (label, data, seed), one in each.items():
