@@ -251,8 +251,9 @@ def test_a_dry_run_answers_in_five_lines(
     assert main(asked) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["study", "variants", "trial", "expected", "detects"]
-    # Four levels of lrn that change something here, and dropout: six with the reference, and three controls.
-    assert lines[1].startswith("variants  reference, no dropout, no LRN, ") and lines[1].endswith(" and 3 more")
+    # Five levels of lrn that change something here, and dropout: seven with the reference, and three controls.
+    assert lines[1].startswith("variants  reference, no dropout, no LRN, ")
+    assert lines[1].endswith(" and 4 more; 1 more left out")
     assert re.search(r"effects on the test top-1 error above \d+\.\d points, four times in five", lines[4])
     assert not (tmp_path / "results").exists()
     # What is no training counts too: workers that come up, and the report.

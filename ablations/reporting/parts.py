@@ -34,7 +34,7 @@ def scale(evidence: Findings) -> str:
     study, setting = evidence.study, evidence.study.setting
     on = f" on {setting.data}" if setting.fingerprint else ""  # empty: only the trial knows its data
     work = f", {counted(setting.work, load(study.subject).work_unit)}" if setting.work > 1 else ""
-    return f"{setting.facts.get('reference', study.subject)}{on}{work}"
+    return f"{setting.facts.get('reference', study.name)}{on}{work}"
 
 
 def trivial(evidence: Findings) -> str:

@@ -119,7 +119,7 @@ def test_without_a_word_the_subject_is_the_first() -> None:
 
 def test_two_subjects_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["tests.toy:SUBJECT", "--subject=alexnet"]) == 2
-    assert "one subject, and 'tests.toy:SUBJECT' and 'alexnet' are named" in capsys.readouterr().err
+    assert "one subject, but 'tests.toy:SUBJECT' and 'alexnet' are named" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

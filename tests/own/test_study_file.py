@@ -353,7 +353,7 @@ def test_a_time_is_planned_for_by_one_trial_that_is_run_apart(study: Any, capsys
 def test_a_trial_that_fails_tells_no_time(study: Any, capsys: pytest.CaptureFixture[str]) -> None:
     study.write(trial="@subject.trial\ndef train(config):\n    raise KeyError('my fault')")
     assert study.run("--budget", "2h") == 1
-    assert "has failed (error: KeyError: 'my fault')" in capsys.readouterr().err
+    assert "was to be timed by failed (error: KeyError: 'my fault')" in capsys.readouterr().err
 
 
 def test_a_study_file_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
