@@ -11,7 +11,6 @@ from ablations.core.load import load
 from ablations.core.result import Result
 from ablations.core.subject import Place
 from ablations.records import store
-from ablations.subjects.own.trial import imported
 from tests.own import files
 from tests.script import files as scripts
 
@@ -41,7 +40,6 @@ class Blocks(files.StudyFile):
         (self.folder / "more" / "bees" / "level.txt").write_text("60")
 
     def run(self, *words: str, seeds: int = 2) -> int:
-        imported.cache_clear()
         return super().run(*words, seeds=seeds)
 
     def each(self) -> dict[tuple[str, str, int], Result]:
@@ -96,7 +94,6 @@ def test_a_study_of_two_data_sets_runs_on_each_and_goes_on_where_it_was(
 def test_data_that_changed_are_other_data_and_a_folder_that_moved_is_not(study: Blocks) -> None:
     def prints() -> dict[str, str]:
         load.cache_clear()
-        imported.cache_clear()
         subject = load(str(study.path))
         setting = subject.setting(subject.options(), Place(folder=study.folder), None, beside=1)
         return {one.name: one.fingerprint for one in setting.blocks}

@@ -17,7 +17,6 @@ from ablations.core.load import load
 from ablations.core.trial import Trial
 from ablations.core.variant import Variant
 from ablations.records import sources, store
-from ablations.subjects.own.trial import imported
 from ablations.subjects.own.unfinished import path_of
 from tests import making
 from tests.own.files import FILE, TRIAL, StudyFile
@@ -113,7 +112,6 @@ def test_another_configuration_and_a_change_that_is_gone_are_said(
     (file.study / "study.json").write_text(plan.replace('"rounds": 3', '"rounds": 5'))
     assert "4  the configuration is another (rounds 3, now 5)" in explained(file, capsys)
     (file.study / "study.json").write_text(plan)
-    imported.cache_clear()
     file.write(file=FILE.replace('"slope": 1.0', '"slope": 0.5'))
     said = explained(file, capsys)
     assert "the study file no longer has it" in said and "slope=1.0" in said

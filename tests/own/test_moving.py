@@ -10,7 +10,6 @@ import pytest
 from ablations import explain, report
 from ablations.core.load import load
 from ablations.records import store
-from ablations.subjects.own.trial import imported
 from tests.own.files import FILE, StudyFile
 
 
@@ -54,7 +53,6 @@ def test_a_study_whose_file_is_gone_is_not_explained_but_says_where_its_code_is_
 def report_of(file: StudyFile, capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
     """What `report` says on standard error, and the report, without the sentence on the file that is gone."""
     load.cache_clear()
-    imported.cache_clear()  # as another process would read it
     capsys.readouterr()
     assert report.main([str(file.study), "--reports", str(file.report.parent), "--format", "md"]) == 0
     text = (file.report / "report.md").read_text()

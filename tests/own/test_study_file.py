@@ -128,7 +128,6 @@ def test_a_file_that_is_written_twice_within_a_second_is_read_as_it_is(tmp_path:
         for value in ("1.0", "0.5"):  # of the same length
             path.write_text(f"VALUE = {value}")
             os.utime(path, (10**9, 10**9))
-            imported.cache_clear()
             assert float(value) == imported(str(path)).VALUE
 
 

@@ -31,9 +31,17 @@ def salted(seed: int, salt: int) -> int:
     return seed + SALT * salt
 
 
-@cache
 def imported(path: str) -> ModuleType:
-    """Returns the study file as a module; its folder is the first place that it imports from."""
+    """Returns the study file as a module; its folder is the first place that it imports from.
+
+    A file is imported once, and again if it was edited since, as by somebody who runs studies from a notebook: the
+    record of a trial names the code as it is in the file.
+    """
+    return _imported(path, Path(path).read_bytes())
+
+
+@cache
+def _imported(path: str, content: bytes) -> ModuleType:
     where = Path(path)
     sys.path.insert(0, str(where.parent))
     name = f"ablations_study_{where.stem}"
@@ -43,7 +51,7 @@ def imported(path: str) -> ModuleType:
     sys.modules[name] = module
     try:
         # Not by the loader, which may use old bytecode for a file that was written again within a second.
-        exec(compile(where.read_bytes(), where, "exec"), vars(module))
+        exec(compile(content, where, "exec"), vars(module))
     except BaseException:
         sys.modules.pop(name, None)
         sys.path.remove(str(where.parent))
