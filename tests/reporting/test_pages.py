@@ -247,7 +247,7 @@ def bare(trials: list[Trial]) -> list[Result]:
 def test_it_survives_a_broken_study(
     grid: str, broken: Callable[[list[Trial]], list[Result]], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    if grid != "full":  # whose figures are written out: it has those of both others too
+    if grid != "full":  # whose figures are written out: it has every kind that both others have
         request.getfixturevalue("sketches")
     study, trials = synthetic.plan(grid, ["lrn", "dropout"])
     report, html, _ = rendered(study, broken(trials), tmp_path)
