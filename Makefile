@@ -27,6 +27,9 @@ gpu: ## everything that waits for a GPU, in twelve minutes of one: checks, speed
 soak: $(STAMP) ## kill studies at random moments, run 2,000 tiny trials, and count what was lost and left: an hour
 	$(BIN)/python -m ablations.bench.soak
 
+# Where nothing may be kept, each of the hundred processes that tests start compiles all modules anew.
+test fast: export PYTHONDONTWRITEBYTECODE :=
+
 test: lint ## lint, types and every test
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 

@@ -37,10 +37,15 @@ def hears(number: int) -> Callable[[], object]:
     return partial(signal.signal, number, signal.SIG_DFL)
 
 
+# Files that take minutes, the longest first.
+LONG = ("test_run.py", "test_soak.py", "execution/test_ray_cluster.py", "execution/test_ray_executor.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first: begun last, one of them would be waited for while a core is idle."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    place = {Path(__file__).parent / name: number for number, name in enumerate(LONG, start=-len(LONG))}
+    items.sort(key=lambda item: place.get(item.path, item.path not in slow))
 
 
 @pytest.fixture(scope="session")

@@ -40,8 +40,8 @@ def synced(folder: Path, *words: str) -> int:
     return main([*words, "--results", str(folder / "results"), "--reports", str(folder / "reports")])
 
 
-def test_a_database_made_anew_from_the_records_shows_the_same(
-    uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_database_filled_anew_from_the_records_shows_the_same(
+    uri: str, empty_database: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study = plan()
     records = outcomes(study)
@@ -56,6 +56,8 @@ def test_a_database_made_anew_from_the_records_shows_the_same(
         live.trial(record)
     live.report(report_folder, evidence, fields.Front(*front(evidence, report_folder)))
 
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "new.db").write_bytes(empty_database.read_bytes())
     other = f"sqlite:///{tmp_path}/elsewhere/new.db"
     assert synced(tmp_path, "quick", "--mlflow-uri", other) == 0
     first, second = view.content(uri), view.content(other)

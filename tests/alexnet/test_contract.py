@@ -83,6 +83,9 @@ def test_a_preset_trains_a_step_at_its_native_size_with_finite_numbers(preset: s
     # A hidden layer that is as wide as that of VGG costs more than all else, and adds nothing that could go wrong.
     narrow = tuple(replace(layer, features=min(layer.features, 256)) for layer in PRESETS[preset].spec.hidden)
     spec = replace(PRESETS[preset].spec, hidden=narrow)
+    if PRESETS[preset].parameters > 100 * MILLION and preset != "vgg19":
+        # The deepest of the VGGs keeps its maps; of the others a quarter of them is a sixteenth of the work.
+        spec = replace(spec, blocks=tuple(replace(block, channels=block.channels // 4) for block in spec.blocks))
     data = images(blobs, cache, spec, spec.image_size, tested=1)
     row = train(spec, seed=0, budget=budget(spec, steps=1, batch=1, size=spec.image_size), data=data).curve[-1]
     assert all(math.isfinite(value) for value in row.values())
@@ -99,24 +102,6 @@ def test_a_trial_of_any_level_keeps_its_value_and_its_key_through_json(preset: s
         assert back == trial and back.key == trial.key
         keys.add(trial.key)
     assert len(keys) == len(EVERY_LEVEL)
-
-
-@slow_if({name: preset.parameters > 100 * MILLION for name, preset in PRESETS.items()})
-def test_any_level_builds_the_network_that_the_layout_counts(preset: str) -> None:
-    reference = PRESETS[preset].spec
-    size, classes = reference.image_size, PRESETS[preset].classes
-    for departure in EVERY_LEVEL:
-        spec = under(reference, departure)
-        if (spec.blocks, spec.hidden, spec.adaptive_pool) == (
-            reference.blocks,
-            reference.hidden,
-            reference.adaptive_pool,
-        ):
-            continue  # the network of the reference
-        counted = parameters(layout(spec, num_classes=classes, image_size=size))
-        with torch.device("meta"):
-            network = build(spec, num_classes=classes, image_size=size)
-        assert sum(weight.numel() for weight in network.parameters()) == counted, departure
 
 
 @pytest.fixture(name="canonical")

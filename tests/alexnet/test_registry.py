@@ -156,26 +156,36 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert said in ran.stderr
 
 
-@pytest.mark.parametrize(
-    ("rewrite", "said"),
-    [
-        ("lambda spec: 1 / 0", "ZeroDivisionError: division by zero, in line "),
-        ("lambda spec: None", "TypeError: it returns None, which is no Spec"),
-        ("lambda spec: exit(3)", "SystemExit: 3"),
-        ("lambda spec: replace(spec, lurning_rate=1)", "unexpected keyword argument 'lurning_rate'"),
-        ("lambda spec: replace(spec, learning_rate='fast')", "TypeError: learning_rate is 'fast', not float"),
-    ],
-)
-def test_a_rewrite_of_ones_own_that_fails_is_named_with_its_file(rewrite: str, said: str, tmp_path: Path) -> None:
-    own = re.sub(r"levels=.*", f'levels={{"image": {rewrite}}},', example())
-    (tmp_path / "mine.py").write_text(own)
-    ran = python(
-        "from ablations.planning.factors import Forms; from tests.making import setting; "
-        "Forms('alexnet', setting()).changes(('mean_image', 'image'))",
-        tmp_path,
-    )
-    last = ran.stderr.splitlines()[-1]
-    assert f"InputError: mean_image=image of {tmp_path / 'mine.py'} cannot be used: " in last and said in last
+FAILING = {  # rewrite -> what is said of it
+    "lambda spec: 1 / 0": "ZeroDivisionError: division by zero, in line ",
+    "lambda spec: None": "TypeError: it returns None, which is no Spec",
+    "lambda spec: exit(3)": "SystemExit: 3",
+    "lambda spec: replace(spec, lurning_rate=1)": "unexpected keyword argument 'lurning_rate'",
+    "lambda spec: replace(spec, learning_rate='fast')": "TypeError: learning_rate is 'fast', not float",
+}
+ALL_LEVELS = """
+from ablations.planning.factors import Forms
+from ablations.subjects.alexnet.registry import component
+from tests.making import setting
+forms = Forms("alexnet", setting())
+for level in component("mean_image").levels:
+    try:
+        print("changes", forms.changes(("mean_image", level)))
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}")
+"""
+
+
+def test_a_rewrite_of_ones_own_that_fails_is_named_with_its_file(tmp_path: Path) -> None:
+    levels = ", ".join(f'"level_{number}": {rewrite}' for number, rewrite in enumerate(FAILING))
+    fine = '"fine": lambda spec: replace(spec, learning_rate=7.0)'
+    (tmp_path / "mine.py").write_text(re.sub(r"levels=.*", f"levels={{{levels}, {fine}}},", example()))
+    ran = python(ALL_LEVELS, tmp_path)
+    *failed, last = ran.stdout.splitlines()
+    assert last == "changes True", ran.stderr  # the others keep no level from being used
+    for number, (line, said) in enumerate(zip(failed, FAILING.values(), strict=True)):
+        where = f"InputError: mean_image=level_{number} of {tmp_path / 'mine.py'} cannot be used: "
+        assert line.startswith(where) and said in line
 
 
 def test_a_rewrite_that_fails_is_named_before_any_image_is_read(tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ def test_a_mean_has_the_t_interval_of_scipy() -> None:
 
 
 def test_intervals_cover_a_known_effect_at_their_nominal_rate() -> None:
-    random, true, covered, studies = np.random.default_rng(5), 1.3, 0, 1000
+    random, true, covered, studies = np.random.default_rng(5), 1.3, 0, 300
     study = replace(ONE_OUT, components=(("a", "off"),), variants=ONE_OUT.variants[:2], controls=())
     rows = table_of({"reference": [0.0] * 5, "-a": [0.0] * 5})
     shared, noise = random.normal(0, 1, (studies, 5)), random.normal(0, 1, (studies, 2, 5))
@@ -270,4 +270,5 @@ def test_intervals_cover_a_known_effect_at_their_nominal_rate() -> None:
         rows[METRIC] = np.concatenate([block + own[0], block + own[1] + true])
         (effect,) = effects(study, rows, METRIC)
         covered += effect.low <= true <= effect.high
-    assert 0.93 <= covered / studies <= 0.97
+    # Within three standard errors, of .0126: quantiles of the normal in place of the t's would cover 88 of 100.
+    assert 0.912 <= covered / studies <= 0.988

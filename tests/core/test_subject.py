@@ -164,13 +164,6 @@ def test_a_sabotage_that_lowers_what_is_better_high_is_seen_and_a_reference_abov
     assert "its accuracy is above 62.50%" in gates[0][2]  # a quarter of guessing's 50% of errors less
 
 
-@pytest.mark.slow
-def test_the_toy_comes_out_alike_on_ray(tmp_path: Path) -> None:
-    assert run.main(study(tmp_path / "alone", "--executor", "serial")) == 0
-    assert run.main(study(tmp_path / "ray")) == 0
-    assert outcomes(tmp_path / "ray") == outcomes(tmp_path / "alone")
-
-
 def test_a_change_that_nothing_reads_is_refused_by_the_subjects_own_forms(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +10,8 @@ import pytest
 from ablations.bench.overhead import _jobs
 from ablations.core.errors import StoppedError
 from ablations.core.result import DONE, ERROR, Result
-from ablations.core.subject import Place
-from ablations.core.trial import Job
 from ablations.execution.alike import Alike
 from tests.conftest import Collect
-from tests.execution.test_ray_faults import ONE_CPU, Report
 from tests.own.files import StudyFile
 
 NEEDS = """
@@ -68,16 +64,3 @@ def test_a_study_that_is_broken_stops_is_told_why_and_goes_on_when_it_is_mended(
     (file.folder / "numbers").touch()
     assert file.run(seeds=1) == 0
     assert {one.status for one in file.read().values()} == {DONE}
-
-
-@pytest.mark.slow
-def test_a_study_that_is_broken_stops_through_ray_too(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
-    def breaks(job: Job, place: Place, *, report: Report) -> Iterator[Result]:
-        yield Result(trial=job[0], status=ERROR, error="ModuleNotFoundError: No module named 'mine'")
-
-    watch = Collect()
-    with pytest.raises(StoppedError, match=r"the first 3 trials failed in the same way \(error: ModuleNotFoundError"):
-        replace(ONE_CPU, run=breaks)(_jobs(40), place, Alike(watch, total=40, worked=False))
-    # Those that were under way may still have been heard of; most of the forty never began.
-    assert 3 <= len(watch.results) < 20
-    assert capfd.readouterr() == ("", "")

@@ -82,10 +82,14 @@ def test_the_slurm_script_runs_a_study_on_all_its_nodes_and_leaves_none(
         "ABLATIONS_CACHE": str(cache),
         "ABLATIONS_TEST": str(tmp_path),
     }
-    budget = ["--image-size", "16", "--epochs", "1", "--train-examples", "64", "--batch-size", "32", "--seeds", "2"]
-    words = ["--name", "far", "--grid", "smoke", "--dataset", f"folder:{blobs}", "--no-mlflow", *budget]
+    budget = ["--image-size", "16", "--epochs", "1", "--train-examples", "64", "--batch-size", "32", "--seeds", "1"]
+    words = ["--name", "far", "--grid", "smoke", "--dataset", f"folder:{blobs}", "--no-mlflow", "--format", "csv"]
     done = subprocess.run(
-        ["bash", str(FOLDER / "slurm.sh"), *words], env=environment, capture_output=True, text=True, check=False
+        ["bash", str(FOLDER / "slurm.sh"), *words, *budget],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "2 at a time on processor cores" in done.stdout

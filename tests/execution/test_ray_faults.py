@@ -17,10 +17,12 @@ import pytest
 import ray
 
 from ablations.bench.overhead import _jobs, nothing
+from ablations.core.errors import StoppedError
 from ablations.core.result import DONE, ERROR, OUT_OF_MEMORY, TIMEOUT, Result
 from ablations.core.subject import Place
 from ablations.core.trial import Job, Trial
 from ablations.execution import ray_cluster
+from ablations.execution.alike import Alike
 from ablations.execution.ray_executor import TRIES, RayExecutor
 from ablations.records.store import read_results, write_result
 from ablations.subjects.alexnet.version import TRAINING_VERSION, training_digest
@@ -179,9 +181,24 @@ def test_a_worker_that_hangs_is_ended_and_its_trial_has_timed_out(up: Path, plac
     assert not Path(f"/proc/{(place.folder.parent / 'pid').read_text()}").exists()
 
 
+def test_a_study_that_is_broken_stops_through_ray_too(
+    up: Path, place: Place, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def breaks(job: Job, place: Place, *, report: Report) -> Iterator[Result]:
+        yield Result(trial=job[0], status=ERROR, error="ModuleNotFoundError: No module named 'mine'")
+
+    watch = Collect()
+    with pytest.raises(StoppedError, match=r"the first 3 trials failed in the same way \(error: ModuleNotFoundError"):
+        replace(ONE_CPU, run=breaks)(_jobs(40), place, Alike(watch, total=40, worked=False))
+    # Those that were under way may still have been heard of; most of the forty never began.
+    assert 3 <= len(watch.results) < 20
+    assert capfd.readouterr() == ("", "")
+
+
 LOST = """
 import os, signal, sys
 from ablations.execution import ray_cluster
+from ablations.execution.alike import Alike
 import ray
 from ray import tune
 fit = tune.Tuner.fit

@@ -189,22 +189,3 @@ def test_a_script_is_given_its_data_set_in_its_command(tmp_path: Path, capsys: p
     capsys.readouterr()
     assert run.main(words) == 2
     assert "the command, which has no {data}, does not ask for data" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_a_study_of_two_data_sets_comes_out_alike_on_ray(study: Blocks) -> None:
-    assert study.run() == 0
-    serially = study.each()
-    other = Blocks(study.folder, study.name)
-    places = ["--results", str(study.folder / "on_ray"), "--reports", str(study.folder / "reports"), "--name", "mine"]
-    load.cache_clear()
-    assert run.main([str(study.path), "--executor", "ray", "--seeds", "2", "--no-mlflow", *places]) == 0
-    found, _ = store.read_all(study.folder / "on_ray" / "mine")
-    each = {(one.trial.variant.label, one.trial.data, one.trial.seed): one for one in found.values()}
-    assert each.keys() == serially.keys() and other.path == study.path
-    for place, one in each.items():
-        assert (one.trial, one.curve, one.trace) == (
-            serially[place].trial,
-            serially[place].curve,
-            serially[place].trace,
-        )

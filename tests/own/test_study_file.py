@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -71,8 +70,9 @@ def study(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
 
         def run(self, *words: str, seeds: int = 3) -> int:
             places = ["--results", str(self.results), "--reports", str(self.reports), "--no-mlflow", "--name", "mine"]
+            tables = [] if "--format" in words else ["--format", "csv"]  # a page takes longer than the trials
             load.cache_clear()
-            return run.main([str(self.path), "--executor", "serial", "--seeds", str(seeds), *places, *words])
+            return run.main([str(self.path), "--executor", "serial", "--seeds", str(seeds), *places, *tables, *words])
 
         def read(self) -> list[Any]:
             return list(store.read_all(self.results / "mine")[0].values())
@@ -80,11 +80,12 @@ def study(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
     return Study()
 
 
+@pytest.mark.usefixtures("sketches")
 def test_a_study_file_is_run_judged_and_reported_and_goes_on_where_it_was(
     study: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study.write()
-    assert study.run() == 0
+    assert study.run("--format", "html,md") == 0
     said = capsys.readouterr().out
     results = {(one.trial.variant.label, one.trial.seed): one for one in study.read()}
     assert {label for label, _ in results} == {
@@ -237,7 +238,7 @@ def test_a_failure_is_told_by_its_error_and_not_by_what_the_trial_had_printed(
             raise ValueError("late \\x1b[31m")
         """
     )
-    assert study.run("--grid", "reference", seeds=1) == 1
+    assert study.run("--grid", "reference", "--format", "md", seeds=1) == 1
     said = capsys.readouterr().out
     assert r"reference, seed 0: error (ValueError: late \x1b[31m)" in said and "so far so good" not in said
     report = (study.reports / "mine" / "report.md").read_text()
@@ -260,9 +261,10 @@ def test_changed_code_is_refused_in_a_sentence_and_taken_with_retrain(
     assert "nothing to train" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("sketches")
 def test_seeds_that_are_not_used_stop_every_verdict(study: Any, capsys: pytest.CaptureFixture[str]) -> None:
     study.write(trial="\n@subject.trial\ndef train(config):\n    return {'score': config.slope, 'loss': 1.0}\n")
-    assert study.run() == 0
+    assert study.run("--format", "md") == 0
     report = (study.reports / "mine" / "report.md").read_text()
     (gate,) = [line for line in report.splitlines() if line.startswith("| the seed is used")]
     assert gate.split("|")[3:5] == [" they are equal ", " no "]
@@ -360,16 +362,6 @@ def test_a_study_file_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.
     assert "there is no study file" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_a_study_file_comes_out_alike_on_ray(study: Any) -> None:
-    study.write()
-    assert study.run("--components", "slope", seeds=2) == 0
-    alone = {one.trial.key: (one.trace, json.dumps(one.metrics["score"])) for one in study.read()}
-    study.results = study.results.with_name("on-ray")
-    assert study.run("--components", "slope", "--executor", "ray", seeds=2) == 0
-    assert {one.trial.key: (one.trace, json.dumps(one.metrics["score"])) for one in study.read()} == alone
-
-
 def checked(study: Any, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, str]]:
     load.cache_clear()
     code = check.main([str(study.path), *words])
@@ -407,7 +399,7 @@ def test_the_study_file_of_the_readme_runs_as_it_stands(study: Any, capsys: pyte
     text = (Path(__file__).parents[2] / "README.md").read_text()
     (block,) = [one for one in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL) if "subject.trial" in one]
     study.path.write_text(block)
-    assert study.run("--components", "hidden=16", seeds=2) == 0
+    assert study.run("--components", "hidden=16", "--format", "html,md", seeds=2) == 0
     said = capsys.readouterr().out
     came = {
         tuple(found[:2]): float(found[2]) for found in re.findall(r"\] (\S+), seed (\d): ([\d.]+)% test accuracy", said)

@@ -314,7 +314,7 @@ def race(blobs: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """A small tuned race on the blobs."""
     monkeypatch.setenv("ABLATIONS_CACHE", str(cache))
     return [
-        *("--grid", "figure1", "--name", "race", "--no-mlflow", "--executor", "serial"),
+        *("--grid", "figure1", "--name", "race", "--no-mlflow", "--executor", "serial", "--format", "csv"),
         *("--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")),
         *("--dataset", f"folder:{blobs}", "--image-size", "16", "--batch-size", "16"),
         *("--epochs", "6", "--threshold", "40", "--threshold-every", "3", "--tune", "3", "--seeds", "1"),

@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from ablations.core.result import DONE
 from ablations.core.subject import Place
-from ablations.core.trial import by_training
-from ablations.execution import ray_executor
-from ablations.execution.ray_executor import RayExecutor
 from ablations.records.outcomes import unpack
 from ablations.records.predictions import Predictions, packed, predictions_path, read_predictions, write_predictions
-from ablations.records.store import read_results, trial_path
-from tests.conftest import Collect, Planner
+from tests.conftest import Planner
 from tests.making import run_trial
 
 SOME = Predictions(probabilities=np.array([[0.25, 0.75], [0.9, 0.1]]), labels=np.array([1, 1]))
@@ -87,21 +82,3 @@ def test_what_is_too_large_to_be_kept_leaves_no_older_file_behind(
 def test_a_trial_that_is_asked_to_keep_none_keeps_none(plan: Planner, place: Place) -> None:
     run_trial(plan()[1][1], replace(place, predictions=False))
     assert not (place.folder / "predictions").exists()
-
-
-@pytest.mark.slow
-def test_records_and_predictions_travel_from_another_machine(
-    plan: Planner, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    here = replace(place, folder=tmp_path / "driver")
-    deliver: Any = ray_executor._Deliver
-    # Workers write where the driver does not look, and the driver is on no node of theirs.
-    monkeypatch.setattr(ray_executor, "_Deliver", lambda jobs, place, watch: deliver(jobs, here, watch))
-    monkeypatch.setattr(ray_executor, "node_here", lambda: "elsewhere")
-    _, trials = plan(words=["ten_view"])
-    RayExecutor(cpus_per_trial=1, gpus_per_trial=0)(by_training(trials), place, Collect())
-    found, problems = read_results(here.folder, [trial.key for trial in trials])
-    assert (len(found), problems) == (5, [])
-    for trial in trials:
-        for path in (trial_path, predictions_path):
-            assert path(here.folder, trial.key).read_bytes() == path(place.folder, trial.key).read_bytes()

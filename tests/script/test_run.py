@@ -315,17 +315,6 @@ def test_check_names_the_word_that_a_script_with_a_default_needs(
 
 
 @pytest.mark.slow
-def test_a_script_comes_out_alike_on_ray(study: Study, sketches: None) -> None:
-    assert study.run("--components", "slope") == 0
-    alone = {key: (one.trial.key, one.trace, one.metrics["score"], one.curve) for key, one in study.read().items()}
-    study.results = study.results.with_name("on-ray")
-    assert study.run("--components", "slope", executor="ray") == 0
-    assert {
-        key: (one.trial.key, one.trace, one.metrics["score"], one.curve) for key, one in study.read().items()
-    } == alone
-
-
-@pytest.mark.slow
 def test_a_killed_study_goes_on_and_its_scripts_end_with_it(study: Study, sketches: None) -> None:
     # The second trial waits until the study has been killed, and says who it is.
     waiting = study.path.with_name("waiting")

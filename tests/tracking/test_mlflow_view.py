@@ -344,7 +344,9 @@ def test_a_curve_longer_than_one_call_may_carry_arrives_whole(uri: str) -> None:
     assert [m.step for m in history] == list(range(1, 1301))
 
 
-def test_mirroring_that_broke_off_inside_a_trial_is_made_good(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mirroring_that_broke_off_inside_a_trial_is_made_good(
+    uri: str, empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     study = plan()
     records = outcomes(study)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -353,6 +355,7 @@ def test_mirroring_that_broke_off_inside_a_trial_is_made_good(uri: str, monkeypa
     mirrored(uri, study, records)
 
     other = uri.replace("mlflow.db", "other.db")
+    (tmp_path / "results" / "other.db").write_bytes(empty_database.read_bytes())
     mirrored(other, study, records)
     whole, healed = content(other), content(uri)
     assert {key: healed[key] for key in study.keys} == {key: whole[key] for key in study.keys}
