@@ -37,8 +37,8 @@ def parsed(
     """Returns what `what`, a dataclass or a function, makes of the words `arguments`; `how` is passed on to tyro.
 
     `--help` prints a help page with `examples` and ends the program.  Raises InputError on an unknown option, on a
-    value of the wrong type, on an empty value (except those of the options `may_be_empty`), and on control characters,
-    which would act on the terminal if they were printed.
+    value of the wrong type, on an empty value (except those of the options `may_be_empty`), on an option that is given
+    twice with different values, and on control characters, which would act on the terminal if they were printed.
     """
     if asks_for_help(arguments):
         show(page(what, prog, examples=examples))
@@ -50,11 +50,54 @@ def parsed(
             raise InputError(f"{_printed(label)} is {shown(value)}; leave out the control character {acted!r}.")
         if (not word or word == f"{name}=") and name not in may_be_empty:
             raise InputError(f"{label} has an empty value; leave it out, or give it one.")
+    arguments = _once(arguments, what)
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
         found: T = tyro.cli(what, args=arguments, prog=prog, **how)
         return found
     raise InputError(f"{_sentence(said.getvalue(), what, arguments)} `{prog} --help` lists all options.")
+
+
+def _once(arguments: Sequence[str], what: Callable[..., Any]) -> list[str]:
+    """Returns `arguments` with each option once, behind all other words: `--set a=1 --set b=2` is `--set a=1 b=2`.
+
+    Raises InputError if an option that takes one value is given two: the parser would take the last in silence.
+    """
+    hints = typing.get_type_hints(what)
+    first = next((at for at, word in enumerate(arguments) if word.startswith("--")), len(arguments))
+    others = list(arguments[:first])
+    options: dict[str, list[str]] = {}  # name -> the option's own word and its values
+    for head, following in _heads(arguments):
+        name, equals, joined = head.partition("=")
+        hint = hints.get(name.removeprefix("--").replace("-", "_"))
+        several = hint is None or typing.get_origin(hint) is tuple
+        takes = len(following) if several else 0 if equals or hint is bool else 1
+        words = [head, *following[:takes]]
+        others += following[takes:]
+        before = options.setdefault(name.replace("_", "-"), words)
+        if before is words:
+            continue
+        if several:
+            before += [*([joined] if equals else []), *words[1:]]
+        elif (old := _value(before)) != (new := _value(words)):
+            raise InputError(f"{name} is given twice, as {shown(old)} and as {shown(new)}; give it once.")
+    return [*others, *(word for words in options.values() for word in words)]
+
+
+def _heads(arguments: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Returns each option's own word, and the words between it and the next option."""
+    found: list[tuple[str, list[str]]] = []
+    for word in arguments:
+        if word.startswith("--"):
+            found.append((word, []))
+        elif found:
+            found[-1][1].append(word)
+    return found
+
+
+def _value(words: Sequence[str]) -> str:
+    """Returns the value in `--name value` or `--name=value`."""
+    return words[1] if len(words) > 1 else words[0].partition("=")[2]
 
 
 def _printed(option: str) -> str:
