@@ -30,11 +30,17 @@ def plan(evidence: Findings) -> str:
 
 
 def scale(evidence: Findings) -> str:
-    """Returns what was trained, on what and for how long, in a few words: what a reader must know first."""
+    """Returns what was trained, on what and for how long: the first thing that a reader needs to know.
+
+    A study file says the first in its title: `Which parts of a digit classifier earn their place? 30 steps`.
+    """
     study, setting = evidence.study, evidence.study.setting
-    on = f" on {setting.data}" if setting.fingerprint else ""  # empty: only the trial knows its data
-    work = f", {counted(setting.work, load(study.subject).work_unit)}" if setting.work > 1 else ""
-    return f"{setting.facts.get('reference', study.name)}{on}{work}"
+    what = str(setting.facts.get("title") or setting.facts.get("reference", study.name))
+    on = f" on {setting.data}" if setting.fingerprint else ""  # a study file may bring data of its own
+    if setting.work <= 1:
+        return f"{what}{on}"
+    between = " " if what.endswith(("?", "!", ".")) else ", "
+    return f"{what}{on}{between}{counted(setting.work, load(study.subject).work_unit)}"
 
 
 def trivial(evidence: Findings) -> str:

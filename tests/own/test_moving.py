@@ -41,7 +41,7 @@ def test_a_study_whose_file_is_gone_is_not_explained_but_says_where_its_code_is_
 ) -> None:
     file = StudyFile(tmp_path, "study_that_goes")
     file.write()
-    assert file.run("--grid", "reference", "--seeds", "1") == 0
+    assert file.run("--grid", "reference", seeds=1) == 0
     file.path.unlink()
     load.cache_clear()
     assert explain.main([str(file.study)]) == 2
@@ -102,7 +102,7 @@ def test_an_older_study_whose_file_is_gone_lacks_words_alone(
     assert "what its components are in words was not recorded" in told
     lost = {*before.splitlines()} - {*after.splitlines()}
     words = ("| noise |", "| placebo |", "| sabotage |", "| slope |", "6 variants of")
-    ends = ("; study_of_old, 3 rounds; smoke test (3 seeds)",)  # what was trained, by the name of the study file
+    ends = ("? 3 rounds; smoke test (3 seeds)",)  # the unit of the work is not recorded
     known = [line.startswith(words) or line.endswith(ends) or "must do harm" in line for line in lost]
     assert all(known), "\n".join(lost)
     assert " 1.5" in after and "dose" in after.lower()
