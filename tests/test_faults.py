@@ -137,7 +137,7 @@ def test_a_second_driver_is_refused_by_name_and_changes_nothing_and_readers_are_
         assert main([*command, *options]) == 2
         said = capsys.readouterr()
         assert said.out == ""
-        (line,) = said.err.splitlines()
+        *_, line = said.err.splitlines()
         assert line.startswith(f"error: study 's' is being run by process {driver.pid} on {socket.gethostname()} ")
         assert "with `python -m ablations.run --grid one_out" in line and "another --name" in line
         assert contents(tmp_path / "results") == before

@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import io
 import re
+import sys
 import typing
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -37,8 +38,8 @@ def parsed(
     """Returns what `what`, a dataclass or a function, makes of the words `arguments`; `how` is passed on to tyro.
 
     `--help` prints a help page with `examples` and ends the program.  Raises InputError on an unknown option, on a
-    value of the wrong type, on an empty value (except those of the options `may_be_empty`), on an option that is given
-    twice with different values, and on control characters, which would act on the terminal if they were printed.
+    value of the wrong type, on an empty value (except those of the options `may_be_empty`), and on control characters,
+    which would act on the terminal if they were printed.
     """
     if asks_for_help(arguments):
         show(page(what, prog, examples=examples))
@@ -61,7 +62,7 @@ def parsed(
 def _once(arguments: Sequence[str], what: Callable[..., Any]) -> list[str]:
     """Returns `arguments` with each option once, behind all other words: `--set a=1 --set b=2` is `--set a=1 b=2`.
 
-    Raises InputError if an option that takes one value is given two: the parser would take the last in silence.
+    Of an option that takes one value the last one counts, as with most commands, and a line says so.
     """
     hints = typing.get_type_hints(what)
     first = next((at for at, word in enumerate(arguments) if word.startswith("--")), len(arguments))
@@ -80,7 +81,8 @@ def _once(arguments: Sequence[str], what: Callable[..., Any]) -> list[str]:
         if several:
             before += [*([joined] if equals else []), *words[1:]]
         elif (old := _value(before)) != (new := _value(words)):
-            raise InputError(f"{name} is given twice, as {shown(old)} and as {shown(new)}; give it once.")
+            print(f"note: {name} is given twice; {shown(new)} counts, and {shown(old)} does not", file=sys.stderr)
+            before[:] = words
     return [*others, *(word for words in options.values() for word in words)]
 
 

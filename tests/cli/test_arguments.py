@@ -23,6 +23,12 @@ def given(
     return studies, set, seeds, place, quiet
 
 
+def test_of_two_values_of_one_option_the_last_counts_and_a_line_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--seeds=3", "one", "--place", "there", "--seeds", "5"]
+    assert parsed(given, words, prog="python -m ablations.given") == (("one",), (), 5, Path("there"), False)
+    assert capsys.readouterr().err == "note: --seeds is given twice; '5' counts, and '3' does not\n"
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

@@ -37,8 +37,6 @@ OPTIONS: list[tuple[list[str], str]] = [
     (["-x"], "unknown option '-x'"),
     (["--no-such-thing"], "unknown option '--no-such-thing'"),
     (["full"], "'full'"),
-    (["--seeds", "3", "--grid", "one_out", "--seeds", "5"], "--seeds is given twice, as '3' and as '5'; give it once."),
-    (["--train-examples=50", "--train_examples", "60"], "--train_examples is given twice, as '50' and as '60'"),
     (["--dry-run", "yes"], "'yes'"),
     ([LONG], "xxx..."),
     ([f"--{LONG}"], "xxx..."),

@@ -239,7 +239,7 @@ def test_a_driver_that_ends_by_itself_when_ray_is_lost_is_let(
 
     monkeypatch.setattr(ray_cluster, "look", lost)
     monkeypatch.setattr(ray_cluster, "_leave", lambda error: leaves.append(str(error)))
-    monkeypatch.setattr(ray_cluster, "PATIENCE", 0.5)
+    monkeypatch.setattr(ray_cluster, "PATIENCE", 2.0)
     with ray_cluster._watched(lambda: True, then=lambda: time.sleep(seconds)):
         time.sleep(1.2)  # it looks once a second
     assert leaves[:1] == ["gone"] * left

@@ -381,7 +381,7 @@ def test_wrong_options_get_one_sentence(
     words: list[str], sentence: str, race: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*race, *words]) == 2
-    assert capsys.readouterr().err.strip() == f"error: {sentence}"
+    assert capsys.readouterr().err.splitlines()[-1] == f"error: {sentence}"
 
 
 def test_stopping_needs_somewhere_to_stop(capsys: pytest.CaptureFixture[str]) -> None:
