@@ -9,7 +9,7 @@ from ablations.analysis.asked import rule_of
 from ablations.analysis.gates import INACTIVE, PAIRS_MISSING
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.looks import stage
-from ablations.analysis.rule import NO_EFFECT, NOT_TESTED
+from ablations.analysis.rule import NO_EFFECT, NOT_TESTED, REPRODUCED
 from ablations.analysis.statistics import holm
 from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdicts import Findings
@@ -74,14 +74,17 @@ def _claimed(evidence: Findings) -> dict[Departure, float]:
 
 
 def _negligible(evidence: Findings) -> dict[Departure, float]:
-    """Returns departure -> smallest margin, for departures of which every verdict is NO_EFFECT on the main outcome."""
+    """Returns departure -> smallest margin, for departures that every verdict on the main outcome finds within it.
+
+    That is NO_EFFECT, and the reproduction of a claim that the departure makes no difference.
+    """
     verdicts: dict[Departure, list[Verdict]] = {}
     for one in _on_main(evidence):
         verdicts.setdefault((one.claim.component, one.claim.level), []).append(one)
     return {
         change: min(one.claim.smallest_effect for one in given)
         for change, given in verdicts.items()
-        if {one.call for one in given} == {NO_EFFECT}
+        if all(one.call == (NO_EFFECT if one.claim.direction else REPRODUCED) for one in given)
     }
 
 

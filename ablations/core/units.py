@@ -21,8 +21,9 @@ def unit_of(metric: Metric) -> str:
 
 
 def in_unit(metric: Metric, text: str) -> str:
-    """Returns `text`, an effect, followed by its unit if it has one."""
-    return f"{text} {unit_of(metric)}".rstrip()
+    """Returns `text`, an effect, followed by its unit if it has one: `2 points`, `1 point`."""
+    unit = unit_of(metric)
+    return f"{text} {unit.removesuffix('s') if text == '1' else unit}".rstrip()
 
 
 def digits(metric: Metric) -> int:

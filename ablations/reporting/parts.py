@@ -35,12 +35,11 @@ def scale(evidence: Findings) -> str:
     A study file says the first in its title: `Which parts of a digit classifier earn their place? 30 steps`.
     """
     study, setting = evidence.study, evidence.study.setting
-    what = str(setting.facts.get("title") or setting.facts.get("reference", study.name))
+    work = f"{counted(setting.work, load(study.subject).work_unit)}" if setting.work > 1 else ""
+    if title := str(setting.facts.get("title", "")):
+        return f"{title}{' ' if title.endswith(('?', '!', '.')) else ', '}{work}" if work else title
     on = f" on {setting.data}" if setting.fingerprint else ""  # a study file may bring data of its own
-    if setting.work <= 1:
-        return f"{what}{on}"
-    between = " " if what.endswith(("?", "!", ".")) else ", "
-    return f"{what}{on}{between}{counted(setting.work, load(study.subject).work_unit)}"
+    return f"{setting.facts.get('reference', study.name)}{on}{f', {work}' if work else ''}"
 
 
 def trivial(evidence: Findings) -> str:

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from ablations.analysis.ranking import BETTER, NEGLIGIBLE, UNDECIDED, WORSE, ranked
+from ablations.analysis.rule import REPRODUCED
 from ablations.analysis.verdicts import Findings
 from ablations.core.trial import Trial
 from ablations.planning.declare import declare
+from ablations.records import store
 from ablations.reporting import wording
 from ablations.reporting.answer import answer
 from ablations.reporting.compose import compose
@@ -21,6 +23,7 @@ from tests import synthetic
 from tests.making import with_setting
 from tests.own import made_up
 
+REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 HURTS, HELPS, SAME = ("-lrn", 4.0), ("-dropout", -3.0), ("pooling=non_overlapping", 0.0)
 
 
@@ -206,3 +209,12 @@ def test_a_reference_alone_and_a_study_without_results_have_their_answers() -> N
     empty = answer(replace(made(), results=[]))
     assert empty.sentences == ("Not judged: no trial has been run yet. No effect of this study should be believed.",)
     assert empty.trust and empty.commands[0][0] == "Finish it"
+
+
+def test_a_reproduced_claim_of_sameness_is_no_difference_that_matters() -> None:
+    study, results, problems = store.read(REFERENCE / "tables-boosting")
+    evidence = Findings(study=study, results=results, problems=problems, folder=REFERENCE / "tables-boosting")
+    assert {one.claim.component: one.call for one in evidence.verdicts}["scale"] == REPRODUCED
+    row = next(one for one in ranked(evidence) if one.effect.component == "scale")
+    assert (row.side, row.margin) == (NEGLIGIBLE, 1.0)
+    assert "no scale makes no difference that matters (less than 1 point)" in answer(evidence).sentences[0]
