@@ -29,7 +29,7 @@ from ablations.analysis.gates import (
 from ablations.analysis.ranking import BETTER, NEGLIGIBLE, UNDECIDED, WORSE, Ranked
 from ablations.analysis.rule import CALLS
 from ablations.analysis.verdicts import Findings
-from ablations.core.claim import ONE_IN, ONE_OUT, compared
+from ablations.core.claim import ONE_IN, ONE_OUT, compared, metric_of
 from ablations.core.load import PLACEBO, SABOTAGE
 from ablations.core.setting import SPLIT
 from ablations.core.text import counted, listed
@@ -252,12 +252,14 @@ def _claims(evidence: Findings) -> list[str]:
     whose = "claim" if all(one.own for one in judged) else "published claim"
     found: dict[str, list[str]] = {}
     for one in sorted(judged, key=lambda one: CALLS.index(one.call)):
-        found.setdefault(one.words, []).append(evidence.words.claim(one.claim))
+        other = metric_of(one.claim, evidence.phase) != evidence.metric
+        on = f", on the {one.metric.words}" if other and not evidence.study.setting.races else ""
+        found.setdefault(one.words, []).append(f"{evidence.words.claim(one.claim)}{on}")
     if len(judged) == 1:
         return [f"The {whose}: {judged[0].words}."]
     # Two claims may rest on one comparison, which is then not evidence twice: so both numbers are given.
-    on = counted(len({compared(one.claim) for one in judged}), "comparison")
-    return [f"Of {len(judged)} {whose}s on {on}: {listed([_count(*group) for group in found.items()])}."]
+    compares = counted(len({compared(one.claim) for one in judged}), "comparison")
+    return [f"Of {len(judged)} {whose}s on {compares}: {listed([_count(*group) for group in found.items()])}."]
 
 
 def _count(words: str, changes: Sequence[str]) -> str:
