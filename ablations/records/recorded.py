@@ -29,10 +29,14 @@ NAME = "subject.json"
 
 
 def keep_sources(folder: Path, study: Study) -> None:
-    """Keeps the files that decide the trials of a study in its folder, where its subject names any, and the subject."""
+    """Keeps the files that decide the trials of a study in its folder, where its subject names any, and the subject.
+
+    The subject is kept of every study file: a command may reach no file of its own, as that of an installed package.
+    """
     subject = load(study.subject)
     if files := subject.sources():
         write_sources(folder, subject.digest(), files)
+    if is_file(study.subject):
         write_subject(folder, study)
 
 

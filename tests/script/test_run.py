@@ -104,6 +104,15 @@ def test_set_changes_fields_of_the_reference_and_of_the_budget(study: Study, ske
     assert result.curve == ()
 
 
+def test_a_command_that_reaches_no_file_of_its_own_keeps_what_a_report_needs(study: Study, sketches: None) -> None:
+    command = """python -c "import json; print(json.dumps(dict(score=50.0, loss=1.0)))" {seed} {steps} {changes}"""
+    study.write(STUDY.replace('"python train.py --seed {seed} --steps {steps} {changes}"', f"'''{command}'''"))
+    study.script.unlink()
+    assert study.run("--grid", "reference", seeds=1) == 0
+    assert not (study.folder / "code").exists()
+    assert json.loads((study.folder / "subject.json").read_text())["components"]["width"]["summary"] == "channels"
+
+
 def test_a_dry_run_shows_the_command_of_every_variant(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
     assert study.run("--dry-run") == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("runs ")]
