@@ -18,7 +18,7 @@ from ablations.records.files import replaced, write_text
 from ablations.reporting import wording
 from ablations.reporting.answer import answer
 from ablations.reporting.document import Report
-from ablations.reporting.sections.results import forest_figure
+from ablations.reporting.sections.results import forest_figure, row_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,7 +64,7 @@ def drawn(evidence: Findings) -> Figure | None:
         rows = [replace(one, side=0) for one in rows]  # grey: none of them is a finding
     title = asked if said.judged else said.sentences[0]
     shape = Shape(width=WIDTH, row=(HEIGHT - AROUND) / len(rows), font=17, wrap=28)
-    figure = forest_figure(evidence, rows, shape, title)
+    figure = forest_figure(evidence, [row_of(evidence, one) for one in rows], shape, title)
     figure.set_size_inches(WIDTH, HEIGHT)
     left_out = f"; the {MOST} largest of {len(known)} effects" if len(known) > MOST else ""
     figure.supxlabel(f"{method(evidence)}{left_out}", fontsize=14, x=0.99, ha="right")

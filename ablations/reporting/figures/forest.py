@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import isfinite
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -92,18 +93,10 @@ def _draw(axes: Axes, height: int, row: Row, shape: Shape) -> None:
     colour, scale = COLOURS[row.side], shape.font / 11
     shown = [one for one in row.single if low <= one <= high]
     axes.scatter(shown, [height + 0.2] * len(shown), s=7 * scale, color=DOTS, linewidth=0, alpha=0.7)
-    for edge, cut, marker in (
-        (low, min(row.single, default=low) < low, "<"),
-        (high, max(row.single, default=high) > high, ">"),
-    ):
-        if cut:
-            axes.scatter([edge], [height + 0.2], s=14 * scale, color=DOTS, marker=marker, linewidth=0, clip_on=False)
+    _arrows(axes, height + 0.2, row.single, s=14 * scale, color=DOTS, linewidth=0)
     if isfinite(row.low) and row.low < high and row.high > low:
         axes.hlines(height, max(row.low, low), min(row.high, high), color=colour, linewidth=3 * scale)
-    ends = (row.low, row.high) if isfinite(row.low) else (row.estimate, row.estimate)
-    for edge, beyond, marker in ((low, ends[0] < low, "<"), (high, ends[1] > high, ">")):
-        if beyond:
-            axes.scatter([edge], [height], s=40 * scale, color=[colour], marker=marker, clip_on=False, zorder=4)
+    _arrows(axes, height, _ends(row), s=40 * scale, color=[colour], zorder=4)
     if low <= row.estimate <= high:
         axes.scatter([row.estimate], [height], s=50 * scale**2, color=[colour], zorder=4)
     where = axes.get_yaxis_transform()
@@ -128,8 +121,21 @@ def _words(row: Row) -> list[str]:
 def cut(rows: Sequence[Row]) -> bool:
     """Tells whether something lies beyond the axis of these rows, and so is an arrow at its edge."""
     low, high = _limits(rows)
-    ends = [(row.low, row.high) if isfinite(row.low) else (row.estimate, row.estimate) for row in rows]
-    return any(not low <= one <= high for row, end in zip(rows, ends, strict=True) for one in (*end, *row.single))
+    return any(not low <= one <= high for row in rows for one in (*_ends(row), *row.single))
+
+
+def _arrows(axes: Axes, height: float, values: Sequence[float], **how: Any) -> None:
+    """Draws an arrow at each edge of the axis beyond which a value lies."""
+    low, high = axes.get_xlim()
+    if min(values, default=low) < low:
+        axes.scatter([low], [height], marker="<", clip_on=False, **how)
+    if max(values, default=high) > high:
+        axes.scatter([high], [height], marker=">", clip_on=False, **how)
+
+
+def _ends(row: Row) -> tuple[float, float]:
+    """Returns the ends of the interval; the estimate twice if there is none."""
+    return (row.low, row.high) if isfinite(row.low) else (row.estimate, row.estimate)
 
 
 def _limits(rows: Sequence[Row]) -> tuple[float, float]:
@@ -161,4 +167,4 @@ def _span(row: Row) -> tuple[float, float]:
 
     The interval of two pairs is so wide that it would hide all other rows.
     """
-    return (row.low, row.high) if isfinite(row.low) and row.pairs > 2 else (row.estimate, row.estimate)
+    return _ends(row) if row.pairs > 2 else (row.estimate, row.estimate)

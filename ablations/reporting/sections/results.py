@@ -78,7 +78,8 @@ def forest_picture(evidence: Findings, rows: Sequence[Ranked], name: str = "effe
     interval = any(isfinite(one.effect.low) for one in rows)
     bars = "bars their 95% t intervals" if interval else "without intervals, as no pair is repeated"
     black = "black no difference that matters, " if any(one.side == NEGLIGIBLE for one in rows) else ""
-    arrow = "; an arrow points to what lies beyond the axis" if cut([_row(evidence, one) for one in rows]) else ""
+    lines = [row_of(evidence, one) for one in rows]
+    arrow = "; an arrow points to what lies beyond the axis" if cut(lines) else ""
     caption = (
         f"Marks are mean differences, {bars}, small dots single seeds. Orange is clearly worse, blue clearly better, "
         f"{black}grey undecided{arrow}."
@@ -87,17 +88,17 @@ def forest_picture(evidence: Findings, rows: Sequence[Ranked], name: str = "effe
     unit = unit_of(evidence.main_metric)
     what = f"effects in {unit}" if unit else "effects"
     alternative = told(f"Forest plot of {what}, with their 95% intervals", numbers)
-    wide, narrow = (forest_figure(evidence, rows, shape) for shape in (WIDE, NARROW))
+    wide, narrow = (forest_figure(evidence, lines, shape) for shape in (WIDE, NARROW))
     return picture(name, caption, alternative, wide, narrow)
 
 
-def forest_figure(evidence: Findings, rows: Sequence[Ranked], shape: Shape, title: str = "") -> Figure:
+def forest_figure(evidence: Findings, lines: Sequence[Row], shape: Shape, title: str = "") -> Figure:
     """Returns the forest of these effects in one shape, as a matplotlib figure."""
     from ablations.reporting.figures.forest import forest
 
     metric = evidence.main_metric
     return forest(
-        [_row(evidence, one) for one in rows],
+        lines,
         axis=f"change in {wording.with_unit(wording.what(evidence), evidence)}",
         lower_is_better=metric.lower_is_better,
         ratios=is_ratio(metric),
@@ -106,7 +107,8 @@ def forest_figure(evidence: Findings, rows: Sequence[Ranked], shape: Shape, titl
     )
 
 
-def _row(evidence: Findings, one: Ranked) -> Row:
+def row_of(evidence: Findings, one: Ranked) -> Row:
+    """Returns an effect as a line of the forest."""
     from ablations.reporting.figures.forest import Row
 
     effect = one.effect

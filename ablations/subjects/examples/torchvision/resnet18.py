@@ -12,9 +12,9 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 from torchvision.models.resnet import BasicBlock
-from vision import SIZES, folders, trained  # type: ignore[import-not-found]
+from vision import METRICS, SIZES, folders, trained  # type: ignore[import-not-found]
 
-from ablations.subject import Claim, Component, Metric, Subject
+from ablations.subject import Claim, Component, Subject
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,7 @@ subject = Subject(
         "norm": Component(["group", "none"], labels={"group": "group norm, 32 groups", "off": "no norm"}),
         "augment": False,
     },
-    metrics={
-        "accuracy": Metric("higher", unit="points", chance=10.0, smallest_effect=2.0),
-        "early_accuracy": Metric("higher", unit="points", words="accuracy halfway", smallest_effect=2.0),
-        "loss": Metric("lower", unit="nats"),
-    },
+    metrics=METRICS,
     claims=[
         stand_in(
             change="shortcut",

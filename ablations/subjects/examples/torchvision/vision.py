@@ -15,8 +15,15 @@ from torch.nn.functional import cross_entropy, pad
 from torchvision.datasets import CIFAR10, ImageFolder
 from torchvision.transforms.functional import pil_to_tensor, resize
 
+from ablations.subject import Metric
+
 SIZES = {"cifar10": 32, "imagenette": 64}  # data set -> pixels a side at which it is used
 CLASSES = 10  # of both
+METRICS = {
+    "accuracy": Metric("higher", unit="points", chance=100 / CLASSES, smallest_effect=2.0),
+    "early_accuracy": Metric("higher", unit="points", words="accuracy halfway", smallest_effect=2.0),
+    "loss": Metric("lower", unit="nats"),
+}
 
 
 def folders() -> dict[str, str]:

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 from torchvision.models import VisionTransformer
-from vision import SIZES, folders, trained  # type: ignore[import-not-found]
+from vision import METRICS, SIZES, folders, trained  # type: ignore[import-not-found]
 
-from ablations.subject import Claim, Component, Metric, Subject
+from ablations.subject import Claim, Component, Subject
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,7 @@ subject = Subject(
         "norm": Component("none", summary="layer normalisation before attention, perceptron and output"),
         "augment": False,
     },
-    metrics={
-        "accuracy": Metric("higher", unit="points", chance=10.0, smallest_effect=2.0),
-        "early_accuracy": Metric("higher", unit="points", words="accuracy halfway", smallest_effect=2.0),
-        "loss": Metric("lower", unit="nats"),
-    },
+    metrics=METRICS,
     claims=[
         Claim(
             change="position",
