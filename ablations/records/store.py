@@ -96,7 +96,7 @@ def read_result(path: Path) -> tuple[Result | None, str]:
 
 
 def kept_files(folder: Path, result: Result) -> list[Path]:
-    """The files that a record names as kept and that are there; none that lies outside of the study's folder."""
+    """Returns the files that a record names as kept, if they exist and lie in the study's folder."""
     home = folder.resolve()
     paths = [(home / name).resolve() for name in result.artifacts]
     return [path for path in paths if path.is_relative_to(home) and path.is_file()]

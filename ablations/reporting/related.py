@@ -1,7 +1,7 @@
-"""What a study's report comes to, in a few lines that other reports can read: results/<study>/findings.json.
+"""Finds related studies, and keeps what each study found in results/<study>/findings.json.
 
-It is written whenever a report is, so that the report of a related study can name its effects and verdicts without
-reading its records.
+That file is written with every report, so that the report of a related study can name effects and verdicts without
+reading records.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Related:
 
 
 def found_in(evidence: Findings) -> Found:
-    """What a study found.  Where trials end at a threshold, errors compare nothing, and claims are what is told."""
+    """Returns the effects that a study found; for a race, where final errors compare nothing, what its claims found."""
     verdicts: dict[Departure, list[str]] = {}
     measured: dict[Departure, list[str]] = {}
     for one in evidence.verdicts:
@@ -74,7 +74,7 @@ def found_in(evidence: Findings) -> Found:
 
 
 def write_found(evidence: Findings) -> None:
-    """Keeps what was found in the study's folder; one that cannot be written to is a warning, and no lost report."""
+    """Writes findings.json to the study's folder.  If that fails, a warning is logged, and the report goes on."""
     assert evidence.folder
     found = found_in(evidence)
     rows = [{"component": name, "level": level, "found": text} for (name, level), text in found.changes.items()]
@@ -85,7 +85,7 @@ def write_found(evidence: Findings) -> None:
 
 
 def read_found(folder: Path) -> Found | None:
-    """What `write_found` has kept of a study; None where there is nothing, or nothing that can be read."""
+    """Returns what `write_found` wrote for a study; None if there is no such file, or none that can be read."""
     try:
         record = read_json(folder / "findings.json")
         changes = {(str(row["component"]), str(row["level"])): str(row["found"]) for row in record["changes"]}
@@ -95,13 +95,13 @@ def read_found(folder: Path) -> Found | None:
 
 
 def related(evidence: Findings) -> list[Related]:
-    """The other studies beside this one that share its subject and its data, by name."""
+    """Returns the other studies in the same folder of results that share the subject and the data, by name."""
     if not evidence.folder:
         return []
     home = evidence.folder.resolve()
     studies: dict[str, Study] = {}
     for name in store.names(home.parent):
-        with contextlib.suppress(InputError):  # nobody knows whether one that cannot be read is related
+        with contextlib.suppress(InputError):  # a study that cannot be read is left out
             studies[name] = store.read_study(home.parent / name)
     this = studies.pop(home.name, None)
     return [
@@ -112,13 +112,16 @@ def related(evidence: Findings) -> list[Related]:
 
 
 def _share(one: Study, other: Study) -> bool:
-    """Whether both are of one subject and of data of one name, or of the same fingerprint: another size has another."""
+    """Tells whether both have the same subject, and data of the same name or fingerprint.
+
+    Images of another size have another fingerprint, so the name counts too.
+    """
     named, seen = ((study.setting.data, study.setting.fingerprint) for study in (one, other))
     return one.subject == other.subject and (named[0] == seen[0] or (named[1] == seen[1] != ""))
 
 
 def _differs(this: Study, other: Study) -> tuple[str, ...]:
-    """What differs in words: `epochs 16 instead of 60`, `tuned`; nothing where the settings cannot be read."""
+    """Returns what differs, in words: `epochs 16 instead of 60`, `tuned`; () if the settings cannot be read."""
     try:
         unlike, _ = conditions(*(Findings(study=study, results=()) for study in (this, other)))
     except (*DAMAGED, InputError):

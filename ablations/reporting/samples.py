@@ -1,7 +1,7 @@
-"""The picture of examples that a report shows, made when a study is run: results/<study>/samples.png.
+"""Writes and reads the picture of examples that a report shows: results/<study>/samples.png, made when a study is run.
 
-One small PNG with a row of tiles for each example.  Its text, as the PNG's "Description", is what stands beside it: a
-report is often made where there are neither the data nor the subject's libraries.
+It is one small PNG with a row of tiles for each example.  The words and labels beside them are kept in the PNG's text
+"Description", because a report is often made where there are neither the data nor the subject's libraries.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ablations.records.files import replaced
 
 LARGEST = 45_000  # bytes, which are 60,000 of a page's text: a report is mailed
 SIDES = (96, 80, 64, 56, 48, 40, 32, 24)  # pixels of a tile; the first that fits is taken
-GAP = 2  # pixels between tiles, of which nothing is seen
+GAP = 2  # transparent pixels between tiles
 DESCRIPTION = "Description"  # one of the names of texts in PNG's own standard (W3C 2003, section 11.3.4.2)
-CLEAR = 255  # the index of the colour that nothing is seen of
+CLEAR = 255  # the index of the transparent colour
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -40,14 +40,14 @@ class Sheet:
 
 
 def samples_path(folder: Path) -> Path:
-    """Where the picture lies in the study's folder."""
+    """Returns the path of the picture in the study's folder."""
     return folder / "samples.png"
 
 
 def write_samples(folder: Path, samples: Samples) -> Path:
-    """The file of the picture, below `LARGEST` bytes.
+    """Writes the picture, with fewer than `LARGEST` bytes; returns its path.
 
-    Raises ValueError where the images do not fit their labels, or are too many.
+    Raises ValueError if the images do not fit their labels, or are too many.
     """
     words = {name: getattr(samples, name) for name in ("title", "words", "rows", "columns")}
     if [len(row) for row in samples.images] != [len(samples.columns)] * len(samples.rows) or not samples.columns:
@@ -67,7 +67,10 @@ def write_samples(folder: Path, samples: Samples) -> Path:
 
 
 def _sheet(tiles: Sequence[Sequence[Image.Image]], side: int, own: int) -> Image.Image:
-    """All tiles in 255 colours, each reduced as the largest is, of `own` pixels, to be of `side` pixels."""
+    """Returns all tiles as one picture in 255 colours.
+
+    Every tile is scaled by the same factor, which makes the largest one, of `own` pixels a side, `side` pixels large.
+    """
     step = side + GAP
     sheet = Image.new("RGB", (len(tiles[0]) * step - GAP, len(tiles) * step - GAP))
     seen = Image.new("L", sheet.size, 255)
@@ -85,7 +88,7 @@ def _sheet(tiles: Sequence[Sequence[Image.Image]], side: int, own: int) -> Image
 
 
 def read_samples(folder: Path) -> Sheet | None:
-    """The picture of a study; None where none was made.  Raises ValueError where it cannot be read."""
+    """Returns the picture of a study; None if none was made.  Raises ValueError if it cannot be read."""
     path = samples_path(folder)
     if not path.is_file():
         return None

@@ -1,4 +1,4 @@
-"""The figure of examples as trials get them: a row of tiles each, with its label, under the names of the columns."""
+"""The figure of examples as trials get them: a row of tiles for each example, with labels for rows and columns."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _middles(pixels: int, count: int) -> list[float]:
 
 
 def lighter(svg: str) -> str:
-    """`svg` with the same images in a third of the bytes: of few colours, not four of each pixel."""
+    """Returns `svg` with the same images in a third of the bytes: with a palette in place of four bytes a pixel."""
 
     def fewer(found: re.Match[str]) -> str:
         with Image.open(io.BytesIO(base64.b64decode(found.group(1)))) as image:

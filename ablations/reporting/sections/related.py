@@ -1,4 +1,4 @@
-"""The section on related studies: which others there are of the same subject and data, and what they found."""
+"""The section on related studies: those of the same subject and data, and what they found."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from ablations.core.variant import Departure
 from ablations.reporting.document import Block, Section, Table
 from ablations.reporting.related import Related, found_in, related
 
-LONG = 12  # rows of a table that opens on demand alone
+LONG = 12  # the table is collapsed if it has more rows
 
 
 def section(evidence: Findings) -> Section | None:
-    """Each of them with what differs, and a table of what both found of the same change; None where there is none."""
+    """Returns the section: each related study with what differs, and a table of the changes that both studies made.
+
+    None if there is no related study.
+    """
     others = related(evidence)
     if not others:
         return None
@@ -28,14 +31,14 @@ def section(evidence: Findings) -> Section | None:
         caption = f"The same change here and there, by the last report of each: effects on the {here.metric}."
         blocks.append(Table(caption=caption, head=head, rows=rows, collapsed=len(rows) > LONG))
         blocks.append(
-            "These are no replications unless nothing else differs. python -m ablations.report STUDY OTHER tests "
+            "A study replicates this one only if nothing else differs. python -m ablations.report STUDY OTHER tests "
             "how the effects of two studies differ."
         )
     return Section(title="Related studies here", blocks=tuple(blocks))
 
 
 def _told(one: Related, change: Departure, metric: str) -> str:
-    """What the other study found of a change, with its metric where that is another one; empty for nothing."""
+    """Returns what the other study found of a change, and its metric if that differs; empty if it found nothing."""
     text = one.found.changes.get(change, "") if one.found else ""
     return f"{text} ({one.found.metric})" if text and one.found and one.found.metric != metric else text
 

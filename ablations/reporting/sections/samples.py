@@ -1,4 +1,4 @@
-"""The section that shows what the trials get: examples, as the run of the study has kept them."""
+"""The section on what trials get: examples, from the picture that was made when the study was run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ablations.reporting.sections.outcomes import picture
 
 
 def section(evidence: Findings) -> Section | None:
-    """The picture with its labels; None of a study that has kept none."""
+    """Returns the picture with its labels; None if the study has none."""
     try:
         sheet = read_samples(evidence.folder) if evidence.folder else None
     except ValueError as error:

@@ -59,10 +59,10 @@ def unpacked(value: Any, arrays: Any) -> Any:
 
 
 def _inwards(tensor: Any) -> list[int]:
-    """The dimensions from the one of the largest steps in memory to that of the smallest.
+    """Returns the dimensions in the order of their steps in memory, the largest first.
 
-    Fused optimisers take a weight and its moments for laid out alike: kept as (N, C, H, W), moments of channels-last
-    weights would come back in another order, and train on without a word.
+    Fused optimisers assume that a weight and its moments have the same layout.  Moments of channels-last weights that
+    came back as (N, C, H, W) would be read in the wrong order, without an error.
     """
     return sorted(range(tensor.dim()), key=lambda one: -tensor.stride(one))
 
