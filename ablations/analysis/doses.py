@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import nan
+from math import floor, log10, nan
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from ablations.core.variant import Variant
 
 @dataclass(frozen=True, kw_only=True)
 class Trend:
-    """What one step of a dose does to the main outcome: one unit more or, if `doses.log`, a doubling."""
+    """What one step of a dose does to the main outcome: `step` more or, if `doses.log`, a doubling."""
 
     component: str
     doses: Doses
@@ -33,6 +33,11 @@ class Trend:
     p: float  # two-sided, unadjusted, that the slope is zero
     overlap: float  # of splits, as in `ablations.analysis.statistics.over_seeds`
     bend: float  # p that there is no curvature; nan for two doses or fewer than two seeds
+
+    @property
+    def step(self) -> float:
+        """How much more of the dose the slope is for, if it is not for a doubling."""
+        return step(self.doses)
 
     @property
     def seeds(self) -> int:
@@ -55,9 +60,15 @@ def incomplete(evidence: Evidence) -> list[str]:
     return [name for name, doses in found.items() if not _labels(name, doses) <= _planned(evidence)]
 
 
-def steps(doses: Array, *, log: bool) -> Array:
-    """Returns doses (D,) on the scale of the slope: unchanged or, if `log`, as logarithms to base 2."""
-    return np.log2(doses) if log else doses
+def step(doses: Doses) -> float:
+    """Returns the largest power of ten of which the range of the doses holds two: 10 for 4 to 64, .1 for 0 to .2."""
+    amounts = (doses.reference, *doses.levels.values())
+    return float(10 ** floor(log10((max(amounts) - min(amounts)) / 2 * (1 + 1e-9))))
+
+
+def steps(doses: Doses, values: Array) -> Array:
+    """Returns the doses `values` (D,) on the scale of the slope: in doublings if `doses.log`, else in its `step`."""
+    return np.log2(values) if doses.log else values / step(doses)
 
 
 def slopes(outcomes: Array, places: Array, degree: int) -> Array:
@@ -97,7 +108,7 @@ def _trend(evidence: Evidence, component: str, doses: Doses) -> Trend:
     order = sorted(named, key=named.__getitem__)
     outcomes = evidence.by_seed(evidence.metric).reindex(columns=order).dropna()
     outcomes = outcomes.rename(columns=named)
-    places, values = steps(np.array([named[label] for label in order]), log=doses.log), outcomes.to_numpy(dtype=float)
+    places, values = steps(doses, np.array([named[label] for label in order])), outcomes.to_numpy(dtype=float)
     slope, error, df = over_seeds(slopes(values, places, 1), evidence.overlap)
     low, high = t_interval(slope, error, df, LEVEL)
     bend = (

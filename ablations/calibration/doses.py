@@ -49,11 +49,11 @@ def simulate(truth: str, *, studies: int, seeds: int = 10, scatter: float = 0.5,
     """The tally of one truth; `scatter` is the standard deviation of one trial, half of its variance shared."""
     import numpy as np
 
-    from ablations.analysis.doses import slopes, steps
+    from ablations.analysis.doses import slopes
     from ablations.analysis.statistics import over_seeds, t_interval, t_test
 
     random, asked, alpha = np.random.default_rng([seed, list(TRUTHS).index(truth)]), TRUTHS[truth], Rule().alpha
-    places = steps(np.array(DOSES), log=True)
+    places = np.log2(DOSES)
     means = asked.slope * places + asked.square * (places - places.mean()) ** 2
     true = float(slopes(means[None], places, 1)[0])
     told = covered = bent = 0

@@ -105,13 +105,13 @@ def speeds_table(evidence: Findings) -> pd.DataFrame:
 
 
 def doses_table(evidence: Findings) -> pd.DataFrame:
-    """Returns one row a trend: its slope, for each one more of the dose or each doubling, as `step` says."""
+    """Returns one row a trend: its slope for each `step`, which is an amount of the dose or `doubling`."""
     told = times if is_ratio(evidence.main_metric) else float
     rows = [
         {
             "component": one.component,
             "unit": one.doses.unit,
-            "step": "doubling" if one.doses.log else "one more",
+            "step": "doubling" if one.doses.log else f"{one.step:g}",
             **{name: told(getattr(one, name)) for name in ("slope", "low", "high")},
             "scale": _scale(evidence.main_metric),
             "p": one.p,

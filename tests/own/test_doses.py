@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from ablations.analysis.doses import step as step_of
 from ablations.analysis.doses import trends
 from ablations.calibration.doses import simulate
 from ablations.core.errors import InputError
 from ablations.core.load import load
-from ablations.core.subject import Place
+from ablations.core.subject import Doses, Place
 from ablations.core.trial import Trial
 from ablations.reporting import exports
 from ablations.reporting.document import Section, Table
@@ -72,6 +73,34 @@ def test_the_section_answers_first_and_says_what_the_scale_is(tmp_path: Path) ->
     assert isinstance(table, Table)
     assert table.rows[0][:3] == ("hidden", "16, 64, 256", "logarithmic: for each doubling")
     assert table.rows[0][5] == "3 of 3"
+
+
+@pytest.mark.parametrize(
+    ("amounts", "step"),
+    [((0, 0.1, 0.2), 0.1), ((4, 16, 64), 10), ((0, 1), 0.1), ((0, 2), 1), ((3, 2.9), 0.01), ((100, 2_100), 1_000)],
+)
+def test_a_linear_trend_is_told_for_a_step_of_which_the_doses_span_at_least_two(
+    amounts: tuple[float, ...], step: float
+) -> None:
+    reference, *levels = amounts
+    assert step_of(Doses(reference=reference, levels={str(one): one for one in levels})) == pytest.approx(step)
+
+
+def test_a_linear_slope_is_that_of_one_dose_to_the_next_where_they_are_a_step_apart(tmp_path: Path) -> None:
+    def falls(trial: Trial) -> dict[str, float]:
+        return {"score": 50 - 20 * trial.config["config"]["alpha"] + 0.1 * trial.seed * trial.config["config"]["alpha"]}
+
+    text = TEXT.replace('"alpha": 0.0', '"alpha": [0.1, 0.3]')
+    found = made_up.findings(tmp_path / "made_up_linear.py", text, falls, seeds=3, words=("alpha=all",))
+    (trend,) = trends(found)
+    assert (trend.step, trend.slope) == pytest.approx((0.1, -1.99))
+    (row,) = exports.doses_table(found).to_dict("records")
+    assert row["step"] == "0.1"
+    section = told.section(found)
+    assert section and section.blocks[0] == (
+        "From 0.1 to 0.5 of alpha the test score falls (−1.990 points, 95% interval [−2.015, −1.965] for each 0.1 more, "
+        "3 seeds)."
+    )
 
 
 def test_a_trend_is_a_row_of_doses_csv(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_many_changes_with_doses_and_claims_take_three_sentences_that_name_the_f
     assert re.search(r"9 changes hurt: no g \((8.9|9)\S*, no f \S+, no e \S+, no d \S+, no c \S+ and 4 more$", hurt)
     assert re.match(r"3 changes helped: width 8.0 instead of 4.0 \((5.9|6)\S*, no [hi] \S+ and no [hi] \S+$", helped)
     assert re.match(r"5 changes are undecided: .*depth 2 instead of 4.* \(their intervals reach", undecided)
-    assert re.match(r"The test score rises with width \(\+1\.\d+ for each one more\) and shows no clear trend", doses)
+    assert re.match(r"The test score rises with width \(\+1\.\d+ for each 1 more\) and shows no clear trend", doses)
     assert claims.startswith("The claim: ")
 
 

@@ -51,9 +51,14 @@ def slope_words(evidence: Findings, trend: Trend) -> str:
 
 
 def _step(trend: Trend) -> str:
-    """Returns what a slope is for: `for each doubling`, `for each one more channel`."""
-    unit = trend.doses.unit.removesuffix("s")
-    return "for each doubling" if trend.doses.log else f"for each one more {unit}".rstrip()
+    """Returns what a slope is for: `for each doubling`, `for each 10 more channels`, `for each 0.1 more`."""
+    return f"for each {'doubling' if trend.doses.log else _more(trend)}"
+
+
+def _more(trend: Trend) -> str:
+    """Returns how much more of the dose a step is: `10 more channels`, `1 more channel`, `0.1 more`."""
+    step, unit = trend.step, trend.doses.unit
+    return f"{step:g} more {unit.removesuffix('s') if step == 1 else unit}".rstrip()
 
 
 def _sentences(evidence: Findings, trend: Trend) -> str:
@@ -85,8 +90,8 @@ def _method(evidence: Findings) -> str:
     ratio = " The slope is that of the logarithm, told as a ratio for each step." if _ratio(evidence) else ""
     return (
         "One slope a seed, by least squares over all doses, the reference's among them; then the mean of the slopes "
-        "and its t interval over seeds. The scale says what a step is: one more, or a doubling. Bend is the p of a "
-        f"square beside the straight line.{ratio}{splits} These p are not adjusted, and no claim rests on them."
+        "and its t interval over seeds. The scale says what a step is. Bend is the p of a square beside the straight "
+        f"line.{ratio}{splits} These p are not adjusted, and no claim rests on them."
     )
 
 
@@ -98,12 +103,11 @@ def _table(evidence: Findings, found: list[Trend]) -> Table:
     rows = []
     for one in found:
         metric = _read(evidence, one)
-        step = "doubling" if one.doses.log else f"1 {one.doses.unit}".rstrip()
         rows.append(
             (
                 one.component,
                 ", ".join(f"{dose:g}" for dose in sorted([one.doses.reference, *one.doses.levels.values()])),
-                f"{'logarithmic' if one.doses.log else 'linear'}: for each {step}",
+                f"{'logarithmic' if one.doses.log else 'linear'}: {_step(one)}",
                 size(metric, one.slope),
                 between(metric, one.low, one.high),
                 f"{one.seeds} of {evidence.study.seeds}",
