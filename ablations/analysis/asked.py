@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from ablations.analysis.effects import compare, contrast_of, main_effects
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.gates import FAILS, GATE, NO_ARM, NO_PAIR, ONE_SEED, UNTUNED, Gate, obstacle
+from ablations.analysis.gates import Gate
+from ablations.analysis.obstacles import FAILS, GATE, NO_ARM, NO_PAIR, ONE_SEED, UNTUNED, obstacle
 from ablations.analysis.tuning import tuned
 from ablations.core.claim import MAIN, Claim, Rule, compared, metric_of
 from ablations.core.effect import Effect
@@ -64,7 +65,7 @@ def proxy_reasons(claim: Claim, study: Study) -> tuple[str, ...]:
 def obstacle_of(
     evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule, gates: Sequence[Gate]
 ) -> tuple[str, str]:
-    """Returns why a claim cannot be tested, as a code of `gates.REASONS` and a sentence; two empty strings if it can.
+    """Returns why a claim cannot be tested: a code of `obstacles.REASONS` and a sentence; both empty if it can.
 
     If the whole study fails a gate, that is the reason, unless the arms share a learning rate that the claim is about,
     or the comparison lacks an arm, a second seed, or trainings that did not fail.

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from math import inf, isfinite, nan
 
 from ablations.analysis.asked import rule_of
-from ablations.analysis.gates import INACTIVE, PAIRS_MISSING
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.looks import stage
+from ablations.analysis.obstacles import INACTIVE, PAIRS_MISSING
 from ablations.analysis.rule import NO_EFFECT, NOT_TESTED, REPRODUCED
 from ablations.analysis.statistics import holm
 from ablations.analysis.verdict import Verdict

@@ -9,8 +9,8 @@ from math import nan
 from ablations.analysis import failures
 from ablations.analysis.asked import effect_on
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.gates import FAILS
 from ablations.analysis.group_sequential import Look
+from ablations.analysis.obstacles import FAILS
 from ablations.analysis.rule import (
     ABOVE,
     BELOW,
@@ -38,7 +38,7 @@ class Verdict:
 
     claim: Claim
     call: str  # one of `ablations.analysis.rule.CALLS`
-    reason: str = ""  # why it was not tested: one of `ablations.analysis.gates.REASONS`, or empty
+    reason: str = ""  # why it was not tested: one of `ablations.analysis.obstacles.REASONS`, or empty
     because: str = ""  # the same in words
     effect: Effect | None = None  # None: the study does not make the comparison
     comparisons: int = 1  # number of different comparisons of the claim's family: m in `ablations.analysis.rule`

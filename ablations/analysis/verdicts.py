@@ -10,15 +10,12 @@ from pathlib import Path
 
 from ablations.analysis import failures, reach
 from ablations.analysis.asked import effect_on, obstacle_of, proxy_reasons, rule_of
+from ablations.analysis.confounds import confounds
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.gates import (
-    confounds,
-    needs_fit,
-    study_gates,
-    underfits,
-)
+from ablations.analysis.gates import study_gates
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.looks import stage, until
+from ablations.analysis.obstacles import needs_fit, underfits
 from ablations.analysis.rule import (
     NOT_TESTED,
     adjust,

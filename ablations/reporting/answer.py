@@ -15,17 +15,8 @@ from ablations.analysis.declared import post_hoc
 from ablations.analysis.doses import trends
 from ablations.analysis.evidence import finished
 from ablations.analysis.failures import arms_words
-from ablations.analysis.gates import (
-    LEARNS,
-    QUIET,
-    SEED,
-    SEEN,
-    SIZES,
-    Gate,
-    linear_error,
-    study_gates,
-    underfits,
-)
+from ablations.analysis.gates import LEARNS, QUIET, SEED, SEEN, SIZES, Gate, linear_error, study_gates
+from ablations.analysis.obstacles import underfits
 from ablations.analysis.ranking import BETTER, NEGLIGIBLE, UNDECIDED, WORSE, Ranked
 from ablations.analysis.rule import CALLS
 from ablations.analysis.verdicts import Findings

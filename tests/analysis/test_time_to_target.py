@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 
 from ablations.analysis.asked import effect_on
-from ablations.analysis.gates import CENSORED, obstacle
+from ablations.analysis.obstacles import CENSORED, obstacle
 from ablations.analysis.time_to_target import (
     ABOVE,
     BELOW,

@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from ablations.analysis import gates
+from ablations.analysis import gates, obstacles
 from ablations.analysis.asked import proxy_reasons
 from ablations.analysis.declared import post_hoc
 from ablations.analysis.rule import (
@@ -208,7 +208,7 @@ def test_claims_on_the_evaluation_error_and_the_gap_need_a_reference_that_fitted
 
     def fitted(error: float, label: str = "reference") -> dict[str, str]:
         changed = with_metrics(
-            results, lambda one: {gates.FITTED: error + 0.01 * one.trial.seed} if is_(one, label) else {}
+            results, lambda one: {obstacles.FITTED: error + 0.01 * one.trial.seed} if is_(one, label) else {}
         )
         return {name: verdict.reason for name, verdict in judged(study, changed).items()}
 
@@ -222,7 +222,7 @@ def test_claims_on_the_evaluation_error_and_the_gap_need_a_reference_that_fitted
     assert "underfits" not in fitted(80.0, label="-dropout").values()  # of the reference alone it is asked
     old = replace(study, rule=Rule())
     flat = with_metrics(
-        results, lambda one: {gates.FITTED: 80.0 + 0.01 * one.trial.seed} if is_(one, "reference") else {}
+        results, lambda one: {obstacles.FITTED: 80.0 + 0.01 * one.trial.seed} if is_(one, "reference") else {}
     )
     assert "underfits" not in {verdict.reason for verdict in judged(old, flat).values()}
 

@@ -17,6 +17,7 @@ from ablations.calibration.doses import simulate
 from ablations.core.errors import InputError
 from ablations.core.load import load
 from ablations.core.subject import Doses, Place
+from ablations.core.text import MINUS
 from ablations.core.trial import Trial
 from ablations.reporting import exports
 from ablations.reporting.document import Section, Table
@@ -97,9 +98,9 @@ def test_a_linear_slope_is_that_of_one_dose_to_the_next_where_they_are_a_step_ap
     (row,) = exports.doses_table(found).to_dict("records")
     assert row["step"] == "0.1"
     section = told.section(found)
-    assert section and section.blocks[0] == (
-        "From 0.1 to 0.5 of alpha the test score falls (−1.990 points, 95% interval [−2.015, −1.965] for each 0.1 more, "
-        "3 seeds)."
+    assert section and str(section.blocks[0]).replace(MINUS, "-") == (
+        "From 0.1 to 0.5 of alpha the test score falls (-1.990 points, 95% interval [-2.015, -1.965] for each 0.1 "
+        "more, 3 seeds)."
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ablations.analysis import gates
+from ablations.analysis import obstacles
 from ablations.analysis.rule import NOT_TESTED
 from ablations.analysis.verdicts import Findings
 from ablations.core.result import Result
@@ -58,7 +58,7 @@ def failed(of_five: int) -> Case:
 
 def unfitted() -> Case:
     study, results = of_lrn()
-    return study, with_metrics(results, lambda one: {gates.FITTED: 80.0 + 0.01 * one.trial.seed})
+    return study, with_metrics(results, lambda one: {obstacles.FITTED: 80.0 + 0.01 * one.trial.seed})
 
 
 def censored() -> Case:
@@ -85,7 +85,7 @@ CASES: dict[str, tuple[str, Callable[[], Case], str]] = {
 }
 
 
-@pytest.mark.parametrize("reason", gates.REASONS)
+@pytest.mark.parametrize("reason", obstacles.REASONS)
 def test_every_reason_not_to_test_a_claim_stands_in_the_row(reason: str) -> None:
     claim, made, words = CASES[reason]
     case = made()

@@ -21,11 +21,12 @@ def race(
     reference: Sequence[Sequence[tuple[int, float]]],
     others: Mapping[str, Sequence[Sequence[tuple[int, float]]]],
     threshold: float,
+    guessing: float,
 ) -> Figure:
     """Draws training error against steps, a thin line a seed: the reference solid, changes dashed.
 
-    Lines are (step, error in percent).  One that ends above the threshold was stopped by its budget, and ends in a
-    cross.
+    Lines are (step, error in percent), and begin at step 0 with the error of `guessing`, if that is known and their
+    first reading is not above it.  One that ends above the threshold was stopped by its budget, and ends in a cross.
     """
     axes = canvas(2.9)
     axes.axhline(threshold, color=GREY, linewidth=0.8, linestyle=":")
@@ -34,8 +35,8 @@ def race(
         *((seeds, colour, DASHED, label) for (label, seeds), colour in zip(others.items(), COLOURS * 9, strict=False)),
     ):
         for number, readings in enumerate(seeds):
-            steps, errors = [0, *(step for step, _ in readings)], [90.0, *(error for _, error in readings)]
-            steps, errors = (steps[1:], errors[1:]) if errors[1] > 90 else (steps, errors)
+            first = [(0, guessing)] if readings[0][1] <= guessing else []
+            steps, errors = _columns([*first, *readings])
             axes.plot(steps, errors, color=colour, linestyle=style, linewidth=0.9, label=label if not number else None)
             if errors[-1] > threshold:
                 axes.plot(steps[-1:], errors[-1:], color=colour, marker="x", markersize=6)

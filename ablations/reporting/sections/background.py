@@ -13,7 +13,8 @@ from ablations.analysis import effects as estimating
 from ablations.analysis.asked import rule_of
 from ablations.analysis.declared import post_hoc
 from ablations.analysis.evidence import finished
-from ablations.analysis.gates import chance_error, guesses, threshold
+from ablations.analysis.gates import chance_error, guesses
+from ablations.analysis.obstacles import threshold
 from ablations.analysis.tables import FAILED
 from ablations.analysis.verdicts import Findings
 from ablations.core.load import load

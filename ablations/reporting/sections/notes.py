@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ablations.analysis import effects as estimating
+from ablations.analysis.confounds import confounds
 from ablations.analysis.evidence import Evidence, broken
 from ablations.analysis.failures import arms_words
-from ablations.analysis.gates import confounds
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN
 from ablations.core.effect import Effect

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ablations.analysis.failures import share_interval
-from ablations.analysis.gates import (
+from ablations.analysis.obstacles import (
     CENSORED,
     FAILS,
     GATE,

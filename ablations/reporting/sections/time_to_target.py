@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import exp, inf, isfinite
 
+from ablations.analysis.gates import chance_error
 from ablations.analysis.time_to_target import (
     ABOVE,
     BELOW,
@@ -126,7 +127,6 @@ def _curves(evidence: Findings) -> Block:
 
     target = evidence.study.setting.target
     assert target is not None
-    threshold = target.value
     readings = {label: [one.readings for one in _of(evidence, label)] for label in evidence.labels}
     controls = {Variant(departures=(pair,)).label for pair in _control_pairs(evidence)}
     others = {
@@ -139,7 +139,7 @@ def _curves(evidence: Findings) -> Block:
         "threshold dotted. A cross is where a budget ended first."
     )
     said = [*clauses(evidence, controls=False), *clauses(evidence, controls=True)]
-    figure = race(readings.get("reference", []), others, threshold)
+    figure = race(readings.get("reference", []), others, target.value, chance_error(evidence))
     return picture(
         "speed",
         caption,

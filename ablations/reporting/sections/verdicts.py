@@ -8,7 +8,8 @@ from math import exp, isfinite
 from ablations.analysis import traces
 from ablations.analysis.asked import rule_of
 from ablations.analysis.failures import arms_words, share_interval
-from ablations.analysis.gates import NO_ARM, study_gates
+from ablations.analysis.gates import study_gates
+from ablations.analysis.obstacles import NO_ARM
 from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
 from ablations.analysis.tables import sizes
 from ablations.analysis.verdict import Verdict
