@@ -11,14 +11,11 @@ from ablations.analysis import traces
 from ablations.analysis.evidence import Evidence, broken, finished
 from ablations.analysis.failures import arms_words
 from ablations.analysis.gates import chance_error
-from ablations.analysis.reach import GAP
 from ablations.core.claim import MAIN, Claim, Rule, compared
 from ablations.core.effect import Effect
 from ablations.core.load import load
 from ablations.core.result import LOG_STEPS, REACHED
 from ablations.core.text import number, signed
-
-FITTED = "clean_train_top1_error_percent"
 
 # Codes for why a claim was not tested.
 _OF_RECORDS = NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING = "no arm", "not run", "one seed", "gate", "missing pairs"
@@ -58,10 +55,11 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
     if not effect.error > 0:
         yield NO_SPREAD, "all pairs differ by the same, so nothing tells how much another one would differ"
     yield from _inactive(evidence, claim)
-    if needs_fit(claim) and (words := _unfitted(evidence, rule)):
+    if needs_fit(evidence, claim) and (words := _unfitted(evidence, rule)):
         yield UNDERFITS, words
-    if claim.metric == GAP and not (gap := _mean_gap(evidence, effect)) >= rule.overfitting:
-        words = f"between training and {evidence.phase} error is {signed(gap)} on average"
+    gap = load(evidence.study.subject).gap
+    if claim.metric == gap and not (mean := _mean_of_arms(evidence, effect, gap)) >= rule.overfitting:
+        words = f"between training and {evidence.phase} error is {signed(mean)} on average"
         yield UNDERFITS, f"the arms' gap {words}: nothing overfits here"
 
 
@@ -79,16 +77,21 @@ def _inactive(evidence: Evidence, claim: Claim) -> Iterator[tuple[str, str]]:
             yield INACTIVE, f"the {component}'s {words}"
 
 
-def needs_fit(claim: Claim) -> bool:
-    """Tells whether a claim is about the evaluation error or the gap: they say little if the reference still learns."""
-    return claim.metric.startswith("test_") or claim.metric == GAP
+def needs_fit(evidence: Evidence, claim: Claim) -> bool:
+    """Tells whether a claim is about the evaluation error or the gap: they say little if the reference still learns.
+
+    A subject that does not know its error on training data has no such claims.
+    """
+    subject = load(evidence.study.subject)
+    return bool(subject.fitted) and (claim.metric.startswith("test_") or claim.metric == subject.gap)
 
 
 def _unfitted(evidence: Evidence, rule: Rule) -> str:
     """Returns a clause that the reference has not fitted its training images as the rule asks; empty if it has."""
     if rule.fitted_within is None:
         return ""
-    error, bound = evidence.mean(FITTED, "reference"), chance_error(evidence) * rule.fitted_within
+    fitted = load(evidence.study.subject).fitted
+    error, bound = evidence.mean(fitted, "reference"), chance_error(evidence) * rule.fitted_within
     if error <= bound:
         return ""
     if isnan(error):
@@ -118,10 +121,10 @@ def mean_activity(evidence: Evidence, component: str) -> float:
 
 def underfits(evidence: Evidence, rule: Rule) -> bool:
     """Tells whether the reference has hardly fitted its training images: evaluation and training error are close."""
-    return evidence.mean(GAP, "reference") < rule.overfitting
+    return evidence.mean(load(evidence.study.subject).gap, "reference") < rule.overfitting
 
 
-def _mean_gap(evidence: Evidence, effect: Effect) -> float:
-    """Returns the mean gap of both arms together, which says little of their difference, the effect to be judged."""
-    sides = [[evidence.mean(GAP, label) for label in side] for side in (effect.departed, effect.kept)]
+def _mean_of_arms(evidence: Evidence, effect: Effect, metric: str) -> float:
+    """Returns the mean of both arms together, which says little of their difference, the effect to be judged."""
+    sides = [[evidence.mean(metric, label) for label in side] for side in (effect.departed, effect.kept)]
     return float(np.mean([np.mean(side) for side in sides]))

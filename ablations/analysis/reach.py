@@ -16,10 +16,10 @@ from math import ceil, isfinite, nan, sqrt
 from statistics import NormalDist
 
 from ablations.core.claim import MAIN, SAME, Claim, Rule
+from ablations.core.load import load
 from ablations.core.setting import POINTS
 from ablations.core.study import Study
 
-GAP = "gap_percent"
 POWER = 0.8  # as in `ablations.analysis.statistics`, which uses the noncentral t distribution
 MOST_SEEDS = 10_000  # larger numbers are not told
 PAIR = 2  # trainings per seed that a paired difference compares
@@ -42,7 +42,8 @@ def prior_spread(study: Study, claim: Claim) -> float:
         return nan
     error = setting.guessing / 200
     one = 100 * sqrt(error / (2 * setting.examples))
-    return one * sqrt(2) * (sqrt(2) if claim.metric == GAP else 1)  # a gap is the difference of two errors
+    errors = 2 if claim.metric == load(study.subject).gap else 1  # a gap is the difference of two
+    return one * sqrt(2) * sqrt(errors)
 
 
 def out_of_reach(study: Study) -> tuple[tuple[str, int | None], ...]:

@@ -141,7 +141,7 @@ def _verdict(
         seeds_high=most,
         draft=not reason and evidence.study.seeds < rule.seeds,
         confounds=confounds(evidence, effect),
-        underfits=needs_fit(claim) and underfits(evidence, rule),
+        underfits=needs_fit(evidence, claim) and underfits(evidence, rule),
         published_inside=_inside(claim, effect, bool(proxy)),
     )
 

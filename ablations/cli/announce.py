@@ -177,7 +177,7 @@ def _trivial(study: Study) -> str:
     known = [f"{what} {value:.1f}{percent}" for what, value in named.items() if value is not None]
     saw = setting.facts.get("baseline_saw", "")
     less = f" ({saw})" if saw and setting.baseline is not None else ""
-    return f"{setting.phase} {_short(setting)} of {' and of '.join(known)}{less}" if known else ""
+    return f"{setting.evaluated(_short(setting))} of {' and of '.join(known)}{less}" if known else ""
 
 
 def _short(setting: Setting) -> str:

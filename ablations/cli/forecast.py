@@ -103,7 +103,7 @@ def detects(study: Study, results: Sequence[Result]) -> str:
     least = f"{times(max(known)):.2f} times" if metric.ratio else f"{max(known):.1f} {metric.unit}".rstrip()
     more = [row for row in rows if isfinite(row.spread) and (row.seeds is None or row.seeds > study.seeds)]
     asking = f"; {len(more)} of {counted(len(rows), 'claim')} need more than {counted(study.seeds, 'seed')}"
-    what = f"{study.setting.phase} {metric.words}".strip()
+    what = study.setting.evaluated(metric.words)
     return f"effects on the {what} above {least}, four times in five{asking if more else ''}"
 
 

@@ -116,22 +116,23 @@ class Progress:
         if result.status != DONE:
             return f"{result.status.replace('_', ' ')} ({printable(last_line(result.error, 500))})"
         alone = f"in {duration(round(result.seconds))}" if not result.trained_with else "after the same training"
-        value = self._value(result.metrics[self.setting.main], self.setting.phase)
+        value = self._value(result.metrics[self.setting.main], self.setting.on)
         return f"{value}{self._target(result)} {alone}"
 
-    def _value(self, value: float, phase: str) -> str:
-        """Returns `62.5% test error` or `test loss 1.234`."""
+    def _value(self, value: float, on: str) -> str:
+        """Returns `62.5% test error` or `test loss 1.234`, or without `test` if `on` is empty."""
         metric = self.setting.main_metric
-        if metric.unit == POINTS:
-            return f"{value:.1f}% {phase} {'error' if metric.lower_is_better else metric.words}"
-        return f"{phase} {metric.words} {value:.4g}"
+        error = metric.unit == POINTS and metric.lower_is_better
+        what = "error" if error else metric.words.removeprefix(f"{self.setting.phase} ")
+        words = f"{on} {what}" if on else what
+        return f"{value:.1f}% {words}" if metric.unit == POINTS else f"{words} {value:.4g}"
 
     def _so_far(self, row: Mapping[str, float]) -> str:
         """Returns the main metric in a row of a curve, or the same on the training data; "" if it holds neither."""
-        main, phase = self.setting.main, self.setting.phase
-        for name, kind in ((main, phase), (main.replace(f"{phase}_", "train_", 1), "train")):
+        main, on = self.setting.main, self.setting.on
+        for name, said in ((main, on), (main.replace(f"{on}_", "train_", 1), "train")):
             if name in row:
-                return f", {self._value(row[name], kind)}"
+                return f", {self._value(row[name], said)}"
         return ""
 
     def _target(self, result: Result) -> str:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import traceback
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 LONGEST_NAME = 200  # bytes of a study's name: file systems allow 255, and temporary names add some
@@ -30,6 +30,14 @@ class InputError(ValueError):
 
 class StoppedError(RuntimeError):
     """Something that was begun cannot continue; the message is one sentence that says why and what helps."""
+
+
+class DivergedError(ArithmeticError):
+    """The numbers of a training are no longer finite.  That is an outcome and no fault.  `curve` holds earlier rows."""
+
+    def __init__(self, message: str, curve: Sequence[Mapping[str, float]] = ()) -> None:
+        super().__init__(message)
+        self.curve = tuple(curve)
 
 
 def unknown(kind: str, name: str, allowed: Iterable[str]) -> InputError:

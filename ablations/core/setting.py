@@ -136,6 +136,15 @@ class Setting:
         return self.metrics.get(name, Metric(words=name))
 
     @property
+    def on(self) -> str:
+        """What the main metric is evaluated on, if its name says so: "test" for `test_loss`, and "" for `loss`."""
+        return self.phase if self.main.startswith(f"{self.phase}_") else ""
+
+    def evaluated(self, words: str) -> str:
+        """Returns `words` for the main metric with what it is evaluated on, if its name says so: `test top-1 error`."""
+        return f"{self.on} {words.removeprefix(f'{self.on} ')}".strip()
+
+    @property
     def races(self) -> bool:
         """Whether trials end at the target, so that their last numbers cannot be compared."""
         return self.target is not None and self.target.stops

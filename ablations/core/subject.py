@@ -111,14 +111,6 @@ class Activities:
     complete: bool = True  # False: the next run measures them again
 
 
-class DivergedError(ArithmeticError):
-    """The numbers of a training are no longer finite.  That is an outcome and no fault.  `curve` holds earlier rows."""
-
-    def __init__(self, message: str, curve: Sequence[Mapping[str, float]] = ()) -> None:
-        super().__init__(message)
-        self.curve = tuple(curve)
-
-
 class Card(NamedTuple):
     """What `python -m ablations.show` prints about one thing."""
 
@@ -188,6 +180,8 @@ class Defaults:
     claims: Sequence[Path] = ()  # TOML files with what publications say of it
     more: str = "--seeds, --components"  # options that the announcement of a study mentions
     sabotage: str = "changes that must do harm"  # what its sabotage is, as the subject of a sentence in the plural
+    fitted: str = ""  # metric: the error on a trial's own training data; claims on evaluation data need a low one
+    gap: str = ""  # metric: the evaluation error less that error; claims on it need a gap above zero
     gpus: float = 0.0  # share of a GPU that a trial takes if there is one and --gpus-per-trial is not given
     work_unit: str = "epoch"  # what `Setting.work` counts, in the singular
     recipes: Mapping[str, Recipe] = EMPTY  # studies of its own, which --grid names like the engine's grids

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from ablations.core.errors import DivergedError
 from ablations.core.load import load
 from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, TIMEOUT, Result
-from ablations.core.subject import Activities, DivergedError, Event, Failed, Measured, Place, Report
+from ablations.core.subject import Activities, Event, Failed, Measured, Place, Report
 from ablations.core.trial import Job, Trial, by_training
 from ablations.execution.turns import in_turns
 from ablations.records.measures import UNMEASURED, lacking

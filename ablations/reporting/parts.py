@@ -11,6 +11,7 @@ from ablations.core.setting import SPLIT
 from ablations.core.text import counted, number
 from ablations.core.variant import Departure
 from ablations.reporting.document import Block, Section
+from ablations.reporting.sections.outcomes import errors
 
 
 def plan(evidence: Findings) -> str:
@@ -20,12 +21,13 @@ def plan(evidence: Findings) -> str:
     unit = load(study.subject).work_unit
     work = f" for {counted(setting.work, unit)}" if setting.work > 1 else ""
     on = f" on {setting.data}" if setting.fingerprint else ""  # empty: only the trial knows its data
+    on_data = f", and evaluated on the {setting.on} data" if setting.on else ""
     splits = " Seeds change which examples are trained and tested on." if setting.replicate == SPLIT else ""
     means = " Numbers are means over the data sets." if setting.blocks else ""
     return (
         f"{counted(len(study.variants), 'variant')} of {setting.facts.get('reference', study.subject)}{on}, "
         f"chosen by the grid {study.grid}{what}. Each was run with "
-        f"{counted(study.seeds, 'seed')}{work}, and evaluated on the {setting.phase} data.{means}{splits}"
+        f"{counted(study.seeds, 'seed')}{work}{on_data}.{means}{splits}"
     )
 
 
@@ -68,7 +70,8 @@ def timing(evidence: Findings) -> str:
 def facts(evidence: Findings) -> Mapping[str, str]:
     """Returns the conditions of a study that a comparison with another study lists, name -> value."""
     setting = evidence.study.setting
-    return {"subject": load(evidence.study.subject).name, "work": str(setting.work), "evaluated on": setting.phase}
+    known = {"subject": load(evidence.study.subject).name, "work": str(setting.work), "evaluated on": setting.on}
+    return {name: value for name, value in known.items() if value}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +84,7 @@ class Parts:
     timing: Callable[[Findings], str] = timing
     facts: Callable[[Findings], Mapping[str, str]] = facts
     reference: Callable[[Findings], Sequence[Block]] = lambda evidence: ()  # tables that describe the reference
+    outcomes: Callable[[Findings], Section] = errors  # the section on what trials ended at
     sections: Sequence[Callable[[Findings], Section | None]] = ()  # further sections, placed after the ensembles
     ratios: Mapping[Departure, float] = field(default_factory=dict)  # published ratios of steps to the target
     controls: str = "A placebo changes only the random draws and must show no effect. A sabotage must show a clear one."

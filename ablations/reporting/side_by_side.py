@@ -165,10 +165,11 @@ def _method(first: Findings, second: Findings, found: list[Difference]) -> tuple
 
 def _what_an_effect_is(evidence: Findings) -> str:
     metric = evidence.main_metric
+    what = evidence.study.setting.evaluated(metric.noun)
     if is_ratio(metric):
-        return f"An effect is how many times the {evidence.phase} {metric.noun} is what the reference's is."
+        return f"An effect is how many times the {what} is what the reference's is."
     unit = metric.unit or wording.long_unit(metric)
-    return f"An effect is the change of the {evidence.phase} {metric.noun} in {unit}, departure minus reference."
+    return f"An effect is the change of the {what} in {unit}, departure minus reference."
 
 
 def _trials_in_common(first: Findings, second: Findings) -> tuple[str, ...]:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from math import isfinite
 
 from ablations.analysis.ranking import BETTER, NEGLIGIBLE, WORSE, Ranked
-from ablations.analysis.reach import GAP
 from ablations.analysis.verdicts import Findings
+from ablations.core.load import load
 from ablations.core.setting import Metric
 from ablations.core.units import between, is_ratio, outcome, size, unit_of
 
 
 def what(evidence: Findings) -> str:
-    """Returns the main metric with the data that it is evaluated on: `test top-1 error`."""
-    return f"{evidence.phase} {evidence.main_metric.words}"
+    """Returns the main metric with what it is evaluated on, if that is known: `test top-1 error`, `reward`."""
+    return evidence.study.setting.evaluated(evidence.main_metric.words)
 
 
 def images(evidence: Findings) -> bool:
     """Tells whether trials classify images: each is then recorded, and training images are evaluated too."""
-    return GAP in evidence.study.setting.metrics
+    return load(evidence.study.subject).gap in evidence.study.setting.metrics
 
 
 def examples(evidence: Findings) -> bool:
@@ -66,8 +66,8 @@ def axis(evidence: Findings) -> str:
 def outcome_column(evidence: Findings) -> str:
     """Returns the head of a column of outcomes: `test top-1, %`, `test accuracy`."""
     metric = evidence.main_metric
-    words = metric.words.removesuffix(" error")
-    return f"{evidence.phase} {words}, %" if metric.percent else f"{evidence.phase} {words}"
+    words = evidence.study.setting.evaluated(metric.words.removesuffix(" error"))
+    return f"{words}, %" if metric.percent else words
 
 
 def reads_as(row: Ranked) -> str:

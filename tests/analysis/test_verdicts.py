@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from ablations.analysis import gates, obstacles
+from ablations.analysis import gates
 from ablations.analysis.asked import proxy_reasons
 from ablations.analysis.declared import post_hoc
 from ablations.analysis.rule import (
@@ -39,6 +39,7 @@ from ablations.records import store
 from ablations.reporting.sections.cards import in_words
 from ablations.reporting.sections.remedies import changes_it
 from ablations.reporting.sections.verdicts import ours, published
+from ablations.subjects.alexnet.metrics import FITTED
 from tests import synthetic
 from tests.making import CLAIMS, with_setting
 
@@ -207,9 +208,7 @@ def test_claims_on_the_evaluation_error_and_the_gap_need_a_reference_that_fitted
     assert {*about.values()} >= {"test_top1_error_percent", "gap_percent", "clean_train_top1_error_percent"}
 
     def fitted(error: float, label: str = "reference") -> dict[str, str]:
-        changed = with_metrics(
-            results, lambda one: {obstacles.FITTED: error + 0.01 * one.trial.seed} if is_(one, label) else {}
-        )
+        changed = with_metrics(results, lambda one: {FITTED: error + 0.01 * one.trial.seed} if is_(one, label) else {})
         return {name: verdict.reason for name, verdict in judged(study, changed).items()}
 
     for error, reason in ((40.3, ""), (40.6, "underfits"), (nan, "underfits")):
@@ -221,9 +220,7 @@ def test_claims_on_the_evaluation_error_and_the_gap_need_a_reference_that_fitted
                 assert reasons[name] == "", name
     assert "underfits" not in fitted(80.0, label="-dropout").values()  # of the reference alone it is asked
     old = replace(study, rule=Rule())
-    flat = with_metrics(
-        results, lambda one: {obstacles.FITTED: 80.0 + 0.01 * one.trial.seed} if is_(one, "reference") else {}
-    )
+    flat = with_metrics(results, lambda one: {FITTED: 80.0 + 0.01 * one.trial.seed} if is_(one, "reference") else {})
     assert "underfits" not in {verdict.reason for verdict in judged(old, flat).values()}
 
 

@@ -49,7 +49,7 @@ def test_a_report_warns_of_the_best_of_so_many_rows(tmp_path: Path, take: str, w
     report = compose.compose(found)
     assert ("best of 3 rows of a trial, so optimistic" in report.answer.trust) == warned
     said = " ".join(str(block) for section in report.sections for block in section.blocks)
-    assert ("the best of 3 rows looks at the test data, so it is optimistic" in said) == warned
+    assert ("the best of 3 rows is chosen by this very number, so it is optimistic" in said) == warned
 
 
 def test_another_word_is_refused(tmp_path: Path) -> None:

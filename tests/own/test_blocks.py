@@ -320,7 +320,7 @@ def test_the_report_and_the_terminal_show_both_answers_and_every_data_set(tmp_pa
     assert summary.rows[0][:2] == ("no scale", f"{MINUS}2.21") and summary.rows[0][6] == "1 / 3"
     assert len(each.rows) == len(found.effects) * len(NAMES)
     assert [row[0] for row in references.rows] == list(NAMES)
-    assert "61% test score over 5 data sets" in " ".join(answer(found).sentences)
+    assert "61% score over 5 data sets" in " ".join(answer(found).sentences)
     said = terminal_lines(found)
     assert "By data set" in said and all(name in said for name in NAMES)
     assert f"Means over {found.study.setting.data} and 3 seeds" in paper.paper(found).method

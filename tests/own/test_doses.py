@@ -67,7 +67,7 @@ def test_the_section_answers_first_and_says_what_the_scale_is(tmp_path: Path) ->
     assert isinstance(section, Section)
     # Slopes of .5, .75 and .375 have the mean .542 and the standard error .110; t(.975, 2) is 4.303.
     assert section.blocks[0] == (
-        "From 16 to 256 units of hidden the test score rises (+0.54 points, 95% interval [+0.07, +1.02] for each "
+        "From 16 to 256 units of hidden the score rises (+0.54 points, 95% interval [+0.07, +1.02] for each "
         "doubling, 3 seeds)."
     )
     table = section.blocks[-1]
@@ -99,7 +99,7 @@ def test_a_linear_slope_is_that_of_one_dose_to_the_next_where_they_are_a_step_ap
     assert row["step"] == "0.1"
     section = told.section(found)
     assert section and str(section.blocks[0]).replace(MINUS, "-") == (
-        "From 0.1 to 0.5 of alpha the test score falls (-1.990 points, 95% interval [-2.015, -1.965] for each 0.1 "
+        "From 0.1 to 0.5 of alpha the score falls (-1.990 points, 95% interval [-2.015, -1.965] for each 0.1 "
         "more, 3 seeds)."
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ablations.core.subject import DivergedError
+from ablations.core.errors import DivergedError
 from ablations.subjects.own import child
 from ablations.subjects.own.child import events
 from tests.own.files import FILE, StudyFile

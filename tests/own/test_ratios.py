@@ -89,10 +89,10 @@ def test_a_report_tells_times_and_geometric_means_and_no_logarithm(found: Findin
     )
     assert re.search(rf"\| reference \|.*\| {mean:.4g} \|", text)
     assert "a factor of 1.1" in text and "1.3 times" in text
-    assert "| effect, times |" in text and "how many times the test time" in text
+    assert "| effect, times |" in text and "how many times the time" in text
     assert "left of 1" not in text and "tell it from 1;" in text and "its own unit" not in text
     said = terminal_lines(found)
-    assert "Change in test time, times; above 1 the change made it worse." in said
+    assert "Change in time, times; above 1 the change made it worse." in said
     latex = exports._effects_latex(found)
     assert f"{ratio:.3f} & [{low:.3f}, {high:.3f}]" in latex
 

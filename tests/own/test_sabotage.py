@@ -51,6 +51,18 @@ def test_without_one_a_finding_of_no_effect_is_marked_as_perhaps_insensitive(tmp
     ]
 
 
+def test_claims_on_a_metric_called_test_need_no_error_on_training_data_which_a_study_file_does_not_give(
+    tmp_path: Path,
+) -> None:
+    text = TEXT.format(more='budget="rounds"').replace('"score"', '"test_score"')
+
+    def renamed(trial: Trial) -> dict[str, float]:
+        return {"test_score": outcome(trial)["score"]}
+
+    found = made_up.findings(tmp_path / "made_up_test.py", text, renamed, seeds=10)
+    assert [one.label for one in found.verdicts] == ["reproduced", "contradicted (no effect of interest)"]
+
+
 def test_a_budget_of_one_has_no_tenth(tmp_path: Path) -> None:
     text = TEXT.format(more='budget="rounds"').replace('"rounds": 35', '"rounds": 1')
     found = made_up.findings(tmp_path / "made_up_one.py", text, outcome, seeds=3)

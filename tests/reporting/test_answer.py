@@ -164,7 +164,7 @@ def test_a_metric_of_ratios_is_told_in_times_and_a_second_metric_has_its_table(t
     found = made_up.findings(tmp_path / "made_up_answer.py", RATIO, outcome, seeds=6)
     (first, *_) = answer(found).sentences
     assert re.match(
-        r"From a reference with [\d.]+ test time, width 8 instead of 4 hurt \((1\.9|2\.0)\d times\)\.$", first
+        r"From a reference with [\d.]+ time, width 8 instead of 4 hurt \((1\.9|2\.0)\d times\)\.$", first
     )
     (section,) = [one for one in compose(found).sections if one.title == "Effects on other metrics"]
     (table,) = [one for one in section.blocks if isinstance(one, Table)]
@@ -197,7 +197,7 @@ def test_many_changes_with_doses_and_claims_take_three_sentences_that_name_the_f
     assert re.search(r"9 changes hurt: no g \((8.9|9)\S*, no f \S+, no e \S+, no d \S+, no c \S+ and 4 more$", hurt)
     assert re.match(r"3 changes helped: width 8.0 instead of 4.0 \((5.9|6)\S*, no [hi] \S+ and no [hi] \S+$", helped)
     assert re.match(r"5 changes are undecided: .*depth 2 instead of 4.* \(their intervals reach", undecided)
-    assert re.match(r"The test score rises with width \(\+1\.\d+ for each 1 more\) and shows no clear trend", doses)
+    assert re.match(r"The score rises with width \(\+1\.\d+ for each 1 more\) and shows no clear trend", doses)
     assert claims.startswith("The claim: ")
 
 

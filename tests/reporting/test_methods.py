@@ -14,6 +14,7 @@ from ablations.core.result import Result
 from ablations.core.study import Study
 from ablations.reporting.document import Table
 from ablations.reporting.sections.verdicts import methods
+from ablations.subjects.alexnet.metrics import FITTED
 from tests import synthetic
 from tests.analysis import test_time_to_target
 from tests.analysis.test_verdicts import NAMED, is_, judged, planned, with_metrics
@@ -58,7 +59,7 @@ def failed(of_five: int) -> Case:
 
 def unfitted() -> Case:
     study, results = of_lrn()
-    return study, with_metrics(results, lambda one: {obstacles.FITTED: 80.0 + 0.01 * one.trial.seed})
+    return study, with_metrics(results, lambda one: {FITTED: 80.0 + 0.01 * one.trial.seed})
 
 
 def censored() -> Case:

@@ -17,6 +17,7 @@ from ablations.core.effect import Effect
 from ablations.core.setting import LOGS, POINTS
 from ablations.core.text import MISSING, number, probability, told
 from ablations.core.units import between, digits, in_unit, is_ratio, outcome, size, unit_of
+from ablations.reporting import wording
 from ablations.reporting.document import Card, Picture, Section
 from ablations.reporting.sections.claimed import (
     WAYS,
@@ -148,7 +149,7 @@ def main_outcome(evidence: Findings, verdict: Verdict) -> str:
     metric = evidence.main_metric
     bounds = between(metric, found.low, found.high) if isfinite(found.low) else ""
     changed = in_unit(metric, f"{size(metric, found.estimate)} {bounds}".strip())
-    return f"The {evidence.phase} {metric.words} changed by {changed}."
+    return f"The {wording.what(evidence)} changed by {changed}."
 
 
 def _pairs(evidence: Findings, verdict: Verdict) -> Picture | None:

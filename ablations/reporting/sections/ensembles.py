@@ -73,7 +73,7 @@ def _figure(evidence: Findings, found: Mapping[str, Averaged]) -> Block:
         ]
     curves = pd.DataFrame(rows, columns=["variant", "seed", "epoch", "error"])
     others = [name for name in dict.fromkeys(curves["variant"]) if name != "reference"]
-    what = f"{evidence.phase} top-1 error, percent"
+    what = f"{evidence.phase} error, percent"
     figure = learning_curves(curves, others, what, along="networks averaged", ranges=True)
     ends = [
         f"{evidence.names[label]} from {number(whole.single)}% to {number(whole.error)}% with {whole.size}"

@@ -1,4 +1,4 @@
-"""The sections that describe outcomes: learning curves, errors with the train/test gap, and cost."""
+"""The sections that describe outcomes: learning curves, what trials ended at, and cost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from ablations.analysis.evidence import finished
 from ablations.analysis.verdicts import Findings
 from ablations.core.setting import SIZE
-from ablations.core.text import MISSING, change, counted, duration, interval, listed, number, signed, told
+from ablations.core.text import MISSING, change, counted, duration, interval, listed, number, told
 from ablations.core.units import outcome, outcomes_between
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Picture, Section, Table, without_empty
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 EPOCH = "seconds_per_epoch"
 CPU, MEMORY = "cpu_seconds", "memory_mib"  # known for trials that ran in a process of their own
 USED = {CPU: "processor seconds", MEMORY: "memory, MiB"}
-TRAIN = "clean_train_top1_error_percent"  # on training images without augmentation
 
 
 def picture(name: str, caption: str, alternative: str, figure: Figure, narrow: Figure | None = None) -> Picture:
@@ -60,29 +59,31 @@ def curves(evidence: Findings) -> Section:
     drawn = [evidence.names[one] for one in evidence.shown if one != "reference"]
     others = [name for name in drawn if name in set(table["variant"])]
     figure = learning_curves(table, others, wording.axis(evidence), ratios=main.ratio, overlap=evidence.overlap)
-    every, noun = evidence.study.setting.every, evidence.main_metric.noun
+    setting = evidence.study.setting
+    every, what = setting.every, setting.evaluated(evidence.main_metric.noun)
     when = "each epoch" if every == 1 else f"every {every} epochs and the last"
     caption = (
-        f"The {evidence.phase} {noun} after {when}: mean over the finished seeds, and its 95% t interval at that "
+        f"The {what} after {when}: mean over the finished seeds, and its 95% t interval at that "
         "epoch (not at all of them together). Two bands may overlap where their paired difference is clear: see "
-        "Effects. Grey: the reference." + _left_out(evidence) + _not_drawn(evidence, drawn)
+        "Effects. Grey: the reference." + left_out(evidence) + not_drawn(evidence, drawn)
     )
     last = table.sort_values("epoch").groupby(["variant", "seed"])["error"].last().groupby("variant").mean()
     last = last.map(main.told)
     ends = [f"{name} {wording.value(evidence, last[name])}" for name in ["reference", *others] if name in last]
     way = "Falling" if evidence.main_metric.lower_is_better else "Rising"
-    alternative = told(f"{way} curves of {evidence.phase} {noun}. They end, on average, at", ends)
+    alternative = told(f"{way} curves of {what}. They end, on average, at", ends)
     return Section(title="Learning curves", blocks=(picture("curves", caption, alternative, figure),))
 
 
-def _not_drawn(evidence: Findings, drawn: list[str]) -> str:
+def not_drawn(evidence: Findings, drawn: list[str]) -> str:
     """Returns a sentence on trainings of the `drawn` variants that failed and have no curve; often nothing."""
     found = {evidence.names[label]: counts for label, counts in evidence.failed_by_variant.items()}
     words = [f"{bad} of {of} of {name}" for name, (bad, of) in found.items() if name in {"reference", *drawn}]
     return f" Not drawn, as they did not train: {listed(words)}." if words else ""
 
 
-def _left_out(evidence: Findings) -> str:
+def left_out(evidence: Findings) -> str:
+    """Returns a sentence on variants that figures leave out, as they have several changes; often nothing."""
     missing = len(evidence.labels) - len(evidence.shown)
     return f" {counted(missing, 'variant')} with several changes not shown." if missing else ""
 
@@ -94,16 +95,14 @@ def best_of_rows(evidence: Findings) -> tuple[str, ...]:
     if not names or rows < 2:
         return ()
     return (
-        f"Of the {listed(names)} a trial gives the best of its rows, {rows} at most: the best of {rows} rows looks at "
-        f"the {evidence.phase} data, so it is optimistic, and more so for noisy changes. A change that only makes the "
+        f"Of the {listed(names)} a trial gives the best of its rows, {rows} at most: the best of {rows} rows is "
+        "chosen by this very number, so it is optimistic, and more so for noisy changes. A change that only makes the "
         "rows noisier comes out better than it is.",
     )
 
 
 def errors(evidence: Findings) -> Section:
-    """Returns the section on what trials ended at, with training errors beside test errors if they are known."""
-    if TRAIN in evidence.study.setting.metrics:
-        return _with_gap(evidence)
+    """Returns the section on what trials ended at: all outcomes that the study has, every variant."""
     names = [name for name, metric in evidence.study.setting.metrics.items() if metric.kind != SIZE]
     known = [name for name in names if any(np.isfinite(evidence.mean(name, one)) for one in evidence.labels)]
     head = ("variant", "seeds", *(_column(evidence, name) for name in known), "failed")
@@ -133,56 +132,6 @@ def _with_interval(evidence: Findings, name: str, variant: str) -> str:
     return f"{outcome(metric, mean)} {outcomes_between(metric, low, high)}" if n > 1 else outcome(metric, mean)
 
 
-def _with_gap(evidence: Findings) -> Section:
-    """Returns the section on errors after the last epoch, on training and on evaluation images."""
-    phase = evidence.phase
-    words = (
-        "Training errors here are those after the last epoch, on training images without augmentation and with dropout "
-        "switched off, so that the two errors are measured alike. The gap is the "
-        f"{phase} error minus the training error."
-    )
-    blocks: list[Block] = [words]
-    names = {"train": TRAIN, "evaluation": evidence.metric}
-    columns = {key: pd.Series({one: evidence.mean(name, one) for one in evidence.shown}) for key, name in names.items()}
-    means = pd.DataFrame(columns).dropna().rename(index=evidence.names)
-    if len(means):
-        from ablations.reporting.figures.curves import gap
-
-        caption = (
-            f"Training error (hollow) and {phase} error (filled), means over seeds.{_left_out(evidence)}"
-            f"{_not_drawn(evidence, list(means.index))}"
-        )
-        blocks.append(picture("gap", caption, _pairs_told(means, phase), gap(means, phase)))
-    measured = (f"{phase} top-1, %", "95% interval", f"{phase} top-5, %", f"{phase} loss")
-    head = ("variant", "seeds", *measured, "train top-1, %", "gap, points", "failed")
-    rows = tuple(_error_row(evidence, one) for one in evidence.labels)
-    caption = "Errors after the last epoch, means over the seeds that trained, every variant."
-    table = Table(caption=caption, head=head, rows=rows, collapsed=len(rows) > 24)
-    blocks.append(without_empty(table, "failed"))
-    return Section(title="Errors and the train/test gap", blocks=tuple(blocks))
-
-
-def _pairs_told(means: pd.DataFrame, phase: str) -> str:
-    pairs = [f"{name} {number(row['train'])} and {number(row['evaluation'])}" for name, row in means.iterrows()]
-    return told(f"A line for each variant from its training error to its {phase} error, in percent", pairs)
-
-
-def _error_row(evidence: Findings, variant: str) -> tuple[str, ...]:
-    n, mean, low, high = mean_and_interval(evidence, evidence.metric, variant)
-    others = [evidence.mean(f"{evidence.phase}_{name}", variant) for name in ("top5_error_percent", "loss")]
-    return (
-        evidence.names[variant],
-        f"{n} of {evidence.study.seeds}",
-        number(mean),
-        interval(low, high, sign=False),
-        number(others[0]),
-        number(others[1], 3),
-        number(evidence.mean(TRAIN, variant)),
-        signed(evidence.mean("gap_percent", variant)),
-        "{} of {}".format(*evidence.failed_by_variant[variant]) if variant in evidence.failed_by_variant else "",
-    )
-
-
 def cost(evidence: Findings) -> Section:
     """Returns the section on time and sizes, relative to the reference."""
     timed = not evidence.results or any(EPOCH in result.metrics for result in evidence.results)
@@ -202,7 +151,7 @@ def cost(evidence: Findings) -> Section:
     if len(drawn):
         from ablations.reporting.figures.cost import cost as draw
 
-        caption = f"Cost relative to the reference; bars: lowest to highest seed.{_left_out(evidence)}"
+        caption = f"Cost relative to the reference; bars: lowest to highest seed.{left_out(evidence)}"
         blocks.append(picture("cost", caption, _costs_told(drawn), draw(drawn)))
     blocks += _pareto(evidence)
     blocks.append(Table(caption="Cost of every variant.", head=head, rows=rows, collapsed=len(rows) > 24))
@@ -248,7 +197,7 @@ def _pareto(evidence: Findings) -> list[Block]:
     fronts = {cost: front(points, cost) for cost in ("macs", "seconds")}
     caption = (
         "Error against cost, mean over seeds, one point a variant; those on the joined line are beaten by no other in "
-        f"both. Where the intervals of errors overlap, so may the places.{_left_out(evidence)}"
+        f"both. Where the intervals of errors overlap, so may the places.{left_out(evidence)}"
     )
     words = {"macs": "multiply-accumulates", "seconds": "time"}
     said = [f"by {words[cost]}: {', '.join(names)}" for cost, names in fronts.items()]

@@ -57,7 +57,7 @@ def _measure(tuning: Tuning) -> str:
     if target is not None:
         return f"steps to {target.value:g}{target.unit} {target.metric}"
     metric = setting.main_metric
-    return f"{setting.phase} {metric.words}, {'percent' if metric.unit == POINTS else metric.unit}"
+    return f"{setting.evaluated(metric.words)}, {'percent' if metric.unit == POINTS else metric.unit}"
 
 
 def _caption(tuning: Tuning, what: str) -> str:

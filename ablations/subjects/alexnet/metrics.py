@@ -10,14 +10,16 @@ from ablations.core.setting import EMPTY, LOGS, NATS, POINTS, SIZE, TIME_TO_TARG
 from ablations.models.presets import PRESETS
 from ablations.subjects.alexnet.setting import Budget, config_of
 
+FITTED, GAP = "clean_train_top1_error_percent", "gap_percent"
+
 METRICS: Mapping[str, Metric] = {  # "test_" stands for the split that a study evaluates on, test or validation
     "test_top1_error_percent": Metric(words="top-1 error", unit=POINTS),
     "test_top5_error_percent": Metric(words="top-5 error", unit=POINTS),
     "test_loss": Metric(words="loss", unit=NATS),
     "train_loss": Metric(words="training loss", unit=NATS),  # as training saw it, with augmentation and dropout
     "train_top1_error_percent": Metric(words="training error, as training saw it,", unit=POINTS),
-    "clean_train_top1_error_percent": Metric(words="training error", unit=POINTS),  # without augmentation or dropout
-    "gap_percent": Metric(
+    FITTED: Metric(words="training error", unit=POINTS),  # without augmentation or dropout
+    GAP: Metric(
         words="gap between test and training error", unit=POINTS, lowered_by_failure=True
     ),  # evaluation minus clean training
     # As a logarithm, so that a difference between two arms is the logarithm of their ratio.

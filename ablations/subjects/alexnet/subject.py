@@ -25,7 +25,7 @@ from ablations.models.layout import layout, macs, parameters
 from ablations.models.presets import PRESETS
 from ablations.models.spec import spec_from_dict, training_part
 from ablations.subjects.alexnet.data.catalogue import DATASETS, cache_folder
-from ablations.subjects.alexnet.metrics import METRICS, setting_of
+from ablations.subjects.alexnet.metrics import FITTED, GAP, METRICS, setting_of
 from ablations.subjects.alexnet.recipes import HEADLINE, RECIPES
 from ablations.subjects.alexnet.registry import broken, check_components, components, derive
 from ablations.subjects.alexnet.setting import PRECISIONS, Budget, budget_of, config_of, spec_of
@@ -49,6 +49,7 @@ class AlexNet(Defaults):
     more = "--dataset cifar10 or folder:PATH, --preset, --epochs, --seeds, --components"
     recipes: Mapping[str, Recipe] = RECIPES
     metrics: Mapping[str, Metric] = METRICS
+    fitted, gap = FITTED, GAP
     claims: Sequence[Path] = tuple(sorted(_PUBLISHED.glob("*.toml")))
 
     @property

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ablations.core.subject import DivergedError, Event, Failed, Measured, Place, Report
+from ablations.core.errors import DivergedError
+from ablations.core.subject import Event, Failed, Measured, Place, Report
 from ablations.core.trial import Trial
 from ablations.models.layers import LocalConv2d
 from ablations.models.layout import layout, macs, parameters

@@ -26,7 +26,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ablations.core.subject import DivergedError
+from ablations.core.errors import DivergedError
 from ablations.records.leftovers import own_folder, short_parent
 from ablations.subjects.own.log import Log
 

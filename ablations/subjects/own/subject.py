@@ -16,12 +16,12 @@ import tyro
 
 from ablations import subject as written
 from ablations.core.claim import Claim
-from ablations.core.errors import InputError, nearest, shown
+from ablations.core.errors import DivergedError, InputError, nearest, shown
 from ablations.core.load import PLACEBO, REPEAT, SABOTAGE
 from ablations.core.machine import gpus_here
 from ablations.core.setting import REPLICATES, SIZE, Config, Metric, Setting
 from ablations.core.study import Study
-from ablations.core.subject import Component, Defaults, DivergedError, Doses, Event, Failed, Measured, Place, Report
+from ablations.core.subject import Component, Defaults, Doses, Event, Failed, Measured, Place, Report
 from ablations.core.text import capped, seconds_in
 from ablations.core.trial import Trial
 from ablations.core.variant import Departure

@@ -11,9 +11,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ablations.core.errors import InputError, shown
+from ablations.core.errors import DivergedError, InputError, shown
 from ablations.core.setting import Config
-from ablations.core.subject import DivergedError, Measured, Place, Report
+from ablations.core.subject import Measured, Place, Report
 from ablations.core.text import listed
 from ablations.core.trial import Trial
 from ablations.subject import BEST

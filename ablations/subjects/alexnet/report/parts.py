@@ -14,7 +14,7 @@ from ablations.reporting.document import Block, Table
 from ablations.reporting.parts import Parts
 from ablations.subjects.alexnet.baseline import limits
 from ablations.subjects.alexnet.describe import difference, stack
-from ablations.subjects.alexnet.report import filters
+from ablations.subjects.alexnet.report import errors, filters
 from ablations.subjects.alexnet.setting import PRECISIONS, Budget, budget_of, spec_of
 
 RATIOS = {("activation", "tanh"): 6.0}  # published ratios of iterations; figure 1, one run per arm
@@ -144,6 +144,7 @@ PARTS = Parts(
     timing=_timing,
     facts=_facts,
     reference=_reference,
+    outcomes=errors.section,
     sections=(filters.section,),
     ratios=RATIOS,
     controls=CONTROLS,
