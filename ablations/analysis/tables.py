@@ -163,11 +163,16 @@ def _widest(found: Sequence[Sequence[tuple[float, float]]]) -> tuple[float, floa
 def table(study: Study, results: Iterable[Result]) -> pd.DataFrame:
     """Returns one row per result: key, variant, seed, status, seconds, a column per component, and its last metrics.
 
-    A component's column holds the level's name or "reference".
+    A component's column holds the level's name or "reference".  It is called by the component's name or, if the table
+    has a column of that name already, as for a component called "seed", by that name with "component" before it.
     """
-    names = list(dict.fromkeys(name for name, _ in study.components))
     several = bool(study.setting.blocks)
-    taken = {*IDENTITY, *names, *study.controls, *([DATA] * several)}  # a metric with such a name would replace them
+    identity = (*IDENTITY, "seconds", DATA)
+    names = {
+        name: f"component {name}" if name in identity else name
+        for name in dict.fromkeys([*(name for name, _ in study.components), *study.controls])
+    }
+    taken = {*IDENTITY, *names.values(), *([DATA] * several)}  # a metric with such a name would replace them
     rows = []
     for result in results:
         levels = dict(result.trial.variant.departures)
@@ -179,11 +184,11 @@ def table(study: Study, results: Iterable[Result]) -> pd.DataFrame:
                 **({DATA: result.trial.data} if several else {}),
                 "status": result.status,
                 "seconds": result.seconds,
-                **{name: levels.get(name, "reference") for name in [*names, *study.controls]},
+                **{column: levels.get(name, "reference") for name, column in names.items()},
                 **{name: value for name, value in result.metrics.items() if name not in taken},
             }
         )
-    columns = ["key", "variant", "seed", *([DATA] * several), "status", "seconds", *names, *study.controls]
+    columns = ["key", "variant", "seed", *([DATA] * several), "status", "seconds", *names.values()]
     return pd.DataFrame(rows, columns=None if rows else columns)
 
 

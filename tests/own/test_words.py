@@ -74,3 +74,24 @@ def test_a_study_file_without_claims_says_that_none_was_declared(tmp_path: Path)
     text = re.sub(r"claims=\[.*\],\n", "", TEXT)
     found = made_up.findings(tmp_path / "made_up_none.py", text, outcome, seeds=2)
     assert compose.compose(found).answer.trust.endswith("; no claim declared")
+
+
+def test_a_component_may_be_called_as_a_column_of_the_table(tmp_path: Path) -> None:
+    text = """
+subject = Subject(
+    reference={"seed": 4, "variant": True, "data": 1, "seconds": 2},
+    components={"seed": 8, "variant": False, "data": 3, "seconds": 5},
+    metrics={"score": "higher"},
+)
+"""
+
+    def score(trial: Trial) -> dict[str, float]:
+        config = trial.config["config"]
+        return {"score": 10.0 - (config["seed"] == 8) + trial.seed + (int(trial.key, 16) % 7) / 100}
+
+    found = made_up.findings(tmp_path / "made_up_columns.py", text, score, seeds=4)
+    table = found.table
+    assert set(table["seed"]) == {0, 1, 2, 3}
+    assert set(table["component seed"]) == {"8", "reference"}
+    (effect,) = [one for one in found.effects if one.component == "seed"]
+    assert effect.estimate == pytest.approx(-1, abs=0.1) and effect.n == 4

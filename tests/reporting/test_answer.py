@@ -163,9 +163,7 @@ def test_a_metric_of_ratios_is_told_in_times_and_a_second_metric_has_its_table(t
 
     found = made_up.findings(tmp_path / "made_up_answer.py", RATIO, outcome, seeds=6)
     (first, *_) = answer(found).sentences
-    assert re.match(
-        r"From a reference with [\d.]+ time, width 8 instead of 4 hurt \((1\.9|2\.0)\d times\)\.$", first
-    )
+    assert re.match(r"From a reference with [\d.]+ time, width 8 instead of 4 hurt \((1\.9|2\.0)\d times\)\.$", first)
     (section,) = [one for one in compose(found).sections if one.title == "Effects on other metrics"]
     (table,) = [one for one in section.blocks if isinstance(one, Table)]
     assert table.caption == "Effects on score (higher is better)." and len(table.rows) == 1

@@ -50,6 +50,7 @@ WRONG = {
     "no metrics": (f"{HEAD}[reference]\na = 1\n[components]\na = 2\n", "metrics is empty"),
     "component of no field": (STUDY.replace("unread = 2", "unred = 2"), "did you mean 'unread'?"),
     "level as the reference": (STUDY.replace("unread = 2", "unread = 1"), "is what the reference has"),
+    "a level twice": (STUDY.replace("unread = 2", "unread = [2, 3, 2]"), "two levels called '2'"),
     "key of a component": (STUDY.replace('summary = "channels"', 'sumary = "channels"'), "did you mean 'summary'?"),
     "args that are no words": (STUDY.replace('["--noisy"]', "3"), "args of component 'noisy' is 3"),
     "levels without names": (STUDY.replace('{ args = ["--noisy"] }', '[{ args = ["--noisy"] }]'), "name each"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,15 +104,24 @@ def _levels(values: Mapping[str, Any], name: str, written: Any) -> dict[str, Cha
     if callable(written):
         return {getattr(written, "__name__", "changed"): written}
     if isinstance(written, Mapping):
-        named = {level: _named(name, level, one) for level, one in written.items()}
-        return {str(level): change for level, change in named.items()}
+        return _by_name(name, [(str(level), _named(name, one)) for level, one in written.items()])
     if name not in fields(values):
         raise InputError(
             f"component {name!r} is no field of the reference{nearest(name, fields(values))} or give its levels names: "
             f"{{{name!r}: {{'off': {{'field': value}}}}}}."
         )
     several = list(written) if isinstance(written, list | tuple) and not _is_value(values, name, written) else [written]
-    return {level_name(one): {name: one} for one in several}
+    return _by_name(name, [(level_name(one), {name: one}) for one in several])
+
+
+def _by_name(name: str, levels: Sequence[tuple[str, Change]]) -> dict[str, Change]:
+    """Returns the levels of a component by their names.  Raises InputError if two have one name."""
+    names = [level for level, _ in levels]
+    if twice := next((level for level in names if names.count(level) > 1), None):
+        raise InputError(
+            f"component {name!r} has two levels called {shown(twice)}: give them names, {{'one': ..., 'other': ...}}."
+        )
+    return dict(levels)
 
 
 def _is_value(values: Mapping[str, Any], name: str, written: Any) -> bool:
@@ -120,7 +129,7 @@ def _is_value(values: Mapping[str, Any], name: str, written: Any) -> bool:
     return isinstance(value_of(values, name), list) and not any(isinstance(one, list | tuple) for one in written)
 
 
-def _named(name: str, level: str, written: Any) -> Change:
+def _named(name: str, written: Any) -> Change:
     if callable(written):
         return written  # type: ignore[no-any-return]
     if isinstance(written, Mapping):

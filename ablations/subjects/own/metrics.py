@@ -41,7 +41,7 @@ def metric_of(name: str, one: Any) -> Metric:
 
 def check_names(metrics: Mapping[str, Metric], components: Iterable[str]) -> None:
     """Raises InputError if a metric has the name of another column in a table of results."""
-    if same := {*metrics} & {"key", "variant", "seed", "status", *components}:
+    if same := {*metrics} & {"key", "variant", "seed", "status", "data", *components}:
         raise InputError(f"metric {shown(min(same))} has the name of something else in a table: call it otherwise.")
 
 
