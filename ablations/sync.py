@@ -109,6 +109,7 @@ def mirror(uri: str, findings: Findings, report: Path) -> str:
     from ablations.tracking.names import RefusedError
 
     study, results = findings.study, findings.results
+    assert findings.folder
     for problem in findings.problems:
         print(printable(problem), file=sys.stderr)
     if not report.is_dir():

@@ -64,6 +64,7 @@ def test_a_database_filled_anew_from_the_records_shows_the_same(
     assert first == second
     assert first["study"]["tags"]["mlflow.note.content"].startswith(front(evidence, report_folder)[0])
     assert view.views(uri) == view.views(other)
+    assert parent_and_children(other)[0].info.artifact_uri.startswith((tmp_path / "elsewhere" / "mlflow").as_uri())
     assert files(uri) == files(other) >= {"effects.svg", "report", "report.html"}
     assert capsys.readouterr().out.splitlines() == [
         f"mlflow ui --workers 1 --backend-store-uri {other}",

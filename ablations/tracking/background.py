@@ -110,10 +110,7 @@ class View:
             if self._mirror is None:
                 from ablations.tracking.mlflow_view import Mirror
 
-                artifacts = (self._results / "mlflow").resolve()
-                self._mirror = Mirror(
-                    self._address, self._study, folder=self._results / self._study.name, artifacts=artifacts
-                )
+                self._mirror = Mirror(self._address, self._study, folder=self._results / self._study.name)
                 if self._system_metrics:
                     self._mirror.monitor()
             action(self._mirror)

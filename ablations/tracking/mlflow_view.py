@@ -60,20 +60,18 @@ class Mirror:
     """The runs of a study in MLflow.  Every method may raise what mlflow raises; `background.View` catches that.
 
     If a server refuses a call, the others are made all the same, each run is ended, and `end` raises RefusedError.
-    `folder` is the study's, where trials may have kept files.  `artifacts` is the folder for reports, by default
-    `mlflow` beside a database; a server has a folder of its own.  `started` is the time at which the study began, in
-    ISO 8601; the present if it is empty.
+    `folder` is the study's, where trials may have kept files.  Reports go to the folder `mlflow` beside an SQLite
+    database, or beside the study for other databases; a server has a folder of its own.  `started` is the time at which
+    the study began, in ISO 8601; the present if it is empty.
     """
 
-    def __init__(
-        self, uri: str, study: Study, *, folder: Path | None = None, artifacts: Path | None = None, started: str = ""
-    ) -> None:
+    def __init__(self, uri: str, study: Study, *, folder: Path, started: str = "") -> None:
         self._study, self._uri, self._folder = study, uri, folder
         self._client = MlflowClient(tracking_uri=uri)
         self._refused: list[MlflowException] = []
         self._monitor: Any = None  # mlflow's monitor of the machine, if it was asked for
         self._names = Findings(study=study, results=()).names  # label of a variant -> what people call it
-        self.experiment = _experiment(self._client, uri, artifacts)
+        self.experiment = _experiment(self._client, uri, folder)
         runs = self._runs()
         self._parent = self._adopt(_of(runs, fields.OF_STUDY), started)
         self._variants = self._take_over_variants(_of(runs, fields.OF_VARIANT))
@@ -92,7 +90,7 @@ class Mirror:
         run = self._create(fields.trial_name(self._study, result, called), tags, begin)
         status = FAILED
         try:
-            for path in kept_files(self._folder, result) if self._folder else ():
+            for path in kept_files(self._folder, result):
                 with self._may_refuse():
                     self._client.log_artifact(run, str(path), path.parent.name)
             with self._may_refuse():
@@ -302,7 +300,7 @@ def _of(runs: Iterable[Run], role: str) -> list[Run]:
     return [run for run in runs if run.data.tags[fields.ROLE] == role]
 
 
-def _experiment(client: MlflowClient, uri: str, artifacts: Path | None) -> str:
+def _experiment(client: MlflowClient, uri: str, study: Path) -> str:
     """Returns the id of the experiment, which is created, or restored if it was deleted."""
     if found := client.get_experiment_by_name(EXPERIMENT):
         if found.lifecycle_stage == "deleted":
@@ -310,8 +308,8 @@ def _experiment(client: MlflowClient, uri: str, artifacts: Path | None) -> str:
         return str(found.experiment_id)
     files = None
     if not is_server(uri):  # by default mlflow would use `mlruns` in the working folder
-        beside = database_of(uri).parent / "mlflow"
-        files = (artifacts or beside).resolve().as_uri()
+        beside = database_of(uri) if uri.startswith("sqlite") else study
+        files = (beside.parent / "mlflow").resolve().as_uri()
     # This kind makes MLflow open the pages for training, and not those for language models.
     tags = {"mlflow.experimentKind": "custom_model_development", fields.NOTE: DESCRIPTION}
     return str(client.create_experiment(EXPERIMENT, files, tags))

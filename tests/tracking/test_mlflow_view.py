@@ -30,7 +30,7 @@ from ablations.planning.claims import claims_of
 from ablations.records import store
 from ablations.subjects.alexnet.setting import Budget
 from ablations.tracking import fields, mlflow_view
-from ablations.tracking.address import default_uri, ui_command
+from ablations.tracking.address import database_of, default_uri, ui_command
 from ablations.tracking.background import View
 from ablations.tracking.mlflow_view import Mirror
 from tests.conftest import free_port
@@ -164,7 +164,7 @@ def content(uri: str) -> dict[str, Any]:
 
 
 def mirrored(uri: str, study: Study, records: list[Result], **options: Any) -> Mirror:
-    mirror = Mirror(uri, study, **options)
+    mirror = Mirror(uri, study, **{"folder": database_of(uri).parent / study.name, **options})
     for result in records:
         mirror.trial(result)
     mirror.end(Findings(study=study, results=records))

@@ -166,7 +166,7 @@ def test_what_one_call_refuses_costs_that_call_alone(
     records = outcomes(study)
     with monkeypatch.context() as patch:
         refusing(patch, call, at=2 if call in ("log_batch", "log_inputs") else 1)
-        mirror = mlflow_view.Mirror(uri, study)
+        mirror = mlflow_view.Mirror(uri, study, folder=tmp_path / study.name)
         for record in records:
             mirror.trial(record)
         with pytest.raises(RefusedError) as refused:
