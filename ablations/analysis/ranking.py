@@ -27,7 +27,7 @@ class Ranked:
     effect: Effect
     p_holm: float  # its p-value, adjusted by Holm
     side: int  # BETTER, WORSE, UNDECIDED or NEGLIGIBLE
-    margin: float = nan  # if it is negligible, the smallest effect of interest, in the metric's unit; otherwise nan
+    margin: float = nan  # smallest effect that is of interest to a claim on it, in the metric's unit; nan: no claim
 
 
 def studied(evidence: Findings) -> list[Effect]:
@@ -48,7 +48,7 @@ def ranked(evidence: Findings) -> list[Ranked]:
     """
     found, worse = studied(evidence), evidence.study.setting.main_metric.worse
     claimed, alpha, level = _claimed(evidence), rule_of(evidence.study).alpha, _level(evidence)
-    negligible = _negligible(evidence)
+    claims = _claims(evidence)
     others = [one for one in found if (one.component, one.level) not in claimed]
     adjusted = {(one.component, one.level): p for one, p in zip(others, holm([one.p for one in others]), strict=True)}
     rows = []
@@ -56,8 +56,10 @@ def ranked(evidence: Findings) -> list[Ranked]:
         departure = one.component, one.level
         p = (claimed | adjusted)[departure]
         side = _side(one, p, alpha if departure in claimed else level, worse)
-        side = NEGLIGIBLE if departure in negligible else side
-        rows.append(Ranked(effect=one, p_holm=p, side=side, margin=negligible.get(departure, nan)))
+        given = claims.get(departure, [])
+        side = NEGLIGIBLE if given and all(map(_is_negligible, given)) else side
+        margin = min((verdict.claim.smallest_effect for verdict in given), default=nan)
+        rows.append(Ranked(effect=one, p_holm=p, side=side, margin=margin))
     return sorted(rows, key=lambda row: -worse * row.effect.estimate if isfinite(row.effect.estimate) else inf)
 
 
@@ -73,19 +75,17 @@ def _claimed(evidence: Findings) -> dict[Departure, float]:
     }
 
 
-def _negligible(evidence: Findings) -> dict[Departure, float]:
-    """Returns departure -> smallest margin, for departures that every verdict on the main outcome finds within it.
-
-    That is NO_EFFECT, and the reproduction of a claim that the departure makes no difference.
-    """
+def _claims(evidence: Findings) -> dict[Departure, list[Verdict]]:
+    """Returns departure -> the verdicts on its effect on the main outcome."""
     verdicts: dict[Departure, list[Verdict]] = {}
     for one in _on_main(evidence):
         verdicts.setdefault((one.claim.component, one.claim.level), []).append(one)
-    return {
-        change: min(one.claim.smallest_effect for one in given)
-        for change, given in verdicts.items()
-        if all(one.call == (NO_EFFECT if one.claim.direction else REPRODUCED) for one in given)
-    }
+    return verdicts
+
+
+def _is_negligible(verdict: Verdict) -> bool:
+    """Tells whether a verdict is NO_EFFECT, or reproduces a claim that the departure makes no difference."""
+    return verdict.call == (NO_EFFECT if verdict.claim.direction else REPRODUCED)
 
 
 def _on_main(evidence: Findings) -> list[Verdict]:

@@ -68,6 +68,11 @@ def test_a_side_is_taken_by_holms_p_and_not_by_each_interval_alone() -> None:
     unclaimed = {one.effect.component: one.side for one in ranked(made(HURTS, HELPS, SAME, claims=False))}
     assert unclaimed == {**sides, "pooling": UNDECIDED}
     assert [one.effect.component for one in ranked(evidence)] == ["lrn", "pooling", "dropout"]  # most harm first
+    margins = {one.effect.component: one.margin for one in ranked(evidence)}
+    assert margins["lrn"] == 0.7 and margins["pooling"] == 0.2
+    band = "in a pale band lie effects that its claim calls too small to matter"
+    assert band in compose(evidence).lead[0].caption  # type: ignore[union-attr]
+    assert band not in compose(made(HURTS, HELPS, SAME, claims=False)).lead[0].caption  # type: ignore[union-attr]
 
 
 def test_a_change_whose_verdicts_all_find_no_effect_of_interest_is_not_called_undecided() -> None:

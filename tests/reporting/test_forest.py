@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from ablations.reporting.figures.forest import WIDE, Row, cut, forest
 
@@ -41,3 +44,12 @@ def test_what_would_squeeze_the_intervals_is_an_arrow_at_the_edge(far: float) ->
     shown = points(figure)
     assert (high if far > 0 else low) in shown
     assert len(shown) == 2 + 3 + 1  # two effects, three dots, and the arrow for the fourth
+
+
+def test_a_band_reaches_to_the_margin_on_both_sides_or_to_the_edge_of_the_axis() -> None:
+    rows = [replace(row(1.0), margin=0.25), row(0.5), replace(row(0.2), margin=9.0)]
+    (axes,) = drawn(*rows).axes
+    bands = [one for one in axes.patches if isinstance(one, Rectangle)]
+    found = [(one.get_y() + one.get_height() / 2, one.get_x(), one.get_x() + one.get_width()) for one in bands]
+    assert found == [pytest.approx((0, -0.25, 0.25)), pytest.approx((2, *axes.get_xlim()))]
+    assert axes.get_xlim()[1] < 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import isfinite
+from math import isfinite, nan
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -13,10 +13,12 @@ from matplotlib.figure import Figure
 
 from ablations.analysis.ranking import BETTER, NEGLIGIBLE, UNDECIDED, WORSE
 from ablations.reporting.figures.style import BLUE, DOTS, GREY, GRID, INK, ORANGE, ratios_along, styled, wrapped
+from ablations.reporting.theme import light
 
 LINE = 0.2  # height of a line of text in the stacked layout, in inches
 FITS = 44  # characters on such a line
 FAR = 3.0  # effects that lie this many times as far out as most others are arrows at the edge
+BAND = light("line")  # of what is too small to matter
 COLOURS = {BETTER: BLUE, WORSE: ORANGE, UNDECIDED: GREY, NEGLIGIBLE: INK}
 
 
@@ -32,6 +34,7 @@ class Row:
     side: int = UNDECIDED  # BETTER, WORSE, UNDECIDED or NEGLIGIBLE
     pairs: int = 3  # number of paired differences
     single: tuple[float, ...] = ()  # the difference of each seed
+    margin: float = nan  # an effect that is smaller than this is of no interest; nan: nothing was claimed of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,7 @@ NARROW = Shape(width=4.2, row=0.6, font=11, stacked=True)
 def forest(
     rows: Sequence[Row], *, axis: str, lower_is_better: bool, ratios: bool, shape: Shape = WIDE, title: str = ""
 ) -> Figure:
-    """Draws a row an effect: a mark, its 95% interval and its number, in the colour of its side.
+    """Draws a row an effect: a mark, its 95% interval and its number, in the colour of its side, before its margin.
 
     `axis` says what is drawn, with its unit.  With `ratios`, all numbers are logarithms, and the axis shows the
     ratios.  An effect far beyond the others is an arrow at the edge.
@@ -91,6 +94,9 @@ def forest(
 def _draw(axes: Axes, height: int, row: Row, shape: Shape) -> None:
     low, high = axes.get_xlim()
     colour, scale = COLOURS[row.side], shape.font / 11
+    if isfinite(row.margin):
+        inside = max(-row.margin, low), min(row.margin, high)
+        axes.barh(height, inside[1] - inside[0], 0.3, inside[0], color=BAND, alpha=0.6, linewidth=0, zorder=0.5)
     shown = [one for one in row.single if low <= one <= high]
     axes.scatter(shown, [height + 0.2] * len(shown), s=7 * scale, color=DOTS, linewidth=0, alpha=0.7)
     _arrows(axes, height + 0.2, row.single, s=14 * scale, color=DOTS, linewidth=0)
