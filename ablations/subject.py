@@ -16,7 +16,7 @@ streams     named generators, whose draws depend on the seed and the name: `.tor
             `.python(..)`, `.integer(..)`; `.initialise(module)` draws each layer's weights from a stream of its name
 threads     processor threads that it may use
 device      "cpu" or "cuda"
-folder      an empty folder of its own, gone when it ends
+folder      an empty folder of its own, gone when it ends, except for what --keep-files names
 report      `report(loss=0.3)` tells a row, for frameworks that call back where others yield
 data        its data set, where the study names some: `.name`, `.path` (empty for a name alone), `.fingerprint`
 checkpoint  `for epoch in checkpoint.epochs(count, model, optimiser)` gives the epochs, from 1, that an earlier process

@@ -91,8 +91,9 @@ class Mirror:
         status = FAILED
         try:
             for path in kept_files(self._folder, result):
+                within = path.relative_to(self._folder.resolve()).parent.parts
                 with self._may_refuse():
-                    self._client.log_artifact(run, str(path), path.parent.name)
+                    self._client.log_artifact(run, str(path), "/".join(one for one in within if one != key))
             with self._may_refuse():
                 points = [_metric(point) for point in fields.points(self._study, result)]
                 self._log(run, points, fields.trial_params(self._study, result, called), {fields.RECORD: digest})

@@ -210,10 +210,13 @@ def test_a_study_is_one_run_with_a_run_a_variant_below_it_and_the_trials_below_t
 def test_files_that_a_trial_has_kept_are_artifacts_of_its_run_and_of_no_other(uri: str, tmp_path: Path) -> None:
     study = plan(("lrn",), seeds=1)
     first, second = outcomes(study)
-    first = dataclasses.replace(first, artifacts=("weights/one.pt", "../secret"))
+    own = f"files/{first.trial.key}/more/log.txt"  # as a study file keeps it
+    first = dataclasses.replace(first, artifacts=("weights/one.pt", "../secret", own))
     folder = write(tmp_path / "results", study, [first, second])
     (folder / "weights").mkdir()
     (folder / "weights" / "one.pt").write_bytes(b"weights")
+    (folder / own).parent.mkdir(parents=True)
+    (folder / own).write_text("said")
     (tmp_path / "results" / "secret").write_text("not to be shown")
     mirror = Mirror(uri, study, folder=folder)
     for result in (first, second):
@@ -221,7 +224,8 @@ def test_files_that_a_trial_has_kept_are_artifacts_of_its_run_and_of_no_other(ur
     client = MlflowClient(tracking_uri=uri)
     runs = client.search_runs([mirror.experiment], "tags.`ablations.role` = 'trial'")
     kept = {run.data.tags[fields.KEY]: run.info.run_id for run in runs}
-    assert [one.path for one in client.list_artifacts(kept[first.trial.key])] == ["weights"]
+    assert [one.path for one in client.list_artifacts(kept[first.trial.key])] == ["files", "weights"]
+    assert [one.path for one in client.list_artifacts(kept[first.trial.key], "files/more")] == ["files/more/log.txt"]
     assert [one.path for one in client.list_artifacts(kept[first.trial.key], "weights")] == ["weights/one.pt"]
     assert client.list_artifacts(kept[second.trial.key]) == []
 

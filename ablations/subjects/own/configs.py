@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ablations.core.errors import InputError, nearest, shown
@@ -77,6 +77,21 @@ def value_of(values: Mapping[str, Any], name: str) -> Any:
     for part in name.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
     return found
+
+
+def with_set(values: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:
+    """Returns `values` as the words of --set change them, each FIELD=VALUE.  Raises InputError on a wrong one."""
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise InputError(f"--set takes FIELD=VALUE, not {shown(word)}.")
+        if name not in fields(values):
+            raise InputError(
+                f"--set {shown(word)}: unknown field{nearest(name, fields(values))} the reference has "
+                f"{', '.join(fields(values))}."
+            )
+        values = changed(values, {name: typed(text, value_of(values, name), name)})
+    return values
 
 
 def typed(text: str, now: Any, name: str) -> Any:

@@ -28,8 +28,9 @@ from ablations.core.variant import Departure
 from ablations.records.leftovers import own_folder
 from ablations.subjects.own import child, code, data
 from ablations.subjects.own.claims import change_in, claims_in
-from ablations.subjects.own.configs import changed, fields, plain, typed, value_of
+from ablations.subjects.own.configs import changed, fields, plain, value_of, with_set
 from ablations.subjects.own.harm import harm, harm_words
+from ablations.subjects.own.keeping import check_patterns, keep
 from ablations.subjects.own.levels import Part, applied, doses_of, parts_of
 from ablations.subjects.own.metrics import check_names, check_ratios, metric_of
 from ablations.subjects.own.outcome import measured
@@ -47,6 +48,9 @@ class Options:
 
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=VALUE")] = ()
     """Fields of the reference with other values, as epochs=60 width=8."""
+
+    keep_files: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PATTERN")] = ()
+    """Keep what each trial leaves in its folder, as '*.pt', in results/<study>/files/<key>/."""
 
 
 class OwnSubject(Defaults):
@@ -106,7 +110,7 @@ class OwnSubject(Defaults):
 
     @property
     def options(self) -> type:
-        """The class of the options: `--set` is the only one."""
+        """The class of the options."""
         return Options
 
     @cached_property
@@ -190,26 +194,17 @@ class OwnSubject(Defaults):
         return {"": self.title(), "components": f"Here: {capped(changes)}.", "set": f"Here: {capped(values)}."}
 
     def check_options(self, options: Options) -> None:
-        """Raises InputError if a --set names no field, or gives it a value of another type."""
-        self._reference(options)
+        """Raises InputError if a --set names no field or gives it a value of another type, or if a pattern is wrong."""
+        with_set(self.reference, options.set)
+        check_patterns(options.keep_files)
 
-    def _reference(self, options: Options) -> dict[str, Any]:
-        values: dict[str, Any] = self.reference
-        for word in options.set:
-            name, equals, text = word.partition("=")
-            if not equals:
-                raise InputError(f"--set takes FIELD=VALUE, not {shown(word)}.")
-            if name not in fields(values):
-                raise InputError(
-                    f"--set {shown(word)}: unknown field{nearest(name, fields(values))} the reference has "
-                    f"{', '.join(fields(values))}."
-                )
-            values = changed(values, {name: typed(text, value_of(values, name), name)})
-        return values
+    def place(self, options: Options) -> Mapping[str, Any]:
+        """Returns the patterns of files that trials keep."""
+        return {"keep_files": list(options.keep_files)}
 
     def setting(self, options: Options, place: Place, before: Study | None, *, beside: int) -> Setting:
         """Returns the setting, with the reference as --set leaves it.  The code's digest is a part of every key."""
-        values = self._reference(options)
+        values = with_set(self.reference, options.set)
         work = int(value_of(values, self.subject.budget[0])) if self.subject.budget else 1
         found = Setting(
             config={"code": self.digest(), "config": values},
@@ -284,6 +279,10 @@ class OwnSubject(Defaults):
         """Returns what a trial's log shows that may go unseen: nothing for functions, which return numbers."""
         return ()
 
+    def left_in(self, trial: Trial, place: Place, own: Path) -> Path:
+        """Returns the folder in which a trial leaves files: `own`, which is empty when it begins."""
+        return own
+
     def task(self, trial: Trial, place: Place) -> dict[str, Any]:
         """Returns what the process of a trial must know, as plain JSON."""
         device = "cuda" if place.gpus else "cpu"
@@ -302,6 +301,7 @@ class OwnSubject(Defaults):
         rows: list[dict[str, float]] = []
         last: dict[str, Any] = {}
         log = place.folder / "logs" / f"{trial.key}.txt"
+        asked: Any = {"promised": [*self.subject.metrics], "replicate": self.subject.replicate}
         # The folder is removed however the trial ends; if this process is killed, the next trial removes it.
         with own_folder(Path(tempfile.gettempdir()), "ablations-trial-") as folder:
             task["folder"] = str(folder / "own")
@@ -316,9 +316,10 @@ class OwnSubject(Defaults):
                     report(trial, row)
                 else:
                     last = said
-        asked: Any = {"promised": [*self.subject.metrics], "replicate": self.subject.replicate}
-        found = measured(last, rows, metrics=self.metrics, place=(place.folder, trial.key), **asked)
-        return replace(found, number=number)
+            found = measured(last, rows, metrics=self.metrics, place=(place.folder, trial.key), **asked)
+            patterns = place.options.get("keep_files", ()) if not again else ()
+            files, unkept = keep(patterns, self.left_in(trial, place, folder / "own"), place.folder, trial.key)
+        return replace(found, number=number, artifacts=files, notes=(*found.notes, *unkept))
 
 
 def opened(path: str) -> OwnSubject:

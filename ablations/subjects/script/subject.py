@@ -124,6 +124,10 @@ class ScriptSubject(OwnSubject):
     def _texts(self, folder: Path) -> dict[str, str]:
         return {"folder": str(folder), "here": str(self.path.parent)}
 
+    def left_in(self, trial: Trial, place: Place, own: Path) -> Path:
+        """Returns the folder in which a trial leaves files: that of its command, which outlives a failed try."""
+        return _folder(trial, place)
+
     def task(self, trial: Trial, place: Place) -> dict[str, Any]:
         """Returns the command of a trial, where it runs, and what is read from it.  Makes the trial's folder."""
         folder = _folder(trial, place)
