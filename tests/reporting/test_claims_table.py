@@ -25,23 +25,32 @@ def studies() -> list[Findings]:
     return [findings_in(REFERENCE / name) for name in ("figure1", "cifar10-gist", "cora-gcn")]
 
 
-def test_every_claim_has_a_row_for_each_study_that_tested_it_or_one_that_says_why_none_did(
-    studies: list[Findings],
-) -> None:
-    rows = claims_table.rows(FIRST, studies[:2])
+def test_every_claim_has_a_row_and_every_study_that_tested_it_another(studies: list[Findings]) -> None:
     tested = [
         (one.claim.statement, study.study.name)
         for study in studies[:2]
         for one in study.verdicts
         if one.call != NOT_TESTED
     ]
-    assert sorted((row[0].rpartition(" (")[0], row[4]) for row in rows if NOT_TESTED not in row[3]) == sorted(tested)
-    assert {row[0].rpartition(" (")[0] for row in rows} == {claim.statement for claim in published(FIRST)}
+    every = claims_table.every_row(FIRST, studies[:2])
+    assert sorted((row[0].rpartition(" (")[0], row[4]) for row in every) == sorted(tested)
+    rows = claims_table.best_rows(FIRST, studies[:2])
+    assert [row[0].rpartition(" (")[0] for row in rows] == [claim.statement for claim in published(FIRST)]
     (steps,) = [row for row in rows if row[0].startswith("Rectified units reach 25% training error")]
     assert steps[1:3] == ("6 times", "1.64 [1.53, 1.76] times, n = 10")  # as the README says of figure 1
     assert steps[4] == "figure1"
     (width,) = [row for row in rows if row[0].startswith("Spreading twice the kernels")]
     assert width[3] == "not tested (in no study)"
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_row_of_a_claim_is_of_the_study_that_does_not_underfit_then_of_the_larger_one(turned: bool) -> None:
+    both = [findings_in(REFERENCE / name) for name in ("cifar10-six", "cifar10-factorial")]
+    rows = claims_table.best_rows(FIRST, both[::-1] if turned else both)
+    (pooling,) = [row for row in rows if row[0].startswith("Overlapping pooling windows lower")]
+    assert pooling[4] == "cifar10-factorial" and "underfitting" not in pooling[3]
+    (alone,) = [row for row in rows if row[0].startswith("Dropout roughly doubles")]  # the other study cannot test it
+    assert alone[4] == "cifar10-six"
 
 
 def test_a_study_of_something_else_is_named_as_left_out(studies: list[Findings]) -> None:
