@@ -110,7 +110,7 @@ def _alone(evidence: Findings) -> str:
     value = wording.value(evidence, evidence.mean(evidence.metric, label))
     over = f" on average over {counted(len(values), 'seed')}" if len(values) > 1 else ""
     compares = "The study changes nothing, so it compares nothing."
-    return f"The reference has a {wording.what(evidence)} of {value}{over}. {compares}"
+    return f"The {wording.what(evidence)} of the reference is {value}{over}. {compares}"
 
 
 def _frame(evidence: Findings) -> str:

@@ -208,7 +208,7 @@ def test_a_reference_alone_and_a_study_without_results_have_their_answers() -> N
     study, trials = synthetic.plan("reference", seeds=2)
     results = [synthetic.done(one, 20.0 + one.seed) for one in trials]
     said = answer(Findings(study=study, results=results))
-    assert said.sentences[0].startswith("The reference has a test top-1 error of 20.50% on average over 2 seeds.")
+    assert said.sentences[0].startswith("The test top-1 error of the reference is 20.50% on average over 2 seeds.")
     empty = answer(replace(made(), results=[]))
     assert empty.sentences == ("Not judged: no trial has been run yet. No effect of this study should be believed.",)
     assert empty.trust and empty.commands[0][0] == "Finish it"

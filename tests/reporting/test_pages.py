@@ -488,7 +488,7 @@ def test_the_terminal_shows_each_effect_on_one_ascii_line() -> None:
 def test_the_terminal_shows_the_error_of_a_reference_that_is_compared_with_nothing() -> None:
     study, trials = synthetic.plan("reference")
     results = [_with_error(one, {"reference": 20.0}) for one in synthetic.results(trials)]
-    said = "The reference has a test top-1 error of 20.10% on average over 3 seeds."
+    said = "The test top-1 error of the reference is 20.10% on average over 3 seeds."
     assert terminal_lines(Findings(study=study, results=results)).startswith(said)
     assert terminal_lines(Findings(study=study, results=[])).startswith("No training of the reference has ended")
 
