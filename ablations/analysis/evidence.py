@@ -18,7 +18,7 @@ from ablations.core.claim import metric_of
 from ablations.core.effect import Effect
 from ablations.core.labels import Labels, labels_of, variant_names
 from ablations.core.result import DONE, Result
-from ablations.core.setting import LOGS, NATS, OUTCOME, POINTS, Metric
+from ablations.core.setting import LOGS, NATS, OUTCOME, POINTS, Metric, phased
 from ablations.core.study import Study
 from ablations.records.examples import read_examples
 from ablations.records.outcomes import unpack
@@ -47,8 +47,9 @@ class Evidence:
         """
         if self.on_each:
             return tables.over_blocks({name: one.table for name, one in self.on_each.items()})
-        metrics = {metric_of(claim, self.phase) for claim in self.study.claims}
-        table = tables.with_epochs(tables.table(self.study, self.results), self.results, metrics)
+        asked = [one for claim in self.study.claims for one in (claim, claim.companion) if one]
+        early = {metric_of(one, self.phase): (phased(one.metric, self.phase), one.epoch) for one in asked if one.epoch}
+        table = tables.with_epochs(tables.table(self.study, self.results), self.results, early)
         return failures.marked(tables.compared(table, self.study.setting.metrics), self.failed)
 
     @cached_property

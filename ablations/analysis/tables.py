@@ -86,18 +86,17 @@ def by_seed(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     return rows.pivot(index="seed", columns="variant", values=metric)
 
 
-def with_epochs(table: pd.DataFrame, results: Iterable[Result], metrics: Iterable[str]) -> pd.DataFrame:
-    """Returns `table` with a column for each of `metrics` such as `train_loss@1`: the metric after epoch 1.
+def with_epochs(table: pd.DataFrame, results: Iterable[Result], early: Mapping[str, tuple[str, int]]) -> pd.DataFrame:
+    """Returns `table` with the columns `early`, such as `train_loss@1`: each is a metric after an epoch.
 
-    `metrics` without an `@` are ignored.
+    `early` is the column's name -> (metric, epoch), since a metric of its own may be called `recall@10`.
     """
-    early = {name: name.rpartition("@") for name in metrics if "@" in name}
     if not early or table.empty:
         return table
     curves = {result.trial.key: {row.get("epoch"): row for row in result.curve} for result in results}
     columns = {
         name: [curves[key].get(float(epoch), {}).get(metric, nan) for key in table["key"]]
-        for name, (metric, _, epoch) in early.items()
+        for name, (metric, epoch) in early.items()
     }
     return table.assign(**columns)
 
@@ -107,7 +106,7 @@ def compared(table: pd.DataFrame, metrics: Mapping[str, Metric]) -> pd.DataFrame
     logged = {
         str(name): [metric.compared(float(value)) for value in table[name]]
         for name in table
-        if (metric := metrics.get(str(name).partition("@")[0])) and metric.ratio
+        if (metric := metrics.get(str(name), metrics.get(str(name).rpartition("@")[0]))) and metric.ratio
     }
     return table.assign(**logged) if logged else table
 

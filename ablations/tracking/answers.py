@@ -106,7 +106,7 @@ class Answers:
             )  # these keep arms that never reached the target
             claimed = [one for one in claimed if one.metric != LOG_STEPS]
         for effect in [*([] if setting.races else evidence.effects), *claimed]:
-            yield _answer(effect, evidence.metrics.get(self._unphased(effect.metric), Metric(words=effect.metric)))
+            yield _answer(effect, self._read(effect.metric))
 
     def _of(self, label: str) -> list[Answer]:
         """Returns the effects that compare the variant of this label alone with the reference."""
@@ -118,9 +118,14 @@ class Answers:
         other = [f"against {' '.join(one.kept)}"] if one.kind == ONE_OUT and one.kept != (_REFERENCE,) else []
         return ".".join([one.measure, one.component, one.level, *kind, *other])
 
-    def _unphased(self, name: str) -> str:
-        plain, phase = name.partition("@")[0], f"{self._evidence.phase}_"
-        return plain.replace(phase, "test_", 1) if plain.startswith(phase) else plain
+    def _read(self, name: str) -> Metric:
+        """Returns the metric of that name in the table, which may hold its phase, and an epoch after an `@`."""
+        known, phase = self._evidence.metrics, f"{self._evidence.phase}_"
+        for plain in (name, name.rpartition("@")[0]):
+            for one in (plain, plain.replace(phase, "test_", 1) if plain.startswith(phase) else plain):
+                if one in known:
+                    return known[one]
+        return Metric(words=name)
 
 
 def _rounded(found: Mapping[str, float]) -> dict[str, float]:

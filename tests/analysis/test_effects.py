@@ -135,7 +135,9 @@ def test_the_sum_of_the_parts_is_set_against_all_changes_at_once() -> None:
 def test_a_metric_of_an_early_epoch_comes_from_the_curve() -> None:
     study, trials = synthetic.plan("one_out", ["lrn"], seeds=2)
     results = [*synthetic.results(trials)[:-1], synthetic.failed(synthetic.results(trials)[-1])]
-    table = with_epochs(tables.table(study, results), results, ["train_loss@1", "train_loss@99", METRIC])
+    table = with_epochs(
+        tables.table(study, results), results, {"train_loss@1": ("train_loss", 1), "train_loss@99": ("train_loss", 99)}
+    )
     assert table["train_loss@1"].tolist()[:-1] == [result.curve[0]["train_loss"] for result in results[:-1]]
     assert np.isnan(table["train_loss@1"].tolist()[-1]) and table["train_loss@99"].isna().all()
 
