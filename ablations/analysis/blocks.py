@@ -22,10 +22,10 @@ from scipy import stats
 
 from ablations.analysis.effects import effects
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.statistics import LEVEL, over_seeds, t_interval, t_test
+from ablations.analysis.statistics import LEVEL, largest, over_seeds, t_interval, t_test
 from ablations.core.effect import Effect
 
-NOTHING = 1e-9  # an effect that is smaller is a rounding error
+NOTHING = 1e-9  # share of the largest effect on a data set: an effect that is smaller is a rounding error
 FEWEST = 5  # with fewer data sets, nothing is said of others like these
 
 
@@ -55,7 +55,8 @@ def over_blocks(evidence: Evidence) -> list[OverBlocks]:
 def summed(effect: Effect, each: Sequence[Effect]) -> OverBlocks:
     """Summarises the effects on single data sets, `each`; `effect` is the study's own, on all of them."""
     known = [one for one in each if isfinite(one.estimate)]
-    means = np.array([one.estimate if abs(one.estimate) > NOTHING else 0.0 for one in known])
+    means = np.array([one.estimate for one in known])
+    means[np.abs(means) <= NOTHING * largest(means)] = 0.0
     estimate, error, df = _over_others(effect, known, means)
     enough = len(known) == len(each) and len(known) >= FEWEST
     low, high = t_interval(estimate, error, df, LEVEL) if enough else (nan, nan)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.statistics import LEVEL, Array, over_seeds, t_interval, t_test
+from ablations.analysis.statistics import LEVEL, Array, largest, over_seeds, t_interval, t_test
 from ablations.core.load import load
 from ablations.core.subject import Doses
 from ablations.core.variant import Variant
@@ -109,12 +109,12 @@ def _trend(evidence: Evidence, component: str, doses: Doses) -> Trend:
     outcomes = evidence.by_seed(evidence.metric).reindex(columns=order).dropna()
     outcomes = outcomes.rename(columns=named)
     places, values = steps(doses, np.array([named[label] for label in order])), outcomes.to_numpy(dtype=float)
-    slope, error, df = over_seeds(slopes(values, places, 1), evidence.overlap)
+    size, overlap = largest(values), evidence.overlap
+    slope, error, df = over_seeds(slopes(values, places, 1), overlap, size)
     low, high = t_interval(slope, error, df, LEVEL)
-    bend = (
-        t_test(*over_seeds(slopes(values, places, 2), evidence.overlap)) if len(order) > 2 and len(values) > 1 else nan
-    )
+    bends = len(order) > 2 and len(values) > 1
+    bend = t_test(*over_seeds(slopes(values, places, 2), overlap, size)) if bends else nan
     return Trend(
-        component=component, doses=doses, outcomes=outcomes, overlap=evidence.overlap, slope=slope, low=low, high=high,
+        component=component, doses=doses, outcomes=outcomes, overlap=overlap, slope=slope, low=low, high=high,
         p=t_test(slope, error, df), bend=bend,
     )  # fmt: skip

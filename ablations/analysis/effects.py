@@ -21,6 +21,7 @@ from ablations.analysis.statistics import (
     LEVEL,
     Array,
     correlation,
+    largest,
     over_seeds,
     t_interval,
     t_test,
@@ -152,8 +153,9 @@ def _without_exact(effect: Effect) -> Effect:
 def paired(contrast: Contrast, metric: str, departed: Array, kept: Array, overlap: float = 0.0) -> Effect:
     """Returns the paired effect of one comparison; `departed` and `kept` (S,) are the arms' outcomes, seed by seed."""
     change = departed - kept
-    _, plain, _ = over_seeds(change)
-    estimate, error, _ = over_seeds(change, overlap)
+    size = largest(departed, kept)
+    _, plain, _ = over_seeds(change, size=size)
+    estimate, error, _ = over_seeds(change, overlap, size)
     return _effect(
         contrast,
         metric,

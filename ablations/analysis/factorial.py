@@ -19,7 +19,7 @@ from math import nan, sqrt
 import numpy as np
 import pandas as pd
 
-from ablations.analysis.statistics import LEVEL, Array, correlation, over_seeds, t_interval, t_test
+from ablations.analysis.statistics import LEVEL, Array, correlation, largest, over_seeds, t_interval, t_test
 from ablations.analysis.tables import by_seed
 from ablations.analysis.tables import overlap as overlap_of
 from ablations.core.claim import MAIN
@@ -211,7 +211,8 @@ def _effect(model: _Model, index: int, complete: pd.DataFrame, left_out: int, me
     """Returns the effect of one term; `left_out` is the number of seeds with a missing trial."""
     term, signs = model.terms[index], model.signs[index]
     values = complete.to_numpy(dtype=float)
-    estimate, error, df = over_seeds(values @ model.weights[index], overlap)
+    by_seed, size = values @ model.weights[index], largest(values)
+    estimate, error, df = over_seeds(by_seed, overlap, size)
     low, high = t_interval(estimate, error, df, LEVEL)
     departed, kept = (tuple(map(str, complete.columns[signs == side])) for side in (1, -1))
     return Effect(
@@ -228,7 +229,7 @@ def _effect(model: _Model, index: int, complete: pd.DataFrame, left_out: int, me
         method=_method(model, index, len(values), left_out, overlap),
         error=error,
         df=df,
-        spread=over_seeds(values @ model.weights[index])[1] * sqrt(len(values)),
+        spread=over_seeds(by_seed, size=size)[1] * sqrt(len(values)),
         overlap=overlap,
         departed=departed,
         kept=kept,

@@ -27,8 +27,8 @@ def interval_over_both(evidence: Evidence, effect: Effect) -> tuple[float, float
         return nan, nan
     found = _differences(evidence, effect)
     by_seed = found.mean(axis=1) if len(found) > 1 else np.empty(0)
-    size = max(1.0, abs(evidence.mean(effect.metric, effect.kept[0]))) if effect.kept else 1.0
-    near = 1e-6 * size  # a metric may have been computed as a float32, with seven digits
+    arms = evidence.by_seed(effect.metric).reindex(columns=[*effect.departed, *effect.kept])
+    near = 1e-6 * float(arms.abs().max(axis=None))  # a metric may have been computed as a float32, with seven digits
     if len(by_seed) < 2 or effect.df != len(by_seed) - 1 or not isclose(by_seed.mean(), effect.estimate, abs_tol=near):
         return nan, nan
     error, df = both_samplings(found)

@@ -17,13 +17,15 @@ LEVEL = 0.95  # confidence level of every interval
 POWER = 0.8  # the power for which numbers of seeds are computed
 MOST_SEEDS = 10_000  # larger numbers of seeds are not searched for
 _EXACT = 2**14  # most sign patterns that are tried; of more, a random sample
-_PRECISION = 1e-9  # a smaller spread is a rounding error
+_PRECISION = 1e-13  # share of the largest outcome: differences that scatter by no more are rounding errors
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def over_seeds(values: Array, overlap: float = 0.0) -> tuple[float, float, float]:
+def over_seeds(values: Array, overlap: float = 0.0, size: float = 0.0) -> tuple[float, float, float]:
     """Returns the mean of `values` (S,), its standard error and its degrees of freedom; nan if there are too few.
+
+    `size` is the largest absolute outcome of which `values` are differences, as in `is_constant`.
 
     `overlap` is n_test / n_train if seeds are splits of the same examples.  The training sets of splits overlap, so the
     variance of the mean is not s^2 / n but about s^2 (1 / n + n_test / n_train): the corrected resampled t test of
@@ -32,8 +34,10 @@ def over_seeds(values: Array, overlap: float = 0.0) -> tuple[float, float, float
     """
     if not values.size:
         return nan, nan, nan
-    error = nan if values.size < 2 else 0.0 if is_constant(values) else float(stats.sem(values))
-    return float(values.mean()), error * inflation(values.size, overlap), float(values.size - 1)
+    constant, mean = is_constant(values, size), float(values.mean())
+    error = nan if values.size < 2 else 0.0 if constant else float(stats.sem(values))
+    mean = 0.0 if constant and abs(mean) <= _PRECISION * size else mean
+    return mean, error * inflation(values.size, overlap), float(values.size - 1)
 
 
 def inflation(n: int, overlap: float) -> float:
@@ -78,9 +82,17 @@ def welch(one: Array, two: Array, overlap: float = 0.0) -> tuple[float, float]:
     return float(sqrt(one.var(ddof=1) / one.size + two.var(ddof=1) / two.size)), float(found.df)
 
 
-def is_constant(values: Array) -> bool:
-    """Tells whether `values` differ by no more than rounding; False if there are none."""
-    return values.size > 0 and float(np.ptp(values)) <= _PRECISION
+def is_constant(values: Array, size: float = 0.0) -> bool:
+    """Tells whether `values` differ by no more than rounding; False if there are none.
+
+    Rounding is relative to the largest of `values`, and to `size`, that of the numbers from which they were computed.
+    """
+    return values.size > 0 and float(np.ptp(values)) <= _PRECISION * max(size, float(np.abs(values).max()))
+
+
+def largest(*outcomes: Array) -> float:
+    """Returns the largest absolute value in some arrays; 0 if they are empty."""
+    return max((float(np.abs(one).max()) for one in outcomes if one.size), default=0.0)
 
 
 def correlation(one: Array, two: Array) -> float:
@@ -99,7 +111,7 @@ def sign_flip_p(differences: Array) -> float:
     It is exact for up to 14 differences.  For more, it comes from 16,384 random sign patterns, which are always the
     same.
     """
-    if differences.size < 2 or not np.abs(differences).max() > _PRECISION:
+    if differences.size < 2 or not differences.any():
         return nan
     found = stats.permutation_test(
         (differences,),

@@ -8,7 +8,7 @@ from math import isfinite, nan, sqrt
 
 import pandas as pd
 
-from ablations.analysis.statistics import LEVEL, benjamini_hochberg, over_seeds, t_interval, t_test
+from ablations.analysis.statistics import LEVEL, benjamini_hochberg, largest, over_seeds, t_interval, t_test
 from ablations.analysis.verdicts import Findings
 from ablations.core.effect import Effect
 from ablations.core.errors import InputError
@@ -101,7 +101,9 @@ def _difference(first: Findings, second: Findings, one: Effect, two: Effect) -> 
     paired = len(rows[0]) > 1 and rows[0].index.equals(rows[1].index)
     if paired:
         change = (rows[1] - rows[0]).to_numpy(dtype=float)
-        estimate, error, df = over_seeds(change, max(one.overlap, two.overlap))
+        estimate, error, df = over_seeds(
+            change, max(one.overlap, two.overlap), largest(*(row.to_numpy(dtype=float) for row in rows))
+        )
     else:
         parts = [effect.error**2 for effect in (one, two)]
         error, estimate = sqrt(sum(parts)), two.estimate - one.estimate

@@ -60,3 +60,28 @@ def test_a_ratio_with_an_at_sign_in_its_name_is_a_ratio_in_tracking_too(tmp_path
     judged = found(tmp_path, "ppl@512", 'Metric("lower", ratio=True)', 1.02, lambda trial: 100 / accuracy(trial))
     assert judged.verdicts[0].label == "reproduced"
     assert Answers(judged).study_metrics()["ratio.ppl_512.a.1"] == pytest.approx(80 / 75, rel=0.01)
+
+
+@pytest.mark.parametrize("grid", ["one_out", "full"])
+@pytest.mark.parametrize("scale", [1e-12, 1e-9, 1e-3, 1e9, 1e12])
+def test_a_verdict_is_the_same_at_every_scale(tmp_path: Path, scale: float, grid: str) -> None:
+    judged = found(tmp_path, "mse", '"lower"', 2 * scale, lambda trial: scale * (100 - accuracy(trial)), grid=grid)
+    assert [one.label for one in judged.verdicts] == ["reproduced", "reproduced"]
+    plain = found(tmp_path, "mse", '"lower"', 2.0, lambda trial: 100 - accuracy(trial), grid=grid)
+    for one, two in zip(judged.effects, plain.effects, strict=True):
+        assert (one.p, one.estimate / scale, one.low / scale) == pytest.approx((two.p, two.estimate, two.low))
+        assert one.correlation == pytest.approx(two.correlation)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("grid", ["one_out", "full"])
+def test_equal_differences_are_no_evidence_at_any_scale_although_they_are_rounded(
+    tmp_path: Path, scale: float, grid: str
+) -> None:
+    def memory(trial: Trial) -> float:
+        values = trial.config["config"]
+        own = 3.3333 + 0.1 * values["a"] + 0.0001 * values["b"] + 0.01 * trial.seed
+        return scale * (own + values["harm"] + 0.001 * drawn(trial) * (values["harm"] + trial.config.get("salt", 0)))
+
+    judged = found(tmp_path, "memory", '"lower"', 0.01 * scale, memory, grid=grid)
+    assert [one.label for one in judged.verdicts] == ["not tested (too few distinct pairs)"] * 2

@@ -90,8 +90,11 @@ def effect_rows(evidence: Findings, effects: list[Effect]) -> tuple[tuple[str, .
 
 
 def _flipped(evidence: Findings, effect: Effect) -> float:
-    """Returns the exact p of flipping the signs of paired differences; nan for splits, which are not independent."""
-    if evidence.overlap != 0:
+    """Returns the exact p of flipping the signs of paired differences.
+
+    It is nan for splits, which are not independent, and if there are no differences but those of rounding.
+    """
+    if evidence.overlap != 0 or (effect.estimate == 0 and not effect.error > 0):
         return nan
     return sign_flip_p(np.array(differences_of(evidence.differences, effect)))
 
