@@ -181,10 +181,10 @@ def _same_column(coded: Array, components: Sequence[Departure], term: Term) -> t
 
 def _words(coded: Array, components: Sequence[Departure], term: Term, balanced: bool) -> str:
     """Returns what a term may be confused with, in words; empty in a full factorial."""
-    if not balanced:
-        return "by least squares, as the design lacks variants that could not be made"
     if len(coded) == 2 ** len(components):
         return ""
+    if not balanced:
+        return "by least squares, as the design lacks variants that could not be made"
     if same := _same_column(coded, components, term):
         return f"aliased with {', '.join(same)}"
     return "clear of two-way interactions" if len(term) == 1 else "clear of other two-way interactions"

@@ -39,17 +39,18 @@ def why_failed(metrics: Mapping[str, Any], setting: Setting, rule: Rule, *, best
     metric = setting.main_metric
     value = metrics.get(setting.main, nan)
     chance, linear = (nan if one is None else one for one in (setting.guessing, setting.baseline))
+    bound = metric.after(chance, 1 - rule.failed_above)
     error, of_chance, of_linear, of_best = map(metric.error, (value, chance, linear, best))
-    unit, word = "%" if metric.percent else "", metric.noun
-    if rule.failed_above and error > rule.failed_above * of_chance:
+    word, told = metric.noun, "{:.1f}%".format if metric.percent else "{:.4g}".format
+    if rule.failed_above and (error > metric.error(bound) or error >= of_chance):
         hardly = "hardly below" if metric.lower_is_better else "hardly above"
-        return f"its {word} of {value:.1f}{unit} is {hardly} the {chance:.1f}{unit} of guessing"
+        return f"its {word} of {told(value)} is {hardly} the {told(chance)} of guessing"
     behind = of_chance - error < rule.failed_below_best * (of_chance - of_best)
     if rule.failed_below_best and of_best < of_linear < error and behind:
         beyond = "above" if metric.lower_is_better else "below"
         return (
-            f"its {word} of {value:.1f}{unit} is {beyond} the {linear:.1f}{unit} of a linear classifier, where its "
-            f"variant has reached {best:.1f}{unit}"
+            f"its {word} of {told(value)} is {beyond} the {told(linear)} of a linear classifier, where its "
+            f"variant has reached {told(best)}"
         )
     return ""
 

@@ -106,11 +106,12 @@ def _learns(evidence: Evidence, rule: Rule) -> Gate:
     chance, linear = chance_error(evidence), linear_error(evidence)
     metric, setting = evidence.main_metric, evidence.study.setting
     unit, side = "%" if metric.percent else "", "below" if metric.lower_is_better else "above"
-    asked = [(metric.after(chance, rule.beats_chance_by), 1 - rule.beats_chance_by, "what guessing gives")]
+    by_chance = metric.after(chance, rule.beats_chance_by)
+    asked = [(by_chance, beside(metric, chance, rule.beats_chance_by, "what guessing gives"))]
     if rule.beats_linear_by is not None and isfinite(linear):
         bound = metric.after(linear, rule.beats_linear_by)
-        asked.append((bound, 1 - rule.beats_linear_by, f"what {setting.baseline_words} has"))
-    words = [f"{side} {outcome(metric, bound)}{unit}, {_beside(metric, share, whose)}" for bound, share, whose in asked]
+        asked.append((bound, beside(metric, linear, rule.beats_linear_by, f"what {setting.baseline_words} has")))
+    words = [f"{side} {outcome(metric, bound)}{unit}, {relative}" for bound, relative in asked]
     unknown = "" if isfinite(linear) or not setting.baseline_words else _NO_BASELINE
     bound = min((bound for bound, *_ in asked), key=metric.error) if isfinite(chance) else nan
     value = evidence.mean(evidence.metric, "reference")
@@ -128,15 +129,15 @@ def _learns(evidence: Evidence, rule: Rule) -> Gate:
     )
 
 
-def _beside(metric: Metric, share: float, whose: str) -> str:
-    """Writes a bound relative to what `whose` says: `75% of what guessing gives`.
+def beside(metric: Metric, value: float, shed: float, whose: str) -> str:
+    """Writes `metric.after(value, shed)` relative to `value`, which is what `whose` says: `75% of what guessing gives`.
 
     If higher is better, it is `25% closer to the best than what guessing gives` for percentages, and otherwise
-    `25% above what guessing gives`.
+    `25% above what guessing gives`; if lower is better and the value is below zero, `25% below what guessing gives`.
     """
     if metric.lower_is_better:
-        return f"{share:.0%} of {whose}"
-    return f"{1 - share:.0%} closer to the best than {whose}" if metric.percent else f"{1 - share:.0%} above {whose}"
+        return f"{shed:.0%} below {whose}" if value < 0 else f"{1 - shed:.0%} of {whose}"
+    return f"{shed:.0%} closer to the best than {whose}" if metric.percent else f"{shed:.0%} above {whose}"
 
 
 def linear_error(evidence: Evidence) -> float:
@@ -160,7 +161,7 @@ def guesses(evidence: Evidence, result: Result) -> bool:
     evidence = next(its, evidence)
     chance, count = chance_error(evidence), result.metrics.get("evaluated_examples", nan)
     metric = evidence.study.setting.main_metric
-    scatter = sqrt(chance * (100 - chance) / count) if metric.percent else nan  # in percent
+    scatter = sqrt(chance * (100 - chance) / count) if metric.percent and 0 <= chance <= 100 else nan  # in percent
     return metric.error(result.metrics.get(evidence.metric, nan)) > metric.error(chance) - 2 * scatter
 
 

@@ -40,7 +40,9 @@ def prior_spread(study: Study, claim: Claim) -> float:
     metric = setting.metrics.get(claim.metric)
     if not metric or metric.unit != POINTS or setting.guessing is None or not setting.examples:
         return nan
-    error = setting.guessing / 200
+    error = setting.main_metric.error(setting.guessing) / 200
+    if not error > 0:
+        return nan  # a chance level that no share of right answers has
     one = 100 * sqrt(error / (2 * setting.examples))
     errors = 2 if claim.metric == load(study.subject).gap else 1  # a gap is the difference of two
     return one * sqrt(2) * sqrt(errors)

@@ -114,7 +114,9 @@ class Rule:
     overfitting: float = 1.0  # mean gap of the arms, in points, below which claims on overfitting are not judged
     looks: tuple[int, ...] = ()  # numbers of seeds at which a sequential study is judged; empty: once, at its end
     negligible: tuple[tuple[str, float], ...] = ()  # component -> activity below which it counts as inactive
-    failed_above: float = 0.0  # share of the chance error above which a training has failed; 0: no such limit
+    # Share of the chance error above which a training has failed.  Of a metric without a best value, such as a reward,
+    # it has failed if it is not better than guessing by the rest of that share: see `Metric.after`.  0: no such limit.
+    failed_above: float = 0.0
     # The best training of a variant is below the chance error by some amount.  A training that is below it by less than
     # this share of that amount has failed, if the best one beats the linear baseline and it does not.  0: no limit.
     failed_below_best: float = 0.0

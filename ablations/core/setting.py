@@ -74,10 +74,11 @@ class Metric:
     def after(self, guessing: float, shed: float) -> float:
         """Returns the value that is better than guessing by the share `shed` of the error of guessing.
 
-        Where higher is better and there is no best value, it is better by that share of the absolute value.
+        Where there is no best value, as where higher is better or values are below zero, it is better by that share of
+        the absolute value.
         """
         if self.lower_is_better:
-            return guessing * (1 - shed)
+            return guessing * (1 - shed) if guessing > 0 else guessing * (1 + shed)
         return 100 - (100 - guessing) * (1 - shed) if self.percent else guessing + shed * abs(guessing)
 
 

@@ -31,6 +31,7 @@ from dataclasses import dataclass, replace
 
 from ablations.analysis.parabola import CLEARLY
 from ablations.analysis.tuning import arm_of, chosen, rounded
+from ablations.core.errors import InputError
 from ablations.core.load import load
 from ablations.core.result import DONE, FINAL, LOOKED, STEPS, TRAINED, Result
 from ablations.core.setting import Config
@@ -56,8 +57,13 @@ class Search:
 
 
 def start(study: Study, rates: int) -> Tuning:
-    """Returns the tuning of `study`, with `rates` rates for each arm, before anything was tried."""
+    """Returns the tuning of `study`, with `rates` rates for each arm, before anything was tried.
+
+    Raises InputError if there is no target and higher is better of the main metric, because the lowest is looked for.
+    """
     setting = load(study.subject).for_tuning(study.setting)
+    if setting.target is None and not setting.main_metric.lower_is_better:
+        raise InputError(f"--tune looks for the lowest {setting.main}, of which higher is better: leave --tune out.")
     return Tuning(rates=rates, seed=SEED, seeds=SEEDS, clearly=CLEARLY, slower=SLOWER, setting=setting)
 
 

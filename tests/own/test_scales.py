@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from ablations.analysis.blocks import over_blocks
+from ablations.analysis.gates import control_effect, learns
+from ablations.analysis.power import outlook
+from ablations.analysis.ranking import ranked
+from ablations.analysis.reach import prior_spread
+from ablations.analysis.sampling import interval_over_both
 from ablations.analysis.verdicts import Findings
+from ablations.cli.forecast import detects, power_lines
+from ablations.core.claim import MAIN, Rule
+from ablations.core.errors import InputError
+from ablations.core.load import SABOTAGE
+from ablations.core.text import MINUS
 from ablations.core.trial import Trial
+from ablations.planning.tuning import start
+from ablations.records.outcomes import pack
+from ablations.reporting import exports
+from ablations.reporting.document import Table
+from ablations.reporting.sections.blocks import section as blocks_section
+from ablations.reporting.sections.comparisons import effect_rows
+from ablations.reporting.sections.results import results
+from ablations.reporting.sections.sensitivity import sensitivity
+from ablations.reporting.side_by_side import compose
+from ablations.subjects.own.subject import OwnSubject
 from ablations.tracking.answers import Answers
 from tests.own import made_up
 
@@ -33,19 +57,17 @@ def drawn(trial: Trial, spread: float = 1.0) -> float:
 
 def accuracy(trial: Trial) -> float:
     """Percent right: 80 or so, 5 less with the change `a`, 40 less with the sabotage; `b` does nothing."""
-    values = trial.config["config"]
+    values: dict[str, int] = trial.config["config"]
     return 80.0 - 5 * values["a"] - 40 * values["harm"] + drawn(trial)
 
 
-def found(
-    path: Path, name: str, metric: str, by: float, outcome: Callable[[Trial], float], **how: int | str
-) -> Findings:
+def found(path: Path, name: str, metric: str, by: float, outcome: Callable[[Trial], float], **how: Any) -> Findings:
     text = TEXT.replace("METRICS", f'"{name}": {metric}').replace("NAME", f'"{name}"').replace("BY", repr(by))
 
     def outcomes(trial: Trial) -> Mapping[str, float]:
         return {name: outcome(trial)}
 
-    return made_up.findings(path / "made_up_scales.py", text, outcomes, **{"seeds": 10, **how})  # type: ignore[arg-type]
+    return made_up.findings(path / "made_up_scales.py", text, outcomes, **{"seeds": 10, **how})
 
 
 @pytest.mark.parametrize("name", ["recall@10", "mAP@0.5", "mAP@.5:.95", "pass@1"])
@@ -79,9 +101,189 @@ def test_equal_differences_are_no_evidence_at_any_scale_although_they_are_rounde
     tmp_path: Path, scale: float, grid: str
 ) -> None:
     def memory(trial: Trial) -> float:
-        values = trial.config["config"]
+        values: dict[str, int] = trial.config["config"]
         own = 3.3333 + 0.1 * values["a"] + 0.0001 * values["b"] + 0.01 * trial.seed
-        return scale * (own + values["harm"] + 0.001 * drawn(trial) * (values["harm"] + trial.config.get("salt", 0)))
+        return scale * (
+            own + values["harm"] + 0.001 * drawn(trial) * (values["harm"] + int(trial.config.get("salt", 0)))
+        )
 
     judged = found(tmp_path, "memory", '"lower"', 0.01 * scale, memory, grid=grid)
     assert [one.label for one in judged.verdicts] == ["not tested (too few distinct pairs)"] * 2
+
+
+COLLAPSED = {
+    "points": ('Metric("higher", unit="points", chance=10.0)', 1.0, 10.0),
+    "fractions": ('Metric("higher", chance=0.1)', 0.01, 0.1),
+    "a correlation": ('Metric("higher", chance=0.0)', 0.01, 0.0),
+    "a reward below zero": ('Metric("higher", chance=-200.0)', 1.0, -200.0),
+    "nats": ('Metric("lower", unit="nats", chance=2.3)', 0.01, 2.3),
+    "log density": ('Metric("lower", chance=-2.0)', 0.01, -2.0),
+}
+
+
+@pytest.mark.parametrize("kind", COLLAPSED)
+def test_a_training_that_ends_at_guessing_has_failed_in_every_unit(tmp_path: Path, kind: str) -> None:
+    metric, by, chance = COLLAPSED[kind]
+    away = (-1 if '"lower"' in metric else 1) * (90 if "points" in metric else max(abs(chance), 1.0))
+
+    def outcome(trial: Trial) -> float:
+        if trial.config["config"]["a"] and trial.seed in (1, 4):
+            return chance
+        return chance + away * accuracy(trial) / 100
+
+    judged = found(tmp_path, "score", metric, by, outcome)
+    assert [(one.trial.variant.label, one.trial.seed) for one in judged.results if one.trial.key in judged.failed] == [
+        ("a=1", 1),
+        ("a=1", 4),
+    ]
+    assert judged.verdicts[0].unstable and not judged.verdicts[1].unstable
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "passed"),
+    [
+        ('Metric("lower", chance=-2.0)', -1.6, False),  # worse than guessing
+        ('Metric("lower", chance=-2.0)', -2.4, False),
+        ('Metric("lower", chance=-2.0)', -2.6, True),
+        ('Metric("lower", chance=2.0)', 1.6, False),
+        ('Metric("lower", chance=2.0)', 1.4, True),
+        ('Metric("higher", chance=-2.0)', -1.6, False),
+        ('Metric("higher", chance=-2.0)', -1.4, True),
+        ('Metric("higher", unit="points", chance=-20.0)', 5.0, False),  # 10 is a quarter of the way to 100
+        ('Metric("higher", unit="points", chance=-20.0)', 15.0, True),
+    ],
+)
+def test_a_reference_has_to_be_better_than_guessing_whatever_the_sign(
+    tmp_path: Path, metric: str, value: float, passed: bool
+) -> None:
+    judged = found(tmp_path, "score", metric, 0.01, lambda trial: value + drawn(trial, 1e-4), seeds=3)
+    gate = learns(judged, replace(Rule(), beats_chance_by=0.25))
+    reached = [one for one in judged.results if not one.trial.variant.departures and one.trial.key in judged.failed]
+    assert gate.passed is passed, gate
+    assert bool(reached) is (value == -1.6 and '"lower"' in metric)
+
+
+def test_small_numbers_are_shown_and_not_rounded_to_zero(tmp_path: Path) -> None:
+    def outcome(trial: Trial) -> float:
+        return 1e-11 * (100 - accuracy(trial))
+
+    judged = found(tmp_path, "mse", '"lower"', 2e-11, outcome)
+    effect = judged.effects[0]
+    (row, *_) = results(judged, ranked(judged)).rows[1:]
+    shown = [float(text.replace(MINUS, "-")) for text in (row[2], *row[3].strip("[]").split(", "), row[4])]
+    assert shown == pytest.approx([effect.estimate, effect.low, effect.high, judged.mean("mse", "a=1")], rel=0.03)
+
+
+def test_fractions_are_shown_with_the_digits_of_their_scatter(tmp_path: Path) -> None:
+    def outcome(trial: Trial) -> float:
+        return accuracy(trial) / 1000
+
+    judged = found(tmp_path, "accuracy", 'Metric("higher", chance=0.01)', 0.002, outcome)
+    (row, same) = outlook(judged.study, judged.results)
+    _, line, *_ = power_lines(judged.study, judged.results)
+    told = line.split()
+    assert float(told[2]) == pytest.approx(row.spread, rel=0.05)
+    assert float(told[4]) == pytest.approx(row.resolved, rel=0.05)
+    (least,) = re.findall(r"above (\S+),", detects(judged.study, judged.results))
+    assert float(least) == pytest.approx(max(row.resolved, same.resolved), rel=0.05)
+
+
+def test_an_interval_over_new_examples_has_the_digits_of_its_metric(tmp_path: Path) -> None:
+    judged = found(tmp_path, "accuracy", '"higher"', 0.02, lambda trial: accuracy(trial) / 100)
+    right = {one.trial.key: np.random.default_rng(7).random(3000) < one.metrics["accuracy"] for one in judged.results}
+    kept = [
+        replace(
+            one,
+            outcomes=pack(right[one.trial.key]),
+            metrics={"accuracy": float(right[one.trial.key].mean()), "evaluated_examples": 3000},
+        )
+        for one in judged.results
+    ]
+    judged = replace(judged, results=kept, _by_seed={})
+    for cells in effect_rows(judged, judged.effects[:1]):
+        low, high = interval_over_both(judged, judged.effects[0])
+        assert [float(one) for one in cells[3].replace(MINUS, "-").strip("[]").split(", ")] == pytest.approx(
+            [low, high], abs=0.0006
+        )
+
+
+def test_the_spread_between_data_sets_has_the_digits_of_its_metric(tmp_path: Path) -> None:
+    text = TEXT.replace("METRICS", '"score": "higher"').replace("NAME", '"score"').replace("BY", "0.02")
+    each = {"one": 0.9984, "two": 1.0, "three": 1.0016}
+    judged = made_up.findings(
+        tmp_path / "made_up_spread.py",
+        text.replace("sabotage", f"data={list(each)}, sabotage"),
+        lambda trial: {"score": accuracy(trial) / 1000 + each[trial.data] * trial.config["config"]["a"]},
+    )
+    section = blocks_section(judged)
+    assert section
+    tables = {one.caption: one for one in section.blocks if isinstance(one, Table)}
+    apart = over_blocks(judged)[0].apart
+    assert float(tables["Effects over all data sets."].rows[0][7]) == pytest.approx(apart, rel=0.05)
+
+
+def test_two_studies_are_compared_on_one_metric_alone(tmp_path: Path) -> None:
+    one = found(tmp_path, "accuracy", '"higher"', 2.0, accuracy)
+    same = replace(one, study=replace(one.study, name="again"))
+    compose(one, same)
+    metrics = one.study.setting.metrics
+    for other in (
+        replace(one.study.setting, main="loss"),
+        replace(one.study.setting, metrics={**metrics, "accuracy": replace(metrics["accuracy"], unit="points")}),
+        replace(one.study.setting, metrics={**metrics, "accuracy": replace(metrics["accuracy"], lower_is_better=True)}),
+    ):
+        with pytest.raises(InputError, match="measure other things: one accuracy, where higher is better, the other"):
+            compose(one, replace(one, study=replace(one.study, setting=other)))
+
+
+def test_a_full_factorial_of_one_component_lacks_no_variant(tmp_path: Path) -> None:
+    judged = found(tmp_path, "accuracy", '"higher"', 2.0, accuracy, grid="full", words=("a",))
+    (effect,) = [one for one in judged.effects if one.kind == MAIN]
+    assert effect.method == "paired t over 10 seeds, each with its own contrast of 2 variants"
+    pairs = judged.by_seed("accuracy")
+    assert effect.p == pytest.approx(stats.ttest_rel(pairs["a=1"], pairs["reference"]).pvalue)
+
+
+def test_a_mild_sabotage_is_seen_if_it_makes_the_outcome_worse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = found(tmp_path, "accuracy", '"higher"', 2.0, accuracy)
+    seen = control_effect(judged, SABOTAGE)
+    monkeypatch.setattr("ablations.reporting.sections.sensitivity.control_effect", lambda *of: seen)
+    assert sensitivity(judged).startswith("Sensitivity: this study would have seen")
+
+
+def test_the_prior_for_the_scatter_is_the_same_for_errors_and_for_what_is_right(tmp_path: Path) -> None:
+    spreads = []
+    for better, chance in (("higher", 10.0), ("lower", 90.0)):
+        metric = f'Metric("{better}", unit="points", chance={chance})'
+        study = found(tmp_path, "score", metric, 1.0, accuracy).study
+        study = replace(study, setting=replace(study.setting, examples=1000))
+        spreads.append(prior_spread(study, study.claims[0]))
+    assert spreads[0] == spreads[1] > 0
+
+
+def test_a_chance_level_beyond_percentages_breaks_no_power(tmp_path: Path) -> None:
+    metric = 'Metric("higher", unit="points", chance=-5.0)'
+    judged = found(tmp_path, "score", metric, 1.0, accuracy)
+    kept = [replace(one, metrics={**one.metrics, "evaluated_examples": 100}) for one in judged.results]
+    assert all(row.piloted for row in outlook(judged.study, kept))
+
+
+def test_a_search_for_the_lowest_is_refused_where_higher_is_better(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OwnSubject, "for_tuning", lambda self, setting: setting)
+    assert start(found(tmp_path, "loss", '"lower"', 1.0, accuracy).study, 5).rates == 5
+    with pytest.raises(InputError, match="the lowest accuracy, of which higher is better"):
+        start(found(tmp_path, "accuracy", '"higher"', 1.0, accuracy).study, 5)
+
+
+def test_the_second_half_of_a_claim_is_told_as_a_ratio_if_its_metric_is_one(tmp_path: Path) -> None:
+    text = TEXT.replace("METRICS", '"score": "higher", "time": Metric("lower", ratio=True)').replace("NAME", '"score"')
+    judged = made_up.findings(
+        tmp_path / "made_up_also.py",
+        text.replace("BY", "2.0"),
+        lambda trial: {"score": accuracy(trial), "time": 100 / accuracy(trial)},
+    )
+    claims = tuple(replace(one, also="raises time") for one in judged.study.claims)
+    row = exports.verdicts_table(replace(judged, study=replace(judged.study, claims=claims))).to_dict("records")[0]
+    assert row["also_estimate"] == pytest.approx(80 / 75, rel=0.02) and 1 < row["also_low"] < row["also_high"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp, isfinite
+from math import exp, isfinite, nan
 
 from ablations.analysis import traces
 from ablations.analysis.asked import rule_of
 from ablations.analysis.failures import arms_words, share_interval
-from ablations.analysis.gates import study_gates
+from ablations.analysis.gates import beside, study_gates
 from ablations.analysis.obstacles import NO_ARM
 from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
 from ablations.analysis.tables import sizes
@@ -261,7 +261,9 @@ def _what_failed(evidence: Findings) -> str:
     rule, setting = rule_of(evidence.study), evidence.study.setting
     of_chance = bool(rule.failed_above) and setting.guessable
     words = [f"a {'loss or a weight' if wording.images(evidence) else 'number that it reported'} was no finite number"]
-    words += [f"its error is above {rule.failed_above:.0%} of what guessing gives"] * of_chance
+    metric, chance = setting.main_metric, setting.guessing if setting.guessing is not None else nan
+    bound = beside(metric, chance, 1 - rule.failed_above, "what guessing gives")
+    words += [f"its {metric.noun} is {'above' if metric.lower_is_better else 'not'} {bound}"] * of_chance
     linear = wording.images(evidence) or setting.baseline is not None
     words += [
         f"its error is above a linear classifier's and it has shed less than {rule.failed_below_best:.0%} of what the "
