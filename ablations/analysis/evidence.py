@@ -14,6 +14,7 @@ import pandas as pd
 from ablations.analysis import effects as estimating
 from ablations.analysis import failures, tables
 from ablations.analysis.averages import Averaged, averages
+from ablations.analysis.statistics import largest
 from ablations.core.claim import metric_of
 from ablations.core.effect import Effect
 from ablations.core.labels import Labels, labels_of, variant_names
@@ -24,7 +25,7 @@ from ablations.records.examples import read_examples
 from ablations.records.outcomes import unpack
 
 SHOWN = 24  # figures show variants with two changes only of studies with at most so many variants
-MOST_DIGITS = 6  # most digits after the point
+MOST_DIGITS = 6  # most digits after the point of an outcome of 0.1 or more; smaller ones have more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,8 @@ class Evidence:
         known = [float(one[one > 0].median()) for one in scatters if (one > 0).any()]
         if not known:
             return None
-        fewest, most = (2, 3) if metric.ratio else (0, MOST_DIGITS)
+        before = floor(log10(largest(outcomes.to_numpy(dtype=float))))
+        fewest, most = (2, 3) if metric.ratio else (0, max(MOST_DIGITS, MOST_DIGITS - 1 - before))
         return min(max(1 - floor(log10(min(known))), fewest), most)
 
     @cached_property

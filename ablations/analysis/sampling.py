@@ -10,7 +10,7 @@ from math import isclose, nan
 import numpy as np
 
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.statistics import LEVEL, both_samplings, discordant, t_interval
+from ablations.analysis.statistics import LEVEL, both_samplings, discordant, largest, t_interval
 from ablations.core.effect import Effect
 from ablations.core.units import is_ratio
 
@@ -28,7 +28,7 @@ def interval_over_both(evidence: Evidence, effect: Effect) -> tuple[float, float
     found = _differences(evidence, effect)
     by_seed = found.mean(axis=1) if len(found) > 1 else np.empty(0)
     arms = evidence.by_seed(effect.metric).reindex(columns=[*effect.departed, *effect.kept])
-    near = 1e-6 * float(arms.abs().max(axis=None))  # a metric may have been computed as a float32, with seven digits
+    near = 1e-6 * largest(arms.to_numpy(dtype=float))  # a metric may have been computed as a float32, with seven digits
     if len(by_seed) < 2 or effect.df != len(by_seed) - 1 or not isclose(by_seed.mean(), effect.estimate, abs_tol=near):
         return nan, nan
     error, df = both_samplings(found)

@@ -91,8 +91,8 @@ def is_constant(values: Array, size: float = 0.0) -> bool:
 
 
 def largest(*outcomes: Array) -> float:
-    """Returns the largest absolute value in some arrays; 0 if they are empty."""
-    return max((float(np.abs(one).max()) for one in outcomes if one.size), default=0.0)
+    """Returns the largest finite absolute value in some arrays; 0 if there is none."""
+    return max((float(np.abs(one[np.isfinite(one)]).max(initial=0.0)) for one in outcomes), default=0.0)
 
 
 def correlation(one: Array, two: Array) -> float:

@@ -100,7 +100,7 @@ def detects(study: Study, results: Sequence[Result]) -> str:
     if not known:
         pilot = "run --seeds 3 first" if study.seeds > 3 else "two seeds or more, once they are trained"
         return f"which effects it can find is not known before a pilot: {pilot}"
-    least = f"{times(max(known)):.2f} times" if metric.ratio else f"{max(known):.1f} {metric.unit}".rstrip()
+    least = f"{times(max(known)):.2f} times" if metric.ratio else f"{_brief(max(known), 1)} {metric.unit}".rstrip()
     more = [row for row in rows if isfinite(row.spread) and (row.seeds is None or row.seeds > study.seeds)]
     asking = f"; {len(more)} of {counted(len(rows), 'claim')} need more than {counted(study.seeds, 'seed')}"
     what = study.setting.evaluated(metric.words)
@@ -136,4 +136,9 @@ def power_lines(study: Study, results: Sequence[Result]) -> list[str]:
 
 
 def _rounded(value: float) -> str:
-    return f"{value:.2f}" if isfinite(value) else "-"
+    return _brief(value, 2) if isfinite(value) else "-"
+
+
+def _brief(value: float, digits: int) -> str:
+    """Writes a number above zero with so many digits after the point, or with two figures if it is small or large."""
+    return f"{value:.{digits}f}" if 0.1 <= value < 1e5 else f"{value:.2g}"

@@ -10,6 +10,7 @@ from math import isfinite
 from ablations.core.errors import InputError, shown
 
 MINUS = "\N{MINUS SIGN}"
+FIXED, SMALL = 8, 1e-4  # a number with more digits after the point and below SMALL is written with an exponent
 NUMBER = 24  # characters of the longest number or interval; a longer cell of a table is taken for a sentence
 
 MISSING = "\N{EN DASH}"  # in place of a number that is not there
@@ -71,17 +72,24 @@ def capped(items: Sequence[object], most: int = 12) -> str:
 
 
 def number(value: float, digits: int = 2) -> str:
-    """Writes `12.34`, with a real minus sign; a dash if the number is not finite."""
-    return f"{_rounded(value, digits):,.{digits}f}".replace("-", MINUS) if isfinite(value) else MISSING
+    """Writes `12.34`, with a real minus sign; a dash if the number is not finite.
+
+    A small number with many digits is written as `1.23e-11`, with its last digit at the same place.
+    """
+    return _written(value, digits, "") if isfinite(value) else MISSING
 
 
 def signed(value: float, digits: int = 2) -> str:
     """Writes `+1.23`, with a real minus sign if it is negative; zero has a plus.  A dash if it is not finite."""
-    return f"{_rounded(value, digits):+,.{digits}f}".replace("-", MINUS) if isfinite(value) else MISSING
+    return _written(value, digits, "+") if isfinite(value) else MISSING
 
 
-def _rounded(value: float, digits: int) -> float:
-    return round(value, digits) + 0.0  # never -0.00
+def _written(value: float, digits: int, sign: str) -> str:
+    rounded = round(value, digits) + 0.0  # never -0.00
+    if digits > FIXED and abs(rounded) < SMALL:
+        figures = digits + math.floor(math.log10(abs(rounded))) if rounded else 0
+        return f"{rounded:{sign}.{figures}e}".replace("-", MINUS) if rounded else f"{rounded:{sign}.0f}"
+    return f"{rounded:{sign},.{digits}f}".replace("-", MINUS)
 
 
 def interval(low: float, high: float, *, sign: bool = True, digits: int = 2) -> str:

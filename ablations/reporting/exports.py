@@ -131,7 +131,7 @@ def verdicts_table(evidence: Findings) -> pd.DataFrame:
 
 def _verdict_row(verdict: Verdict) -> dict[str, Any]:
     claim, effect = verdict.claim, verdict.effect
-    told = times if verdict.metric.ratio else float
+    told, also = (times if metric.ratio else float for metric in (verdict.metric, verdict.also_metric))
     published, estimate = claim.published_effect, None if effect is None else effect.estimate
     return {
         "claim": claim.name,
@@ -157,9 +157,9 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
         "high": told(verdict.high),
         "p_holm": verdict.p_holm,
         "n": None if effect is None else effect.n,
-        "also_estimate": None if verdict.also is None else verdict.also.estimate,
-        "also_low": verdict.also_low,
-        "also_high": verdict.also_high,
+        "also_estimate": None if verdict.also is None else also(verdict.also.estimate),
+        "also_low": also(verdict.also_low),
+        "also_high": also(verdict.also_high),
         "seeds_to_settle": verdict.seeds,
         "seeds_to_settle_low": verdict.seeds_low,
         "seeds_to_settle_high": verdict.seeds_high,

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from ablations.analysis.verdicts import Findings
 from ablations.core.load import load
 from ablations.core.setting import SPLIT
-from ablations.core.text import counted, number
+from ablations.core.text import counted
+from ablations.core.units import outcome
 from ablations.core.variant import Departure
 from ablations.reporting.document import Block, Section
 from ablations.reporting.sections.outcomes import errors
@@ -48,9 +49,13 @@ def trivial(evidence: Findings) -> str:
     """Returns what guessing and trivial learning give, in a sentence; empty if neither is known."""
     setting = evidence.study.setting
     percent = "%" if setting.main_metric.percent else ""
-    known = [f"guessing gives {number(setting.guessing)}{percent}"] if setting.guessing is not None else []
+    known = (
+        [f"guessing gives {outcome(evidence.main_metric, setting.guessing)}{percent}"]
+        if setting.guessing is not None
+        else []
+    )
     if setting.baseline is not None:
-        known.append(f"{setting.baseline_words} {number(setting.baseline)}{percent}")
+        known.append(f"{setting.baseline_words} {outcome(evidence.main_metric, setting.baseline)}{percent}")
     said = " and ".join(known)
     return f"{said[:1].upper()}{said[1:]}." if said else ""
 

@@ -12,6 +12,7 @@ from ablations.analysis.statistics import LEVEL, benjamini_hochberg, largest, ov
 from ablations.analysis.verdicts import Findings
 from ablations.core.effect import Effect
 from ablations.core.errors import InputError
+from ablations.core.study import Study
 from ablations.core.text import MINUS, MISSING, counted, listed, probability, told
 from ablations.core.units import is_ratio
 from ablations.reporting import wording
@@ -37,7 +38,8 @@ class Difference:
 def compose(first: Findings, second: Findings) -> Report:
     """Returns the report that compares two studies.
 
-    Raises InputError if they share no component or no kind of effect, or if one of them is a race to a threshold.
+    Raises InputError if they share no component or no kind of effect, if their main metrics differ, or if one of them
+    is a race to a threshold.
     """
     one, two = first.study, second.study
     for study in (one, two):
@@ -46,6 +48,10 @@ def compose(first: Findings, second: Findings) -> Report:
                 f"study {study.name!r} ends its trials at a threshold, so its errors are of unequal trainings "
                 "and cannot be compared with another study's."
             )
+    if (measured := [_measured(one), _measured(two)])[0] != measured[1]:
+        raise InputError(
+            f"studies {one.name!r} and {two.name!r} measure other things: one {measured[0]}, the other {measured[1]}."
+        )
     shared = [pair for pair in one.components if pair in two.components]
     if not shared:
         has, have = (", ".join("=".join(pair) for pair in study.components) or "nothing" for study in (one, two))
@@ -82,6 +88,13 @@ def compose(first: Findings, second: Findings) -> Report:
             _conditions(first, second, unlike, alike),
         ),
     )
+
+
+def _measured(study: Study) -> str:
+    """Returns the main metric as far as effects on it depend on it: `accuracy, in points, where higher is better`."""
+    metric, name = study.setting.main_metric, study.setting.main.removeprefix(f"{study.setting.phase}_")
+    unit = ", as a ratio" if metric.ratio else f", in {metric.unit}" if metric.unit else ""
+    return f"{name}{unit}, where {'lower' if metric.lower_is_better else 'higher'} is better"
 
 
 def differences(first: Findings, second: Findings) -> list[Difference]:

@@ -66,8 +66,9 @@ def axis(evidence: Findings) -> str:
 def outcome_column(evidence: Findings) -> str:
     """Returns the head of a column of outcomes: `test top-1, %`, `test accuracy`."""
     metric = evidence.main_metric
-    words = evidence.study.setting.evaluated(metric.words.removesuffix(" error"))
-    return f"{words}, %" if metric.percent else words
+    if not metric.percent:
+        return what(evidence)
+    return f"{evidence.study.setting.evaluated(metric.words.removesuffix(' error'))}, %"
 
 
 def reads_as(row: Ranked) -> str:

@@ -96,3 +96,5 @@ def test_the_front_holds_what_no_other_variant_beats_in_both() -> None:
         index=["small", "worse", "good", "dear", "best"],
     )
     assert front(points, "macs") == ["small", "good", "best"]
+    right = points.assign(error=100 - points["error"])  # accuracies, of which higher is better
+    assert front(right, "macs", worse=-1) == ["small", "good", "best"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
-
 from ablations.analysis import traces
 from ablations.analysis.asked import rule_of
 from ablations.analysis.blocks import FEWEST, OverBlocks, over_blocks
@@ -11,8 +9,8 @@ from ablations.analysis.evidence import Evidence
 from ablations.analysis.gates import learns
 from ablations.analysis.verdicts import Findings
 from ablations.core.effect import Effect
-from ablations.core.text import MISSING, counted, probability, told
-from ablations.core.units import between, outcome, outcomes_between, size
+from ablations.core.text import MISSING, counted, number, probability, told
+from ablations.core.units import between, digits, outcome, outcomes_between, size
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Picture, Section, Table
 from ablations.reporting.sections.notes import mean_and_interval
@@ -79,7 +77,7 @@ def _summary(evidence: Findings, found: list[OverBlocks]) -> Table:
             probability(one.p),
             probability(one.p_ranks),
             f"{one.ahead} / {one.behind}",
-            _spread(one),
+            number(one.apart, digits(evidence.main_metric)),
             probability(one.p_apart),
         )
         for one in found
@@ -96,10 +94,6 @@ def _summary(evidence: Findings, found: list[OverBlocks]) -> Table:
         "p of one effect",
     )
     return Table(caption="Effects over all data sets.", head=head, rows=rows)
-
-
-def _spread(one: OverBlocks) -> str:
-    return f"{one.apart:.2f}" if isfinite(one.apart) else MISSING
 
 
 def _each(evidence: Findings, found: list[OverBlocks]) -> Table:

@@ -17,7 +17,7 @@ from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_OUT
 from ablations.core.effect import Effect
 from ablations.core.setting import SIZE, SPLIT
-from ablations.core.text import MINUS, MISSING, change, interval, number, probability
+from ablations.core.text import MINUS, MISSING, change, number, probability
 from ablations.core.units import is_ratio
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, without_empty
@@ -76,7 +76,7 @@ def effect_rows(evidence: Findings, effects: list[Effect]) -> tuple[tuple[str, .
             evidence.called(effect),
             wording.effect(evidence, effect.estimate),
             wording.bounds(evidence, effect.low, effect.high),
-            interval(*interval_over_both(evidence, effect)),
+            wording.bounds(evidence, *interval_over_both(evidence, effect)),
             f"{effect.n} of {broken(evidence, effect)[0]}",
             number(effect.correlation),
             probability(effect.p),

@@ -14,7 +14,7 @@ from ablations.analysis.sampling import interval_over_both
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_OUT
 from ablations.core.effect import Effect
-from ablations.core.text import MINUS, interval, probability, told
+from ablations.core.text import MINUS, probability, told
 from ablations.core.units import is_ratio, unit_of
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, without_empty
@@ -115,7 +115,7 @@ def _interactions_table(evidence: Findings, found: Sequence[Effect], aliases: Ma
         (
             one.component,
             *_cells(evidence, one),
-            interval(*interval_over_both(evidence, one)),
+            wording.bounds(evidence, *interval_over_both(evidence, one)),
             f"{one.n} of {broken(evidence, one)[0]}",
             probability(one.p),
             ", ".join(name.replace("-", MINUS, 1) if name[0] == "-" else name for name in aliases[one.component]),

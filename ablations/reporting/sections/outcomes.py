@@ -181,7 +181,7 @@ def _plain_cost(evidence: Findings) -> Section:
 
 
 def _pareto(evidence: Findings) -> list[Block]:
-    """Returns a figure of error against cost, with the front: the variants that no other beats in both."""
+    """Returns a figure of the main metric against cost, with the front: the variants that no other beats in both."""
     names = {"error": evidence.metric, "macs": "macs", "seconds": "seconds_per_epoch"}
     controls = set(evidence.study.controls)
     rows = {
@@ -194,22 +194,30 @@ def _pareto(evidence: Findings) -> list[Block]:
         return []
     from ablations.reporting.figures.cost import pareto
 
-    fronts = {cost: front(points, cost) for cost in ("macs", "seconds")}
+    metric = evidence.main_metric
+    fronts = {cost: front(points, cost, metric.worse) for cost in ("macs", "seconds")}
     caption = (
-        "Error against cost, mean over seeds, one point a variant; those on the joined line are beaten by no other in "
-        f"both. Where the intervals of errors overlap, so may the places.{left_out(evidence)}"
+        f"{metric.noun.capitalize()} against cost, mean over seeds, one point a variant; those on the joined line are "
+        f"beaten by no other in both. Where their intervals overlap, so may the places.{left_out(evidence)}"
     )
     words = {"macs": "multiply-accumulates", "seconds": "time"}
     said = [f"by {words[cost]}: {', '.join(names)}" for cost, names in fronts.items()]
     figure = pareto(points, fronts, wording.axis(evidence))
-    return [picture("pareto", caption, told("The variants that no other beats in both error and cost", said), figure)]
+    return [
+        picture(
+            "pareto", caption, told(f"The variants that no other beats in both {metric.noun} and cost", said), figure
+        )
+    ]
 
 
-def front(points: pd.DataFrame, cost: str) -> list[str]:
-    """Returns the rows that no other row beats in both `error` and `cost`, from the cheapest to the dearest."""
+def front(points: pd.DataFrame, cost: str, worse: int = 1) -> list[str]:
+    """Returns the rows that no other row beats in both `error` and `cost`, from the cheapest to the dearest.
+
+    `worse` is the sign of a difference that makes `error` worse: -1 if it holds a metric of which higher is better.
+    """
     kept: list[str] = []
     least = inf
-    for name, row in points.sort_values([cost, "error"]).iterrows():
+    for name, row in points.assign(error=worse * points["error"]).sort_values([cost, "error"]).iterrows():
         if row["error"] < least:
             kept.append(str(name))
             least = float(row["error"])

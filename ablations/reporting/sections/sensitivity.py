@@ -21,7 +21,7 @@ def sensitivity(evidence: Findings) -> str:
     found = effect_words(evidence, effect)
     if not isfinite(effect.p):
         return f"Sensitivity: whether this study would have seen 5% of the labels shuffled cannot be told: it {found}."
-    if effect.estimate > 0 and effect.p < rule_of(evidence.study).sabotage_alpha:
+    if evidence.main_metric.worse * effect.estimate > 0 and effect.p < rule_of(evidence.study).sabotage_alpha:
         return f"Sensitivity: this study would have seen 5% of the labels shuffled: {found}."
     return (
         f"Sensitivity: this study cannot tell 5% of the labels shuffled from nothing: {found}. Effects of that size "
