@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isfinite, isnan, nan, sqrt
 
+import numpy as np
+
 from ablations.analysis import traces
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.failures import arms_words
+from ablations.analysis.statistics import sign_flip_p
 from ablations.analysis.tables import sizes
 from ablations.core.claim import Rule
 from ablations.core.effect import Effect
@@ -166,11 +169,19 @@ def guesses(evidence: Evidence, result: Result) -> bool:
 
 
 def _sabotage(evidence: Evidence, rule: Rule) -> Gate:
-    """Returns the gate that the sabotage does visible harm: worse outcomes, or trainings that fail more often."""
+    """Returns the gate that the sabotage does visible harm: worse outcomes, or trainings that fail more often.
+
+    Harm that is the same in every pair, as of a metric that is saturated, has no t; flipped signs tell it if there are
+    enough pairs.
+    """
     effect = control_effect(evidence, SABOTAGE)
     worse = evidence.study.setting.main_metric.worse
     passed = worse * effect.estimate > 0 and effect.p < rule.sabotage_alpha if effect and isfinite(effect.p) else None
     found = effect_words(evidence, effect)
+    if effect and (p := _flipped(evidence, effect)) < rule.sabotage_alpha:
+        passed, metric = worse * effect.estimate > 0, evidence.main_metric
+        change = in_unit(metric, size(metric, effect.estimate))
+        found = f"{change} in every pair, p {probability(p)} by flipped signs, n = {effect.n}"
     if effect and effect.unstable and effect.failed[0] > effect.failed[1]:  # to fail is to be detected, too
         passed = passed or effect.p_trained < rule.sabotage_alpha or None
         found = f"{found}; {arms_words(effect)}"
@@ -185,14 +196,29 @@ def _sabotage(evidence: Evidence, rule: Rule) -> Gate:
     )
 
 
+def _flipped(evidence: Evidence, effect: Effect) -> float:
+    """Returns the exact p of an effect that is the same in every pair of independent seeds; nan for others."""
+    if effect.error != 0 or effect.estimate == 0 or effect.unstable or evidence.overlap != 0:
+        return nan
+    return sign_flip_p(np.full(effect.n, effect.estimate))
+
+
 def _placebo(evidence: Evidence, rule: Rule) -> Gate:
-    """Returns the gate that the placebo does nothing detectable."""
+    """Returns the gate that the placebo does nothing detectable.
+
+    It also passes if the outcome is the same in every pair, as of a metric that is saturated, provided that other
+    numbers of these trials show that the draws were others.
+    """
     effect = control_effect(evidence, PLACEBO)
+    passed = not effect.p < rule.placebo_alpha if effect and isfinite(effect.p) else None
+    found = effect_words(evidence, effect)
+    if effect and effect.n > 1 and effect.estimate == effect.error == 0 and traces.drawn_apart(evidence, effect):
+        passed, found = True, f"no difference in any pair, though other numbers differ, n = {effect.n}"
     return Gate(
         name=QUIET,
         demand=f"other random draws change nothing, p not below {rule.placebo_alpha:g}",
-        found=effect_words(evidence, effect),
-        passed=not effect.p < rule.placebo_alpha if effect and isfinite(effect.p) else None,
+        found=found,
+        passed=passed,
     )
 
 

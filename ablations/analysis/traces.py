@@ -53,3 +53,14 @@ def identical(evidence: Evidence, effect: Effect) -> bool:
     one, other = (_traces(evidence, labels[0]) for labels in (effect.departed, effect.kept))
     pairs = one.keys() & other.keys()
     return bool(pairs) and all(one[seed] == other[seed] for seed in pairs)
+
+
+def drawn_apart(evidence: Evidence, effect: Effect) -> bool:
+    """Tells whether the two trials of every pair of an effect have traces that differ; False if some have none."""
+    if evidence.on_each:
+        return all(drawn_apart(one, effect) for one in evidence.on_each.values())
+    if len(effect.departed) != 1 or len(effect.kept) != 1:
+        return False
+    one, other = (_traces(evidence, labels[0]) for labels in (effect.departed, effect.kept))
+    pairs = one.keys() & other.keys()
+    return len(pairs) >= effect.n and all(one[seed] != other[seed] for seed in pairs)

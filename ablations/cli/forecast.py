@@ -140,5 +140,5 @@ def _rounded(value: float) -> str:
 
 
 def _brief(value: float, digits: int) -> str:
-    """Writes a number above zero with so many digits after the point, or with two figures if it is small or large."""
-    return f"{value:.{digits}f}" if 0.1 <= value < 1e5 else f"{value:.2g}"
+    """Writes a number above zero with so many digits after the point, or with three figures if it is small or large."""
+    return f"{value:.{digits}f}" if 0.1 <= value < 1e5 else f"{value:.3g}"

@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 
 from ablations.analysis.blocks import over_blocks
-from ablations.analysis.gates import control_effect, learns
+from ablations.analysis.gates import QUIET, SEEN, control_effect, learns, study_gates
 from ablations.analysis.power import outlook
 from ablations.analysis.ranking import ranked
 from ablations.analysis.reach import prior_spread
@@ -217,6 +217,7 @@ def test_the_spread_between_data_sets_has_the_digits_of_its_metric(tmp_path: Pat
     )
     section = blocks_section(judged)
     assert section
+    assert "so one with larger numbers moves them more" in str(section.blocks[0])
     tables = {one.caption: one for one in section.blocks if isinstance(one, Table)}
     apart = over_blocks(judged)[0].apart
     assert float(tables["Effects over all data sets."].rows[0][7]) == pytest.approx(apart, rel=0.05)
@@ -287,3 +288,37 @@ def test_the_second_half_of_a_claim_is_told_as_a_ratio_if_its_metric_is_one(tmp_
     claims = tuple(replace(one, also="raises time") for one in judged.study.claims)
     row = exports.verdicts_table(replace(judged, study=replace(judged.study, claims=claims))).to_dict("records")[0]
     assert row["also_estimate"] == pytest.approx(80 / 75, rel=0.02) and 1 < row["also_low"] < row["also_high"]
+
+
+@pytest.mark.parametrize(("seeds", "passed"), [(5, None), (6, True)])  # p is 2 / 2^n
+def test_harm_that_is_the_same_in_every_pair_is_seen_by_flipped_signs(
+    tmp_path: Path, seeds: int, passed: bool | None
+) -> None:
+    def solved(trial: Trial) -> float:
+        values: dict[str, int] = trial.config["config"]
+        wobble = drawn(trial) if values["a"] or values["b"] or trial.config.get("salt") else 0.0
+        return 100.0 - 60 * values["harm"] + wobble
+
+    judged = found(tmp_path, "solved", '"higher"', 1.0, solved, seeds=seeds)
+    gate = next(one for one in study_gates(judged, Rule()) if one.name == SEEN)
+    assert gate.passed is passed
+    exact = stats.permutation_test((np.full(seeds, -60.0),), np.mean, permutation_type="samples").pvalue
+    assert (f"\u221260.00 in every pair, p {exact:.3f} by flipped signs" in gate.found) is bool(passed), gate.found
+    turned = found(tmp_path, "solved", '"lower"', 1.0, solved, seeds=6)
+    assert next(one for one in study_gates(turned, Rule()) if one.name == SEEN).passed is False
+
+
+@pytest.mark.parametrize(("trace", "passed"), [("", None), ("one", None), ("its own", True)])
+def test_a_placebo_that_moves_no_outcome_is_quiet_if_it_moved_other_numbers(
+    tmp_path: Path, trace: str, passed: bool | None
+) -> None:
+    def solved(trial: Trial) -> float:
+        values: dict[str, int] = trial.config["config"]
+        return 100.0 - 60 * values["harm"] - (30 + drawn(trial)) * values["a"] - abs(drawn(trial)) * values["b"]
+
+    judged = found(tmp_path, "solved", '"higher"', 1.0, solved)
+    kept = [replace(one, trace=one.trial.key if trace == "its own" else trace) for one in judged.results]
+    judged = replace(judged, results=kept, _by_seed={})
+    gate = next(one for one in study_gates(judged, Rule()) if one.name == QUIET)
+    assert gate.passed is passed, gate
+    assert judged.verdicts[0].label == ("reproduced" if passed else "not tested (gate)")

@@ -10,7 +10,7 @@ from ablations.analysis.gates import learns
 from ablations.analysis.verdicts import Findings
 from ablations.core.effect import Effect
 from ablations.core.text import MISSING, counted, number, probability, told
-from ablations.core.units import between, digits, outcome, outcomes_between, size
+from ablations.core.units import between, digits, is_ratio, outcome, outcomes_between, size
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Picture, Section, Table
 from ablations.reporting.sections.notes import mean_and_interval
@@ -57,8 +57,12 @@ def _method(evidence: Findings) -> str:
         else f"Of other data sets nothing is said: that takes {FEWEST} or more of them, and here are {count}."
     )
     splits = "" if evidence.overlap == 0 else " Errors over seeds are corrected for the overlap of splits: see Methods."
+    metric = evidence.main_metric
+    alike = "each of which counts alike"
+    if not (metric.percent or is_ratio(metric)):
+        alike = "in the metric's own unit, so one with larger numbers moves them more"
     return (
-        f"Effects everywhere else in this report are means over these {count} data sets, each of which counts alike: "
+        f"Effects everywhere else in this report are means over these {count} data sets, {alike}: "
         "the difference of a seed is the mean of its paired differences on all of them, and intervals and verdicts are "
         f"over seeds. They hold for these data sets, and not for others. {others} Spread is the standard deviation of "
         "true effects between data sets, once what seeds scatter by is taken out; the p beside it is that of equal "
