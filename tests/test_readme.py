@@ -16,7 +16,10 @@ from ablations import show
 from ablations.analysis.rule import DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
 from ablations.analysis.verdicts import Findings
 from ablations.cli.options import check, options_of, subject_among, with_subject
+from ablations.core.load import FIRST
+from ablations.core.text import MINUS
 from ablations.records import store
+from ablations.reporting import claims_table
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "results" / "reference"
@@ -126,6 +129,20 @@ def test_what_an_underfitting_reference_says_is_what_its_records_say() -> None:
     assert f"{evidence.mean(evidence.metric, 'reference'):.1f}" == "62.5"
     words = "*lowers* the error by 14.1 points, tanh by 9.4 and pooling without overlap by 3.5"
     assert words in " ".join(README.split())
+
+
+def test_the_table_of_published_claims_is_what_the_reference_studies_found() -> None:
+    named = [path.parent.name for path in sorted(REFERENCE.glob("*/study.json"))]
+    about = [one for one in map(evidence_of, named) if one.study.subject == FIRST]
+    section = README.partition("### All published claims")[2].partition("\n### ")[0]
+    shown = [row_of(line) for line in section.splitlines() if line.startswith("| ")][1:]
+    assert shown == [[cell.replace(MINUS, "-") for cell in row] for row in claims_table.best_rows(FIRST, about)]
+    judged = sum(not row[3].startswith(NOT_TESTED) for row in shown)
+    assert f"{judged} of {len(shown)} published claims" in " ".join(section.split())
+
+
+def row_of(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("| \n").split(" | ")]
 
 
 def evidence_of(name: str) -> Findings:
