@@ -6,6 +6,7 @@ trainings, up to the length for which the claims were made.  If three seeds do n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
@@ -230,7 +231,7 @@ def kept(before: Study | None, wish: Wish, grid: str | None) -> Allowance | None
     was = before.allowance
     if was is None:
         raise InputError(f"study {before.name!r} was planned without --budget: leave it out, or choose another --name.")
-    option = f"--{wish.unit}s"
+    option = re.sub(r"[ =]\d+$", "", " ".join(load(before.subject).longer(was.work)))  # --epochs, or --set rounds
     asked = {"--budget": wish.asked, "--grid": grid, "--seeds": wish.seeds, option: wish.work}
     had = {"--budget": was.asked, "--grid": was.grid, "--seeds": was.seeds, option: was.work}
     for name, value in asked.items():

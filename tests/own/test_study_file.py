@@ -294,6 +294,8 @@ WRONG = {
     "claim on nothing": (HEAD, PARTS.replace('change="slope"', 'change="slop"'), TRIAL, "did you mean 'slope'?"),
     "claim on no metric": (HEAD, PARTS.replace('hurts="score"', 'hurts="scor"'), TRIAL, "did you mean 'score'?"),
     "claim without size": (HEAD, PARTS.replace(', by=0.5, says', ", says"), TRIAL, "needs by="),
+    "a published effect of another sign": (HEAD, PARTS.replace("by=0.5, says", "by=0.5, published_effect=2, says"), TRIAL, "published effect of 2 says the opposite"),
+    "another word for points": (HEAD, PARTS.replace('unit="points"', 'unit="%"'), TRIAL, "percentages have the unit 'points'"),
     "claim of two": (HEAD, PARTS.replace('hurts="score"', 'hurts="score", helps="loss"'), TRIAL, "names 2 of hurts"),
     "budget": (HEAD, PARTS.replace('budget="rounds"', 'budget="round"'), TRIAL, "did you mean 'rounds'?"),
     "asks for too much": (HEAD, PARTS, TRIAL.replace("config, streams", "config, stream"), "did you mean 'streams'?"),

@@ -65,6 +65,8 @@ def _claim(
             "as a ratio, so it must be a ratio above 0, such as 1.3."
         )
     worse = read.worse
+    if published is not None and kind != "same":
+        _check_sign(one.change, kind, metric, published, better=-worse * read.compared(published))
     direction = {"hurts": worse, "helps": -worse, "same": DIRECTIONS["same"]}[kind]
     against = "=".join(change_in(parts, one.against)) if one.against else ""
     return Claim(
@@ -83,6 +85,15 @@ def _claim(
         family=path.stem,
         conditions=Conditions(always_proxy=one.proxy),
     )
+
+
+def _check_sign(change: str, kind: str, metric: str, published: float, *, better: float) -> None:
+    """Raises InputError if a published effect is not what a claim says; `better` is above 0 if it is for the better."""
+    if better * (1 if kind == "helps" else -1) < 0:
+        raise InputError(
+            f"the claim on {shown(change)} says that it {kind} {metric}, and its published effect of {published:g} "
+            "says the opposite; it is the outcome with the change minus that without it."
+        )
 
 
 def change_in(parts: Mapping[str, Part], words: str) -> Departure:

@@ -12,6 +12,17 @@ from ablations.core.errors import InputError, shown
 from ablations.core.setting import SPLIT, TEST_SIZE, TRAIN_SIZE, Metric
 from ablations.core.variant import Variant
 
+PERCENT = {
+    "%",
+    "pct",
+    "percent",
+    "percents",
+    "percentage",
+    "point",
+    "pp",
+    "percentage points",
+}  # other words for points
+
 
 def metric_of(name: str, one: Any) -> Metric:
     """Returns the Metric that the file describes as `one`.  Raises InputError if it is wrong."""
@@ -19,6 +30,11 @@ def metric_of(name: str, one: Any) -> Metric:
     if given.better not in (written.HIGHER, written.LOWER):
         raise InputError(
             f"metric {shown(name)} says {shown(given.better)}; it is 'higher' or 'lower', whichever is better."
+        )
+    if given.unit.strip().lower() in PERCENT:
+        raise InputError(
+            f"metric {shown(name)} has the unit {shown(given.unit)}; percentages have the unit 'points', in which "
+            "their differences are told."
         )
     chances = given.chance.values() if isinstance(given.chance, Mapping) else [given.chance]
     for chance in chances:
