@@ -52,6 +52,8 @@ def test_a_report_of_a_study_file_without_units_reads_as_one(tmp_path: Path, gri
     prose = [line for line in said.splitlines() if not line.startswith(("|", "!", "<"))]
     assert [line for line in prose if re.search(r"\w  +\w| [,.;](\s|$)|\bin ,|\(\)|\bnan\b|\bNone\b", line)] == []
     assert "fingerprint" not in text
+    named = re.findall(r"\b(?:[Uu]nder|[Ss]ee) ([A-Z][a-z]+)", said)
+    assert named and set(named) <= {heading.split()[0] for heading in re.findall("<h2>(.*?)</h2>", text)}
 
 
 def test_verdicts_of_a_study_file_are_to_no_paper_faithful(tmp_path: Path) -> None:

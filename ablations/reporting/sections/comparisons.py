@@ -112,7 +112,7 @@ def effects(evidence: Findings) -> Section:
         f"the interval is the mean difference ± t(0.975, n {MINUS} 1) · {_error(evidence)}, where a main effect's "
         f"difference of a seed is that between the two halves of its design{_images_too(evidence)}. The correlation "
         "is that of the two arms over seeds. This table explores: p is a two-sided t test's and not adjusted, q is "
-        f"Benjamini and Hochberg's over the rows{_flips(evidence)}. Claims are judged under Verdicts."
+        f"Benjamini and Hochberg's over the rows{_flips(evidence)}. Verdicts on claims are under Claims."
     ]
     for kind, (name, meaning) in KINDS.items():
         found = [effect for effect in _studied(evidence) if effect.kind == kind]

@@ -66,9 +66,10 @@ class OwnSubject(Defaults):
         self.reference = plain(subject.reference)
         self.parts = parts_of(subject.reference, subject.components)
         changed(self.reference, subject.sabotage or {})
+        whole = [name for name in fields(self.reference) if isinstance(value_of(self.reference, name), int)]
         for one in subject.budget:
-            if not isinstance(value_of(self.reference, one), int):
-                raise InputError(f"budget names {shown(one)}{nearest(one, fields(self.reference))} no whole number.")
+            if one not in whole:
+                raise InputError(f"budget names {shown(one)}{nearest(one, whole)} it takes fields with whole numbers.")
         self.work_unit = subject.budget[0].removesuffix("s") if subject.budget else "trial"
         gpus = subject.resources.gpus
         if gpus is not None and (isinstance(gpus, bool) or not isinstance(gpus, int | float) or not 0 <= gpus < 100):
