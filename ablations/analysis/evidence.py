@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import floor, isfinite, log10, nan
@@ -18,7 +18,7 @@ from ablations.analysis.statistics import largest
 from ablations.core.claim import metric_of
 from ablations.core.effect import Effect
 from ablations.core.labels import Labels, labels_of, variant_names
-from ablations.core.result import DONE, Result
+from ablations.core.result import DONE, FINAL, Result
 from ablations.core.setting import LOGS, NATS, OUTCOME, POINTS, Metric, phased
 from ablations.core.study import Study
 from ablations.records.examples import read_examples
@@ -242,6 +242,11 @@ def ratio(evidence: Evidence, effect: Effect, metric: str) -> float:
     means = [[evidence.mean(metric, label) for label in side] for side in (effect.departed, effect.kept)]
     sides = [[value for value in side if isfinite(value)] for side in means]
     return float(np.mean(sides[0]) / np.mean(sides[1])) if all(sides) else nan
+
+
+def broken_off(results: Iterable[Result]) -> list[Result]:
+    """Returns the trials that ended in an error, and so have no outcome: the next run tries them again."""
+    return [one for one in results if one.status not in FINAL]
 
 
 def broken(evidence: Evidence, effect: Effect) -> tuple[int, int, int]:

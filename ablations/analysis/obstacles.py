@@ -8,14 +8,14 @@ from math import isfinite, isnan, nan
 import numpy as np
 
 from ablations.analysis import traces
-from ablations.analysis.evidence import Evidence, broken, finished
+from ablations.analysis.evidence import Evidence, broken, broken_off, finished
 from ablations.analysis.failures import arms_words
 from ablations.analysis.gates import chance_error
 from ablations.core.claim import MAIN, Claim, Rule, compared
 from ablations.core.effect import Effect
 from ablations.core.load import load
 from ablations.core.result import LOG_STEPS, REACHED
-from ablations.core.text import number, signed
+from ablations.core.text import counted, last_line, number, signed
 
 # Codes for why a claim was not tested.
 _OF_RECORDS = NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING = "no arm", "not run", "one seed", "gate", "missing pairs"
@@ -45,13 +45,13 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
             CENSORED,
             f"{lost} trials ended before they arrived, which the rule cannot weigh: see the ratio of the steps",
         )
+    if traces.identical(evidence, effect) and not _moved(evidence, effect):
+        yield INACTIVE, "with it every trial reported what it does without it, to the last digit: it does nothing here"
     planned, failed, missing = broken(evidence, effect)
     if missing > rule.missing * planned:
         unit = "seeds" if effect.kind == MAIN else "pairs"
         more = f", and of {failed} more a training failed" if failed else ""
-        yield PAIRS_MISSING, f"{missing} of {planned} {unit} are missing{more}"
-    if traces.identical(evidence, effect):
-        yield INACTIVE, "with it every trial reported what it does without it, to the last digit: it does nothing here"
+        yield PAIRS_MISSING, f"{missing} of {planned} {unit} are missing{more}{_errors(evidence, effect)}"
     if not effect.error > 0:
         yield NO_SPREAD, "all pairs differ by the same, so nothing tells how much another one would differ"
     yield from _inactive(evidence, claim)
@@ -61,6 +61,22 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
     if claim.metric == gap and not (mean := _mean_of_arms(evidence, effect, gap)) >= rule.overfitting:
         words = f"between training and {evidence.phase} error is {signed(mean)} on average"
         yield UNDERFITS, f"the arms' gap {words}: nothing overfits here"
+
+
+def _moved(evidence: Evidence, effect: Effect) -> bool:
+    """Tells whether some pair differs in the effect's metric: a time may, which is no part of a trial's trace."""
+    outcomes = evidence.by_seed(effect.metric)
+    if not {*effect.departed, *effect.kept} <= {*outcomes.columns}:
+        return False
+    departed, kept = (outcomes[list(side)].mean(axis=1, skipna=False) for side in (effect.departed, effect.kept))
+    return bool((departed - kept).dropna().any())
+
+
+def _errors(evidence: Evidence, effect: Effect) -> str:
+    """Returns how many trials of either arm ended in an error, with the last line of one; empty if none did."""
+    labels = {*effect.departed, *effect.kept}
+    ended = [one for one in broken_off(evidence.results) if one.trial.variant.label in labels]
+    return f", as {counted(len(ended), 'trial')} ended in an error ({last_line(ended[0].error, 200)})" if ended else ""
 
 
 def _inactive(evidence: Evidence, claim: Claim) -> Iterator[tuple[str, str]]:

@@ -37,8 +37,8 @@ class Metric:
 
     @property
     def noun(self) -> str:
-        """The last of its words, such as `error` for the top-1 error."""
-        return self.words.split()[-1] if self.words else "outcome"
+        """Its words in short: `error` for every kind of error, and otherwise all of them."""
+        return "error" if self.words.endswith("error") else self.words or "outcome"
 
     @property
     def worse(self) -> int:

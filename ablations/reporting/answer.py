@@ -13,7 +13,7 @@ from ablations.analysis import ranking
 from ablations.analysis.asked import rule_of
 from ablations.analysis.declared import post_hoc
 from ablations.analysis.doses import trends
-from ablations.analysis.evidence import finished
+from ablations.analysis.evidence import broken_off, finished
 from ablations.analysis.failures import arms_words
 from ablations.analysis.gates import LEARNS, QUIET, SEED, SEEN, SIZES, Gate, linear_error, study_gates
 from ablations.analysis.obstacles import underfits
@@ -23,7 +23,7 @@ from ablations.analysis.verdicts import Findings
 from ablations.core.claim import ONE_IN, ONE_OUT, compared, metric_of
 from ablations.core.load import PLACEBO, SABOTAGE
 from ablations.core.setting import SPLIT
-from ablations.core.text import counted, listed
+from ablations.core.text import counted, last_line, listed
 from ablations.core.units import briefly, in_unit, is_ratio
 from ablations.reporting import wording
 from ablations.reporting.document import Answer
@@ -117,13 +117,11 @@ def _frame(evidence: Findings) -> str:
     """Returns the start of the sentence on effects: `At this budget (62% test top-1 error, underfitting)`."""
     value = evidence.mean(evidence.metric, "reference")
     metric, setting = evidence.main_metric, evidence.study.setting
-    percent = "%" if metric.percent else ""
+    unit = "%" if metric.percent else f" {metric.unit}".rstrip()
     fits = ", underfitting" if underfits(evidence, rule_of(evidence.study)) else ""
     over = f" over {counted(len(setting.blocks), 'data set')}" if setting.blocks else ""
     known = (
-        f"{value:.3g}{percent} {wording.what(evidence)}{over}{fits}"
-        if isfinite(value)
-        else "its reference did not train"
+        f"{value:.3g}{unit} {wording.what(evidence)}{over}{fits}" if isfinite(value) else "its reference did not train"
     )
     if evidence.study.estimand != ONE_OUT:
         return _among(evidence)
@@ -271,6 +269,7 @@ def trust_line(evidence: Findings) -> str:
     failed = len(evidence.failed)
     ended = len(evidence.results)
     parts += [f"{failed} of {counted(ended, 'training')} failed"] * bool(failed)
+    parts += _errors(evidence)
     unfinished = len(study.keys) - ended if study.keys else 0
     parts += [f"{counted(unfinished, 'trial')} not run yet"] * (unfinished > 0)
     percent = "%" if metric.percent else ""
@@ -288,6 +287,16 @@ def trust_line(evidence: Findings) -> str:
     parts += ["claims declared after the first trial"] * bool(evidence.verdicts and post_hoc(study, evidence.results))
     parts += ["no claim declared"] * (not study.claims and len(study.variants) > 1)
     return "; ".join(parts)
+
+
+def _errors(evidence: Findings) -> list[str]:
+    """Returns how many trials ended in an error and have no result, with the last line of one; nothing if none did."""
+    ended = broken_off(evidence.results)
+    if not ended:
+        return []
+    first = ended[0]
+    which = f"{evidence.names.get(first.trial.variant.label, first.trial.variant.label)}, seed {first.trial.seed}"
+    return [f"{counted(len(ended), 'trial')} ended in an error ({which}: {last_line(first.error, 100)})"]
 
 
 def _controls(evidence: Findings) -> list[str]:

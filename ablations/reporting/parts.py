@@ -94,7 +94,7 @@ class Parts:
     ratios: Mapping[Departure, float] = field(default_factory=dict)  # published ratios of steps to the target
     controls: str = "A placebo changes only the random draws and must show no effect. A sabotage must show a clear one."
     result: str = "the result"  # what a change makes better or worse, in words
-    paired: str = "all that is drawn"  # what the two trials of a pair share besides the seed, in words
+    paired: str = "whatever both draw in the same way"  # what the two trials of a pair share besides the seed, in words
     evaluated: str = "examples"  # what a trial is evaluated on, in the plural
     ensembles: str = ""  # what was published on averaged networks, in a sentence
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ablations.analysis.asked import rule_of
+from ablations.analysis.obstacles import GATE, INACTIVE, PAIRS_MISSING, obstacle
+from ablations.analysis.verdicts import Findings
+from ablations.core.load import REPEAT
+from ablations.core.result import ERROR
 from ablations.core.trial import Trial
 from ablations.reporting import compose, exports, pages
+from ablations.reporting.answer import trust_line
 from ablations.reporting.terminal import terminal_lines
+from ablations.subjects.own.trace import trace_of
 from tests.own import made_up
 
 TEXT = """
@@ -97,3 +105,48 @@ subject = Subject(
     assert set(table["component seed"]) == {"8", "reference"}
     (effect,) = [one for one in found.effects if one.component == "seed"]
     assert effect.estimate == pytest.approx(-1, abs=0.1) and effect.n == 4
+
+
+@pytest.mark.parametrize("metric", ["timesteps_to_goal", "train_time"])
+def test_a_change_of_a_time_or_of_what_sounds_like_one_is_judged(tmp_path: Path, metric: str) -> None:
+    text = f"""
+subject = Subject(
+    reference={{"cache": True, "on": True}},
+    components={{"cache": False, "on": False}},
+    metrics={{"{metric}": "lower", "accuracy": "higher"}},
+    claims=[Claim(change="cache", hurts="{metric}", by=1), Claim(change="on", hurts="{metric}", by=1)],
+)
+"""
+
+    def slower(trial: Trial) -> dict[str, float]:
+        noise = trial.seed % 3 if trial.config["config"]["cache"] else 30 + trial.seed % 4
+        return {metric: 50.0 + noise + trial.config.get("salt", 0) * (trial.seed % 2), "accuracy": 0.9}
+
+    found = made_up.findings(tmp_path / f"made_up_{metric}.py", text, slower, seeds=10)
+    traced = [
+        replace(one, trace=trace_of([one.metrics]), extras={REPEAT: trace_of([one.metrics])}) for one in found.results
+    ]
+    found = Findings(study=found.study, results=traced)
+    verdicts = {one.claim.component: one for one in found.verdicts}
+    assert verdicts["cache"].reason != INACTIVE and verdicts["on"].reason in (INACTIVE, GATE)
+    (effect,) = [one for one in found.effects if one.component == "cache"]
+    assert obstacle(found, verdicts["cache"].claim, effect, rule_of(found.study)) == ("", "")
+    (unread,) = [one for one in found.effects if one.component == "on"]
+    assert obstacle(found, verdicts["on"].claim, unread, rule_of(found.study))[0] == INACTIVE
+
+
+def test_trials_that_end_in_an_error_are_told_beside_the_trust_and_the_verdict(tmp_path: Path) -> None:
+    found = made_up.findings(
+        tmp_path / "made_up_error.py", TEXT, lambda trial: {"score": 1 + trial.seed / 9, "loss": 1.0}, seeds=5
+    )
+    lost = [one for one in found.results if one.trial.variant.label == "-on" and one.trial.seed in (1, 3)]
+    error = "Traceback\nLinAlgError: 3-th leading minor"
+    results = [replace(one, status=ERROR, metrics={}, error=error) if one in lost else one for one in found.results]
+    found = Findings(study=found.study, results=results)
+    said = "2 trials ended in an error (no on, seed 1: LinAlgError: 3-th leading minor)"
+    assert said in trust_line(found)
+    (verdict,) = [one for one in found.verdicts if one.claim.component == "on"]
+    (effect,) = [one for one in found.effects if one.component == "on"]
+    reason, words = obstacle(found, verdict.claim, effect, rule_of(found.study))
+    assert reason == PAIRS_MISSING
+    assert words == "2 of 5 pairs are missing, as 2 trials ended in an error (LinAlgError: 3-th leading minor)"

@@ -13,7 +13,7 @@ import pytest
 from ablations.subject import Diverged
 from ablations.subjects.own.child import TrialError
 from ablations.subjects.own.metrics import stopped
-from ablations.subjects.own.trace import trace_of
+from ablations.subjects.own.trace import is_time, trace_of
 from ablations.subjects.script.command import STYLES, Command, Style
 from ablations.subjects.script.patterns import blind
 from ablations.subjects.script.reading import Read, by_step, flat, named, number, numbers, rows_in, rows_of
@@ -268,6 +268,20 @@ def test_metrics_stand_under_their_own_names_and_nothing_is_written_over() -> No
 def test_times_are_no_part_of_a_trace() -> None:
     assert trace_of([{"loss": 1, "charts/SPS": 10, "wall_time": 3}]) == trace_of([{"loss": 1, "charts/SPS": 11}])
     assert trace_of([{"loss": 1}]) != trace_of([{"loss": 2}])
+
+
+@pytest.mark.parametrize(
+    ("name", "timed"),
+    [
+        *(
+            (one, True)
+            for one in ("train_time", "trainTime", "perf/step_ms", "charts/SPS", "Samples Per Sec", "latency")
+        ),
+        *((one, False) for one in ("timesteps_to_goal", "lifetime", "forms", "secsteps", "estimate", "loss", "meta")),
+    ],
+)
+def test_a_time_is_known_by_a_whole_word_of_its_name(name: str, timed: bool) -> None:
+    assert is_time(name) is timed
 
 
 def test_points_of_one_step_are_a_row_and_what_comes_twice_is_kept() -> None:

@@ -100,7 +100,7 @@ def how_often(effect: Effect) -> str:
     for word, trained, ended in zip(("with the change", "without it"), effect.trained, effect.ended, strict=True):
         low, high = share_interval(trained, ended)
         parts.append(f"{trained} of {ended} {word}" + (f" [{low:.0%}, {high:.0%}]" if ended else ""))
-    tested = f"; p {probability(effect.p_trained)} that both train equally often" if effect.unstable else ""
+    tested = f"; p {probability(effect.p_trained)} for a difference in that" if effect.unstable else ""
     return ", ".join(parts) + tested
 
 
@@ -179,12 +179,13 @@ def methods(evidence: Findings) -> Section:
         ("a training failed", _what_failed(evidence)),
         ("unstable", "a training of either arm failed"),
     )
+    bad = "high error, and as a gap of none" if wording.images(evidence) else "bad outcome"
     ladder = (
         (NOT_TESTED, "a gate fails, or the comparison lacks an arm, a second seed, spread, activity, or pairs: "
          f"over {rule.missing:.0%} of them missing, or fewer than two left where trainings failed{besides(evidence)}"
          f"{_fit(evidence)}"),
         (f"{DIRECTION_ONLY} [unstable]", f"unstable, d > 0, p < {ALPHA}, and the arm that does worse does not fail "
-         "less often (a failure counts as a high error, and as a gap of none)"),
+         f"less often (a failure counts as a {bad})"),
         (f"{CONTRADICTED} [unstable]", f"unstable, d < 0, p < {ALPHA}, and the same"),
         (f"{INCONCLUSIVE} [unstable]", "otherwise unstable"),
         (REPRODUCED, "L > δ"),

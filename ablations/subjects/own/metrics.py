@@ -47,7 +47,7 @@ def metric_of(name: str, one: Any) -> Metric:
     if given.take not in (written.LAST, written.BEST):
         raise InputError(f"metric {shown(name)} takes {shown(given.take)} of its rows; it is 'last' or 'best'.")
     return Metric(
-        words=given.words or name.replace("_", " "),
+        words=given.words or name.replace("_", " ").removesuffix(f" {given.unit}"),  # latency_ms, in ms: latency
         unit=given.unit,
         lower_is_better=given.better == written.LOWER,
         best=given.take == written.BEST,

@@ -12,18 +12,23 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-TIMES = ("seconds", "time", "duration", "per_sec", "throughput", "elapsed")  # as a part of a name
-RATES = re.compile(r"(?<![a-z])(sps|fps|ips|tps|mfu|eta)(?![a-z])")  # as a whole word of a name: steps a second, ...
+# Whole words of the names of times and speeds: "train_time" has one, "timesteps" and "lifetime" do not.
+TIMES = re.compile(
+    "times?|seconds?|secs?|minutes|hours|[mun]s|[mu]secs?|durations?|elapsed|(run|wall|up)time|throughput|latency|"
+    "[sfit]ps|mfu|eta"
+)
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")  # of train_time, train/time and trainTime
 
 
 def trace_of(rows: Iterable[Mapping[str, Any]]) -> str:
     """Returns sixteen hex digits of the rows, in their order, without numbers whose names say that they are times."""
     digest = hashlib.sha256()
     for row in rows:
-        kept = {name: value for name, value in row.items() if not _is_time(name.lower())}
+        kept = {name: value for name, value in row.items() if not is_time(name)}
         digest.update(json.dumps(kept, sort_keys=True).encode() + b"\n")
     return digest.hexdigest()[:16]
 
 
-def _is_time(name: str) -> bool:
-    return any(word in name for word in TIMES) or RATES.search(name) is not None
+def is_time(name: str) -> bool:
+    """Tells whether a number of this name is a time or a speed, which differs between two runs of the same trial."""
+    return any(TIMES.fullmatch(word.lower()) for word in WORD.findall(name))
