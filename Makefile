@@ -14,7 +14,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## train a small study on the embedded images and write its report
-	$(BIN)/python -m ablations.run --grid demo --evaluate-every 5 --name demo
+	$(BIN)/python -m ablations.run --grid demo --name demo
 
 bench: $(STAMP) ## time ours beside plain PyTorch, PyTorch Lightning, JAX and the machine's limit
 	$(BIN)/python -m pip install -c constraints.txt -e '.[bench]'

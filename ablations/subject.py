@@ -74,6 +74,7 @@ class Metric:
     words: str = ""  # how it is called in reports; empty: its name
     # What guessing gives: arms the gate that the reference learns.  One number, or one for each name of `data`.
     chance: float | Mapping[str, float] | None = None
+    perfect: float | None = None  # the best value there is: 1.0 for a share of right answers; of points it is known
     smallest_effect: float | None = None  # that would matter, for claims that give none; a ratio of `ratio` metrics
     take: str = "last"  # of each trial's rows; or "best", of which the report warns, as it looks at the test data
     ratio: bool = False  # above zero, and compared as a ratio: a time, a perplexity, a number of tokens

@@ -126,18 +126,28 @@ def _learns(evidence: Evidence, rule: Rule) -> Gate:
     learned = metric.error(value) < metric.error(bound)
     return Gate(
         name=LEARNS,
-        demand=f"its {metric.noun} is {', and '.join(words)}{unknown}",
+        demand=f"its {metric.noun} is {', and '.join(words)}{unknown}{_no_best(metric, learned)}",
         found=found,
         passed=learned if known else False if failed and failed == ended else None,
     )
 
 
+def _no_best(metric: Metric, learned: bool) -> str:
+    """Returns what a study file may say of a metric that was not high enough, if its best value is not known."""
+    if learned or metric.lower_is_better or metric.percent or metric.perfect is not None:
+        return ""
+    return "; if it has a best value, as a share of right answers has, Metric(perfect=1.0) measures from there"
+
+
 def beside(metric: Metric, value: float, shed: float, whose: str) -> str:
     """Writes `metric.after(value, shed)` relative to `value`, which is what `whose` says: `75% of what guessing gives`.
 
-    If higher is better, it is `25% closer to the best than what guessing gives` for percentages, and otherwise
-    `25% above what guessing gives`; if lower is better and the value is below zero, `25% below what guessing gives`.
+    If higher is better, it is `25% closer to the best than what guessing gives` where the best value is known, as of
+    percentages, and otherwise `25% above what guessing gives`; if lower is better and the value is below zero, it is
+    `25% below what guessing gives`.
     """
+    if metric.perfect is not None:
+        return f"{shed:.0%} closer to the best than {whose}"
     if metric.lower_is_better:
         return f"{shed:.0%} below {whose}" if value < 0 else f"{1 - shed:.0%} of {whose}"
     return f"{shed:.0%} closer to the best than {whose}" if metric.percent else f"{shed:.0%} above {whose}"

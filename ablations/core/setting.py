@@ -28,6 +28,7 @@ class Metric:
     lowered_by_failure: bool | None = None  # whether a training that fails lowers it; None: if higher is better
     best: bool = False  # whether a trial's number is the best of its rows rather than the last
     ratio: bool = False  # whether it is always above zero and compared by its logarithm: effects are shown as ratios
+    perfect: float | None = None  # the best value that it can have, where that is no percentage; None: not known
     digits: int | None = None  # digits after the point in reports; None: as many as its unit has
 
     @property
@@ -74,9 +75,11 @@ class Metric:
     def after(self, guessing: float, shed: float) -> float:
         """Returns the value that is better than guessing by the share `shed` of the error of guessing.
 
-        Where there is no best value, as where higher is better or values are below zero, it is better by that share of
+        Where no best value is known, as where higher is better or values are below zero, it is better by that share of
         the absolute value.
         """
+        if self.perfect is not None:
+            return self.perfect + (guessing - self.perfect) * (1 - shed)
         if self.lower_is_better:
             return guessing * (1 - shed) if guessing > 0 else guessing * (1 + shed)
         return 100 - (100 - guessing) * (1 - shed) if self.percent else guessing + shed * abs(guessing)

@@ -322,3 +322,29 @@ def test_a_placebo_that_moves_no_outcome_is_quiet_if_it_moved_other_numbers(
     gate = next(one for one in study_gates(judged, Rule()) if one.name == QUIET)
     assert gate.passed is passed, gate
     assert judged.verdicts[0].label == ("reproduced" if passed else "not tested (gate)")
+
+
+@pytest.mark.parametrize(
+    ("metric", "scale", "bound"),
+    [
+        ('Metric("higher", unit="points", chance=85.0)', 1.0, 88.75),
+        ('Metric("higher", chance=0.85, perfect=1.0)', 0.01, 0.8875),
+        ('Metric("higher", chance=0.85)', 0.01, 1.0625),  # no best value is known
+        ('Metric("lower", chance=-0.85, perfect=-1.0)', -0.01, -0.8875),
+    ],
+)
+def test_a_share_of_right_answers_with_its_best_value_has_the_gate_of_percentages(
+    tmp_path: Path, metric: str, scale: float, bound: float
+) -> None:
+    judged = found(tmp_path, "acc", metric, 2.0 * abs(scale), lambda trial: scale * (accuracy(trial) + 12))
+    gate = learns(judged, Rule())
+    assert judged.main_metric.after(judged.study.setting.guessing or 0.0, 0.25) == pytest.approx(bound)
+    impossible = bound == 1.0625
+    assert gate.passed is not impossible
+    assert ("Metric(perfect=1.0) measures from there" in gate.demand) == impossible
+
+
+@pytest.mark.parametrize("best", ["0.1", "True", "float('inf')", "'1'"])
+def test_a_best_value_is_a_number_that_is_better_than_guessing(tmp_path: Path, best: str) -> None:
+    with pytest.raises(InputError, match="perfect= is a number that is better than its chance level"):
+        found(tmp_path, "acc", f'Metric("higher", chance=0.5, perfect={best})', 0.1, accuracy)

@@ -44,6 +44,11 @@ def metric_of(name: str, one: Any) -> Metric:
             raise InputError(
                 f"metric {shown(name)} has the chance level {shown(chance)}; it is compared as a ratio, so above 0."
             )
+    if given.perfect is not None and not all(_improves(given, chance) for chance in chances if chance is not None):
+        raise InputError(
+            f"metric {shown(name)} has the best value {shown(given.perfect)}; perfect= is a number that is better than "
+            "its chance level."
+        )
     if given.take not in (written.LAST, written.BEST):
         raise InputError(f"metric {shown(name)} takes {shown(given.take)} of its rows; it is 'last' or 'best'.")
     return Metric(
@@ -52,7 +57,16 @@ def metric_of(name: str, one: Any) -> Metric:
         lower_is_better=given.better == written.LOWER,
         best=given.take == written.BEST,
         ratio=given.ratio,
+        perfect=given.perfect,
     )
+
+
+def _improves(given: written.Metric, chance: float) -> bool:
+    """Tells whether the best value of a metric is a number that is better than guessing."""
+    best = given.perfect
+    if isinstance(best, bool) or not isinstance(best, int | float) or not isfinite(best):
+        return False
+    return best > chance if given.better == written.HIGHER else best < chance
 
 
 def check_names(metrics: Mapping[str, Metric], components: Iterable[str]) -> None:
