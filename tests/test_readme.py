@@ -138,7 +138,19 @@ def test_the_table_of_published_claims_is_what_the_reference_studies_found() -> 
     shown = [row_of(line) for line in section.splitlines() if line.startswith("| ")][1:]
     assert shown == [[cell.replace(MINUS, "-") for cell in row] for row in claims_table.best_rows(FIRST, about)]
     judged = sum(not row[3].startswith(NOT_TESTED) for row in shown)
-    assert f"{judged} of {len(shown)} published claims" in " ".join(section.split())
+    said = " ".join(section.split())
+    assert f"{judged} of {len(shown)} published claims" in said
+    others = evidence_of("cifar10-others")
+    assert f"{others.mean(others.metric, 'reference'):.1f}% test error" in said
+    found = {one.label: f"{abs(one.estimate):.1f}" for one in others.effects}
+    for label, words in {
+        "width=half": "Half the width costs {} points",
+        "-crop_flip": "no crops and flips {},",
+        "bias_init=one": "biases of one {};",
+        "ten_view=ten": "ten views gain {},",
+        "depth=no_conv4": "without conv4 is {} better",
+    }.items():
+        assert words.format(found[label]) in said
 
 
 def row_of(line: str) -> list[str]:
