@@ -18,6 +18,7 @@ from ablations.core.errors import InputError
 from ablations.core.samples import Samples
 from ablations.core.setting import EMPTY, Config, Metric, Setting
 from ablations.core.study import Study
+from ablations.core.text import counted
 from ablations.core.trial import Trial
 from ablations.core.variant import Departure, Variant
 
@@ -321,7 +322,7 @@ class Defaults:
 
     def trial_words(self, setting: Setting) -> str:
         """Returns one line on what a trial is."""
-        return f"{setting.facts.get('reference', 'the reference')}, {setting.work} {self.work_unit}s"
+        return f"{setting.facts.get('reference', 'the reference')}, {counted(setting.work, self.work_unit)}"
 
     def command(self, config: Config, seed: int, place: Place) -> str:
         """Returns the command that a trial runs, which --dry-run prints; empty: a trial is no command."""

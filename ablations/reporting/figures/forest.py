@@ -17,7 +17,7 @@ from ablations.reporting.theme import light
 
 LINE = 0.2  # height of a line of text in the stacked layout, in inches
 FITS = 44  # characters on such a line
-FAR = 3.0  # effects that lie this many times as far out as most others are arrows at the edge
+FAR = 6.0  # effects that lie this many times as far out as most others are arrows at the edge
 BAND = light("line")  # of what is too small to matter
 COLOURS = {BETTER: BLUE, WORSE: ORANGE, UNDECIDED: GREY, NEGLIGIBLE: INK}
 

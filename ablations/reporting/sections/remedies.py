@@ -33,7 +33,7 @@ REMEDIES = {  # why a claim was not tested -> what would change that
     GATE: "A study that passes its gates.",
     PAIRS_MISSING: "Its missing trials.",
     INACTIVE: "A preset or data on which the component does something.",
-    NO_SPREAD: "Outcomes that differ: more evaluation images, or a change that takes effect.",
+    NO_SPREAD: "Pairs that do not all differ by the same: a finer metric, or more evaluation data.",
     CENSORED: "A longer budget, in which every trial arrives.",
     UNDERFITS: "A study that fits its training images: more epochs, or fewer images.",
     FAILS: "A recipe by which both arms train.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -77,6 +78,11 @@ def value_of(values: Mapping[str, Any], name: str) -> Any:
     for part in name.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
     return found
+
+
+def unit_of(budget: str) -> str:
+    """Returns what a budget field counts, in the singular: `epoch` for n_epochs and for epochs."""
+    return re.sub("^(n|num|max)_", "", budget).removesuffix("s")
 
 
 def with_set(values: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:

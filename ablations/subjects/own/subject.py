@@ -28,7 +28,7 @@ from ablations.core.variant import Departure
 from ablations.records.leftovers import own_folder
 from ablations.subjects.own import child, code, data
 from ablations.subjects.own.claims import change_in, claims_in
-from ablations.subjects.own.configs import changed, fields, plain, value_of, with_set
+from ablations.subjects.own.configs import changed, fields, plain, unit_of, value_of, with_set
 from ablations.subjects.own.harm import harm, harm_words
 from ablations.subjects.own.keeping import check_patterns, keep
 from ablations.subjects.own.levels import Part, applied, doses_of, parts_of
@@ -70,7 +70,7 @@ class OwnSubject(Defaults):
         for one in subject.budget:
             if one not in whole:
                 raise InputError(f"budget names {shown(one)}{nearest(one, whole)} it takes fields with whole numbers.")
-        self.work_unit = subject.budget[0].removesuffix("s") if subject.budget else "trial"
+        self.work_unit = unit_of(subject.budget[0]) if subject.budget else "trial"
         gpus = subject.resources.gpus
         if gpus is not None and (isinstance(gpus, bool) or not isinstance(gpus, int | float) or not 0 <= gpus < 100):
             raise InputError(f"gpus is {shown(gpus)}; it is the share of a GPU that a trial takes, such as 0.25 or 0.")
