@@ -84,8 +84,8 @@ def forest_picture(evidence: Findings, rows: Sequence[Ranked], name: str = "effe
     band = "; in a pale band lie effects that its claim calls too small to matter" if known else ""
     arrow = "; an arrow points to what lies beyond the axis" if cut(lines) else ""
     caption = (
-        f"Marks are mean {means}, {bars}, small dots single seeds. Orange is clearly worse, blue clearly better, {black}"
-        f"grey undecided{band}{arrow}."
+        f"Marks are mean {means}, {bars}, small dots single seeds. Orange is clearly worse, blue clearly better, "
+        f"{black}grey undecided{band}{arrow}."
     )
     numbers = [f"{evidence.called(one.effect)} {written(evidence, one.effect)}" for one in rows]
     unit = unit_of(evidence.main_metric)
