@@ -28,10 +28,13 @@ FIGURE_1 = Recipe(
 SMOKE = Recipe(
     summary="one_out over two components: does everything work?", components=("lrn", "dropout"), options={"seeds": 1}
 )
+# Nine epochs, since after eight the reference (17.3% test error, 4 seeds) is not yet below what its gate asks, nine
+# tenths of a linear classifier's 19.0%.  After nine it is (15.8%, 3 seeds): without crops and flips the error was 3.3
+# points lower, upside-down images cost 6.6 points and turned ones 5.5, each with an interval that excludes zero.
 DEMO = Recipe(
     summary="three ways to augment images and the controls, on the embedded images, for a first answer",
     components=("crop_flip", "vertical_flip", "rotation=degrees_25"),
-    options={"seeds": 3, "epochs": 9, "evaluate_every": 5},
+    options={"seeds": 3, "epochs": 9, "evaluate_every": 9},
     controls=(PLACEBO, SABOTAGE),
 )
 RECIPES = {"demo": DEMO, "figure1": FIGURE_1, "smoke": SMOKE}
