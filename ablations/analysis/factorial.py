@@ -19,13 +19,13 @@ from math import nan, sqrt
 import numpy as np
 import pandas as pd
 
-from ablations.analysis.statistics import LEVEL, Array, correlation, largest, over_seeds, t_interval, t_test
+from ablations.analysis.statistics import LEVEL, Array, correlation, holm, largest, over_seeds, t_interval, t_test
 from ablations.analysis.tables import by_seed
 from ablations.analysis.tables import overlap as overlap_of
 from ablations.core.claim import MAIN
 from ablations.core.effect import Effect
 from ablations.core.study import Study
-from ablations.core.text import counted
+from ablations.core.text import counted, listed
 from ablations.core.variant import Departure, Variant
 
 INTERACTION = "interaction"
@@ -84,12 +84,21 @@ def interactions(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]
     return [effect for effect in _effects(study, table, metric) if effect.kind == INTERACTION]
 
 
-def aliases(study: Study, effect: Effect) -> tuple[str, ...]:
-    """Returns the interactions that the design cannot tell from this one: `c x d`, or `-c x d` if subtracted."""
+def clear_interactions(study: Study, table: pd.DataFrame, metric: str, alpha: float) -> list[Effect]:
+    """Returns the two-way interactions of which Holm's p, over all of them, is below `alpha`, the largest first."""
+    found = interactions(study, table, metric)
+    clear = [one for one, p in zip(found, holm([one.p for one in found]), strict=True) if p < alpha]
+    return sorted(clear, key=lambda one: -abs(one.estimate))
+
+
+def aliases(study: Study, effect: Effect, order: int = 2) -> tuple[str, ...]:
+    """Returns the interactions of `order` components that the design cannot tell from this effect, a main effect or an
+    interaction: `c x d`, or `-c x d` if subtracted.
+    """
     design = _coded(factorial_design(study), study.components)
     names = effect.component.split(" x ")
     term = tuple(departure for departure in study.components if departure[0] in names)
-    return _same_column(design, study.components, term)
+    return _same_column(design, study.components, term, order)
 
 
 def parts_and_whole(study: Study, table: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -142,7 +151,7 @@ def _model(design: tuple[Variant, ...], components: tuple[Departure, ...], full:
     """
     coded = _coded(design, components)
     balanced = _is_balanced(coded)
-    pairs = _pairs(components) if balanced or full else []
+    pairs = _interactions(components, 2) if balanced or full else []
     columns, known = [np.ones(len(design))], list[Term]()
     for term in [*((departure,) for departure in components), *pairs]:
         column = _column(coded, components, term)
@@ -159,8 +168,10 @@ def _model(design: tuple[Variant, ...], components: tuple[Departure, ...], full:
     )
 
 
-def _pairs(components: Sequence[Departure]) -> list[Term]:
-    return [pair for pair in itertools.combinations(components, 2) if pair[0][0] != pair[1][0]]
+def _interactions(components: Sequence[Departure], order: int) -> list[Term]:
+    """Returns the interactions of `order` components, as terms."""
+    terms = itertools.combinations(components, order)
+    return [term for term in terms if len({name for name, _ in term}) == order]
 
 
 def _column(coded: Array, components: Sequence[Departure], term: Term) -> Array:
@@ -169,13 +180,15 @@ def _column(coded: Array, components: Sequence[Departure], term: Term) -> Array:
     return np.asarray(columns.prod(axis=1))
 
 
-def _same_column(coded: Array, components: Sequence[Departure], term: Term) -> tuple[str, ...]:
-    """Returns the other two-way interactions with the same column as `term`, or its negative (with a minus)."""
+def _same_column(coded: Array, components: Sequence[Departure], term: Term, order: int = 2) -> tuple[str, ...]:
+    """Returns the other interactions of `order` components with the same column as `term`, or its negative (with a
+    minus).
+    """
     own, found = _column(coded, components, term), list[str]()
-    for pair in _pairs(components):
-        column = _column(coded, components, pair)
-        if pair != term and abs(own @ column) == len(own):
-            found.append(("" if own @ column > 0 else "-") + " x ".join(name for name, _ in pair))
+    for other in _interactions(components, order):
+        column = _column(coded, components, other)
+        if other != term and abs(own @ column) == len(own):
+            found.append(("" if own @ column > 0 else "-") + " x ".join(name for name, _ in other))
     return tuple(found)
 
 
@@ -187,7 +200,15 @@ def _words(coded: Array, components: Sequence[Departure], term: Term, balanced: 
         return "by least squares, as the design lacks variants that could not be made"
     if same := _same_column(coded, components, term):
         return f"aliased with {', '.join(same)}"
-    return "clear of two-way interactions" if len(term) == 1 else "clear of other two-way interactions"
+    if len(term) > 1:
+        return "clear of other two-way interactions"
+    same = _same_column(coded, components, term, 3)
+    return f"clear of two-way interactions{f', but aliased with {some(same)}' if same else ''}"
+
+
+def some(names: Sequence[str]) -> str:
+    """Writes the first three interactions of a list, and how many more there are."""
+    return listed([*names[:3], *[f"{len(names) - 3} more"] * (len(names) > 3)])
 
 
 def _complete(study: Study, outcomes: pd.DataFrame) -> pd.DataFrame:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf, isfinite, nan
 
+from ablations.analysis import traces
 from ablations.analysis.asked import rule_of
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.looks import stage
 from ablations.analysis.obstacles import INACTIVE, PAIRS_MISSING
-from ablations.analysis.rule import NO_EFFECT, NOT_TESTED, REPRODUCED
+from ablations.analysis.rule import BELOW, NOT_TESTED
 from ablations.analysis.statistics import holm
 from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdicts import Findings
@@ -27,6 +28,7 @@ class Ranked:
     effect: Effect
     p_holm: float  # its p-value, adjusted by Holm
     side: int  # BETTER, WORSE, UNDECIDED or NEGLIGIBLE
+    inactive: bool = False  # whether the change does nothing, as traces show; its side is then UNDECIDED
     margin: float = nan  # smallest effect that is of interest to a claim on it, in the metric's unit; nan: no claim
 
 
@@ -43,8 +45,8 @@ def ranked(evidence: Findings) -> list[Ranked]:
     verdict's, adjusted over its family of claims, so that the ranking never contradicts the verdict.  The p-values of
     all other effects are adjusted together.  In a sequential study, those others are compared with the level of the
     look that was reached, while a verdict's p is the repeated one already.  A comparison in which trainings failed is
-    undecided, because its mean has no size.  An effect is negligible, whatever its p, if every verdict on it is that
-    there is no effect of interest.
+    undecided, because its mean has no size.  An effect is negligible, whatever its p and whichever direction is
+    claimed, if every verdict on it excludes effects that matter.
     """
     found, worse = studied(evidence), evidence.study.setting.main_metric.worse
     claimed, alpha, level = _claimed(evidence), rule_of(evidence.study).alpha, _level(evidence)
@@ -59,7 +61,9 @@ def ranked(evidence: Findings) -> list[Ranked]:
         given = claims.get(departure, [])
         side = NEGLIGIBLE if given and all(map(_is_negligible, given)) else side
         margin = min((verdict.claim.smallest_effect for verdict in given), default=nan)
-        rows.append(Ranked(effect=one, p_holm=p, side=side, margin=margin))
+        inactive = not one.unstable and traces.identical(evidence, one)
+        side = UNDECIDED if inactive else side
+        rows.append(Ranked(effect=one, p_holm=p, side=side, inactive=inactive, margin=margin))
     return sorted(rows, key=lambda row: -worse * row.effect.estimate if isfinite(row.effect.estimate) else inf)
 
 
@@ -84,8 +88,8 @@ def _claims(evidence: Findings) -> dict[Departure, list[Verdict]]:
 
 
 def _is_negligible(verdict: Verdict) -> bool:
-    """Tells whether a verdict is NO_EFFECT, or reproduces a claim that the departure makes no difference."""
-    return verdict.call == (NO_EFFECT if verdict.claim.direction else REPRODUCED)
+    """Tells whether a verdict excludes effects of its smallest effect of interest or more, in either direction."""
+    return verdict.call != NOT_TESTED and verdict.size == BELOW
 
 
 def _on_main(evidence: Findings) -> list[Verdict]:

@@ -20,7 +20,7 @@ from ablations.analysis.obstacles import underfits
 from ablations.analysis.ranking import BETTER, NEGLIGIBLE, UNDECIDED, WORSE, Ranked
 from ablations.analysis.rule import CALLS
 from ablations.analysis.verdicts import Findings
-from ablations.core.claim import ONE_IN, ONE_OUT, compared, metric_of
+from ablations.core.claim import ONE_IN, ONE_OUT, metric_of
 from ablations.core.load import PLACEBO, SABOTAGE
 from ablations.core.setting import SPLIT
 from ablations.core.text import counted, last_line, listed
@@ -60,7 +60,10 @@ def answer(evidence: Findings) -> Answer:
 
         said = _most(clauses(evidence, controls=False), between="; ")
         return Answer(sentences=(*([_sentence(said)] if said else []), *_claims(evidence)), trust=trust)
-    effects = _effects(evidence, ranking.ranked(evidence))
+    from ablations.reporting.sections.factorials import beware
+
+    rows = ranking.ranked(evidence)
+    effects = f"{_effects(evidence, rows).removesuffix('.')}{beware(evidence, rows)}."
     return Answer(sentences=(effects, *_trends(evidence), *_claims(evidence)), trust=trust)
 
 
@@ -141,8 +144,9 @@ def _effects(evidence: Findings, rows: Sequence[Ranked]) -> str:
     if not rows:
         return "No change of this study has a finished comparison."
     unstable = [one for one in rows if one.effect.unstable]
+    idle = [(_name(evidence, one), "") for one in rows if one.inactive]
     hurt, helped, alike, undecided = (
-        _largest_first(one for one in rows if one.side == side and not one.effect.unstable)
+        _largest_first(one for one in rows if one.side == side and not one.effect.unstable and not one.inactive)
         for side in (WORSE, BETTER, NEGLIGIBLE, UNDECIDED)
     )
     if len(undecided) == len(rows):
@@ -158,6 +162,7 @@ def _effects(evidence: Findings, rows: Sequence[Ranked]) -> str:
         _group(same, "makes no difference that matters" if len(same) == 1 else "make no difference that matters"),
         _group(open_, "is undecided" if len(open_) == 1 else "are undecided") + _room(evidence, undecided),
         _group(failing, "cannot be sized, as trainings failed"),
+        _group(idle, f"{'does' if len(idle) == 1 else 'do'} nothing here, to the last digit"),
     ]
     return f"{_frame(evidence)} {'; '.join(filter(None, parts))}."
 
@@ -246,8 +251,9 @@ def _claims(evidence: Findings) -> list[str]:
         found.setdefault(one.words, []).append(f"{evidence.words.claim(one.claim)}{on}")
     if len(judged) == 1:
         return [f"The {whose}: {judged[0].words}."]
-    # Two claims may rest on one comparison, which is then not evidence twice: so both numbers are given.
-    compares = counted(len({compared(one.claim) for one in judged}), "comparison")
+    # Two claims may ask the same, which is then not evidence twice: so both numbers are given.  Within one family the
+    # second is the m of the rule.
+    compares = counted(len({asked for one in judged for asked in one.claim.questions}), "comparison")
     return [f"Of {len(judged)} {whose}s on {compares}: {listed([_count(*group) for group in found.items()])}."]
 
 

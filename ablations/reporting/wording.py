@@ -72,9 +72,11 @@ def outcome_column(evidence: Findings) -> str:
 
 
 def reads_as(row: Ranked) -> str:
-    """Returns how a ranked effect reads: `hurts`, `no difference that matters`, `undecided`, or why nothing can be
-    said.
+    """Returns how a ranked effect reads: `hurts`, `no difference that matters`, `undecided`, `inactive`, or why
+    nothing can be said.
     """
+    if row.inactive:
+        return "inactive"
     if row.effect.unstable:
         return "unstable"
     if not isfinite(row.effect.p):

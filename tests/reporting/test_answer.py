@@ -221,3 +221,52 @@ def test_a_reproduced_claim_of_sameness_is_no_difference_that_matters() -> None:
     row = next(one for one in ranked(evidence) if one.effect.component == "scale")
     assert (row.side, row.margin) == (NEGLIGIBLE, 1.0)
     assert "no scale makes no difference that matters (less than 1 point)" in answer(evidence).sentences[0]
+
+
+SMALL = """
+subject = Subject(
+    reference={"a": True, "b": True, "harm": 0},
+    components={"a": False, "b": False},
+    metrics={"score": "higher", "loss": "lower"},
+    claims=[
+        Claim(change="a", DIRECTION="score", by=2.0),
+        Claim(change="b", same="score", by=2.0),
+        Claim(OTHER, by=2.0),
+    ],
+    sabotage={"harm": 1},
+)
+"""
+
+
+def small(path: Path, direction: str, other: str = 'change="b", same="loss"', harm: float = 0.4) -> Findings:
+    """A study in which the change `a` clearly lowers the score by `harm`, and `b` does nothing."""
+
+    def outcome(trial: Trial) -> dict[str, float]:
+        config, wobble = trial.config["config"], ((int(trial.key, 16) % 11) / 10 - 0.5) / 5
+        return {"score": 50.0 - 20 * config["harm"] - harm * (not config["a"]) + wobble, "loss": 1.0 + wobble}
+
+    text = SMALL.replace("DIRECTION", direction).replace("OTHER", other)
+    return made_up.findings(path / "made_up_small.py", text, outcome, seeds=10)
+
+
+@pytest.mark.parametrize("direction", ["hurts", "helps", "same"])
+def test_an_effect_too_small_to_matter_reads_so_whichever_direction_is_claimed(tmp_path: Path, direction: str) -> None:
+    found = small(tmp_path, direction)
+    row = next(one for one in ranked(found) if one.effect.component == "a")
+    assert row.effect.p < 1e-4 and -0.6 < row.effect.low < row.effect.high < -0.2
+    assert (row.side, wording.reads_as(row)) == (NEGLIGIBLE, "no difference that matters")
+    assert "2 changes make no difference that matters" in answer(found).sentences[0]
+
+
+@pytest.mark.parametrize("direction", ["hurts", "helps"])
+def test_an_effect_that_may_matter_is_told_whichever_direction_is_claimed(tmp_path: Path, direction: str) -> None:
+    found = small(tmp_path, direction, harm=2.0)
+    row = next(one for one in ranked(found) if one.effect.component == "a")
+    assert row.effect.low < -2.0 < row.effect.high and row.side == WORSE
+
+
+@pytest.mark.parametrize(("other", "count"), [('change="b", same="loss"', 3), ('change="a", helps="score"', 2)])
+def test_comparisons_are_counted_in_the_answer_as_in_the_rule(tmp_path: Path, other: str, count: int) -> None:
+    found = small(tmp_path, "hurts", other)
+    assert {one.comparisons for one in found.verdicts} == {count}
+    assert answer(found).sentences[-1].startswith(f"Of 3 claims on {count} comparisons: ")

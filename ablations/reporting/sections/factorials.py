@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import permutations
 from math import comb
 
 import numpy as np
 
 from ablations.analysis import factorial
+from ablations.analysis.asked import rule_of
 from ablations.analysis.effects import mean_interval
 from ablations.analysis.evidence import broken
+from ablations.analysis.ranking import Ranked
 from ablations.analysis.sampling import interval_over_both
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_OUT
 from ablations.core.effect import Effect
-from ablations.core.text import MINUS, probability, told
-from ablations.core.units import is_ratio, unit_of
+from ablations.core.text import MINUS, counted, probability, told
+from ablations.core.units import in_unit, is_ratio, unit_of
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, without_empty
 from ablations.reporting.parts import on_what
@@ -76,6 +79,13 @@ def interactions(evidence: Findings) -> Section | None:
             "This fraction cannot tell some interactions apart: where a row names others, its effect is their sum, the "
             "one with a minus sign being subtracted."
         )
+    together = {one.component: factorial.aliases(evidence.study, one, 3) for one in main}
+    if any(together.values()):
+        pairs = "; ".join(f"{name} = {factorial.some(same)}" for name, same in together.items() if same)
+        blocks.append(
+            "This fraction tells each main effect only together with three-way interactions, which it takes to be "
+            f"small: {pairs.replace('-', MINUS)}."
+        )
     if clear and all(one in known for one in main):
         from ablations.reporting.figures.effects import interaction_map
 
@@ -108,6 +118,36 @@ def interactions(evidence: Findings) -> Section | None:
         blocks.append(picture("half-normal", caption, alternative, figure))
     blocks.append(_interactions_table(evidence, found, aliases))
     return Section(title="Interactions", blocks=tuple(blocks))
+
+
+def beware(evidence: Findings, rows: Sequence[Ranked]) -> str:
+    """Returns a clause on the largest two-way interaction that makes a main effect describe no setting; else nothing.
+
+    It is clearly there, by Holm's p over all interactions, and as large as one of its two main effects and as the
+    smallest effect of interest to the claims on that one.  `rows` are the study's ranked effects.
+    """
+    if evidence.study.estimand != MAIN:
+        return ""
+    clear = factorial.clear_interactions(evidence.study, evidence.table, evidence.metric, rule_of(evidence.study).alpha)
+    pairs = {
+        (f"{one.effect.component} x {two.effect.component}", f"{one.effect.level} x {two.effect.level}"): (one, two)
+        for one, two in permutations(rows, 2)
+    }
+    found = [
+        (each, pair)
+        for each in clear
+        for pair in [pairs[each.component, each.level]]
+        if abs(each.estimate) >= min(max(abs(one.effect.estimate), np.nan_to_num(one.margin)) for one in pair)
+    ]
+    if not found:
+        return ""
+    (each, pair), *others = found
+    which = " and ".join(evidence.called(one.effect) for one in pair)
+    same = [name.removeprefix("-") for name in factorial.aliases(evidence.study, each)]
+    either = f", or {' or '.join(same)} do" if same else ""
+    change = in_unit(evidence.main_metric, wording.effect(evidence, each.estimate))
+    more = f", as {'does' if len(others) == 1 else 'do'} {counted(len(others), 'other pair')}" if others else ""
+    return f"; beware: {which} interact{either} ({change}){more}, so what one does depends on the other"
 
 
 def _interactions_table(evidence: Findings, found: Sequence[Effect], aliases: Mapping[str, Sequence[str]]) -> Table:

@@ -1,10 +1,12 @@
-"""Notes beside numbers: confounds, failed trainings, missing pairs, and intervals of means."""
+"""Notes beside numbers: confounds, aliases, failed trainings, missing pairs, and intervals of means."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ablations.analysis import effects as estimating
+from ablations.analysis import factorial
+from ablations.analysis.asked import rule_of
 from ablations.analysis.confounds import confounds
 from ablations.analysis.evidence import Evidence, broken
 from ablations.analysis.failures import arms_words
@@ -15,11 +17,15 @@ from ablations.core.text import number
 
 
 def notes(evidence: Findings, effect: Effect) -> str:
-    """Returns the notes on one effect: confounds, failed trainings, missing pairs, a change that does nothing."""
+    """Returns the notes on one effect: confounds, aliases, failed trainings, missing pairs, and changes that do
+    nothing.
+    """
     planned, _, missing = broken(evidence, effect)
     unit = "seeds" if effect.kind == MAIN else "pairs"
     found = confounds(evidence, effect)
     words = [f"confounded: {found}"] * bool(found)
+    if taken := _taken_for(evidence, effect):
+        words.append(taken)
     if effect.unstable:
         words.append(f"unstable: {arms_words(effect)}")
     if missing:
@@ -40,6 +46,20 @@ def notes(evidence: Findings, effect: Effect) -> str:
     if effect.kind == MAIN and effect.n and not np.isfinite(effect.estimate):
         words.append(effect.method.split(";")[0])
     return "; ".join(words)
+
+
+def _taken_for(evidence: Findings, effect: Effect) -> str:
+    """Returns which three-way interactions of a fraction may be what looks like a main effect; empty: none is likely.
+
+    That is to be feared where some two-way interaction is clearly there, and as large as the effect.
+    """
+    alpha = rule_of(evidence.study).alpha
+    if effect.kind != MAIN or not effect.p < alpha or not (same := factorial.aliases(evidence.study, effect, 3)):
+        return ""
+    clear = factorial.clear_interactions(evidence.study, evidence.table, effect.metric, alpha)
+    if not clear or abs(clear[0].estimate) < abs(effect.estimate):
+        return ""
+    return f"aliased with {factorial.some(same)}, and two-way interactions are as large as it"
 
 
 def mean_and_interval(evidence: Evidence, metric: str, variant: str) -> tuple[int, float, float, float]:
