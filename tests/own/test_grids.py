@@ -142,7 +142,7 @@ def test_a_main_effect_is_noted_as_aliased_where_two_way_interactions_are_as_lar
     tmp_path: Path, twist: float, warned: bool
 ) -> None:
     def loss(off: Off) -> float:
-        three = (-1) ** sum(off[name] for name in FOUR[1:])
+        three = 1 if sum(off[name] for name in FOUR[1:]) % 2 else -1
         return 3.0 * three + twist * (off["precondition"] == off["momentum"])
 
     judged = found(tmp_path, loss, grid="fractional")
