@@ -15,9 +15,9 @@ from ablations.analysis.tables import sizes
 from ablations.core.claim import Rule
 from ablations.core.effect import Effect
 from ablations.core.load import PLACEBO, SABOTAGE, load
-from ablations.core.result import Result
+from ablations.core.result import FINAL, Result
 from ablations.core.setting import SPLIT, TEST_SIZE, TRAIN_SIZE, Metric
-from ablations.core.text import probability
+from ablations.core.text import counted, last_line, probability
 from ablations.core.units import between, in_unit, outcome, size
 
 _NO_BASELINE = "; what a linear classifier gives was not computed for this study"
@@ -187,7 +187,7 @@ def _sabotage(evidence: Evidence, rule: Rule) -> Gate:
     effect = control_effect(evidence, SABOTAGE)
     worse = evidence.study.setting.main_metric.worse
     passed = worse * effect.estimate > 0 and effect.p < rule.sabotage_alpha if effect and isfinite(effect.p) else None
-    found = effect_words(evidence, effect)
+    found = control_words(evidence, SABOTAGE)
     if effect and (p := _flipped(evidence, effect)) < rule.sabotage_alpha:
         passed, metric = worse * effect.estimate > 0, evidence.main_metric
         change = in_unit(metric, size(metric, effect.estimate))
@@ -221,7 +221,7 @@ def _placebo(evidence: Evidence, rule: Rule) -> Gate:
     """
     effect = control_effect(evidence, PLACEBO)
     passed = not effect.p < rule.placebo_alpha if effect and isfinite(effect.p) else None
-    found = effect_words(evidence, effect)
+    found = control_words(evidence, PLACEBO)
     if effect and effect.n > 1 and effect.estimate == effect.error == 0 and traces.drawn_apart(evidence, effect):
         passed, found = True, f"no difference in any pair, though other numbers differ, n = {effect.n}"
     return Gate(
@@ -235,6 +235,23 @@ def _placebo(evidence: Evidence, rule: Rule) -> Gate:
 def control_effect(evidence: Evidence, name: str) -> Effect | None:
     """Returns the effect of the control of that name on the main outcome; None if the study does not have it."""
     return next((effect for effect in evidence.effects if effect.component == name), None)
+
+
+def control_words(evidence: Evidence, name: str) -> str:
+    """Returns the effect of the control of that name in words, or why it has none, such as trials that failed."""
+    effect = control_effect(evidence, name)
+    known = effect is not None and isfinite(effect.p)
+    return (not known and failed_trials(evidence, name)) or effect_words(evidence, effect)
+
+
+def failed_trials(evidence: Evidence, name: str) -> str:
+    """Writes `5 of 5 trials of the sabotage failed: ZeroDivisionError: division by zero`, with the last error.
+
+    Empty if every trial of the control of that name that was run has an outcome.
+    """
+    ran = [one for one in evidence.results if name in dict(one.trial.variant.departures)]
+    errors = [one.error for one in ran if one.status not in FINAL]
+    return f"{len(errors)} of {counted(len(ran), 'trial')} of the {name} failed: {last_line(errors[-1])}" if errors else ""
 
 
 def effect_words(evidence: Evidence, effect: Effect | None) -> str:

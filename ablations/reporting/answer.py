@@ -15,7 +15,7 @@ from ablations.analysis.declared import post_hoc
 from ablations.analysis.doses import trends
 from ablations.analysis.evidence import broken_off, finished
 from ablations.analysis.failures import arms_words
-from ablations.analysis.gates import LEARNS, QUIET, SEED, SEEN, SIZES, Gate, linear_error, study_gates
+from ablations.analysis.gates import LEARNS, QUIET, SEED, SEEN, SIZES, Gate, failed_trials, linear_error, study_gates
 from ablations.analysis.obstacles import underfits
 from ablations.analysis.ranking import BETTER, NEGLIGIBLE, UNDECIDED, WORSE, Ranked
 from ablations.analysis.rule import CALLS
@@ -27,7 +27,7 @@ from ablations.core.text import counted, last_line, listed
 from ablations.core.units import briefly, in_unit, is_ratio
 from ablations.reporting import wording
 from ablations.reporting.document import Answer
-from ablations.reporting.next_commands import next_commands
+from ablations.reporting.next_commands import about_sabotage, next_commands
 
 MOST = 5  # changes of a kind that a sentence names
 UNDERFITTING = "the reference underfits, so this says little about converged networks"
@@ -54,7 +54,8 @@ def answer(evidence: Findings) -> Answer:
         return Answer(sentences=(_alone(evidence),), trust=trust)
     void = void_words(evidence)
     if void:
-        return Answer(sentences=(void,), trust=trust, judged=False, commands=next_commands(evidence))
+        sentences = (void, *about_sabotage(evidence))
+        return Answer(sentences=sentences, trust=trust, judged=False, commands=next_commands(evidence))
     if evidence.study.setting.races:
         from ablations.reporting.sections.time_to_target import clauses
 
@@ -90,7 +91,7 @@ def not_judged(evidence: Findings) -> tuple[str, ...]:
     if failed:
         return tuple(failed)
     if evidence.study.seeds < 2:
-        return ("one seed cannot tell an effect from chance",)
+        return tuple(filter(None, ("one seed cannot tell an effect from chance", failed_trials(evidence, SABOTAGE))))
     return tuple(f"{OPEN_GATE[one.name]} ({one.found})" for one in gates if one.passed is None)
 
 

@@ -1,15 +1,25 @@
-"""What to run next if nothing of a study was judged, as commands."""
+"""What to do next if nothing of a study was judged: commands, and what to mend in a study file."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from ablations.analysis.asked import rule_of
 from ablations.analysis.evidence import finished
-from ablations.analysis.gates import LEARNS, SEED, SIZES, guesses, study_gates
+from ablations.analysis.gates import (
+    LEARNS,
+    SEED,
+    SEEN,
+    SIZES,
+    control_effect,
+    failed_trials,
+    guesses,
+    study_gates,
+)
 from ablations.analysis.verdicts import Findings
-from ablations.core.load import load
+from ablations.core.load import SABOTAGE, is_file, load
 from ablations.core.result import DONE
 from ablations.core.subject import Defaults
 
@@ -32,7 +42,7 @@ def next_commands(evidence: Findings) -> tuple[tuple[str, str], ...]:
     failed = {one.name for one in study_gates(evidence, rule_of(study)) if one.passed is False}
     if learned_nothing(evidence) or not finished(evidence) or LEARNS in failed:
         return _longer(evidence, words)
-    if failed & {SEED, SIZES}:
+    if failed & {SEED, SIZES} or harmless(evidence):
         return ()
     seeds = max(3, 2 * study.seeds)
     return (
@@ -41,6 +51,26 @@ def next_commands(evidence: Findings) -> tuple[tuple[str, str], ...]:
             shlex.join([*_without(words, ("--seeds", "--budget")), *_kept(evidence), "--seeds", str(seeds)]),
         ),
     )
+
+
+def harmless(evidence: Findings) -> bool:
+    """Tells whether no number of seeds can show harm by the sabotage: its trials fail, or it changes no outcome."""
+    effect = control_effect(evidence, SABOTAGE)
+    if effect is not None and effect.n > 1:
+        return effect.estimate == effect.error == 0
+    return bool(failed_trials(evidence, SABOTAGE))
+
+
+def about_sabotage(evidence: Findings) -> tuple[str, ...]:
+    """Returns the sentence on what to mend in a study file whose sabotage fails or goes unseen; () if it does not."""
+    study = evidence.study
+    seen = next((one for one in study_gates(evidence, rule_of(study)) if one.name == SEEN), None)
+    if not is_file(study.subject) or seen is None or not (seen.passed is False or harmless(evidence)):
+        return ()
+    path, broken = Path(study.subject), failed_trials(evidence, SABOTAGE)
+    how = "a table [sabotage]" if path.suffix == ".toml" else "sabotage={...}"
+    what = "Mend the sabotage, or declare one that runs" if broken else "Declare a sabotage that does clear harm"
+    return (f"{what}: {how} in {path.name}, with fields and values that must make the outcome worse.",)
 
 
 def _kept(evidence: Findings) -> list[str]:

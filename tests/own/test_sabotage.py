@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from ablations.analysis.verdicts import Findings
 from ablations.core.load import SABOTAGE, load
+from ablations.core.result import ERROR
 from ablations.core.trial import Trial
+from ablations.reporting.answer import answer
 from ablations.subjects.own.harm import harm
 from tests.own import made_up
 
@@ -67,3 +73,47 @@ def test_a_budget_of_one_has_no_tenth(tmp_path: Path) -> None:
     text = TEXT.format(more='budget="rounds"').replace('"rounds": 35', '"rounds": 1')
     found = made_up.findings(tmp_path / "made_up_one.py", text, outcome, seeds=3)
     assert SABOTAGE not in {name for one in found.results for name, _ in one.trial.variant.departures}
+
+
+def broken(found: Findings, most: int) -> Findings:
+    """The same study, had the sabotage's first `most` trials raised an error."""
+    error = "Traceback (most recent call last):\nZeroDivisionError: division by zero"
+    results = [
+        replace(one, status=ERROR, metrics={}, error=error)
+        if SABOTAGE in dict(one.trial.variant.departures) and one.trial.seed < most
+        else one
+        for one in found.results
+    ]
+    return Findings(study=found.study, results=results)
+
+
+@pytest.mark.parametrize(("seeds", "most", "count"), [(5, 5, "5 of 5 trials"), (2, 1, "1 of 2 trials")])
+def test_a_sabotage_whose_trials_fail_is_told_with_their_error_and_what_to_mend(
+    tmp_path: Path, seeds: int, most: int, count: str
+) -> None:
+    text = TEXT.format(more='sabotage={"rounds": 0}')
+    found = made_up.findings(tmp_path / "made_up_broken.py", text, outcome, seeds=seeds)
+    said = answer(broken(found, most))
+    assert not said.judged
+    assert f"{count} of the sabotage failed: ZeroDivisionError: division by zero" in said.sentences[0]
+    assert said.sentences[1].startswith("Mend the sabotage, or declare one that runs: sabotage={...} in made_up_broken")
+    assert not said.commands  # more seeds would fail as well
+
+
+def test_a_sabotage_that_does_no_visible_harm_is_to_be_declared_in_the_study_file(tmp_path: Path) -> None:
+    def unharmed(trial: Trial) -> dict[str, float]:
+        drawn = random.Random(str((trial.seed, trial.variant.label))).gauss()
+        return {"score": drawn}
+
+    for name, more, made in (("tenth", 'budget="rounds"', unharmed), ("same", 'sabotage={"rounds": 1}', same)):
+        found = made_up.findings(tmp_path / f"made_up_{name}.py", TEXT.format(more=more), made, seeds=4)
+        said = answer(found)
+        assert not said.judged
+        assert f"does clear harm: sabotage={{...}} in made_up_{name}.py, with fields" in said.sentences[1]
+        assert [purpose for purpose, _ in said.commands] == ([] if made is same else ["Train more seeds"])
+
+
+def same(trial: Trial) -> dict[str, float]:
+    """An outcome that the sabotage does not change at all."""
+    sabotaged = trial.config["config"]["rounds"] < 35
+    return {"score": random.Random(str((trial.seed, sabotaged or trial.variant.label == "reference"))).gauss()}
