@@ -93,6 +93,8 @@ def _run(arguments: Sequence[str]) -> int:
             until_the_end.enter_context(alone(folder, command))
         machines = until_the_end.enter_context(_cluster(config))
         plan = _planned(config, request_of(config, command=command, machines=machines))
+        if config.dry_run:  # a run is refused when it writes its plan
+            store.check_extends(plan.folder, plan.study, retrain=plan.request.retrain)
         from ablations.cli.announce import announce, expect, in_short
 
         brief = config.dry_run and not config.power

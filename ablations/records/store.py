@@ -149,28 +149,33 @@ def names(results: Path) -> list[str]:
     return sorted(path.parent.name for path in results.glob("*/study.json"))
 
 
+def check_extends(folder: Path, study: Study, *, retrain: bool = False) -> None:
+    """Raises InputError if `folder` holds a study that this one does not extend; see `write_study`."""
+    if not (folder / "study.json").exists():
+        return
+    old = read_study(folder)
+    for name, before in _fixed(old).items():
+        if before == (after := _fixed(study)[name]) or (name == "code" and retrain):
+            continue
+        if name == "code":
+            raise InputError(
+                f"the code of study {study.name!r} in {folder} has changed since its first run: take another "
+                "--name, or train its trials again with --retrain. python -m ablations.explain says what changed."
+            )
+        raise InputError(
+            f"study {study.name!r} in {folder} has {name} {before}, and this run {after}: "
+            "choose another --name, or another --results."
+        )
+
+
 def write_study(folder: Path, study: Study, *, retrain: bool = False) -> None:
     """Writes `study.json`, which is there before the first trial runs.
 
     Raises InputError if the folder holds a study that this one does not extend.  Only seeds, components and variants
     may differ and, with `retrain`, the code.
     """
-    path = folder / "study.json"
-    if path.exists():
-        old = read_study(folder)
-        for name, before in _fixed(old).items():
-            if before == (after := _fixed(study)[name]) or (name == "code" and retrain):
-                continue
-            if name == "code":
-                raise InputError(
-                    f"the code of study {study.name!r} in {folder} has changed since its first run: take another "
-                    "--name, or train its trials again with --retrain. python -m ablations.explain says what changed."
-                )
-            raise InputError(
-                f"study {study.name!r} in {folder} has {name} {before}, and this run {after}: "
-                "choose another --name, or another --results."
-            )
-    write_json(path, {**study.to_dict(), "subject": _from(folder, study.subject)})
+    check_extends(folder, study, retrain=retrain)
+    write_json(folder / "study.json", {**study.to_dict(), "subject": _from(folder, study.subject)})
 
 
 def _fixed(study: Study) -> dict[str, Any]:
