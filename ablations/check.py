@@ -17,11 +17,11 @@ import tyro
 
 from ablations.cli.arguments import parsed
 from ablations.core.errors import InputError, answered
-from ablations.core.load import PLACEBO, is_file, load
+from ablations.core.load import PLACEBO, SABOTAGE, is_file, load
 from ablations.core.result import DONE, Result
 from ablations.core.setting import Setting
 from ablations.core.subject import Place
-from ablations.core.text import counted, duration, last_line
+from ablations.core.text import counted, duration, last_line, listed
 from ablations.core.trial import Trial
 from ablations.core.variant import Departure, Variant
 from ablations.execution.worker import run_job
@@ -38,7 +38,7 @@ EXAMPLES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """Runs the reference of a study file twice and with another seed, and each of its changes once."""
+    """Runs the reference of a study file twice and with another seed, and each change and control once."""
 
     study: Annotated[Path, tyro.conf.Positional]
     """The study file."""
@@ -71,7 +71,7 @@ def _check(asked: Asked) -> int:
         setting = subject.setting(options, place, None, beside=1)
         if small:
             _say("budget", f"{small[0]} here; --whole keeps it as it is")
-        return 1 if _Checked(name, setting, place).problems() else 0
+        return 1 if _Checked(name, setting, place, small[0] if small else "").problems() else 0
 
 
 def _say(what: str, found: str) -> None:
@@ -83,25 +83,28 @@ def _numbers(result: Result) -> str:
 
 
 class _Checked:
-    """Runs the trials of one check and prints what they show."""
+    """Runs the trials of one check and prints what they show; `small` is the budget that was set to 1, if one was."""
 
-    def __init__(self, name: str, setting: Setting, place: Place) -> None:
-        self.name, self.setting, self.place = name, setting, place
+    def __init__(self, name: str, setting: Setting, place: Place, small: str) -> None:
+        self.name, self.setting, self.place, self.small = name, setting, place, small
         self.subject: Any = load(name)
         self.forms = Forms(name, setting)
         self.bad = 0
+        self.seeds_differ = False
 
     def problems(self) -> int:
         """Prints all lines.  Returns how many of them report a problem."""
-        reference = self._reference()
-        if reference is None:
-            return self.bad
-        departures = [(name, level) for name, part in self.subject.parts.items() for level in part.levels]
-        for departure in departures:
-            self._change(departure, reference)
-        if PLACEBO in self.subject.components:
-            self._placebo(reference)
-        self._conflicts(departures)
+        references = self._references()
+        if references:
+            departures = [(name, level) for name, part in self.subject.parts.items() for level in part.levels]
+            controls = self.subject.components
+            for departure in departures:
+                self._change(departure, references)
+            if PLACEBO in controls:
+                self._placebo((PLACEBO, controls[PLACEBO].levels[0]), references)
+            if SABOTAGE in controls:
+                self._sabotage((SABOTAGE, controls[SABOTAGE].levels[0]), references[0])
+            self._conflicts(departures)
         _say("in all", f"{counted(self.bad, 'line')} to look at" if self.bad else "sound")
         return self.bad
 
@@ -118,17 +121,30 @@ class _Checked:
     def _fails(self, what: str, result: Result) -> bool:
         if result.status == DONE:
             return False
-        self._bad(what, f"{result.status}: {last_line(result.error, 500)}")
+        hint = f"; here with {self.small}, and --whole keeps the budget as it is" if self.small else ""
+        self._bad(what, f"{result.status}: {last_line(result.error, 500)}{hint}")
         return True
+
+    def _name(self, result: Result) -> str:
+        """Returns ` on wine`, or nothing if there is one data set."""
+        return f" on {result.trial.data}" if self.setting.blocks else ""
+
+    @property
+    def _perhaps(self) -> str:
+        """Returns what may make trials equal here that differ in a study."""
+        return (
+            f"Rounding, or {self.small}, may hide a difference: try --whole" if self.small else "Rounding may hide one"
+        )
 
     def _bad(self, what: str, found: str) -> None:
         self.bad += 1
         _say(what, f"LOOK  {found}")
 
-    def _reference(self) -> Result | None:
+    def _references(self) -> list[Result]:
+        """Runs the reference and returns its result on each data set, or nothing if the first fails."""
         first = self._run()
         if self._fails("reference", first):
-            return None
+            return []
         what = f"reference, {self.setting.blocks[0].name}" if self.setting.blocks else "reference"
         _say(what, f"{_numbers(first)}; {duration(first.seconds / 2)} a trial")
         log = self.place.folder / "logs" / f"{first.trial.key}.txt"
@@ -140,42 +156,96 @@ class _Checked:
             self._bad(
                 "repeat", "the same seed gave other numbers, so changes that do nothing cannot be found; use streams"
             )
-        second = self._run(seed=1)
-        if not self._fails("another seed", second):
-            if second.trace == first.trace:
-                self._bad(
-                    "another seed",
-                    "equal: the seed is not used, so nothing can be judged; use seed or streams in the trial",
-                )
-            else:
-                _say("another seed", "differs")
+        found = [first]
         for number, its in enumerate(self.setting.blocks[1:], start=1):
             other = self._run(seed=1, on=number)  # the first seed is run twice
             if not self._fails(f"on {its.name}", other):
                 _say(f"on {its.name}", f"{_numbers(other)}; {duration(other.seconds)} a trial")
-        return first
+                found.append(other)
+        self._another_seed(found)
+        return found
 
-    def _change(self, departure: Departure, reference: Result) -> None:
+    def _beside(self, references: Sequence[Result], what: str, *departures: Departure, more: int = 0) -> Result | None:
+        """Runs a trial beside each reference, with a seed that is `more`, until one differs, and returns the last.
+
+        A trial that fails has its line then, and None is returned.
+        """
+        names = [one.name for one in self.setting.blocks]
+        for reference in references:
+            on = names.index(reference.trial.data) if names else 0
+            result = self._run(*departures, seed=reference.trial.seed + more, on=on)
+            if self._fails(f"{what}{self._name(result) if on else ''}", result):
+                return None
+            if result.trace != reference.trace:
+                break
+        return result
+
+    def _another_seed(self, references: Sequence[Result]) -> None:
+        result = self._beside(references, "another seed", more=1)
+        if result is None:
+            return
+        if self._equal(result, references):
+            equal = "equal: the seed is not used, so nothing can be judged; use seed or streams in the trial"
+            self._bad("another seed", f"{equal}. {self._perhaps}")
+        else:
+            self.seeds_differ = True
+            _say("another seed", self._differs(result, references))
+
+    def _equal(self, result: Result, references: Sequence[Result]) -> bool:
+        return result.trace == self._of(result, references).trace
+
+    def _of(self, result: Result, references: Sequence[Result]) -> Result:
+        """Returns the reference on the data set of `result`."""
+        return next(one for one in references if one.trial.fingerprint == result.trial.fingerprint)
+
+    def _differs(self, result: Result, references: Sequence[Result]) -> str:
+        """Writes `differs`, or `differs on bees, equal on ants`."""
+        before = [one.trial.data for one in references[: references.index(self._of(result, references))]]
+        return f"differs{self._name(result)}, equal on {listed(before)}" if before else "differs"
+
+    def _moved(self, result: Result, references: Sequence[Result]) -> str:
+        """Writes `in score, loss`: the metrics that differ from the reference's on that data set."""
+        before = self._of(result, references).metrics
+        moved = [name for name in self.subject.subject.metrics if result.metrics[name] != before[name]]
+        return f"in {', '.join(moved)}" if moved else "but not in a metric yet"
+
+    def _change(self, departure: Departure, references: Sequence[Result]) -> None:
         label = Variant(departures=(departure,)).label
         if not self.forms.changes(departure):
             return self._bad(label, "changes only fields that are not read, by the conditions in `when`")
-        result = self._run(departure)
-        if self._fails(label, result):
+        result = self._beside(references, label, departure)
+        if result is None:
+            return None
+        if self._equal(result, references):
+            asked = self.subject.why_equal(self.setting.config, self.forms.config(departure))
+            on = f" on {counted(len(references), 'data set')}" if self.setting.blocks else ""
+            found = f"EQUAL to the reference{on}: this change does nothing here; {asked} {self._perhaps}"
+            return self._bad(label, found)
+        return _say(label, f"{self._differs(result, references)}, {self._moved(result, references)}")
+
+    def _placebo(self, departure: Departure, references: Sequence[Result]) -> None:
+        result = self._beside(references, PLACEBO, departure)
+        if result is None:
+            return
+        if self._equal(result, references):
+            drawn = "its numbers came out alike" if self.seeds_differ else "the random draws do not depend on the seed"
+            self._bad(PLACEBO, f"equal: {drawn}. {self._perhaps}")
+        else:
+            _say(PLACEBO, self._differs(result, references))
+
+    def _sabotage(self, departure: Departure, reference: Result) -> None:
+        """Tells whether the sabotage runs; what harm it does takes more than one seed to see."""
+        if not self.forms.changes(departure):
+            why = f"the reference itself with {self.small}; --whole tries it" if self.small else "the reference itself"
+            say = _say if self.small or self.subject.subject.sabotage is None else self._bad
+            return say(SABOTAGE, why)
+        result = self._run(departure, seed=reference.trial.seed)
+        if self._fails(SABOTAGE, result):
             return None
         if result.trace == reference.trace:
-            asked = self.subject.why_equal(self.setting.config, self.forms.config(departure))
-            return self._bad(label, f"EQUAL to the reference: this change does nothing here; {asked}")
-        moved = [name for name in self.subject.subject.metrics if result.metrics[name] != reference.metrics[name]]
-        _say(label, f"differs, in {', '.join(moved)}" if moved else "differs, but not in a metric yet")
-        return None
-
-    def _placebo(self, reference: Result) -> None:
-        result = self._run((PLACEBO, self.subject.components[PLACEBO].levels[0]))
-        if not self._fails(PLACEBO, result):
-            same = result.trace == reference.trace
-            self._bad(PLACEBO, "equal: the random draws do not depend on the seed") if same else _say(
-                PLACEBO, "differs"
-            )
+            found = "EQUAL to the reference, and it must do harm; are its fields read?"
+            return self._bad(SABOTAGE, f"{found} {self._perhaps}")
+        return _say(SABOTAGE, f"differs, {self._moved(result, [reference])}")
 
     def _conflicts(self, departures: Sequence[Departure]) -> None:
         found = [

@@ -251,7 +251,9 @@ def failed_trials(evidence: Evidence, name: str) -> str:
     """
     ran = [one for one in evidence.results if name in dict(one.trial.variant.departures)]
     errors = [one.error for one in ran if one.status not in FINAL]
-    return f"{len(errors)} of {counted(len(ran), 'trial')} of the {name} failed: {last_line(errors[-1])}" if errors else ""
+    return (
+        f"{len(errors)} of {counted(len(ran), 'trial')} of the {name} failed: {last_line(errors[-1])}" if errors else ""
+    )
 
 
 def effect_words(evidence: Evidence, effect: Effect | None) -> str:

@@ -163,6 +163,30 @@ def test_check_runs_the_reference_on_each_data_set(study: Blocks, capsys: pytest
     assert "on bees                LOOK" in capsys.readouterr().out
 
 
+COARSE = """
+def train(config, streams, data):
+    drawn = config["noise"] * float(streams.numpy("noise").normal())
+    score = 100 * config["slope"] + (round(drawn, {digits}) if data.name == "bees" else 0)
+    return {{"score": score, "loss": 100 - score}}
+"""
+
+
+def test_check_calls_equal_only_what_is_so_on_every_data_set(study: Blocks, capsys: pytest.CaptureFixture[str]) -> None:
+    study.write(COARSE.format(digits=9))  # on ants no number depends on the seed or on the noise
+    load.cache_clear()
+    assert check.main([str(study.path)]) == 0
+    said = {line[:22].strip(): line[23:] for line in capsys.readouterr().out.splitlines()}
+    assert said["another seed"] == said["placebo"] == "differs on bees, equal on ants"
+    assert said["-noise"] == "differs on bees, equal on ants, in score, loss"
+    assert said["slope=1.0"] == "differs, in score, loss" and said["in all"] == "sound"
+    study.write(COARSE.format(digits=-3))  # nor on bees
+    load.cache_clear()
+    assert check.main([str(study.path)]) == 1
+    said = {line[:22].strip(): line[23:] for line in capsys.readouterr().out.splitlines()}
+    assert said["-noise"].startswith("LOOK  EQUAL to the reference on 2 data sets")
+    assert said["placebo"].startswith("LOOK  equal: the random draws do not depend on the seed. Rounding, or rounds=1,")
+
+
 def test_a_script_is_given_its_data_set_in_its_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script = scripts.SCRIPT.replace(
         'asked.add_argument("--seed"', 'asked.add_argument("--data")\nasked.add_argument("--seed"'

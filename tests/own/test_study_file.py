@@ -398,6 +398,38 @@ def test_check_names_what_a_trial_does_wrong(study: Any, capsys: pytest.CaptureF
     study.write(trial="\n@subject.trial\ndef train(config):\n    return {'score': 1.0}\n")
     code, found = checked(study, capsys)
     assert code == 1 and "the metric loss was promised and never came" in found["reference"]
+    assert found["in all"] == "1 line to look at"
+
+
+SMALL = """
+@subject.trial
+def train(config, seed):
+    score = 50 + config.slope / (config.rounds - {least}) + seed % 1000
+    return {{"score": {score}, "loss": 1 / (config.slope + 5)}}
+"""
+
+
+def test_check_runs_the_sabotage_and_tells_its_error(study: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    study.write(trial=SMALL.format(least=0, score="score"))  # the sabotage has a slope of -5
+    code, found = checked(study, capsys)
+    assert code == 1 and "ZeroDivisionError" in found["sabotage"] and found["sabotage"].startswith("LOOK  error")
+    study.write(trial=SMALL.format(least=0, score="score").replace("+ 5)", "+ 6)"))
+    code, found = checked(study, capsys)
+    assert found["sabotage"] == "differs, in score, loss"
+
+
+def test_check_names_the_whole_budget_where_the_short_one_may_mislead(
+    study: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study.write(trial=SMALL.format(least=1, score="score"))
+    code, found = checked(study, capsys)
+    assert code == 1 and found["reference"].endswith("; here with rounds=1, and --whole keeps the budget as it is")
+    assert found["in all"] == "1 line to look at"
+    study.write(trial=SMALL.format(least=0, score="round(score)").replace("+ 5)", "- config.slope + 5)"))
+    for words, hint in (((), "Rounding, or rounds=1, may hide a difference: try --whole"), (("--whole",), "Rounding")):
+        code, found = checked(study, capsys, *words)
+        assert found["unread=2"].startswith("LOOK  EQUAL") and hint in found["unread=2"]
+        assert ("--whole" in found["unread=2"]) == (not words)
 
 
 @pytest.mark.slow
