@@ -121,7 +121,7 @@ class _Checked:
     def _fails(self, what: str, result: Result) -> bool:
         if result.status == DONE:
             return False
-        hint = f"; here with {self.small}, and --whole keeps the budget as it is" if self.small else ""
+        hint = f" (with {self.small}; --whole keeps the budget as it is)" if self.small else ""
         self._bad(what, f"{result.status}: {last_line(result.error, 500)}{hint}")
         return True
 
@@ -132,9 +132,8 @@ class _Checked:
     @property
     def _perhaps(self) -> str:
         """Returns what may make trials equal here that differ in a study."""
-        return (
-            f"Rounding, or {self.small}, may hide a difference: try --whole" if self.small else "Rounding may hide one"
-        )
+        short, whole = (f", or {self.small},", ": try --whole") if self.small else ("", "")
+        return f"Rounding{short} may hide a difference{whole}"
 
     def _bad(self, what: str, found: str) -> None:
         self.bad += 1

@@ -336,7 +336,13 @@ def test_seeds_come_with_their_own_uncertainty_or_not_at_all() -> None:
     # The number goes with the variance, whose 95% interval from ten normal values is .47 to 3.33 times what was seen.
     assert (low / point, high / point) == pytest.approx((0.47, 3.33), rel=0.15)
     open_ = replace(verdict, call=INCONCLUSIVE, claim=CLAIM, seeds=point, seeds_low=low, seeds_high=high)
+    assert verdict.effect
+    open_ = replace(open_, effect=replace(verdict.effect, n=(there := 5)))
     assert changes_it(open_) == f"{low} to {high} seeds would find an effect of 1 point, or exclude it."
+    # Fewer seeds than there are, or as many, were not enough.
+    assert changes_it(replace(open_, seeds_low=2)).startswith(f"{there + 1} to {high} seeds")
+    assert changes_it(replace(open_, seeds_low=2, seeds_high=None)).endswith(f"how many: {there + 1} or more.")
+    assert changes_it(replace(open_, seeds_low=2, seeds_high=3)).startswith(f"{there + 1} seeds would find")
     assert changes_it(replace(open_, seeds_high=None)).endswith(f"do not tell how many: {low} or more.")
     assert changes_it(replace(open_, seeds_low=None, seeds_high=None)).startswith("Over 500 seeds would find")
     # Where the effect itself may lie at the smallest of interest, no number of seeds is enough to be sure.

@@ -77,6 +77,24 @@ def test_the_section_answers_first_and_says_what_the_scale_is(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("each", "seeds", "why"),
+    [
+        (2.0, 3, "the slopes of all 3 seeds are equal (+1.00 points for each doubling), and an interval takes slopes"),
+        (0.0, 3, "the slopes of all 3 seeds are equal (+0.00 points for each doubling), and an interval takes slopes"),
+        (2.0, 1, "1 seed finished at every dose, and it takes two"),
+    ],
+)
+def test_a_trend_without_an_interval_says_why(tmp_path: Path, each: float, seeds: int, why: str) -> None:
+    def straight(trial: Trial) -> dict[str, float]:
+        return {"score": each / 2 * np.log2(trial.config["config"]["hidden"]) + trial.seed}
+
+    found = made_up.findings(tmp_path / "made_up_doses.py", TEXT, straight, seeds=seeds, words=ALL)
+    section = told.section(found)
+    assert section
+    assert str(section.blocks[0]).startswith(f"From 16 to 256 units of hidden no trend can be told: {why}")
+
+
+@pytest.mark.parametrize(
     ("amounts", "step"),
     [((0, 0.1, 0.2), 0.1), ((4, 16, 64), 10), ((0, 1), 0.1), ((0, 2), 1), ((3, 2.9), 0.01), ((100, 2_100), 1_000)],
 )

@@ -423,7 +423,7 @@ def test_check_names_the_whole_budget_where_the_short_one_may_mislead(
 ) -> None:
     study.write(trial=SMALL.format(least=1, score="score"))
     code, found = checked(study, capsys)
-    assert code == 1 and found["reference"].endswith("; here with rounds=1, and --whole keeps the budget as it is")
+    assert code == 1 and found["reference"].endswith(" (with rounds=1; --whole keeps the budget as it is)")
     assert found["in all"] == "1 line to look at"
     study.write(trial=SMALL.format(least=0, score="round(score)").replace("+ 5)", "- config.slope + 5)"))
     for words, hint in (((), "Rounding, or rounds=1, may hide a difference: try --whole"), (("--whole",), "Rounding")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from math import isfinite
+from math import isfinite, isnan
 
 from ablations.analysis.doses import Trend, incomplete, trends
 from ablations.analysis.verdicts import Findings
@@ -67,13 +67,23 @@ def _sentences(evidence: Findings, trend: Trend) -> str:
     of = f" {trend.doses.unit} of {trend.component}" if trend.doses.unit else f" of {trend.component}"
     over = f"From {doses[0]:g} to {doses[-1]:g}{of}"
     if not isfinite(trend.low):
-        return f"{over} no trend can be told: {counted(trend.seeds, 'seed')} finished at every dose, and it takes two."
+        return f"{over} no trend can be told: {_why_none(trend, metric)}."
     numbers = f"{in_unit(metric, size(metric, trend.slope))}, 95% interval {between(metric, trend.low, trend.high)}"
     verb = direction(trend).removesuffix(" with")
     said = f"{over} the {wording.what(evidence)} {verb} ({numbers} {_step(trend)}, {counted(trend.seeds, 'seed')})."
     if trend.bend < ALPHA:
         return f"{said} It bends on the way, so one slope does not describe it: see the figure."
     return said
+
+
+def _why_none(trend: Trend, metric: Metric) -> str:
+    """Returns why a trend has no interval."""
+    if trend.seeds < 2:
+        return f"{counted(trend.seeds, 'seed')} finished at every dose, and it takes two"
+    if isnan(trend.overlap):
+        return "the sizes of the splits are not known"
+    slope = f"{in_unit(metric, size(metric, trend.slope))} {_step(trend)}"
+    return f"the slopes of all {trend.seeds} seeds are equal ({slope}), and an interval takes slopes that differ"
 
 
 def _read(evidence: Findings, trend: Trend) -> Metric:

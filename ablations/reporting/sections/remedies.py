@@ -87,8 +87,11 @@ def _seeds(verdict: Verdict, what: str) -> str:
         return f"More data, as more splits of these would hardly {what}: their overlap leaves a floor to the error"
     if low is None or low > MANY_SEEDS:
         return f"Over {MANY_SEEDS} seeds would {what}"
+    more = verdict.effect.n + 1 if verdict.effect else 0  # a number is named only if it is more than there are
+    low = max(low, more)
     if high is None or high > MANY_SEEDS:
         return f"More seeds would {what}, and those there are do not tell how many: {low} or more"
+    high = max(high, low)
     return f"{low} to {high} seeds would {what}" if low < high else f"{counted(low, 'seed')} would {what}"
 
 
