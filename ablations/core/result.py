@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,3 +95,12 @@ def _check_metrics(metrics: Mapping[str, Any]) -> None:
     for name, value in metrics.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ValueError(f"it is done and its metric {name} is {value!r}, which is no finite number")
+
+
+def by_note(results: Iterable[Result]) -> dict[str, list[Trial]]:
+    """Returns note -> the trials that have it, the note of most trials first."""
+    found: dict[str, list[Trial]] = {}
+    for one in results:
+        for note in dict.fromkeys(one.notes):
+            found.setdefault(note, []).append(one.trial)
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ablations.core.errors import printable
+from ablations.core.text import counted
+
+NOTES = 3  # most notes of trials that the end of a run prints
 
 if TYPE_CHECKING:
     from ablations.analysis.verdicts import Findings
@@ -32,6 +35,16 @@ def terminal_lines(evidence: Findings) -> str:
     if said.judged and evidence.verdicts:
         lines += ["", *_columns([(verdict.claim.name, verdict.label) for verdict in evidence.verdicts])]
     return printable("\n".join(lines).replace(MINUS, "-"))
+
+
+def note_lines(evidence: Findings) -> list[str]:
+    """Returns a line for each note of trials, the most frequent first: `note: 40 of 40 trials: no file ...`."""
+    from ablations.core.result import by_note
+
+    found, of = by_note(evidence.results), counted(len(evidence.results), "trial")
+    lines = [f"note: {len(trials):,} of {of}: {printable(note)}" for note, trials in found.items()]
+    more = [f"note: {counted(len(lines) - NOTES, 'more note')} in the report"] if len(lines) > NOTES else []
+    return [*lines[:NOTES], *more]
 
 
 def _wrapped(paragraphs: Sequence[str]) -> list[str]:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from ablations.analysis.verdicts import findings_in
 from ablations.core.errors import InputError
+from ablations.reporting.document import Table
+from ablations.reporting.sections.background import failures
 from ablations.subjects.own.keeping import check_patterns, keep
 from tests.own.files import StudyFile
 from tests.script.files import SCRIPT, STUDY, Study
@@ -39,6 +42,20 @@ def test_a_study_keeps_what_its_trials_leave_and_match_and_not_of_those_that_fai
     assert failed.status == "error" and not failed.artifacts
     kept = {path.name for path in (study.study / "files").iterdir()}
     assert kept == {result.trial.key for result in results.values()} - {failed.trial.key}
+
+
+def test_a_pattern_that_matches_nothing_is_told_once_after_the_trials_that_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = StudyFile(tmp_path / "here", "made_up_unmatched")
+    study.write(TRIAL)
+    assert study.run("--keep-files", "*.pth", "--components", "slope", "--format", "csv") == 1
+    note = "no file of the trial's folder matches *.pth"
+    # The reference, the slope, the placebo and the sabotage, two seeds each, and one of the sabotage's failed.
+    assert [line for line in capsys.readouterr().out.splitlines() if note in line] == [f"note: 7 of 8 trials: {note}"]
+    tables = [one for one in failures(findings_in(study.study)).blocks if isinstance(one, Table)]
+    assert [row[:3] for row in tables[0].rows] == [("sabotage", "1", "error")]
+    assert tables[1].rows == (("7 of 8 trials", note),)
 
 
 def test_a_script_keeps_what_its_command_leaves_in_its_folder(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ablations.analysis.obstacles import threshold
 from ablations.analysis.tables import FAILED
 from ablations.analysis.verdicts import Findings
 from ablations.core.load import load
-from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result
+from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, STATUSES, TIMEOUT, Result, by_note
 from ablations.core.text import MISSING, counted, duration, interval, last_line, listed, number
 from ablations.core.trial import Trial
 from ablations.core.units import outcome
@@ -168,16 +168,16 @@ def activity(evidence: Findings) -> Section | None:
 
 
 def failures(evidence: Findings) -> Section:
-    """Returns the section on failed trials, unreadable records, variants that were left out, and aliases."""
+    """Returns the section on failed trials, notes, unreadable records, variants that were left out, and aliases."""
     study, blocks = evidence.study, list[Block]()
     failed = evidence.failed
-    bad = [one for one in evidence.results if one.status != DONE or one.notes or one.trial.key in failed]
+    bad = [one for one in evidence.results if one.status != DONE or one.trial.key in failed]
     rows = tuple(
         (
             named(evidence, one.trial),
             str(one.trial.seed),
             one.status if one.trial.key not in failed else FAILED,
-            last_line(failed.get(one.trial.key, one.error or "\n".join(one.notes))),
+            last_line(failed.get(one.trial.key, one.error)),
         )
         for one in bad
     )
@@ -188,9 +188,12 @@ def failures(evidence: Findings) -> Section:
         )
         blocks += [caution] * bool(failed)
         head = ("variant", "seed", "status", "reason")
-        blocks.append(Table(caption="Trials that failed, or that have something to report.", head=head, rows=rows))
+        blocks.append(Table(caption="Trials that failed.", head=head, rows=rows))
     else:
         blocks.append("No trial that was run has failed.")
+    if noted := by_note(evidence.results):
+        told = tuple((_whose(evidence, trials), note) for note, trials in noted.items())
+        blocks.append(Table(caption="What trials noted, which is no failure.", head=("trials", "note"), rows=told))
     blocks += [f"{evidence.instead[:1].upper()}{evidence.instead[1:]}"] * bool(evidence.instead)
     blocks += [f"Unreadable: {problem}" for problem in evidence.problems]
     if study.skipped:
@@ -201,6 +204,13 @@ def failures(evidence: Findings) -> Section:
         same = tuple((alias,) for alias in study.aliases)
         blocks += [words, Table(caption="Aliases.", head=("aliased",), rows=same, collapsed=len(same) > 12)]
     return Section(title="Failures and gaps in the design", blocks=tuple(blocks))
+
+
+def _whose(evidence: Findings, trials: Sequence[Trial]) -> str:
+    """Writes `no LRN (seed 3)`, or for several trials `12 of 40 trials`."""
+    if len(trials) == 1:
+        return f"{named(evidence, trials[0])} (seed {trials[0].seed})"
+    return f"{len(trials):,} of {counted(len(evidence.results), 'trial')}"
 
 
 def origin(evidence: Findings) -> Section:
