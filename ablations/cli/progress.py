@@ -71,7 +71,8 @@ class Progress:
     def epoch(self, trial: Trial, row: Mapping[str, float]) -> None:
         """Counts an epoch of `trial`, and prints it if nothing was printed for a while."""
         epoch, before = int(row["epoch"]), self.last.get(trial.key)
-        passed = 1 if before is None else epoch - before  # not every epoch has a row
+        # Not every epoch has a row.  An epoch 0 has not passed: a trial that counts from 0 has its last one at its end.
+        passed = min(epoch, 1) if before is None else epoch - before
         self.passed += passed
         self.owed -= epoch - (before or 0) - passed  # less the epochs that a continued training had already
         self.last[trial.key] = epoch

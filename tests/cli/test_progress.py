@@ -103,6 +103,21 @@ def test_where_no_time_was_expected_the_pace_so_far_tells_it_and_before_that_not
     assert "epoch 1/2" in second and second.endswith(f"about {duration(5 * 40)} left")
 
 
+def test_an_epoch_counted_from_0_tells_no_time_as_it_has_not_passed_and_all_have_at_the_end(
+    plan: Planner, budget: Budget, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study, trials = plan(budget=replace(budget, epochs=20))
+    rows = tuple({"epoch": epoch, "test_top1_error_percent": 50.0} for epoch in range(20))
+    with Progress(3, already=0, trainings=3, setting=study.setting, names=short_names(study), expected=0) as watch:
+        clock.now = 40.0  # most of it until the first worker is up
+        for row in rows:
+            watch.epoch(trials[0], row)
+        watch.result(Result(trial=trials[0], status=DONE, metrics=rows[-1], curve=rows, seconds=1))
+    first, last = capsys.readouterr().out.splitlines()
+    assert "epoch 0/20" in first and "left" not in first
+    assert last.endswith("about 80 s left")  # two more of 20 epochs, after 20 in 40 s
+
+
 def test_epochs_of_a_training_that_went_on_where_it_was_are_owed_no_more(
     plan: Planner, budget: Budget, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,7 @@ from ablations.planning.study import make_study
 
 HEAD = """
 from dataclasses import dataclass
-from ablations.subject import Claim, Component, Metric, Subject
+from ablations.subject import Claim, Component, Every, Metric, Subject
 """
 TRIAL = """
 

@@ -150,3 +150,34 @@ def test_trials_that_end_in_an_error_are_told_beside_the_trust_and_the_verdict(t
     reason, words = obstacle(found, verdict.claim, effect, rule_of(found.study))
     assert reason == PAIRS_MISSING
     assert words == "2 of 5 pairs are missing, as 2 trials ended in an error (LinAlgError: 3-th leading minor)"
+
+
+def test_a_claim_on_every_change_says_what_each_changes_and_its_name_stays(tmp_path: Path) -> None:
+    text = """
+subject = Subject(
+    reference={"model": {"gamma": 0.1}, "scale": True, "flip": False, "norm": "batch"},
+    components={
+        "model.gamma": [0.01, 1.0],
+        "scale": False,
+        "flip": True,
+        "norm": Component(["group", "none"], labels={"group": "norm by groups"}),
+    },
+    metrics={"accuracy": "higher"},
+    claims=Every(hurts="accuracy", by=0.5),
+)
+"""
+    path = tmp_path / "made_up_every.py"
+    found = made_up.findings(path, text, flat)
+    said = {one.name: one.statement for one in found.study.claims}
+    assert said == {
+        "model.gamma_0.01_accuracy": "model gamma 0.01 instead of 0.1: the accuracy is worse",
+        "model.gamma_1.0_accuracy": "model gamma 1.0 instead of 0.1: the accuracy is worse",
+        "scale_off_accuracy": "scale earns its place: without it the accuracy is worse",
+        "flip_on_accuracy": "with flip: the accuracy is worse",
+        "norm_group_accuracy": "norm by groups: the accuracy is worse",
+        "norm_off_accuracy": "norm earns its place: without it the accuracy is worse",
+    }
+
+
+def flat(trial: Trial) -> dict[str, float]:
+    return {"accuracy": 50.0 + trial.seed}

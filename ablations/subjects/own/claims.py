@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ablations import subject as written
 from ablations.core.claim import DIRECTIONS, Claim, Conditions
 from ablations.core.errors import InputError, nearest, shown
+from ablations.core.labels import by_rule
 from ablations.core.setting import Metric
 from ablations.core.variant import Departure
+from ablations.subjects.own.configs import plain, value_of
 from ablations.subjects.own.levels import Part
 from ablations.subjects.own.metrics import in_words, said_of
 
@@ -24,20 +27,28 @@ def claims_in(
     """
     found = []
     for one in subject.claims:
-        asked = [one] if isinstance(one, written.Claim) else _on_every(parts, one)
+        asked = [one] if isinstance(one, written.Claim) else _on_every(parts, one, plain(subject.reference))
         found += [_claim(claim, subject, parts, metrics, path) for claim in asked]
     return tuple(found)
 
 
-def _on_every(parts: Mapping[str, Part], every: written.Every) -> list[written.Claim]:
+def _on_every(parts: Mapping[str, Part], every: written.Every, reference: Mapping[str, Any]) -> list[written.Claim]:
     pairs = [(name, level) for name, part in parts.items() for level in part.levels]
-    said = "earns its place: without it the {} is worse"
     return [
         written.Claim(
-            change=f"{name}={level}", hurts=every.hurts, by=every.by, says=f"{name} {said.format(every.hurts)}"
+            change=f"{name}={level}", hurts=every.hurts, by=every.by, says=_earns(name, level, every, parts, reference)
         )
         for name, level in pairs
     ]
+
+
+def _earns(name: str, level: str, every: written.Every, parts: Mapping[str, Part], reference: Mapping[str, Any]) -> str:
+    """Returns what is claimed of a level: that a part earns its place, or that another value of it does worse."""
+    if level == "off":
+        return f"{name} earns its place: without it the {every.hurts} is worse"
+    now = value_of(reference, name)
+    said = parts[name].about.labels.get(level) or by_rule(name, level, "" if now is None else str(now))
+    return f"{said}: the {every.hurts} is worse"
 
 
 def _claim(
