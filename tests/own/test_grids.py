@@ -150,3 +150,11 @@ def test_a_main_effect_is_noted_as_aliased_where_two_way_interactions_are_as_lar
     assert (("precondition x momentum x warm, and two-way interactions are as large as it") in said) is warned, said
     full = found(tmp_path, loss, grid="full")
     assert not any("aliased" in notes(full, one) for one in full.effects)
+
+
+def test_an_interaction_of_a_fraction_is_told_with_those_that_it_cannot_be_told_from(tmp_path: Path) -> None:
+    judged = found(tmp_path, crossing, grid="fractional")
+    said = answer(judged).sentences[0]
+    assert re.search(
+        r"; beware: no cache and no warm interact, or precondition x momentum do \(\+31\.\d+\), so", said
+    ), said
