@@ -252,10 +252,11 @@ def _claims(evidence: Findings) -> list[str]:
         found.setdefault(one.words, []).append(f"{evidence.words.claim(one.claim)}{on}")
     if len(judged) == 1:
         return [f"The {whose}: {judged[0].words}."]
-    # Two claims may ask the same, which is then not evidence twice: so both numbers are given.  Within one family the
-    # second is the m of the rule.
-    compares = counted(len({asked for one in judged for asked in one.claim.questions}), "comparison")
-    return [f"Of {len(judged)} {whose}s on {compares}: {listed([_count(*group) for group in found.items()])}."]
+    # Two claims may ask the same, which is then not evidence twice: so the number of comparisons is given if it is
+    # smaller.  Within one family it is the m of the rule.
+    compared = len({asked for one in judged for asked in one.claim.questions})
+    on = f" on {counted(compared, 'comparison')}" if compared < len(judged) else ""
+    return [f"Of {len(judged)} {whose}s{on}: {listed([_count(*group) for group in found.items()])}."]
 
 
 def _count(words: str, changes: Sequence[str]) -> str:

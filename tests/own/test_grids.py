@@ -138,7 +138,7 @@ def test_a_main_effect_of_a_fraction_names_the_three_way_interactions_that_it_ca
 
 
 @pytest.mark.parametrize(("twist", "warned"), [(30.0, True), (0.0, False)])
-def test_a_main_effect_is_noted_as_aliased_where_two_way_interactions_are_as_large(
+def test_a_main_effect_has_a_warning_where_two_way_interactions_are_as_large(
     tmp_path: Path, twist: float, warned: bool
 ) -> None:
     def loss(off: Off) -> float:
@@ -147,9 +147,9 @@ def test_a_main_effect_is_noted_as_aliased_where_two_way_interactions_are_as_lar
 
     judged = found(tmp_path, loss, grid="fractional")
     said = notes(judged, main(judged, "cache"))
-    assert (("precondition x momentum x warm, and two-way interactions are as large as it") in said) is warned, said
+    assert ("so it may be a three-way one: see Interactions" in said) is warned, said
     full = found(tmp_path, loss, grid="full")
-    assert not any("aliased" in notes(full, one) for one in full.effects)
+    assert not any("three-way" in notes(full, one) for one in full.effects)
 
 
 def test_an_interaction_of_a_fraction_is_told_with_those_that_it_cannot_be_told_from(tmp_path: Path) -> None:

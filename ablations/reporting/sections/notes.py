@@ -49,17 +49,17 @@ def notes(evidence: Findings, effect: Effect) -> str:
 
 
 def _taken_for(evidence: Findings, effect: Effect) -> str:
-    """Returns which three-way interactions of a fraction may be what looks like a main effect; empty: none is likely.
+    """Returns a warning that a three-way interaction may be what looks like a main effect in a fraction; often nothing.
 
     That is to be feared where some two-way interaction is clearly there, and as large as the effect.
     """
     alpha = rule_of(evidence.study).alpha
-    if effect.kind != MAIN or not effect.p < alpha or not (same := factorial.aliases(evidence.study, effect, 3)):
+    if effect.kind != MAIN or not effect.p < alpha or not factorial.aliases(evidence.study, effect, 3):
         return ""
     clear = factorial.clear_interactions(evidence.study, evidence.table, effect.metric, alpha)
     if not clear or abs(clear[0].estimate) < abs(effect.estimate):
         return ""
-    return f"aliased with {factorial.some(same)}, and two-way interactions are as large as it"
+    return "two-way interactions are as large, so it may be a three-way one: see Interactions"
 
 
 def mean_and_interval(evidence: Evidence, metric: str, variant: str) -> tuple[int, float, float, float]:
