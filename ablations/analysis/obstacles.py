@@ -45,7 +45,7 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
             CENSORED,
             f"{lost} trials ended before they arrived, which the rule cannot weigh: see the ratio of the steps",
         )
-    if traces.identical(evidence, effect) and not _moved(evidence, effect):
+    if traces.inactive(evidence, effect):
         yield INACTIVE, "with it every trial reported what it does without it, to the last digit: it does nothing here"
     planned, failed, missing = broken(evidence, effect)
     if missing > rule.missing * planned:
@@ -61,15 +61,6 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
     if claim.metric == gap and not (mean := _mean_of_arms(evidence, effect, gap)) >= rule.overfitting:
         words = f"between training and {evidence.phase} error is {signed(mean)} on average"
         yield UNDERFITS, f"the arms' gap {words}: nothing overfits here"
-
-
-def _moved(evidence: Evidence, effect: Effect) -> bool:
-    """Tells whether some pair differs in the effect's metric: a time may, which is no part of a trial's trace."""
-    outcomes = evidence.by_seed(effect.metric)
-    if not {*effect.departed, *effect.kept} <= {*outcomes.columns}:
-        return False
-    departed, kept = (outcomes[list(side)].mean(axis=1, skipna=False) for side in (effect.departed, effect.kept))
-    return bool((departed - kept).dropna().any())
 
 
 def _errors(evidence: Evidence, effect: Effect) -> str:

@@ -61,7 +61,7 @@ def ranked(evidence: Findings) -> list[Ranked]:
         given = claims.get(departure, [])
         side = NEGLIGIBLE if given and all(map(_is_negligible, given)) else side
         margin = min((verdict.claim.smallest_effect for verdict in given), default=nan)
-        inactive = not one.unstable and traces.identical(evidence, one)
+        inactive = not one.unstable and traces.inactive(evidence, one)
         side = UNDECIDED if inactive else side
         rows.append(Ranked(effect=one, p_holm=p, side=side, inactive=inactive, margin=margin))
     return sorted(rows, key=lambda row: -worse * row.effect.estimate if isfinite(row.effect.estimate) else inf)

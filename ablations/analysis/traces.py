@@ -64,6 +64,21 @@ def identical(evidence: Evidence, effect: Effect) -> bool:
     )
 
 
+def inactive(evidence: Evidence, effect: Effect) -> bool:
+    """Tells whether both arms are identical in every pair, and equal in the effect's metric too.
+
+    A time may differ between them, which is no part of a trial's trace.
+    """
+    return identical(evidence, effect) and not _moved(evidence, effect)
+
+
+def _moved(evidence: Evidence, effect: Effect) -> bool:
+    """Tells whether the two trials of some pair differ in the effect's metric."""
+    outcomes, pairs = evidence.by_seed(effect.metric), _partners(evidence, effect)
+    known = [(one, other) for one, other in pairs if {one, other} <= {*outcomes.columns}]
+    return any((outcomes[one] - outcomes[other]).dropna().any() for one, other in known)
+
+
 def _partners(evidence: Evidence, effect: Effect) -> list[tuple[str, str]]:
     """Returns each variant of an effect's departed arm, by label, and the one that lacks nothing but its departure."""
     if effect.kind != MAIN:

@@ -82,6 +82,13 @@ def test_a_change_that_nothing_reads_is_inactive_in_a_full_grid(tmp_path: Path) 
     assert row.effect.estimate == 0 and wording.reads_as(row) == "inactive"
     said = answer(known).sentences[0]
     assert "; no cache does nothing here, to the last digit" in said and "undecided" not in said.partition("warm")[0]
+    slower = [
+        replace(one, metrics={"loss": one.metrics["loss"] + ("cache" in one.trial.variant.label) * one.trial.seed})
+        for one in known.results
+    ]  # as if the metric were a time, which is no part of a trace
+    timed = replace(known, results=slower, _by_seed={})
+    assert traces.identical(timed, main(timed, "cache")) and not any(one.inactive for one in ranked(timed))
+    assert timed.verdicts[0].reason != "inactive"
     read = traced(judged, "-cache -momentum")
     assert not traces.identical(read, main(read, "cache"))
 
