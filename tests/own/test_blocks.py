@@ -212,7 +212,10 @@ def test_a_change_that_does_nothing_on_one_data_set_is_told_there_and_on_all_is_
             trial, departed = one.trial, bool(one.trial.variant.departures) and one.trial.data not in idle
             trace = f"{trial.seed}{trial.variant.label * departed}"
             first = not trial.variant.departures and trial.seed == 0
-            return replace(one, trace=trace, extras={REPEAT: trace} if first else {})
+            same = {"score": LEVEL[NAMES.index(trial.data)] + trial.seed}  # as of the reference
+            does_nothing = trial.variant.label == "-scale" and trial.data in idle
+            metrics = same if does_nothing else one.metrics
+            return replace(one, trace=trace, metrics=metrics, extras={REPEAT: trace} if first else {})
 
         return make
 
