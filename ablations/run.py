@@ -326,8 +326,7 @@ def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
         mirror.report(report, evidence, Front(*front(evidence, report)))
         if mirror.directions:
             print(f"MLflow: {mirror.directions}")
-    for line in note_lines(evidence):
-        print(line, flush=True)
+    print("".join(f"{line}\n" for line in note_lines(evidence)), end="", flush=True)
     if failed:
         print(f"{counted(len(failed), 'trial')} failed; the same command tries again", file=sys.stderr)
     if absent:

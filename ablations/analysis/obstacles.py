@@ -51,7 +51,7 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
     if missing > rule.missing * planned:
         unit = "seeds" if effect.kind == MAIN else "pairs"
         more = f", and of {failed} more a training failed" if failed else ""
-        yield PAIRS_MISSING, f"{missing} of {planned} {unit} are missing{more}{_errors(evidence, effect)}"
+        yield PAIRS_MISSING, f"{missing} of {planned} {unit} are missing{_errors(evidence, effect)}{more}"
     if not effect.error > 0:
         yield NO_SPREAD, "all pairs differ by the same, so nothing tells how much another one would differ"
     yield from _inactive(evidence, claim)
