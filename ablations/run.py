@@ -303,7 +303,7 @@ def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
     from ablations.analysis.verdicts import Findings
     from ablations.records.checkpoint import kept_name, sweep
     from ablations.reporting.pages import write_as
-    from ablations.reporting.terminal import note_lines, terminal_lines
+    from ablations.reporting.terminal import terminal_lines
 
     study, folder, report = plan.study, plan.folder, config.reports / plan.study.name
     _, results, problems = store.read(folder)
@@ -326,7 +326,6 @@ def _finish(config: Config, plan: Plan, mirror: View | None) -> int:
         mirror.report(report, evidence, Front(*front(evidence, report)))
         if mirror.directions:
             print(f"MLflow: {mirror.directions}")
-    print("".join(f"{line}\n" for line in note_lines(evidence)), end="", flush=True)
     if failed:
         print(f"{counted(len(failed), 'trial')} failed; the same command tries again", file=sys.stderr)
     if absent:

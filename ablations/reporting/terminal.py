@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def terminal_lines(evidence: Findings) -> str:
-    """Returns what a run prints at its end, in plain ASCII: the answer, then one line an effect and a verdict."""
+    """Returns what a run prints at its end, in plain ASCII: the answer, then a line an effect, a verdict and a note."""
     from ablations.core.text import MINUS
     from ablations.reporting.answer import answer
     from ablations.reporting.sections import blocks, sensitivity
@@ -34,15 +34,16 @@ def terminal_lines(evidence: Findings) -> str:
         lines += ["", *_wrapped([could])] if (could := sensitivity.sensitivity(evidence)) else []
     if said.judged and evidence.verdicts:
         lines += ["", *_columns([(verdict.claim.name, verdict.label) for verdict in evidence.verdicts])]
+    lines += ["", *noted] if (noted := _note_lines(evidence)) else []
     return printable("\n".join(lines).replace(MINUS, "-"))
 
 
-def note_lines(evidence: Findings) -> list[str]:
+def _note_lines(evidence: Findings) -> list[str]:
     """Returns a line for each note of trials, the most frequent first: `note: 40 of 40 trials: no file ...`."""
     from ablations.core.result import by_note
 
     found, of = by_note(evidence.results), counted(len(evidence.results), "trial")
-    lines = [f"note: {len(trials):,} of {of}: {printable(note)}" for note, trials in found.items()]
+    lines = [f"note: {len(trials):,} of {of}: {' '.join(note.split())}" for note, trials in found.items()]
     more = [f"note: {counted(len(lines) - NOTES, 'more note')} in the report"] if len(lines) > NOTES else []
     return [*lines[:NOTES], *more]
 
