@@ -198,9 +198,9 @@ class _Checked:
         return next(one for one in references if one.trial.fingerprint == result.trial.fingerprint)
 
     def _differs(self, result: Result, references: Sequence[Result]) -> str:
-        """Writes `differs`, or `differs on bees, equal on ants`."""
+        """Writes `differs`, or `differs on bees (equal on ants)`."""
         before = [one.trial.data for one in references[: references.index(self._of(result, references))]]
-        return f"differs{self._name(result)}, equal on {listed(before)}" if before else "differs"
+        return f"differs{self._name(result)} (equal on {listed(before)})" if before else "differs"
 
     def _moved(self, result: Result, references: Sequence[Result]) -> str:
         """Writes `in score, loss`: the metrics that differ from the reference's on that data set."""

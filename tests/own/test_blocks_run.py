@@ -176,8 +176,8 @@ def test_check_calls_equal_only_what_is_so_on_every_data_set(study: Blocks, caps
     load.cache_clear()
     assert check.main([str(study.path)]) == 0
     said = {line[:22].strip(): line[23:] for line in capsys.readouterr().out.splitlines()}
-    assert said["another seed"] == said["placebo"] == "differs on bees, equal on ants"
-    assert said["-noise"] == "differs on bees, equal on ants, in score, loss"
+    assert said["another seed"] == said["placebo"] == "differs on bees (equal on ants)"
+    assert said["-noise"] == "differs on bees (equal on ants), in score, loss"
     assert said["slope=1.0"] == "differs, in score, loss" and said["in all"] == "sound"
     study.write(COARSE.format(digits=-3))  # nor on bees
     load.cache_clear()
