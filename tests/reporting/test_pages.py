@@ -475,7 +475,7 @@ def test_the_terminal_shows_each_effect_on_one_ascii_line() -> None:
     assert re.search(
         r"^activation_importance +same direction at this scale \[proxy, draft, our reading\]$", text, flags=re.MULTILINE
     )
-    assert text.startswith("At this budget (") and "Of 8 published claims on 6 comparisons: " in " ".join(text.split())
+    assert text.startswith("At this budget (") and "Of 8 published claims: " in " ".join(text.split())
     assert re.search(r"^no LRN +-lrn +one out +\+\d\.\d\d +\[.*\] +3$", text, flags=re.MULTILINE)
     spoilt = [_with_error(one, {"sabotage=half": 20.0}) for one in results]
     text = terminal_lines(Findings(study=study, results=spoilt))
