@@ -12,15 +12,16 @@ import numpy as np
 import pandas as pd
 
 from ablations.analysis import effects as estimating
-from ablations.analysis import failures, tables
+from ablations.analysis import factorial, failures, tables
 from ablations.analysis.averages import Averaged, averages
 from ablations.analysis.statistics import largest
-from ablations.core.claim import metric_of
+from ablations.core.claim import Rule, metric_of
 from ablations.core.effect import Effect
 from ablations.core.labels import Labels, labels_of, variant_names
 from ablations.core.result import DONE, FINAL, Result
 from ablations.core.setting import LOGS, NATS, OUTCOME, POINTS, Metric, phased
 from ablations.core.study import Study
+from ablations.core.text import counted, last_line
 from ablations.records.examples import read_examples
 from ablations.records.outcomes import unpack
 
@@ -192,6 +193,11 @@ class Evidence:
         return known.told(mean) if known else mean
 
     @cached_property
+    def clear_interactions(self) -> list[Effect]:
+        """The two-way interactions on the main outcome that are clearly there, by Holm's p, the largest first."""
+        return factorial.clear_interactions(self.study, self.table, self.metric, (self.study.rule or Rule()).alpha)
+
+    @cached_property
     def right(self) -> dict[tuple[str, int], np.ndarray]:
         """(variant, seed) -> which evaluated examples (E,) were right, for finished trials that recorded it.
 
@@ -247,6 +253,11 @@ def ratio(evidence: Evidence, effect: Effect, metric: str) -> float:
 def broken_off(results: Iterable[Result]) -> list[Result]:
     """Returns the trials that ended in an error, and so have no outcome: the next run tries them again."""
     return [one for one in results if one.status not in FINAL]
+
+
+def errors_told(ended: Sequence[Result], where: str = "", longest: int = 200) -> str:
+    """Writes `2 trials ended in an error (LinAlgError: ...)` of such trials, with the last line of the first one."""
+    return f"{counted(len(ended), 'trial')} ended in an error ({where}{last_line(ended[0].error, longest)})"
 
 
 def broken(evidence: Evidence, effect: Effect) -> tuple[int, int, int]:

@@ -8,14 +8,14 @@ from math import isfinite, isnan, nan, sqrt
 import numpy as np
 
 from ablations.analysis import traces
-from ablations.analysis.evidence import Evidence
+from ablations.analysis.evidence import Evidence, broken_off
 from ablations.analysis.failures import arms_words
 from ablations.analysis.statistics import sign_flip_p
 from ablations.analysis.tables import sizes
 from ablations.core.claim import Rule
 from ablations.core.effect import Effect
 from ablations.core.load import PLACEBO, SABOTAGE, load
-from ablations.core.result import FINAL, Result
+from ablations.core.result import Result
 from ablations.core.setting import SPLIT, TEST_SIZE, TRAIN_SIZE, Metric
 from ablations.core.text import counted, last_line, probability
 from ablations.core.units import between, in_unit, outcome, size
@@ -136,7 +136,7 @@ def _no_best(metric: Metric, learned: bool) -> str:
     """Returns what a study file may say of a metric that was not high enough, if its best value is not known."""
     if learned or metric.lower_is_better or metric.percent or metric.perfect is not None:
         return ""
-    return "; if it has a best value, as a share of right answers has, Metric(perfect=1.0) measures from there"
+    return "; if its best value is known, as 1 is of a share of right answers, Metric(perfect=1.0) measures from there"
 
 
 def beside(metric: Metric, value: float, shed: float, whose: str) -> str:
@@ -250,10 +250,10 @@ def failed_trials(evidence: Evidence, name: str) -> str:
     Empty if every trial of the control of that name that was run has an outcome.
     """
     ran = [one for one in evidence.results if name in dict(one.trial.variant.departures)]
-    errors = [one.error for one in ran if one.status not in FINAL]
-    return (
-        f"{len(errors)} of {counted(len(ran), 'trial')} of the {name} failed: {last_line(errors[-1])}" if errors else ""
-    )
+    ended = broken_off(ran)
+    if not ended:
+        return ""
+    return f"{len(ended)} of {counted(len(ran), 'trial')} of the {name} failed: {last_line(ended[-1].error)}"
 
 
 def effect_words(evidence: Evidence, effect: Effect | None) -> str:

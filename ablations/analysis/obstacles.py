@@ -8,14 +8,14 @@ from math import isfinite, isnan, nan
 import numpy as np
 
 from ablations.analysis import traces
-from ablations.analysis.evidence import Evidence, broken, broken_off, finished
+from ablations.analysis.evidence import Evidence, broken, broken_off, errors_told, finished
 from ablations.analysis.failures import arms_words
 from ablations.analysis.gates import chance_error
 from ablations.core.claim import MAIN, Claim, Rule, compared
 from ablations.core.effect import Effect
 from ablations.core.load import load
 from ablations.core.result import LOG_STEPS, REACHED
-from ablations.core.text import counted, last_line, number, signed
+from ablations.core.text import number, signed
 
 # Codes for why a claim was not tested.
 _OF_RECORDS = NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING = "no arm", "not run", "one seed", "gate", "missing pairs"
@@ -67,7 +67,7 @@ def _errors(evidence: Evidence, effect: Effect) -> str:
     """Returns how many trials of either arm ended in an error, with the last line of one; empty if none did."""
     labels = {*effect.departed, *effect.kept}
     ended = [one for one in broken_off(evidence.results) if one.trial.variant.label in labels]
-    return f", as {counted(len(ended), 'trial')} ended in an error ({last_line(ended[0].error, 200)})" if ended else ""
+    return f", as {errors_told(ended)}" if ended else ""
 
 
 def _inactive(evidence: Evidence, claim: Claim) -> Iterator[tuple[str, str]]:

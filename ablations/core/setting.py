@@ -101,6 +101,11 @@ def phased(metric: str, phase: str) -> str:
     return metric.replace("test_", f"{phase}_", 1) if metric.startswith("test_") else metric
 
 
+def unphased(metric: str, phase: str) -> str:
+    """Returns the name that a subject gives a metric which a study that evaluates in `phase` has under this name."""
+    return metric.replace(f"{phase}_", "test_", 1) if metric.startswith(f"{phase}_") else metric
+
+
 @dataclass(frozen=True, kw_only=True)
 class Block:
     """One of several data sets, on each of which every variant is trained under every seed."""
@@ -136,7 +141,7 @@ class Setting:
     @property
     def main_metric(self) -> Metric:
         """The description of the main metric."""
-        name = self.main.replace(f"{self.phase}_", "test_", 1) if self.main.startswith(f"{self.phase}_") else self.main
+        name = unphased(self.main, self.phase)
         return self.metrics.get(name, Metric(words=name))
 
     @property

@@ -13,7 +13,7 @@ from ablations.analysis import ranking
 from ablations.analysis.asked import rule_of
 from ablations.analysis.declared import post_hoc
 from ablations.analysis.doses import trends
-from ablations.analysis.evidence import broken_off, finished
+from ablations.analysis.evidence import broken_off, errors_told, finished
 from ablations.analysis.failures import arms_words
 from ablations.analysis.gates import LEARNS, QUIET, SEED, SEEN, SIZES, Gate, failed_trials, linear_error, study_gates
 from ablations.analysis.obstacles import underfits
@@ -23,7 +23,7 @@ from ablations.analysis.verdicts import Findings
 from ablations.core.claim import ONE_IN, ONE_OUT, metric_of
 from ablations.core.load import PLACEBO, SABOTAGE
 from ablations.core.setting import SPLIT
-from ablations.core.text import counted, last_line, listed
+from ablations.core.text import counted, listed
 from ablations.core.units import briefly, in_unit, is_ratio
 from ablations.reporting import wording
 from ablations.reporting.document import Answer
@@ -303,8 +303,8 @@ def _errors(evidence: Findings) -> list[str]:
     if not ended:
         return []
     first = ended[0]
-    which = f"{evidence.names.get(first.trial.variant.label, first.trial.variant.label)}, seed {first.trial.seed}"
-    return [f"{counted(len(ended), 'trial')} ended in an error ({which}: {last_line(first.error, 100)})"]
+    label = first.trial.variant.label
+    return [errors_told(ended, f"{evidence.names.get(label, label)}, seed {first.trial.seed}: ", 100)]
 
 
 def _controls(evidence: Findings) -> list[str]:

@@ -35,7 +35,9 @@ def compose(subject: str, studies: Sequence[Findings]) -> Report:
     if others:
         summary.append(f"Left out, because their claims are on something else: {listed(others)}.")
     summary += [f"{one.study.name}: {one.instead}" for one in studies if one.instead]
-    best = "Published claims. Of several studies that tested one, it shows one whose reference does not underfit."
+    best = (
+        "Published claims, each by the study that tested it best: one whose reference fits, then one with more pairs."
+    )
     every = "What each study that tested a claim found."
     return Report(
         name="All published claims",

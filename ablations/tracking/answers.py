@@ -13,7 +13,7 @@ from ablations.analysis.time_to_target import Speed, speeds
 from ablations.core.claim import ONE_IN, ONE_OUT
 from ablations.core.effect import Effect
 from ablations.core.result import LOG_STEPS, STEPS
-from ablations.core.setting import LOGS, Metric, phased
+from ablations.core.setting import LOGS, Metric, phased, unphased
 from ablations.core.text import MINUS, number
 from ablations.core.units import between, in_unit, is_ratio, times
 from ablations.core.variant import Variant
@@ -120,9 +120,9 @@ class Answers:
 
     def _read(self, name: str) -> Metric:
         """Returns the metric of that name in the table, which may hold its phase, and an epoch after an `@`."""
-        known, phase = self._evidence.metrics, f"{self._evidence.phase}_"
+        known = self._evidence.metrics
         for plain in (name, name.rpartition("@")[0]):
-            for one in (plain, plain.replace(phase, "test_", 1) if plain.startswith(phase) else plain):
+            for one in (plain, unphased(plain, self._evidence.phase)):
                 if one in known:
                     return known[one]
         return Metric(words=name)

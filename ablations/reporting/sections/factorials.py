@@ -9,7 +9,6 @@ from math import comb
 import numpy as np
 
 from ablations.analysis import factorial
-from ablations.analysis.asked import rule_of
 from ablations.analysis.effects import mean_interval
 from ablations.analysis.evidence import broken
 from ablations.analysis.ranking import Ranked
@@ -128,14 +127,13 @@ def beware(evidence: Findings, rows: Sequence[Ranked]) -> str:
     """
     if evidence.study.estimand != MAIN:
         return ""
-    clear = factorial.clear_interactions(evidence.study, evidence.table, evidence.metric, rule_of(evidence.study).alpha)
     pairs = {
         (f"{one.effect.component} x {two.effect.component}", f"{one.effect.level} x {two.effect.level}"): (one, two)
         for one, two in permutations(rows, 2)
     }
     found = [
         (each, pair)
-        for each in clear
+        for each in evidence.clear_interactions
         for pair in [pairs[each.component, each.level]]
         if abs(each.estimate) >= min(max(abs(one.effect.estimate), np.nan_to_num(one.margin)) for one in pair)
     ]

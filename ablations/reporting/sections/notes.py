@@ -51,13 +51,12 @@ def notes(evidence: Findings, effect: Effect) -> str:
 def _taken_for(evidence: Findings, effect: Effect) -> str:
     """Returns a warning that a three-way interaction may be what looks like a main effect in a fraction; often nothing.
 
-    That is to be feared where some two-way interaction is clearly there, and as large as the effect.
+    It is given where some two-way interaction is clearly there, and as large as the effect.
     """
-    alpha = rule_of(evidence.study).alpha
-    if effect.kind != MAIN or not effect.p < alpha or not factorial.aliases(evidence.study, effect, 3):
+    if effect.kind != MAIN or not effect.p < rule_of(evidence.study).alpha:
         return ""
-    clear = factorial.clear_interactions(evidence.study, evidence.table, effect.metric, alpha)
-    if not clear or abs(clear[0].estimate) < abs(effect.estimate):
+    clear = evidence.clear_interactions
+    if not clear or abs(clear[0].estimate) < abs(effect.estimate) or not factorial.aliases(evidence.study, effect, 3):
         return ""
     return "two-way interactions are as large, so it may be a three-way one: see Interactions"
 

@@ -15,15 +15,22 @@ FILES = "files"  # the folder, in the study's, that holds one folder a trial
 def check_patterns(patterns: Sequence[str]) -> None:
     """Raises InputError if a pattern names no files inside a trial's folder."""
     for one in patterns:
-        inside = one and not PurePath(one).is_absolute() and ".." not in PurePath(one).parts
-        try:
-            found = inside and [*Path("/nowhere").glob(one)] == []
-        except ValueError:
-            found = False
-        if not found:
+        if not _is_inside(one):
             raise InputError(
                 f"--keep-files {shown(one)}: it takes patterns of files in the trial's folder, such as '*.pt'."
             )
+
+
+def _is_inside(pattern: str) -> bool:
+    """Tells whether a text is a pattern, and of paths that do not leave the folder in which they are looked for."""
+    path = PurePath(pattern)
+    if not pattern or path.is_absolute() or ".." in path.parts:
+        return False
+    try:
+        any(Path("/nowhere").glob(pattern))  # raises ValueError for what is no pattern
+    except ValueError:
+        return False
+    return True
 
 
 def keep(patterns: Sequence[str], left: Path, study: Path, key: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -12,16 +12,8 @@ from ablations.core.errors import InputError, shown
 from ablations.core.setting import SPLIT, TEST_SIZE, TRAIN_SIZE, Metric
 from ablations.core.variant import Variant
 
-PERCENT = {
-    "%",
-    "pct",
-    "percent",
-    "percents",
-    "percentage",
-    "point",
-    "pp",
-    "percentage points",
-}  # other words for points
+# Other words for points.
+PERCENT = {"%", "pct", "percent", "percents", "percentage", "point", "pp", "percentage points"}
 
 
 def metric_of(name: str, one: Any) -> Metric:
