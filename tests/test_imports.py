@@ -203,15 +203,17 @@ def test_a_view_that_waits_for_its_opening_imports_no_mlflow() -> None:
 
 
 TRAINING = """
+from dataclasses import replace
 from ablations.bench.contenders import data_of
 from ablations.bench.worker import Task
 from ablations.subjects.alexnet.training.train import train
 from ablations.subjects.alexnet.setting import Budget
 from ablations.models.presets import PRESETS
-for preset in ("cifar_small", "cuda_convnet_18pct"):
-    task = Task(contender="one", net=preset, image_size=32, batch_size=4, folder="", images=8, threads=1)
+spec = PRESETS["cifar_small"].spec
+for spec in (spec, replace(spec, optimizer="adam"), PRESETS["cuda_convnet_18pct"].spec):
+    task = Task(contender="one", net="cifar_small", image_size=32, batch_size=4, folder="", images=8, threads=1)
     budget = Budget(epochs=2, train_examples=8, batch_size=4, image_size=32)
-    train(PRESETS[preset].spec, seed=0, budget=budget, data=data_of(task))
+    train(spec, seed=0, budget=budget, data=data_of(task))
 """
 
 

@@ -7,7 +7,6 @@ Standard library only.
 from __future__ import annotations
 
 import ast
-import copy
 import functools
 import hashlib
 import re
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from glob import glob
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
+from typing import Any
 
 _PACKAGES = ("ablations",)  # only definitions of these packages are followed
 _C_COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.DOTALL)
@@ -41,7 +41,7 @@ def digest_of(entries: tuple[Entry, ...]) -> str:
     The digest is of syntax trees without docstrings, imports and paths.  So neither comments nor formatting, nor the
     move of a definition to another file, changes it.
     """
-    trees = sorted(_written(_undocumented(statement)) for statement in reached(entries))
+    trees = sorted(_written(statement) for statement in reached(entries))
     digest = hashlib.sha256("\n".join(trees).encode())
     # glob.glob also looks into a folder that is a link, as `ablations/models` is in a checkout; Path.rglob does not.
     sources = (Path(path) for package in _PACKAGES for path in glob(f"{_folder(package)}/**/*.c", recursive=True))
@@ -189,20 +189,14 @@ def _is_docstring(statement: ast.stmt) -> bool:
     )
 
 
-class _WithoutWords(ast.NodeTransformer):
-    """Removes docstrings, and imports inside functions, which say where a name comes from but not what is done."""
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        super().generic_visit(node)
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            kept = [one for one in body if not _is_docstring(one) and not isinstance(one, ast.Import | ast.ImportFrom)]
-            node.body = kept or [ast.Pass()]  # type: ignore[attr-defined]
-        return node
+def _kept(body: list[ast.stmt]) -> list[ast.stmt]:
+    """Leaves out docstrings, and imports inside functions, which say where a name comes from but not what is done."""
+    kept = [one for one in body if not _is_docstring(one) and not isinstance(one, ast.Import | ast.ImportFrom)]
+    return kept or [ast.Pass()]
 
 
 def _written(node: object) -> str:
-    """Writes a syntax tree as text that is the same in every Python version.
+    """Writes a syntax tree without docstrings and inner imports, as text that is the same in every Python version.
 
     `ast.dump` would not do: newer versions of Python write fields that older ones do not know, even if they are empty.
     """
@@ -210,13 +204,8 @@ def _written(node: object) -> str:
         return f"[{','.join(map(_written, node))}]"
     if not isinstance(node, ast.AST):
         return repr(node)
-    fields = ((name, getattr(node, name, None)) for name in node._fields)
-    held = (f"{name}={_written(value)}" for name, value in fields if value not in (None, []))
+    fields: dict[str, Any] = {name: getattr(node, name, None) for name in node._fields}
+    if isinstance(fields.get("body"), list):
+        fields["body"] = _kept(fields["body"])
+    held = (f"{name}={_written(value)}" for name, value in fields.items() if value not in (None, []))
     return f"{type(node).__name__}({','.join(held)})"
-
-
-def _undocumented(statement: ast.stmt) -> ast.stmt:
-    """Returns a copy of a statement without docstrings and inner imports."""
-    found = _WithoutWords().visit(copy.deepcopy(statement))  # the cached tree stays as it is
-    assert isinstance(found, ast.stmt)
-    return found

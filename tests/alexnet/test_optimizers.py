@@ -20,6 +20,9 @@ from ablations.subjects.alexnet.training.optimizers import (
     PATIENCE,
     SCHEDULES,
     SGD,
+    Adam,
+    AdamW,
+    Optimizer,
     OriginalSGD,
     Rate,
     optimizer_of,
@@ -38,7 +41,8 @@ def network_of(spec: Spec = SMALL) -> Network:
 def steps(make: str, spec: Spec, gradients: list[float], rates: list[float], start: float = 1.0) -> list[float]:
     """Where one weight is after each step."""
     weight = torch.nn.Parameter(torch.tensor([[start]]))
-    optimizer = OPTIMIZERS[make]([{"params": [weight], "weight_decay": spec.weight_decay}], spec)
+    groups = [{"params": [weight], "weight_decay": spec.weight_decay}]
+    optimizer = OPTIMIZERS[make](groups, lr=spec.learning_rate, momentum=spec.momentum)
     path = []
     for gradient, rate in zip(gradients, rates, strict=True):
         for group in optimizer.param_groups:
@@ -70,20 +74,27 @@ def test_the_two_forms_of_momentum_agree_until_the_rate_drops() -> None:
     assert abs(ours[2] - torchs[2]) > 0.01  # the velocity still holds the old rate
 
 
-@pytest.mark.parametrize("momentum", [0.9, 0.0])
-def test_plain_momentum_is_torchs_own_to_the_bit(momentum: float) -> None:
+@pytest.mark.parametrize(
+    ("our", "theirs", "momentum", "options"),
+    [
+        (SGD, torch.optim.SGD, 0.9, {"momentum": 0.9}),
+        (SGD, torch.optim.SGD, 0.0, {"momentum": 0.0}),
+        (Adam, torch.optim.Adam, 0.8, {"betas": (0.8, 0.999)}),
+        (AdamW, torch.optim.AdamW, 0.8, {"betas": (0.8, 0.999), "weight_decay": 0.0}),
+    ],
+)
+def test_an_optimiser_of_torch_is_torchs_own_to_the_bit(
+    our: type[Optimizer], theirs: Any, momentum: float, options: dict[str, Any]
+) -> None:
     random = torch.Generator().manual_seed(0)
     start = [torch.randn(shape, generator=random) for shape in ((5, 3, 2, 2), (5,), (4, 5))]
     start[0] = start[0].contiguous(memory_format=torch.channels_last)
     ours, torchs = ([torch.nn.Parameter(weight.clone()) for weight in start] for _ in range(2))
-    optimizers = []
-    for kind, weights in ((SGD, ours), (torch.optim.SGD, torchs)):
-        groups: list[dict[str, Any]] = [
-            {"params": [weights[0], weights[2]], "weight_decay": 0.1},
-            {"params": [weights[1]]},
-        ]
-        options: dict[str, Any] = {} if kind is SGD else {"fused": True}
-        optimizers.append(kind(groups, lr=0.1, momentum=momentum, **options))
+
+    def groups(weights: list[torch.nn.Parameter]) -> list[dict[str, Any]]:
+        return [{"params": [weights[0], weights[2]], "weight_decay": 0.1}, {"params": [weights[1]]}]
+
+    optimizers = [our(groups(ours), lr=0.1, momentum=momentum), theirs(groups(torchs), lr=0.1, fused=True, **options)]
     for step in range(5):
         gradients = [torch.randn(weight.shape, generator=random) for weight in start]
         for optimizer, weights in zip(optimizers, (ours, torchs), strict=True):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
 from ablations.core.errors import unknown
@@ -47,29 +48,17 @@ PATIENCE = 5  # epochs without a new best error before "plateau" divides.  Our c
 REDUCTIONS = 3  # how often "plateau" divides at most (section 5)
 
 
-class Optimizer(Protocol):
-    """What a training step needs of an optimiser.  Ours and all of torch's have it."""
-
-    param_groups: Groups  # as in torch: each holds "params" and its own rate, decay and momentum
-    state: defaultdict[Tensor, Any]  # what the optimiser remembers of each weight, by name
-
-    def zero_grad(self) -> None:
-        """Discards the gradients."""
-
-    def step(self) -> None:
-        """Updates every weight that has a gradient."""
-
-
-class _Momentum:
-    """The base of both forms of momentum.
+class Optimizer:
+    """The base of all optimisers: parameter groups, each with its own rate and decay, and a state for each weight.
 
     It is not a `torch.optim.Optimizer`, because the constructor of that imports torch's compiler: some 900 modules and
-    1.6 s of processor time in every process that trains (SPEED.md).
+    1.6 s of processor time in every process that trains (SPEED.md).  Those of torch are calls of the function that
+    torch's class calls, always in its fused form.
     """
 
     def __init__(self, groups: Groups, *, lr: float, momentum: float) -> None:
         self.param_groups: Groups = [{"weight_decay": 0.0, "lr": lr, "momentum": momentum, **group} for group in groups]
-        self.state: defaultdict[Tensor, Any] = defaultdict(dict)
+        self.state: defaultdict[Tensor, Any] = defaultdict(dict)  # what is remembered of each weight, by name
 
     def zero_grad(self) -> None:
         """Discards the gradients."""
@@ -89,8 +78,8 @@ class _Momentum:
         raise NotImplementedError
 
 
-class SGD(_Momentum):
-    """The same as torch.optim.SGD(fused=True): it calls the function that torch's class calls."""
+class SGD(Optimizer):
+    """The same as torch.optim.SGD(fused=True)."""
 
     def _move(self, weights: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> None:
         buffers = [self.state[weight].get("momentum_buffer") for weight in weights]
@@ -111,7 +100,7 @@ class SGD(_Momentum):
                 self.state[weight]["momentum_buffer"] = buffer
 
 
-class OriginalSGD(_Momentum):
+class OriginalSGD(Optimizer):
     """Momentum with the learning rate inside the velocity: v = m v - lr (g + decay w); w = w + v.
 
     This is the form of section 5 and of the code.  torch's form, v = m v + g; w = w - lr v, gives the same while
@@ -134,19 +123,50 @@ class OriginalSGD(_Momentum):
         torch._foreach_add_(weights, velocities)
 
 
-# Name -> function from parameter groups and a spec to the optimiser.
-OPTIMIZERS: dict[str, Callable[[Groups, Spec], Optimizer]] = {
-    "sgd": lambda groups, spec: SGD(groups, lr=spec.learning_rate, momentum=spec.momentum),
-    "sgd_original": lambda groups, spec: OriginalSGD(groups, lr=spec.learning_rate, momentum=spec.momentum),
-    # Kingma and Ba 2015, arXiv 1412.6980: the decay is added to the gradient.
-    "adam": lambda groups, spec: torch.optim.Adam(
-        groups, lr=spec.learning_rate, betas=(spec.momentum, 0.999), fused=True
-    ),
-    # Loshchilov and Hutter 2019, arXiv 1711.05101: the decay acts on the weights directly.
-    "adamw": lambda groups, spec: torch.optim.AdamW(
-        groups, lr=spec.learning_rate, betas=(spec.momentum, 0.999), fused=True
-    ),
-}
+class Adam(Optimizer):
+    """The same as torch.optim.Adam(fused=True): the decay is added to the gradient.
+
+    Source: Kingma and Ba 2015, arXiv 1412.6980.  The momentum is its first beta.
+    """
+
+    decoupled = False  # whether the decay acts on the weights directly
+
+    def _move(self, weights: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> None:
+        for weight in weights:
+            if not self.state[weight]:
+                self.state[weight]["step"] = torch.zeros((), dtype=torch.float32, device=weight.device)
+                self.state[weight]["exp_avg"] = torch.zeros_like(weight)
+                self.state[weight]["exp_avg_sq"] = torch.zeros_like(weight)
+        remembered = [self.state[weight] for weight in weights]
+        adam(
+            weights,
+            gradients,
+            [state["exp_avg"] for state in remembered],
+            [state["exp_avg_sq"] for state in remembered],
+            [],
+            [state["step"] for state in remembered],
+            fused=True,
+            decoupled_weight_decay=self.decoupled,
+            amsgrad=False,
+            beta1=group["momentum"],
+            beta2=0.999,
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=1e-8,
+            maximize=False,
+        )
+
+
+class AdamW(Adam):
+    """The same as torch.optim.AdamW(fused=True): the decay acts on the weights directly.
+
+    Source: Loshchilov and Hutter 2019, arXiv 1711.05101.
+    """
+
+    decoupled = True
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "sgd_original": OriginalSGD, "adam": Adam, "adamw": AdamW}
 
 
 def optimizer_of(network: Network, spec: Spec) -> Optimizer:
@@ -167,13 +187,11 @@ def optimizer_of(network: Network, spec: Spec) -> Optimizer:
         decay = 0.0 if bias and not spec.decay_biases else spec.weight_decay * part.decay_factor
         frozen_from = part.frozen_from if isinstance(part, Conv) else 1.0
         groups.setdefault((decay, spec.bias_lr_factor if bias else 1.0, frozen_from), []).append(weight)
-    return OPTIMIZERS[spec.optimizer](
-        [
-            {"params": weights, "weight_decay": decay, "lr_factor": factor, "frozen_from": frozen_from}
-            for (decay, factor, frozen_from), weights in groups.items()
-        ],
-        spec,
-    )
+    found = [
+        {"params": weights, "weight_decay": decay, "lr_factor": factor, "frozen_from": frozen_from}
+        for (decay, factor, frozen_from), weights in groups.items()
+    ]
+    return OPTIMIZERS[spec.optimizer](found, lr=spec.learning_rate, momentum=spec.momentum)
 
 
 class Rate:

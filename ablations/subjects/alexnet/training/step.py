@@ -239,10 +239,6 @@ class Step:
         """Captures the step; where that fails, logs a warning and leaves all further steps eager."""
         drawing = _drawing(self.network)
         states = [generator.get_state() for _, generator in drawing]
-        # Adam and AdamW have to be told about a capture, but only during it: torch warns of eager steps with the flag.
-        groups = [group for group in self.optimizer.param_groups if "capturable" in group]
-        for group in groups:
-            group["capturable"] = True
         try:
             self.replay = capture(self._whole_batch, [generator for _, generator in drawing])
             self.how = f"{CAPTURED}, from the network's inputs on" if self.batch else CAPTURED
@@ -256,8 +252,6 @@ class Step:
                 fresh = torch.Generator(generator.device)
                 fresh.set_state(state)
                 layer.generator = fresh  # type: ignore[assignment]
-        for group in groups:
-            group["capturable"] = False
 
 
 def streams_of(network: Network) -> list[torch.Generator]:
