@@ -25,10 +25,6 @@ from tests import making
 
 CLASSES = ("blue", "green", "red")
 
-# The networks of the tests are small: a second thread spins more than it helps, many times so on a busy machine.
-torch.set_num_threads(1)
-
-
 def hears(number: int) -> Callable[[], object]:
     """For `preexec_fn` of a process that is to be stopped by the signal `number`.
 

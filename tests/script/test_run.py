@@ -379,10 +379,10 @@ print(json.dumps({"accuracy": 100 * model.score(x_test, y_test), "loss": model.l
 def test_the_toml_of_the_readme_runs_as_it_stands(study: Study, sketches: None) -> None:
     (block,) = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     study.write(block, DIGITS)
-    assert study.run("--components", "hidden=16") == 0
+    assert study.run("--components", "hidden=16", seeds=1) == 0
     found = study.read()
-    for seed in (0, 1):  # sixteen units are worse than sixty-four
-        assert found["hidden=16", seed].metrics["accuracy"] < found["reference", seed].metrics["accuracy"]
+    # Sixteen units are worse than sixty-four.
+    assert found["hidden=16", 0].metrics["accuracy"] < found["reference", 0].metrics["accuracy"]
 
 
 @pytest.mark.slow

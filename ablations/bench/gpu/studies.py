@@ -29,7 +29,7 @@ from ablations.subjects.alexnet.data.catalogue import FOLDER
 from ablations.subjects.alexnet.data.load import load
 from ablations.subjects.alexnet.data.prepare import prepare
 from ablations.subjects.alexnet.planning import shared_by
-from ablations.subjects.alexnet.setting import Budget, budget_of
+from ablations.subjects.alexnet.setting import Budget, budget_of, config_of, spec_of
 from ablations.subjects.alexnet.training.step import cuda_graph
 from ablations.subjects.alexnet.trial import open_data
 
@@ -78,7 +78,17 @@ def setting_for(run: Run, images: Images, preset: str, budget: Budget) -> Settin
     data = load(prepared)
     most = len(data.train.labels)
     budget = replace(budget, train_examples=min(budget.train_examples, most))
-    return shared_by(data, preset, budget, dataset=images.name)
+    setting = shared_by(data, preset, budget, dataset=images.name)
+    return _narrow(setting) if run.tiny else setting
+
+
+def _narrow(setting: Setting) -> Setting:
+    """Returns a setting with an eighth of the maps and units: in a trial run, those of VGG would take minutes."""
+    spec = spec_of(setting.config)
+    blocks = tuple(replace(block, channels=block.channels // 8) for block in spec.blocks)
+    hidden = tuple(replace(layer, features=layer.features // 8) for layer in spec.hidden)
+    narrow = replace(spec, blocks=blocks, hidden=hidden)
+    return replace(setting, config=config_of(setting.config["preset"], budget_of(setting.config), narrow))
 
 
 def place_for(run: Run, study: Study, images: Images, *, turns: int) -> Place:
