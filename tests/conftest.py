@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from ablations.core.result import Result
@@ -24,6 +23,7 @@ from ablations.subjects.alexnet.setting import Budget
 from tests import making
 
 CLASSES = ("blue", "green", "red")
+
 
 def hears(number: int) -> Callable[[], object]:
     """For `preexec_fn` of a process that is to be stopped by the signal `number`.

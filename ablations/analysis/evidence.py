@@ -187,10 +187,15 @@ class Evidence:
 
         For a metric that is compared as ratios it is the geometric mean.
         """
-        values = self.values(metric, variant)
-        mean = float(values.mean()) if len(values) else nan
+        return self._told(metric, float(self.values(metric, variant).mean()))
+
+    def median(self, metric: str, variant: str) -> float:
+        """Returns a variant's median over finished seeds in the metric's own unit; nan if there is none."""
+        return self._told(metric, float(self.values(metric, variant).median()))
+
+    def _told(self, metric: str, value: float) -> float:
         known = self.study.setting.metrics.get(metric)
-        return known.told(mean) if known else mean
+        return known.told(value) if known else value
 
     @cached_property
     def clear_interactions(self) -> list[Effect]:

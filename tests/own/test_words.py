@@ -16,6 +16,8 @@ from ablations.core.result import ERROR
 from ablations.core.trial import Trial
 from ablations.reporting import compose, exports, pages
 from ablations.reporting.answer import trust_line
+from ablations.reporting.document import Table
+from ablations.reporting.sections.outcomes import cost
 from ablations.reporting.terminal import terminal_lines
 from ablations.subjects.own.trace import trace_of
 from tests.own import made_up
@@ -150,6 +152,16 @@ def test_trials_that_end_in_an_error_are_told_beside_the_trust_and_the_verdict(t
     reason, words = obstacle(found, verdict.claim, effect, rule_of(found.study))
     assert reason == PAIRS_MISSING
     assert words == "2 of 5 pairs are missing, as 2 trials ended in an error (LinAlgError: 3-th leading minor)"
+
+
+def test_the_first_trials_that_also_start_the_workers_do_not_make_their_variant_dear(tmp_path: Path) -> None:
+    found = made_up.findings(tmp_path / "study.py", TEXT, outcome)
+    took = [
+        replace(one, seconds=600.0 if one.trial.variant.label == "reference" and one.trial.seed == 0 else 60.0)
+        for one in found.results
+    ]
+    (table,) = [one for one in cost(replace(found, results=took)).blocks if isinstance(one, Table)]
+    assert {row[1] for row in table.rows} == {"60 s"} and "medians" in table.caption
 
 
 def test_a_claim_on_every_change_says_what_each_changes_and_its_name_stays(tmp_path: Path) -> None:

@@ -162,21 +162,18 @@ def _plain_cost(evidence: Findings) -> Section:
     """Returns the section for subjects without times of epochs: time of a trial, processor, memory, sizes."""
     sizes = {name: metric.words for name, metric in evidence.study.setting.metrics.items() if metric.kind == SIZE}
     shown = {**USED, **sizes}
-    took = {
-        label: [one.seconds for one in finished(evidence) if one.trial.variant.label == label]
-        for label in evidence.labels
-    }
     head = ("variant", "time a trial", *shown.values())
     rows = tuple(
         (
             evidence.names[label],
-            duration(float(np.mean(seconds))) if seconds else MISSING,
-            *(number(evidence.mean(name, label), 1 if name == CPU else 0) for name in shown),
+            duration(evidence.median("seconds", label)) if len(evidence.values("seconds", label)) else MISSING,
+            *(number(evidence.median(name, label), 1 if name == CPU else 0) for name in shown),
         )
-        for label, seconds in took.items()
+        for label in evidence.labels
     )
+    # Medians, because the first trials of a study also wait for its workers to start.
     words = "Trials may have shared a machine, so small differences in time mean little."
-    table = Table(caption="Cost of every variant, means over seeds.", head=head, rows=rows, collapsed=len(rows) > 24)
+    table = Table(caption="Cost of every variant, medians over seeds.", head=head, rows=rows, collapsed=len(rows) > 24)
     return Section(title="Cost", blocks=(words, without_empty(table, *shown.values())))
 
 
