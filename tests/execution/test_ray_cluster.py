@@ -196,7 +196,7 @@ def test_a_tuned_race_runs_all_its_rounds_through_one_ray(
 ) -> None:
     monkeypatch.setenv("ABLATIONS_CACHE", str(cache))
     places = ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports"), "--no-mlflow"]
-    budget = ["--image-size", "16", "--batch-size", "16", "--epochs", "6", "--threshold", "40", "--format", "csv"]
+    budget = ["--image-size", "16", "--batch-size", "16", "--epochs", "2", "--threshold", "40", "--format", "csv"]
     race = ["--grid", "figure1", "--name", "race", "--dataset", f"folder:{blobs}", "--tune", "2", "--seeds", "1"]
     race += ["--threshold-every", "3"]
     starts: list[object] = []
