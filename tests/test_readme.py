@@ -25,6 +25,7 @@ ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "results" / "reference"
 README = (ROOT / "README.md").read_text()
 PAGES = {path: path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "ablations").rglob("README.md"))]}
+EXAMPLES = [path for path in PAGES if path.parents[1].name == "examples"]
 OPTIONS = PAGES[ROOT / "ablations" / "cli" / "README.md"]
 COMMANDS = [
     line.partition("#")[0].strip()
@@ -176,3 +177,25 @@ def test_how_often_the_small_reference_trains_is_what_the_records_say() -> None:
         assert [cell.strip() for cell in row] == [str(failed), str(len(group)), f"{least:.1f}"]
     six = evidence_of("cifar10-six").values("test_top1_error_percent", "-lrn")
     assert (six > 89.9).sum() == 1 and len(six) == 10
+
+
+def intervals(text: str) -> list[tuple[str, str]]:
+    return re.findall(r"\[([-+]?[\d.]+), ([-+]?[\d.]+)\]", text.replace(MINUS, "-").replace("\\", ""))
+
+
+def agree(one: str, other: str) -> bool:
+    """Whether two numbers may be the same one, each rounded to the digits that it has."""
+    digits = [len(number.partition(".")[2]) for number in (one, other)]
+    return abs(float(one) - float(other)) <= sum(0.5 * 10**-places for places in digits) + 1e-9
+
+
+@pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: page.parent.name)
+def test_the_intervals_that_an_example_quotes_are_those_of_its_reports(page: Path) -> None:
+    text = page.read_text()
+    reports = {ROOT / found for found in re.findall(r"reports/reference/[\w-]+/report\.md", text)}
+    assert reports, "it names no report"
+    found = [pair for report in reports for pair in intervals(report.read_text())]
+    quoted = intervals(text)
+    assert len(quoted) >= 6
+    for low, high in quoted:
+        assert any(agree(low, one) and agree(high, other) for one, other in found), (low, high)

@@ -87,8 +87,11 @@ def by_rule(name: str, level: str, reference: str = "") -> str:
     ('no dropout', 'with mixup', 'width 64 instead of 128')
     >>> by_rule("pooling", "average", "max"), by_rule("norm", "no_norm"), by_rule("schedule", "cosine")
     ('average pooling instead of max', 'no norm', 'cosine schedule')
+    >>> by_rule("compile", "False", "True")
+    'no compile'
     """
     part, what, was = _words(name), _words(level), _words(reference)
+    level = {"false": "off", "true": "on"}.get(level.lower(), level)  # as scripts spell it
     if name in (PLACEBO, SABOTAGE, MILD):
         return part
     if level == "off":

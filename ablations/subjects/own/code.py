@@ -77,14 +77,16 @@ def _named(root: Path, text: str) -> Iterator[Path]:
         return
 
 
-def digest_of(files: Sequence[Path]) -> str:
-    """Returns sixteen hex digits of the files' contents.
+def digest_of(files: Sequence[Path], study: Path | None = None, *, also: str = "") -> str:
+    """Returns sixteen hex digits of the files' contents, and of the text `also`.
 
     Of Python files the syntax tree without docstrings counts, so that comments and formatting do not; of others the
-    bytes.
+    bytes.  Of the file `study` the arguments of `Subject(...)` do not count either: what they make of a trial is in its
+    configuration, and the rest is about the report.
     """
-    digest = hashlib.sha256()
-    for text in sorted(_said(path) for path in files):
+    digest = hashlib.sha256(also.encode())
+    own = study.resolve() if study else None
+    for text in sorted(_said(path, declares=path == own) for path in files):
         digest.update(text)
     return digest.hexdigest()[:16]
 
@@ -99,8 +101,8 @@ def named(study: Path, files: Sequence[Path]) -> dict[str, bytes]:
     return found
 
 
-def _said(path: Path) -> bytes:
-    """Returns the part of a file that counts for its digest."""
+def _said(path: Path, *, declares: bool) -> bytes:
+    """Returns the part of a file that counts for its digest; `declares` says that it makes the subject of a study."""
     content = path.read_bytes()
     if path.suffix == ".py":
         try:
@@ -111,6 +113,8 @@ def _said(path: Path) -> bytes:
             body = getattr(node, "body", None)
             if isinstance(body, list) and body and _is_docstring(body[0]):
                 node.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
+            if declares and isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Subject":
+                node.args, node.keywords = [], []
         return ast.unparse(tree).encode()
     return content
 

@@ -32,7 +32,7 @@ from ablations.subjects.own.configs import changed, fields, plain, unit_of, valu
 from ablations.subjects.own.harm import harm, harm_words
 from ablations.subjects.own.keeping import check_patterns, keep
 from ablations.subjects.own.levels import Part, applied, doses_of, parts_of
-from ablations.subjects.own.metrics import check_names, check_ratios, metric_of
+from ablations.subjects.own.metrics import check_names, check_ratios, metric_of, rows_of
 from ablations.subjects.own.outcome import measured
 from ablations.subjects.own.trial import imported, subject_in
 from ablations.subjects.own.unfinished import kept_of, path_of
@@ -165,10 +165,13 @@ class OwnSubject(Defaults):
         return claims_in(self.subject, self.parts, self.metrics, self.path)
 
     def digest(self) -> str:
-        """Returns the digest of the files that decide a result, or the file's `version` if it has one."""
+        """Returns the digest of the code that decides a result, or the file's `version` if it has one.
+
+        Claims, labels and further components change no trial that there is.  Which row of it a metric takes does.
+        """
         if self.subject.version:
             return f"version {self.subject.version}"
-        return code.digest_of(self.files())
+        return code.digest_of(self.files(), self.path, also=rows_of(self.metrics, self.subject.metrics))
 
     def files(self) -> list[Path]:
         """Returns the files that decide a result."""

@@ -45,11 +45,23 @@ worse = partial(Claim, hurts="accuracy", because="accuracies of this network sca
 subject = Subject(
     reference=Config(),
     components={
-        "propagation": Component([*TABLE_3], summary="how papers that cite each other mix", source=SOURCE),
+        "propagation": Component(
+            [*TABLE_3],
+            summary="how papers that cite each other mix",
+            source=SOURCE,
+            labels={
+                "mlp": "no graph: a perceptron",
+                "neighbours": "neighbours alone",
+                "one_parameter": "I + N, one weight matrix",
+                "first_order": "I and N, two weight matrices",
+                "chebyshev_2": "Chebyshev polynomials of order 2",
+                "chebyshev_3": "Chebyshev polynomials of order 3",
+            },
+        ),
         "dropout": 0.0,
         "weight_decay": 0.0,
-        "row_normalise": False,
-        "hidden": [4, 64],
+        "row_normalise": Component(False, labels={"off": "words not normalised"}),
+        "hidden": Component([4, 64], labels={"4": "4 hidden units, not 16", "64": "64 hidden units, not 16"}),
         "early_stopping": False,
     },
     metrics={

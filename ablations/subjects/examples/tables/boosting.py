@@ -27,10 +27,10 @@ class Config:
 subject = Subject(
     reference=Config(),
     components={
-        "scale": False,
+        "scale": Component(False, labels={"off": "inputs not scaled"}),
         "depth": Component([1, 6], unit="splits"),
         "early_stopping": True,
-        "subsample": Component(1.0, ordered=False),
+        "subsample": Component(1.0, ordered=False, labels={"1.0": "each tree sees all rows"}),
     },
     metrics={
         "accuracy": Metric("higher", unit="points", chance=MAJORITY, smallest_effect=1.0),

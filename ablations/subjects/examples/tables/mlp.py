@@ -27,10 +27,10 @@ class Config:
 subject = Subject(
     reference=Config(),
     components={
-        "scale": False,
+        "scale": Component(False, labels={"off": "inputs not scaled"}),
         "layers": Component([1, 4], unit="hidden layers"),
         "early_stopping": True,
-        "rows": Component(0.5, ordered=False),
+        "rows": Component(0.5, ordered=False, labels={"0.5": "half of the rows"}),
     },
     metrics={
         "accuracy": Metric("higher", unit="points", chance=MAJORITY, smallest_effect=1.0),

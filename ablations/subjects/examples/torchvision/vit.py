@@ -36,9 +36,11 @@ SOURCE = "Dosovitskiy et al. 2021, table 8: .61382 without one, .64206 with a on
 subject = Subject(
     reference=Config(),
     components={
-        "position": Component(False, summary="where a patch lies in the picture", source=SOURCE),
+        "position": Component(
+            False, summary="where a patch lies in the picture", source=SOURCE, labels={"off": "no position embedding"}
+        ),
         "norm": Component("none", summary="layer normalisation before attention, perceptron and output"),
-        "augment": False,
+        "augment": Component(False, labels={"off": "no augmentation"}),
     },
     metrics=METRICS,
     claims=[
