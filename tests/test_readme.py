@@ -185,8 +185,8 @@ def intervals(text: str) -> list[tuple[str, str]]:
 
 def agree(one: str, other: str) -> bool:
     """Whether two numbers may be the same one, each rounded to the digits that it has."""
-    digits = [len(number.partition(".")[2]) for number in (one, other)]
-    return abs(float(one) - float(other)) <= sum(0.5 * 10**-places for places in digits) + 1e-9
+    rounding = sum(0.5 * 10.0 ** -len(number.partition(".")[2]) for number in (one, other))
+    return abs(float(one) - float(other)) <= rounding + 1e-9
 
 
 @pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: page.parent.name)
