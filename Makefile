@@ -3,9 +3,10 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# A file's tests share what is made once. The slow ones start studies of two workers themselves, and wait for them.
+# A file's tests share what is made once. The slow ones start studies of two workers themselves, and wait for them: so
+# there is one process more than the two cores of the smallest machine that this is meant for.
 # Files with slow tests come first (tests/conftest.py), and not, as pytest-xdist would have it, those with most tests.
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo bench gpu soak test fast lint format clean

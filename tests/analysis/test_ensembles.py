@@ -233,7 +233,7 @@ def test_a_study_averages_its_own_seeds_and_single_errors_are_those_of_its_recor
     blobs: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ABLATIONS_CACHE", str(cache))
-    words = ["--grid", "one_out", "--components", "ten_view", "--seeds", "3", "--name", "s", "--executor", "serial"]
+    words = ["--grid", "one_out", "--components", "ten_view", "--seeds", "2", "--name", "s", "--executor", "serial"]
     words += ["--dataset", f"folder:{blobs}", "--image-size", "16", "--epochs", "14"]
     # After few steps two classes may be equal in the float16 that is kept, and then the first of them is taken.
     words += ["--batch-size", "16", "--no-mlflow"]
@@ -249,4 +249,4 @@ def test_a_study_averages_its_own_seeds_and_single_errors_are_those_of_its_recor
             for result in results
             if called.of(*result.trial.variant.departures) == row[0]
         ]
-        assert row[2] == number(sum(errors) / 3)
+        assert row[2] == number(sum(errors) / 2)
