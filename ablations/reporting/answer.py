@@ -21,7 +21,7 @@ from ablations.analysis.ranking import BETTER, NEGLIGIBLE, UNDECIDED, WORSE, Ran
 from ablations.analysis.rule import CALLS
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import ONE_IN, ONE_OUT, metric_of
-from ablations.core.load import PLACEBO, SABOTAGE
+from ablations.core.load import MILD, PLACEBO, SABOTAGE
 from ablations.core.setting import SPLIT
 from ablations.core.text import counted, listed
 from ablations.core.units import briefly, in_unit, is_ratio
@@ -274,9 +274,11 @@ def trust_line(evidence: Findings) -> str:
     kind = "split" if setting.replicate == SPLIT else "seed"
     parts = [f"{counted(seeds, kind)}{draft}"]
     parts += _controls(evidence) if len(study.variants) > 1 else []
-    failed = len(evidence.failed)
     ended = len(evidence.results)
-    parts += [f"{failed} of {counted(ended, 'training')} failed"] * bool(failed)
+    meant = [one for one in evidence.results if not {SABOTAGE, MILD} & dict(one.trial.variant.departures).keys()]
+    failed = sum(one.trial.key in evidence.failed for one in meant)
+    aside = ", the sabotage aside" if len(meant) < ended else ""
+    parts += [f"{failed} of {counted(len(meant), 'training')} failed{aside}"] * bool(failed)
     parts += _errors(evidence)
     unfinished = len(study.keys) - ended if study.keys else 0
     parts += [f"{counted(unfinished, 'trial')} not run yet"] * (unfinished > 0)

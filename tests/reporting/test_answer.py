@@ -133,7 +133,7 @@ def test_an_unstable_change_has_no_size_and_says_how_often_it_trains() -> None:
     ]
     said = answer(Findings(study=evidence.study, results=results))
     assert "no dropout cannot be sized, as trainings failed (4 of 6 trained" in " ".join(said.sentences)
-    assert "2 of 42 trainings failed" in said.trust
+    assert "2 of 30 trainings failed, the sabotage aside" in said.trust
 
 
 def test_two_equal_pairs_are_clear_of_nothing() -> None:
@@ -220,7 +220,7 @@ def test_a_reproduced_claim_of_sameness_is_no_difference_that_matters() -> None:
     assert {one.claim.component: one.call for one in evidence.verdicts}["scale"] == REPRODUCED
     row = next(one for one in ranked(evidence) if one.effect.component == "scale")
     assert (row.side, row.margin) == (NEGLIGIBLE, 1.0)
-    assert "no scale makes no difference that matters (less than 1 point)" in answer(evidence).sentences[0]
+    assert "no scaling of the inputs makes no difference that matters (less than 1 point)" in answer(evidence).sentences[0]
 
 
 SMALL = """

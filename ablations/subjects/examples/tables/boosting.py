@@ -27,7 +27,7 @@ class Config:
 subject = Subject(
     reference=Config(),
     components={
-        "scale": Component(False, labels={"off": "inputs not scaled"}),
+        "scale": Component(False, labels={"off": "no scaling of the inputs"}),
         "depth": Component([1, 6], unit="splits"),
         "early_stopping": True,
         "subsample": Component(1.0, ordered=False, labels={"1.0": "each tree sees all rows"}),

@@ -27,7 +27,7 @@ class Config:
 subject = Subject(
     reference=Config(),
     components={
-        "scale": Component(False, labels={"off": "inputs not scaled"}),
+        "scale": Component(False, labels={"off": "no scaling of the inputs"}),
         "layers": Component([1, 4], unit="hidden layers"),
         "early_stopping": True,
         "rows": Component(0.5, ordered=False, labels={"0.5": "half of the rows"}),
