@@ -10,11 +10,11 @@ from ablations.analysis.asked import rule_of
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.looks import stage
 from ablations.analysis.obstacles import INACTIVE, PAIRS_MISSING
-from ablations.analysis.rule import BELOW, NOT_TESTED
+from ablations.analysis.rule import BELOW, CONTRADICTED, DIRECTION_ONLY, NOT_TESTED
 from ablations.analysis.statistics import holm
 from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdicts import Findings
-from ablations.core.claim import metric_of
+from ablations.core.claim import SAME, metric_of
 from ablations.core.effect import Effect
 from ablations.core.variant import Departure
 
@@ -45,8 +45,8 @@ def ranked(evidence: Findings) -> list[Ranked]:
     verdict's, adjusted over its family of claims, so that the ranking never contradicts the verdict.  The p-values of
     all other effects are adjusted together.  In a sequential study, those others are compared with the level of the
     look that was reached, while a verdict's p is the repeated one already.  A comparison in which trainings failed is
-    undecided, because its mean has no size.  An effect is negligible, whatever its p and whichever direction is
-    claimed, if every verdict on it excludes effects that matter.
+    undecided, because its mean has no size, unless a verdict tells its direction.  An effect is negligible, whatever
+    its p and whichever direction is claimed, if every verdict on it excludes effects that matter.
     """
     found, worse = studied(evidence), evidence.study.setting.main_metric.worse
     claimed, alpha, level = _claimed(evidence), rule_of(evidence.study).alpha, _level(evidence)
@@ -57,8 +57,9 @@ def ranked(evidence: Findings) -> list[Ranked]:
     for one in found:
         departure = one.component, one.level
         p = (claimed | adjusted)[departure]
-        side = _side(one, p, alpha if departure in claimed else level, worse)
         given = claims.get(departure, [])
+        told = any(map(_tells_direction, given)) if one.unstable else p < (alpha if departure in claimed else level)
+        side = _side(one, worse) if told else UNDECIDED
         side = NEGLIGIBLE if given and all(map(_is_negligible, given)) else side
         margin = min((verdict.claim.smallest_effect for verdict in given), default=nan)
         inactive = not one.unstable and traces.inactive(evidence, one)
@@ -102,10 +103,13 @@ def _on_main(evidence: Findings) -> list[Verdict]:
     ]
 
 
-def _side(effect: Effect, p: float, level: float, worse: int) -> int:
-    """Returns BETTER, WORSE or UNDECIDED; `worse` is the sign of an effect that makes the outcome worse."""
-    if effect.unstable or not p < level:
-        return UNDECIDED
+def _tells_direction(verdict: Verdict) -> bool:
+    """Tells whether a verdict on a comparison in which trainings failed is one on its direction."""
+    return verdict.claim.direction != SAME and verdict.call in (DIRECTION_ONLY, CONTRADICTED)
+
+
+def _side(effect: Effect, worse: int) -> int:
+    """Returns BETTER or WORSE; `worse` is the sign of an effect that makes the outcome worse."""
     return WORSE if worse * effect.estimate > 0 else BETTER
 
 

@@ -139,7 +139,7 @@ def at_scale(call: str, size: str, *, same: bool, partly: bool) -> str:
     `same` says whether it is a claim of sameness, and `partly` whether only the claim's companion is refuted.
     """
     if call == CONTRADICTED and (same or partly):
-        return "a difference at this scale" if same else "only in part at this scale"
+        return "a difference where none was claimed" if same else "only in part at this scale"
     if call == DIRECTION_ONLY and size == BELOW:
         return f"{AT_SCALE[call]}, less than claimed"
     return AT_SCALE[NO_EFFECT if same and call == REPRODUCED else call]

@@ -6,8 +6,9 @@ study: not begun, gates that failed, a reference alone, a race to a target, effe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from math import inf, isfinite
+from math import inf, isfinite, prod
 
 from ablations.analysis import ranking
 from ablations.analysis.asked import rule_of
@@ -30,6 +31,7 @@ from ablations.reporting.document import Answer
 from ablations.reporting.next_commands import about_sabotage, next_commands
 
 MOST = 5  # changes of a kind that a sentence names
+UNSIZED = "by an amount that failed trainings leave open"
 UNDERFITTING = "the reference underfits, so this says little about converged networks"
 FAILED_GATE = {  # gate -> what its failure means
     LEARNS: "the reference did not learn",
@@ -123,7 +125,7 @@ def _frame(evidence: Findings) -> str:
     metric, setting = evidence.main_metric, evidence.study.setting
     unit = "%" if metric.percent else f" {metric.unit}".rstrip()
     fits = ", underfitting" if underfits(evidence, rule_of(evidence.study)) else ""
-    over = f" over {counted(len(setting.blocks), 'data set')}" if setting.blocks else ""
+    over = f" over {_data_sets(evidence)}" if setting.blocks else ""
     known = (
         f"{value:.3g}{unit} {wording.what(evidence)}{over}{fits}" if isfinite(value) else "its reference did not train"
     )
@@ -137,7 +139,16 @@ def _among(evidence: Findings) -> str:
     if evidence.study.estimand == ONE_IN:
         return "Where all other changes are made,"
     networks = {label for one in ranking.studied(evidence) for label in (*one.departed, *one.kept)}
-    return f"On average over {len(networks)} combinations of the changes,"
+    levels = Counter(name for name, _ in evidence.study.components)
+    every = prod(1 + count for count in levels.values())
+    of = f"{len(networks)} of the {every}" if len(networks) < every else f"all {every}"
+    return f"On average over {of} combinations of the changes,"
+
+
+def _data_sets(evidence: Findings) -> str:
+    """Returns the names of the data sets, or how many there are if these are more than three."""
+    names = [one.name for one in evidence.study.setting.blocks]
+    return listed(names) if len(names) <= 3 else counted(len(names), "data set")
 
 
 def _effects(evidence: Findings, rows: Sequence[Ranked]) -> str:
@@ -145,6 +156,10 @@ def _effects(evidence: Findings, rows: Sequence[Ranked]) -> str:
     if not rows:
         return "No change of this study has a finished comparison."
     unstable = [one for one in rows if one.effect.unstable]
+    harmed, eased, unsized = (
+        [(_name(evidence, one), f" ({arms_words(one.effect)})") for one in unstable if one.side == side]
+        for side in (WORSE, BETTER, UNDECIDED)
+    )
     idle = [(_name(evidence, one), "") for one in rows if one.inactive]
     hurt, helped, alike, undecided = (
         _largest_first(one for one in rows if one.side == side and not one.effect.unstable and not one.inactive)
@@ -154,7 +169,6 @@ def _effects(evidence: Findings, rows: Sequence[Ranked]) -> str:
         return f"{_frame(evidence)} {_nothing_decided(evidence, undecided)}."
     half = min(((one.effect.high - one.effect.low) / 2 for one in (*hurt, *helped)), default=inf)
     sized = [[(_name(evidence, one), f" ({_size(evidence, one, half)})") for one in side] for side in (hurt, helped)]
-    failing = [(_name(evidence, one), f" ({arms_words(one.effect)})") for one in unstable]
     same = [(_name(evidence, one), _margin(evidence, one)) for one in alike]
     open_ = [(_name(evidence, one), "") for one in undecided]
     parts = [
@@ -162,7 +176,9 @@ def _effects(evidence: Findings, rows: Sequence[Ranked]) -> str:
         _group(sized[1], "helped"),
         _group(same, "makes no difference that matters" if len(same) == 1 else "make no difference that matters"),
         _group(open_, "is undecided" if len(open_) == 1 else "are undecided") + _room(evidence, undecided),
-        _group(failing, "cannot be sized, as trainings failed"),
+        _group(harmed, f"hurt, {UNSIZED}"),
+        _group(eased, f"helped, {UNSIZED}"),
+        _group(unsized, "cannot be judged, as trainings failed"),
         _group(idle, f"{'does' if len(idle) == 1 else 'do'} nothing here, to the last digit"),
     ]
     return f"{_frame(evidence)} {'; '.join(filter(None, parts))}."
@@ -260,9 +276,11 @@ def _claims(evidence: Findings) -> list[str]:
 
 
 def _count(words: str, changes: Sequence[str]) -> str:
-    """Returns how many claims came to this, and on what where that is but one change: `not tested (2: no LRN)`."""
+    """Returns how many claims came to this, and on what where that is but one: `not tested (2, all on no LRN)`."""
     (first, *others) = dict.fromkeys(changes)
-    return f"{words} ({len(changes)})" if others else f"{words} ({len(changes)}: {first})"
+    if others:
+        return f"{words} ({len(changes)})"
+    return f"{words} ({first})" if len(changes) == 1 else f"{words} ({len(changes)}, all on {first})"
 
 
 def trust_line(evidence: Findings) -> str:

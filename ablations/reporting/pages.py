@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablations.core.errors import printable
+from ablations.core.text import MISSING
 from ablations.records.files import write_text
 from ablations.reporting.compose import compose
 from ablations.reporting.document import markdown
@@ -99,7 +100,8 @@ def _render(name: str, report: Report, folder: Path) -> Path:
     }
     path = folder / name
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
-    page = environment.get_template(f"{name}.j2").render(report=report, script=script, colours=COLOURS)
+    given = {"report": report, "script": script, "colours": COLOURS, "missing": MISSING}
+    page = environment.get_template(f"{name}.j2").render(given)
     write_text(path, printable(page))
     return path
 

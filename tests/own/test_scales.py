@@ -15,8 +15,9 @@ from scipy import stats
 from ablations.analysis.blocks import over_blocks
 from ablations.analysis.gates import QUIET, SEEN, control_effect, learns, study_gates
 from ablations.analysis.power import outlook
-from ablations.analysis.ranking import ranked
+from ablations.analysis.ranking import WORSE, ranked
 from ablations.analysis.reach import prior_spread
+from ablations.analysis.rule import DIRECTION_ONLY
 from ablations.analysis.sampling import interval_over_both
 from ablations.analysis.verdicts import Findings
 from ablations.cli.forecast import detects, power_lines
@@ -28,12 +29,14 @@ from ablations.core.trial import Trial
 from ablations.planning.tuning import start
 from ablations.records.outcomes import pack
 from ablations.reporting import exports
+from ablations.reporting.answer import answer
 from ablations.reporting.document import Table
 from ablations.reporting.sections.blocks import section as blocks_section
 from ablations.reporting.sections.comparisons import effect_rows
 from ablations.reporting.sections.results import results
 from ablations.reporting.sections.sensitivity import sensitivity
 from ablations.reporting.side_by_side import compose
+from ablations.reporting.wording import reads_as
 from ablations.subjects.own.subject import OwnSubject
 from ablations.tracking.answers import Answers
 from tests.own import made_up
@@ -137,6 +140,14 @@ def test_a_training_that_ends_at_guessing_has_failed_in_every_unit(tmp_path: Pat
         ("a=1", 4),
     ]
     assert judged.verdicts[0].unstable and not judged.verdicts[1].unstable
+    # Eight pairs of one sign tell the direction, and the two trainings that failed point the same way.
+    assert judged.verdicts[0].call == DIRECTION_ONLY
+    row = next(one for one in ranked(judged) if one.effect.component == "a")
+    assert (row.side, reads_as(row)) == (WORSE, "hurts, unstable")
+    said = (
+        "hurt, by an amount that failed trainings leave open (8 of 10 trained with the change and 10 of 10 without it)"
+    )
+    assert said in answer(judged).sentences[0]
 
 
 @pytest.mark.parametrize(

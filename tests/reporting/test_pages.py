@@ -664,7 +664,7 @@ def test_a_training_at_chance_fails_in_every_part_of_a_report_as_one_that_diverg
         assert float(column(errors, "test top-1, %", "no dropout")) < 25
         captions = [card.picture.caption for card in cards_of(report) if card.picture]
         assert any("2 of 10 trainings with the change and 0 of 10 without it" in one for one in captions)
-        assert "no dropout cannot be sized, as trainings failed (8 of 10 trained" in words_of(report)
+        assert "no dropout cannot be judged, as trainings failed (8 of 10 trained" in words_of(report)
         (curves,) = [one for one in report.pictures if one.name == "curves"]
         assert "Not drawn, as they did not train: 2 of 10 of no dropout." in curves.caption
         line = "no dropout, one out: trained 8 of 10 with the change [44%, 97%], 10 of 10 without it [69%, 100%]"

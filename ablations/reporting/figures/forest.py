@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ablations.analysis.ranking import BETTER, NEGLIGIBLE, UNDECIDED, WORSE
-from ablations.reporting.figures.style import BLUE, DOTS, GREY, GRID, INK, ORANGE, ratios_along, styled, wrapped
+from ablations.reporting.figures.style import BLUE, DOTS, GREY, GRID, INK, ORANGE, PAPER, ratios_along, styled, wrapped
 from ablations.reporting.theme import light
 
 LINE = 0.2  # height of a line of text in the stacked layout, in inches
@@ -80,8 +80,9 @@ def forest(
     else:
         axes.set_yticks(range(len(rows)), [wrapped(row.name, shape.wrap) for row in rows], fontsize=shape.font)
     left, right = ("better", "worse") if lower_is_better else ("worse", "better")
-    text = f"\N{LEFTWARDS ARROW} {left} | {axis} | {right} \N{RIGHTWARDS ARROW}"
-    axes.set_xlabel(wrapped(text, 40) if shape.stacked else text, fontsize=shape.font)
+    ends = f"\N{LEFTWARDS ARROW} {left}", f"{right} \N{RIGHTWARDS ARROW}"
+    text = f"{wrapped(axis, 40)}\n{' | '.join(ends)}" if shape.stacked else f"{ends[0]} | {axis} | {ends[1]}"
+    axes.set_xlabel(text, fontsize=shape.font)
     axes.spines["left"].set_visible(False)
     if ratios:
         ratios_along(axes.xaxis, low, high)
@@ -111,6 +112,7 @@ def _draw(axes: Axes, height: int, row: Row, shape: Shape) -> None:
         above = height - 0.14 / shape.row
         number = axes.text(1, above, row.written, transform=where, ha="right", va="bottom", weight=weight)
         number.set_fontsize(shape.font)
+        number.set_bbox({"facecolor": PAPER, "edgecolor": "none", "pad": 0.5})  # over guide lines
         for line in reversed(_words(row)):
             axes.text(0, above, line, transform=where, va="bottom", fontsize=shape.font, color=INK)
             above -= LINE / shape.row

@@ -6,6 +6,7 @@ from ablations.analysis import traces
 from ablations.analysis.asked import rule_of
 from ablations.analysis.blocks import FEWEST, OverBlocks, over_blocks
 from ablations.analysis.evidence import Evidence
+from ablations.analysis.failures import worst
 from ablations.analysis.gates import learns
 from ablations.analysis.verdicts import Findings
 from ablations.core.effect import Effect
@@ -128,7 +129,7 @@ def _note(there: Evidence, effect: Effect) -> str:
     if traces.identical(there, effect):
         return "does nothing here: every trial is equal to the last digit"
     if effect.unstable:
-        return f"{sum(effect.failed)} of {sum(effect.ended)} trainings failed"
+        return "{} of {} trainings failed".format(*worst(effect))
     return ""
 
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from ablations.analysis.effects import differences_of
 from ablations.analysis.effects import effects as effects_on
 from ablations.analysis.evidence import broken
-from ablations.analysis.ranking import NEGLIGIBLE, Ranked, ranked
+from ablations.analysis.failures import worst
+from ablations.analysis.ranking import BETTER, NEGLIGIBLE, UNDECIDED, WORSE, Ranked, ranked
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_OUT
 from ablations.core.effect import Effect
 from ablations.core.setting import OUTCOME, Metric, phased
-from ablations.core.text import MISSING, probability, told
+from ablations.core.text import MISSING, listed, probability, told
 from ablations.core.units import between, is_ratio, outcome, size, unit_of
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Picture, Section, Table, without_empty
@@ -77,15 +78,20 @@ def forest_picture(evidence: Findings, rows: Sequence[Ranked], name: str = "effe
 
     interval = any(isfinite(one.effect.low) for one in rows)
     bars = "bars their 95% t intervals" if interval else "without intervals, as no pair is repeated"
-    black = "black no difference that matters, " if any(one.side == NEGLIGIBLE for one in rows) else ""
+    meant = {
+        WORSE: "orange clearly worse",
+        BETTER: "blue clearly better",
+        NEGLIGIBLE: "black no difference that matters",
+        UNDECIDED: "grey undecided",
+    }
+    colours = listed([words for side, words in meant.items() if any(one.side == side for one in rows)])
     lines = [row_of(evidence, one) for one in rows]
     means = "ratios" if is_ratio(evidence.main_metric) else "differences"
     known = any(isfinite(one.margin) for one in rows)
-    band = "; in a pale band lie effects that its claim calls too small to matter" if known else ""
+    band = "; a pale band is what the claim on a change calls too small to matter" if known else ""
     arrow = "; an arrow points to what lies beyond the axis" if cut(lines) else ""
     caption = (
-        f"Marks are mean {means}, {bars}, small dots single seeds. Orange is clearly worse, blue clearly better, "
-        f"{black}grey undecided{band}{arrow}."
+        f"Marks are mean {means}, {bars}, small dots the differences of single seeds. Colours: {colours}{band}{arrow}."
     )
     numbers = [f"{evidence.called(one.effect)} {written(evidence, one.effect)}" for one in rows]
     unit = unit_of(evidence.main_metric)
@@ -115,7 +121,7 @@ def row_of(evidence: Findings, one: Ranked) -> Row:
     from ablations.reporting.figures.forest import Row
 
     effect = one.effect
-    lost = f" ({sum(effect.failed)} of {sum(effect.ended)} failed)" if effect.unstable else ""
+    lost = " ({} of {} failed)".format(*worst(effect)) if effect.unstable else ""
     return Row(
         name=f"{evidence.called(effect)}{lost}",
         estimate=effect.estimate,

@@ -61,7 +61,9 @@ subject = Subject(
         "dropout": 0.0,
         "weight_decay": 0.0,
         "row_normalise": Component(False, labels={"off": "no normalisation of the words"}),
-        "hidden": Component([4, 64], labels={"4": "4 hidden units, not 16", "64": "64 hidden units, not 16"}),
+        "hidden": Component(
+            [4, 64], labels={"4": "4 hidden units instead of 16", "64": "64 hidden units instead of 16"}
+        ),
         "early_stopping": False,
     },
     metrics={
