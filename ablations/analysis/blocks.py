@@ -52,6 +52,16 @@ def over_blocks(evidence: Evidence) -> list[OverBlocks]:
     return [summed(effect, each) for effect, *each in zip(evidence.effects, *by_block, strict=True)] if by_block else []
 
 
+def other_way(evidence: Evidence, effect: Effect, alpha: float) -> list[str]:
+    """Returns the data sets on which an effect of the study clearly has another sign than its mean over all of them.
+
+    That is so where its p on that data set, times their number (Bonferroni), is below `alpha`.
+    """
+    place = next((place for place, one in enumerate(evidence.effects) if one is effect), None)
+    there = {name: one.effects[place] for name, one in evidence.on_each.items()} if place is not None else {}
+    return [name for name, one in there.items() if one.estimate * effect.estimate < 0 and one.p * len(there) < alpha]
+
+
 def summed(effect: Effect, each: Sequence[Effect]) -> OverBlocks:
     """Summarises the effects on single data sets, `each`; `effect` is the study's own, on all of them."""
     known = [one for one in each if isfinite(one.estimate)]

@@ -12,6 +12,7 @@ from math import inf, isfinite, prod
 
 from ablations.analysis import ranking
 from ablations.analysis.asked import rule_of
+from ablations.analysis.blocks import other_way
 from ablations.analysis.declared import post_hoc
 from ablations.analysis.doses import trends
 from ablations.analysis.evidence import broken_off, errors_told, finished
@@ -212,9 +213,14 @@ def _name(evidence: Findings, row: Ranked) -> str:
 
 
 def _size(evidence: Findings, row: Ranked, half: float) -> str:
-    """Returns the size of an effect with the digits that an interval of that half width leaves."""
+    """Returns the size of an effect with the digits that an interval of that half width leaves.
+
+    Where the effect clearly has another sign on some data sets, it names them.
+    """
     metric = evidence.main_metric
-    return in_unit(metric, briefly(metric, row.effect.estimate, half))
+    others = other_way(evidence, row.effect, rule_of(evidence.study).alpha)
+    beside = f" on average, and the other way on {listed(others)}" if others else ""
+    return in_unit(metric, briefly(metric, row.effect.estimate, half)) + beside
 
 
 def _margin(evidence: Findings, row: Ranked) -> str:

@@ -112,6 +112,21 @@ def test_an_effect_is_the_mean_over_data_sets_of_pairs_within_a_data_set_and_see
     assert width.slope == pytest.approx(1.0) and width.seeds == 3
 
 
+def test_a_change_that_helps_on_one_data_set_and_hurts_on_the_others_is_said_to(tmp_path: Path) -> None:
+    assert "the other way" not in answer(findings(tmp_path)).sentences[0]  # on bees by chance alone: p is .11
+
+    def helps_bees(trial: Trial) -> dict[str, float]:
+        more = 0 if trial.config["config"]["scale"] else 3 if trial.data == "bees" else -4
+        return {"score": outcome(trial)["score"] + more}
+
+    found = findings(tmp_path, helps_bees)
+    said = answer(found).sentences[0]
+    assert "no scale hurt (4.8 points on average, and the other way on bees)" in said
+    table = next(one for one in compose.compose(found).lead if isinstance(one, Table))
+    row = next(row for row in table.rows if row[0] == "no scale")
+    assert row[table.head.index("notes")] == "the other way on bees: see Effects by data set"
+
+
 def test_a_mixed_model_with_a_random_intercept_for_each_data_set_and_seed_has_the_same_estimate(tmp_path: Path) -> None:
     found = findings(tmp_path)
     rows = [

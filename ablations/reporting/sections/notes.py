@@ -7,13 +7,14 @@ import numpy as np
 from ablations.analysis import effects as estimating
 from ablations.analysis import factorial
 from ablations.analysis.asked import rule_of
+from ablations.analysis.blocks import other_way
 from ablations.analysis.confounds import confounds
 from ablations.analysis.evidence import Evidence, broken
 from ablations.analysis.failures import arms_words
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN
 from ablations.core.effect import Effect
-from ablations.core.text import number
+from ablations.core.text import listed, number
 
 
 def notes(evidence: Findings, effect: Effect) -> str:
@@ -26,6 +27,8 @@ def notes(evidence: Findings, effect: Effect) -> str:
     words = [f"confounded: {found}"] * bool(found)
     if taken := _taken_for(evidence, effect):
         words.append(taken)
+    if others := other_way(evidence, effect, rule_of(evidence.study).alpha):
+        words.append(f"the other way on {listed(others)}: see Effects by data set")
     if effect.unstable:
         words.append(f"unstable: {arms_words(effect)}")
     if missing:

@@ -39,7 +39,7 @@ subject = Subject(
     components={
         "shortcut": Component(False, summary="the sum of a block's input and output"),
         "expansion": Component([2, 4], unit="times", scale="log"),
-        "norm": Component(["group", "none"], labels={"group": "group norm, 8 groups", "off": "no norm"}),
+        "norm": Component(["group", "none"], labels={"group": "group norm (8 groups)", "off": "no norm"}),
         "augment": Component(False, labels={"off": "no augmentation"}),
     },
     metrics=METRICS,

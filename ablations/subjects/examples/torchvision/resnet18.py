@@ -39,7 +39,7 @@ subject = Subject(
     reference=Config(),
     components={
         "shortcut": Component(False, summary="the sum of a block's input and output", source=HE),
-        "norm": Component(["group", "none"], labels={"group": "group norm, 32 groups", "off": "no norm"}),
+        "norm": Component(["group", "none"], labels={"group": "group norm (32 groups)", "off": "no norm"}),
         "augment": Component(False, labels={"off": "no augmentation"}),
     },
     metrics=METRICS,
