@@ -52,6 +52,9 @@ def _claims(studies: Sequence[str], results: Path, reports: Path) -> int:
     from ablations.reporting.pages import write
 
     found = [findings_in(folder) for folder in folders]
+    for one in found:
+        if one.instead:
+            print(printable(f"{one.study.name}: {one.instead}"), file=sys.stderr)
     report = claims_table.compose(FIRST, found)
     print(*(printable(str(path)) for path in write(report, reports / PLACE)), sep="\n")
     return 0

@@ -114,8 +114,10 @@ def test_another_configuration_and_a_change_that_is_gone_are_said(
     (file.study / "study.json").write_text(plan)
     file.write(file=FILE.replace('"slope": 1.0', '"slope": 0.5'))
     said = explained(file, capsys)
+    assert "4 trials: 3 with an outcome, 1 without" in said  # what a file declares is no code
     assert "the study file no longer has it" in said and "slope=1.0" in said
-    assert "configured.py changed since (statements at its top)" in said
+    file.write(file=FILE.replace("subject = Subject", "LIMIT = 1\nsubject = Subject"))
+    assert "configured.py changed since (statements at its top)" in explained(file, capsys)
 
 
 def test_a_wrong_study_or_key_gets_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -165,10 +165,7 @@ class OwnSubject(Defaults):
         return claims_in(self.subject, self.parts, self.metrics, self.path)
 
     def digest(self) -> str:
-        """Returns the digest of the code that decides a result, or the file's `version` if it has one.
-
-        Claims, labels and further components change no trial that there is.  Which row of it a metric takes does.
-        """
+        """Returns the digest of the code that decides a result, or the file's `version` if it has one."""
         if self.subject.version:
             return f"version {self.subject.version}"
         return code.digest_of(self.files(), self.path, also=rows_of(self.metrics, self.subject.metrics))
