@@ -282,11 +282,12 @@ def _claims(evidence: Findings) -> list[str]:
 
 
 def _count(words: str, changes: Sequence[str]) -> str:
-    """Returns how many claims came to this, and on what where that is but one: `not tested (2, all on no LRN)`."""
+    """Returns how many claims came to this, and on what where that is but one: `not tested (2, both on no LRN)`."""
     (first, *others) = dict.fromkeys(changes)
     if others:
         return f"{words} ({len(changes)})"
-    return f"{words} ({first})" if len(changes) == 1 else f"{words} ({len(changes)}, all on {first})"
+    every = "both" if len(changes) == 2 else "all"
+    return f"{words} ({first})" if len(changes) == 1 else f"{words} ({len(changes)}, {every} on {first})"
 
 
 def trust_line(evidence: Findings) -> str:
