@@ -3,8 +3,8 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# A file's tests share what is made once. The slow ones start studies of two workers themselves, and wait for them: so
-# there is one process more than the two cores of the smallest machine that this is meant for.
+# A file's tests share what is made once. The slow ones start studies of two workers themselves and wait for them, so
+# three test processes keep two cores busy.
 # Files with slow tests come first (tests/conftest.py), and not, as pytest-xdist would have it, those with most tests.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 

@@ -20,7 +20,6 @@ from math import isfinite, nan, sqrt
 import numpy as np
 from scipy import stats
 
-from ablations.analysis.effects import effects
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.statistics import LEVEL, largest, over_seeds, t_interval, t_test
 from ablations.core.effect import Effect
@@ -48,8 +47,7 @@ class OverBlocks:
 
 def over_blocks(evidence: Evidence) -> list[OverBlocks]:
     """Returns an `OverBlocks` for each effect on the main outcome; none if the study has only one data set."""
-    by_block = [effects(one.study, one.table, one.metric) for one in evidence.on_each.values()]
-    return [summed(effect, each) for effect, *each in zip(evidence.effects, *by_block, strict=True)] if by_block else []
+    return [summed(effect, each) for effect, each in _by_block(evidence)]
 
 
 def other_way(evidence: Evidence, effect: Effect, alpha: float) -> list[str]:
@@ -57,9 +55,15 @@ def other_way(evidence: Evidence, effect: Effect, alpha: float) -> list[str]:
 
     That is so where its p on that data set, times their number (Bonferroni), is below `alpha`.
     """
-    place = next((place for place, one in enumerate(evidence.effects) if one is effect), None)
-    there = {name: one.effects[place] for name, one in evidence.on_each.items()} if place is not None else {}
-    return [name for name, one in there.items() if one.estimate * effect.estimate < 0 and one.p * len(there) < alpha]
+    each = next((each for one, each in _by_block(evidence) if one is effect), ())
+    there = zip(evidence.on_each, each, strict=False)  # there is none if the effect is not one on the main outcome
+    return [name for name, one in there if one.estimate * effect.estimate < 0 and one.p * len(each) < alpha]
+
+
+def _by_block(evidence: Evidence) -> list[tuple[Effect, tuple[Effect, ...]]]:
+    """Returns each effect on the main outcome, with that on each data set; none if the study has only one data set."""
+    each = [one.effects for one in evidence.on_each.values()]
+    return [(effect, tuple(there)) for effect, *there in zip(evidence.effects, *each, strict=True)] if each else []
 
 
 def summed(effect: Effect, each: Sequence[Effect]) -> OverBlocks:

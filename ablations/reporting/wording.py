@@ -77,11 +77,11 @@ def reads_as(row: Ranked) -> str:
     """
     if row.inactive:
         return "inactive"
-    if not isfinite(row.effect.p):
-        return "one pair" if row.effect.n == 1 else "too few distinct pairs" if row.effect.n else "not run"
     told = {WORSE: "hurts", BETTER: "helps", NEGLIGIBLE: "no difference that matters"}
     if row.effect.unstable:
         return f"{told[row.side]}, unstable" if row.side else "unstable"
+    if not isfinite(row.effect.p):
+        return "one pair" if row.effect.n == 1 else "too few distinct pairs" if row.effect.n else "not run"
     return told.get(row.side, "undecided")
 
 

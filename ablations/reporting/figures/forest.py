@@ -20,6 +20,12 @@ FITS = 44  # characters on such a line
 FAR = 6.0  # effects that lie this many times as far out as most others are arrows at the edge
 BAND = light("line")  # of what is too small to matter
 COLOURS = {BETTER: BLUE, WORSE: ORANGE, UNDECIDED: GREY, NEGLIGIBLE: INK}
+MEANINGS = {  # of the colours, in words, in the order of a caption
+    WORSE: "orange clearly worse",
+    BETTER: "blue clearly better",
+    NEGLIGIBLE: "black no difference that matters",
+    UNDECIDED: "grey undecided",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import pandas as pd
 from ablations.analysis.evidence import finished
 from ablations.analysis.verdicts import Findings
 from ablations.core.setting import SIZE
-from ablations.core.text import MISSING, change, counted, duration, interval, listed, number, told
+from ablations.core.text import change, counted, duration, interval, listed, number, told
 from ablations.core.units import outcome, outcomes_between
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Picture, Section, Table, without_empty
@@ -166,7 +166,7 @@ def _plain_cost(evidence: Findings) -> Section:
     rows = tuple(
         (
             evidence.names[label],
-            duration(evidence.median("seconds", label)) if len(evidence.values("seconds", label)) else MISSING,
+            duration(evidence.median("seconds", label)),
             *(number(evidence.median(name, label), 1 if name == CPU else 0) for name in shown),
         )
         for label in evidence.labels

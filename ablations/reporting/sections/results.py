@@ -11,7 +11,7 @@ from ablations.analysis.effects import differences_of
 from ablations.analysis.effects import effects as effects_on
 from ablations.analysis.evidence import broken
 from ablations.analysis.failures import worst
-from ablations.analysis.ranking import BETTER, NEGLIGIBLE, UNDECIDED, WORSE, Ranked, ranked
+from ablations.analysis.ranking import Ranked, ranked
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_OUT
 from ablations.core.effect import Effect
@@ -74,17 +74,12 @@ def _mean(evidence: Findings, labels: Sequence[str]) -> str:
 
 def forest_picture(evidence: Findings, rows: Sequence[Ranked], name: str = "effects") -> Picture:
     """Returns the forest of these effects, drawn for wide pages and for narrow ones."""
-    from ablations.reporting.figures.forest import NARROW, WIDE, cut
+    from ablations.reporting.figures.forest import MEANINGS, NARROW, WIDE, cut
 
     interval = any(isfinite(one.effect.low) for one in rows)
     bars = "bars their 95% t intervals" if interval else "without intervals, as no pair is repeated"
-    meant = {
-        WORSE: "orange clearly worse",
-        BETTER: "blue clearly better",
-        NEGLIGIBLE: "black no difference that matters",
-        UNDECIDED: "grey undecided",
-    }
-    colours = listed([words for side, words in meant.items() if any(one.side == side for one in rows)])
+    sides = {one.side for one in rows}
+    colours = listed([words for side, words in MEANINGS.items() if side in sides])
     lines = [row_of(evidence, one) for one in rows]
     means = "ratios" if is_ratio(evidence.main_metric) else "differences"
     known = any(isfinite(one.margin) for one in rows)

@@ -56,7 +56,7 @@ def metric_of(name: str, one: Any) -> Metric:
 def rows_of(metrics: Mapping[str, Metric], names: Iterable[str]) -> str:
     """Returns which row of a trial each of these metrics takes: the last, or the best, which depends on what is better.
 
-    That decides what a record holds; everything else about a metric is about what is made of it.
+    A record depends on nothing else that is said of a metric.
     """
     found = {name: metrics[name] for name in sorted(names)}
     return str({name: one.best and ("lowest" if one.lower_is_better else "highest") for name, one in found.items()})

@@ -52,8 +52,8 @@ class Optimizer:
     """The base of all optimisers: parameter groups, each with its own rate and decay, and a state for each weight.
 
     It is not a `torch.optim.Optimizer`, because the constructor of that imports torch's compiler: some 900 modules and
-    1.6 s of processor time in every process that trains (SPEED.md).  Those of torch are calls of the function that
-    torch's class calls, always in its fused form.
+    1.6 s of processor time in every process that trains (SPEED.md).  SGD, Adam and AdamW call the functions that
+    torch's classes call, always in their fused form.
     """
 
     def __init__(self, groups: Groups, *, lr: float, momentum: float) -> None:
