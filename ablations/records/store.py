@@ -17,10 +17,13 @@ from typing import Any
 from ablations.core.errors import InputError, shown, unknown
 from ablations.core.load import is_file
 from ablations.core.result import Result
+from ablations.core.setting import Setting
 from ablations.core.study import Study
-from ablations.core.text import counted
+from ablations.core.text import capped, counted
 from ablations.records.files import DAMAGED, read_json, strict, why, write_json
 from ablations.records.upgrade import upgraded_result, upgraded_study
+
+WAYS_OUT = "choose another --name, or another --results"
 
 
 def checksum(record: Mapping[str, Any]) -> str:
@@ -162,17 +165,16 @@ def check_extends(folder: Path, study: Study, *, retrain: bool = False) -> None:
                 f"the code of study {study.name!r} in {folder} has changed since its first run: take another "
                 "--name, or train its trials again with --retrain. python -m ablations.explain says what changed."
             )
-        raise InputError(
-            f"study {study.name!r} in {folder} has {name} {before}, and this run {after}: "
-            "choose another --name, or another --results."
-        )
+        raise InputError(f"study {study.name!r} in {folder} has {name} {before}, and this run {after}: {WAYS_OUT}.")
+    if other := _other_data(old.setting, study.setting):
+        raise InputError(f"study {study.name!r} in {folder} {other}: {WAYS_OUT}.")
 
 
 def write_study(folder: Path, study: Study, *, retrain: bool = False) -> None:
     """Writes `study.json`, which is there before the first trial runs.
 
-    Raises InputError if the folder holds a study that this one does not extend.  Only seeds, components and variants
-    may differ and, with `retrain`, the code.
+    Raises InputError if the folder holds a study that this one does not extend.  Only seeds, components, variants and
+    further data sets may differ and, with `retrain`, the code.
     """
     check_extends(folder, study, retrain=retrain)
     write_json(folder / "study.json", {**study.to_dict(), "subject": _from(folder, study.subject)})
@@ -185,12 +187,26 @@ def _fixed(study: Study) -> dict[str, Any]:
     return {
         "grid": study.grid,
         "subject": study.subject,
-        "fingerprint": study.setting.fingerprint,
         **config,
         # The size of the search for one arm is fixed; their number is not, and a new arm is tuned like the others.
         "tuning": study.tuning.how if study.tuning else "none",
         "resolution": study.resolution,
     }
+
+
+def _other_data(before: Setting, after: Setting) -> str:
+    """Says which data set of an earlier plan a later one has not, or with other content; empty if it has them all.
+
+    Data count by their fingerprint, so that a folder may be moved.
+    """
+    there = {one.fingerprint for one in after.each}
+    lost = [one.data for one in before.each if one.fingerprint not in there]
+    if not lost:
+        return ""
+    now = [one.data for one in after.each]
+    if lost[0] in now:
+        return f"was run on other data: the content of {shown(lost[0])} has changed since its first run"
+    return f"was run on {shown(lost[0])}, and this run is on {capped([shown(one) for one in now], 5)}"
 
 
 def so_far(folder: Path) -> tuple[Study | None, int]:

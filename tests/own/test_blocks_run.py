@@ -107,6 +107,40 @@ def test_data_that_changed_are_other_data_and_a_folder_that_moved_is_not(study: 
     (study.folder / "more" / "bees").rename(study.folder / "elsewhere")
     study.path.write_text(study.path.read_text().replace("more/bees", "elsewhere"))
     assert prints() == before
+    for name in (".DS_Store", "._level.txt", "Thumbs.db", "desktop.ini", ".nfs0001", ".ablations.lock"):
+        (study.folder / "elsewhere" / name).write_text("left by a system")
+    assert prints() == before
+    (study.folder / "elsewhere" / ".level").write_text("hidden, and part of the data")
+    assert prints() != before
+
+
+BOTH = 'data={"ants": "ants.txt", "bees": "more/bees"}'
+
+
+def test_a_data_set_that_is_added_costs_its_own_trials_and_none_is_changed_or_lost_unnoticed(
+    study: Blocks, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def records() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (study.study / "trials").iterdir()}
+
+    study.write(file=FILE.replace(BOTH, 'data={"ants": "ants.txt"}').replace(', "bees": 1.0', ""))
+    assert study.run() == 0
+    of_ants = records()
+    assert len(of_ants) == 10
+    study.write()
+    assert study.run() == 0
+    of_both = records()
+    assert len(of_both) == 20 and {name: of_both[name] for name in of_ants} == of_ants
+    capsys.readouterr()
+    study.write(file=FILE.replace(BOTH, 'data={"ants": "ants.txt"}').replace(', "bees": 1.0', ""))
+    assert study.run() == 2
+    assert "was run on 'bees', and this run is on 'ants': choose another --name" in capsys.readouterr().err
+    study.write()
+    (study.folder / "more" / "bees" / "level.txt").write_text("61")
+    load.cache_clear()
+    assert study.run() == 2
+    assert "on other data: the content of 'bees' has changed since its first run" in capsys.readouterr().err
+    assert records() == of_both
 
 
 WRONG = {

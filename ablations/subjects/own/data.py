@@ -15,6 +15,8 @@ from ablations.core.setting import Block, Setting
 
 MOST = 1_000  # most data sets: a longer list is a mistake
 NAME = re.compile(r"\w[\w .+-]{0,99}")  # names of data sets, which stand in tables and on the axes of figures
+# What macOS, Windows, network file systems and our own downloads (`.ablations.lock`) leave in a folder of data.
+LEFT_BY_SYSTEMS = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini|\.nfs\w+|\.ablations\.lock")
 
 Named = Mapping[str, Path | None]  # data set -> its path; None: the file gives a name alone
 
@@ -138,7 +140,8 @@ def _digest(name: str, path: Path | None) -> str:
 
 
 def _files(path: Path) -> Iterator[Path]:
+    """Yields the file, or the files in the folder in their order, but for those that systems leave in folders."""
     if path.is_file():
         yield path
     else:
-        yield from (one for one in sorted(path.rglob("*")) if one.is_file())
+        yield from (one for one in sorted(path.rglob("*")) if one.is_file() and not LEFT_BY_SYSTEMS.fullmatch(one.name))
