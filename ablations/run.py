@@ -214,6 +214,7 @@ def _train(config: Config, plan: Plan, mirror: View | None, seconds: float) -> P
                 jobs = plan.missing
                 watch = Alike(progress, total=sum(map(len, jobs)), worked=bool(plan.finished))
                 executor(packed(jobs, at_once=plan.packing.at_once, workers=plan.workers), plan.place, watch)
+                print(end=progress.advice(config.executor), flush=True)
         later = next_look(plan)
         if later is None:
             return plan

@@ -19,6 +19,8 @@ from ablations.planning import tuning
 
 TRUSTED = 20  # epochs after which the measured pace replaces the estimate made before the start
 QUIET = 30.0  # seconds without a line after which the next epoch gets one
+SLOW = 2.0  # times what the trainings took by themselves: a study that took longer might have done without Ray
+WORTH_TELLING = 20.0  # seconds that a study takes at least before it is told so
 
 
 class Progress:
@@ -52,6 +54,7 @@ class Progress:
         self.passed = 0  # epochs that have ended, over all trainings
         self.last: dict[str, int] = {}  # key of a running training -> the last epoch that has ended
         self.failed = 0
+        self.alone = 0.0  # seconds that the finished trainings took by themselves
         self.began = self.spoke = time.monotonic()
         self.bar = tqdm(total=total, initial=already, unit="trial", disable=not sys.stderr.isatty(), leave=False)
 
@@ -85,6 +88,7 @@ class Progress:
         self.done += 1
         self.failed += result.status != DONE
         if not result.trained_with:
+            self.alone += result.seconds
             untold = self.epochs - self.last.pop(result.trial.key, 0)
             if result.status == DONE and REACHED not in result.metrics:  # not every epoch has a row
                 self.passed += untold
@@ -96,6 +100,16 @@ class Progress:
         )
         if self.then:
             self.then(result)
+
+    def advice(self, executor: str) -> str:
+        """Returns a line for a study whose trials would have been done sooner without Ray; empty for others."""
+        took = time.monotonic() - self.began
+        if executor == "serial" or not self.alone or took < max(WORTH_TELLING, SLOW * self.alone):
+            return ""
+        return (
+            f"hint: these trials took {duration(round(took))} through Ray, and {duration(self.alone)} by "
+            "themselves: --executor serial runs one after another and is faster for trials as short as these\n"
+        )
 
     def _name(self, trial: Trial) -> str:
         name = self.names[trial.variant.label]
@@ -116,7 +130,8 @@ class Progress:
     def _outcome(self, result: Result) -> str:
         if result.status != DONE:
             return f"{result.status.replace('_', ' ')} ({printable(last_line(result.error, 500))})"
-        alone = f"in {duration(round(result.seconds))}" if not result.trained_with else "after the same training"
+        took = duration(round(result.seconds, 1 if result.seconds < 10 else 0))
+        alone = f"in {took}" if not result.trained_with else "after the same training"
         value = self._value(result.metrics[self.setting.main], self.setting.on)
         return f"{value}{self._target(result)} {alone}"
 

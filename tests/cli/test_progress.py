@@ -225,3 +225,24 @@ def test_timing_a_few_steps_gives_every_variant_a_time(plan: Planner, data: Data
     found = seconds_a_trial(trials, data, threads=1, device=torch.device("cpu"))
     assert set(found) == set(study.variants)
     assert all(expected.training > 0 and expected.evaluation > 0 for expected in found.values())
+
+
+def test_a_study_that_ray_made_slow_is_told_so_and_no_other(plan: Planner, clock: Clock) -> None:
+    study, trials = plan()
+    row = {"epoch": 2, "test_top1_error_percent": 60.0}
+
+    def told(seconds: float, took: float, executor: str = "ray") -> str:
+        clock.now = 0
+        with Progress(2, already=0, trainings=2, setting=study.setting, names=short_names(study), expected=0) as watch:
+            for trial in trials[:2]:
+                watch.result(Result(trial=trial, status=DONE, metrics=row, curve=(row,), seconds=seconds))
+            clock.now = took
+        return watch.advice(executor)
+
+    assert told(0.2, 64) == (
+        "hint: these trials took 64 s through Ray, and 0.4 s by themselves: --executor serial runs one after another "
+        "and is faster for trials as short as these\n"
+    )
+    assert not told(0.2, 64, "serial")
+    assert not told(0.2, 10)  # nobody waited long
+    assert not told(20, 60)  # two at a time could save a third at most
