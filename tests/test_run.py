@@ -19,7 +19,7 @@ from ablations.planning import cost, time_budget
 from ablations.records.measures import UNMEASURED
 from ablations.records.store import read
 from ablations.run import main
-from ablations.subjects.alexnet.setting import budget_of
+from ablations.subjects.alexnet.setting import budget_of, spec_of
 from ablations.subjects.alexnet.subject import SUBJECT
 from ablations.subjects.alexnet.version import TRAINING_VERSION
 from tests import making
@@ -186,6 +186,23 @@ def test_the_base_size_that_a_preset_has_anyway_changes_no_key(on_blobs: list[st
         assert main(["--grid", "reference", "--seeds", "1", "--name", name, *words, *on_blobs]) == 0
     studies = [read(tmp_path / "results" / name)[0] for name in ("usual", "asked")]
     assert studies[0].keys == studies[1].keys
+
+
+@pytest.mark.usefixtures("sketches")
+def test_a_learning_rate_is_that_of_the_reference_and_the_presets_own_changes_no_key(
+    drawn: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--components", "lrn", "--seeds", "1", *drawn, "--format", "md"]
+    for name, words in (("usual", []), ("same", ["--learning-rate", "0.02"]), ("other", ["--learning-rate", "0.03"])):
+        assert main([*asked, "--name", name, *words]) == 0
+    usual, same, other = (read(tmp_path / "results" / name) for name in ("usual", "same", "other"))
+    assert usual[0].keys == same[0].keys and not {*usual[0].keys} & {*other[0].keys}
+    assert {spec_of(result.trial.config).learning_rate for result in usual[1]} == {0.02}
+    assert {spec_of(result.trial.config).learning_rate for result in other[1]} == {0.03}
+    assert "cifar_small at a learning rate of 0.03 on" in (tmp_path / "reports" / "other" / "report.md").read_text()
+    capsys.readouterr()
+    assert main([*asked, "--name", "usual", "--learning-rate", "0.03"]) == 2
+    assert "'learning_rate': 0.03" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

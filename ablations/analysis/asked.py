@@ -58,6 +58,8 @@ def proxy_reasons(claim: Claim, study: Study) -> tuple[str, ...]:
     )
     words = [asked.always_proxy] * bool(asked.always_proxy)
     words += [text for value, allowed, text in names if allowed and value not in allowed]
+    if asked.presets and (rate := setting.facts.get("learning_rate")):
+        words.append(f"a learning rate of {rate:g} for the preset's")
     words += [f"{value:,} {unit} for {least:,}" for value, least, unit in sizes if value < least]
     return tuple(words)
 

@@ -21,7 +21,7 @@ from tests.conftest import CLASSES, Planner
 
 def examples(data: Data, budget: Budget, **changes: Any) -> Examples:
     """What the reference trains on, with a border of two pixels and other augmentation."""
-    spec = replace(budget.sized(PRESETS["cifar_small"].spec), **{"crop_pad": 2, **changes})
+    spec = replace(budget.given(PRESETS["cifar_small"].spec), **{"crop_pad": 2, **changes})
     return split_examples(spec, seed=SEED, budget=budget, data=data, device=CPU)[0]
 
 

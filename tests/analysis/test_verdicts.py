@@ -379,6 +379,8 @@ def test_scope_is_computed_from_where_the_claim_was_made() -> None:
         "12 epochs for 90",
     )
     assert proxy_reasons(replace(CLAIM, conditions=Conditions(datasets=("cifar10",), epochs=12)), study) == ()
+    faster = replace(study, setting=replace(study.setting, facts={**study.setting.facts, "learning_rate": 0.03}))
+    assert "a learning rate of 0.03 for the preset's" in proxy_reasons(NAMED["lrn_imagenet"], faster)
     assert proxy_reasons(NAMED["activation_speed"], study)[0].startswith("the error after equal epochs")
 
 

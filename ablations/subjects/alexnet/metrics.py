@@ -44,9 +44,10 @@ def setting_of(
     and the number of examples.  `every` is --evaluate-every as it was given; the budget's may be smaller, since it is
     never more than the number of epochs.
     """
-    spec = budget.sized(PRESETS[preset].spec) if preset in PRESETS else None  # an old record may name a removed preset
+    spec = budget.given(PRESETS[preset].spec) if preset in PRESETS else None  # an old record may name a removed preset
     config = config_of(preset, budget, spec) if spec else {"preset": preset, "budget": {}, "spec": {}}
     stops = budget.stop_at_threshold
+    at = "" if budget.learning_rate is None else f" at a learning rate of {budget.learning_rate:g}"
     target = (
         None
         if budget.threshold_percent is None
@@ -65,12 +66,13 @@ def setting_of(
         baseline_words="a linear classifier on the raw pixels",
         facts={
             "preset": preset,
-            "reference": f"preset {preset}",
+            "reference": f"preset {preset}{at}",
             "train_examples": budget.train_examples,
             "batch_size": budget.batch_size,
             "image_size": budget.image_size,
             "classes": 0,
             "channels": 3,
+            **({} if budget.learning_rate is None else {"learning_rate": budget.learning_rate}),
             **facts,
         },
     )

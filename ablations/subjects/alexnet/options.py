@@ -31,6 +31,7 @@ NUMBERS: Mapping[str, Bounds] = {
     "epochs": Bounds(1, 100_000),
     "train_examples": Bounds(1, 10**9),
     "batch_size": Bounds(1, 10**6),
+    "learning_rate": Bounds(1e-9, 100),
     "image_size": Bounds(8, 2048),
     "base_size": Bounds(1, 4096),
     "threshold_every": Bounds(1, 10**9),
@@ -53,6 +54,8 @@ class ReferenceOptions:
             help=f"The reference: {', '.join(PRESETS)} (default: cifar_small, or the grid's own).",
         ),
     ] = None
+    learning_rate: Annotated[float | None, _FLOAT] = None
+    """Learning rate of all variants (default: the preset's, or the grid's own); --tune searches around it."""
     threshold: Annotated[float | None, _FLOAT] = None
     """Training error in percent; the steps to reach it are measured (default: none, or the grid's own)."""
     threshold_every: int = 50

@@ -69,8 +69,9 @@ def setting(options: Options, place: Place, before: Study | None, *, beside: int
         stop_at_threshold=options.stop_at_threshold,
         precision=options.precision,
         base_size=size if size != usual else 0,  # likewise for the same images
+        learning_rate=options.learning_rate if options.learning_rate != spec.learning_rate else None,
     )
-    spec = budget.sized(spec)
+    spec = budget.given(spec)
     # Checked twice: now, so that a mistake is found before a million images are decoded, and below for the data's own
     # classes and channels.
     _check(options, budget, spec, classes=described.num_classes or 1, channels=described.channels)

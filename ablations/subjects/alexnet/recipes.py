@@ -34,7 +34,7 @@ SMOKE = Recipe(
 DEMO = Recipe(
     summary="three ways to augment images and the controls, on the embedded images, for a first answer",
     components=("crop_flip", "vertical_flip", "rotation=degrees_25"),
-    options={"seeds": 3, "epochs": 9, "evaluate_every": 9},
+    options={"seeds": 3, "epochs": 8, "evaluate_every": 8, "learning_rate": 0.03},
     controls=(PLACEBO, SABOTAGE),
 )
 RECIPES = {"demo": DEMO, "figure1": FIGURE_1, "smoke": SMOKE}

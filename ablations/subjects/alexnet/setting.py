@@ -40,6 +40,7 @@ class Budget:
     base_size: int = 0  # pixels a side of the stored images, from which crops are taken; 0: as Spec.stored_ratio says
     evaluate_every: int = 1  # epochs from one evaluation to the next; the last epoch always ends with one
     read_window: int = 0  # images that are shuffled together, for a set larger than memory; 0: all of them
+    learning_rate: float | None = None  # of the reference, where it is not its preset's
 
     @property
     def steps_per_epoch(self) -> int:
@@ -60,9 +61,11 @@ class Budget:
         """Tells whether a trial is evaluated after `epoch`, which counts from one, if it is not the last."""
         return not self.stop_at_threshold and epoch % self.evaluate_every == 0
 
-    def sized(self, spec: Spec) -> Spec:
-        """Returns `spec` with its crops taken from stored images of `base_size` pixels, if the budget has one."""
-        return replace(spec, stored_ratio=self.base_size / self.image_size) if self.base_size else spec
+    def given(self, spec: Spec) -> Spec:
+        """Returns `spec` with what the budget says in its place: the ratio of its crops, and the learning rate."""
+        if self.base_size:
+            spec = replace(spec, stored_ratio=self.base_size / self.image_size)
+        return spec if self.learning_rate is None else replace(spec, learning_rate=self.learning_rate)
 
     def check(self, spec: Spec) -> None:
         """Raises ValueError when `spec` cannot be used under this budget.

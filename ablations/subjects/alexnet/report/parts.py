@@ -41,7 +41,7 @@ def _plan(evidence: Findings) -> str:
     what = f" ({study.question})" if study.question else ""
     until, when = ("at most ", "where it ended") if budget.stop_at_threshold else ("", "after the last epoch")
     return (
-        f"{counted(len(study.variants), 'variant')} of the preset {study.setting.facts['preset']} on "
+        f"{counted(len(study.variants), 'variant')} of the {study.setting.facts['reference']} on "
         f"{study.setting.data}, chosen by the grid {study.grid}{what}. Each was trained with "
         f"{counted(study.seeds, 'seed')} for "
         f"{until}{counted(budget.epochs, 'epoch')} of {budget.train_examples:,} images, {budget.image_size} pixels a "
@@ -130,6 +130,7 @@ def _facts(evidence: Findings) -> Mapping[str, str]:
         "epochs": str(budget.epochs),
         "training images": f"{budget.train_examples:,}",
         "batch size": str(budget.batch_size),
+        "reference's rate": "the preset's" if budget.learning_rate is None else f"{budget.learning_rate:g}",
         "image size": str(budget.image_size),
         "order of an epoch": f"free within {budget.read_window:,} images" if budget.read_window else "free",
         "evaluated on": budget.evaluate_on,
