@@ -30,8 +30,8 @@ SMOKE = Recipe(
 )
 # Trials are as short as the gate allows: the reference must be below nine tenths of a linear classifier's 19.0%.  After
 # eight epochs at the preset's own rate, .02, it has 17.3% (4 seeds), at .03 it has 15.8% (3 seeds), and after seven
-# 16.9%.  Without crops and flips the error was 3.6 points lower, upside-down images cost 6.0 points and turned ones 5.5,
-# each with an interval that excludes zero.
+# 16.9%.  Without crops and flips the error was 3.6 points lower, upside-down images cost 6.0 points and turned ones
+# 5.5, each with an interval that excludes zero.
 DEMO = Recipe(
     summary="three ways to augment images and the controls, on the embedded images, for a first answer",
     components=("crop_flip", "vertical_flip", "rotation=degrees_25"),
