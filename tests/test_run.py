@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from ablations.analysis.verdicts import Findings
 from ablations.core.study import Allowance
 from ablations.planning import cost, time_budget
 from ablations.records.measures import UNMEASURED
-from ablations.records.store import read
+from ablations.records.store import read, write_study
+from ablations.reporting.parts import parts_of
 from ablations.run import main
 from ablations.subjects.alexnet.setting import budget_of, spec_of
 from ablations.subjects.alexnet.subject import SUBJECT
@@ -188,20 +190,21 @@ def test_the_base_size_that_a_preset_has_anyway_changes_no_key(on_blobs: list[st
     assert studies[0].keys == studies[1].keys
 
 
-@pytest.mark.usefixtures("sketches")
 def test_a_learning_rate_is_that_of_the_reference_and_the_presets_own_changes_no_key(
-    drawn: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    on_blobs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = ["--components", "lrn", "--seeds", "1", *drawn, "--format", "md"]
-    for name, words in (("usual", []), ("same", ["--learning-rate", "0.02"]), ("other", ["--learning-rate", "0.03"])):
-        assert main([*asked, "--name", name, *words]) == 0
-    usual, same, other = (read(tmp_path / "results" / name) for name in ("usual", "same", "other"))
-    assert usual[0].keys == same[0].keys and not {*usual[0].keys} & {*other[0].keys}
-    assert {spec_of(result.trial.config).learning_rate for result in usual[1]} == {0.02}
-    assert {spec_of(result.trial.config).learning_rate for result in other[1]} == {0.03}
-    assert "cifar_small at a learning rate of 0.03 on" in (tmp_path / "reports" / "other" / "report.md").read_text()
+    asked = ["--components", "lrn", "--name", "s", *on_blobs]
+    usual, same, other = (
+        making.plan_from(*asked, *words) for words in ([], ["--learning-rate", "0.02"], ["--learning-rate", "0.03"])
+    )
+    assert usual.study.keys == same.study.keys and not {*usual.study.keys} & {*other.study.keys}
+    for plan, rate in ((usual, 0.02), (other, 0.03)):
+        assert {spec_of(trial.config).learning_rate for trial in plan.trials} == {rate}
+    said = parts_of("alexnet").plan(Findings(study=other.study, results=[]))
+    assert "of the preset cifar_small at a learning rate of 0.03 on folder:" in said
+    write_study(tmp_path / "results" / "s", usual.study)
     capsys.readouterr()
-    assert main([*asked, "--name", "usual", "--learning-rate", "0.03"]) == 2
+    assert main([*asked, "--learning-rate", "0.03"]) == 2
     assert "'learning_rate': 0.03" in capsys.readouterr().err
 
 
