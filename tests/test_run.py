@@ -399,7 +399,8 @@ def test_another_budget_under_the_same_name_is_refused(on_blobs: list[str], caps
 def test_a_stopped_study_ends_cleanly_and_the_same_command_goes_on(places: list[str], tmp_path: Path) -> None:
     # One study is stopped in all ways, one after the other: each is the same command that goes on, and another stop.
     command = [*PYTHON, *places, "--name", "s", "--no-mlflow", "--format", "csv"]
-    command += ["--train-examples", "600", "--epochs", "2", "--components", "lrn", "--seeds", "3", "--executor"]
+    command += ["--train-examples", "600", "--image-size", "16", "--epochs", "2"]
+    command += ["--components", "lrn", "--seeds", "3", "--executor"]
     trials = tmp_path / "results" / "s" / "trials"
     kept: dict[Path, str] = {}
 
