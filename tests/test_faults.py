@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -20,9 +21,11 @@ import pytest
 
 from ablations.core.errors import InputError, answered
 from ablations.records import lock
+from ablations.records.leftovers import RAY, TUNE, own_folder
 from ablations.report import render
 from ablations.run import main
 from ablations.subjects.alexnet.data.load import Data
+from tests.records.test_leftovers import HOLDS
 
 PYTHON = [sys.executable, "-m", "ablations.run"]
 TINY = ["--epochs", "1", "--train-examples", "64", "--batch-size", "32", "--image-size", "16", "--seeds", "1"]
@@ -367,3 +370,47 @@ def test_a_user_without_a_home_folder_is_told_the_remedy(
     assert mapped_user([*PYTHON, "--help"], **environment).returncode == 0
     own = str(tmp_path / "cache")
     assert mapped_user([*PYTHON, *on_blobs, "--dry-run"], **environment, ABLATIONS_CACHE=own).returncode == 0
+
+
+WRITES = """
+import os, signal, sys
+from pathlib import Path
+from ablations.records.files import replaced
+for path in map(Path, sys.argv[1:]):
+    if os.fork() == 0:
+        with replaced(path) as file:
+            file.write(b"half of it")
+            file.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.wait()
+"""
+
+
+def test_a_run_with_nothing_to_train_removes_what_killed_ones_left_and_nothing_else(
+    on_blobs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["--grid", "reference", "--seeds", "1", *on_blobs]
+    assert main(command) == 0
+    study = tmp_path / "results" / "s"
+    whole = {path.relative_to(study) for path in study.rglob("*")}
+    temporary = tmp_path / "t"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    (study / "files").mkdir()
+    users = study / "files" / ".mine.0123abcd"
+    users.touch()
+    torn = [study / "study.json", study / "predictions" / "x.npz", study / "trials" / "x.json"]
+    subprocess.run([sys.executable, "-c", WRITES, *map(str, torn)], check=True)
+    for parent, prefix in ((temporary, RAY), (study, TUNE)):
+        with subprocess.Popen(
+            [sys.executable, "-c", HOLDS.replace("ray-", prefix), str(parent)], stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout
+            (Path(process.stdout.readline().strip()) / "session").mkdir()
+            process.send_signal(signal.SIGKILL)
+    assert [len([*path.parent.glob(f".{path.name}.*")]) for path in torn] == [1, 1, 1]
+    assert len([*study.glob(f"{TUNE}*")]) == len([*temporary.glob(f"{RAY}*")]) == 1
+    with own_folder(temporary, RAY) as alive:
+        assert main(command) == 0
+        assert [*temporary.iterdir()] == [alive]
+    assert {path.relative_to(study) for path in study.rglob("*")} - whole == {Path("files"), Path("files") / users.name}

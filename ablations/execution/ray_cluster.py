@@ -31,7 +31,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from ablations.core.errors import InputError, StoppedError, answered
 from ablations.core.machine import cores_here, slots
 from ablations.execution.allocator import ENVIRONMENT
-from ablations.records.leftovers import own_folder, short_parent
+from ablations.records.leftovers import RAY, own_folder, short_parent
 
 LOOK = 10.0  # seconds between two checks that a cluster is still there, and that its head has to answer
 SHORT = 28  # most bytes of a folder's path with which those of Ray's sockets fit into the 104 or 108 that are allowed
@@ -204,7 +204,7 @@ def _temporary() -> contextlib.AbstractContextManager[Path]:
     elsewhere if the paths of Ray's sockets would be too long there.  Raises StoppedError if no place is short enough.
     """
     if parent := short_parent(SHORT):
-        return own_folder(parent, "ray-")
+        return own_folder(parent, RAY)
     raise StoppedError(
         f"Ray cannot start: the path of the temporary folder, {tempfile.gettempdir()}, has more than the {SHORT} bytes "
         f"that leave room for its sockets; TMPDIR names a shorter one, and {SERIAL}"

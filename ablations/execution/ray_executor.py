@@ -33,7 +33,7 @@ from ablations.execution.executor import Watch
 from ablations.execution.lost import why_lost
 from ablations.execution.ray_cluster import GOES_ON, LOOK, BrokenRayError, end, look, machines, node_here, started
 from ablations.execution.worker import run_job
-from ablations.records.leftovers import own_folder
+from ablations.records.leftovers import TUNE, own_folder
 from ablations.records.predictions import predictions_path, write_predictions
 from ablations.records.store import read_result, trial_path, write_result
 
@@ -266,7 +266,7 @@ class RayExecutor:
         cannot hold one job, and StoppedError if Ray itself is lost or the watch stops the study.
         """
         # Nobody reads the bookkeeping of Tune: its folder is removed when this run ends, or when the next one begins.
-        with started() as ready, own_folder(place.folder, ".tune-") as scratch:
+        with started() as ready, own_folder(place.folder, TUNE) as scratch:
             ready()
             if not self.growing:
                 self._check_room()

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from ablations.records.files import UNREADABLE, arrays, replaced
+from ablations.records.leftovers import tidy
 
 EVERY_SECONDS = 60.0  # least time between two checkpoints of a training
 WRITING_SHARE = 0.02  # largest share of the time that writing may take: on a slow disk it is done less often
@@ -125,10 +126,11 @@ def _plain(tensor: Any) -> Any:
 
 
 def sweep(folder: Path, wanted: Collection[str]) -> None:
-    """Removes the checkpoints that killed processes left in the study's folder, except those whose names are `wanted`.
+    """Removes what killed processes left of a study, except the checkpoints whose names are `wanted`.
 
     Names are keys of trainings, or what `kept_name` makes of them.
     """
+    tidy(folder)
     left = unfinished_path(folder, "").parent
     for path in left.glob("*") if left.is_dir() else ():
         if path.stem not in wanted:

@@ -1,9 +1,9 @@
-"""Temporary folders that a killed run could not remove: the next run does.
+"""What a killed run could not remove: its temporary folders, and files that it was writing.  The next run does.
 
-Each folder holds a lock file that its process keeps locked.  The system releases the lock when the process ends,
-however it ends, so a folder whose lock is free has no living owner.  The process's number and start time, which the
-file `OWNER` holds for a reader, would not tell that: in another container that shares the folder, the same number is
-another process or none.
+Each temporary folder holds a lock file that its process keeps locked.  The system releases the lock when the process
+ends, however it ends, so a folder whose lock is free has no living owner.  The process's number and start time, which
+the file `OWNER` holds for a reader, would not tell that: in another container that shares the folder, the same number
+is another process or none.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -21,6 +22,15 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 OWNER, LOCK = "owner.json", "owner.lock"
+RAY, TRIAL, SERVER = AMONG_TEMPORARY = ("ray-", "ablations-trial-", "abl-")  # prefixes of folders in `_parents`
+TUNE = ".tune-"  # of folders in a study's own
+PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}")  # what `records.files.replaced` calls a file while it is written
+OF_USERS = ("files", "code")  # folders of a study with names that are not ours
+
+
+def _parents() -> tuple[Path, ...]:
+    """Returns the folders for temporary files, the usual one first."""
+    return (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))
 
 
 def short_parent(longest: int) -> Path | None:
@@ -29,7 +39,7 @@ def short_parent(longest: int) -> Path | None:
     The usual folder for temporary files is preferred.  A socket is made inside, and systems limit the whole path of a
     socket to 104 or 108 bytes.
     """
-    for parent in (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"), Path("/dev/shm")):
+    for parent in _parents():
         if len(os.fsencode(parent)) <= longest and os.access(parent, os.W_OK | os.X_OK):
             return parent
     return None
@@ -62,6 +72,22 @@ def sweep(parent: Path, prefix: str) -> list[Path]:
     for folder in dead:
         _remove(folder)
     return dead
+
+
+def tidy(study: Path) -> None:
+    """Removes what killed runs left: temporary folders, and in the folder of a study the files that they were writing.
+
+    It is for a run that holds the study's lock and has no trial running any more.  A run that found nothing to train
+    starts no Ray, and so sweeps nothing before.
+    """
+    for parent in {*_parents()}:
+        for prefix in AMONG_TEMPORARY:
+            sweep(parent, prefix)
+    sweep(study, TUNE)
+    for folder in (study, *(one for one in study.glob("*") if one.name not in OF_USERS)):
+        for path in folder.glob(".*"):
+            if PARTIAL.fullmatch(path.name) and path.is_file():
+                path.unlink(missing_ok=True)
 
 
 def _remove(folder: Path) -> None:

@@ -27,7 +27,7 @@ from types import ModuleType
 from typing import Any
 
 from ablations.core.errors import DivergedError
-from ablations.records.leftovers import own_folder, short_parent
+from ablations.records.leftovers import SERVER, own_folder, short_parent
 from ablations.subjects.own.log import Log
 
 WAIT_SECONDS = 0.2  # how long a silent trial is waited for at a time
@@ -93,7 +93,7 @@ def _own_place() -> None:
         )
     until_the_end = contextlib.ExitStack()
     folder = until_the_end.enter_context(
-        own_folder(parent, "abl-")
+        own_folder(parent, SERVER)
     )  # a prefix as short as Python's own, for the socket's path
     multiprocessing.current_process()._config["tempdir"] = str(folder)  # type: ignore[attr-defined]
     atexit.register(until_the_end.close)

@@ -25,7 +25,7 @@ from ablations.core.subject import Component, Defaults, Doses, Event, Failed, Me
 from ablations.core.text import capped, seconds_in
 from ablations.core.trial import Trial
 from ablations.core.variant import Departure
-from ablations.records.leftovers import own_folder
+from ablations.records.leftovers import TRIAL, own_folder
 from ablations.subjects.own import child, code, data
 from ablations.subjects.own.claims import change_in, claims_in
 from ablations.subjects.own.configs import changed, fields, plain, unit_of, value_of, with_set
@@ -304,7 +304,7 @@ class OwnSubject(Defaults):
         log = place.folder / "logs" / f"{trial.key}.txt"
         asked: Any = {"promised": [*self.subject.metrics], "replicate": self.subject.replicate}
         # The folder is removed however the trial ends; if this process is killed, the next trial removes it.
-        with own_folder(Path(tempfile.gettempdir()), "ablations-trial-") as folder:
+        with own_folder(Path(tempfile.gettempdir()), TRIAL) as folder:
             task["folder"] = str(folder / "own")
             (folder / "own").mkdir()
             for said in child.events(task, log=log, timeout=seconds_in(timeout) if timeout else NEVER):
