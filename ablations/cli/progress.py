@@ -19,8 +19,9 @@ from ablations.planning import tuning
 
 TRUSTED = 20  # epochs after which the measured pace replaces the estimate made before the start
 QUIET = 30.0  # seconds without a line after which the next epoch gets one
-SLOW = 2.0  # times what the trainings took by themselves: a study that took longer might have done without Ray
-WORTH_TELLING = 20.0  # seconds that a study takes at least before it is told so
+# A study is advised to do without Ray if it took this many times as long as its trainings took by themselves, and this
+# many seconds at least.
+SLOW, WORTH_TELLING = 2.0, 20.0
 
 
 class Progress:
@@ -102,7 +103,7 @@ class Progress:
             self.then(result)
 
     def advice(self, executor: str) -> str:
-        """Returns a line for a study whose trials would have been done sooner without Ray; empty for others."""
+        """Returns a whole line for a study that would have ended sooner without Ray, and an empty text for others."""
         took = time.monotonic() - self.began
         if executor == "serial" or not self.alone or took < max(WORTH_TELLING, SLOW * self.alone):
             return ""

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import secrets
 import stat
 import tomllib
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 # What reading one of our JSON files, and making a value of its content, raises if it is missing or damaged.
 DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}")  # the name of a file while `replaced` writes it
 
 
 def toml_in(path: Path, called: str) -> dict[str, Any]:

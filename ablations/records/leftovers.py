@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 import socket
 import tempfile
@@ -21,11 +20,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from ablations.records.files import PARTIAL
+
 OWNER, LOCK = "owner.json", "owner.lock"
 RAY, TRIAL, SERVER = AMONG_TEMPORARY = ("ray-", "ablations-trial-", "abl-")  # prefixes of folders in `_parents`
 TUNE = ".tune-"  # of folders in a study's own
-PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}")  # what `records.files.replaced` calls a file while it is written
-OF_USERS = ("files", "code")  # folders of a study with names that are not ours
+OF_USERS = ("files", "code")  # folders of a study in which users' files keep their names
 
 
 def _parents() -> tuple[Path, ...]:

@@ -195,7 +195,7 @@ def _fixed(study: Study) -> dict[str, Any]:
 
 
 def _other_data(before: Setting, after: Setting) -> str:
-    """Says which data set of an earlier plan a later one has not, or with other content; empty if it has them all.
+    """Says which data set of an earlier plan is missing in a later one, or has other content there; empty if none is.
 
     Data count by their fingerprint, so that a folder may be moved.
     """

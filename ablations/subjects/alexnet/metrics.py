@@ -47,7 +47,6 @@ def setting_of(
     spec = budget.given(PRESETS[preset].spec) if preset in PRESETS else None  # an old record may name a removed preset
     config = config_of(preset, budget, spec) if spec else {"preset": preset, "budget": {}, "spec": {}}
     stops = budget.stop_at_threshold
-    at = "" if budget.learning_rate is None else f" at a learning rate of {budget.learning_rate:g}"
     target = (
         None
         if budget.threshold_percent is None
@@ -66,7 +65,7 @@ def setting_of(
         baseline_words="a linear classifier on the raw pixels",
         facts={
             "preset": preset,
-            "reference": f"preset {preset}{at}",
+            "reference": f"preset {preset}{budget.at_rate}",
             "train_examples": budget.train_examples,
             "batch_size": budget.batch_size,
             "image_size": budget.image_size,

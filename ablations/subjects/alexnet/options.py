@@ -55,7 +55,7 @@ class ReferenceOptions:
         ),
     ] = None
     learning_rate: Annotated[float | None, _FLOAT] = None
-    """Learning rate of all variants (default: the preset's, or the grid's own); --tune searches around it."""
+    """Learning rate of the reference (default: the preset's, or the grid's own); --tune searches around it."""
     threshold: Annotated[float | None, _FLOAT] = None
     """Training error in percent; the steps to reach it are measured (default: none, or the grid's own)."""
     threshold_every: int = 50

@@ -57,6 +57,11 @@ class Budget:
         """How many evaluations a whole trial has."""
         return 1 if self.stop_at_threshold else -(-self.epochs // self.evaluate_every)
 
+    @property
+    def at_rate(self) -> str:
+        """` at a learning rate of 0.03`, to follow the name of a preset; empty if the rate is the preset's own."""
+        return "" if self.learning_rate is None else f" at a learning rate of {self.learning_rate:g}"
+
     def evaluates(self, epoch: int) -> bool:
         """Tells whether a trial is evaluated after `epoch`, which counts from one, if it is not the last."""
         return not self.stop_at_threshold and epoch % self.evaluate_every == 0

@@ -278,7 +278,6 @@ class AlexNet(Defaults):
         budget, facts = budget_of(setting.config), setting.facts
         at_most = "at most " if budget.stop_at_threshold else ""
         out_of = f" out of {facts['stored_size']}" if facts["stored_size"] != budget.image_size else ""
-        rate = "" if budget.learning_rate is None else f" at a learning rate of {budget.learning_rate:g}"
         timed = ""
         if budget.threshold_percent is not None:
             ends = "to" if budget.stop_at_threshold else "with the steps to"
@@ -286,7 +285,7 @@ class AlexNet(Defaults):
             timed = f"; {ends} {error}, looked at every {budget.threshold_every} steps"
         return (
             f"{facts['preset']} at {budget.image_size} px{out_of}, {at_most}{budget.epochs} epochs "
-            f"of {budget.train_examples:,} images in batches of {budget.batch_size}{rate}{timed}"
+            f"of {budget.train_examples:,} images in batches of {budget.batch_size}{budget.at_rate}{timed}"
         )
 
     def sizes(self, config: Config, setting: Setting) -> Mapping[str, float]:
