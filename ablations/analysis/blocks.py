@@ -21,7 +21,7 @@ import numpy as np
 from scipy import stats
 
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.statistics import LEVEL, largest, over_seeds, t_interval, t_test
+from ablations.analysis.statistics import LEVEL, largest, over_seeds, p_of_mean, t_interval
 from ablations.core.effect import Effect
 
 NOTHING = 1e-9  # share of the largest effect on a data set: an effect that is smaller is a rounding error
@@ -80,7 +80,7 @@ def summed(effect: Effect, each: Sequence[Effect]) -> OverBlocks:
         estimate=estimate,
         low=low,
         high=high,
-        p=t_test(estimate, error, df) if enough else nan,
+        p=p_of_mean(estimate, error, df) if enough and error > 0 else nan,
         p_ranks=_ranks(means) if enough else nan,
         apart=_apart(known),
         p_apart=_p_apart(known),

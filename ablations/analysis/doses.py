@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.statistics import LEVEL, Array, largest, over_seeds, t_interval, t_test
+from ablations.analysis.statistics import LEVEL, Array, largest, over_seeds, p_of_mean, t_interval
 from ablations.core.load import load
 from ablations.core.subject import Doses
 from ablations.core.variant import Variant
@@ -113,8 +113,8 @@ def _trend(evidence: Evidence, component: str, doses: Doses) -> Trend:
     slope, error, df = over_seeds(slopes(values, places, 1), overlap, size)
     low, high = t_interval(slope, error, df, LEVEL)
     bends = len(order) > 2 and len(values) > 1
-    bend = t_test(*over_seeds(slopes(values, places, 2), overlap, size)) if bends else nan
+    bend = p_of_mean(*over_seeds(slopes(values, places, 2), overlap, size), overlap) if bends else nan
     return Trend(
         component=component, doses=doses, outcomes=outcomes, overlap=overlap, slope=slope, low=low, high=high,
-        p=t_test(slope, error, df), bend=bend,
+        p=p_of_mean(slope, error, df, overlap), bend=bend,
     )  # fmt: skip

@@ -23,8 +23,8 @@ from ablations.analysis.statistics import (
     correlation,
     largest,
     over_seeds,
+    p_of_mean,
     t_interval,
-    t_test,
     welch,
 )
 from ablations.analysis.tables import by_seed
@@ -165,12 +165,14 @@ def paired(contrast: Contrast, metric: str, departed: Array, kept: Array, overla
         spread=plain * sqrt(change.size),
         n=change.size,
         correlation=correlation(departed, kept),
-        method=_paired_words(change.size, overlap),
+        method=_paired_words(change.size, overlap, constant=error == 0),
         overlap=overlap,
     )
 
 
-def _paired_words(n: int, overlap: float) -> str:
+def _paired_words(n: int, overlap: float, *, constant: bool) -> str:
+    if constant and overlap == 0:
+        return f"the same in all {n} pairs, so no interval, and the exact p of flipping their signs"
     if n > 1 and overlap != 0:
         return f"paired t over {n} splits, corrected for their overlap (Nadeau and Bengio 2003)"
     return f"paired t over {n} seeds" if n > 1 else "one seed: no interval" if n else "no finished pair"
@@ -194,7 +196,9 @@ def _unpaired(outcomes: pd.DataFrame, contrast: Contrast, metric: str, lost: int
     )
 
 
-def _effect(contrast: Contrast, metric: str, *, estimate: float, error: float, df: float, **rest: Any) -> Effect:
+def _effect(
+    contrast: Contrast, metric: str, *, estimate: float, error: float, df: float, overlap: float, **rest: Any
+) -> Effect:
     low, high = t_interval(estimate, error, df, LEVEL)
     return Effect(
         component=contrast.component,
@@ -204,9 +208,10 @@ def _effect(contrast: Contrast, metric: str, *, estimate: float, error: float, d
         estimate=estimate,
         low=low,
         high=high,
-        p=t_test(estimate, error, df),
+        p=p_of_mean(estimate, error, df, overlap),
         error=error,
         df=df,
+        overlap=overlap,
         departed=(contrast.departed,),
         kept=(contrast.kept,),
         **rest,

@@ -19,7 +19,7 @@ from math import nan, sqrt
 import numpy as np
 import pandas as pd
 
-from ablations.analysis.statistics import LEVEL, Array, correlation, holm, largest, over_seeds, t_interval, t_test
+from ablations.analysis.statistics import LEVEL, Array, correlation, holm, largest, over_seeds, p_of_mean, t_interval
 from ablations.analysis.tables import by_seed
 from ablations.analysis.tables import overlap as overlap_of
 from ablations.core.claim import MAIN
@@ -244,10 +244,10 @@ def _effect(model: _Model, index: int, complete: pd.DataFrame, left_out: int, me
         estimate=estimate,
         low=low,
         high=high,
-        p=t_test(estimate, error, df),
+        p=p_of_mean(estimate, error, df, overlap),
         n=len(values),
         correlation=correlation(*(values[:, signs == side].mean(axis=1) for side in (1, -1))),
-        method=_method(model, index, len(values), left_out, overlap),
+        method=_method(model, index, len(values), left_out, overlap, constant=error == 0),
         error=error,
         df=df,
         spread=over_seeds(by_seed, size=size)[1] * sqrt(len(values)),
@@ -257,10 +257,13 @@ def _effect(model: _Model, index: int, complete: pd.DataFrame, left_out: int, me
     )
 
 
-def _method(model: _Model, index: int, seeds: int, left_out: int, overlap: float) -> str:
+def _method(model: _Model, index: int, seeds: int, left_out: int, overlap: float, *, constant: bool) -> str:
     variants = model.weights.shape[1]
     if not np.isfinite(model.weights[index]).all():
         how = "not estimable: the variants that could be made do not tell it from the others"
+    elif constant and overlap == 0:
+        how = f"the same contrast of {variants} variants in all {seeds} seeds, so no interval, and the exact p of "
+        how += "flipping its signs"
     elif seeds > 1:
         how = f"paired t over {seeds} seeds, each with its own contrast of {variants} variants"
         how += ", corrected for the overlap of splits (Nadeau and Bengio 2003)" * (overlap != 0)

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isfinite, isnan, nan, sqrt
 
-import numpy as np
-
 from ablations.analysis import traces
 from ablations.analysis.evidence import Evidence, broken_off
 from ablations.analysis.failures import arms_words
-from ablations.analysis.statistics import sign_flip_p
 from ablations.analysis.tables import sizes
 from ablations.core.claim import Rule
 from ablations.core.effect import Effect
@@ -181,17 +178,13 @@ def guesses(evidence: Evidence, result: Result) -> bool:
 def _sabotage(evidence: Evidence, rule: Rule) -> Gate:
     """Returns the gate that the sabotage does visible harm: worse outcomes, or trainings that fail more often.
 
-    Harm that is the same in every pair, as of a metric that is saturated, has no t; flipped signs tell it if there are
-    enough pairs.
+    It cannot be told from a few pairs that all differ by the same.
     """
     effect = control_effect(evidence, SABOTAGE)
     worse = evidence.study.setting.main_metric.worse
-    passed = worse * effect.estimate > 0 and effect.p < rule.sabotage_alpha if effect and isfinite(effect.p) else None
+    seen = _differs(effect, rule.sabotage_alpha)
+    passed = seen and worse * effect.estimate > 0 if effect else None
     found = control_words(evidence, SABOTAGE)
-    if effect and (p := _flipped(evidence, effect)) < rule.sabotage_alpha:
-        passed, metric = worse * effect.estimate > 0, evidence.main_metric
-        change = in_unit(metric, size(metric, effect.estimate))
-        found = f"{change} in every pair, p {probability(p)} by flipped signs, n = {effect.n}"
     if effect and effect.unstable and effect.failed[0] > effect.failed[1]:  # to fail is to be detected, too
         passed = passed or effect.p_trained < rule.sabotage_alpha or None
         found = f"{found}; {arms_words(effect)}"
@@ -206,11 +199,11 @@ def _sabotage(evidence: Evidence, rule: Rule) -> Gate:
     )
 
 
-def _flipped(evidence: Evidence, effect: Effect) -> float:
-    """Returns the exact p of an effect that is the same in every pair of independent seeds; nan for others."""
-    if effect.error != 0 or effect.estimate == 0 or effect.unstable or evidence.overlap != 0:
-        return nan
-    return sign_flip_p(np.full(effect.n, effect.estimate))
+def _differs(effect: Effect | None, alpha: float) -> bool | None:
+    """Tells whether a control changes the outcome; None if that cannot be told, as from a few equal pairs."""
+    if effect is None or not isfinite(effect.p):
+        return None
+    return effect.p < alpha or (None if effect.constant else False)
 
 
 def _placebo(evidence: Evidence, rule: Rule) -> Gate:
@@ -220,7 +213,8 @@ def _placebo(evidence: Evidence, rule: Rule) -> Gate:
     numbers of these trials show that the draws were others.
     """
     effect = control_effect(evidence, PLACEBO)
-    passed = not effect.p < rule.placebo_alpha if effect and isfinite(effect.p) else None
+    differs = _differs(effect, rule.placebo_alpha)
+    passed = None if differs is None else not differs
     found = control_words(evidence, PLACEBO)
     if effect and effect.n > 1 and effect.estimate == effect.error == 0 and traces.drawn_apart(evidence, effect):
         passed, found = True, f"no difference in any pair, though other numbers differ, n = {effect.n}"
@@ -263,6 +257,9 @@ def effect_words(evidence: Evidence, effect: Effect | None) -> str:
     if not isfinite(effect.p):
         return "needs two finished pairs that differ"
     metric = evidence.main_metric
+    if effect.constant:
+        found = in_unit(metric, size(metric, effect.estimate))
+        return f"{found} in every pair, p {probability(effect.p)} by flipped signs, n = {effect.n}"
     within = f" {between(metric, effect.low, effect.high)}" if isfinite(effect.low) else ""
     found = in_unit(metric, f"{size(metric, effect.estimate)}{within}")
     return f"{found}, p {probability(effect.p)}, n = {effect.n}"

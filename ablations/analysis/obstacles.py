@@ -9,13 +9,13 @@ import numpy as np
 
 from ablations.analysis import traces
 from ablations.analysis.evidence import Evidence, broken, broken_off, errors_told, finished
-from ablations.analysis.failures import arms_words
+from ablations.analysis.failures import arms_words, for_direction
 from ablations.analysis.gates import chance_error
-from ablations.core.claim import MAIN, Claim, Rule, compared
+from ablations.core.claim import MAIN, SAME, Claim, Rule, compared
 from ablations.core.effect import Effect
 from ablations.core.load import load
 from ablations.core.result import LOG_STEPS, REACHED
-from ablations.core.text import number, signed
+from ablations.core.text import number, probability, signed
 
 # Codes for why a claim was not tested.
 _OF_RECORDS = NO_ARM, NO_PAIR, ONE_SEED, GATE, PAIRS_MISSING = "no arm", "not run", "one seed", "gate", "missing pairs"
@@ -52,8 +52,8 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
         unit = "seeds" if effect.kind == MAIN else "pairs"
         more = f", and of {failed} more a training failed" if failed else ""
         yield PAIRS_MISSING, f"{missing} of {planned} {unit} are missing{_errors(evidence, effect)}{more}"
-    if not effect.error > 0:
-        yield NO_SPREAD, "all pairs differ by the same, so nothing tells how much another one would differ"
+    if not effect.error > 0 and (claim.direction == SAME or not for_direction(effect).p < rule.alpha):
+        yield NO_SPREAD, _alike(claim, effect)
     yield from _inactive(evidence, claim)
     if needs_fit(evidence, claim) and (words := _unfitted(evidence, rule)):
         yield UNDERFITS, words
@@ -61,6 +61,16 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
     if claim.metric == gap and not (mean := _mean_of_arms(evidence, effect, gap)) >= rule.overfitting:
         words = f"between training and {evidence.phase} error is {signed(mean)} on average"
         yield UNDERFITS, f"the arms' gap {words}: nothing overfits here"
+
+
+def _alike(claim: Claim, effect: Effect) -> str:
+    """Returns why pairs that all differ by the same do not judge a claim."""
+    words = "all pairs differ by the same, so nothing tells how much another one would differ"
+    if claim.direction == SAME or not effect.constant or effect.estimate == 0:
+        return words
+    return (
+        f"{words}, and {effect.n} are too few to tell a direction by flipping their signs (p {probability(effect.p)})"
+    )
 
 
 def _errors(evidence: Evidence, effect: Effect) -> str:

@@ -23,6 +23,9 @@ is then not judged, p is the exact p of flipping the signs of the pairs that are
     contradicted                            d < 0 and the same
     inconclusive                            else, and for every claim of sameness
 
+If all pairs differ by the same, there is no interval, and p is the exact p of flipping their signs: from six pairs on
+it can tell a direction at an alpha of .05.  Of fewer, and of a claim of sameness, nothing is told.
+
 There are two kinds of statement, on the direction and on the size.  The probability that any statement of one kind is
 wrong anywhere in the family is at most alpha.  Holm's procedure tells only directions: the simultaneous confidence
 intervals that belong to it say no more of a rejected hypothesis than its direction (Strassburger and Bretz 2008).  So

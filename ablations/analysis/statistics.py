@@ -64,9 +64,19 @@ def spread_interval(spread: float, df: float) -> tuple[float, float]:
     return low, high
 
 
-def t_test(value: float, error: float, df: float) -> float:
-    """Returns the two-sided p that the true value is zero; nan if the standard error is zero or not known."""
-    return 2 * float(stats.t.sf(abs(value) / error, df)) if error > 0 and df > 0 else nan
+def p_of_mean(value: float, error: float, df: float, overlap: float = 0.0) -> float:
+    """Returns the two-sided p that the true mean of df + 1 differences, `value`, is zero: that of the t test.
+
+    If all differences are the same, so that the standard error is zero, it is the exact p of flipping their signs: 2 of
+    the 2^(df + 1) patterns of signs give a mean as large as theirs.  That test assumes independence, so p is nan if
+    such differences are of overlapping splits, as in `over_seeds`.  It is also nan if all differences are zero, and if
+    the standard error is not known.
+    """
+    if not df > 0 or isnan(error):
+        return nan
+    if error > 0:
+        return 2 * float(stats.t.sf(abs(value) / error, df))
+    return 2.0**-df if value != 0 and overlap == 0 else nan
 
 
 def welch(one: Array, two: Array, overlap: float = 0.0) -> tuple[float, float]:

@@ -50,7 +50,7 @@ def simulate(truth: str, *, studies: int, seeds: int = 10, scatter: float = 0.5,
     import numpy as np
 
     from ablations.analysis.doses import slopes
-    from ablations.analysis.statistics import over_seeds, t_interval, t_test
+    from ablations.analysis.statistics import over_seeds, p_of_mean, t_interval
 
     random, asked, alpha = np.random.default_rng([seed, list(TRUTHS).index(truth)]), TRUTHS[truth], Rule().alpha
     places = np.log2(DOSES)
@@ -63,9 +63,9 @@ def simulate(truth: str, *, studies: int, seeds: int = 10, scatter: float = 0.5,
         outcomes = means + common + own + random.normal(0, asked.differ, (seeds, 1)) * places
         slope, error, df = over_seeds(slopes(outcomes, places, 1))
         low, high = t_interval(slope, error, df, 0.95)
-        told += t_test(slope, error, df) < alpha
+        told += p_of_mean(slope, error, df) < alpha
         covered += low <= true <= high
-        bent += t_test(*over_seeds(slopes(outcomes, places, 2))) < alpha
+        bent += p_of_mean(*over_seeds(slopes(outcomes, places, 2))) < alpha
     return TrendTally(truth=truth, studies=studies, told=told, covered=covered, bent=bent)
 
 

@@ -38,6 +38,11 @@ class Effect:
     p_flip: float = math.nan  # exact p-value that the mean is zero over seeds where both train; nan if none failed
 
     @property
+    def constant(self) -> bool:
+        """Whether every pair differs by the same, so that no interval tells how much another one would differ."""
+        return self.n > 1 and self.error == 0
+
+    @property
     def failed(self) -> tuple[int, int]:
         """The number of trainings that failed with the departure, and without it."""
         return self.ended[0] - self.trained[0], self.ended[1] - self.trained[1]

@@ -168,7 +168,8 @@ def _effects(evidence: Findings, rows: Sequence[Ranked]) -> str:
     )
     if len(undecided) == len(rows):
         return f"{_frame(evidence)} {_nothing_decided(evidence, undecided)}."
-    half = min(((one.effect.high - one.effect.low) / 2 for one in (*hurt, *helped)), default=inf)
+    halves = [(one.effect.high - one.effect.low) / 2 for one in (*hurt, *helped) if not one.effect.constant]
+    half = min(halves, default=inf)
     sized = [[(_name(evidence, one), f" ({_size(evidence, one, half)})") for one in side] for side in (hurt, helped)]
     same = [(_name(evidence, one), _margin(evidence, one)) for one in alike]
     open_ = [(_name(evidence, one), "") for one in undecided]
@@ -215,11 +216,14 @@ def _name(evidence: Findings, row: Ranked) -> str:
 def _size(evidence: Findings, row: Ranked, half: float) -> str:
     """Returns the size of an effect with the digits that an interval of that half width leaves.
 
-    Where the effect clearly has another sign on some data sets, it names them.
+    An effect that is the same in every pair has no interval, and the text says so.  Where the effect clearly has
+    another sign on some data sets, it names them.
     """
     metric = evidence.main_metric
     others = other_way(evidence, row.effect, rule_of(evidence.study).alpha)
     beside = f" on average, and the other way on {listed(others)}" if others else ""
+    if row.effect.constant:
+        return f"{in_unit(metric, briefly(metric, row.effect.estimate, inf))} in every pair{beside}"
     return in_unit(metric, briefly(metric, row.effect.estimate, half)) + beside
 
 
@@ -254,7 +258,7 @@ def _trends(evidence: Findings) -> list[str]:
 
     found: dict[str, list[str]] = {RISES: [], FALLS: [], NO_TREND: []}
     for one in trends(evidence):
-        if not isfinite(one.low):  # fewer than two seeds have finished at every dose
+        if not isfinite(one.low) and direction(one) == NO_TREND:  # too few seeds have finished at every dose
             continue
         found[direction(one)].append(f"{one.component}{slope_words(evidence, one)}")
     parts = [f"{verb} {_most(names)}" for verb, names in found.items() if names]

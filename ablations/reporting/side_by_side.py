@@ -8,7 +8,7 @@ from math import isfinite, nan, sqrt
 
 import pandas as pd
 
-from ablations.analysis.statistics import LEVEL, benjamini_hochberg, largest, over_seeds, t_interval, t_test
+from ablations.analysis.statistics import LEVEL, benjamini_hochberg, largest, over_seeds, p_of_mean, t_interval
 from ablations.analysis.verdicts import Findings
 from ablations.core.effect import Effect
 from ablations.core.errors import InputError
@@ -112,11 +112,10 @@ def _difference(first: Findings, second: Findings, one: Effect, two: Effect) -> 
     """Returns the second effect minus the first: paired by seed if both have the same seeds, else by Welch's t."""
     rows = [_by_seed(evidence, effect) for evidence, effect in ((first, one), (second, two))]
     paired = len(rows[0]) > 1 and rows[0].index.equals(rows[1].index)
+    overlap = max(one.overlap, two.overlap)
     if paired:
-        change = (rows[1] - rows[0]).to_numpy(dtype=float)
-        estimate, error, df = over_seeds(
-            change, max(one.overlap, two.overlap), largest(*(row.to_numpy(dtype=float) for row in rows))
-        )
+        change, size = (rows[1] - rows[0]).to_numpy(dtype=float), largest(*(row.to_numpy(dtype=float) for row in rows))
+        estimate, error, df = over_seeds(change, overlap, size)
     else:
         parts = [effect.error**2 for effect in (one, two)]
         error, estimate = sqrt(sum(parts)), two.estimate - one.estimate
@@ -128,7 +127,7 @@ def _difference(first: Findings, second: Findings, one: Effect, two: Effect) -> 
         estimate=estimate,
         low=low,
         high=high,
-        p=t_test(estimate, error, df),
+        p=p_of_mean(estimate, error, df, overlap),
         n=min(one.n, two.n),
         error=error,
         df=df,
@@ -145,19 +144,17 @@ def _by_seed(evidence: Findings, effect: Effect) -> pd.Series[float]:
 
 
 def _headline(first: Findings, found: list[Difference]) -> str:
-    studied = [one for one in found if isfinite(one.difference.low)]
+    studied = [one for one in found if isfinite(one.difference.p) or one.difference.constant]
     if not studied:
         return "No difference between the two has an interval yet: that takes two finished seeds in each study."
-    apart = [one for one in studied if not one.difference.low <= 0 <= one.difference.high]
+    apart = [one for one in studied if one.difference.p < 1 - LEVEL]
     counts = (
         f"Of {counted(len(studied), 'effect')} that both studies have, {len(apart) or 'none'} "
         f"{'differs' if len(apart) == 1 else 'differ'} between them at 95%, each taken alone."
     )
     if not apart:
         return counts
-    names = listed([_label(first, one.first) for one in apart])
-    words = f"The intervals of {names} exclude zero" if len(apart) > 1 else f"The interval of {names} excludes zero"
-    return f"{counts} {words}."
+    return f"{counts.removesuffix('.')}: {listed([_label(first, one.first) for one in apart])}."
 
 
 def _method(first: Findings, second: Findings, found: list[Difference]) -> tuple[str, ...]:

@@ -88,7 +88,7 @@ def _effect_line(evidence: Findings, effect: Effect) -> tuple[str, ...]:
     from ablations.core.text import MINUS, MISSING
     from ablations.reporting import wording
 
-    numbers = (wording.effect(evidence, effect.estimate), wording.bounds(evidence, effect.low, effect.high))
+    numbers = (wording.effect(evidence, effect.estimate), wording.interval(evidence, effect))
     plain = [text.replace(MINUS, "-").replace(MISSING, "none") for text in numbers]
     return evidence.called(effect), effect.label, effect.kind, *plain, str(effect.n)
 

@@ -6,6 +6,7 @@ from math import isfinite
 
 from ablations.analysis.ranking import BETTER, NEGLIGIBLE, WORSE, Ranked
 from ablations.analysis.verdicts import Findings
+from ablations.core.effect import Effect
 from ablations.core.load import load
 from ablations.core.setting import Metric
 from ablations.core.units import between, is_ratio, outcome, size, unit_of
@@ -51,6 +52,11 @@ def bounds(evidence: Findings, low: float, high: float) -> str:
     return between(evidence.main_metric, low, high)
 
 
+def interval(evidence: Findings, found: Effect) -> str:
+    """Writes the interval of an effect on the main metric, or that it has none because all pairs are equal."""
+    return "all pairs equal" if found.constant else bounds(evidence, found.low, found.high)
+
+
 def nothing(evidence: Findings) -> str:
     """Returns the value of an effect that changes nothing: `zero`, or `1` for ratios."""
     return "1" if is_ratio(evidence.main_metric) else "zero"
@@ -80,7 +86,9 @@ def reads_as(row: Ranked) -> str:
     told = {WORSE: "hurts", BETTER: "helps", NEGLIGIBLE: "no difference that matters"}
     if row.effect.unstable:
         return f"{told[row.side]}, unstable" if row.side else "unstable"
-    if not isfinite(row.effect.p):
+    if row.effect.constant and row.effect.estimate == 0:
+        return "no difference in any pair"
+    if not isfinite(row.effect.p) or (row.effect.constant and not row.side):
         return "one pair" if row.effect.n == 1 else "too few distinct pairs" if row.effect.n else "not run"
     return told.get(row.side, "undecided")
 

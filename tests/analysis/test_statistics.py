@@ -17,12 +17,12 @@ from ablations.analysis.statistics import (
     detectable,
     discordant,
     holm,
+    p_of_mean,
     prediction_interval,
     seeds_to_detect,
     seeds_to_exclude,
     sign_flip_p,
     t_interval,
-    t_test,
     welch,
 )
 
@@ -43,7 +43,7 @@ def test_intervals_and_p_values_are_scipys(level: float) -> None:
     test = stats.ttest_1samp(values, 0)
     expected = test.confidence_interval(level)
     assert t_interval(*of(values), level) == pytest.approx((expected.low, expected.high))
-    assert t_test(*of(values)) == pytest.approx(test.pvalue)
+    assert p_of_mean(*of(values)) == pytest.approx(test.pvalue)
 
 
 def test_a_90_percent_interval_within_the_margin_is_statsmodels_two_one_sided_tests() -> None:
@@ -58,13 +58,19 @@ def test_welchs_test_is_scipys() -> None:
     one, two = sample(5, 1), 3 * sample(9, 2)
     expected = stats.ttest_ind(one, two, equal_var=False)
     error, df = welch(one, two)
-    assert t_test(float(one.mean() - two.mean()), error, df) == pytest.approx(expected.pvalue)
+    assert p_of_mean(float(one.mean() - two.mean()), error, df) == pytest.approx(expected.pvalue)
     interval = expected.confidence_interval(0.95)
     assert t_interval(float(one.mean() - two.mean()), error, df, 0.95) == pytest.approx((interval.low, interval.high))
 
 
-def test_without_a_spread_there_is_no_p_and_without_an_error_no_interval() -> None:
-    assert isnan(t_test(1.0, 0.0, 4))
+def test_differences_that_are_all_the_same_have_no_interval_but_the_exact_p_of_flipping_their_signs() -> None:
+    for n in (2, 5, 6, 12):
+        by_scipy = stats.permutation_test((np.full(n, -5.0),), np.mean, permutation_type="samples", n_resamples=2**14)
+        assert p_of_mean(-5.0, 0.0, n - 1) == pytest.approx(by_scipy.pvalue)
+    assert p_of_mean(-5.0, 0.0, 11) == 2 / 4096
+    assert isnan(p_of_mean(0.0, 0.0, 4))  # no difference at all
+    assert isnan(p_of_mean(-5.0, 0.0, 11, overlap=0.25))  # the signs of overlapping splits cannot be flipped one by one
+    assert isnan(p_of_mean(1.0, nan, 4)) and isnan(p_of_mean(1.0, 0.0, 0))  # not known, and a single one
     assert np.isnan(t_interval(1.0, nan, 4, 0.95)).all()
     assert np.isnan(t_interval(1.0, 0.0, 4, 0.95)).all()  # equal pairs tell nothing of the next
 

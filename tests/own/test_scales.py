@@ -100,7 +100,7 @@ def test_a_verdict_is_the_same_at_every_scale(tmp_path: Path, scale: float, grid
 
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
 @pytest.mark.parametrize("grid", ["one_out", "full"])
-def test_equal_differences_are_no_evidence_at_any_scale_although_they_are_rounded(
+def test_equal_differences_tell_a_direction_and_no_size_at_any_scale_although_they_are_rounded(
     tmp_path: Path, scale: float, grid: str
 ) -> None:
     def memory(trial: Trial) -> float:
@@ -111,7 +111,11 @@ def test_equal_differences_are_no_evidence_at_any_scale_although_they_are_rounde
         )
 
     judged = found(tmp_path, "memory", '"lower"', 0.01 * scale, memory, grid=grid)
-    assert [one.label for one in judged.verdicts] == ["not tested (too few distinct pairs)"] * 2
+    labels = ["reproduced (direction only, size open)", "not tested (too few distinct pairs)"]
+    assert [one.label for one in judged.verdicts] == labels  # that two are the same needs an interval
+    found_a = judged.verdicts[0].effect
+    assert found_a and found_a.p == 2 / 2**10 and np.isnan(found_a.low)
+    assert "the same" in found_a.method and "flipping" in found_a.method
 
 
 COLLAPSED = {
@@ -314,7 +318,7 @@ def test_harm_that_is_the_same_in_every_pair_is_seen_by_flipped_signs(
     gate = next(one for one in study_gates(judged, Rule()) if one.name == SEEN)
     assert gate.passed is passed
     exact = stats.permutation_test((np.full(seeds, -60.0),), np.mean, permutation_type="samples").pvalue
-    assert (f"\u221260.00 in every pair, p {exact:.3f} by flipped signs" in gate.found) is bool(passed), gate.found
+    assert gate.found.startswith(f"{MINUS}60.0") and f" in every pair, p {exact:.3f} by flipped signs" in gate.found
     turned = found(tmp_path, "solved", '"lower"', 1.0, solved, seeds=6)
     assert next(one for one in study_gates(turned, Rule()) if one.name == SEEN).passed is False
 

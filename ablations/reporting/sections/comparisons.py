@@ -75,7 +75,7 @@ def effect_rows(evidence: Findings, effects: list[Effect]) -> tuple[tuple[str, .
         (
             evidence.called(effect),
             wording.effect(evidence, effect.estimate),
-            wording.bounds(evidence, effect.low, effect.high),
+            wording.interval(evidence, effect),
             wording.bounds(evidence, *interval_over_both(evidence, effect)),
             f"{effect.n} of {broken(evidence, effect)[0]}",
             number(effect.correlation),

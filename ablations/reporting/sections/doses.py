@@ -66,11 +66,14 @@ def _sentences(evidence: Findings, trend: Trend) -> str:
     metric, doses = _read(evidence, trend), [float(dose) for dose in trend.outcomes.columns]
     of = f" {trend.doses.unit} of {trend.component}" if trend.doses.unit else f" of {trend.component}"
     over = f"From {doses[0]:g} to {doses[-1]:g}{of}"
-    if not isfinite(trend.low):
+    if not isfinite(trend.low) and direction(trend) == NO_TREND:
         return f"{over} no trend can be told: {_why_none(trend, metric)}."
-    numbers = f"{in_unit(metric, size(metric, trend.slope))}, 95% interval {between(metric, trend.low, trend.high)}"
-    verb = direction(trend).removesuffix(" with")
-    said = f"{over} the {wording.what(evidence)} {verb} ({numbers} {_step(trend)}, {counted(trend.seeds, 'seed')})."
+    slope, verb = in_unit(metric, size(metric, trend.slope)), direction(trend).removesuffix(" with")
+    within, seeds = between(metric, trend.low, trend.high), counted(trend.seeds, "seed")
+    numbers = f"{slope}, 95% interval {within} {_step(trend)}, {seeds}"
+    if not isfinite(trend.low):
+        numbers = f"{slope} {_step(trend)} with every one of {seeds}"
+    said = f"{over} the {wording.what(evidence)} {verb} ({numbers})."
     if trend.bend < ALPHA:
         return f"{said} It bends on the way, so one slope does not describe it: see the figure."
     return said

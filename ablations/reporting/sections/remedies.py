@@ -33,7 +33,8 @@ REMEDIES = {  # why a claim was not tested -> what would change that
     GATE: "A study that passes its gates.",
     PAIRS_MISSING: "Its missing trials.",
     INACTIVE: "A preset or data on which the component does something.",
-    NO_SPREAD: "Pairs that do not all differ by the same: a finer metric, or more evaluation data.",
+    NO_SPREAD: "Pairs that do not all differ by the same, by a finer metric or more evaluation data; for a direction, "
+    "more pairs are enough.",
     CENSORED: "A longer budget, in which every trial arrives.",
     UNDERFITS: "A study that fits its training images: more epochs, or fewer images.",
     FAILS: "A recipe by which both arms train.",
@@ -47,7 +48,11 @@ def changes_it(verdict: Verdict) -> str:
     least = margin(verdict)
     if verdict.call == NOT_TESTED:
         return f"{REMEDIES.get(verdict.reason, '')} Here {verdict.because}."
-    return STEADY if verdict.unstable else _changes_it(verdict, least)
+    if verdict.unstable:
+        return STEADY
+    if verdict.effect and verdict.effect.constant and not verdict.first:
+        return REMEDIES[NO_SPREAD]
+    return _changes_it(verdict, least)
 
 
 def _changes_it(verdict: Verdict, least: str) -> str:

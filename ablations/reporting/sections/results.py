@@ -48,7 +48,7 @@ def results(evidence: Findings, rows: Sequence[Ranked]) -> Table:
             evidence.called(one.effect),
             wording.reads_as(one),
             wording.effect(evidence, one.effect.estimate),
-            wording.bounds(evidence, one.effect.low, one.effect.high),
+            wording.interval(evidence, one.effect),
             _mean(evidence, one.effect.departed),
             probability(one.p_holm) if isfinite(one.effect.p) else MISSING,
             f"{one.effect.n} of {broken(evidence, one.effect)[0]}",
