@@ -37,7 +37,7 @@ def _effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
     contrast = contrast_of(evidence.study, departure, Variant(departures=tuple(others)))
     planned = {variant.label for variant in evidence.study.variants}
     return (
-        compare(evidence.table, contrast, metric, evidence.overlap)
+        compare(evidence.table, contrast, metric, evidence.overlap, evidence.by_seed(metric))
         if {contrast.departed, contrast.kept} <= planned
         else None
     )

@@ -55,8 +55,8 @@ def effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
     Which paired effects there are depends on which single departures the study has; main effects need a factorial.  An
     effect without a finished pair is kept, with n = 0 and a nan estimate.
     """
-    overlap = overlap_of(study.setting, table)
-    paired = [compare(table, contrast, metric, overlap) for contrast in contrasts(study)]
+    overlap, outcomes = overlap_of(study.setting, table), by_seed(table, metric)
+    paired = [compare(table, contrast, metric, overlap, outcomes) for contrast in contrasts(study)]
     return paired + main_effects(study, table, metric)
 
 
@@ -127,13 +127,16 @@ def mean_interval(values: Sequence[float] | pd.Series[float], overlap: float = 0
     return mean, *t_interval(mean, error, df, LEVEL)
 
 
-def compare(table: pd.DataFrame, contrast: Contrast, metric: str, overlap: float = 0.0) -> Effect:
+def compare(
+    table: pd.DataFrame, contrast: Contrast, metric: str, overlap: float = 0.0, outcomes: pd.DataFrame | None = None
+) -> Effect:
     """Returns the effect of one comparison: paired by seed or, if over a fifth of the pairs are broken, Welch's.
 
     If trainings failed, it is always paired, over the pairs that are left, because it then tells only a direction.
-    `overlap` is that of the splits that seeds stand for, as in `over_seeds`.
+    `overlap` is that of the splits that seeds stand for, as in `over_seeds`.  `outcomes` are those of `by_seed`, where
+    they are known already.
     """
-    outcomes = _arms(by_seed(table, metric), contrast)
+    outcomes = _arms(by_seed(table, metric) if outcomes is None else outcomes, contrast)
     pairs = outcomes.dropna()
     departed, kept = (pairs[arm].to_numpy(dtype=float) for arm in ("departed", "kept"))
     found = with_trainings(paired(contrast, metric, departed, kept, overlap), table, departed - kept)
@@ -250,5 +253,6 @@ def _broken(table: pd.DataFrame, contrast: Contrast, whole: int) -> int:
     """
     if table.empty:
         return 0
-    seeds = [set(table.loc[table["variant"] == label, "seed"]) for label in (contrast.departed, contrast.kept)]
-    return len(seeds[0] & seeds[1]) - whole
+    seeds, variants = table["seed"], table["variant"]
+    departed, kept = (set(seeds[variants == label]) for label in (contrast.departed, contrast.kept))
+    return len(departed & kept) - whole

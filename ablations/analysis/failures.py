@@ -97,17 +97,15 @@ def with_trainings(effect: Effect, table: pd.DataFrame, differences: Array) -> E
     """
     if table.empty:
         return effect
-    rows = table[table["status"].eq(DONE) | failed_rows(table)]
-    sides = [rows[rows["variant"].isin(labels)] for labels in (effect.departed, effect.kept)]
-    failed = [failed_rows(side) for side in sides]
-    ended = len(sides[0]), len(sides[1])
-    trained = ended[0] - int(failed[0].sum()), ended[1] - int(failed[1].sum())
+    rows = table.loc[table["status"].isin((DONE, *FAILURES)), ["variant", "seed", "status"]]
+    rows = rows.assign(failed=failed_rows(rows))
+    departed, kept = (rows.loc[rows["variant"].isin(labels)] for labels in (effect.departed, effect.kept))
+    ended = len(departed), len(kept)
+    trained = ended[0] - int(departed["failed"].sum()), ended[1] - int(kept["failed"].sum())
     effect = replace(effect, trained=trained, ended=ended)
     if not effect.unstable:
         return effect
-    by_seed = [
-        side.assign(failed=bad).groupby("seed")["failed"].mean() for side, bad in zip(sides, failed, strict=True)
-    ]
+    by_seed = [side.groupby("seed")["failed"].mean() for side in (departed, kept)]
     told = differences.size and differences.mean() * effect.estimate > 0
     return replace(effect, p_trained=_p_trained(*by_seed), p_flip=sign_flip_p(differences) if told else nan)
 

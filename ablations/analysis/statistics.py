@@ -35,7 +35,7 @@ def over_seeds(values: Array, overlap: float = 0.0, size: float = 0.0) -> tuple[
     if not values.size:
         return nan, nan, nan
     constant, mean = is_constant(values, size), float(values.mean())
-    error = nan if values.size < 2 else 0.0 if constant else float(stats.sem(values))
+    error = nan if values.size < 2 else 0.0 if constant else float(values.std(ddof=1)) / sqrt(values.size)
     mean = 0.0 if constant and abs(mean) <= _PRECISION * size else mean
     return mean, error * inflation(values.size, overlap), float(values.size - 1)
 

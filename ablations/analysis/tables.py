@@ -78,7 +78,7 @@ def by_seed(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """
     if metric not in table or table.empty:
         return pd.DataFrame()
-    rows = usable(table, metric)
+    rows = usable(table[["variant", "seed", "status", metric]], metric)
     twice = rows[rows.duplicated(["variant", "seed"])]
     if len(twice):
         row = twice.iloc[0]

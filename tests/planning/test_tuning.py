@@ -156,8 +156,11 @@ def test_in_a_factorial_every_arm_with_the_departure_counts(plan: Planner, budge
     assert not tuned(replace(after, tuning=replace(search.tuning, arms=tuple(some))), ("lrn", "off"))
 
 
-def test_a_study_whose_rates_had_one_training_each_is_read_as_it_was_tuned() -> None:
-    study, _, _ = read(Path(__file__).parents[2] / "results" / "reference" / "figure1")
+def test_a_study_whose_rates_had_one_training_each_is_read_as_it_was_tuned(tmp_path: Path) -> None:
+    # The plan of a study that was tuned so, in the first form of study.json.
+    plan = Path(__file__).parents[1] / "golden" / "one_training_a_rate.json"
+    (tmp_path / "study.json").write_bytes(plan.read_bytes())
+    study, _, _ = read(tmp_path)
     tuning = study.tuning
     assert tuning is not None
     assert (tuning.rates, tuning.seeds, tuning.clearly, tuning.slower) == (8, 1, 0, 1)
