@@ -1,4 +1,4 @@
-"""The answer of a study: at most three sentences on what it found, and a line on why to believe them.
+"""The answer of a study: at most three sentences on what it found, and the line on why to believe them.
 
 The page, report.md, the end of a run and the description in MLflow open with it.  It has a form for every state of a
 study: not begun, gates that failed, a reference alone, a race to a target, effects.
@@ -13,27 +13,24 @@ from math import inf, isfinite, prod
 from ablations.analysis import ranking
 from ablations.analysis.asked import rule_of
 from ablations.analysis.blocks import other_way
-from ablations.analysis.declared import post_hoc
 from ablations.analysis.doses import trends
-from ablations.analysis.evidence import broken_off, errors_told, finished
 from ablations.analysis.failures import arms_words
-from ablations.analysis.gates import LEARNS, QUIET, SEED, SEEN, SIZES, Gate, failed_trials, linear_error, study_gates
+from ablations.analysis.gates import LEARNS, QUIET, SEED, SEEN, SIZES, Gate, failed_trials, study_gates
 from ablations.analysis.obstacles import underfits
 from ablations.analysis.ranking import BETTER, NEGLIGIBLE, UNDECIDED, WORSE, Ranked
 from ablations.analysis.rule import CALLS
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import ONE_IN, ONE_OUT, metric_of
-from ablations.core.load import MILD, PLACEBO, SABOTAGE
-from ablations.core.setting import SPLIT
+from ablations.core.load import SABOTAGE
 from ablations.core.text import counted, listed
 from ablations.core.units import briefly, in_unit, is_ratio
 from ablations.reporting import wording
 from ablations.reporting.document import Answer
 from ablations.reporting.next_commands import about_sabotage, next_commands
+from ablations.reporting.trust import trust_line
 
 MOST = 5  # changes of a kind that a sentence names
 UNSIZED = "by an amount that failed trainings leave open"
-UNDERFITTING = "the reference underfits, so this says little about converged networks"
 FAILED_GATE = {  # gate -> what its failure means
     LEARNS: "the reference did not learn",
     SEED: "the trials do not use their seed",
@@ -235,10 +232,14 @@ def _margin(evidence: Findings, row: Ranked) -> str:
 
 def _measured(evidence: Findings, row: Ranked) -> str:
     effect = row.effect
+    if effect.constant:
+        pairs = "both pairs" if effect.n == 2 else f"all {effect.n} pairs"
+        found = in_unit(evidence.main_metric, wording.effect(evidence, effect.estimate))
+        return f" ({found} in {pairs}, too few to tell)" if effect.estimate else " (no difference in any pair)"
     if not isfinite(effect.low):
         return ""
-    found = wording.effect(evidence, effect.estimate), wording.bounds(evidence, effect.low, effect.high)
-    return f" ({in_unit(evidence.main_metric, ' '.join(found))})"
+    numbers = wording.effect(evidence, effect.estimate), wording.bounds(evidence, effect.low, effect.high)
+    return f" ({in_unit(evidence.main_metric, ' '.join(numbers))})"
 
 
 def _room(evidence: Findings, rows: Sequence[Ranked]) -> str:
@@ -292,60 +293,3 @@ def _count(words: str, changes: Sequence[str]) -> str:
         return f"{words} ({len(changes)})"
     every = "both" if len(changes) == 2 else "all"
     return f"{words} ({first})" if len(changes) == 1 else f"{words} ({len(changes)}, {every} on {first})"
-
-
-def trust_line(evidence: Findings) -> str:
-    """Returns one line: `10 seeds; placebo quiet; sabotage seen; reference 31% error, linear baseline 61%`."""
-    study, setting = evidence.study, evidence.study.setting
-    metric = evidence.main_metric
-    seeds, wanted = study.seeds, rule_of(study).seeds
-    draft = f" (a draft: verdicts want {wanted})" if seeds < wanted and evidence.verdicts else ""
-    kind = "split" if setting.replicate == SPLIT else "seed"
-    parts = [f"{counted(seeds, kind)}{draft}"]
-    parts += _controls(evidence) if len(study.variants) > 1 else []
-    ended = len(evidence.results)
-    meant = [one for one in evidence.results if not {SABOTAGE, MILD} & dict(one.trial.variant.departures).keys()]
-    failed = sum(one.trial.key in evidence.failed for one in meant)
-    aside = ", the sabotage aside" if len(meant) < ended else ""
-    parts += [f"{failed} of {counted(len(meant), 'training')} failed{aside}"] * bool(failed)
-    parts += _errors(evidence)
-    unfinished = len(study.keys) - ended if study.keys else 0
-    parts += [f"{counted(unfinished, 'trial')} not run yet"] * (unfinished > 0)
-    percent = "%" if metric.percent else ""
-    value = evidence.mean(evidence.metric, "reference")
-    known = [f"reference {value:.3g}{percent} {metric.noun}"] * isfinite(value)
-    linear, name = linear_error(evidence), "linear baseline" if "linear" in setting.baseline_words else "baseline"
-    known += [f"{name} {linear:.3g}{percent}"] * isfinite(linear)
-    if setting.guessing is not None and not isfinite(linear):
-        known.append(f"guessing {setting.guessing:.3g}{percent}")
-    parts += [", ".join(known)] * (bool(known) and not setting.races)
-    rows = max((len(one.curve) for one in finished(evidence)), default=0)
-    parts += [f"best of {rows} rows of a trial, so optimistic"] * (metric.best and rows > 1)
-    parts += [UNDERFITTING] * underfits(evidence, rule_of(study))
-    parts += ["learning rate tuned for each change"] * bool(study.tuning)
-    parts += ["claims declared after the first trial"] * bool(evidence.verdicts and post_hoc(study, evidence.results))
-    parts += ["no claim declared"] * (not study.claims and len(study.variants) > 1)
-    return "; ".join(parts)
-
-
-def _errors(evidence: Findings) -> list[str]:
-    """Returns how many trials ended in an error and have no result, with the last line of one; nothing if none did."""
-    ended = broken_off(evidence.results)
-    if not ended:
-        return []
-    first = ended[0]
-    label = first.trial.variant.label
-    return [errors_told(ended, f"{evidence.names.get(label, label)}, seed {first.trial.seed}: ", 100)]
-
-
-def _controls(evidence: Findings) -> list[str]:
-    gates = {one.name: one for one in study_gates(evidence, rule_of(evidence.study))}
-    said = []
-    for control, name, yes, no in ((PLACEBO, QUIET, "quiet", "not quiet"), (SABOTAGE, SEEN, "seen", "not seen")):
-        gate = gates.get(name)
-        if control not in evidence.study.controls:
-            said.append(f"no {control}")
-        elif gate is not None:
-            called = next((evidence.called(one) for one in evidence.effects if one.component == control), control)
-            said.append(f"{called} {'not known' if gate.passed is None else yes if gate.passed else no}")
-    return said

@@ -16,12 +16,13 @@ from ablations.core.study import Study
 from ablations.core.text import MINUS, MISSING, counted, listed, probability, told
 from ablations.core.units import is_ratio
 from ablations.reporting import wording
-from ablations.reporting.answer import not_judged, trust_line
+from ablations.reporting.answer import not_judged
 from ablations.reporting.document import Answer, Block, Picture, Report, Section, Table
 from ablations.reporting.figures.forest import NARROW, WIDE, Row, forest
 from ablations.reporting.parts import parts_of
 from ablations.reporting.sections.outcomes import picture
 from ablations.reporting.sections.results import written
+from ablations.reporting.trust import trust_line
 
 PAIRED, APART = "seeds paired", "Welch"  # how a difference was computed
 

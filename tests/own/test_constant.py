@@ -92,7 +92,9 @@ def test_fewer_than_six_equal_pairs_tell_no_direction(tmp_path: Path, seeds: int
     assert wording.reads_as(row) == "too few distinct pairs"
     assert verdict.label.startswith("not tested (too few distinct pairs)")
     assert f"{seeds} are too few to tell a direction by flipping their signs" in verdict.because
-    assert "is not clearly better or worse" in sentences(judged)
+    pairs = "both pairs" if seeds == 2 else f"all {seeds} pairs"
+    words = f"is not clearly better or worse ({MINUS}5.00 points in {pairs}, too few to tell)."
+    assert words in sentences(judged)
 
 
 def test_a_card_says_that_all_pairs_are_the_same_and_asks_for_no_number_of_seeds(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from ablations.core.load import REPEAT
 from ablations.core.result import ERROR
 from ablations.core.trial import Trial
 from ablations.reporting import compose, exports, pages
-from ablations.reporting.answer import trust_line
 from ablations.reporting.document import Table
 from ablations.reporting.sections.outcomes import cost
 from ablations.reporting.terminal import terminal_lines
+from ablations.reporting.trust import trust_line
 from ablations.subjects.own.trace import trace_of
 from tests.own import made_up
 
