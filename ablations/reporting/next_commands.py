@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Sequence
+from itertools import count
 from pathlib import Path
 
 from ablations.analysis.asked import rule_of
@@ -18,6 +19,7 @@ from ablations.analysis.gates import (
     guesses,
     study_gates,
 )
+from ablations.analysis.statistics import p_of_mean
 from ablations.analysis.verdicts import Findings
 from ablations.core.load import SABOTAGE, is_file, load
 from ablations.core.result import DONE
@@ -44,13 +46,21 @@ def next_commands(evidence: Findings) -> tuple[tuple[str, str], ...]:
         return _longer(evidence, words)
     if failed & {SEED, SIZES} or harmless(evidence):
         return ()
-    seeds = max(3, 2 * study.seeds)
+    seeds = max(3, 2 * study.seeds, _pairs_for_signs(evidence))
     return (
         (
             "Train more seeds",
             shlex.join([*_without(words, ("--seeds", "--budget")), *_kept(evidence), "--seeds", str(seeds)]),
         ),
     )
+
+
+def _pairs_for_signs(evidence: Findings) -> int:
+    """Returns the pairs of which flipping signs detects a sabotage that does the same in every pair; else 0."""
+    effect = control_effect(evidence, SABOTAGE)
+    if effect is None or not effect.constant:
+        return 0
+    return next(n for n in count(2) if p_of_mean(1.0, 0.0, n - 1) < rule_of(evidence.study).sabotage_alpha)
 
 
 def harmless(evidence: Findings) -> bool:

@@ -19,6 +19,7 @@ from ablations.core.text import MINUS
 from ablations.core.trial import Trial
 from ablations.reporting import answer, wording
 from ablations.reporting.document import Card
+from ablations.reporting.next_commands import next_commands
 from ablations.reporting.sections import doses
 from ablations.reporting.sections.cards import section as cards
 from ablations.reporting.side_by_side import compose
@@ -95,6 +96,13 @@ def test_fewer_than_six_equal_pairs_tell_no_direction(tmp_path: Path, seeds: int
     pairs = "both pairs" if seeds == 2 else f"all {seeds} pairs"
     words = f"is not clearly better or worse ({MINUS}5.00 points in {pairs}, too few to tell)."
     assert words in sentences(judged)
+
+
+def test_the_next_command_asks_for_as_many_pairs_as_flipping_signs_needs(tmp_path: Path) -> None:
+    ((what, command),) = next_commands(found(tmp_path, 2))  # the sabotage costs 35 points in both pairs
+    assert what == "Train more seeds" and command.endswith("--seeds 6")
+    judged = found(tmp_path, 6)
+    assert next(one for one in study_gates(judged, Rule()) if one.name == SEEN).passed
 
 
 def test_a_card_says_that_all_pairs_are_the_same_and_asks_for_no_number_of_seeds(tmp_path: Path) -> None:
