@@ -24,14 +24,17 @@ def compose(subject: str, studies: Sequence[Findings]) -> Report:
     """
     about = [one for one in studies if one.study.subject == subject]
     claims = published_claims(subject)
-    tested = {one.claim.name for study in about for one in study.verdicts if one.call != NOT_TESTED}
-    known = sum(claim.name in tested for claim in claims)
+    tested = {study.study.name: _tested(study) for study in about}
+    known = sum(any(claim.name in found for found in tested.values()) for claim in claims)
+    judging, idle = [name for name in tested if tested[name]], [name for name in tested if not tested[name]]
     others = [one.study.name for one in studies if one.study.subject != subject]
-    who = f"{len(about)} {'study' if len(about) == 1 else 'studies'}"
+    who = f"{len(judging)} {'study' if len(judging) == 1 else 'studies'}"
     summary = [
         f"{who} judged {known} of {counted(len(claims), 'published claim')}; "
         f"the others were not tested. Each verdict is that of the study's own report, which has the reasons."
     ]
+    if idle:
+        summary.append(f"None of these claims was tested in {listed(idle)}.")
     if others:
         summary.append(f"Left out, because their claims are on something else: {listed(others)}.")
     summary += [f"{one.study.name}: {one.instead}" for one in studies if one.instead]
@@ -63,6 +66,11 @@ def every_row(subject: str, studies: Sequence[Findings]) -> tuple[tuple[str, ...
     """Returns the cells of one row for each claim and each study that tested it, in the order of the claims."""
     found = [(claim, _judged(claim, studies)) for claim in published_claims(subject)]
     return tuple(_row(subject, claim, one) for claim, judged in found for one in judged if one[1].call != NOT_TESTED)
+
+
+def _tested(study: Findings) -> set[str]:
+    """Returns the names of the claims that a study tested."""
+    return {one.claim.name for one in study.verdicts if one.call != NOT_TESTED}
 
 
 def _judged(claim: Claim, studies: Sequence[Findings]) -> list[tuple[str, Verdict]]:
