@@ -80,7 +80,7 @@ def summed(effect: Effect, each: Sequence[Effect]) -> OverBlocks:
         estimate=estimate,
         low=low,
         high=high,
-        p=p_of_mean(estimate, error, df) if enough and error > 0 else nan,
+        p=p_of_mean(estimate, error, df) if enough and error > 0 else nan,  # equal means tell nothing of other data
         p_ranks=_ranks(means) if enough else nan,
         apart=_apart(known),
         p_apart=_p_apart(known),

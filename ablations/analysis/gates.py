@@ -132,7 +132,7 @@ def _learns(evidence: Evidence, rule: Rule) -> Gate:
 def _no_best(metric: Metric) -> str:
     """Returns what a study file may say of a metric of which higher is better, if its best value is not known.
 
-    Without it, the gate asks little where guessing gives little: of an accuracy with a chance level of .1, only .125.
+    Without its best value, the gate asks little where guessing gives little: an accuracy of .125 where it gives .1.
     """
     if metric.lower_is_better or metric.percent or metric.perfect is not None:
         return ""
@@ -181,7 +181,7 @@ def guesses(evidence: Evidence, result: Result) -> bool:
 def _sabotage(evidence: Evidence, rule: Rule) -> Gate:
     """Returns the gate that the sabotage does visible harm: worse outcomes, or trainings that fail more often.
 
-    It cannot be told from a few pairs that all differ by the same.
+    A few pairs that all differ by the same cannot tell whether it does.
     """
     effect = control_effect(evidence, SABOTAGE)
     worse = evidence.study.setting.main_metric.worse

@@ -24,7 +24,7 @@ is then not judged, p is the exact p of flipping the signs of the pairs that are
     inconclusive                            else, and for every claim of sameness
 
 If all pairs differ by the same, there is no interval, and p is the exact p of flipping their signs: from six pairs on
-it can tell a direction at an alpha of .05.  Of fewer, and of a claim of sameness, nothing is told.
+it can tell a direction at an alpha of .05.  Fewer pairs tell nothing, and a claim of sameness is then not tested.
 
 There are two kinds of statement, on the direction and on the size.  The probability that any statement of one kind is
 wrong anywhere in the family is at most alpha.  Holm's procedure tells only directions: the simultaneous confidence

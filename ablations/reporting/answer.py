@@ -219,9 +219,8 @@ def _size(evidence: Findings, row: Ranked, half: float) -> str:
     metric = evidence.main_metric
     others = other_way(evidence, row.effect, rule_of(evidence.study).alpha)
     beside = f" on average, and the other way on {listed(others)}" if others else ""
-    if row.effect.constant:
-        return f"{in_unit(metric, briefly(metric, row.effect.estimate, inf))} in every pair{beside}"
-    return in_unit(metric, briefly(metric, row.effect.estimate, half)) + beside
+    always, half = (" in every pair", inf) if row.effect.constant else ("", half)
+    return f"{in_unit(metric, briefly(metric, row.effect.estimate, half))}{always}{beside}"
 
 
 def _margin(evidence: Findings, row: Ranked) -> str:
@@ -255,13 +254,12 @@ def _room(evidence: Findings, rows: Sequence[Ranked]) -> str:
 
 def _trends(evidence: Findings) -> list[str]:
     """Returns one sentence on all components with doses: `The test error rises with depth (..) and falls with ..`."""
-    from ablations.reporting.sections.doses import FALLS, NO_TREND, RISES, direction, slope_words
+    from ablations.reporting.sections.doses import FALLS, NO_TREND, RISES, direction, is_unknown, slope_words
 
     found: dict[str, list[str]] = {RISES: [], FALLS: [], NO_TREND: []}
     for one in trends(evidence):
-        if not isfinite(one.low) and direction(one) == NO_TREND:  # too few seeds have finished at every dose
-            continue
-        found[direction(one)].append(f"{one.component}{slope_words(evidence, one)}")
+        if not is_unknown(one):
+            found[direction(one)].append(f"{one.component}{slope_words(evidence, one)}")
     parts = [f"{verb} {_most(names)}" for verb, names in found.items() if names]
     return [f"The {wording.what(evidence)} {listed(parts)}."] if parts else []
 

@@ -41,6 +41,11 @@ def direction(trend: Trend) -> str:
     return RISES if trend.slope > 0 else FALLS
 
 
+def is_unknown(trend: Trend) -> bool:
+    """Tells whether nothing can be said of a trend: it has no interval, and too few equal slopes for a direction."""
+    return not isfinite(trend.low) and direction(trend) == NO_TREND
+
+
 def slope_words(evidence: Findings, trend: Trend) -> str:
     """Returns the slope in brackets, ` (+0.27 points for each doubling)`, and that it bends if it does; or nothing."""
     metric, bends = _read(evidence, trend), trend.bend < ALPHA
@@ -66,7 +71,7 @@ def _sentences(evidence: Findings, trend: Trend) -> str:
     metric, doses = _read(evidence, trend), [float(dose) for dose in trend.outcomes.columns]
     of = f" {trend.doses.unit} of {trend.component}" if trend.doses.unit else f" of {trend.component}"
     over = f"From {doses[0]:g} to {doses[-1]:g}{of}"
-    if not isfinite(trend.low) and direction(trend) == NO_TREND:
+    if is_unknown(trend):
         return f"{over} no trend can be told: {_why_none(trend, metric)}."
     slope, verb = in_unit(metric, size(metric, trend.slope)), direction(trend).removesuffix(" with")
     within, seeds = between(metric, trend.low, trend.high), counted(trend.seeds, "seed")
