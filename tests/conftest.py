@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,18 @@ def hears(number: int) -> Callable[[], object]:
     A shell starts background jobs, this test run perhaps, with SIGINT ignored, and children inherit that.
     """
     return partial(signal.signal, number, signal.SIG_DFL)
+
+
+def ended(process: int) -> bool:
+    """Whether `process` ends within 30 seconds; a zombie, which its parent has not reaped, has ended too."""
+    for _ in range(600):
+        try:
+            if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.05)
+    return False
 
 
 # Files that take minutes, the longest first.

@@ -26,7 +26,7 @@ from ablations.execution.alike import Alike
 from ablations.execution.ray_executor import TRIES, RayExecutor
 from ablations.records.store import read_results, write_result
 from ablations.subjects.alexnet.version import TRAINING_VERSION, training_digest
-from tests.conftest import Collect
+from tests.conftest import Collect, ended
 from tests.own.files import StudyFile
 
 pytestmark = pytest.mark.slow
@@ -178,7 +178,7 @@ def test_a_worker_that_hangs_is_ended_and_its_trial_has_timed_out(up: Path, plac
     assert (fine.status, hung.status, other.status) == (DONE, TIMEOUT, DONE)
     assert hung.training_version == TRAINING_VERSION
     assert hung.error == "the worker was lost: it had said nothing for 4 s and was killed"
-    assert not Path(f"/proc/{(place.folder.parent / 'pid').read_text()}").exists()
+    assert ended(int((place.folder.parent / "pid").read_text()))
 
 
 def test_a_study_that_is_broken_stops_through_ray_too(

@@ -16,6 +16,7 @@ import pytest
 from ablations.core.errors import DivergedError
 from ablations.subjects.own import child
 from ablations.subjects.own.child import events
+from tests.conftest import ended
 from tests.own.files import FILE, StudyFile
 
 ROOT = Path(__file__).parents[2]
@@ -96,15 +97,6 @@ def ran_apart(file: StudyFile, temporary: Path) -> subprocess.CompletedProcess[s
     command = [sys.executable, "-c", code, *words, "--format", "csv"]
     environment = {**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
-
-
-def ended(process: int) -> bool:
-    """Whether it ends within some seconds."""
-    for _ in range(300):
-        if not Path(f"/proc/{process}").exists():
-            return True
-        time.sleep(0.1)
-    return False
 
 
 WAITS = """

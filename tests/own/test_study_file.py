@@ -8,7 +8,6 @@ import re
 import signal
 import sys
 import textwrap
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from ablations import check, run
 from ablations.core.load import load
 from ablations.records import store
 from ablations.subjects.own.trial import imported
+from tests.conftest import ended
 
 HEAD = """
 from dataclasses import dataclass, replace
@@ -187,13 +187,7 @@ def test_what_a_trial_leaves_running_ends_with_it(study: Any) -> None:
     )
     assert study.run("--grid", "reference", seeds=1) == 0
     (result,) = study.read()
-    left = Path(f"/proc/{result.metrics['score']:.0f}/cmdline")
-    for _ in range(100):
-        if not left.exists() or b"sleep" not in left.read_bytes():  # a zombie's is empty
-            return
-        time.sleep(0.05)
-    os.kill(int(result.metrics["score"]), signal.SIGKILL)
-    pytest.fail("it still runs")
+    assert ended(int(result.metrics["score"]))
 
 
 def test_a_trial_that_is_interrupted_is_kept_at_the_end_of_its_epoch_and_goes_on_there(

@@ -16,6 +16,7 @@ import pytest
 
 from ablations import check
 from ablations.core.load import load
+from tests.conftest import ended
 from tests.script.files import SCRIPT, STUDY, Study
 
 ROOT = Path(__file__).parents[2]
@@ -185,19 +186,7 @@ def test_a_timeout_ends_all_that_a_script_has_started(study: Study, sketches: No
     assert study.run("--grid", "reference", seeds=1) == 1
     ((_, result),) = study.read().items()
     pid = int((study.folder / "logs" / f"{result.trial.key}.txt").read_text().split()[0])
-    assert _gone(pid)
-
-
-def _gone(pid: int) -> bool:
-    """Whether a process ends within seconds; one that nobody has reaped has ended too."""
-    for _ in range(200):
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        time.sleep(0.05)
-    return False
+    assert ended(pid)
 
 
 def test_a_script_that_leaves_a_process_behind_has_ended(study: Study, sketches: None) -> None:
@@ -205,7 +194,7 @@ def test_a_script_that_leaves_a_process_behind_has_ended(study: Study, sketches:
     assert study.run("--grid", "reference", seeds=1) == 0
     ((_, result),) = study.read().items()
     assert result.metrics["score"] == 1
-    assert _gone(int((study.folder / "logs" / f"{result.trial.key}.txt").read_text().split()[0]))
+    assert ended(int((study.folder / "logs" / f"{result.trial.key}.txt").read_text().split()[0]))
 
 
 def test_processor_seconds_and_memory_are_those_of_the_script(study: Study, sketches: None) -> None:
@@ -348,7 +337,7 @@ if "--slope 1.0" in " ".join(__import__("sys").argv) and not waiting.exists():
         time.sleep(0.05)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    assert _gone(int(waiting.read_text()))
+    assert ended(int(waiting.read_text()))
     before = {path.name: path.read_bytes() for path in (study.folder / "trials").iterdir()}
     assert before
     assert study.run("--components", "slope", seeds=1) == 0
