@@ -32,6 +32,7 @@ class Trend:
     high: float  # its upper end
     p: float  # two-sided, unadjusted, that the slope is zero
     overlap: float  # of splits, as in `ablations.analysis.statistics.over_seeds`
+    constant: bool  # whether the slopes of two seeds or more are all equal, so that they give no interval
     bend: float  # p that there is no curvature; nan for two doses or fewer than two seeds
 
     @property
@@ -116,5 +117,5 @@ def _trend(evidence: Evidence, component: str, doses: Doses) -> Trend:
     bend = p_of_mean(*over_seeds(slopes(values, places, 2), overlap, size), overlap) if bends else nan
     return Trend(
         component=component, doses=doses, outcomes=outcomes, overlap=overlap, slope=slope, low=low, high=high,
-        p=p_of_mean(slope, error, df, overlap), bend=bend,
+        p=p_of_mean(slope, error, df, overlap), constant=error == 0, bend=bend,
     )  # fmt: skip

@@ -168,13 +168,16 @@ def paired(contrast: Contrast, metric: str, departed: Array, kept: Array, overla
         spread=plain * sqrt(change.size),
         n=change.size,
         correlation=correlation(departed, kept),
-        method=_paired_words(change.size, overlap, constant=error == 0),
+        method=_paired_words(change.size, overlap, same=estimate if error == 0 else None),
         overlap=overlap,
     )
 
 
-def _paired_words(n: int, overlap: float, *, constant: bool) -> str:
-    if constant and overlap == 0:
+def _paired_words(n: int, overlap: float, *, same: float | None) -> str:
+    """Returns how an effect was computed; `same` is the difference of every pair if all are equal."""
+    if same == 0:
+        return f"no difference in any of {n} pairs, so neither an interval nor a p"
+    if same is not None and overlap == 0:
         return f"the same in all {n} pairs, so no interval, and the exact p of flipping their signs"
     if n > 1 and overlap != 0:
         return f"paired t over {n} splits, corrected for their overlap (Nadeau and Bengio 2003)"

@@ -247,7 +247,7 @@ def _effect(model: _Model, index: int, complete: pd.DataFrame, left_out: int, me
         p=p_of_mean(estimate, error, df, overlap),
         n=len(values),
         correlation=correlation(*(values[:, signs == side].mean(axis=1) for side in (1, -1))),
-        method=_method(model, index, len(values), left_out, overlap, constant=error == 0),
+        method=_method(model, index, len(values), left_out, overlap, same=estimate if error == 0 else None),
         error=error,
         df=df,
         spread=over_seeds(by_seed, size=size)[1] * sqrt(len(values)),
@@ -257,11 +257,14 @@ def _effect(model: _Model, index: int, complete: pd.DataFrame, left_out: int, me
     )
 
 
-def _method(model: _Model, index: int, seeds: int, left_out: int, overlap: float, *, constant: bool) -> str:
+def _method(model: _Model, index: int, seeds: int, left_out: int, overlap: float, *, same: float | None) -> str:
+    """Returns how an effect was computed; `same` is the contrast of every seed if all are equal."""
     variants = model.weights.shape[1]
     if not np.isfinite(model.weights[index]).all():
         how = "not estimable: the variants that could be made do not tell it from the others"
-    elif constant and overlap == 0:
+    elif same == 0:
+        how = f"a contrast of {variants} variants that is zero in all {seeds} seeds, so neither an interval nor a p"
+    elif same is not None and overlap == 0:
         how = f"the same contrast of {variants} variants in all {seeds} seeds, so no interval, and the exact p of "
         how += "flipping its signs"
     elif seeds > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import ceil, exp, inf, isfinite, log, log10
 
+from ablations.core.effect import Effect
 from ablations.core.setting import LOGS, NATS, Metric
 from ablations.core.text import MISSING, interval, number, signed
 
@@ -61,6 +62,11 @@ def between(metric: Metric, low: float, high: float) -> str:
     if isfinite(low) and high >= LARGEST:
         return f"[{number(times(low), digits(metric))}, no bound]"
     return interval(times(low), times(high), sign=False, digits=digits(metric))
+
+
+def interval_of(metric: Metric, effect: Effect) -> str:
+    """Writes the interval of an effect, or that it has none because all pairs are equal."""
+    return "all pairs equal" if effect.constant else between(metric, effect.low, effect.high)
 
 
 def outcome(metric: Metric, value: float) -> str:

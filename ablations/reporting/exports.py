@@ -26,7 +26,7 @@ from ablations.core.effect import Effect
 from ablations.core.errors import printable
 from ablations.core.setting import Metric
 from ablations.core.text import MINUS, MISSING, probability
-from ablations.core.units import between, in_unit, is_ratio, size, times
+from ablations.core.units import in_unit, interval_of, is_ratio, size, times
 from ablations.records.files import write_text
 from ablations.reporting import wording
 from ablations.reporting.answer import void_words
@@ -219,7 +219,7 @@ def _effects_latex(evidence: Findings) -> str:
             evidence.called(one),
             one.kind,
             size(metric, one.estimate),
-            between(metric, one.low, one.high),
+            interval_of(metric, one),
             str(one.n),
             probability(one.p),
             *(f"{trained} of {ended}" for trained, ended in zip(one.trained, one.ended, strict=True)),

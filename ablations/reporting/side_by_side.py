@@ -203,7 +203,7 @@ def _table(first: Findings, second: Findings, found: list[Difference]) -> Table:
             _label(first, one.first),
             *(cell for effect in (one.first, one.second) for cell in _cells(first, effect)),
             wording.effect(first, one.difference.estimate),
-            wording.bounds(first, one.difference.low, one.difference.high),
+            wording.interval(first, one.difference),
             probability(one.difference.p) if isfinite(one.difference.p) else MISSING,
             probability(q) if isfinite(q) else MISSING,
             one.difference.method,
@@ -217,7 +217,7 @@ def _table(first: Findings, second: Findings, found: list[Difference]) -> Table:
 
 
 def _cells(evidence: Findings, effect: Effect) -> tuple[str, str, str]:
-    found = wording.effect(evidence, effect.estimate), wording.bounds(evidence, effect.low, effect.high)
+    found = wording.effect(evidence, effect.estimate), wording.interval(evidence, effect)
     return *found, f"{effect.n}{' unstable' * effect.unstable}"
 
 

@@ -9,7 +9,7 @@ from ablations.analysis.verdicts import Findings
 from ablations.core.effect import Effect
 from ablations.core.load import load
 from ablations.core.setting import Metric
-from ablations.core.units import between, is_ratio, outcome, size, unit_of
+from ablations.core.units import between, interval_of, is_ratio, outcome, size, unit_of
 
 
 def what(evidence: Findings) -> str:
@@ -54,7 +54,7 @@ def bounds(evidence: Findings, low: float, high: float) -> str:
 
 def interval(evidence: Findings, found: Effect) -> str:
     """Writes the interval of an effect on the main metric, or that it has none because all pairs are equal."""
-    return "all pairs equal" if found.constant else bounds(evidence, found.low, found.high)
+    return interval_of(evidence.main_metric, found)
 
 
 def nothing(evidence: Findings) -> str:

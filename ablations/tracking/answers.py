@@ -15,7 +15,7 @@ from ablations.core.effect import Effect
 from ablations.core.result import LOG_STEPS, STEPS
 from ablations.core.setting import LOGS, Metric, phased, unphased
 from ablations.core.text import MINUS, number
-from ablations.core.units import between, in_unit, is_ratio, times
+from ablations.core.units import between, in_unit, interval_of, is_ratio, times
 from ablations.core.variant import Variant
 from ablations.tracking import names
 
@@ -143,7 +143,8 @@ def _interval(name: str) -> str:
 
 
 def _answer(effect: Effect, metric: Metric) -> Answer:
-    said = [in_unit(metric, between(metric, effect.low, effect.high)), f"n {effect.n}"]
+    within = interval_of(metric, effect)
+    said = [within if effect.constant else in_unit(metric, within), f"n {effect.n}"]
     if effect.unstable:
         arms = [f"{trained} of {ended}" for trained, ended in zip(effect.trained, effect.ended, strict=True)]
         said.append(f"trained {arms[0]}, without the change {arms[1]}")

@@ -17,12 +17,14 @@ from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, Rule
 from ablations.core.text import MINUS
 from ablations.core.trial import Trial
-from ablations.reporting import answer, wording
-from ablations.reporting.document import Card
+from ablations.reporting import answer, exports, wording
+from ablations.reporting.document import Card, Table
 from ablations.reporting.next_commands import next_commands
-from ablations.reporting.sections import doses
+from ablations.reporting.sections import doses, results
 from ablations.reporting.sections.cards import section as cards
+from ablations.reporting.sections.verdicts import ours
 from ablations.reporting.side_by_side import compose
+from ablations.tracking.answers import Answers
 from tests.own import made_up
 
 TEXT = """
@@ -110,10 +112,28 @@ def test_a_card_says_that_all_pairs_are_the_same_and_asks_for_no_number_of_seeds
     found_cards = [one for one in told.blocks if isinstance(one, Card)] if told else []
     card = next(one for one in found_cards if one.name.startswith("slope"))
     facts = dict(card.facts)
-    assert card.number == f"{MINUS}5.00 points, n = 12"
+    assert card.number == f"{MINUS}5.00 points in every pair, n = 12"
     assert "the same in all 12 pairs" in facts["method"]
     assert "seeds would" not in facts["what would change the verdict"]
     assert "finer metric" in facts["what would change the verdict"]
+
+
+def test_every_table_and_list_says_that_all_pairs_are_equal(tmp_path: Path) -> None:
+    def two(trial: Trial) -> dict[str, float]:
+        return {**score(trial), "other": 3 * score(trial)["score"]}
+
+    text = TEXT.replace("chance=0.0)}", 'chance=0.0), "other": "higher"}')
+    judged = made_up.findings(tmp_path / "made_up_constant.py", text, two, seeds=12)
+    (slope,) = [one for one in judged.effects if one.component == "slope"]
+    assert results.written(judged, slope) == f"{MINUS}5.00 all pairs equal"  # forest, slide and related studies
+    assert ours(judged.verdicts[0]) == f"{MINUS}5.00 points in every pair, n = 12"
+    section = results.other_metrics(judged)
+    assert section and "all pairs equal" in str(section)
+    assert Answers(judged).study_tags()["interval.score.slope.1.0"] == "all pairs equal; n 12"
+    (idle,) = [one for one in judged.effects if one.component == "width"]
+    assert idle.method == "no difference in any of 12 pairs, so neither an interval nor a p"
+    exports.write_latex(judged, tmp_path)
+    assert "all pairs equal" in (tmp_path / "effects.tex").read_text()
 
 
 def test_a_placebo_that_moves_every_pair_by_the_same_is_not_quiet(tmp_path: Path) -> None:
@@ -149,6 +169,8 @@ def test_a_trend_that_is_the_same_under_every_seed_is_told(tmp_path: Path) -> No
         "From 16 to 256 units of hidden the score rises (+1.00 points for each doubling with every one of 7 seeds)."
     )
     assert "The score rises with hidden (+1.00 points for each doubling)." in sentences(judged)
+    (table,) = [block for block in section.blocks if isinstance(block, Table)]
+    assert [row[table.head.index("95% interval")] for row in table.rows] == ["all slopes equal"]
 
 
 def test_two_studies_that_differ_by_the_same_under_every_seed_differ(tmp_path: Path) -> None:
@@ -156,3 +178,6 @@ def test_two_studies_that_differ_by_the_same_under_every_seed_differ(tmp_path: P
     two = made_up.findings(tmp_path / "made_up_constant.py", TEXT, lambda trial: score(trial, slope=3.0), seeds=8)
     page = compose(one, replace(two, study=replace(two.study, name="again")))
     assert "1 differs between them at 95%, each taken alone: slope" in str(page)
+    assert f"{MINUS}5.00', 'all pairs equal', '8', '{MINUS}3.00', 'all pairs equal', '8', '+2.00', 'all pairs" in str(
+        page
+    )

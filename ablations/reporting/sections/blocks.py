@@ -11,7 +11,7 @@ from ablations.analysis.gates import learns
 from ablations.analysis.verdicts import Findings
 from ablations.core.effect import Effect
 from ablations.core.text import MISSING, counted, number, probability, told
-from ablations.core.units import between, digits, is_ratio, outcome, outcomes_between, size
+from ablations.core.units import digits, is_ratio, outcome, outcomes_between, size
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Picture, Section, Table
 from ablations.reporting.sections.notes import mean_and_interval
@@ -77,7 +77,7 @@ def _summary(evidence: Findings, found: list[OverBlocks]) -> Table:
         (
             evidence.called(one.effect),
             wording.effect(evidence, one.effect.estimate),
-            wording.bounds(evidence, one.effect.low, one.effect.high),
+            wording.interval(evidence, one.effect),
             wording.bounds(evidence, one.low, one.high),
             probability(one.p),
             probability(one.p_ranks),
@@ -110,7 +110,7 @@ def _each(evidence: Findings, found: list[OverBlocks]) -> Table:
                     evidence.called(one.effect),
                     name,
                     wording.effect(evidence, effect.estimate),
-                    wording.bounds(evidence, effect.low, effect.high),
+                    wording.interval(evidence, effect),
                     str(effect.n),
                     probability(effect.p),
                     _note(there, effect),
@@ -166,7 +166,7 @@ def _picture(evidence: Findings, found: list[OverBlocks]) -> Picture:
     )
     each = [
         f"{evidence.called(one.effect)}: {size(metric, one.effect.estimate)} on average "
-        f"{between(metric, one.effect.low, one.effect.high)}, above zero on {one.ahead} and below on "
+        f"{wording.interval(evidence, one.effect)}, above zero on {one.ahead} and below on "
         f"{one.behind} of {counted(len(names), 'data set')}"
         for one in found
     ]

@@ -149,7 +149,7 @@ def main_outcome(evidence: Findings, verdict: Verdict) -> str:
     metric = evidence.main_metric
     bounds = between(metric, found.low, found.high) if isfinite(found.low) else ""
     changed = in_unit(metric, f"{size(metric, found.estimate)} {bounds}".strip())
-    return f"The {wording.what(evidence)} changed by {changed}."
+    return f"The {wording.what(evidence)} changed by {changed}{' in every pair' * found.constant}."
 
 
 def _pairs(evidence: Findings, verdict: Verdict) -> Picture | None:

@@ -208,7 +208,7 @@ def how_often(evidence: Findings) -> tuple[Block, ...]:
 
 def _measured(evidence: Findings, effect: Effect) -> str:
     """Writes an effect with its interval: `+1.20 [+0.90, +1.50], n = 10`."""
-    bounds = wording.bounds(evidence, effect.low, effect.high)
+    bounds = wording.interval(evidence, effect)
     return f"{wording.effect(evidence, effect.estimate)} {bounds}, n = {effect.n}"
 
 

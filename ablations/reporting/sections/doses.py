@@ -76,7 +76,7 @@ def _sentences(evidence: Findings, trend: Trend) -> str:
     slope, verb = in_unit(metric, size(metric, trend.slope)), direction(trend).removesuffix(" with")
     within, seeds = between(metric, trend.low, trend.high), counted(trend.seeds, "seed")
     numbers = f"{slope}, 95% interval {within} {_step(trend)}, {seeds}"
-    if not isfinite(trend.low):
+    if trend.constant:
         numbers = f"{slope} {_step(trend)} with every one of {seeds}"
     said = f"{over} the {wording.what(evidence)} {verb} ({numbers})."
     if trend.bend < ALPHA:
@@ -127,7 +127,7 @@ def _table(evidence: Findings, found: list[Trend]) -> Table:
                 ", ".join(f"{dose:g}" for dose in sorted([one.doses.reference, *one.doses.levels.values()])),
                 f"{'logarithmic' if one.doses.log else 'linear'}: {_step(one)}",
                 size(metric, one.slope),
-                between(metric, one.low, one.high),
+                "all slopes equal" if one.constant else between(metric, one.low, one.high),
                 f"{one.seeds} of {evidence.study.seeds}",
                 probability(one.p),
                 probability(one.bend),

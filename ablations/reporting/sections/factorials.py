@@ -57,7 +57,7 @@ def both_estimands(evidence: Findings) -> Section | None:
 
 
 def _cells(evidence: Findings, effect: Effect) -> tuple[str, str]:
-    return wording.effect(evidence, effect.estimate), wording.bounds(evidence, effect.low, effect.high)
+    return wording.effect(evidence, effect.estimate), wording.interval(evidence, effect)
 
 
 def interactions(evidence: Findings) -> Section | None:

@@ -17,7 +17,7 @@ from ablations.core.claim import MAIN, ONE_OUT
 from ablations.core.effect import Effect
 from ablations.core.setting import OUTCOME, Metric, phased
 from ablations.core.text import MISSING, listed, probability, told
-from ablations.core.units import between, is_ratio, outcome, size, unit_of
+from ablations.core.units import interval_of, is_ratio, outcome, size, unit_of
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Picture, Section, Table, without_empty
 from ablations.reporting.sections.notes import notes
@@ -132,7 +132,7 @@ def row_of(evidence: Findings, one: Ranked) -> Row:
 
 def written(evidence: Findings, effect: Effect) -> str:
     """Writes an effect with its interval: `+1.20 [+0.90, +1.50]`, or the estimate alone."""
-    bounds = wording.bounds(evidence, effect.low, effect.high)
+    bounds = wording.interval(evidence, effect)
     return f"{wording.effect(evidence, effect.estimate)} {bounds}".removesuffix(f" {MISSING}")
 
 
@@ -157,7 +157,7 @@ def _other(evidence: Findings, read: Metric, found: Sequence[Effect]) -> Table:
         (
             evidence.called(one) + ("" if one.kind == evidence.study.estimand else f" ({one.kind})"),
             size(read, one.estimate),
-            between(read, one.low, one.high),
+            interval_of(read, one),
             str(one.n),
             probability(one.p) if isfinite(one.p) else MISSING,
         )

@@ -91,7 +91,8 @@ def ours(verdict: Verdict) -> str:
     metric = verdict.metric
     also = f"; {verdict.also_metric.words} {also_measured(verdict)}" if claim.companion and verdict.also else ""
     where = f" where both trained; {arms_words(effect)}" if effect.unstable else ""
-    return f"{in_unit(metric, f'{size(metric, effect.estimate)}{between}')}, n = {effect.n}{where}{also}"
+    same = " in every pair" * effect.constant
+    return f"{in_unit(metric, f'{size(metric, effect.estimate)}{between}')}{same}, n = {effect.n}{where}{also}"
 
 
 def how_often(effect: Effect) -> str:
