@@ -6,6 +6,7 @@ share one set of functions.  S seeds, E evaluated examples.  No function uses a 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from math import isfinite, isnan, nan, sqrt
 from typing import Any
@@ -15,6 +16,7 @@ from scipy import optimize, stats
 
 LEVEL = 0.95  # confidence level of every interval
 POWER = 0.8  # the power for which numbers of seeds are computed
+_FAR = 30.0  # standard errors that an effect is from zero, above which its own scatter hardly counts
 MOST_SEEDS = 10_000  # larger numbers of seeds are not searched for
 _EXACT = 2**14  # most sign patterns that are tried; of more, a random sample
 _PRECISION = 1e-13  # share of the largest outcome: differences that scatter by no more are rounding errors
@@ -247,21 +249,17 @@ def _power(size: float, n: int, alpha: float) -> float:
     """Returns the power of a one-sided t test at `alpha` with n pairs, for an effect of `size` standard deviations."""
     from statsmodels.stats.power import TTestPower
 
+    shift = size * sqrt(n)
+    if shift > _FAR:  # scipy may then return nan, and the mean scatters by next to nothing: only its error does
+        return float(stats.chi2.cdf((n - 1) * (shift / stats.t.isf(alpha, n - 1)) ** 2, n - 1))
     return float(TTestPower().power(size, n, alpha, alternative="larger"))
 
 
 def _first(enough: Callable[[int], bool]) -> int | None:
     """Returns the smallest number from 2 on for which `enough` is true; None beyond MOST_SEEDS.
 
-    If `enough` is true of a number, it must be true of all larger ones, because this is a binary search.
+    If `enough` is true of a number, it must be true of all larger ones.
     """
-    high = 2
-    while not enough(high):
-        high *= 2
-        if high > MOST_SEEDS:
-            return None
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    numbers = range(2, MOST_SEEDS + 1)
+    place = bisect_left(numbers, True, key=enough)
+    return numbers[place] if place < len(numbers) else None

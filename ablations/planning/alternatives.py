@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, isfinite
+from math import isfinite
 
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.power import outlook
@@ -111,10 +112,6 @@ def need(design: Design, claims: Sequence[str], *, pilot: Evidence | None) -> Ne
 def largest(fits: Callable[[int], bool], most: int) -> int:
     """Returns the largest whole number up to `most` for which `fits` is true; 0 if it is not even true of 1.
 
-    If `fits` is true of a number, it must be true of all smaller ones, because this is a binary search.
+    If `fits` is true of a number, it must be true of all smaller ones.
     """
-    low, high = 0, most
-    while low < high:
-        middle = ceil((low + high) / 2)
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low
+    return bisect_left(range(1, most + 1), True, key=lambda number: not fits(number))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from math import comb, isnan, nan
+from math import comb, isnan, nan, sqrt
 
 import numpy as np
 import pytest
@@ -132,6 +132,20 @@ def test_the_seeds_that_exclude_an_effect_agree_with_simulation(margin: float, n
     half = stats.t.ppf(0.95, needed - 1) * draws.std(axis=1, ddof=1) / np.sqrt(needed)
     inside = (np.abs(draws.mean(axis=1)) + half < margin).mean()
     assert 0.78 <= inside <= 0.97  # the last is overshoot where one seed more is many per cent
+
+
+def test_seeds_are_found_up_to_ten_thousand_and_for_effects_of_which_scipy_gives_no_power() -> None:
+    normal = float(
+        stats.norm.isf(0.025) + stats.norm.isf(0.2)
+    )  # of many seeds, their number is (1.960 + .842)^2 / size^2
+    assert (
+        seeds_to_detect(0.0295, 1.0, 0.05) == pytest.approx(normal**2 / 0.0295**2, abs=3)
+        and normal**2 / 0.0295**2 > 2**13
+    )
+    # Where effects are above 37 standard errors, scipy's power is nan.
+    numbers = [seeds_to_detect(size, 1.0, 0.05 / 6) or 0 for size in np.geomspace(0.05, 1e12, 150)]
+    assert numbers == sorted(numbers, reverse=True) and numbers[-1] == 2
+    assert seeds_to_detect(0.7, sqrt(0.45), 0.05 / 6) == 15  # by trying every number from 2 on
 
 
 def test_too_many_seeds_are_none_and_so_is_no_spread() -> None:
