@@ -5,13 +5,10 @@ Each kind of study is a module of `ablations/calibration/`; --help lists them.  
 
 from __future__ import annotations
 
-import ast
 import importlib
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 from ablations.cli.arguments import parsed
 from ablations.cli.help_page import SHOWN, asks_for_help, page, show, written
@@ -66,11 +63,11 @@ def _calibrate(words: list[str]) -> int:
     kind = "rule" if not words or words[0].startswith("-") else words.pop(0)
     if kind not in KINDS:
         raise unknown("kind of made-up study", kind, KINDS)
+    module = importlib.import_module(f"ablations.calibration.{kind}")
     if asks_for_help(words):
-        show(_page_of(kind))
+        show(page(module.main, f"{PROG} {kind}", examples=[(f"{PROG} {kind} --studies 50", "a quick look")]))
         return 0
     _check(words)
-    module = importlib.import_module(f"ablations.calibration.{kind}")
     parsed(module.main, words, prog=f"{PROG} {kind}")
     return 0
 
@@ -84,17 +81,6 @@ def _page() -> str:
     ]
     groups = {"kinds": list(KINDS.items()), "options": options}
     return written(f"{PROG} [KIND] [OPTIONS]", summary, groups, EXAMPLES)
-
-
-def _page_of(kind: str) -> str:
-    """Returns the help page of one kind.  Its `main` is read from the source, since an import takes seconds."""
-    source = Path(__file__).parent / "calibration" / f"{kind}.py"
-    tree = ast.parse(source.read_text(encoding="utf-8"))
-    (main,) = (one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == "main")
-    main.body = main.body[:1]  # its docstring
-    found: dict[str, Any] = {}
-    exec(compile(ast.Module([main], []), str(source), "exec"), found)
-    return page(found["main"], f"{PROG} {kind}", examples=[(f"{PROG} {kind} --studies 50", "a quick look")])
 
 
 if __name__ == "__main__":

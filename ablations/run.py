@@ -35,7 +35,7 @@ from ablations.core.labels import short_names
 from ablations.core.load import is_file, load
 from ablations.core.result import DONE, FINAL
 from ablations.core.secrets import without_password
-from ablations.core.text import counted
+from ablations.core.text import counted, last_line
 from ablations.core.trial import by_training
 from ablations.execution.turns import packed
 from ablations.planning.plan import Plan, after_tuning, code_lines, make_plan, next_look, with_finished
@@ -132,8 +132,8 @@ def _planned(config: Config, request: Request) -> Plan:
     print("timing    one trial of the reference, since it is not known yet how long a trial takes", flush=True)
     (result,) = run_job((trial,), place)
     if result.status != DONE:
-        last = (result.error.strip().splitlines() or [""])[-1]
-        raise StoppedError(f"the trial that --budget was to be timed by failed ({result.status}: {last})")
+        reason = f"{result.status}: {last_line(result.error)}"
+        raise StoppedError(f"the trial that --budget was to be timed by failed ({reason})")
     return make_plan(request)
 
 

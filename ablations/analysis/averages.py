@@ -7,12 +7,13 @@ same numbers if a study's predictions are gone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import nan
 from pathlib import Path
 from typing import Any
 
 from ablations.analysis.ensembles import Ensemble, ensembles
+from ablations.core.fields import made
 from ablations.core.result import Result
 from ablations.records.files import DAMAGED, read_json, write_json
 from ablations.records.predictions import Predictions, read_predictions
@@ -88,19 +89,12 @@ def _read(folder: Path) -> dict[str, Averaged]:
         return {}
 
 
-def _of_json(one: Mapping[str, Any]) -> Averaged:
-    return Averaged(
-        keys=tuple(one["keys"]),
-        errors=tuple(one["errors"]),
+def _of_json(record: Mapping[str, Any]) -> Averaged:
+    found = made(Averaged, record)
+    bounds = [[nan if end is None else end for end in (one.low, one.high)] for one in found.ensembles]
+    return replace(
+        found,
         ensembles=tuple(
-            Ensemble(
-                size=size["size"],
-                errors=tuple(size["errors"]),
-                single=size["single"],
-                low=nan if size["low"] is None else size["low"],
-                high=nan if size["high"] is None else size["high"],
-                new_seeds=size["new_seeds"],
-            )
-            for size in one["ensembles"]
+            replace(one, low=low, high=high) for one, (low, high) in zip(found.ensembles, bounds, strict=True)
         ),
     )

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ablations.core.fields import made
 from ablations.core.identity import sparse
 from ablations.core.setting import phased
 from ablations.core.variant import Departure, Variant
@@ -88,11 +89,7 @@ class Claim:
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Claim:
         """Returns the Claim of a record.  Raises TypeError when a field is missing or unknown."""
-        conditions: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in record.get("conditions", {}).items()
-        }
-        return cls(**{**record, "conditions": Conditions(**conditions)})
+        return made(cls, record)
 
 
 # The version of the rule in new studies.  1 knew neither failed trainings nor claims with `also`.
@@ -126,12 +123,6 @@ class Rule:
     # without augmentation, as a share of the chance error.  None: not required.
     fitted_within: float | None = None
     affordable: int = 0  # most seeds that anyone would train; claims that need more are out of reach.  0: no limit
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> Rule:
-        """Returns the Rule of a record.  Raises TypeError when a field is missing or unknown."""
-        negligible = tuple((name, value) for name, value in record["negligible"])
-        return cls(**{**record, "looks": tuple(record.get("looks", ())), "negligible": negligible})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Checks whether values that were read from a file have the types that their dataclass declares.
+"""Makes dataclasses of what was read from a file, and checks whether their values have the types that they declare.
 
 Standard library only.
 """
@@ -10,11 +10,40 @@ import functools
 import math
 import typing
 from collections.abc import Mapping
+from itertools import chain, repeat
 from types import UnionType
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 # Metadata of a field whose numbers may be infinite or nan.  JSON has no such numbers, so they may also be None.
 NULLS = {"nulls": True}
+
+
+def made(kind: type[T], record: Mapping[str, Any]) -> T:
+    """Returns the dataclass `kind` of a record, as JSON has it, and those inside it; lists become tuples.
+
+    A value of another form than its field declares stays as it is, for `check_types` to name.  Raises TypeError if a
+    field is missing or unknown.
+    """
+    found: T = _made(kind, record)
+    return found
+
+
+def _made(kind: Any, value: Any) -> Any:
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if isinstance(value, Mapping):
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            known = _fields(kind)
+            return kind(**{name: _made(known[name][0] if name in known else Any, one) for name, one in value.items()})
+        if origin is not None and issubclass(origin, Mapping):
+            return {name: _made(inner[1], one) for name, one in value.items()}
+    if origin in (typing.Union, UnionType):
+        return next((form for one in inner if (form := _made(one, value)) is not value), value)
+    if origin is tuple and isinstance(value, list | tuple):
+        kinds = repeat(inner[0]) if inner[1:] == (...,) else chain(inner, repeat(Any))
+        return tuple(_made(one, item) for one, item in zip(kinds, value, strict=False))
+    return value
 
 
 def check_types(value: Any) -> None:

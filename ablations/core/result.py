@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ablations.core.fields import NULLS, check_types
+from ablations.core.fields import NULLS, check_types, made
 from ablations.core.identity import SCHEMA, current
 from ablations.core.trial import Trial
 
@@ -66,10 +66,7 @@ class Result:
         """
         fields = current(record)
         key = fields.pop("key")
-        readings = tuple((step, value) for step, value in fields.get("readings", ()))
-        fields |= {"trial": Trial.from_dict(fields["trial"]), "curve": tuple(fields["curve"]), "readings": readings}
-        fields |= {name: tuple(fields.get(name, ())) for name in ("notes", "artifacts")}
-        result = cls(**fields)
+        result = made(cls, fields)
         check_types(result)
         base64.b64decode(result.outcomes, validate=True)
         if result.status not in STATUSES:

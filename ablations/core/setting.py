@@ -171,16 +171,3 @@ class Setting:
     def evaluates(self, unit: int) -> bool:
         """Tells whether a trial is evaluated after unit number `unit` of its work, counted from 1."""
         return not self.races and (unit == self.work or unit % self.every == 0)
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> Setting:
-        """Returns the Setting of a record.  Raises KeyError or TypeError on a wrong field."""
-        target = record.get("target")
-        return cls(
-            **{
-                **record,
-                "metrics": {name: Metric(**metric) for name, metric in record["metrics"].items()},
-                "blocks": tuple(Block(**block) for block in record.get("blocks", ())),
-                "target": Target(**target) if target else None,
-            }
-        )

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ablations.core.claim import ONE_OUT, Claim, Declaration, Rule
-from ablations.core.fields import check_types
+from ablations.core.fields import check_types, made
 from ablations.core.identity import SCHEMA, current
 from ablations.core.load import FIRST, PLACEBO, SABOTAGE
 from ablations.core.setting import Setting
-from ablations.core.tuning import Tuning, tuning_from_dict
+from ablations.core.tuning import Tuning
 from ablations.core.variant import Skipped, Variant
 
 
@@ -63,37 +63,11 @@ class Study:
     def from_dict(cls, record: Mapping[str, Any]) -> Study:
         """Returns the Study of `study.json`.
 
-        Raises ValueError on another schema, and KeyError or TypeError on a wrong field.
+        Raises ValueError on another schema, and TypeError on a wrong field.
         """
-        fields = current(record)
-        study = cls(
-            **{
-                **fields,
-                "components": tuple((name, level) for name, level in fields["components"]),
-                "variants": tuple(Variant.from_dict(variant) for variant in fields["variants"]),
-                "setting": Setting.from_dict(fields["setting"]),
-                "wanted": tuple(fields["wanted"]),
-                "skipped": tuple(
-                    Skipped(variant=Variant.from_dict(row["variant"]), reason=row["reason"])
-                    for row in fields["skipped"]
-                ),
-                "controls": tuple(fields["controls"]),
-                "keys": tuple(fields["keys"]),
-                "aliases": tuple(fields["aliases"]),
-                "claims": tuple(Claim.from_dict(claim) for claim in fields["claims"]),
-                "rule": Rule.from_dict(fields["rule"]) if fields.get("rule") else None,
-                "declared": tuple(Declaration(**one) for one in fields.get("declared", ())),
-                "tuning": tuning_from_dict(fields["tuning"]) if fields.get("tuning") else None,
-                "allowance": _allowance_from_dict(fields["allowance"]) if fields.get("allowance") else None,
-                "out_of_reach": tuple((name, seeds) for name, seeds in fields.get("out_of_reach", ())),
-            }
-        )
+        study = made(cls, current(record))
         check_types(study)
         return study
-
-
-def _allowance_from_dict(record: Mapping[str, Any]) -> Allowance:
-    return Allowance(**{**record, "given_up": tuple(record["given_up"])})
 
 
 @dataclass(frozen=True, kw_only=True)

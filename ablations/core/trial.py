@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from ablations.core.fields import made
 from ablations.core.identity import sparse
 from ablations.core.load import FIRST, is_file, is_record, load
 from ablations.core.setting import Config
@@ -56,8 +57,8 @@ class Trial:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Trial:
-        """Returns the Trial of a record.  Raises KeyError or TypeError when a field is missing or unknown."""
-        return cls(**{**record, "variant": Variant.from_dict(record["variant"])})
+        """Returns the Trial of a record.  Raises TypeError when a field is missing or unknown."""
+        return made(cls, record)
 
 
 Job = tuple[Trial, ...]  # trials that one worker runs together

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 from ablations.core.setting import Setting
 from ablations.core.text import counted
@@ -60,23 +59,6 @@ class Tuning:
     def how(self) -> str:
         """The size of the search in words: `7 rates an arm, 3 trials at each`."""
         return f"{counted(self.rates, 'rate')} an arm, {counted(self.seeds, 'trial')} at each"
-
-
-def tuning_from_dict(record: Mapping[str, Any]) -> Tuning:
-    """Returns the Tuning of a record.  Raises KeyError or TypeError on a wrong field."""
-    arms = tuple(
-        Tuned(
-            variant=Variant.from_dict(arm["variant"]),
-            attempts=tuple(map(_attempt_from_dict, arm["attempts"])),
-            factor=arm["factor"],
-        )
-        for arm in record["arms"]
-    )
-    return Tuning(**{**record, "setting": Setting.from_dict(record["setting"]), "arms": arms})
-
-
-def _attempt_from_dict(record: Mapping[str, Any]) -> Attempt:
-    return Attempt(factor=record["factor"], trials=tuple(TuningTrial(**one) for one in record["trials"]))
 
 
 def best(attempts: Sequence[Attempt]) -> Attempt:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 Departure = tuple[str, str]  # (component, level)
 
@@ -30,11 +28,6 @@ class Variant:
         """The variant's name, such as `reference`, `-lrn`, `-dropout -lrn` or `activation=tanh`."""
         words = [f"-{name}" if level == "off" else f"{name}={level}" for name, level in self.departures]
         return " ".join(words) or "reference"
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> Variant:
-        """Returns the Variant of a record.  Raises KeyError, TypeError or ValueError if the record holds none."""
-        return cls(departures=tuple((name, level) for name, level in record["departures"]))
 
 
 @dataclass(frozen=True, kw_only=True)

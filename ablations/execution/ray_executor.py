@@ -27,7 +27,7 @@ from ablations.core.load import load
 from ablations.core.machine import slots
 from ablations.core.result import DONE, FINAL, OUT_OF_MEMORY, TIMEOUT, Result
 from ablations.core.subject import Place
-from ablations.core.text import duration
+from ablations.core.text import duration, last_line
 from ablations.core.trial import Job, Trial, by_training
 from ablations.execution.executor import Watch
 from ablations.execution.lost import why_lost
@@ -197,7 +197,7 @@ class _Deliver(tune.Callback):
 
     def _keep_back(self, key: str, status: str, reason: str) -> None:
         self.kept_back[key] = status
-        self.before.setdefault(key, []).append(f"{status}: {reason.strip().splitlines()[-1]}")
+        self.before.setdefault(key, []).append(f"{status}: {last_line(reason)}")
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         look()  # raises if Ray itself is lost: then every worker is, and that is no failure of a trial

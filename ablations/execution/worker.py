@@ -15,6 +15,7 @@ from ablations.core.errors import DivergedError
 from ablations.core.load import load
 from ablations.core.result import DIVERGED, DONE, ERROR, OUT_OF_MEMORY, TIMEOUT, Result
 from ablations.core.subject import Activities, Event, Failed, Measured, Place, Report
+from ablations.core.text import last_line
 from ablations.core.trial import Job, Trial, by_training
 from ablations.execution.turns import in_turns
 from ablations.records.measures import UNMEASURED, lacking
@@ -122,8 +123,7 @@ class _Records:
         event = event or Failed(number=number, error=error)
         said = _said(error)
         if before := self._unmeasured(trial):
-            last = (said["error"].strip().splitlines() or [""])[-1]
-            failed = f"its training again, to measure activities, failed: {last}"
+            failed = f"its training again, to measure activities, failed: {last_line(said['error'])}"
             result = replace(before, notes=(*without(before.notes, failed), failed))
         else:
             result = self._result(trial, event, **said)
