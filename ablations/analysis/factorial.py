@@ -22,7 +22,7 @@ import pandas as pd
 from ablations.analysis.statistics import LEVEL, Array, correlation, holm, largest, over_seeds, p_of_mean, t_interval
 from ablations.analysis.tables import by_seed
 from ablations.analysis.tables import overlap as overlap_of
-from ablations.core.claim import MAIN
+from ablations.core.claim import MAIN, ONE_IN
 from ablations.core.effect import Effect
 from ablations.core.study import Study
 from ablations.core.text import counted, listed
@@ -48,13 +48,13 @@ def factorial_design(study: Study) -> tuple[Variant, ...]:
     They are balanced and orthogonal in the components, or the grid says that they are meant to be.  A reference that
     was added only for the controls is left out.
     """
-    if study.grid == "one_in":
+    if study.estimand == ONE_IN:
         return ()
     plain = tuple(variant for variant in study.variants if set(variant.departures) <= set(study.components))
     for design in (plain, tuple(variant for variant in plain if variant.departures)):
         if _is_balanced(_coded(design, study.components)):
             return design
-    return plain if study.grid in ("full", "fractional") else ()
+    return plain if study.factorial else ()
 
 
 def contrast_by_seed(study: Study, outcomes: pd.DataFrame, departure: Departure) -> pd.Series[float]:
@@ -138,7 +138,7 @@ def _is_balanced(coded: np.ndarray) -> bool:
 
 def _model_of(study: Study) -> _Model | None:
     design = factorial_design(study)
-    return _model(design, study.components, study.grid == "full") if design else None
+    return _model(design, study.components, not study.aliases) if design else None
 
 
 @functools.lru_cache(maxsize=64)

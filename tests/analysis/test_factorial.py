@@ -118,8 +118,9 @@ def test_interactions_of_the_half_fraction_are_clear_and_those_of_the_quarter_ar
     assert alone.estimate == pytest.approx(-2.0 if named.startswith("-") else 2.0)
 
 
-def test_where_two_changes_cannot_be_combined_their_interaction_is_left_out_and_main_effects_stay() -> None:
-    study = made_up_factorial("full", 3)
+@pytest.mark.parametrize("name", ["full", "mine"])  # a recipe of a subject names its grid as it likes
+def test_where_two_changes_cannot_be_combined_their_interaction_is_left_out_and_main_effects_stay(name: str) -> None:
+    study = replace(made_up_factorial("full", 3), grid=name)
     one, two = study.components[:2]
     variants = tuple(variant for variant in study.variants if not {one, two} <= set(variant.departures))
     study = replace(study, variants=variants)
