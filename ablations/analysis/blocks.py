@@ -50,14 +50,20 @@ def over_blocks(evidence: Evidence) -> list[OverBlocks]:
     return [summed(effect, each) for effect, each in _by_block(evidence)]
 
 
-def other_way(evidence: Evidence, effect: Effect, alpha: float) -> list[str]:
-    """Returns the data sets on which an effect of the study clearly has another sign than its mean over all of them.
+def told_on(evidence: Evidence, effect: Effect, alpha: float) -> dict[str, Effect]:
+    """Returns the data sets on which an effect of the study clearly is not zero, each with the effect there.
 
     That is so where its p on that data set, times their number (Bonferroni), is below `alpha`.
     """
     each = next((each for one, each in _by_block(evidence) if one is effect), ())
     there = zip(evidence.on_each, each, strict=False)  # there is none if the effect is not one on the main outcome
-    return [name for name, one in there if one.estimate * effect.estimate < 0 and one.p * len(each) < alpha]
+    return {name: one for name, one in there if one.p * len(each) < alpha}
+
+
+def other_way(evidence: Evidence, effect: Effect, alpha: float) -> list[str]:
+    """Returns the data sets on which an effect clearly has another sign than its mean over all of them."""
+    there = told_on(evidence, effect, alpha)
+    return [name for name, one in there.items() if one.estimate * effect.estimate < 0]
 
 
 def _by_block(evidence: Evidence) -> list[tuple[Effect, tuple[Effect, ...]]]:

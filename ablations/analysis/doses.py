@@ -32,6 +32,7 @@ class Trend:
     high: float  # its upper end
     p: float  # two-sided, unadjusted, that the slope is zero
     overlap: float  # of splits, as in `ablations.analysis.statistics.over_seeds`
+    failed: int  # trainings at these doses that failed, whose seeds are left out
     constant: bool  # whether the slopes of two seeds or more are all equal, so that they give no interval
     bend: float  # p that there is no curvature; nan for two doses or fewer than two seeds
 
@@ -118,4 +119,5 @@ def _trend(evidence: Evidence, component: str, doses: Doses) -> Trend:
     return Trend(
         component=component, doses=doses, outcomes=outcomes, overlap=overlap, slope=slope, low=low, high=high,
         p=p_of_mean(slope, error, df, overlap), constant=error == 0, bend=bend,
+        failed=sum(evidence.failed_by_variant.get(label, (0, 0))[0] for label in order),
     )  # fmt: skip

@@ -25,17 +25,15 @@ from ablations.analysis.statistics import (
     over_seeds,
     p_of_mean,
     t_interval,
-    welch,
 )
 from ablations.analysis.tables import by_seed
 from ablations.analysis.tables import overlap as overlap_of
-from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, Rule
+from ablations.core.claim import MAIN, ONE_IN, ONE_OUT
 from ablations.core.effect import Effect
 from ablations.core.study import Study
 from ablations.core.variant import Departure, Variant
 
 REFERENCE = Variant()
-BROKEN = Rule().missing  # if a larger share of the pairs is broken, the effect is estimated without pairing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +82,7 @@ def contrast_of(study: Study, departure: Departure, against: Variant = REFERENCE
     In a one-in study, all changes are compared with all changes but this one.  Otherwise the departure alone is
     compared with `against`.
     """
-    return _one_in(_everything(study), departure) if study.estimand == ONE_IN else _one_out(departure, against)
+    return _one_in(study, departure) if study.estimand == ONE_IN else _one_out(departure, against)
 
 
 def controls(study: Study) -> list[Departure]:
@@ -130,22 +128,16 @@ def mean_interval(values: Sequence[float] | pd.Series[float], overlap: float = 0
 def compare(
     table: pd.DataFrame, contrast: Contrast, metric: str, overlap: float = 0.0, outcomes: pd.DataFrame | None = None
 ) -> Effect:
-    """Returns the effect of one comparison: paired by seed or, if over a fifth of the pairs are broken, Welch's.
+    """Returns the effect of one comparison, paired by seed, over the pairs of which both trials have a number.
 
-    If trainings failed, it is always paired, over the pairs that are left, because it then tells only a direction.
+    Trials that are missing may be those of easy seeds, or of hard ones, so the means of all trials are not compared.
     `overlap` is that of the splits that seeds stand for, as in `over_seeds`.  `outcomes` are those of `by_seed`, where
     they are known already.
     """
     outcomes = _arms(by_seed(table, metric) if outcomes is None else outcomes, contrast)
     pairs = outcomes.dropna()
     departed, kept = (pairs[arm].to_numpy(dtype=float) for arm in ("departed", "kept"))
-    found = with_trainings(paired(contrast, metric, departed, kept, overlap), table, departed - kept)
-    found = _without_exact(found)
-    lost = 0 if found.unstable else _broken(table, contrast, len(pairs))
-    if lost > BROKEN * (lost + len(pairs)) and (outcomes.count() > 1).all():
-        unpaired = _unpaired(outcomes, contrast, metric, lost, overlap)
-        return _without_exact(with_trainings(unpaired, table, departed - kept))
-    return found
+    return _without_exact(with_trainings(paired(contrast, metric, departed, kept, overlap), table, departed - kept))
 
 
 def _without_exact(effect: Effect) -> Effect:
@@ -184,24 +176,6 @@ def _paired_words(n: int, overlap: float, *, same: float | None) -> str:
     return f"paired t over {n} seeds" if n > 1 else "one seed: no interval" if n else "no finished pair"
 
 
-def _unpaired(outcomes: pd.DataFrame, contrast: Contrast, metric: str, lost: int, overlap: float) -> Effect:
-    """Returns the effect by Welch's t over all outcomes of both arms; `lost` is the number of broken pairs."""
-    departed, kept = (outcomes[arm].dropna().to_numpy(dtype=float) for arm in ("departed", "kept"))
-    error, df = welch(departed, kept, overlap)
-    return _effect(
-        contrast,
-        metric,
-        estimate=float(departed.mean() - kept.mean()),
-        error=error,
-        df=df,
-        spread=sqrt(float(departed.var(ddof=1) + kept.var(ddof=1))),
-        n=min(departed.size, kept.size),
-        correlation=nan,
-        method=f"Welch's t, unpaired, as {lost} pairs are broken",
-        overlap=overlap,
-    )
-
-
 def _effect(
     contrast: Contrast, metric: str, *, estimate: float, error: float, df: float, overlap: float, **rest: Any
 ) -> Effect:
@@ -230,15 +204,11 @@ def _one_out(departure: Departure, against: Variant = REFERENCE) -> Contrast:
     return Contrast(component=component, level=level, kind=ONE_OUT, departed=departed, kept=against.label)
 
 
-def _one_in(base: Variant, departure: Departure) -> Contrast:
+def _one_in(study: Study, departure: Departure) -> Contrast:
     component, level = departure
-    without = Variant(departures=tuple(other for other in base.departures if other != departure))
-    return Contrast(component=component, level=level, kind=ONE_IN, departed=base.label, kept=without.label)
-
-
-def _everything(study: Study) -> Variant:
-    """Returns the variant with the most departures: all of them, unless some cannot be combined."""
-    return max(study.variants, key=lambda variant: len(set(variant.departures) & set(study.components)))
+    everything = Variant(departures=study.components)
+    without = Variant(departures=tuple(other for other in study.components if other != departure))
+    return Contrast(component=component, level=level, kind=ONE_IN, departed=everything.label, kept=without.label)
 
 
 def _arms(outcomes: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
@@ -247,15 +217,3 @@ def _arms(outcomes: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
     return pd.DataFrame(
         {"departed": outcomes.get(contrast.departed, empty), "kept": outcomes.get(contrast.kept, empty)}
     )
-
-
-def _broken(table: pd.DataFrame, contrast: Contrast, whole: int) -> int:
-    """Returns the number of broken pairs: both trials have a record, but not both a number.  `whole` is that of others.
-
-    A pair with a trial that has not run yet is not broken.
-    """
-    if table.empty:
-        return 0
-    seeds, variants = table["seed"], table["variant"]
-    departed, kept = (set(seeds[variants == label]) for label in (contrast.departed, contrast.kept))
-    return len(departed & kept) - whole

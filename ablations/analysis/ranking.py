@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf, isfinite, nan
 
+import numpy as np
+
 from ablations.analysis import traces
 from ablations.analysis.asked import rule_of
+from ablations.analysis.evidence import broken
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.looks import stage
 from ablations.analysis.obstacles import INACTIVE, PAIRS_MISSING
@@ -29,6 +32,7 @@ class Ranked:
     p_holm: float  # its p-value, adjusted by Holm
     side: int  # BETTER, WORSE, UNDECIDED or NEGLIGIBLE
     inactive: bool = False  # whether the change does nothing, as traces show; its side is then UNDECIDED
+    missing: bool = False  # whether too many of its pairs are missing, by the rule; its side is then UNDECIDED
     margin: float = nan  # smallest effect that is of interest to a claim on it, in the metric's unit; nan: no claim
 
 
@@ -45,8 +49,9 @@ def ranked(evidence: Findings) -> list[Ranked]:
     verdict's, adjusted over its family of claims, so that the ranking never contradicts the verdict.  The p-values of
     all other effects are adjusted together.  In a sequential study, those others are compared with the level of the
     look that was reached, while a verdict's p is the repeated one already.  A comparison in which trainings failed is
-    undecided, because its mean has no size, unless a verdict tells its direction.  An effect is negligible, whatever
-    its p and whichever direction is claimed, if every verdict on it excludes effects that matter.
+    undecided, because its mean has no size, unless a verdict tells its direction.  It is undecided too if as many pairs
+    are missing as keep a claim from being judged.  An effect is negligible, whatever its p and whichever direction is
+    claimed, if every verdict on it excludes effects that matter.
     """
     found, worse = studied(evidence), evidence.study.setting.main_metric.worse
     claimed, alpha, level = _claimed(evidence), rule_of(evidence.study).alpha, _level(evidence)
@@ -63,21 +68,26 @@ def ranked(evidence: Findings) -> list[Ranked]:
         side = NEGLIGIBLE if given and all(map(_is_negligible, given)) else side
         margin = min((verdict.claim.smallest_effect for verdict in given), default=nan)
         inactive = not one.unstable and traces.inactive(evidence, one)
-        side = UNDECIDED if inactive else side
-        rows.append(Ranked(effect=one, p_holm=p, side=side, inactive=inactive, margin=margin))
+        planned, _, lacking = broken(evidence, one)
+        missing = not one.unstable and lacking > rule_of(evidence.study).missing * planned
+        side = UNDECIDED if inactive or missing else side
+        rows.append(Ranked(effect=one, p_holm=p, side=side, inactive=inactive, missing=missing, margin=margin))
     return sorted(rows, key=lambda row: -worse * row.effect.estimate if isfinite(row.effect.estimate) else inf)
 
 
 def _claimed(evidence: Findings) -> dict[Departure, float]:
     """Returns departure -> Holm's p of the verdict on it, for verdicts on the main outcome and the study's estimand.
 
-    It is nan if the claim was not tested because the change is inactive or pairs are missing.
+    It is nan if no claim was tested because the change is inactive or pairs are missing.  Of several verdicts it is the
+    smallest.
     """
-    return {
-        (one.claim.component, one.claim.level): nan if one.call == NOT_TESTED else one.p_holm
-        for one in _on_main(evidence)
-        if one.call != NOT_TESTED or one.reason in (INACTIVE, PAIRS_MISSING)
-    }
+    found: dict[Departure, float] = {}
+    for one in _on_main(evidence):
+        if one.call != NOT_TESTED or one.reason in (INACTIVE, PAIRS_MISSING):
+            departure = one.claim.component, one.claim.level
+            p = nan if one.call == NOT_TESTED else one.p_holm
+            found[departure] = float(np.fmin(found.get(departure, nan), p))  # nan only where both are
+    return found
 
 
 def _claims(evidence: Findings) -> dict[Departure, list[Verdict]]:

@@ -52,6 +52,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite, nan
 
+import numpy as np
+
 from ablations.analysis.failures import agrees
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.statistics import holm, t_interval
@@ -158,21 +160,23 @@ def words_of(call: str, size: str, *, out_of_reach: bool) -> str:
 def adjust(claims: Sequence[Claim], effects: Sequence[Effect | None]) -> list[tuple[float, int]]:
     """Returns for each claim its p, adjusted by Holm over its family, and the number of comparisons of that family.
 
-    Claims that ask the same question count once.  A claim that cannot be tested counts as if its p were 1, and so does
-    a companion that no claim of the family asks about by itself.
+    Claims that ask the same question count once.  They may have p-values of different looks, or only one of them may be
+    tested: then each has its own, beside the largest of every other question.  A claim that cannot be tested counts as
+    if its p were 1, and so does a companion that no claim of the family asks about by itself.
     """
     families: dict[str, dict[tuple[object, ...], float]] = {}
-    for claim, effect in zip(claims, effects, strict=True):
-        families.setdefault(claim.family, {})[claim.asks] = effect.p if effect else nan
-    for claim in claims:
+    values = [effect.p if effect else nan for effect in effects]
+    for claim, p in zip(claims, values, strict=True):
+        questions = families.setdefault(claim.family, {})
         for question in claim.questions:
-            families[claim.family].setdefault(question, nan)
-    adjusted = {
-        (family, asked): (p, len(questions))
-        for family, questions in families.items()
-        for asked, p in zip(questions, holm(list(questions.values())), strict=True)
-    }
-    return [adjusted[claim.family, claim.asks] for claim in claims]
+            questions.setdefault(question, nan)
+        questions[claim.asks] = float(np.fmax(questions[claim.asks], p))  # nan only where both are
+    found = []
+    for claim, p in zip(claims, values, strict=True):
+        questions = {**families[claim.family], claim.asks: p}
+        adjusted = dict(zip(questions, holm(list(questions.values())), strict=True))
+        found.append((adjusted[claim.asks], len(questions)))
+    return found
 
 
 def intervals(effect: Effect, alpha: float, comparisons: int, look: Look | None) -> tuple[Interval, Interval]:

@@ -81,19 +81,6 @@ def p_of_mean(value: float, error: float, df: float, overlap: float = 0.0) -> fl
     return 2.0**-df if value != 0 and overlap == 0 else nan
 
 
-def welch(one: Array, two: Array, overlap: float = 0.0) -> tuple[float, float]:
-    """Returns the standard error and the degrees of freedom of the difference of two means of unpaired samples.
-
-    With an `overlap`, the variance of each mean is as in `over_seeds`, and the degrees of freedom are Satterthwaite's.
-    """
-    if overlap != 0:  # also true of nan
-        parts = [float(some.var(ddof=1)) * (1 / some.size + overlap) for some in (one, two)]
-        spent = sum(part**2 / (some.size - 1) for part, some in zip(parts, (one, two), strict=True))
-        return sqrt(sum(parts)), sum(parts) ** 2 / spent if spent > 0 else nan
-    found = stats.ttest_ind(one, two, equal_var=False)
-    return float(sqrt(one.var(ddof=1) / one.size + two.var(ddof=1) / two.size)), float(found.df)
-
-
 def is_constant(values: Array, size: float = 0.0) -> bool:
     """Tells whether `values` differ by no more than rounding; False if there are none.
 

@@ -79,7 +79,7 @@ class Verdict:
     @property
     def size(self) -> str:
         """What is known of the effect's size, relative to the smallest effect of interest: ABOVE, BELOW or OPEN."""
-        if self.unstable:
+        if self.unstable or self.call == NOT_TESTED:
             return OPEN
         return size_of((self.low, self.high), (self.inner_low, self.inner_high), self.claim.smallest_effect)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
-from ablations.core.claim import RULE_VERSION, Rule
+from ablations.core.claim import ONE_IN, RULE_VERSION, Rule
 from ablations.core.errors import InputError
 from ablations.core.limits import MOST_TRIALS
 from ablations.core.load import PLACEBO, SABOTAGE, load
@@ -66,6 +66,7 @@ def make_study(request: Request, setting: Setting) -> tuple[Study, tuple[Trial, 
     riding = controls(subject, asked.controls) if len(design.variants) > 1 else ()
     singles = [Variant(departures=(departure,)) for departure in riding]
     kept, skipped = _sift(forms, [*design.variants, *singles])
+    _check_whole(asked, chosen, skipped)
     trials = _trials(request, subject, setting, kept)
     among = with_own(request.claims, subject)
     study = Study(
@@ -90,6 +91,16 @@ def make_study(request: Request, setting: Setting) -> tuple[Study, tuple[Trial, 
         resolution=resolution,
     )
     return study, trials
+
+
+def _check_whole(asked: grids.Grid, chosen: tuple[Departure, ...], skipped: Sequence[Skipped]) -> None:
+    """Raises InputError if a grid that compares with all changes at once cannot make them all at once."""
+    why = next((one.reason for one in skipped if set(one.variant.departures) == set(chosen)), "")
+    if asked.estimand == ONE_IN and len(chosen) > 1 and why:
+        raise InputError(
+            f"--grid {asked.name} trains all changes at once, and these cannot be combined: {why}; name fewer "
+            "--components, or take --grid one_out."
+        )
 
 
 def _trials(request: Request, subject: str, setting: Setting, kept: Mapping[Variant, Config]) -> tuple[Trial, ...]:

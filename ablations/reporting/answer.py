@@ -12,7 +12,7 @@ from math import inf, isfinite, prod
 
 from ablations.analysis import ranking
 from ablations.analysis.asked import rule_of
-from ablations.analysis.blocks import other_way
+from ablations.analysis.blocks import other_way, told_on
 from ablations.analysis.doses import trends
 from ablations.analysis.failures import arms_words
 from ablations.analysis.gates import LEARNS, QUIET, SEED, SEEN, SIZES, Gate, failed_trials, study_gates
@@ -159,9 +159,10 @@ def _effects(evidence: Findings, rows: Sequence[Ranked]) -> str:
         for side in (WORSE, BETTER, UNDECIDED)
     )
     idle = [(_name(evidence, one), "") for one in rows if one.inactive]
+    lacking = [(_name(evidence, one), "") for one in rows if one.missing and not one.inactive]
+    told = [one for one in rows if not (one.effect.unstable or one.inactive or one.missing)]
     hurt, helped, alike, undecided = (
-        _largest_first(one for one in rows if one.side == side and not one.effect.unstable and not one.inactive)
-        for side in (WORSE, BETTER, NEGLIGIBLE, UNDECIDED)
+        _largest_first(one for one in told if one.side == side) for side in (WORSE, BETTER, NEGLIGIBLE, UNDECIDED)
     )
     if len(undecided) == len(rows):
         return f"{_frame(evidence)} {_nothing_decided(evidence, undecided)}."
@@ -178,6 +179,7 @@ def _effects(evidence: Findings, rows: Sequence[Ranked]) -> str:
         _group(harmed, f"hurt, {UNSIZED}"),
         _group(eased, f"helped, {UNSIZED}"),
         _group(unsized, "cannot be judged, as trainings failed"),
+        _group(lacking, "cannot be judged yet, as too many pairs of trainings are missing"),
         _group(idle, f"{'does' if len(idle) == 1 else 'do'} nothing here, to the last digit"),
     ]
     return f"{_frame(evidence)} {'; '.join(filter(None, parts))}."
@@ -224,9 +226,16 @@ def _size(evidence: Findings, row: Ranked, half: float) -> str:
 
 
 def _margin(evidence: Findings, row: Ranked) -> str:
-    """Returns what a difference that matters would be at least: ` (less than 0.7 points)`; of ratios nothing."""
-    metric = evidence.main_metric
-    return "" if is_ratio(metric) else f" (less than {in_unit(metric, f'{row.margin:g}')})"
+    """Returns what a difference that matters would be at least, of ratios nothing: ` (less than 0.7 points)`.
+
+    Where the effect on some data sets clearly is not zero, and is that large, the text names them.
+    """
+    metric, there = evidence.main_metric, told_on(evidence, row.effect, rule_of(evidence.study).alpha)
+    some = [name for name, one in there.items() if abs(one.estimate) > row.margin]
+    least = "" if is_ratio(metric) else f"less than {in_unit(metric, f'{row.margin:g}')}"
+    apart = f"on average over the data sets, but more on {listed(some)}" if some else ""
+    said = ", ".join(filter(None, (least, apart)))
+    return f" ({said})" if said else ""
 
 
 def _measured(evidence: Findings, row: Ranked) -> str:

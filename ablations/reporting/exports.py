@@ -155,7 +155,7 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
         "estimate": None if estimate is None else told(estimate),
         "low": told(verdict.low),
         "high": told(verdict.high),
-        "p_holm": verdict.p_holm,
+        "p_holm": None if verdict.call == NOT_TESTED else verdict.p_holm,
         "n": None if effect is None else effect.n,
         "also_estimate": None if verdict.also is None else also(verdict.also.estimate),
         "also_low": also(verdict.also_low),

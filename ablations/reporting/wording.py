@@ -81,8 +81,8 @@ def reads_as(row: Ranked) -> str:
     """Returns how a ranked effect reads: `hurts`, `no difference that matters`, `undecided`, `inactive`, or why
     nothing can be said.
     """
-    if row.inactive:
-        return "inactive"
+    if row.inactive or row.missing:
+        return "inactive" if row.inactive else "missing pairs"
     told = {WORSE: "hurts", BETTER: "helps", NEGLIGIBLE: "no difference that matters"}
     if row.effect.unstable:
         return f"{told[row.side]}, unstable" if row.side else "unstable"

@@ -42,6 +42,7 @@ from ablations.analysis.verdicts import Findings
 from ablations.calibration.kinds import SAMENESS, TWO_THINGS, Kind, sameness, table, two_things
 from ablations.cli.announce import announce
 from ablations.core.claim import SAME, Claim, Rule, digest
+from ablations.core.effect import Effect
 from ablations.core.result import Result
 from ablations.core.study import Study
 from ablations.core.tuning import Attempt, Tuned, TuningTrial
@@ -180,6 +181,28 @@ def test_the_second_thing_has_the_simultaneous_interval_of_scipy_and_counts_as_a
     pooling = [NAMED["pooling_error"], NAMED["pooling_overfitting"]]
     assert [m for _, m in adjust(pooling, [None, None])] == [2, 2]
     assert [m for _, m in adjust(pooling[1:], [None])] == [2]
+
+
+def test_two_claims_on_one_question_each_keep_their_own_p_whatever_their_order() -> None:
+    claim, other = NAMED["pooling_error"], NAMED["lrn_cifar"]
+    twice, apart = replace(claim, name="twice"), replace(other, family=claim.family)
+    effects = [_with_p(claim, 0.03), _with_p(claim, 0.004), _with_p(apart, 0.02)]  # of two looks, and another question
+    found = [p for p, m in adjust([claim, twice, apart], effects)]
+    # By hand, for two questions: the smaller of two p counts twice, and the larger is no smaller than that.
+    assert found == pytest.approx([0.04, 0.008, 0.04])
+    assert [p for p, _ in adjust([twice, claim, apart], [effects[1], effects[0], effects[2]])] == pytest.approx(
+        [0.008, 0.04, 0.04]
+    )
+    assert [p for p, _ in adjust([claim, twice], [effects[1], None])] == pytest.approx([0.004, 1.0])
+    assert [p for p, _ in adjust([twice, claim], [None, effects[1]])] == pytest.approx([1.0, 0.004])
+
+
+def _with_p(claim: Claim, p: float) -> Effect:
+    """An effect of the claim's change of which only p matters."""
+    return Effect(
+        component=claim.component, level=claim.level, metric=claim.metric, kind=claim.estimand, estimate=1.0, low=nan,
+        high=nan, p=p, n=10, correlation=nan, method="",
+    )  # fmt: skip
 
 
 def test_a_claim_of_tuned_arms_is_judged_where_each_arm_was_tuned_and_nowhere_else() -> None:

@@ -23,7 +23,6 @@ from ablations.analysis.statistics import (
     seeds_to_exclude,
     sign_flip_p,
     t_interval,
-    welch,
 )
 
 
@@ -52,15 +51,6 @@ def test_a_90_percent_interval_within_the_margin_is_statsmodels_two_one_sided_te
         p, _, _ = ttost_paired(values, np.zeros_like(values), -margin, margin)
         low, high = t_interval(*of(values), 0.9)
         assert (p < 0.05) == (-margin < low and high < margin)
-
-
-def test_welchs_test_is_scipys() -> None:
-    one, two = sample(5, 1), 3 * sample(9, 2)
-    expected = stats.ttest_ind(one, two, equal_var=False)
-    error, df = welch(one, two)
-    assert p_of_mean(float(one.mean() - two.mean()), error, df) == pytest.approx(expected.pvalue)
-    interval = expected.confidence_interval(0.95)
-    assert t_interval(float(one.mean() - two.mean()), error, df, 0.95) == pytest.approx((interval.low, interval.high))
 
 
 def test_differences_that_are_all_the_same_have_no_interval_but_the_exact_p_of_flipping_their_signs() -> None:

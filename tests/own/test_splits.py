@@ -14,7 +14,7 @@ from ablations.analysis.doses import trends
 from ablations.analysis.effects import main_effects, mean_interval
 from ablations.analysis.factorial import interactions
 from ablations.analysis.gates import study_gates
-from ablations.analysis.statistics import detectable, seeds_to_detect, seeds_to_exclude, welch
+from ablations.analysis.statistics import detectable, seeds_to_detect, seeds_to_exclude
 from ablations.analysis.verdicts import Findings
 from ablations.calibration.splits import simulate
 from ablations.core.claim import Rule
@@ -99,15 +99,6 @@ def test_main_effects_and_interactions_of_a_factorial_are_corrected(tmp_path: Pa
     assert main["scale"].spread == pytest.approx(np.std(CHANGE, ddof=1))
     assert "corrected for the overlap" in main["scale"].method
     assert all(one.overlap == OVERLAP for one in interactions(found.study, found.table, "score"))
-
-
-def test_unpaired_means_have_the_corrected_variance_each() -> None:
-    one, two = np.array([1.0, 2.0, 4.0]), np.array([2.0, 2.5, 1.0, 0.5])
-    parts = [np.var(some, ddof=1) * (1 / len(some) + OVERLAP) for some in (one, two)]
-    error, df = welch(one, two, OVERLAP)
-    assert error == pytest.approx(sqrt(sum(parts)))
-    assert df == pytest.approx(sum(parts) ** 2 / (parts[0] ** 2 / 2 + parts[1] ** 2 / 3))
-    assert welch(one, two, 1e-12) == pytest.approx(welch(one, two))
 
 
 def test_more_splits_do_not_help_below_the_floor_of_the_error() -> None:

@@ -42,8 +42,10 @@ def direction(trend: Trend) -> str:
 
 
 def is_unknown(trend: Trend) -> bool:
-    """Tells whether nothing can be said of a trend: it has no interval, and too few equal slopes for a direction."""
-    return not isfinite(trend.low) and direction(trend) == NO_TREND
+    """Tells whether nothing can be said of a trend: trainings failed at some dose, or it has no interval and too few
+    equal slopes for a direction.
+    """
+    return trend.failed > 0 or (not isfinite(trend.low) and direction(trend) == NO_TREND)
 
 
 def slope_words(evidence: Findings, trend: Trend) -> str:
@@ -85,7 +87,9 @@ def _sentences(evidence: Findings, trend: Trend) -> str:
 
 
 def _why_none(trend: Trend, metric: Metric) -> str:
-    """Returns why a trend has no interval."""
+    """Returns why nothing can be said of a trend."""
+    if trend.failed:
+        return f"{counted(trend.failed, 'training')} failed, and seeds without them may differ from the rest"
     if trend.seeds < 2:
         return f"{counted(trend.seeds, 'seed')} finished at every dose, and it takes two"
     if isnan(trend.overlap):

@@ -42,8 +42,6 @@ def notes(evidence: Findings, effect: Effect) -> str:
         words.append("every pair identical: a toggle without effect?")
     if effect.kind != MAIN and effect.n == 1:
         words.append("one pair: no interval")
-    if effect.method.startswith("Welch"):
-        words.append(effect.method)
     if effect.kind == MAIN and effect.n < 2:
         words.append(effect.method.split(";")[0])
     if effect.kind == MAIN and effect.n and not np.isfinite(effect.estimate):
