@@ -5,9 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from ablations.core.claim import Claim, label_of
+from ablations.core.claim import label_of
 from ablations.core.load import load
-from ablations.core.setting import Metric
 from ablations.core.subject import Card
 from ablations.core.text import capped
 from ablations.core.units import margin
@@ -30,6 +29,7 @@ def of_components(subject: str) -> list[Card]:
                 ("does", one.summary),
                 ("source", one.source),
             ],
+            control=one.control,
         )
         for name, one in load(subject).components.items()
     ]
@@ -57,7 +57,7 @@ def of_claims(subject: str) -> list[Card]:
                 ("and also", f"{claim.companion.metric} {ways[claim.companion.direction]}" if claim.companion else ""),
                 ("asks for", "a learning rate tuned for each arm" if claim.tuned else ""),
                 ("read after", f"epoch {claim.epoch}" if claim.epoch else ""),
-                ("of interest", f"from {_least(claim, metrics[claim.metric])} on: {claim.reason}"),
+                ("of interest", f"from {margin(metrics[claim.metric], claim.smallest_effect)} on: {claim.reason}"),
                 ("confounds", claim.confounds),
                 ("others", claim.others),
                 ("source", claim.source),
@@ -93,17 +93,10 @@ def _gist(card: Card) -> str:
 
 def brief(cards: Sequence[Card], width: int) -> str:
     """Returns a line for each card, cut to `width`, and one for all controls, which are in every study."""
-    controls = [card.name for card in cards if "control" in card.beside]
+    controls = [card.name for card in cards if card.control]
     listed = [card for card in cards if card.name not in controls]
     column = max(len(card.name) for card in listed) + 2
     lines = [
         f"{card.name:<{column}}{textwrap.shorten(_gist(card), width - column, placeholder=' ...')}" for card in listed
     ]
     return "\n".join([*lines, *[f"In every study, as controls: {', '.join(controls)}."] * bool(controls)])
-
-
-def _least(claim: Claim, metric: Metric) -> str:
-    """Returns the smallest effect of interest, in the metric's unit."""
-    return (
-        margin(metric, claim.smallest_effect) if metric.ratio else f"{claim.smallest_effect:g} {metric.unit}".rstrip()
-    )

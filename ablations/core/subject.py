@@ -118,6 +118,7 @@ class Card(NamedTuple):
     name: str
     beside: str  # text that is printed after the name
     rows: Sequence[tuple[str, str]]  # (label, text); rows without text are left out
+    control: bool = False  # whether it is of a control, which every study has
 
 
 class Seconds(NamedTuple):

@@ -77,9 +77,10 @@ def designs(request: Request, setting: Setting, only: Sequence[str] = COMPARED) 
 
 def _design(request: Request, setting: Setting, name: str) -> Design:
     try:
-        smallest, _ = make_study(replace(request, grid="one_out"), setting)
-        if name == "full" and len(smallest.components) > MOST_FACTORS:
-            raise InputError(f"over {2**MOST_FACTORS:,} variants")
+        if name == "full":
+            smallest, _ = make_study(replace(request, grid="one_out"), setting)
+            if len(smallest.components) > MOST_FACTORS:
+                raise InputError(f"over {2**MOST_FACTORS:,} variants")
         study, trials = make_study(replace(request, grid=name), setting)
     except InputError as error:
         return Design(grid=name, why_not=str(error))

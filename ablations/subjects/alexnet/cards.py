@@ -32,6 +32,7 @@ def of_components() -> list[Card]:
                 ("no effect", _idle(name)),
                 ("source", component.source),
             ],
+            control=component.control,
         )
         for name, component in components().items()
     ]
