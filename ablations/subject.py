@@ -100,7 +100,10 @@ class Component:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What a change is said to do, fixed before the first trial."""
+    """What a change is said to do, fixed before the first trial.
+
+    Several claims on one change and metric differ in what they say of it (hurts, helps or same) or in `by`.
+    """
 
     change: str  # `norm`, or `norm=group`
     hurts: str = ""  # the metric that the change is said to make worse,
@@ -117,7 +120,10 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class Every:
-    """A claim of the same kind on every level of every component: each part earns its place."""
+    """A claim of the same kind on every level of every component: each part earns its place.
+
+    A `Claim` on the same change and metric, whatever it says of them, takes the place of this one there.
+    """
 
     hurts: str
     by: float | None = None

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ablations.core.errors import InputError, shown
 from ablations.core.fields import made
 from ablations.core.identity import sparse
 from ablations.core.setting import phased
@@ -133,6 +134,15 @@ class Declaration:
     at: str  # time in UTC, ISO 8601
     records: int  # how many trials had a record by then; more than 0 makes a change post hoc
     what: str  # what was declared or changed, in words
+
+
+def check_names(claims: Iterable[Claim]) -> None:
+    """Raises InputError if two claims have one name, as verdicts, looks, tags and files are found by it."""
+    seen = set()
+    for claim in claims:
+        if claim.name in seen:
+            raise InputError(f"two claims are called {shown(claim.name)}.")
+        seen.add(claim.name)
 
 
 def digest(claims: tuple[Claim, ...], rule: Rule, seeds: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ablations.core.claim import ONE_OUT, Claim, compared
+from ablations.core.claim import ONE_OUT, Claim, check_names, compared
 from ablations.core.errors import InputError, shown
 from ablations.core.load import FIRST
 from ablations.core.result import LOG_STEPS
@@ -20,9 +20,14 @@ from ablations.records.claims import published, read_claims
 def with_own(path: Path | None, subject: str = FIRST) -> tuple[Claim, ...]:
     """Returns the published claims, and those in the user's own file at `path`, if there is one.
 
-    Raises InputError if a claim of the file has the name of a published one, or if the file cannot be read.
+    Raises InputError if a claim of the file has the name of a published one, if the file cannot be read, or if two
+    published claims have one name.  The claims of every study are taken from these.
     """
     own = read_claims(path, subject) if path else ()
+    try:
+        check_names(published(subject))
+    except InputError as error:
+        raise InputError(f"the subject {shown(subject)} cannot be studied: {error}") from None
     taken = {claim.name for claim in published(subject)}
     for claim in own:
         if claim.name in taken:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from ablations.core.claim import Claim, Declaration, Rule, changes, compared, digest
+from ablations.core.claim import Claim, Declaration, Rule, changes, check_names, compared, digest
 from ablations.core.errors import InputError
 from ablations.core.study import Study
 from ablations.core.text import listed
@@ -16,7 +16,8 @@ def declare(study: Study, before: Study | None, *, records: int, at: str, anew: 
 
     Claims and rule of departures that `before` held stay as they were declared, even if a newer version of this package
     would declare others; only the claims named in `anew` are replaced.  `records` is the number of trials that have a
-    record by now, and `at` is the time in ISO 8601.  Raises InputError if the looks of a sequential study would change.
+    record by now, and `at` is the time in ISO 8601.  Raises InputError if the looks of a sequential study would change,
+    or if two claims have one name.
     """
     kept, trace = study, tuple[Declaration, ...]()
     assert study.rule
@@ -27,6 +28,7 @@ def declare(study: Study, before: Study | None, *, records: int, at: str, anew: 
         kept = replace(study, claims=_carried(study, before, anew), rule=rule)
         trace = before.declared
     assert kept.rule
+    check_names(kept.claims)
     now = digest(kept.claims, kept.rule, kept.seeds)
     if trace and trace[-1].digest == now:
         return replace(kept, declared=trace)
@@ -48,11 +50,24 @@ def _carried(study: Study, before: Study, anew: Collection[str]) -> tuple[Claim,
 
     A claim is new if it is named in `anew` or about a departure that `before` did not hold.  Other claims that `before`
     lacks are left out: a newer version of this package may not add claims to departures that were already declared.
+
+    A claim is known by all that it says before it is known by its name: the name of one in a study file depends on the
+    claims that stand before it there.  Names that two claims of `before` shared, as an earlier version let them, are
+    not known.
     """
-    old = {claim.name: claim for claim in before.claims}
+    names = [claim.name for claim in before.claims]
+    old = {claim.name: claim for claim in before.claims if names.count(claim.name) == 1}
+    said = {replace(claim, name=""): old.get(claim.name) for claim in before.claims}
+    as_said = {
+        claim.name: said[replace(claim, name="")] or claim
+        for claim in study.claims
+        if claim.name not in anew and replace(claim, name="") in said
+    }
+    for claim in as_said.values():
+        old.pop(claim.name, None)
     known = set(before.components)
     return tuple(
-        claim if claim.name in anew else old.get(claim.name, claim)
+        as_said.get(claim.name) or (claim if claim.name in anew else old.get(claim.name, claim))
         for claim in study.claims
-        if claim.name in {*old, *anew} or not set(compared(claim)) <= known
+        if claim.name in {*as_said, *old, *anew} or not set(compared(claim)) <= known
     )

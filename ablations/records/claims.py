@@ -13,7 +13,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from ablations.core.claim import DIRECTIONS, STANDINGS, Claim, Conditions
+from ablations.core.claim import DIRECTIONS, STANDINGS, Claim, Conditions, check_names
 from ablations.core.errors import InputError, acting, shown, unknown
 from ablations.core.load import FIRST, load
 from ablations.core.setting import SIZE
@@ -59,10 +59,7 @@ def claims_in(record: Mapping[str, Any], *, family: str, subject: str = FIRST) -
     if not tables or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise InputError("it holds no [[claim]].")
     found = tuple(_claim(table, named, source=source, family=family, subject=subject) for table in tables)
-    names = [claim.name for claim in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"two claims are called {shown(name)}.")
+    check_names(found)
     return found
 
 

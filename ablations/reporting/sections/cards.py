@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import exp, isfinite
 
@@ -189,7 +190,7 @@ def _pairs(evidence: Findings, verdict: Verdict) -> Picture | None:
     alternative = told(f"Without the change and with it, {mean}", each) + shown
     lost = f" {not_drawn(effect)}" if effect.unstable else ""
     return picture(
-        f"claim-{_safe(claim.name)}",
+        f"claim-{_file_name(claim.name, [one.claim.name for one in evidence.verdicts])}",
         f"{evidence.words.claim(claim)}: {ours(verdict)}.{lost}",
         alternative + lost,
         figure,
@@ -200,6 +201,13 @@ def not_drawn(effect: Effect) -> str:
     """Returns a sentence on failed trainings, which have no line and no dot in the figure of their comparison."""
     with_it, without = (f"{bad} of {of}" for bad, of in zip(effect.failed, effect.ended, strict=True))
     return f"Not drawn, as they failed: {with_it} trainings with the change and {without} without it."
+
+
+def _file_name(name: str, names: Sequence[str]) -> str:
+    """Returns what a file of the claim `name` is called: `_2`, `_3` and so on tell those apart that are alike in it."""
+    alike = [one for one in names if _safe(one).lower() == _safe(name).lower()]
+    place = alike.index(name) + 1
+    return _safe(name) + (f"_{place}" if place > 1 else "")
 
 
 def _safe(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,76 @@ from ablations.subjects.own.metrics import in_words, said_of
 def claims_in(
     subject: written.Subject, parts: Mapping[str, Part], metrics: Mapping[str, Metric], path: Path
 ) -> Sequence[Claim]:
-    """Returns the claims of the study file at `path`, whose components are `parts`.
+    """Returns the claims of the study file at `path`, whose components are `parts`.  All of them have different names.
 
-    Raises InputError on a claim about an unknown change or metric, or without a smallest effect of interest.
+    A `Claim` takes the place of what an `Every` claims of the same change and metric.  Raises InputError on a claim
+    about an unknown change or metric, on one without a smallest effect of interest, and on one that is made twice.
     """
+    own = {
+        place: _claim(one, subject, parts, metrics, path)
+        for place, one in enumerate(subject.claims)
+        if isinstance(one, written.Claim)
+    }
+    asked = {claim.asks for claim in own.values()}
+    found = list[Claim]()
+    for place, one in enumerate(subject.claims):
+        if isinstance(one, written.Claim):
+            found.append(own[place])
+        else:
+            every = _on_every(parts, one, plain(subject.reference))
+            general = (_claim(each, subject, parts, metrics, path) for each in every)
+            found += [claim for claim in general if claim.asks not in asked]
+    _check_repeats(found, metrics)
+    return _told_apart(found, metrics)
+
+
+def _check_repeats(claims: Sequence[Claim], metrics: Mapping[str, Metric]) -> None:
+    """Raises InputError if two claims are about the same comparison, direction and smallest effect of interest."""
+    seen = set()
+    for one in claims:
+        asked = (one.asks, one.direction, one.smallest_effect)
+        if asked in seen:
+            metric = metrics[one.metric]
+            what = said_of(one.component, one.level, _kind(one, metric), one.metric)
+            beside = f", against {one.against}" if one.against else ""
+            raise InputError(
+                f"two claims say that {what}{beside}, both with by={metric.told(one.smallest_effect):g}: leave one "
+                "of them out, or give it another by=."
+            )
+        seen.add(asked)
+
+
+def _told_apart(claims: Sequence[Claim], metrics: Mapping[str, Metric]) -> tuple[Claim, ...]:
+    """Returns `claims` with a name of its own for each: the first of several with one name keeps it.
+
+    The others on the same comparison have their direction and smallest effect of interest in their names, as
+    `slope_1.0_score_hurts_by_5`.  Where that is taken as well, or where names of other components and levels come to
+    the same words, a number follows.
+    """
+    first: dict[str, Claim] = {}
+    taken = {one.name for one in claims}
     found = []
-    for one in subject.claims:
-        asked = [one] if isinstance(one, written.Claim) else _on_every(parts, one, plain(subject.reference))
-        found += [_claim(claim, subject, parts, metrics, path) for claim in asked]
+    for one in claims:
+        named = first.setdefault(one.name, one)
+        if named is one:
+            found.append(one)
+            continue
+        metric = metrics[one.metric]
+        more = f"_{_kind(one, metric)}_by_{metric.told(one.smallest_effect):g}" if one.asks == named.asks else ""
+        name, number = f"{one.name}{more}", 1
+        while name in taken:
+            number += 1
+            name = f"{one.name}{more}_{number}"
+        taken.add(name)
+        found.append(replace(one, name=name))
     return tuple(found)
+
+
+def _kind(claim: Claim, metric: Metric) -> str:
+    """Returns the word of a study file for the direction of a claim on `metric`."""
+    if claim.direction == DIRECTIONS["same"]:
+        return "same"
+    return "hurts" if claim.direction == metric.worse else "helps"
 
 
 def _on_every(parts: Mapping[str, Part], every: written.Every, reference: Mapping[str, Any]) -> list[written.Claim]:
