@@ -26,7 +26,8 @@ checkpoint  `for epoch in checkpoint.epochs(count, model, optimiser)` gives the 
 It returns a mapping of names to numbers, or yields one for each epoch and may return more at its end; the last row is
 the result.  `examples`, a mapping of the main metric to a number for each evaluated example, in the same order in every
 trial, gives effects an interval over new examples too, unless seeds split the data anew.  `parameters`, `macs` and
-`flops` are sizes.
+`flops` are sizes.  `seconds`, `cpu_seconds`, `memory_mib` and `evaluated_examples` are recorded anyway: no metric is
+called so.
 """
 
 from __future__ import annotations

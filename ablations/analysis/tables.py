@@ -171,7 +171,8 @@ def table(study: Study, results: Iterable[Result]) -> pd.DataFrame:
         name: f"component {name}" if name in identity else name
         for name in dict.fromkeys([*(name for name, _ in study.components), *study.controls])
     }
-    taken = {*IDENTITY, *names.values(), *([DATA] * several)}  # a metric with such a name would replace them
+    # A number with such a name would replace them; a metric of an old study may be called as the time is.
+    taken = {*IDENTITY, *names.values(), *([DATA] * several), *({"seconds"} - {*study.setting.metrics})}
     rows = []
     for result in results:
         levels = dict(result.trial.variant.departures)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import isfinite
 from typing import Any
 
 from ablations import subject as written
 from ablations.core.errors import InputError, shown
+from ablations.core.load import MILD, PLACEBO, SABOTAGE
+from ablations.core.result import LOG_STEPS
 from ablations.core.setting import SPLIT, TEST_SIZE, TRAIN_SIZE, Metric
 from ablations.core.variant import Variant
 
 # Other words for points.
 PERCENT = {"%", "pct", "percent", "percents", "percentage", "point", "pp", "percentage points"}
+CPU, MEMORY, COUNT = "cpu_seconds", "memory_mib", "evaluated_examples"
+# Names of numbers that this package records of trials, and what they are.
+RECORDED = {
+    CPU: "the processor time of a trial's process",
+    MEMORY: "the memory of a trial's process",
+    COUNT: "the number of a trial's examples",
+    "seconds": "the time of a trial",
+    "epoch": "the number of a row",
+    LOG_STEPS: "the time to a target",
+}
 
 
 def metric_of(name: str, one: Any) -> Metric:
@@ -71,9 +83,20 @@ def _improves(given: written.Metric, chance: float) -> bool:
 
 
 def check_names(metrics: Mapping[str, Metric], components: Iterable[str]) -> None:
-    """Raises InputError if a metric has the name of another column in a table of results."""
-    if same := {*metrics} & {"key", "variant", "seed", "status", "data", *components}:
+    """Raises InputError if a metric has the name of a number that is recorded anyway, or of a column of a table."""
+    for name in metrics:
+        if name in RECORDED:
+            raise InputError(
+                f"metric {shown(name)} has the name under which {RECORDED[name]} is recorded: call it otherwise, such "
+                f"as {f'measured_{name}'!r}."
+            )
+    if same := {*metrics} & {"key", "variant", "seed", "status", "data", PLACEBO, SABOTAGE, MILD, *components}:
         raise InputError(f"metric {shown(min(same))} has the name of something else in a table: call it otherwise.")
+
+
+def beside(found: Mapping[str, float], ours: Collection[str]) -> dict[str, float]:
+    """Returns the numbers that a trial gave, those with a name of `ours` as `NAME as given`, so that both are kept."""
+    return {f"{name} as given" if name in ours else name: value for name, value in found.items()}
 
 
 def check_ratios(metrics: Mapping[str, Metric], row: Mapping[str, float]) -> None:

@@ -14,11 +14,10 @@ from ablations.core.setting import Metric
 from ablations.core.subject import Measured
 from ablations.records.examples import write_examples
 from ablations.records.outcomes import pack
-from ablations.subjects.own.metrics import check_ratios, check_sizes
+from ablations.subjects.own.metrics import COUNT, CPU, MEMORY, beside, check_ratios, check_sizes
 from ablations.subjects.own.trace import trace_of
 
 EXAMPLES = "examples"  # key of a trial's result: metric -> a number for each evaluated example
-COUNT = "evaluated_examples"  # the metric that holds their number
 
 
 def vectors(given: Any) -> dict[str, list[float]]:
@@ -47,6 +46,7 @@ def measured(
     """Returns the result of a trial, from the last message of its process and from its rows.
 
     `promised` are the metrics that it must give, the main one first; `place` is the study's folder and the trial's key.
+    What its process used is a part of the result; a number that the trial gave under such a name is kept beside it.
     Raises RuntimeError if a promised metric never came, ValueError if a number that is compared as a ratio is not above
     0, and TypeError if examples are not of the main metric or do not have its value as their mean.
     """
@@ -59,7 +59,7 @@ def measured(
         raise RuntimeError(f"the metric {missing[0]} was promised and never came; what came is {came}")
     check_ratios(metrics, found)
     check_sizes(replicate, found)
-    used = {name: last[name] for name in ("cpu_seconds", "memory_mib")}
+    used = {name: last[name] for name in (CPU, MEMORY)}
     outcomes = ""
     if examples := last.get(EXAMPLES):
         values = _values(examples, promised[0], found[promised[0]])
@@ -68,8 +68,8 @@ def measured(
         if not outcomes:
             write_examples(*place, values.tolist())
     return Measured(
-        metrics={**found, **used},
-        curve=tuple(rows) if len(rows) > 1 else (),
+        metrics={**beside(found, used), **used},
+        curve=tuple(beside(row, used) for row in rows) if len(rows) > 1 else (),
         outcomes=outcomes,
         trace=trace_of(rows),
         seconds=last.get("seconds", 0.0),
