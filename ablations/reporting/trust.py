@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 
 from ablations.analysis.asked import rule_of
-from ablations.analysis.declared import post_hoc
+from ablations.analysis.declared import briefly_post_hoc
 from ablations.analysis.evidence import broken_off, errors_told, finished
 from ablations.analysis.gates import QUIET, SEEN, linear_error, study_gates
 from ablations.analysis.obstacles import underfits
@@ -46,7 +46,7 @@ def trust_line(evidence: Findings) -> str:
     parts += [f"best of {rows} rows of a trial, so optimistic"] * (metric.best and rows > 1)
     parts += [UNDERFITTING] * underfits(evidence, rule_of(study))
     parts += ["learning rate tuned for each change"] * bool(study.tuning)
-    parts += ["claims declared after the first trial"] * bool(evidence.verdicts and post_hoc(study, evidence.results))
+    parts += briefly_post_hoc(study, evidence.results) if evidence.verdicts else []
     parts += ["no claim declared"] * (not study.claims and len(study.variants) > 1)
     return "; ".join(parts)
 

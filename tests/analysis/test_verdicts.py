@@ -15,7 +15,7 @@ from statsmodels.stats.multitest import multipletests
 
 from ablations.analysis import gates
 from ablations.analysis.asked import proxy_reasons
-from ablations.analysis.declared import post_hoc
+from ablations.analysis.declared import briefly_post_hoc, post_hoc
 from ablations.analysis.rule import (
     CALLS,
     CONTRADICTED,
@@ -39,6 +39,7 @@ from ablations.records import store
 from ablations.reporting.sections.cards import in_words
 from ablations.reporting.sections.remedies import changes_it
 from ablations.reporting.sections.verdicts import ours, published
+from ablations.reporting.trust import trust_line
 from ablations.subjects.alexnet.metrics import FITTED
 from tests import synthetic
 from tests.making import CLAIMS, with_setting
@@ -412,7 +413,7 @@ def test_the_seeds_that_would_decide_an_open_claim_decide_it() -> None:
 
 def test_a_study_declared_before_its_first_trial_is_not_post_hoc() -> None:
     study, results = planned(["lrn"])
-    assert post_hoc(study, results) == []
+    assert post_hoc(study, results) == briefly_post_hoc(study, results) == []
 
 
 def test_claims_rule_or_seeds_that_changed_after_the_first_record_are_post_hoc() -> None:
@@ -426,6 +427,25 @@ def test_claims_rule_or_seeds_that_changed_after_the_first_record_are_post_hoc()
     assert study.rule
     edited = replace(study, rule=replace(study.rule, alpha=0.2))
     assert "changed by hand" in post_hoc(edited, results)[0]
+
+
+def test_a_few_words_say_what_was_changed_and_not_that_all_claims_were() -> None:
+    study, results = planned(["lrn"], seeds=3)
+    more = synthetic.plan("one_out", ["lrn"], seeds=10)[0]
+    grown = declare(more, study, records=12, at="2026-11-24T10:00:00+00:00")
+    assert briefly_post_hoc(grown, results) == ["declared after the first trial: seeds 3 to 10"]
+    wider = synthetic.plan("one_out", ["lrn", "dropout"], seeds=20)[0]
+    wider = declare(wider, grown, records=40, at="2026-11-25T10:00:00+00:00")
+    words = ["declared after the first trial: seeds 3 to 10, claims added and seeds 10 to 20"]
+    assert briefly_post_hoc(wider, results) == words
+    assert len(post_hoc(wider, results)) == 2
+    assert words[0] in trust_line(Findings(study=wider, results=results))
+    first = declare(replace(study, declared=()), None, records=12, at="2026-11-24T10:00:00+00:00")
+    assert briefly_post_hoc(first, results) == ["declared after the first trial: claims, rule and seeds"]
+    edited = replace(study, claims=(replace(study.claims[0], smallest_effect=0.01), *study.claims[1:]))
+    assert briefly_post_hoc(edited, results) == ["study.json was changed by hand"]
+    old = replace(study, rule=None, declared=())
+    assert briefly_post_hoc(old, results) == ["claims declared after the first trial"]
 
 
 def test_trials_that_ran_under_another_declaration_are_counted() -> None:
