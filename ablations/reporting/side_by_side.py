@@ -24,7 +24,8 @@ from ablations.reporting.sections.outcomes import picture
 from ablations.reporting.sections.results import written
 from ablations.reporting.trust import trust_line
 
-PAIRED, APART = "seeds paired", "Welch"  # how a difference was computed
+# How a difference was computed; the third is of two effects that are each the same in every pair.
+PAIRED, APART, STEADY = "seeds paired", "Welch", "neither scatters"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,16 +111,21 @@ def differences(first: Findings, second: Findings) -> list[Difference]:
 
 
 def _difference(first: Findings, second: Findings, one: Effect, two: Effect) -> Effect:
-    """Returns the second effect minus the first: paired by seed if both have the same seeds, else by Welch's t."""
+    """Returns the second effect minus the first: paired by seed if both have the same seeds.
+
+    Otherwise it is by Welch's t, which needs an effect that scatters: of two that do not, the difference has no
+    standard error, because nothing tells how much either would scatter over other seeds.
+    """
     rows = [_by_seed(evidence, effect) for evidence, effect in ((first, one), (second, two))]
     paired = len(rows[0]) > 1 and rows[0].index.equals(rows[1].index)
+    steady = not paired and one.constant and two.constant
     overlap = max(one.overlap, two.overlap)
     if paired:
         change, size = (rows[1] - rows[0]).to_numpy(dtype=float), largest(*(row.to_numpy(dtype=float) for row in rows))
         estimate, error, df = over_seeds(change, overlap, size)
     else:
         parts = [effect.error**2 for effect in (one, two)]
-        error, estimate = sqrt(sum(parts)), two.estimate - one.estimate
+        error, estimate = nan if steady else sqrt(sum(parts)), two.estimate - one.estimate
         weights = [part**2 / effect.df for part, effect in zip(parts, (one, two), strict=True) if effect.df > 0]
         df = sum(parts) ** 2 / sum(weights) if len(weights) == 2 and sum(weights) > 0 else nan
     low, high = t_interval(estimate, error, df, LEVEL)
@@ -133,7 +139,7 @@ def _difference(first: Findings, second: Findings, one: Effect, two: Effect) -> 
         error=error,
         df=df,
         correlation=nan,
-        method=PAIRED if paired else APART,
+        method=PAIRED if paired else STEADY if steady else APART,
     )
 
 
@@ -145,27 +151,45 @@ def _by_seed(evidence: Findings, effect: Effect) -> pd.Series[float]:
 
 
 def _headline(first: Findings, found: list[Difference]) -> str:
-    studied = [one for one in found if isfinite(one.difference.p) or one.difference.constant]
-    if not studied:
-        return "No difference between the two has an interval yet: that takes two finished seeds in each study."
-    apart = [one for one in studied if one.difference.p < 1 - LEVEL]
-    counts = (
-        f"Of {counted(len(studied), 'effect')} that both studies have, {len(apart) or 'none'} "
-        f"{'differs' if len(apart) == 1 else 'differ'} between them at 95%, each taken alone."
-    )
-    if not apart:
-        return counts
-    return f"{counts.removesuffix('.')}: {listed([_label(first, one.first) for one in apart])}."
+    """Returns what differs, as a count with names, and of which effects that cannot be told."""
+    stable = [one for one in found if not (one.first.unstable or one.second.unstable)]
+    known = [one for one in stable if isfinite(one.difference.p) or _never_differs(one.difference)]
+    open_ = [one for one in stable if one not in known]
+    steady = [one for one in open_ if one.difference.constant or one.difference.method == STEADY]
+    apart = [_label(first, one.first) for one in known if one.difference.p < 1 - LEVEL]
+    said = []
+    if known:
+        which = "that both studies have" + " and that can be compared" * (len(known) < len(found))
+        differ = "differs" if len(apart) == 1 else "differ"
+        said.append(
+            f"Of {counted(len(known), 'effect')} {which}, {len(apart) or 'none'} {differ} between them at 95%, each "
+            f"taken alone{f': {listed(apart)}' if apart else ''}."
+        )
+    if steady:
+        each = [f"{_label(first, one.first)} ({wording.effect(first, one.difference.estimate)})" for one in steady]
+        said.append(f"No interval tells whether {listed(each)} would differ over other seeds: all pairs are equal.")
+    if failed := [_label(first, one.first) for one in found if one not in stable]:
+        said.append(f"The sizes of {listed(failed)} are not compared, as trainings failed.")
+    none = "No difference between the two has an interval yet: that takes two finished seeds in each study."
+    return " ".join(said) or none
+
+
+def _never_differs(difference: Effect) -> bool:
+    """Tells whether two effects are equal under every seed, of which there is no p."""
+    return difference.constant and difference.estimate == 0
 
 
 def _method(first: Findings, second: Findings, found: list[Difference]) -> tuple[str, ...]:
-    kinds = {one.difference.method for one in found}
+    kinds = {one.difference.method for one in found} - {STEADY}
     how = {
         frozenset({PAIRED}): "Both have the same seeds, so the differences are paired by seed, with a paired t.",
-        frozenset({APART}): "The differences are by Welch's t, as the two do not have the same finished seeds.",
+        frozenset({APART}): "The differences are by Welch's t, as the two do not have the same finished pairs.",
     }.get(
-        frozenset(kinds), "Differences are paired by seed where both have the same seeds, and by Welch's t elsewhere."
+        frozenset(kinds),
+        "Differences are paired by seed where both have the same seeds, and by Welch's t elsewhere.",
     )
+    if any(one.difference.method == STEADY for one in found):
+        how += " Of two effects that are each the same in every pair, over other seeds, a difference has no interval."
     logarithms = ", of their logarithms and told as a ratio" if is_ratio(first.main_metric) else ""
     words = (
         f"{_what_an_effect_is(first)} A difference is the "

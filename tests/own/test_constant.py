@@ -6,6 +6,7 @@ Two equal pairs say nothing.  By flipping signs, six are the fewest of which p, 
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ablations.reporting.next_commands import next_commands
 from ablations.reporting.sections import doses, results
 from ablations.reporting.sections.cards import section as cards
 from ablations.reporting.sections.verdicts import ours
-from ablations.reporting.side_by_side import compose
+from ablations.reporting.side_by_side import compose, differences
 from ablations.tracking.answers import Answers
 from tests.own import made_up
 
@@ -180,4 +181,31 @@ def test_two_studies_that_differ_by_the_same_under_every_seed_differ(tmp_path: P
     assert "1 differs between them at 95%, each taken alone: slope" in str(page)
     assert f"{MINUS}5.00', 'all pairs equal', '8', '{MINUS}3.00', 'all pairs equal', '8', '+2.00', 'all pairs" in str(
         page
+    )
+
+
+def test_equal_pairs_of_two_studies_with_other_seeds_tell_no_difference(tmp_path: Path) -> None:
+    def told(slope: float, noisy: float = 0.0) -> Findings:
+        def own(trial: Trial) -> dict[str, float]:
+            wobble = noisy * trial.seed if trial.config["config"]["width"] == 8 else 0.0
+            return {"score": score(trial, slope)["score"] + wobble}
+
+        return made_up.findings(tmp_path / "made_up_constant.py", TEXT, own, seeds=seeds, words=("slope", "width"))
+
+    seeds = 12
+    one = told(2.0)
+    seeds = 10
+    two = told(7.0)
+    found = {item.first.component: item.difference for item in differences(one, two)}
+    assert (found["slope"].estimate, found["slope"].method) == (pytest.approx(-5.0), "neither scatters")
+    assert not found["slope"].constant and isnan(found["slope"].error)
+    (said,) = compose(one, two).answer.sentences
+    assert said == (
+        f"No interval tells whether slope 1.0 instead of 2.0 ({MINUS}5.00) and width 8 instead of 4 (+0.00) would "
+        "differ over other seeds: all pairs are equal."
+    )
+    (said,) = compose(one, told(7.0, noisy=0.1)).answer.sentences  # now one of the two scatters
+    assert said.startswith("Of 1 effect that both studies have and that can be compared, 1 differs between them at 95%")
+    assert said.endswith(
+        f"whether slope 1.0 instead of 2.0 ({MINUS}5.00) would differ over other seeds: all pairs are equal."
     )

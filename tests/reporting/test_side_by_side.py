@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from scipy import stats
 
 from ablations.analysis.verdicts import Findings
 from ablations.core.errors import InputError
+from ablations.core.result import Result
 from ablations.records import store
 from ablations.report import render_two
 from ablations.reporting.side_by_side import compose, conditions, differences
@@ -44,6 +46,29 @@ def test_with_other_seeds_it_is_welchs_t() -> None:
     assert made.method == "Welch"
     assert made.p == pytest.approx(expected.pvalue)
     assert (made.low, made.high) == pytest.approx(tuple(expected.confidence_interval()))
+
+
+def ended(some: Findings, how: Callable[[Result], Result], label: str, most: int) -> Findings:
+    """The same study, had the first `most` trials of a variant ended in another way."""
+    results = [how(one) if one.trial.variant.label == label and one.trial.seed < most else one for one in some.results]
+    return Findings(study=some.study, results=results)
+
+
+def test_the_difference_is_that_of_the_effects_shown_also_where_pairs_are_missing() -> None:
+    one, two = evidence("lrn", seeds=10), evidence("lrn", seed=1, seeds=10, name="second")
+    apart = [ended(some, synthetic.failed, "-lrn", 3) for some in (one, two)]  # of the same seeds in both
+    for first, second, method in ((*apart, "seeds paired"), (apart[0], two, "Welch"), (one, two, "seeds paired")):
+        item = differences(first, second)[0]
+        assert item.difference.method == method
+        assert item.difference.estimate == pytest.approx(item.second.estimate - item.first.estimate)
+
+
+def test_an_effect_of_which_trainings_failed_is_not_counted_as_one_that_differs() -> None:
+    one, two = evidence("lrn", "dropout", seeds=8), evidence("lrn", "dropout", seed=1, seeds=8, name="second")
+    (said,) = compose(ended(one, synthetic.diverged, "-lrn", 3), two).answer.sentences
+    assert said.startswith("Of 1 effect that both studies have and that can be compared")
+    assert said.endswith("The sizes of no LRN are not compared, as trainings failed.")
+    assert "no LRN" not in said.partition(". ")[0]
 
 
 def test_what_differs_is_named_and_what_does_not_is_not() -> None:
