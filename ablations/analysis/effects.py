@@ -171,6 +171,8 @@ def _paired_words(n: int, overlap: float, *, same: float | None) -> str:
         return f"no difference in any of {n} pairs, so neither an interval nor a p"
     if same is not None and overlap == 0:
         return f"the same in all {n} pairs, so no interval, and the exact p of flipping their signs"
+    if same is not None:
+        return f"the same in all {n} splits, so no interval, and no p, as they overlap"
     if n > 1 and overlap != 0:
         return f"paired t over {n} splits, corrected for their overlap (Nadeau and Bengio 2003)"
     return f"paired t over {n} seeds" if n > 1 else "one seed: no interval" if n else "no finished pair"

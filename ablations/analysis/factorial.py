@@ -264,9 +264,9 @@ def _method(model: _Model, index: int, seeds: int, left_out: int, overlap: float
         how = "not estimable: the variants that could be made do not tell it from the others"
     elif same == 0:
         how = f"a contrast of {variants} variants that is zero in all {seeds} seeds, so neither an interval nor a p"
-    elif same is not None and overlap == 0:
-        how = f"the same contrast of {variants} variants in all {seeds} seeds, so no interval, and the exact p of "
-        how += "flipping its signs"
+    elif same is not None:
+        how = f"the same contrast of {variants} variants in all {seeds} seeds, so no interval, and "
+        how += "no p, as splits overlap" if overlap != 0 else "the exact p of flipping its signs"
     elif seeds > 1:
         how = f"paired t over {seeds} seeds, each with its own contrast of {variants} variants"
         how += ", corrected for the overlap of splits (Nadeau and Bengio 2003)" * (overlap != 0)

@@ -68,6 +68,8 @@ def _alike(claim: Claim, effect: Effect) -> str:
     words = "all pairs differ by the same, so nothing tells how much another one would differ"
     if claim.direction == SAME or not effect.constant or effect.estimate == 0:
         return words
+    if effect.overlap != 0:  # also true of nan
+        return f"{words}, and flipping their signs tells no direction, as these splits overlap"
     return (
         f"{words}, and {effect.n} are too few to tell a direction by flipping their signs (p {probability(effect.p)})"
     )

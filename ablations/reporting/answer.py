@@ -243,7 +243,8 @@ def _measured(evidence: Findings, row: Ranked) -> str:
     if effect.constant:
         pairs = "both pairs" if effect.n == 2 else f"all {effect.n} pairs"
         found = in_unit(evidence.main_metric, wording.effect(evidence, effect.estimate))
-        return f" ({found} in {pairs}, too few to tell)" if effect.estimate else " (no difference in any pair)"
+        untold = "too few to tell" if effect.overlap == 0 else "which tell no direction, as the splits overlap"
+        return f" ({found} in {pairs}, {untold})" if effect.estimate else " (no difference in any pair)"
     if not isfinite(effect.low):
         return ""
     numbers = wording.effect(evidence, effect.estimate), wording.bounds(evidence, effect.low, effect.high)

@@ -23,6 +23,8 @@ from ablations.reporting.document import Card, Table
 from ablations.reporting.next_commands import next_commands
 from ablations.reporting.sections import doses, results
 from ablations.reporting.sections.cards import section as cards
+from ablations.reporting.sections.comparisons import how_often
+from ablations.reporting.sections.remedies import changes_it
 from ablations.reporting.sections.verdicts import ours
 from ablations.reporting.side_by_side import compose, differences
 from ablations.tracking.answers import Answers
@@ -208,4 +210,22 @@ def test_equal_pairs_of_two_studies_with_other_seeds_tell_no_difference(tmp_path
     assert said.startswith("Of 1 effect that both studies have and that can be compared, 1 differs between them at 95%")
     assert said.endswith(
         f"whether slope 1.0 instead of 2.0 ({MINUS}5.00) would differ over other seeds: all pairs are equal."
+    )
+
+
+def test_more_pairs_are_named_only_where_they_would_tell_a_direction(tmp_path: Path) -> None:
+    judged = made_up.findings(tmp_path / "made_up_constant.py", TEXT, with_uneven_harm, seeds=5)
+    few = {one.claim.component: changes_it(one) for one in judged.verdicts}
+    assert few["slope"].startswith("Pairs that do not all differ by the same, by a finer metric or more evaluation")
+    assert "for a direction, more pairs are enough" in few["slope"]
+    assert "more pairs" not in few["width"]  # it does nothing in any pair
+    assert "more pairs" not in changes_it(found(tmp_path, 12).verdicts[0])  # its direction is told
+
+
+def test_the_trainings_of_one_variant_are_not_those_of_all_that_a_main_effect_averages(tmp_path: Path) -> None:
+    judged = found(tmp_path, 10, grid="full", words=("slope", "width"))
+    assert {effect.ended for effect in judged.effects if effect.kind == MAIN} == {(20, 20)}
+    (said,) = how_often(judged)
+    assert said == (
+        "No training has failed. Of one variant 10 of 10 leave room for up to 31% that fail (exact 95% interval)."
     )

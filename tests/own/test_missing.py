@@ -62,7 +62,7 @@ def test_a_change_whose_trials_of_easy_seeds_are_missing_neither_hurts_nor_helps
     assert wording.reads_as(rows["width"]) == "hurts"
     (sentence, *_) = answer(judged).sentences
     assert (
-        "width 8 instead of 4 hurt (5.47 points); slope 1.0 instead of 2.0 cannot be judged yet, as too many" in sentence
+        "width 8 instead of 4 hurt (5.47 points); slope 1.0 instead of 2.0 cannot be judged yet, as too ma" in sentence
     )
 
 

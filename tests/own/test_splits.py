@@ -14,6 +14,7 @@ from ablations.analysis.doses import trends
 from ablations.analysis.effects import main_effects, mean_interval
 from ablations.analysis.factorial import interactions
 from ablations.analysis.gates import study_gates
+from ablations.analysis.obstacles import NO_SPREAD
 from ablations.analysis.statistics import detectable, seeds_to_detect, seeds_to_exclude
 from ablations.analysis.verdicts import Findings
 from ablations.calibration.splits import simulate
@@ -23,6 +24,7 @@ from ablations.core.load import load
 from ablations.core.trial import Trial
 from ablations.reporting import compose, exports, paper
 from ablations.reporting.document import Table
+from ablations.reporting.sections.remedies import changes_it
 from tests.own import made_up
 
 TEXT = """
@@ -166,3 +168,26 @@ def test_the_plain_t_is_far_too_sure_of_splits_and_the_corrected_one_keeps_its_l
     assert tally.plain > 30  # a quarter at the least, where one in twenty was promised
     assert stats.binom.sf(tally.corrected - 1, tally.studies, 0.05) > 0.001
     assert tally.held_corrected > 0.88 * tally.studies > tally.held_plain
+
+
+@pytest.mark.parametrize("grid", ["one_out", "full"])
+def test_splits_whose_pairs_are_all_equal_are_told_no_number_that_would_tell_a_direction(
+    tmp_path: Path, grid: str
+) -> None:
+    def steady(trial: Trial) -> dict[str, float]:
+        values = trial.config["config"]
+        wobble = [0.3, -0.2, 0.5, -0.4, 0.1, 0.2, -0.1, -0.3][trial.seed]
+        drawn = wobble * bool(trial.config.get("salt")) + (values["width"] - 4) * (1 + wobble)
+        score = 50 + trial.seed + 2 * values["scale"] + drawn
+        return {"score": score, "train_size": TRAIN, "test_size": TEST}
+
+    text = TEXT.replace('"width": [2, 8]', '"width": 2')
+    found = made_up.findings(tmp_path / "made_up_steady.py", text, steady, seeds=8, grid=grid)
+    effect = next(one for one in found.effects if one.component == "scale")
+    assert effect.constant and isnan(effect.p)
+    assert "paired t" not in effect.method and "no p, as" in effect.method and "overlap" in effect.method
+    (verdict,) = found.verdicts
+    assert verdict.reason == NO_SPREAD
+    assert verdict.because.endswith("flipping their signs tells no direction, as these splits overlap")
+    assert "more pairs" not in changes_it(verdict) and "finer metric" in changes_it(verdict)
+    assert "too few to tell" not in str(compose.compose(found))

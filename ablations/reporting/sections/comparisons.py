@@ -16,6 +16,7 @@ from ablations.analysis.statistics import benjamini_hochberg, sign_flip_p
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_OUT
 from ablations.core.effect import Effect
+from ablations.core.result import DONE
 from ablations.core.setting import SIZE, SPLIT
 from ablations.core.text import MINUS, MISSING, change, number, probability
 from ablations.core.units import is_ratio
@@ -177,8 +178,8 @@ def _what_an_effect_is(evidence: Findings) -> str:
 
 def how_often(evidence: Findings) -> tuple[Block, ...]:
     """Returns how often the arms of each effect train: a table, or one sentence if no training failed."""
-    ended = max((min(effect.ended) for effect in evidence.effects), default=0)
     if not any(effect.unstable for effect in evidence.effects):
+        ended = _trainings_of_one(evidence)
         low, _ = share_interval(ended, ended)
         room = f" Of one variant {ended} of {ended} leave room for up to {1 - low:.0%} that fail (exact 95% interval)."
         return (f"No training has failed.{room}",) if ended else ()
@@ -204,6 +205,17 @@ def how_often(evidence: Findings) -> tuple[Block, ...]:
     head = ("change", *often, wording.with_unit("effect where both trained", evidence), "p, sign flips", "flag")
     table = Table(caption="How often each arm trains, and how well where both do.", head=head, rows=rows)
     return words, table
+
+
+def _trainings_of_one(evidence: Findings) -> int:
+    """Returns how many trainings a single variant has: those of its rarest variant, of the effect that has the most.
+
+    The arms of a main effect are several variants, so their trainings together are more than any variant has.
+    """
+    rows = evidence.table
+    ended = {} if rows.empty else rows.loc[rows["status"] == DONE, "variant"].value_counts().to_dict()
+    fewest = (min(int(ended.get(label, 0)) for label in (*one.departed, *one.kept)) for one in evidence.effects)
+    return max(fewest, default=0)
 
 
 def _measured(evidence: Findings, effect: Effect) -> str:

@@ -33,8 +33,7 @@ REMEDIES = {  # why a claim was not tested -> what would change that
     GATE: "A study that passes its gates.",
     PAIRS_MISSING: "Its missing trials.",
     INACTIVE: "A preset or data on which the component does something.",
-    NO_SPREAD: "Pairs that do not all differ by the same, by a finer metric or more evaluation data; for a direction, "
-    "more pairs are enough.",
+    NO_SPREAD: "Pairs that do not all differ by the same, by a finer metric or more evaluation data.",
     CENSORED: "A longer budget, in which every trial arrives.",
     UNDERFITS: "A study that fits its training images: more epochs, or fewer images.",
     FAILS: "A recipe by which both arms train.",
@@ -46,6 +45,8 @@ REMEDIES = {  # why a claim was not tested -> what would change that
 def changes_it(verdict: Verdict) -> str:
     """Returns what would bring about another verdict, in a sentence."""
     least = margin(verdict)
+    if verdict.call == NOT_TESTED and verdict.reason == NO_SPREAD:
+        return f"{_unlike(verdict)} Here {verdict.because}."
     if verdict.call == NOT_TESTED:
         return f"{REMEDIES.get(verdict.reason, '')} Here {verdict.because}."
     if verdict.unstable:
@@ -53,6 +54,18 @@ def changes_it(verdict: Verdict) -> str:
     if verdict.effect and verdict.effect.constant and not verdict.first:
         return REMEDIES[NO_SPREAD]
     return _changes_it(verdict, least)
+
+
+def _unlike(verdict: Verdict) -> str:
+    """Returns what would judge a claim whose pairs all differ by the same.
+
+    More of such pairs tell a direction by flipping their signs, unless they are splits that overlap.
+    """
+    effect = verdict.effect
+    tells = effect is not None and effect.constant and effect.estimate != 0 and effect.overlap == 0
+    if verdict.claim.direction == SAME or not tells:
+        return REMEDIES[NO_SPREAD]
+    return f"{REMEDIES[NO_SPREAD].removesuffix('.')}; for a direction, more pairs are enough."
 
 
 def _changes_it(verdict: Verdict, least: str) -> str:
