@@ -190,7 +190,7 @@ def _sabotage(evidence: Evidence, rule: Rule) -> Gate:
     found = control_words(evidence, SABOTAGE)
     if effect and effect.unstable and effect.failed[0] > effect.failed[1]:  # to fail is to be detected, too
         passed = passed or effect.p_trained < rule.sabotage_alpha or None
-        found = f"{found}; {arms_words(effect)}"
+        found = f"{found}; {arms_words(effect)}" if effect.n > 1 else found
     metric = evidence.study.setting.main_metric
     what = load(evidence.study.subject).sabotage
     harm = f"{what} {'raise' if metric.lower_is_better else 'lower'}"
@@ -238,7 +238,11 @@ def control_words(evidence: Evidence, name: str) -> str:
     """Returns the effect of the control of that name in words, or why it has none, such as trials that failed."""
     effect = control_effect(evidence, name)
     known = effect is not None and isfinite(effect.p)
-    return (not known and failed_trials(evidence, name)) or effect_words(evidence, effect)
+    if not known and (words := failed_trials(evidence, name)):
+        return words
+    if effect is not None and effect.n < 2 and effect.unstable:
+        return f"too few pairs are left to compare: {arms_words(effect)}"
+    return effect_words(evidence, effect)
 
 
 def failed_trials(evidence: Evidence, name: str) -> str:
@@ -257,9 +261,12 @@ def effect_words(evidence: Evidence, effect: Effect | None) -> str:
     """Writes `+11.70 [+10.00, +13.50] points, p <0.001, n = 10`, or why there is no number."""
     if effect is None:
         return "not in this study"
+    metric = evidence.main_metric
+    if not isfinite(effect.p) and effect.constant and effect.estimate != 0:
+        found = in_unit(metric, size(metric, effect.estimate))
+        return f"{found} in every pair, which gives no p where splits overlap, n = {effect.n}"
     if not isfinite(effect.p):
         return "needs two finished pairs that differ"
-    metric = evidence.main_metric
     if effect.constant:
         found = in_unit(metric, size(metric, effect.estimate))
         return f"{found} in every pair, p {probability(effect.p)} by flipped signs, n = {effect.n}"

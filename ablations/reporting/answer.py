@@ -26,7 +26,8 @@ from ablations.core.text import counted, listed
 from ablations.core.units import briefly, in_unit, is_ratio
 from ablations.reporting import wording
 from ablations.reporting.document import Answer
-from ablations.reporting.next_commands import about_sabotage, next_commands
+from ablations.reporting.next_commands import next_commands
+from ablations.reporting.to_mend import to_mend
 from ablations.reporting.trust import trust_line
 
 MOST = 5  # changes of a kind that a sentence names
@@ -54,7 +55,7 @@ def answer(evidence: Findings) -> Answer:
         return Answer(sentences=(_alone(evidence),), trust=trust)
     void = void_words(evidence)
     if void:
-        sentences = (void, *about_sabotage(evidence))
+        sentences = (void, *to_mend(evidence))
         return Answer(sentences=sentences, trust=trust, judged=False, commands=next_commands(evidence))
     if evidence.study.setting.races:
         from ablations.reporting.sections.time_to_target import clauses

@@ -198,9 +198,9 @@ def test_equal_pairs_of_two_studies_with_other_seeds_tell_no_difference(tmp_path
     one = told(2.0)
     seeds = 10
     two = told(7.0)
-    found = {item.first.component: item.difference for item in differences(one, two)}
-    assert (found["slope"].estimate, found["slope"].method) == (pytest.approx(-5.0), "neither scatters")
-    assert not found["slope"].constant and isnan(found["slope"].error)
+    apart = {item.first.component: item.difference for item in differences(one, two)}
+    assert apart["slope"].estimate == pytest.approx(-5.0) and apart["slope"].method == "neither scatters"
+    assert not apart["slope"].constant and isnan(apart["slope"].error)
     (said,) = compose(one, two).answer.sentences
     assert said == (
         f"No interval tells whether slope 1.0 instead of 2.0 ({MINUS}5.00) and width 8 instead of 4 (+0.00) would "

@@ -100,7 +100,6 @@ def test_nothing_decided_is_said_in_a_sentence() -> None:
     [
         (lambda: made(base=85.0, controls=2.0), "the reference did not learn (8", "--epochs 48"),
         (lambda: made(controls=0.0), "the sabotage went unseen (", "--seeds 12"),
-        (lambda: made(("placebo=salted", 3.0)), "the placebo, which changes nothing but random", "--seeds 12"),
         (lambda: made(seeds=1), "one seed cannot tell an effect from chance", "--seeds 3"),
     ],
 )  # fmt: skip
@@ -115,6 +114,13 @@ def test_a_failed_gate_is_the_answer_with_what_to_run_next(
     report = compose(evidence)
     assert report.lead == () and report.sections[0].title == "Gates" and report.sections[0].open
     assert not any(section.open for section in report.sections[1:])
+
+
+@pytest.mark.usefixtures("sketches")
+def test_a_placebo_that_is_not_quiet_is_the_answer_with_no_command_as_more_seeds_would_not_silence_it() -> None:
+    said = answer(made(("placebo=salted", 3.0)))
+    assert said.sentences[0].startswith("Not judged: the placebo, which changes nothing but random")
+    assert said.sentences[1].startswith("Find out why other random draws alone") and not said.commands
 
 
 def test_verdicts_are_counted_as_they_are_called_at_this_scale() -> None:

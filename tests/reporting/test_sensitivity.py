@@ -15,9 +15,9 @@ from ablations.core.text import MINUS, interval, signed
 from ablations.core.trial import Trial
 from ablations.planning.declare import declare
 from ablations.reporting.answer import answer
-from ablations.reporting.next_commands import learned_nothing
 from ablations.reporting.sections.sensitivity import placebo_reach, sensitivity
 from ablations.reporting.terminal import terminal_lines
+from ablations.reporting.to_mend import learned_nothing
 from tests import synthetic
 from tests.making import build, with_setting
 
