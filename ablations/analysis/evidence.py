@@ -22,6 +22,7 @@ from ablations.core.result import DONE, FINAL, Result
 from ablations.core.setting import LOGS, NATS, OUTCOME, POINTS, Metric, phased
 from ablations.core.study import Study
 from ablations.core.text import counted, last_line
+from ablations.core.units import finer
 from ablations.records.examples import read_examples
 from ablations.records.outcomes import unpack
 
@@ -70,23 +71,35 @@ class Evidence:
 
     @cached_property
     def metrics(self) -> dict[str, Metric]:
-        """The study's metrics by name, each with the number of digits that its scatter justifies."""
+        """The study's metrics by name, each with the number of digits that its scatter and its claims justify."""
         known = self.study.setting.metrics
         return {name: replace(metric, digits=self._digits(name, metric)) for name, metric in known.items()}
 
     @cached_property
     def main_metric(self) -> Metric:
-        """The main metric, with the number of digits that its scatter justifies."""
+        """The main metric, with the number of digits that its scatter and its claims justify."""
         return replace(self.study.setting, metrics=self.metrics).main_metric
 
     def _digits(self, name: str, metric: Metric) -> int | None:
         """Returns how many digits after the point a metric is shown with; None: as many as its unit has.
 
+        They are those of its scatter, or as many more as show two significant figures of the smallest effect that is of
+        interest to a claim on it: effects of about that size would print as zero otherwise.
+        """
+        if metric.digits is not None:
+            return metric.digits
+        usual = self._scatter_digits(name, metric)
+        claimed = [one.smallest_effect for one in self.study.claims if one.metric == name]
+        return finer(replace(metric, digits=usual), min(claimed)) if claimed else usual
+
+    def _scatter_digits(self, name: str, metric: Metric) -> int | None:
+        """Returns how many digits after the point a metric's scatter justifies; None: as many as its unit has.
+
         They show two significant figures of the smallest scatter: that between seeds, between variants, or of paired
         differences.  Metrics in points, nats or log units have the usual number of digits.
         """
-        if metric.digits is not None or metric.kind != OUTCOME or metric.unit in (POINTS, NATS, LOGS):
-            return metric.digits
+        if metric.kind != OUTCOME or metric.unit in (POINTS, NATS, LOGS):
+            return None
         outcomes = self.by_seed(name)
         scatters = [outcomes.std(), outcomes.std(axis=1)]
         if "reference" in outcomes:

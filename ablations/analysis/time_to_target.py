@@ -26,6 +26,7 @@ from ablations.analysis.effects import contrasts, mean_interval
 from ablations.analysis.statistics import LEVEL
 from ablations.core.load import load
 from ablations.core.result import DIVERGED, DONE, REACHED, STEPS, TRAINED, Result
+from ablations.core.setting import natural
 from ablations.core.study import Study
 
 # The true log-ratio of a pair: equal to the one that the steps give, above it, below it, or not known at all.
@@ -68,12 +69,12 @@ class Speed:
     @property
     def ratio(self) -> float:
         """The ratio of the steps, as a geometric mean over seeds; nan if there is only a bound."""
-        return exp(self.estimate.value)
+        return natural(self.estimate.value)
 
     @property
     def interval(self) -> tuple[float, float]:
         """The interval of the ratio; 0 or infinity on a side of which the pairs say nothing."""
-        return exp(self.estimate.low), exp(self.estimate.high) if self.estimate.high < inf else inf
+        return natural(self.estimate.low), natural(self.estimate.high)
 
     @property
     def censored(self) -> int:

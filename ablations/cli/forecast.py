@@ -11,7 +11,7 @@ from ablations.core.claim import MAIN, metric_of
 from ablations.core.result import Result
 from ablations.core.study import Study
 from ablations.core.text import counted, duration
-from ablations.core.units import times
+from ablations.core.units import near_one, times
 from ablations.planning import grids
 from ablations.planning.alternatives import Design, Need, need
 from ablations.planning.cost import Paces
@@ -100,7 +100,7 @@ def detects(study: Study, results: Sequence[Result]) -> str:
     if not known:
         pilot = "run --seeds 3 first" if study.seeds > 3 else "two seeds or more, once they are trained"
         return f"which effects it can find is not known before a pilot: {pilot}"
-    least = f"{times(max(known)):.2f} times" if metric.ratio else f"{_brief(max(known), 1)} {metric.unit}".rstrip()
+    least = f"{_ratio(max(known))} times" if metric.ratio else f"{_brief(max(known), 1)} {metric.unit}".rstrip()
     more = [row for row in rows if isfinite(row.spread) and (row.seeds is None or row.seeds > study.seeds)]
     asking = f"; {len(more)} of {counted(len(rows), 'claim')} need more than {counted(study.seeds, 'seed')}"
     what = study.setting.evaluated(metric.words)
@@ -118,14 +118,12 @@ def power_lines(study: Study, results: Sequence[Result]) -> list[str]:
     found = [f"{'claim':<{width}}  {head}"]
     for row in rows:
         metric = study.setting.metrics.get(row.claim.metric)
-        told = times if metric and metric.ratio else float  # but the scatter of a ratio is shown in logarithms
-        numbers = (
-            _rounded(row.spread),
-            source[row.piloted] if isfinite(row.spread) else "-",
-            _rounded(told(row.resolved)),
-        )
+        ratio = bool(metric and metric.ratio)  # but the scatter of a ratio is shown in logarithms
+        resolved = _ratio(row.resolved) if ratio and isfinite(row.resolved) else _rounded(row.resolved)
+        numbers = (_rounded(row.spread), source[row.piloted] if isfinite(row.spread) else "-", resolved)
         decide = f"{row.seeds:,}" if row.seeds else "over 10,000" if isfinite(row.spread) else "needs a pilot"
-        cells = f"{told(row.claim.smallest_effect):>12g}{numbers[0]:>10}{numbers[1]:>7}{numbers[2]:>10}{decide:>19}"
+        least = row.claim.smallest_effect
+        cells = f"{times(least) if ratio else least:>12g}{numbers[0]:>10}{numbers[1]:>7}{numbers[2]:>10}{decide:>19}"
         found.append(f"{row.claim.name:<{width}}  {cells}")
     comparisons = len({question for claim in study.claims for question in claim.questions})
     found += [
@@ -137,6 +135,12 @@ def power_lines(study: Study, results: Sequence[Result]) -> list[str]:
 
 def _rounded(value: float) -> str:
     return _brief(value, 2) if isfinite(value) else "-"
+
+
+def _ratio(logarithm: float) -> str:
+    """Writes the ratio with this logarithm; near 1 with more digits, as `1.00` would say that it is no effect."""
+    ratio = times(logarithm)
+    return _brief(ratio, near_one(ratio, 2)) if isfinite(ratio) else "no bound"
 
 
 def _brief(value: float, digits: int) -> str:

@@ -17,6 +17,14 @@ TRAIN_SIZE, TEST_SIZE = "train_size", "test_size"  # metrics of a trial that hol
 OUTCOME, SIZE, TIME_TO_TARGET = KINDS = ("outcome", "size", "time to target")
 
 
+def natural(logarithm: float) -> float:
+    """Returns the number with this natural logarithm; infinite if it is too large for a float."""
+    try:
+        return math.exp(logarithm)
+    except OverflowError:
+        return math.inf
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """A number that a trial reports, and how it is to be read."""
@@ -69,8 +77,11 @@ class Metric:
         return math.log(value) if value > 0 else math.nan
 
     def told(self, value: float) -> float:
-        """Returns what `compared` gave, or a mean of such numbers, in the metric's own unit again."""
-        return math.exp(value) if self.ratio else value
+        """Returns what `compared` gave, or a mean of such numbers, in the metric's own unit again.
+
+        It is infinite for a bound of an interval that no float can hold.
+        """
+        return natural(value) if self.ratio else value
 
     def after(self, guessing: float, shed: float) -> float:
         """Returns the value that is better than guessing by the share `shed` of the error of guessing.

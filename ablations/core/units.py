@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from math import ceil, exp, inf, isfinite, log, log10
+from math import ceil, exp, floor, inf, isfinite, log, log10
 
 from ablations.core.effect import Effect
-from ablations.core.setting import LOGS, NATS, Metric
+from ablations.core.setting import LOGS, NATS, Metric, natural
 from ablations.core.text import MISSING, interval, number, signed
 
+SMALLEST = 1e-300  # of a number that is more than the rounding of a zero
 LARGEST = log(1e12)  # the largest logarithm that is written as a ratio; beyond it a ratio means nothing
 
 
@@ -37,6 +38,43 @@ def digits(metric: Metric) -> int:
 def times(logarithm: float) -> float:
     """Returns the ratio with this logarithm; infinite if it is too large to mean anything."""
     return inf if logarithm >= LARGEST else exp(logarithm)
+
+
+def finer(metric: Metric, least: float) -> int:
+    """Returns the digits after the point that show two figures of a smallest effect of interest; at least the usual.
+
+    >>> finer(Metric(words="error", unit="points"), 0.5), finer(Metric(words="error", unit="points"), 0.001)
+    (2, 4)
+    >>> finer(Metric(words="time", ratio=True), log(1.5)), finer(Metric(words="time", ratio=True), log(1.002))
+    (2, 4)
+    """
+    usual = digits(metric)
+    return near_one(natural(least), usual) if is_ratio(metric) else max(usual, _figures(least))
+
+
+def near_one(ratio: float, fewest: int) -> int:
+    """Returns the digits after the point that show two figures of a ratio's distance from 1, and at least `fewest`."""
+    return max(fewest, _figures(abs(ratio - 1)))
+
+
+def _figures(value: float) -> int:
+    """Returns the digits after the point that show two figures of a number above zero; 0 for nothing but rounding."""
+    return 1 - floor(log10(value)) if SMALLEST < value < inf else 0
+
+
+def factor(ratio: float, figures: int) -> str:
+    """Writes a ratio with so many figures, or more where rounding changes its distance from 1 by over a tenth.
+
+    >>> factor(2.0, 3), factor(1.5, 3), factor(1.002, 3), factor(0.998, 2), factor(1500, 3)
+    ('2', '1.5', '1.002', '0.998', '1,500')
+    """
+    usual = f"{ratio:.{figures}g}"
+    if 100 <= ratio < inf:
+        return f"{float(usual):,.0f}" if ratio < 1e12 else usual
+    if not abs(float(usual) - ratio) > abs(ratio - 1) / 10:
+        return usual
+    fine = f"{ratio:.{near_one(ratio, 0)}f}"
+    return fine.rstrip("0").rstrip(".") if "." in fine else fine
 
 
 def size(metric: Metric, value: float) -> str:
@@ -71,11 +109,15 @@ def interval_of(metric: Metric, effect: Effect) -> str:
 
 def outcome(metric: Metric, value: float) -> str:
     """Writes the outcome of a trial as a number in the metric's unit, without the unit."""
-    return f"{value:,.4g}" if metric.ratio and isfinite(value) else number(value, digits(metric))
+    if metric.ratio and isfinite(value):
+        return f"{value:,.{max(4, digits(metric) + 1)}g}"
+    return number(value, digits(metric))
 
 
 def outcomes_between(metric: Metric, low: float, high: float) -> str:
-    """Writes an interval of outcomes; a dash if a bound is missing."""
+    """Writes an interval of outcomes: `[19.8, 20.4]`, or `[0.01, no bound]`; a dash if a bound is missing."""
+    if isfinite(low) and high == inf:
+        return f"[{outcome(metric, low)}, no bound]"
     if not (isfinite(low) and isfinite(high)):
         return MISSING
     return f"[{outcome(metric, low)}, {outcome(metric, high)}]"
@@ -84,5 +126,5 @@ def outcomes_between(metric: Metric, low: float, high: float) -> str:
 def margin(metric: Metric, least: float) -> str:
     """Writes a smallest effect of interest as `0.5 points`, `1 point` or, if it is a logarithm, `a factor of 2`."""
     if is_ratio(metric):
-        return f"a factor of {exp(least):.{3 if metric.ratio else 2}g}"
+        return f"a factor of {factor(natural(least), 3 if metric.ratio else 2)}"
     return f"{least:g} {metric.unit.removesuffix('s') if least == 1 else metric.unit}".rstrip()

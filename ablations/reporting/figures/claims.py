@@ -6,10 +6,25 @@ from math import exp, isfinite, log, nan
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
-from ablations.reporting.figures.style import BLUE, DOTS, INK, LINE, ORANGE, PAPER, WIDTH, ratios_along, styled
+from ablations.reporting.figures.style import (
+    BLUE,
+    DOTS,
+    INK,
+    LARGEST_POWER,
+    LINE,
+    ORANGE,
+    PAPER,
+    WIDTH,
+    ratios_along,
+    styled,
+    tick_labels,
+)
+
+MOST_DOUBLINGS = 12  # of ticks that are a factor of 2 apart; there is no room for more
 
 
 @styled
@@ -59,14 +74,24 @@ def pairs(
     kind = "ratio" if ratios else "difference"
     change.set_xlabel(f"{kind}, {unit}" if unit else kind, fontsize=10.2)
     if ratios:
-        round_ones = [one for one in MaxNLocator(4).tick_values(*np.exp(slopes.get_ylim())) if one > 0]
-        whole = all(one == round(one) for one in round_ones)
-        slopes.set_yticks(np.log(round_ones), [f"{one:,.0f}" if whole else f"{one:,.4g}" for one in round_ones])
-        slopes.set_ylim(np.nanmin(outcomes) - 0.05, np.nanmax(outcomes) + 0.05)
-        change.xaxis.set_major_locator(MultipleLocator(log(2)))
-        change.xaxis.set_major_formatter(lambda value, position: f"{exp(value):.2g}")
-        if np.ptp(change.get_xlim()) < 2 * log(2):  # too narrow for two ticks that are a factor of 2 apart
-            ratios_along(change.xaxis, *change.get_xlim())
+        _label_ratios(slopes, change, float(np.nanmin(outcomes)) - 0.05, float(np.nanmax(outcomes)) + 0.05)
     for axes in (slopes, change):
         axes.grid(axis="y" if axes is slopes else "x", color=LINE, linewidth=0.4)
     return figure
+
+
+def _label_ratios(slopes: Axes, change: Axes, low: float, high: float) -> None:
+    """Labels both axes of logarithms with what they are logarithms of; outcomes lie between `low` and `high`."""
+    if high - low > log(1000) or high > LARGEST_POWER * log(10):  # ticks at equal steps would all lie at the top
+        ratios_along(slopes.yaxis, low, high)
+    else:
+        round_ones = [one for one in MaxNLocator(4).tick_values(*np.exp(slopes.get_ylim())) if one > 0]
+        whole = all(one == round(one) for one in round_ones)
+        slopes.set_yticks(
+            np.log(round_ones), [f"{one:,.0f}" for one in round_ones] if whole else tick_labels(round_ones)
+        )
+    slopes.set_ylim(low, high)
+    change.xaxis.set_major_locator(MultipleLocator(log(2)))
+    change.xaxis.set_major_formatter(lambda value, position: f"{exp(value):.2g}")
+    if not 2 <= np.ptp(change.get_xlim()) / log(2) <= MOST_DOUBLINGS:  # for ticks that are a factor of 2 apart
+        ratios_along(change.xaxis, *change.get_xlim())

@@ -11,7 +11,8 @@ import functools
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
-from math import ceil, exp, floor, log
+from itertools import pairwise
+from math import exp, inf, log
 from typing import IO, Any, ParamSpec
 
 import matplotlib
@@ -24,6 +25,8 @@ from ablations.reporting.theme import light
 
 P = ParamSpec("P")
 WIDTH = 4.2  # inches
+LARGEST_POWER = 300  # the largest power of ten on an axis: a float holds little more
+MOST_POWERS = 12  # about the most ticks on an axis that are powers of ten
 PAPER, INK, GREY, DOTS, LINE, GRID = map(light, ("paper", "ink", "soft", "dots", "line", "grid"))
 BLUE, ORANGE, GREEN = map(light, ("blue", "orange", "green"))
 STYLE: Any = {
@@ -121,14 +124,29 @@ def figure_of(axes: Axes) -> Figure:
 def ratios_along(axis: Axis, low: float, high: float) -> None:
     """Labels an axis of natural logarithms, from `low` to `high`, with round numbers that they are logarithms of."""
     span = max(high - low, 1e-9)
-    if span > log(20):
-        powers = range(floor(low / log(10)), ceil(high / log(10)) + 1)
+    if span > log(20) or max(-low, high) > LARGEST_POWER * log(10):
+        ends = low / log(10) - 1, high / log(10) + 1
+        first, last = (max(-LARGEST_POWER, min(int(end), LARGEST_POWER)) for end in ends)
+        every = 1 + (last - first) // MOST_POWERS
+        powers = [power for power in range(first, last + 1) if power % every == 0]
         steps = (1, 2, 5) if span < log(1e4) else (1,)
         round_ones = [step * 10.0**power for power in powers for step in steps]
     else:
         round_ones = [one for one in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(exp(low), exp(high)) if one > 0]
     within = [one for one in round_ones if low <= log(one) <= high]
-    axis.set_ticks([log(one) for one in within], [f"{one:,.4g}" for one in within])
+    axis.set_ticks([log(one) for one in within], tick_labels(within))
+
+
+def tick_labels(values: Sequence[float]) -> list[str]:
+    """Writes the numbers of an axis with four figures, or with as many as tell neighbours apart."""
+    step = min((abs(right - left) for left, right in pairwise(values)), default=inf)
+    exact = (
+        figures
+        for figures in range(4, 16)
+        if all(abs(float(f"{one:.{figures}g}") - one) <= step / 100 for one in values)
+    )
+    figures = next(exact, 4)
+    return [f"{one:,.{figures}g}" for one in values]
 
 
 def rows_named(axes: Axes, words: Sequence[str]) -> None:

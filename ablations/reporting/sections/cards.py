@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import exp, isfinite
+from math import isfinite
 
 import pandas as pd
 
@@ -15,7 +15,7 @@ from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import SAME, metric_of
 from ablations.core.effect import Effect
-from ablations.core.setting import LOGS, POINTS
+from ablations.core.setting import LOGS, POINTS, natural
 from ablations.core.text import MISSING, number, probability, told
 from ablations.core.units import between, digits, in_unit, is_ratio, outcome, size, unit_of
 from ablations.reporting import wording
@@ -179,7 +179,7 @@ def _pairs(evidence: Findings, verdict: Verdict) -> Picture | None:
         unit,
         ratios=ratio,
     )
-    told_of = outcomes.map(exp) if ratio else outcomes
+    told_of = outcomes.map(natural) if ratio else outcomes
     each = [
         f"seed {seed} {outcome(metric, row['kept'])} and {outcome(metric, row['departed'])}"
         for seed, row in told_of.iterrows()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp, isfinite, nan
+from math import isfinite, nan
 
 from ablations.analysis import traces
 from ablations.analysis.asked import rule_of
@@ -17,9 +17,9 @@ from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_IN, ONE_OUT
 from ablations.core.effect import Effect
 from ablations.core.load import FIRST, SABOTAGE
-from ablations.core.setting import SPLIT
+from ablations.core.setting import SPLIT, natural
 from ablations.core.text import MINUS, MISSING, counted, listed, probability
-from ablations.core.units import between, in_unit, is_ratio, size
+from ablations.core.units import between, factor, in_unit, is_ratio, size
 from ablations.records.claims import published as published_claims
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, without_empty
@@ -78,7 +78,7 @@ def published(verdict: Verdict) -> str:
     if claim.published_effect is None:
         return MISSING if verdict.own else claim.published.partition(";")[0]
     if is_ratio(metric):
-        return f"{exp(claim.published_effect):.2g} times"
+        return f"{factor(natural(claim.published_effect), 2)} times"
     return in_unit(metric, size(metric, claim.published_effect))
 
 
