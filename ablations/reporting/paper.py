@@ -1,26 +1,28 @@
 """The results table of a paper, as LaTeX and as Markdown.
 
 It has one row a variant: each outcome's mean with its 95% interval, the study's difference with its own interval, stars
-by Holm's p over the differences of the table, and n.  Controls are left out, as they are no results.
+where the report tells a direction, by the p that it is told by, and n.  A number that is not over n seeds says over how
+many it is.  Controls are left out, as they are no results.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
 from pathlib import Path
 
+from ablations.analysis.asked import rule_of
 from ablations.analysis.effects import mean_interval
-from ablations.analysis.ranking import studied
-from ablations.analysis.statistics import holm
+from ablations.analysis.ranking import BETTER, WORSE, Ranked, ranked, studied
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_IN, ONE_OUT, metric_of
 from ablations.core.effect import Effect
 from ablations.core.errors import printable
-from ablations.core.setting import OUTCOME, SPLIT, Metric, phased
+from ablations.core.setting import OUTCOME, Metric, phased
 from ablations.core.text import MINUS, MISSING, counted
 from ablations.core.units import is_ratio, outcome, outcomes_between
+from ablations.core.variant import Departure
 from ablations.records.files import write_text
 from ablations.reporting import wording
 from ablations.reporting.answer import void_words
@@ -49,7 +51,7 @@ class Row:
     name: str
     outcomes: tuple[Cell, ...]  # one for each metric
     difference: Cell  # the effect, from `variant minus reference` or as the method says
-    n: str  # seeds
+    n: str  # seeds that its means are over
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,20 +72,34 @@ def paper(evidence: Findings) -> Paper:
     arms += [(evidence.names.get("reference", "reference"), ("reference",), None)] if _on(evidence) == ONE_OUT else []
     if _on(evidence) == ONE_IN and found:
         arms = [("all changes", found[0].departed, None)]
-    others = [(_name(evidence, one), _arm(evidence, one), one) for one in found]
-    adjusted = holm([one.p for one in found])
-    means = [[_mean(evidence, name, labels) for name, _ in metrics] for _, labels, _ in [*arms, *others]]
+    arms += [(_name(evidence, one), _arm(evidence, one), one) for one in found]
+    means = [[_mean(evidence, name, labels) for name, _ in metrics] for _, labels, _ in arms]
+    stars = {} if void else {(row.effect.component, row.effect.level): _stars(row) for row in ranked(evidence)}
     rows = []
-    for place, (name, labels, effect) in enumerate([*arms, *others]):
+    for (name, labels, effect), row in zip(arms, means, strict=True):
+        n = len(_values(evidence, evidence.metric, labels))
         cells = tuple(
-            _outcome(one, metric, [row[column][1] for row in means])
-            for column, (one, (_, metric)) in enumerate(zip(means[place], metrics, strict=True))
+            _outcome(one, metric, [each[column][1] for each in means], n)
+            for column, (one, (_, metric)) in enumerate(zip(row, metrics, strict=True))
         )
-        p = adjusted[place - len(arms)] if effect is not None and not void else nan
-        n = effect.n if effect is not None else len(_values(evidence, evidence.metric, labels))
-        rows.append(Row(name=name, outcomes=cells, difference=_difference(evidence, effect, p), n=str(n)))
+        marked = f"{name}{FAILED}" if _failed(evidence, labels) else name
+        rows.append(Row(name=marked, outcomes=cells, difference=_difference(evidence, effect, stars, n), n=str(n)))
     heads = tuple((_head(metric), DOWN if metric.lower_is_better else UP) for _, metric in metrics)
-    return Paper(metrics=heads, rows=tuple(rows), method=_method(evidence, found), void=void)
+    method = _method(evidence, found, [int(row.n) for row in rows])
+    if any(row.name.endswith(FAILED) for row in rows):
+        method += f" {FAILED}: trainings of this variant failed, and are in no mean."
+    return Paper(metrics=heads, rows=tuple(rows), method=method, void=void)
+
+
+def _stars(row: Ranked) -> str:
+    """Returns the stars of an effect; none where the report tells no direction, whatever p is."""
+    told = row.side in (BETTER, WORSE)
+    return next((mark for limit, mark in STARS if told and row.p_holm < limit), "")
+
+
+def _failed(evidence: Findings, labels: Sequence[str]) -> bool:
+    """Tells whether a training of any of these variants failed."""
+    return any(label in evidence.failed_by_variant for label in labels)
 
 
 def _on(evidence: Findings) -> str:
@@ -96,8 +112,7 @@ def _arm(evidence: Findings, effect: Effect) -> tuple[str, ...]:
 
 
 def _name(evidence: Findings, effect: Effect) -> str:
-    name = evidence.names[effect.kept[0]] if _on(evidence) == ONE_IN and effect.kept else evidence.called(effect)
-    return f"{name}{FAILED}" if effect.unstable else name
+    return evidence.names[effect.kept[0]] if _on(evidence) == ONE_IN and effect.kept else evidence.called(effect)
 
 
 def _metrics(evidence: Findings) -> list[tuple[str, Metric]]:
@@ -133,30 +148,44 @@ def _mean(evidence: Findings, metric: str, labels: Sequence[str]) -> tuple[int, 
     return (len(values), *mean_interval(pd.Series(values, dtype=float), evidence.overlap))
 
 
-def _outcome(found: tuple[int, float, float, float], metric: Metric, column: Sequence[float]) -> Cell:
+def _outcome(found: tuple[int, float, float, float], metric: Metric, column: Sequence[float], n: int) -> Cell:
     mean, low, high = (metric.told(value) for value in found[1:])
     known = [metric.told(one) for one in column if isfinite(one)]
     best = (min if metric.lower_is_better else max)(known, default=nan)
     return Cell(
         value=outcome(metric, mean),
-        interval=outcomes_between(metric, low, high) if isfinite(low) else "",
+        interval=_beside(outcomes_between(metric, low, high) if isfinite(low) else "", found[0], n),
         best=len(known) > 1 and outcome(metric, mean) == outcome(metric, best),  # means that print alike are all marked
     )
 
 
-def _difference(evidence: Findings, effect: Effect | None, p: float) -> Cell:
+def _beside(interval: str, count: int, n: int) -> str:
+    """Returns an interval, with the number of seeds that it is over if that is not the row's `n`."""
+    return ", ".join(filter(None, (interval, f"n = {count}" if count and count != n else "")))
+
+
+def _difference(evidence: Findings, effect: Effect | None, stars: Mapping[Departure, str], n: int) -> Cell:
     if effect is None or not isfinite(effect.estimate):
         return Cell(value=MISSING)
     estimate, low, high = effect.estimate, effect.low, effect.high
     if _on(evidence) == ONE_IN:
         estimate, low, high = -estimate, -high, -low
-    stars = next((mark for limit, mark in STARS if isfinite(effect.p) and p < limit), "")
     bounds = wording.bounds(evidence, low, high) if isfinite(low) else ""
-    return Cell(value=wording.effect(evidence, estimate), interval=bounds, stars=stars)
+    if wording.unpaired(effect):
+        sides = (effect.kept, effect.departed) if _on(evidence) == ONE_IN else (effect.departed, effect.kept)
+        ours, others = (len(_values(evidence, evidence.metric, labels)) for labels in sides)
+        bounds += f", unpaired, n = {ours} and {others}"
+    else:
+        bounds = _beside("all pairs equal" if effect.constant else bounds, effect.n, n)
+    return Cell(
+        value=wording.effect(evidence, estimate),
+        interval=bounds,
+        stars=stars.get((effect.component, effect.level), ""),
+    )
 
 
-def _method(evidence: Findings, found: Sequence[Effect]) -> str:
-    """Returns the line below the table, on how its numbers were computed."""
+def _method(evidence: Findings, found: Sequence[Effect], counts: Sequence[int]) -> str:
+    """Returns the line below the table, on how its numbers were computed; `counts` are n of its rows."""
     study = evidence.study
     against = {
         ONE_OUT: "variant minus reference",
@@ -168,19 +197,30 @@ def _method(evidence: Findings, found: Sequence[Effect]) -> str:
     on = f"{study.setting.data} and " if evidence.on_each else ""
     if is_ratio(evidence.main_metric):
         kind, against = "Ratio", against.replace(" minus ", " over ")
-    seeds = counted(study.seeds, "split" if study.setting.replicate == SPLIT else "seed")
     words = (
-        f"Means over {on}{seeds} with 95% t intervals. {kind}: {wording.what(evidence)}, "
-        f"{unit}, {against}, paired, with a 95% t interval; {marks}, two-sided, adjusted by Holm over "
-        f"{counted(len(found), 'difference')}. n: seeds. Bold: best mean of a column."
+        f"Means over {on}{wording.over(evidence, counts)} with 95% t intervals. {kind}: {wording.what(evidence)}, "
+        f"{unit}, {against}, {wording.pairing(found)}, with a 95% t interval; {marks}, two-sided, "
+        f"{_adjusted(evidence, found)} n: seeds behind a row, where a cell has no n of its own. Bold: best mean of a "
+        "column."
     )
     if evidence.overlap != 0:
         words += (
             " Seeds are splits of the data; intervals and p are corrected for their overlap (Nadeau and Bengio 2003)."
         )
-    if any(one.unstable for one in found):
-        words += f" {FAILED}: trainings failed, and are in no mean."
     return words
+
+
+def _adjusted(evidence: Findings, found: Sequence[Effect]) -> str:
+    """Returns how the p behind the stars is adjusted, and where there are none, as the end of a sentence."""
+    judged = any(metric_of(claim, evidence.phase) == evidence.metric for claim in evidence.study.claims)
+    over = "those without a verdict" if judged else counted(len(found), "difference")
+    words = f"adjusted by Holm over {'the claims of a family, or over ' * judged}{over}"
+    if rule_of(evidence.study).looks:
+        words += ", and for the looks of this sequential study"
+    words += "; none where the report tells no direction"
+    if any(one.unstable for one in found):
+        words += ", and by flipped signs where trainings of either arm failed"
+    return f"{words}."
 
 
 def write_latex(evidence: Findings, folder: Path) -> Path:

@@ -9,11 +9,10 @@ from math import isfinite
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ablations.analysis.ranking import ranked
+from ablations.analysis.ranking import ranked, studied
 from ablations.analysis.verdicts import Findings
 from ablations.core.errors import printable
 from ablations.core.setting import SPLIT
-from ablations.core.text import counted
 from ablations.records.files import replaced, write_text
 from ablations.reporting import wording
 from ablations.reporting.answer import answer
@@ -75,7 +74,9 @@ def method(evidence: Findings) -> str:
     """Returns one line on what the numbers are over, and how their intervals are made."""
     split = evidence.study.setting.replicate == SPLIT
     how = "95% t intervals corrected for the overlap of splits (Nadeau and Bengio 2003)" if split else "95% t intervals"
-    return f"{counted(evidence.study.seeds, 'split' if split else 'seed')}, paired differences, {how}"
+    found = studied(evidence)
+    seeds = wording.over(evidence, [one.n for one in found if one.n])
+    return f"{seeds}, differences {wording.pairing(found)}, {how}"
 
 
 def write_figures(report: Report, folder: Path) -> list[Path]:
