@@ -227,9 +227,9 @@ def _effects_latex(evidence: Findings) -> str:
         for one in evidence.effects
     ]
     head = ("change", "estimand", "effect", "95% interval", "n", "p", "trained with", "without")
-    how = wording.pairing(evidence.effects, "paired by seed, over the seeds where both arms trained")
     caption = (
-        f"{_warned(evidence)}Change in {wording.what(evidence)}, {wording.long_unit(evidence.main_metric)}, {how}."
+        f"{_warned(evidence)}Change in {wording.what(evidence)}, {wording.long_unit(evidence.main_metric)}, paired by "
+        "seed, over the seeds where both arms trained."
     )
     return _latex(head, rows, "llrrrrrr", caption, "effects")
 

@@ -171,12 +171,7 @@ def _difference(evidence: Findings, effect: Effect | None, stars: Mapping[Depart
     if _on(evidence) == ONE_IN:
         estimate, low, high = -estimate, -high, -low
     bounds = wording.bounds(evidence, low, high) if isfinite(low) else ""
-    if wording.unpaired(effect):
-        sides = (effect.kept, effect.departed) if _on(evidence) == ONE_IN else (effect.departed, effect.kept)
-        ours, others = (len(_values(evidence, evidence.metric, labels)) for labels in sides)
-        bounds += f", unpaired, n = {ours} and {others}"
-    else:
-        bounds = _beside("all pairs equal" if effect.constant else bounds, effect.n, n)
+    bounds = _beside("all pairs equal" if effect.constant else bounds, effect.n, n)
     return Cell(
         value=wording.effect(evidence, estimate),
         interval=bounds,
@@ -199,7 +194,7 @@ def _method(evidence: Findings, found: Sequence[Effect], counts: Sequence[int]) 
         kind, against = "Ratio", against.replace(" minus ", " over ")
     words = (
         f"Means over {on}{wording.over(evidence, counts)} with 95% t intervals. {kind}: {wording.what(evidence)}, "
-        f"{unit}, {against}, {wording.pairing(found)}, with a 95% t interval; {marks}, two-sided, "
+        f"{unit}, {against}, paired, with a 95% t interval; {marks}, two-sided, "
         f"{_adjusted(evidence, found)} n: seeds behind a row, where a cell has no n of its own. Bold: best mean of a "
         "column."
     )

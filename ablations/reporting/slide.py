@@ -74,9 +74,8 @@ def method(evidence: Findings) -> str:
     """Returns one line on what the numbers are over, and how their intervals are made."""
     split = evidence.study.setting.replicate == SPLIT
     how = "95% t intervals corrected for the overlap of splits (Nadeau and Bengio 2003)" if split else "95% t intervals"
-    found = studied(evidence)
-    seeds = wording.over(evidence, [one.n for one in found if one.n])
-    return f"{seeds}, differences {wording.pairing(found)}, {how}"
+    seeds = wording.over(evidence, [one.n for one in studied(evidence) if one.n])
+    return f"{seeds}, paired differences, {how}"
 
 
 def write_figures(report: Report, folder: Path) -> list[Path]:

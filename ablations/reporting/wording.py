@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from math import isfinite
 
 from ablations.analysis.ranking import BETTER, NEGLIGIBLE, WORSE, Ranked
@@ -12,8 +12,6 @@ from ablations.core.load import load
 from ablations.core.setting import SPLIT, Metric
 from ablations.core.text import counted
 from ablations.core.units import between, interval_of, is_ratio, outcome, size, unit_of
-
-WELCH = "Welch"  # how the method of an effect begins that is not of pairs
 
 
 def what(evidence: Findings) -> str:
@@ -72,19 +70,6 @@ def over(evidence: Findings, counts: Iterable[int]) -> str:
     noun = "split" if evidence.study.setting.replicate == SPLIT else "seed"
     fewest = "" if known[0] == known[-1] else f"{known[0]:,} to "
     return f"{fewest}{counted(known[-1], noun)}"
-
-
-def unpaired(found: Effect) -> bool:
-    """Tells whether an effect compares all outcomes of both arms, as too many of its pairs are broken."""
-    return found.method.startswith(WELCH)
-
-
-def pairing(found: Sequence[Effect], paired: str = "paired") -> str:
-    """Returns how differences were taken: `paired`, in these words, or by Welch's t, or either."""
-    broken = [unpaired(one) for one in found]
-    if not any(broken):
-        return paired
-    return "unpaired by Welch's t" if all(broken) else f"{paired}, or unpaired by Welch's t where many pairs are broken"
 
 
 def axis(evidence: Findings) -> str:

@@ -13,7 +13,7 @@ from ablations.analysis.verdicts import Findings
 from ablations.core.result import DIVERGED, ERROR, Result
 from ablations.core.text import MINUS
 from ablations.core.trial import Trial
-from ablations.reporting import exports, slide
+from ablations.reporting import slide
 from ablations.reporting.paper import FAILED, Paper, latex, paper
 from tests.own import made_up
 
@@ -102,14 +102,13 @@ def test_a_sequential_table_has_the_p_of_its_look(tmp_path: Path) -> None:
     assert "Means over 4 to 10 seeds" in table.method and "for the looks" in table.method
 
 
-def test_a_difference_by_welch_is_not_called_paired(tmp_path: Path) -> None:
+def test_a_difference_of_which_pairs_are_missing_says_how_many_it_has_and_has_no_stars(tmp_path: Path) -> None:
     judged = found(tmp_path, failing("slope=1.0", 1, 4, 6, 7, status=ERROR))
     table = paper(judged)
-    assert judged.effects[0].method.startswith("Welch")
-    assert table.rows[1].difference.interval.endswith(", unpaired, n = 6 and 10")
-    assert "paired, or unpaired by Welch's t where" in table.method
-    assert "or unpaired by Welch's t where" in exports._effects_latex(judged)
-    assert "or unpaired by Welch's t where" in slide.method(judged)
+    assert judged.effects[0].p < 0.001 and judged.effects[0].n == 6
+    assert (table.rows[1].n, table.rows[1].difference.stars) == ("6", "")
+    assert "Means over 6 to 10 seeds" in table.method
+    assert slide.method(judged).startswith("6 to 10 seeds, paired differences")
 
 
 def test_pairs_that_are_all_equal_say_so_and_have_the_stars_of_flipped_signs(tmp_path: Path) -> None:

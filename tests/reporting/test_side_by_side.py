@@ -15,7 +15,7 @@ from ablations.core.errors import InputError
 from ablations.core.result import Result
 from ablations.records import store
 from ablations.report import render_two
-from ablations.reporting.side_by_side import compose, conditions, differences
+from ablations.reporting.side_by_side import APART, PAIRED, compose, conditions, differences
 from tests import synthetic
 from tests.making import with_budget, with_setting
 
@@ -57,7 +57,7 @@ def ended(some: Findings, how: Callable[[Result], Result], label: str, most: int
 def test_the_difference_is_that_of_the_effects_shown_also_where_pairs_are_missing() -> None:
     one, two = evidence("lrn", seeds=10), evidence("lrn", seed=1, seeds=10, name="second")
     apart = [ended(some, synthetic.failed, "-lrn", 3) for some in (one, two)]  # of the same seeds in both
-    for first, second, method in ((*apart, "seeds paired"), (apart[0], two, "Welch"), (one, two, "seeds paired")):
+    for (first, second), method in (((apart[0], apart[1]), PAIRED), ((apart[0], two), APART), ((one, two), PAIRED)):
         item = differences(first, second)[0]
         assert item.difference.method == method
         assert item.difference.estimate == pytest.approx(item.second.estimate - item.first.estimate)
