@@ -91,10 +91,10 @@ def _read(folder: Path) -> dict[str, Averaged]:
 
 def _of_json(record: Mapping[str, Any]) -> Averaged:
     found = made(Averaged, record)
-    bounds = [[nan if end is None else end for end in (one.low, one.high)] for one in found.ensembles]
-    return replace(
-        found,
-        ensembles=tuple(
-            replace(one, low=low, high=high) for one, (low, high) in zip(found.ensembles, bounds, strict=True)
-        ),
-    )
+    whole = (replace(one, low=_known(one.low), high=_known(one.high)) for one in found.ensembles)
+    return replace(found, ensembles=tuple(whole))
+
+
+def _known(bound: float | None) -> float:
+    """Returns a bound as JSON has it, where null stands for nan."""
+    return nan if bound is None else bound

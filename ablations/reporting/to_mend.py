@@ -12,6 +12,7 @@ from ablations.analysis.verdicts import Findings
 from ablations.core.load import PLACEBO, SABOTAGE, is_file
 from ablations.core.result import DIVERGED, DONE, Result
 from ablations.core.text import counted
+from ablations.reporting import wording
 
 REFERENCE = "reference"
 
@@ -19,9 +20,8 @@ REFERENCE = "reference"
 def to_mend(evidence: Findings) -> tuple[str, ...]:
     """Returns sentences on what to mend before another run can help; () if more trials are all that is missing."""
     if lost := lost_to_errors(evidence):
-        first = lost[0].trial
-        where = f"{evidence.names.get(first.variant.label, first.variant.label)}, seed {first.seed}: "
-        return (f"Mend an error first: {errors_told(lost, where)}. The same command tries again.",)
+        errors = errors_told(lost, wording.trial_of(evidence, lost[0]))
+        return (f"Mend an error first: {errors}. The same command tries again.",)
     if not_all_run(evidence):
         return _about_sabotage(evidence)
     if failing := too_many_fail(evidence):

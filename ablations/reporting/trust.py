@@ -13,6 +13,7 @@ from ablations.analysis.verdicts import Findings
 from ablations.core.load import MILD, PLACEBO, SABOTAGE
 from ablations.core.setting import SPLIT
 from ablations.core.text import counted
+from ablations.reporting import wording
 
 UNDERFITTING = "the reference underfits, so this says little about converged networks"
 
@@ -54,11 +55,7 @@ def trust_line(evidence: Findings) -> str:
 def _errors(evidence: Findings) -> list[str]:
     """Returns how many trials ended in an error and have no result, with the last line of one; nothing if none did."""
     ended = broken_off(evidence.results)
-    if not ended:
-        return []
-    first = ended[0]
-    label = first.trial.variant.label
-    return [errors_told(ended, f"{evidence.names.get(label, label)}, seed {first.trial.seed}: ", 100)]
+    return [errors_told(ended, wording.trial_of(evidence, ended[0]), 100)] if ended else []
 
 
 def _controls(evidence: Findings) -> list[str]:

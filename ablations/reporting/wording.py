@@ -9,6 +9,7 @@ from ablations.analysis.ranking import BETTER, NEGLIGIBLE, WORSE, Ranked
 from ablations.analysis.verdicts import Findings
 from ablations.core.effect import Effect
 from ablations.core.load import load
+from ablations.core.result import Result
 from ablations.core.setting import SPLIT, Metric
 from ablations.core.text import counted
 from ablations.core.units import between, interval_of, is_ratio, outcome, size, unit_of
@@ -70,6 +71,12 @@ def over(evidence: Findings, counts: Iterable[int]) -> str:
     noun = "split" if evidence.study.setting.replicate == SPLIT else "seed"
     fewest = "" if known[0] == known[-1] else f"{known[0]:,} to "
     return f"{fewest}{counted(known[-1], noun)}"
+
+
+def trial_of(evidence: Findings, result: Result) -> str:
+    """Names a trial before what is said of it: `no LRN, seed 3: `."""
+    label = result.trial.variant.label
+    return f"{evidence.names.get(label, label)}, seed {result.trial.seed}: "
 
 
 def axis(evidence: Findings) -> str:
