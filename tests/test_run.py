@@ -499,7 +499,7 @@ def test_a_sequential_study_goes_from_look_to_look_and_says_what_each_settled(
     )
     assert "[20/20]" in printed and "look 2 of 2, after 4 seeds: " in printed
     study, results, _ = read(tmp_path / "results" / "s")
-    assert study.rule and study.rule.looks == (2, 4) and len(results) == len(study.keys) == 20
+    assert study.rule.looks == (2, 4) and len(results) == len(study.keys) == 20
     assert "How the seeds were planned" in (tmp_path / "reports" / "s" / "report.md").read_text()
     assert main([*looks[:2], *looks[5:], *drawn]) == 2
     assert "was declared with looks after 2 and 4 seeds" in capsys.readouterr().err

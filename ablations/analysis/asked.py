@@ -10,15 +10,10 @@ from ablations.analysis.evidence import Evidence
 from ablations.analysis.gates import Gate
 from ablations.analysis.obstacles import FAILS, GATE, NO_ARM, NO_PAIR, ONE_SEED, UNTUNED, obstacle
 from ablations.analysis.tuning import tuned
-from ablations.core.claim import MAIN, Claim, Rule, compared, metric_of
+from ablations.core.claim import MAIN, Claim, compared, metric_of
 from ablations.core.effect import Effect
 from ablations.core.study import Study
 from ablations.core.variant import Variant
-
-
-def rule_of(study: Study) -> Rule:
-    """Returns the rule that the study was planned with, or the default one if the study is older than the rule."""
-    return study.rule or Rule()
 
 
 def effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
@@ -64,17 +59,15 @@ def proxy_reasons(claim: Claim, study: Study) -> tuple[str, ...]:
     return tuple(words)
 
 
-def obstacle_of(
-    evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule, gates: Sequence[Gate]
-) -> tuple[str, str]:
+def obstacle_of(evidence: Evidence, claim: Claim, effect: Effect | None, gates: Sequence[Gate]) -> tuple[str, str]:
     """Returns why a claim cannot be tested: a code of `obstacles.REASONS` and a sentence; both empty if it can.
 
     If the whole study fails a gate, that is the reason, unless the arms share a learning rate that the claim is about,
     or the comparison lacks an arm, a second seed, or trainings that did not fail.
     """
-    if rule.looks and not evidence.study.seeds:
-        return NO_PAIR, f"the first look, after {rule.looks[0]} seeds, is not complete"
-    own = obstacle(evidence, claim, effect, rule)
+    if (looks := evidence.study.looks) and not evidence.study.seeds:
+        return NO_PAIR, f"the first look, after {looks[0]} seeds, is not complete"
+    own = obstacle(evidence, claim, effect)
     if effect is not None and untuned(evidence.study, claim):
         return UNTUNED, "the arms share a learning rate, and the claim is about arms that each have a rate of their own"
     failed = [gate for gate in gates if not gate.passed]

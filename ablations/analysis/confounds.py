@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ablations.analysis.effects import REFERENCE
 from ablations.analysis.evidence import Evidence, ratio
-from ablations.core.claim import MAIN, Rule
+from ablations.core.claim import MAIN
 from ablations.core.effect import Effect
 from ablations.core.load import load
 from ablations.core.setting import SIZE
@@ -15,7 +15,7 @@ from ablations.core.text import change
 
 def confounds(evidence: Evidence, effect: Effect) -> str:
     """Writes what else differs between the arms, `+18.6% parameters, map sizes conv2 16 to 17`; empty: nothing much."""
-    bound = (evidence.study.rule or Rule()).confounded
+    bound = evidence.study.rule.confounded
     sizes = {name: metric.words for name, metric in evidence.study.setting.metrics.items() if metric.kind == SIZE}
     ratios = [(words, ratio(evidence, effect, name)) for name, words in sizes.items()]
     parts = [f"{change(value)} {words}" for words, value in ratios if abs(value - 1) > bound]

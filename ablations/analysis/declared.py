@@ -22,7 +22,7 @@ def briefly_post_hoc(study: Study, results: Sequence[Result]) -> list[str]:
 
 def _reasons(study: Study, results: Sequence[Result]) -> list[tuple[str, str]]:
     """Returns what makes the verdicts post hoc: each reason in a few words, and as a sentence."""
-    if not study.rule or not study.declared:
+    if not study.declared:
         words = "claims declared after the first trial"
         return [(words, "No rule was written down before its trials: today's claims and rule are applied to it.")]
     late = [one for one in study.declared if one.records]

@@ -15,7 +15,7 @@ from ablations.analysis import effects as estimating
 from ablations.analysis import factorial, failures, tables
 from ablations.analysis.averages import Averaged, averages
 from ablations.analysis.statistics import largest
-from ablations.core.claim import Rule, metric_of
+from ablations.core.claim import metric_of
 from ablations.core.effect import Effect
 from ablations.core.labels import Labels, labels_of, variant_names
 from ablations.core.result import DONE, FINAL, Result
@@ -213,7 +213,7 @@ class Evidence:
     @cached_property
     def clear_interactions(self) -> list[Effect]:
         """The two-way interactions on the main outcome that are clearly there, by Holm's p, the largest first."""
-        return factorial.clear_interactions(self.study, self.table, self.metric, (self.study.rule or Rule()).alpha)
+        return factorial.clear_interactions(self.study, self.table, self.metric, self.study.rule.alpha)
 
     @cached_property
     def right(self) -> dict[tuple[str, int], np.ndarray]:
@@ -289,6 +289,12 @@ def broken(evidence: Evidence, effect: Effect) -> tuple[int, int, int]:
     }
     known = len(evidence.by_seed(effect.metric).reindex(columns=sorted(labels)).dropna())
     return planned, len(failed), max(planned - known - len(failed), 0)
+
+
+def lacks_pairs(evidence: Evidence, effect: Effect) -> bool:
+    """Tells whether more pairs of an effect are missing than the study's rule allows it to be judged with."""
+    planned, _, missing = broken(evidence, effect)
+    return missing > evidence.study.rule.missing * planned
 
 
 def _planned_seeds(evidence: Evidence, labels: Collection[str]) -> int:

@@ -57,7 +57,7 @@ def why_failed(metrics: Mapping[str, Any], setting: Setting, rule: Rule, *, best
 
 def failures(study: Study, results: Iterable[Result]) -> dict[str, str]:
     """Returns key -> why, in words, for every trial whose training failed; trials without an outcome have not."""
-    rule, setting = study.rule or Rule(), study.setting
+    rule, setting = study.rule, study.setting
     results, metric = list(results), study.setting.main_metric
     best: dict[Variant, float] = {}
     for one in results:

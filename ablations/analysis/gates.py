@@ -9,7 +9,6 @@ from ablations.analysis import traces
 from ablations.analysis.evidence import Evidence, broken_off
 from ablations.analysis.failures import arms_words
 from ablations.analysis.tables import sizes
-from ablations.core.claim import Rule
 from ablations.core.effect import Effect
 from ablations.core.load import PLACEBO, SABOTAGE, load
 from ablations.core.result import Result
@@ -40,7 +39,7 @@ class Gate:
         return "not known" if self.passed is None else "yes" if self.passed else "no"
 
 
-def study_gates(evidence: Evidence, rule: Rule) -> list[Gate]:
+def study_gates(evidence: Evidence) -> list[Gate]:
     """Returns the gates of a study: a reference that learns, and the controls that its grid has behaving as they must.
 
     There are two more where they apply: that different seeds give different trials, and that all splits of the data
@@ -49,9 +48,9 @@ def study_gates(evidence: Evidence, rule: Rule) -> list[Gate]:
     gates = {SABOTAGE: _sabotage, PLACEBO: _placebo}
     wanted = evidence.study.wanted
     used = [_seeds_used(evidence)] if traces.known(evidence) else []
-    learnt = [learns(evidence, rule)] if evidence.study.setting.guessable else []
+    learnt = [learns(evidence)] if evidence.study.setting.guessable else []
     split = [_same_sizes(evidence)] if evidence.study.setting.replicate == SPLIT else []
-    return [*learnt, *used, *split, *(gate(evidence, rule) for name, gate in gates.items() if name in wanted)]
+    return [*learnt, *used, *split, *(gate(evidence) for name, gate in gates.items() if name in wanted)]
 
 
 def _seeds_used(evidence: Evidence) -> Gate:
@@ -87,11 +86,11 @@ def _count(size: float) -> str:
     return "nothing" if isnan(size) else f"{size:,.0f}"
 
 
-def learns(evidence: Evidence, rule: Rule) -> Gate:
+def learns(evidence: Evidence) -> Gate:
     """Returns the gate that the reference beats guessing and a linear classifier, on each of the data sets."""
     if not evidence.on_each:
-        return _learns(evidence, rule)
-    each = {name: _learns(one, rule) for name, one in evidence.on_each.items()}
+        return _learns(evidence)
+    each = {name: _learns(one) for name, one in evidence.on_each.items()}
     passed = [one.passed for one in each.values()]
     return Gate(
         name=LEARNS,
@@ -101,10 +100,10 @@ def learns(evidence: Evidence, rule: Rule) -> Gate:
     )
 
 
-def _learns(evidence: Evidence, rule: Rule) -> Gate:
+def _learns(evidence: Evidence) -> Gate:
     """Returns the same gate on one data set.  A linear classifier counts if the rule asks for it and it is known."""
     chance, linear = chance_error(evidence), linear_error(evidence)
-    metric, setting = evidence.main_metric, evidence.study.setting
+    metric, setting, rule = evidence.main_metric, evidence.study.setting, evidence.study.rule
     unit, side = "%" if metric.percent else "", "below" if metric.lower_is_better else "above"
     by_chance = metric.after(chance, rule.beats_chance_by)
     asked = [(by_chance, beside(metric, chance, rule.beats_chance_by, "what guessing gives"))]
@@ -178,25 +177,25 @@ def guesses(evidence: Evidence, result: Result) -> bool:
     return metric.error(result.metrics.get(evidence.metric, nan)) > metric.error(chance) - 2 * scatter
 
 
-def _sabotage(evidence: Evidence, rule: Rule) -> Gate:
+def _sabotage(evidence: Evidence) -> Gate:
     """Returns the gate that the sabotage does visible harm: worse outcomes, or trainings that fail more often.
 
     A few pairs that all differ by the same cannot tell whether it does.
     """
-    effect = control_effect(evidence, SABOTAGE)
+    effect, alpha = control_effect(evidence, SABOTAGE), evidence.study.rule.sabotage_alpha
     worse = evidence.study.setting.main_metric.worse
-    seen = _differs(effect, rule.sabotage_alpha)
+    seen = _differs(effect, alpha)
     passed = seen and worse * effect.estimate > 0 if effect else None
     found = control_words(evidence, SABOTAGE)
     if effect and effect.unstable and effect.failed[0] > effect.failed[1]:  # to fail is to be detected, too
-        passed = passed or effect.p_trained < rule.sabotage_alpha or None
+        passed = passed or effect.p_trained < alpha or None
         found = f"{found}; {arms_words(effect)}" if effect.n > 1 else found
     metric = evidence.study.setting.main_metric
     what = load(evidence.study.subject).sabotage
     harm = f"{what} {'raise' if metric.lower_is_better else 'lower'}"
     return Gate(
         name=SEEN,
-        demand=f"{harm} the {metric.noun}, p below {rule.sabotage_alpha:g}",
+        demand=f"{harm} the {metric.noun}, p below {alpha:g}",
         found=found,
         passed=passed,
     )
@@ -209,21 +208,21 @@ def _differs(effect: Effect | None, alpha: float) -> bool | None:
     return effect.p < alpha or (None if effect.constant else False)
 
 
-def _placebo(evidence: Evidence, rule: Rule) -> Gate:
+def _placebo(evidence: Evidence) -> Gate:
     """Returns the gate that the placebo does nothing detectable.
 
     It also passes if the outcome is the same in every pair, as of a metric that is saturated, provided that other
     numbers of these trials show that the draws were others.
     """
-    effect = control_effect(evidence, PLACEBO)
-    differs = _differs(effect, rule.placebo_alpha)
+    effect, alpha = control_effect(evidence, PLACEBO), evidence.study.rule.placebo_alpha
+    differs = _differs(effect, alpha)
     passed = None if differs is None else not differs
     found = control_words(evidence, PLACEBO)
     if effect and effect.n > 1 and effect.estimate == effect.error == 0 and traces.drawn_apart(evidence, effect):
         passed, found = True, f"no difference in any pair, though other numbers differ, n = {effect.n}"
     return Gate(
         name=QUIET,
-        demand=f"other random draws change nothing, p not below {rule.placebo_alpha:g}",
+        demand=f"other random draws change nothing, p not below {alpha:g}",
         found=found,
         passed=passed,
     )

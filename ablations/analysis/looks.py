@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ablations.analysis.asked import effect_on, obstacle_of, rule_of, untuned
+from ablations.analysis.asked import effect_on, obstacle_of, untuned
 from ablations.analysis.effects import REFERENCE, contrast_of
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.factorial import factorial_design
@@ -40,7 +40,7 @@ class Stage:
 
 def stage(evidence: Evidence) -> Stage:
     """Returns how far the looks are, by the records; a trial of any status counts as run."""
-    study, looks = evidence.study, rule_of(evidence.study).looks
+    study, looks = evidence.study, evidence.study.looks
     run = Counter((one.trial.variant.label, one.trial.seed) for one in evidence.results)
     recorded = {place for place, count in run.items() if count == len(study.setting.each)}  # on every data set
     found: dict[str, int] = {}
@@ -87,9 +87,9 @@ def settled(then: Evidence, claim: Claim, look: Look) -> bool:
 
     If the claim has a companion, the look must also show the direction of the companion's effect.
     """
-    rule = rule_of(then.study)
+    rule = then.study.rule
     effect = effect_on(then, claim)
-    reason, _ = obstacle_of(then, claim, effect, rule, study_gates(then, rule))
+    reason, _ = obstacle_of(then, claim, effect, study_gates(then))
     if reason or effect is None:
         return False
     asked = (one.questions for one in then.study.claims if one.family == claim.family)

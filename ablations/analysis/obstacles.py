@@ -8,10 +8,10 @@ from math import isfinite, isnan, nan
 import numpy as np
 
 from ablations.analysis import traces
-from ablations.analysis.evidence import Evidence, broken, broken_off, errors_told, finished
+from ablations.analysis.evidence import Evidence, broken, broken_off, errors_told, finished, lacks_pairs
 from ablations.analysis.failures import arms_words, for_direction
 from ablations.analysis.gates import chance_error
-from ablations.core.claim import MAIN, SAME, Claim, Rule, compared
+from ablations.core.claim import MAIN, SAME, Claim, compared
 from ablations.core.effect import Effect
 from ablations.core.load import load
 from ablations.core.result import LOG_STEPS, REACHED
@@ -24,15 +24,16 @@ _OF_TRAININGS = UNDERFITS, FAILS, UNTUNED = "underfits", "failed", "untuned"
 REASONS = (*_OF_RECORDS, *_OF_PAIRS, *_OF_TRAININGS)
 
 
-def obstacle(evidence: Evidence, claim: Claim, effect: Effect | None, rule: Rule) -> tuple[str, str]:
+def obstacle(evidence: Evidence, claim: Claim, effect: Effect | None) -> tuple[str, str]:
     """Returns why a comparison cannot be judged, as a code of `REASONS` and a sentence; two empty strings if it can."""
     if effect is None:
         return NO_ARM, "this study does not make the comparison"
-    return next(_obstacles(evidence, claim, effect, rule), ("", ""))
+    return next(_obstacles(evidence, claim, effect), ("", ""))
 
 
-def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> Iterator[tuple[str, str]]:
+def _obstacles(evidence: Evidence, claim: Claim, effect: Effect) -> Iterator[tuple[str, str]]:
     """Yields every reason why a comparison cannot be judged, the most important one first."""
+    rule = evidence.study.rule
     if effect.unstable and not isfinite(effect.error):
         yield FAILS, f"too few pairs are left to compare: {arms_words(effect)}"
     if evidence.study.seeds < 2 or effect.n == 1:
@@ -47,15 +48,15 @@ def _obstacles(evidence: Evidence, claim: Claim, effect: Effect, rule: Rule) -> 
         )
     if traces.inactive(evidence, effect):
         yield INACTIVE, "with it every trial reported what it does without it, to the last digit: it does nothing here"
-    planned, failed, missing = broken(evidence, effect)
-    if missing > rule.missing * planned:
+    if lacks_pairs(evidence, effect):
+        planned, failed, missing = broken(evidence, effect)
         unit = "seeds" if effect.kind == MAIN else "pairs"
         more = f", and of {failed} more a training failed" if failed else ""
         yield PAIRS_MISSING, f"{missing} of {planned} {unit} are missing{_errors(evidence, effect)}{more}"
     if not effect.error > 0 and (claim.direction == SAME or not for_direction(effect).p < rule.alpha):
         yield NO_SPREAD, _alike(claim, effect)
     yield from _inactive(evidence, claim)
-    if needs_fit(evidence, claim) and (words := _unfitted(evidence, rule)):
+    if needs_fit(evidence, claim) and (words := _unfitted(evidence)):
         yield UNDERFITS, words
     gap = load(evidence.study.subject).gap
     if claim.metric == gap and not (mean := _mean_of_arms(evidence, effect, gap)) >= rule.overfitting:
@@ -105,12 +106,13 @@ def needs_fit(evidence: Evidence, claim: Claim) -> bool:
     return bool(subject.fitted) and (claim.metric.startswith("test_") or claim.metric == subject.gap)
 
 
-def _unfitted(evidence: Evidence, rule: Rule) -> str:
+def _unfitted(evidence: Evidence) -> str:
     """Returns a clause that the reference has not fitted its training images as the rule asks; empty if it has."""
-    if rule.fitted_within is None:
+    within = evidence.study.rule.fitted_within
+    if within is None:
         return ""
     fitted = load(evidence.study.subject).fitted
-    error, bound = evidence.mean(fitted, "reference"), chance_error(evidence) * rule.fitted_within
+    error, bound = evidence.mean(fitted, "reference"), chance_error(evidence) * within
     if error <= bound:
         return ""
     if isnan(error):
@@ -127,7 +129,7 @@ def _never_arrived(evidence: Evidence, effect: Effect) -> int:
 
 def threshold(evidence: Evidence, component: str) -> float:
     """Returns the activity below which a component counts as inactive: as declared, or else today's value."""
-    declared = dict(evidence.study.rule.negligible) if evidence.study.rule else {}
+    declared = dict(evidence.study.rule.negligible)
     known = load(evidence.study.subject).components.get(component)
     return declared.get(component, known.negligible if known else 0.0)
 
@@ -138,9 +140,9 @@ def mean_activity(evidence: Evidence, component: str) -> float:
     return float(np.mean(found)) if found else nan
 
 
-def underfits(evidence: Evidence, rule: Rule) -> bool:
+def underfits(evidence: Evidence) -> bool:
     """Tells whether the reference has hardly fitted its training images: evaluation and training error are close."""
-    return evidence.mean(load(evidence.study.subject).gap, "reference") < rule.overfitting
+    return evidence.mean(load(evidence.study.subject).gap, "reference") < evidence.study.rule.overfitting
 
 
 def _mean_of_arms(evidence: Evidence, effect: Effect, metric: str) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, nan, sqrt
 
-from ablations.analysis.asked import effect_on, rule_of
+from ablations.analysis.asked import effect_on
 from ablations.analysis.effects import effects
 from ablations.analysis.evidence import Evidence, finished
 from ablations.analysis.factorial import factorial_design
@@ -47,7 +47,7 @@ def outlook(study: Study, results: Sequence[Result], *, pilot: Evidence | None =
     it, it comes from the prior in `ablations.analysis.reach`.
     """
     claims = study.claims
-    alpha = rule_of(study).alpha
+    alpha = study.rule.alpha
     evidence = trained(pilot or Evidence(study=study, results=results))
     whole = max(len(factorial_design(study)), PAIR)
     rows = []

@@ -8,8 +8,7 @@ from math import inf, isfinite, nan
 import numpy as np
 
 from ablations.analysis import traces
-from ablations.analysis.asked import rule_of
-from ablations.analysis.evidence import broken
+from ablations.analysis.evidence import lacks_pairs
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.looks import stage
 from ablations.analysis.obstacles import INACTIVE, PAIRS_MISSING
@@ -54,7 +53,7 @@ def ranked(evidence: Findings) -> list[Ranked]:
     claimed, if every verdict on it excludes effects that matter.
     """
     found, worse = studied(evidence), evidence.study.setting.main_metric.worse
-    claimed, alpha, level = _claimed(evidence), rule_of(evidence.study).alpha, _level(evidence)
+    claimed, alpha, level = _claimed(evidence), evidence.study.rule.alpha, _level(evidence)
     claims = _claims(evidence)
     others = [one for one in found if (one.component, one.level) not in claimed]
     adjusted = {(one.component, one.level): p for one, p in zip(others, holm([one.p for one in others]), strict=True)}
@@ -68,8 +67,7 @@ def ranked(evidence: Findings) -> list[Ranked]:
         side = NEGLIGIBLE if given and all(map(_is_negligible, given)) else side
         margin = min((verdict.claim.smallest_effect for verdict in given), default=nan)
         inactive = not one.unstable and traces.inactive(evidence, one)
-        planned, _, lacking = broken(evidence, one)
-        missing = not one.unstable and lacking > rule_of(evidence.study).missing * planned
+        missing = not one.unstable and lacks_pairs(evidence, one)
         side = UNDECIDED if inactive or missing else side
         rows.append(Ranked(effect=one, p_holm=p, side=side, inactive=inactive, missing=missing, margin=margin))
     return sorted(rows, key=lambda row: -worse * row.effect.estimate if isfinite(row.effect.estimate) else inf)
@@ -125,7 +123,7 @@ def _side(effect: Effect, worse: int) -> int:
 
 def _level(evidence: Findings) -> float:
     """Returns the level for effects without a verdict; 0 in a sequential study before its first look."""
-    rule = rule_of(evidence.study)
+    rule = evidence.study.rule
     if not rule.looks:
         return rule.alpha
     taken = stage(evidence).taken

@@ -15,7 +15,7 @@ from __future__ import annotations
 from math import ceil, isfinite, nan, sqrt
 from statistics import NormalDist
 
-from ablations.core.claim import MAIN, SAME, Claim, Rule
+from ablations.core.claim import MAIN, SAME, Claim
 from ablations.core.load import load
 from ablations.core.setting import POINTS
 from ablations.core.study import Study
@@ -54,7 +54,7 @@ def out_of_reach(study: Study) -> tuple[tuple[str, int | None], ...]:
     A claim is out of reach if it needs more seeds than the study's rule calls affordable, and more than the study has.
     The number is None if it is over 10,000.  Nothing is returned if the rule names no affordable number.
     """
-    rule = study.rule or Rule()
+    rule = study.rule
     if not rule.affordable:
         return ()
     most = max(rule.affordable, study.seeds)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
 
 from ablations.analysis import failures, reach
-from ablations.analysis.asked import effect_on, obstacle_of, proxy_reasons, rule_of
+from ablations.analysis.asked import effect_on, obstacle_of, proxy_reasons
 from ablations.analysis.confounds import confounds
 from ablations.analysis.evidence import Evidence
-from ablations.analysis.gates import study_gates
+from ablations.analysis.gates import Gate, study_gates
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.looks import stage, until
 from ablations.analysis.obstacles import needs_fit, underfits
@@ -26,7 +25,7 @@ from ablations.analysis.rule import (
 from ablations.analysis.seeds_needed import settling_seeds
 from ablations.analysis.statistics import prediction_interval
 from ablations.analysis.verdict import Verdict, with_also
-from ablations.core.claim import MAIN, Claim, Conditions, Rule
+from ablations.core.claim import MAIN, Claim, Conditions
 from ablations.core.effect import Effect
 from ablations.core.load import FIRST, SABOTAGE
 from ablations.records import store
@@ -36,7 +35,17 @@ from ablations.records.recorded import readable
 
 @dataclass(frozen=True, kw_only=True)
 class Findings(Evidence):
-    """Evidence with the verdicts on the study's claims, which are computed once."""
+    """Evidence with the study's gates and the verdicts on its claims, which are computed once."""
+
+    @cached_property
+    def gates(self) -> list[Gate]:
+        """The gates of the study: where one does not hold, nothing is judged."""
+        return study_gates(self)
+
+    @cached_property
+    def passed(self) -> dict[str, bool | None]:
+        """For each gate whether it passed; None: it cannot be told."""
+        return {one.name: one.passed for one in self.gates}
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
@@ -52,18 +61,16 @@ def findings_in(folder: Path) -> Findings:
     return Findings(study=study, results=results, problems=problems, folder=folder, instead=instead)
 
 
-def judge(evidence: Evidence) -> list[Verdict]:
+def judge(evidence: Findings) -> list[Verdict]:
     """Returns a verdict on every claim of the study, in its order.
 
     In a sequential study, a claim is judged by the records of the look that settled it, or of the latest complete look.
     """
-    rule = rule_of(evidence.study)
     claims = evidence.study.claims
-    gates = study_gates(evidence, rule)
-    stands = _standing(evidence, claims, rule)
+    stands = _standing(evidence)
     effects = [effect_on(then, claim) for claim, (then, _) in zip(claims, stands, strict=True)]
     obstacles = [
-        obstacle_of(then, claim, effect, rule, gates)
+        obstacle_of(then, claim, effect, evidence.gates)
         for claim, effect, (then, _) in zip(claims, effects, stands, strict=True)
     ]
     tested = [
@@ -72,28 +79,28 @@ def judge(evidence: Evidence) -> list[Verdict]:
     ]
     adjusted = adjust(claims, tested)
     return [
-        _verdict(evidence, rule, claim, effect, obstacle, p, m, stand)
+        _verdict(evidence, claim, effect, obstacle, p, m, stand)
         for claim, effect, obstacle, (p, m), stand in zip(claims, effects, obstacles, adjusted, stands, strict=True)
     ]
 
 
-def _standing(evidence: Evidence, claims: Sequence[Claim], rule: Rule) -> list[tuple[Evidence, Look | None]]:
+def _standing(evidence: Evidence) -> list[tuple[Evidence, Look | None]]:
     """Returns for each claim the evidence by which it is judged, and the look; None: the study is not sequential.
 
     Before the first look is complete, the evidence is empty and there is no look either.
     """
-    if not rule.looks:
+    claims, looks = evidence.study.claims, evidence.study.looks
+    if not looks:
         return [(evidence, None)] * len(claims)
     reached = stage(evidence)
     after: dict[int, tuple[Evidence, Look | None]] = {0: (until(evidence, 0), None)}
-    for number, seeds in enumerate(rule.looks[: reached.taken], start=1):
-        after[number] = until(evidence, seeds), Look(number=number, seeds=rule.looks)
+    for number, seeds in enumerate(looks[: reached.taken], start=1):
+        after[number] = until(evidence, seeds), Look(number=number, seeds=looks)
     return [after[reached.stands_at(claim)] for claim in claims]
 
 
 def _verdict(
     evidence: Evidence,
-    rule: Rule,
     claim: Claim,
     effect: Effect | None,
     obstacle: tuple[str, str],
@@ -104,6 +111,7 @@ def _verdict(
     """Returns the verdict on one claim; `stands` is its evidence and its look, as `_standing` returns them."""
     reason, because = obstacle
     then, look = stands
+    rule = evidence.study.rule
     proxy = proxy_reasons(claim, evidence.study)
     common = Verdict(
         claim=claim,
@@ -141,7 +149,7 @@ def _verdict(
         seeds_high=most,
         draft=not reason and evidence.study.seeds < rule.seeds,
         confounds=confounds(evidence, effect),
-        underfits=needs_fit(evidence, claim) and underfits(evidence, rule),
+        underfits=needs_fit(evidence, claim) and underfits(evidence),
         published_inside=_inside(claim, effect, bool(proxy)),
     )
 

@@ -207,7 +207,6 @@ def _print_chosen(plan: Plan, by_grid: str) -> None:
 
 def _out_of_reach(study: Study) -> str:
     """Returns a line on the claims that no affordable number of seeds decides, each with the number that would."""
-    assert study.rule
     words = [f"{name} ({f'about {n:,}' if n else 'over 10,000'})" for name, n in study.out_of_reach]
     most = max(study.rule.affordable, study.seeds)
     return (

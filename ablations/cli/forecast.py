@@ -82,7 +82,7 @@ def _cheapest(costs: Sequence[tuple[float, Design, Need]], *, needed_pilot: Sequ
     if needed.otherwise < needed.seeds:
         said.append(f"All but {needed.dearest} would be decided by {counted(needed.otherwise, 'seed')}.")
     rule = design.study.rule
-    if rule and needed.seeds < rule.seeds:
+    if needed.seeds < rule.seeds:
         said.append(f"Verdicts from fewer than {rule.seeds} seeds are still labelled as drafts.")
     if needed_pilot:
         said.append(f"Not counted, since only a pilot can tell how much they scatter: {', '.join(needed_pilot)}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ablations.core.claim import ONE_OUT, Claim, Declaration, Rule
@@ -36,7 +36,7 @@ class Study:
     skipped: tuple[Skipped, ...] = ()  # combinations that the grid left out
     aliases: tuple[str, ...] = ()  # of a fractional factorial, such as "activation = dropout*lrn"
     claims: tuple[Claim, ...] = ()
-    rule: Rule | None = None  # None in studies older than the rule
+    rule: Rule = field(default_factory=Rule)
     declared: tuple[Declaration, ...] = ()  # the first is made before any trial; each later one is a change
     command: str = ""  # the command that runs the study again
     tuning: Tuning | None = None  # None: learning rates were not searched
@@ -48,7 +48,7 @@ class Study:
     @property
     def looks(self) -> tuple[int, ...]:
         """The numbers of seeds at which a sequential study is judged; empty for another."""
-        return self.rule.looks if self.rule else ()
+        return self.rule.looks
 
     @property
     def trials_a_seed(self) -> int:

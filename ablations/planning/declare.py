@@ -20,20 +20,18 @@ def declare(study: Study, before: Study | None, *, records: int, at: str, anew: 
     or if two claims have one name.
     """
     kept, trace = study, tuple[Declaration, ...]()
-    assert study.rule
-    if before and before.rule:
+    if before and before.declared:
         _same_looks(study.name, before.rule, study.rule)
         negligible = {**dict(study.rule.negligible), **dict(before.rule.negligible)}
         rule = replace(before.rule, negligible=tuple(sorted(negligible.items())))
         kept = replace(study, claims=_carried(study, before, anew), rule=rule)
         trace = before.declared
-    assert kept.rule
     check_names(kept.claims)
     now = digest(kept.claims, kept.rule, kept.seeds)
     if trace and trace[-1].digest == now:
         return replace(kept, declared=trace)
     what = "claims, rule and seeds"
-    if before and before.rule:
+    if trace and before:
         what = changes((before.claims, before.rule, before.seeds), (kept.claims, kept.rule, kept.seeds)) or what
     return replace(kept, declared=(*trace, Declaration(digest=now, at=at, records=records, what=what)))
 

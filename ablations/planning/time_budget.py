@@ -117,7 +117,7 @@ def _enough(design: Design, needed: Need, wish: Wish) -> int:
 
 def _rule_seeds(design: Design) -> int:
     """Returns the least number of seeds that the study's rule takes for more than a draft."""
-    return design.study.rule.seeds if design.study and design.study.rule else LEAST
+    return design.study.rule.seeds if design.study else LEAST
 
 
 def _worth(choice: _Choice, wish: Wish) -> tuple[float, float, int]:

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Sequence
 from math import inf, isfinite, prod
 
 from ablations.analysis import ranking
-from ablations.analysis.asked import rule_of
 from ablations.analysis.blocks import other_way, told_on
 from ablations.analysis.doses import trends
 from ablations.analysis.failures import arms_words
-from ablations.analysis.gates import LEARNS, QUIET, SEED, SEEN, SIZES, Gate, failed_trials, study_gates
+from ablations.analysis.gates import LEARNS, QUIET, SEED, SEEN, SIZES, Gate, failed_trials
 from ablations.analysis.obstacles import underfits
 from ablations.analysis.ranking import BETTER, NEGLIGIBLE, UNDECIDED, WORSE, Ranked
 from ablations.analysis.rule import CALLS
@@ -87,13 +86,12 @@ def not_judged(evidence: Findings) -> tuple[str, ...]:
         return ("no trial has been run yet",)
     if not evidence.study.setting.races and not any(len(one) for one in arms):
         return (f"none of {counted(len(evidence.results), 'trial')} has trained to its end",)
-    gates = study_gates(evidence, rule_of(evidence.study))
-    failed = [f"{FAILED_GATE[one.name]} ({_why(one)})" for one in gates if one.passed is False]
+    failed = [f"{FAILED_GATE[one.name]} ({_why(one)})" for one in evidence.gates if one.passed is False]
     if failed:
         return tuple(failed)
     if evidence.study.seeds < 2:
         return tuple(filter(None, ("one seed cannot tell an effect from chance", failed_trials(evidence, SABOTAGE))))
-    return tuple(f"{OPEN_GATE[one.name]} ({one.found})" for one in gates if one.passed is None)
+    return tuple(f"{OPEN_GATE[one.name]} ({one.found})" for one in evidence.gates if one.passed is None)
 
 
 def _why(gate: Gate) -> str:
@@ -123,7 +121,7 @@ def _frame(evidence: Findings) -> str:
     value = evidence.mean(evidence.metric, "reference")
     metric, setting = evidence.main_metric, evidence.study.setting
     unit = "%" if metric.percent else f" {metric.unit}".rstrip()
-    fits = ", underfitting" if underfits(evidence, rule_of(evidence.study)) else ""
+    fits = ", underfitting" if underfits(evidence) else ""
     over = f" over {_data_sets(evidence)}" if setting.blocks else ""
     known = (
         f"{value:.3g}{unit} {wording.what(evidence)}{over}{fits}" if isfinite(value) else "its reference did not train"
@@ -220,7 +218,7 @@ def _size(evidence: Findings, row: Ranked, half: float) -> str:
     another sign on some data sets, it names them.
     """
     metric = evidence.main_metric
-    others = other_way(evidence, row.effect, rule_of(evidence.study).alpha)
+    others = other_way(evidence, row.effect, evidence.study.rule.alpha)
     beside = f" on average, and the other way on {listed(others)}" if others else ""
     always, half = (" in every pair", inf) if row.effect.constant else ("", half)
     return f"{in_unit(metric, briefly(metric, row.effect.estimate, half))}{always}{beside}"
@@ -231,7 +229,7 @@ def _margin(evidence: Findings, row: Ranked) -> str:
 
     Where the effect on some data sets clearly is not zero, and is that large, the text names them.
     """
-    metric, there = evidence.main_metric, told_on(evidence, row.effect, rule_of(evidence.study).alpha)
+    metric, there = evidence.main_metric, told_on(evidence, row.effect, evidence.study.rule.alpha)
     some = [name for name, one in there.items() if abs(one.estimate) > row.margin]
     least = "" if is_ratio(metric) else f"less than {in_unit(metric, f'{row.margin:g}')}"
     apart = f"on average over the data sets, but more on {listed(some)}" if some else ""

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Collection, Sequence
 from itertools import count
 
-from ablations.analysis.asked import rule_of
 from ablations.analysis.evidence import finished
 from ablations.analysis.gates import LEARNS, control_effect
 from ablations.analysis.statistics import p_of_mean
@@ -18,7 +17,6 @@ from ablations.reporting.to_mend import (
     learned_nothing,
     lost_to_errors,
     not_all_run,
-    passed,
     too_many_fail,
 )
 
@@ -41,7 +39,7 @@ def _another(evidence: Findings, words: Sequence[str]) -> tuple[tuple[str, str],
     """Returns the same for a study whose trials have all ended: a longer or a tuned study, or one with more seeds."""
     if too_many_fail(evidence):
         return _tuned(evidence, words)
-    if learned_nothing(evidence) or not finished(evidence) or passed(evidence).get(LEARNS) is False:
+    if learned_nothing(evidence) or not finished(evidence) or evidence.passed.get(LEARNS) is False:
         return _longer(evidence, words)
     if beyond_seeds(evidence):
         return ()
@@ -59,7 +57,7 @@ def _pairs_for_signs(evidence: Findings) -> int:
     effect = control_effect(evidence, SABOTAGE)
     if effect is None or not effect.constant:
         return 0
-    return next(n for n in count(2) if p_of_mean(1.0, 0.0, n - 1) < rule_of(evidence.study).sabotage_alpha)
+    return next(n for n in count(2) if p_of_mean(1.0, 0.0, n - 1) < evidence.study.rule.sabotage_alpha)
 
 
 def _kept(evidence: Findings) -> list[str]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from math import isfinite, nan
 from pathlib import Path
 
-from ablations.analysis.asked import rule_of
 from ablations.analysis.effects import mean_interval
 from ablations.analysis.ranking import BETTER, WORSE, Ranked, ranked, studied
 from ablations.analysis.verdicts import Findings
@@ -210,7 +209,7 @@ def _adjusted(evidence: Findings, found: Sequence[Effect]) -> str:
     judged = any(metric_of(claim, evidence.phase) == evidence.metric for claim in evidence.study.claims)
     over = "those without a verdict" if judged else counted(len(found), "difference")
     words = f"adjusted by Holm over {'the claims of a family, or over ' * judged}{over}"
-    if rule_of(evidence.study).looks:
+    if evidence.study.rule.looks:
         words += ", and for the looks of this sequential study"
     words += "; none where the report tells no direction"
     if any(one.unstable for one in found):

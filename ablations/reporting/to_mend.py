@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ablations.analysis.asked import rule_of
 from ablations.analysis.evidence import broken_off, errors_told, finished
 from ablations.analysis.gates import LEARNS, QUIET, SEED, SEEN, SIZES, control_effect, failed_trials, guesses
-from ablations.analysis.gates import study_gates as gates_of
 from ablations.analysis.verdicts import Findings
 from ablations.core.load import PLACEBO, SABOTAGE, is_file
 from ablations.core.result import DIVERGED, DONE, Result
@@ -40,23 +38,18 @@ def learned_nothing(evidence: Findings) -> bool:
     return bool(trained) and all(guesses(evidence, one) for one in trained)
 
 
-def passed(evidence: Findings) -> dict[str, bool | None]:
-    """Returns for each gate of a study whether it passed; None: it cannot be told."""
-    return {one.name: one.passed for one in gates_of(evidence, rule_of(evidence.study))}
-
-
 def lost_to_errors(evidence: Findings) -> list[Result]:
     """Returns the trials that ended in an error if it is for them that nothing was judged.
 
     That is so if a gate cannot be told and there are such trials of the reference or, if it is the placebo's, of the
     placebo.  Errors of the sabotage alone are its own: see `harmless`.
     """
-    ended, gates = broken_off(evidence.results), passed(evidence)
+    ended, gates = broken_off(evidence.results), evidence.passed
     if not finished(evidence):
         return ended if 2 * len(ended) >= len(evidence.results) else []
     arms = [REFERENCE] + [PLACEBO] * (gates.get(QUIET, True) is None)
     behind = any(_is_of(arm, one) for one in ended for arm in arms)
-    few = gates.get(SEEN) is False and _share(evidence, REFERENCE) > rule_of(evidence.study).missing
+    few = gates.get(SEEN) is False and _share(evidence, REFERENCE) > evidence.study.rule.missing
     return ended if behind and (None in gates.values() or few) else []
 
 
@@ -77,7 +70,7 @@ def too_many_fail(evidence: Findings) -> str:
 
     Trainings that end with what guessing gives are no reason to mend the recipe before they have trained for longer.
     """
-    gates = passed(evidence)
+    gates = evidence.passed
     reference = [one.status for one in evidence.results if _is_of(REFERENCE, one)]
     diverged = bool(reference) and set(reference) == {DIVERGED}
     if not diverged and (learned_nothing(evidence) or gates.get(LEARNS) is False):
@@ -93,7 +86,7 @@ def too_many_fail(evidence: Findings) -> str:
 
 def beyond_seeds(evidence: Findings) -> bool:
     """Tells whether a gate fails, or cannot be told, for a reason that no number of seeds changes."""
-    gates = passed(evidence)
+    gates = evidence.passed
     failed = {name for name, one in gates.items() if one is False}
     return bool(failed & {SEED, SIZES, QUIET} or harmless(evidence) or _about_equal_pairs(evidence))
 
@@ -103,19 +96,19 @@ def harmless(evidence: Findings) -> bool:
 
     That is so if many of its trials end in an error, if it changes no outcome, or if it clearly makes outcomes better.
     """
-    effect, rule = control_effect(evidence, SABOTAGE), rule_of(evidence.study)
+    effect, rule = control_effect(evidence, SABOTAGE), evidence.study.rule
     if effect is None or effect.n < 2:
         return bool(failed_trials(evidence, SABOTAGE))
     better = evidence.study.setting.main_metric.worse * effect.estimate < 0 and effect.p < rule.sabotage_alpha
     unseen = effect.estimate == effect.error == 0 or (better and not effect.unstable)
-    return unseen or (passed(evidence).get(SEEN) is not True and _share(evidence, SABOTAGE) > rule.missing)
+    return unseen or (evidence.passed.get(SEEN) is not True and _share(evidence, SABOTAGE) > rule.missing)
 
 
 def _about_placebo(evidence: Findings) -> tuple[str, ...]:
     """Returns the sentence on a placebo that is not quiet; () if it is."""
-    if passed(evidence).get(QUIET) is not False:
+    if evidence.passed.get(QUIET) is not False:
         return ()
-    alpha = rule_of(evidence.study).placebo_alpha
+    alpha = evidence.study.rule.placebo_alpha
     return (
         f"Find out why other random draws alone change the outcome, as chance does in {alpha:.0%} of studies: more "
         "seeds do not mend it.",
@@ -124,7 +117,7 @@ def _about_placebo(evidence: Findings) -> tuple[str, ...]:
 
 def _about_equal_pairs(evidence: Findings) -> tuple[str, ...]:
     """Returns sentences on the controls of which no number of equal pairs tells anything; () if there are none."""
-    gates, wanted = passed(evidence), rule_of(evidence.study).seeds
+    gates, wanted = evidence.passed, evidence.study.rule.seeds
     said = []
     for name, control in ((SEEN, SABOTAGE), (QUIET, PLACEBO)):
         effect = control_effect(evidence, control)
@@ -145,7 +138,7 @@ def _about_equal_pairs(evidence: Findings) -> tuple[str, ...]:
 
 def _about_sabotage(evidence: Findings) -> tuple[str, ...]:
     """Returns the sentence on what to mend in a study file whose sabotage fails or goes unseen; () if it does not."""
-    study, gates = evidence.study, passed(evidence)
+    study, gates = evidence.study, evidence.passed
     if not is_file(study.subject) or SEEN not in gates or not (gates[SEEN] is False or harmless(evidence)):
         return ()
     path, broken = Path(study.subject), failed_trials(evidence, SABOTAGE)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from math import isfinite
 
-from ablations.analysis.asked import rule_of
 from ablations.analysis.declared import briefly_post_hoc
 from ablations.analysis.evidence import broken_off, errors_told, finished
-from ablations.analysis.gates import QUIET, SEEN, linear_error, study_gates
+from ablations.analysis.gates import QUIET, SEEN, linear_error
 from ablations.analysis.obstacles import underfits
 from ablations.analysis.verdicts import Findings
 from ablations.core.load import MILD, PLACEBO, SABOTAGE
@@ -22,7 +21,7 @@ def trust_line(evidence: Findings) -> str:
     """Returns one line: `10 seeds; placebo quiet; sabotage seen; reference 31% error, linear baseline 61%`."""
     study, setting = evidence.study, evidence.study.setting
     metric = evidence.main_metric
-    seeds, wanted = study.seeds, rule_of(study).seeds
+    seeds, wanted = study.seeds, study.rule.seeds
     draft = f" (a draft: verdicts want {wanted})" if seeds < wanted and evidence.verdicts else ""
     kind = "split" if setting.replicate == SPLIT else "seed"
     parts = [f"{counted(seeds, kind)}{draft}"]
@@ -45,7 +44,7 @@ def trust_line(evidence: Findings) -> str:
     parts += [", ".join(known)] * (bool(known) and not setting.races)
     rows = max((len(one.curve) for one in finished(evidence)), default=0)
     parts += [f"best of {rows} rows of a trial, so optimistic"] * (metric.best and rows > 1)
-    parts += [UNDERFITTING] * underfits(evidence, rule_of(study))
+    parts += [UNDERFITTING] * underfits(evidence)
     parts += ["learning rate tuned for each change"] * bool(study.tuning)
     parts += briefly_post_hoc(study, evidence.results) if evidence.verdicts else []
     parts += ["no claim declared"] * (not study.claims and len(study.variants) > 1)
@@ -59,7 +58,7 @@ def _errors(evidence: Findings) -> list[str]:
 
 
 def _controls(evidence: Findings) -> list[str]:
-    gates = {one.name: one for one in study_gates(evidence, rule_of(evidence.study))}
+    gates = {one.name: one for one in evidence.gates}
     said = []
     for control, name, yes, no in ((PLACEBO, QUIET, "quiet", "not quiet"), (SABOTAGE, SEEN, "seen", "not seen")):
         gate = gates.get(name)

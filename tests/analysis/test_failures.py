@@ -109,14 +109,14 @@ def test_a_rule_that_was_declared_before_failures_judges_no_error_and_keeps_its_
     assert not why_failed({METRIC: 90.0, "test_loss": 2.3}, _setting(), Rule())
     assert why_failed({METRIC: 90.0, "test_loss": None}, _setting(), Rule())  # no number at all is no choice
     study = store.read_study(ROOT / "results" / "reference" / "cifar10-six")
-    assert study.rule and study.rule.failed_above == 0 and study.declared
+    assert study.rule.failed_above == 0 and study.declared
     fresh = declare(study, study, records=0, at="2026-11-28T10:00:00+00:00")
     assert fresh.declared == study.declared
 
 
 def test_new_studies_declare_what_a_failure_is_and_read_it_back() -> None:
     study, _ = planned(["lrn"], seeds=2)
-    assert study.rule and (study.rule.failed_above, study.rule.failed_below_best) == (0.95, 0.5)
+    assert (study.rule.failed_above, study.rule.failed_below_best) == (0.95, 0.5)
     again = Study.from_dict(with_setting(study, baseline=62.0).to_dict())
     assert (again.rule, again.setting.baseline) == (study.rule, 62.0)
     without = {name: value for name, value in study.to_dict()["setting"].items() if name != "baseline"}
@@ -126,7 +126,7 @@ def test_new_studies_declare_what_a_failure_is_and_read_it_back() -> None:
 def test_a_training_is_left_behind_by_its_own_variant_and_never_by_the_linear_classifier_alone() -> None:
     # What was seen: ridge regression on the pixels has about 62% error, and these are real trainings.
     study, results, _ = store.read(ROOT / "results" / "reference" / "cifar10-six")
-    study = replace(study, rule=replace(study.rule or Rule(), failed_above=0.95, failed_below_best=0.5))
+    study = replace(study, rule=replace(study.rule, failed_above=0.95, failed_below_best=0.5))
     errors = {(one.trial.variant.label, one.trial.seed): one.metrics[METRIC] for one in results}
     named = {one.trial.key: (one.trial.variant.label, one.trial.seed) for one in results}
     at_chance = {named[key] for key in failures(study, results)}
@@ -136,7 +136,7 @@ def test_a_training_is_left_behind_by_its_own_variant_and_never_by_the_linear_cl
     # 75.1% where others of -lrn reach 58.0%: it has shed 14.9 of 32.0 points.  The sabotage is above 62% throughout.
     assert {(label, round(errors[label, seed], 1)) for label, seed in behind} == {("-lrn", 75.1)}
     assert min(error for (label, _), error in errors.items() if label == "sabotage=half") > 72
-    nothing = replace(study, rule=replace(study.rule or Rule(), failed_below_best=0.0))
+    nothing = replace(study, rule=replace(study.rule, failed_below_best=0.0))
     nothing = with_setting(nothing, baseline=62.0)
     assert {named[key] for key in failures(nothing, results)} == at_chance
 

@@ -236,7 +236,7 @@ def test_a_claim_that_no_look_can_settle_does_not_keep_its_change_in_training() 
 def test_what_no_affordable_number_of_seeds_decides_is_known_before_the_first_trial() -> None:
     study, _ = planned(["pooling", "lrn"])
     study = with_setting(study, examples=10_000)
-    assert study.rule and study.rule.affordable == 100
+    assert study.rule.affordable == 100
     declared = dict(out_of_reach(study))
     exact = {row.claim.name: row.seeds for row in outlook(study, [])}  # by statsmodels
     assert set(declared) == {name for name, seeds in exact.items() if seeds and seeds > 100} == {"pooling_error"}

@@ -29,7 +29,6 @@ from ablations.analysis.time_to_target import (
     speeds,
 )
 from ablations.analysis.verdicts import Findings
-from ablations.core.claim import Rule
 from ablations.core.result import DIVERGED, DONE, LOOKED, REACHED, STEPS, TRAINED, Result
 from ablations.core.study import Study
 from ablations.core.text import MISSING
@@ -382,7 +381,7 @@ def test_no_verdict_is_drawn_from_the_pairs_that_happened_to_arrive() -> None:
         (claim,) = study.claims
         effect = effect_on(evidence, claim)
         assert effect is not None and claim.name == "activation_steps"
-        answers.append((effect.n, obstacle(evidence, claim, effect, Rule())[0]))
+        answers.append((effect.n, obstacle(evidence, claim, effect)[0]))
     assert answers[0] == (5, "")
     assert 0 < answers[1][0] < 5
     assert answers[1][1] == CENSORED

@@ -204,7 +204,7 @@ def test_a_component_whose_activity_was_never_measured_is_not_tested() -> None:
 
 def test_claims_on_the_evaluation_error_and_the_gap_need_a_reference_that_fitted_its_images() -> None:
     study, results = planned(["pooling", "dropout", "weight_decay"])
-    assert study.rule and study.rule.fitted_within == 0.45  # so 40.5%
+    assert study.rule.fitted_within == 0.45  # so 40.5%
     about = {name: one.claim.metric for name, one in judged(study, results).items()}
     assert {*about.values()} >= {"test_top1_error_percent", "gap_percent", "clean_train_top1_error_percent"}
 
@@ -240,16 +240,16 @@ def test_the_reference_has_to_beat_a_linear_classifier_too(
     linear: float | None, asked: float | None, error: float, passed: bool
 ) -> None:
     study, trials = synthetic.plan("one_out", ["lrn"], seeds=2)
-    assert study.rule and study.rule.beats_linear_by == 0.1
+    assert study.rule.beats_linear_by == 0.1
     rule = replace(study.rule, beats_linear_by=asked)
     study = with_setting(replace(study, rule=rule), guessing=90.0, baseline=linear)
     results = [synthetic.done(trial, error) for trial in trials if not trial.variant.departures]
-    gate = gates.learns(Findings(study=study, results=results), rule)
+    gate = gates.learns(Findings(study=study, results=results))
     assert gate.passed is passed
     assert "below 67.50%, 75% of what guessing gives" in gate.demand
     assert ("below 54.00%, 90% of what a linear classifier" in gate.demand) is (linear == 60.0 and asked == 0.1)
     assert ("what a linear classifier gives was not computed for this study" in gate.demand) is (linear is None)
-    assert gates.learns(Findings(study=study, results=[]), rule).passed is None
+    assert gates.learns(Findings(study=study, results=[])).passed is None
 
 
 def test_claims_on_overfitting_are_not_tested_where_nothing_overfits() -> None:
@@ -317,7 +317,7 @@ def test_a_study_that_fails_a_gate_has_no_verdicts_and_says_why(label: str, erro
 def test_a_grid_without_a_sabotage_is_not_asked_for_one() -> None:
     study, results = planned(["activation=tanh"])
     placebo = replace(study, grid="figure1", controls=("placebo",), wanted=("placebo",))
-    names = [gate.name for gate in gates.study_gates(Findings(study=placebo, results=results), Rule())]
+    names = [gate.name for gate in gates.study_gates(Findings(study=placebo, results=results))]
     assert names == ["the reference learns", "the placebo is not"]
 
 
@@ -326,7 +326,7 @@ def test_the_chance_level_is_what_the_study_recorded_and_without_it_nothing_is_j
     assert gates.chance_error(Findings(study=study, results=[])) == 90.0
     unknown = with_setting(study, guessing=None)
     assert np.isnan(gates.chance_error(Findings(study=unknown, results=results)))
-    gate, *_ = gates.study_gates(Findings(study=unknown, results=results), study.rule or Rule())
+    gate, *_ = gates.study_gates(Findings(study=unknown, results=results))
     assert (gate.passed, gate.found) == (None, "no finished reference, or the chance level is not known")
     assert {verdict.reason for verdict in judged(unknown, results).values()} == {"gate"}
     # Ten balanced classes, as the committed study has it written down.
@@ -424,7 +424,6 @@ def test_claims_rule_or_seeds_that_changed_after_the_first_record_are_post_hoc()
     ]
     edited = replace(study, claims=(replace(study.claims[0], smallest_effect=0.01), *study.claims[1:]))
     assert "changed by hand" in post_hoc(edited, results)[0]
-    assert study.rule
     edited = replace(study, rule=replace(study.rule, alpha=0.2))
     assert "changed by hand" in post_hoc(edited, results)[0]
 
@@ -444,7 +443,7 @@ def test_a_few_words_say_what_was_changed_and_not_that_all_claims_were() -> None
     assert briefly_post_hoc(first, results) == ["declared after the first trial: claims, rule and seeds"]
     edited = replace(study, claims=(replace(study.claims[0], smallest_effect=0.01), *study.claims[1:]))
     assert briefly_post_hoc(edited, results) == ["study.json was changed by hand"]
-    old = replace(study, rule=None, declared=())
+    old = replace(study, rule=Rule(), declared=())
     assert briefly_post_hoc(old, results) == ["claims declared after the first trial"]
 
 
@@ -459,7 +458,7 @@ def test_trials_that_ran_under_another_declaration_are_counted() -> None:
 def test_a_study_older_than_the_rule_is_judged_by_todays_and_says_so() -> None:
     study, results, _ = store.read(ROOT / "results" / "reference" / "cifar10-six")
     assert post_hoc(study, results) == ["The study was planned with version 1 of the rule; this is 2."]
-    old = replace(study, rule=None, declared=())
+    old = replace(study, rule=Rule(), declared=())
     assert post_hoc(old, results)[0].startswith("No rule was written down before its trials")
     then, now = judged(study, results), judged(old, results)
     alike = [name for name, one in now.items() if name in then and one.claim == then[name].claim]

@@ -31,7 +31,6 @@ def test_the_first_declaration_holds_claims_rule_and_seeds_before_any_record() -
     study = declared(planned())
     (first,) = study.declared
     assert (first.records, first.at, first.what) == (0, FIRST, "claims, rule and seeds")
-    assert study.rule
     assert first.digest == digest(study.claims, study.rule, study.seeds)
     assert study.rule.negligible == (("lrn", 0.01),)
 
@@ -69,8 +68,8 @@ def test_more_seeds_and_more_components_leave_a_trace_with_the_records_that_were
 def test_a_later_version_of_the_harness_changes_no_declared_claim_and_no_rule() -> None:
     study = declared(planned())
     old_claim = replace(study.claims[0], smallest_effect=0.123)
-    old = replace(study, claims=(old_claim, *study.claims[2:]), rule=replace(study.rule or Rule(), alpha=0.2))
-    old = replace(old, declared=(replace(study.declared[0], digest=digest(old.claims, old.rule or Rule(), 3)),))
+    old = replace(study, claims=(old_claim, *study.claims[2:]), rule=replace(study.rule, alpha=0.2))
+    old = replace(old, declared=(replace(study.declared[0], digest=digest(old.claims, old.rule, 3)),))
     assert declare(planned(), old, records=4, at=LATER) == old
 
 
@@ -84,7 +83,7 @@ def test_a_claim_of_the_users_own_can_be_changed_and_the_change_is_kept() -> Non
 
 
 def test_a_study_older_than_the_rule_is_declared_when_it_goes_on_and_the_records_are_counted() -> None:
-    old = replace(planned(), rule=None, declared=())
+    old = replace(planned(), rule=Rule(), declared=())
     went_on = declare(planned(), old, records=27, at=LATER)
     assert [one.records for one in went_on.declared] == [27]
     assert went_on.claims == planned().claims

@@ -27,7 +27,6 @@ from ablations.analysis.statistics import both_samplings
 from ablations.analysis.tables import over_blocks as means_over
 from ablations.analysis.verdicts import Findings
 from ablations.calibration.blocks import BY_SEED, LIKE, PLAIN, POOLED_LIKE, WITHIN, simulate
-from ablations.core.claim import Rule
 from ablations.core.effect import Effect
 from ablations.core.errors import InputError
 from ablations.core.load import REPEAT
@@ -212,7 +211,7 @@ def test_a_training_that_fails_on_one_data_set_fails_its_seed_by_the_chance_leve
 
 def test_the_reference_has_to_learn_on_every_data_set(tmp_path: Path) -> None:
     def gate(found: Findings) -> bool | None:
-        return next(one for one in study_gates(found, Rule()) if one.name == "the reference learns").passed
+        return next(one for one in study_gates(found) if one.name == "the reference learns").passed
 
     assert gate(findings(tmp_path)) is True
     hard = findings(tmp_path, text=TEXT.replace(", 5.0)", ', 5.0) | {"deer": 10.0}'))
@@ -248,7 +247,7 @@ def test_seeds_that_are_not_used_on_one_data_set_stop_every_verdict(tmp_path: Pa
         return replace(one, trace=f"{one.trial.variant.label}{one.trial.seed * (one.trial.data != 'bees')}")
 
     found = changed(findings(tmp_path), traced)
-    gate = next(one for one in study_gates(found, Rule()) if one.name == "the seed is used")
+    gate = next(one for one in study_gates(found) if one.name == "the seed is used")
     assert gate.passed is False
     assert {one.reason for one in found.verdicts} == {"gate"}
 
@@ -269,14 +268,13 @@ def test_splits_may_be_of_another_size_on_each_data_set_and_the_widest_overlap_c
     assert scale(found).error == pytest.approx(sqrt((1 / 3 + 0.25) * by_seed.var(ddof=1)))
     assert over(found, "scale").each[4].error == pytest.approx(sqrt((1 / 3 + 25 / 140) * CHANGE[4].var(ddof=1)))
     assert isnan(wrong.overlap) and isnan(scale(wrong).error)
-    gates = [next(one for one in study_gates(some, Rule()) if "one size" in one.name) for some in (found, wrong)]
+    gates = [next(one for one in study_gates(some) if "one size" in one.name) for some in (found, wrong)]
     assert [gate.passed for gate in gates] == [True, False]
     assert "ants: 100 and 25" in gates[0].found and "elk: 140 and 25, 140 and 26" in gates[1].found
 
 
 def test_a_look_is_taken_once_its_seeds_have_run_on_every_data_set(tmp_path: Path) -> None:
     found = findings(tmp_path)
-    assert found.study.rule
     study = replace(found.study, rule=replace(found.study.rule, looks=(2, 3)))
     some = [one for one in found.results if one.trial.seed < 2]
     assert stage(Findings(study=study, results=some)).taken == 1

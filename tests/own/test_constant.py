@@ -15,7 +15,7 @@ import pytest
 from ablations.analysis.gates import QUIET, SEEN, study_gates
 from ablations.analysis.ranking import UNDECIDED, WORSE, ranked
 from ablations.analysis.verdicts import Findings
-from ablations.core.claim import MAIN, Rule
+from ablations.core.claim import MAIN
 from ablations.core.text import MINUS
 from ablations.core.trial import Trial
 from ablations.reporting import answer, exports, wording
@@ -81,7 +81,7 @@ def test_a_change_that_costs_the_same_in_twelve_pairs_hurts(tmp_path: Path) -> N
         "not tested (too few distinct pairs)",
     )
     assert claimed.p_holm == 2 * 2 / 4096 and claimed.seeds is None
-    gate = next(one for one in study_gates(judged, Rule()) if one.name == SEEN)
+    gate = next(one for one in study_gates(judged) if one.name == SEEN)
     assert gate.passed and gate.found == f"{MINUS}35.00 points in every pair, p <0.001 by flipped signs, n = 12"
 
 
@@ -107,7 +107,7 @@ def test_the_next_command_asks_for_as_many_pairs_as_flipping_signs_needs(tmp_pat
     ((what, command),) = next_commands(found(tmp_path, 2))  # the sabotage costs 35 points in both pairs
     assert what == "Train more seeds" and command.endswith("--seeds 6")
     judged = found(tmp_path, 6)
-    assert next(one for one in study_gates(judged, Rule()) if one.name == SEEN).passed
+    assert next(one for one in study_gates(judged) if one.name == SEEN).passed
 
 
 def test_a_card_says_that_all_pairs_are_the_same_and_asks_for_no_number_of_seeds(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_placebo_that_moves_every_pair_by_the_same_is_not_quiet(tmp_path: Path
 
     def placebo(seeds: int) -> bool | None:
         judged = made_up.findings(tmp_path / "made_up_constant.py", TEXT, moved, seeds=seeds)
-        return next(one for one in study_gates(judged, Rule()) if one.name == QUIET).passed
+        return next(one for one in study_gates(judged) if one.name == QUIET).passed
 
     assert placebo(12) is False
     assert placebo(3) is None  # too few to say that it is quiet, or that it is not

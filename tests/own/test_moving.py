@@ -102,7 +102,7 @@ def test_an_older_study_whose_file_is_gone_lacks_words_alone(
     assert "what its components are in words was not recorded" in told
     lost = {*before.splitlines()} - {*after.splitlines()}
     words = ("| noise |", "| placebo |", "| sabotage |", "| slope |", "6 variants of")
-    ends = ("? 3 rounds; smoke test (3 seeds)",)  # the unit of the work is not recorded
+    ends = ("? 3 rounds; draft (3 seeds)",)  # the unit of the work is not recorded
     known = [line.startswith(words) or line.endswith(ends) or "must do harm" in line for line in lost]
     assert all(known), "\n".join(lost)
     assert " 1.5" in after and "dose" in after.lower()

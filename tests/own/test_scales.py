@@ -21,7 +21,7 @@ from ablations.analysis.rule import DIRECTION_ONLY
 from ablations.analysis.sampling import interval_over_both
 from ablations.analysis.verdicts import Findings
 from ablations.cli.forecast import detects, power_lines
-from ablations.core.claim import MAIN, Rule
+from ablations.core.claim import MAIN
 from ablations.core.errors import InputError
 from ablations.core.load import SABOTAGE
 from ablations.core.text import MINUS
@@ -172,7 +172,8 @@ def test_a_reference_has_to_be_better_than_guessing_whatever_the_sign(
     tmp_path: Path, metric: str, value: float, passed: bool
 ) -> None:
     judged = found(tmp_path, "score", metric, 0.01, lambda trial: value + drawn(trial, 1e-4), seeds=3)
-    gate = learns(judged, replace(Rule(), beats_chance_by=0.25))
+    rule = replace(judged.study.rule, beats_chance_by=0.25)
+    gate = learns(replace(judged, study=replace(judged.study, rule=rule)))
     reached = [one for one in judged.results if not one.trial.variant.departures and one.trial.key in judged.failed]
     assert gate.passed is passed, gate
     assert bool(reached) is (value == -1.6 and '"lower"' in metric)
@@ -315,12 +316,12 @@ def test_harm_that_is_the_same_in_every_pair_is_seen_by_flipped_signs(
         return 100.0 - 60 * values["harm"] + wobble
 
     judged = found(tmp_path, "solved", '"higher"', 1.0, solved, seeds=seeds)
-    gate = next(one for one in study_gates(judged, Rule()) if one.name == SEEN)
+    gate = next(one for one in study_gates(judged) if one.name == SEEN)
     assert gate.passed is passed
     exact = stats.permutation_test((np.full(seeds, -60.0),), np.mean, permutation_type="samples").pvalue
     assert gate.found.startswith(f"{MINUS}60.0") and f" in every pair, p {exact:.3f} by flipped signs" in gate.found
     turned = found(tmp_path, "solved", '"lower"', 1.0, solved, seeds=6)
-    assert next(one for one in study_gates(turned, Rule()) if one.name == SEEN).passed is False
+    assert next(one for one in study_gates(turned) if one.name == SEEN).passed is False
 
 
 @pytest.mark.parametrize(("trace", "passed"), [("", None), ("one", None), ("its own", True)])
@@ -334,7 +335,7 @@ def test_a_placebo_that_moves_no_outcome_is_quiet_if_it_moved_other_numbers(
     judged = found(tmp_path, "solved", '"higher"', 1.0, solved)
     kept = [replace(one, trace=one.trial.key if trace == "its own" else trace) for one in judged.results]
     judged = replace(judged, results=kept, _by_seed={})
-    gate = next(one for one in study_gates(judged, Rule()) if one.name == QUIET)
+    gate = next(one for one in study_gates(judged) if one.name == QUIET)
     assert gate.passed is passed, gate
     assert judged.verdicts[0].label == ("reproduced" if passed else "not tested (gate)")
 
@@ -353,7 +354,7 @@ def test_a_share_of_right_answers_with_its_best_value_has_the_gate_of_percentage
     tmp_path: Path, metric: str, scale: float, bound: float
 ) -> None:
     judged = found(tmp_path, "acc", metric, 2.0 * abs(scale), lambda trial: scale * (accuracy(trial) + 12))
-    gate = learns(judged, Rule())
+    gate = learns(judged)
     assert judged.main_metric.after(judged.study.setting.guessing or 0.0, 0.25) == pytest.approx(bound)
     impossible = bound == 1.0625
     assert gate.passed is not impossible

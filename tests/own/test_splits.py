@@ -18,7 +18,6 @@ from ablations.analysis.obstacles import NO_SPREAD
 from ablations.analysis.statistics import detectable, seeds_to_detect, seeds_to_exclude
 from ablations.analysis.verdicts import Findings
 from ablations.calibration.splits import simulate
-from ablations.core.claim import Rule
 from ablations.core.errors import InputError
 from ablations.core.load import load
 from ablations.core.trial import Trial
@@ -143,7 +142,7 @@ def test_sizes_that_differ_stop_every_verdict(tmp_path: Path, seed: int) -> None
         return outcome(trial) | ({"test_size": 31} if trial.seed == seed else {})
 
     found = made_up.findings(tmp_path / "made_up_uneven.py", TEXT, uneven)
-    gate = next(one for one in study_gates(found, Rule()) if one.name == "splits are of one size")
+    gate = next(one for one in study_gates(found) if one.name == "splits are of one size")
     assert gate.passed is False and "120 and 30" in gate.found and "120 and 31" in gate.found
     assert all(isnan(one.low) and isnan(one.p) for one in found.effects)
     assert [one.reason for one in found.verdicts] == ["gate"]

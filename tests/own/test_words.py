@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ablations.analysis.asked import rule_of
 from ablations.analysis.obstacles import GATE, INACTIVE, PAIRS_MISSING, obstacle
 from ablations.analysis.verdicts import Findings
 from ablations.core.load import REPEAT
@@ -132,9 +131,9 @@ subject = Subject(
     verdicts = {one.claim.component: one for one in found.verdicts}
     assert verdicts["cache"].reason != INACTIVE and verdicts["on"].reason in (INACTIVE, GATE)
     (effect,) = [one for one in found.effects if one.component == "cache"]
-    assert obstacle(found, verdicts["cache"].claim, effect, rule_of(found.study)) == ("", "")
+    assert obstacle(found, verdicts["cache"].claim, effect) == ("", "")
     (unread,) = [one for one in found.effects if one.component == "on"]
-    assert obstacle(found, verdicts["on"].claim, unread, rule_of(found.study))[0] == INACTIVE
+    assert obstacle(found, verdicts["on"].claim, unread)[0] == INACTIVE
 
 
 def test_trials_that_end_in_an_error_are_told_beside_the_trust_and_the_verdict(tmp_path: Path) -> None:
@@ -149,7 +148,7 @@ def test_trials_that_end_in_an_error_are_told_beside_the_trust_and_the_verdict(t
     assert said in trust_line(found)
     (verdict,) = [one for one in found.verdicts if one.claim.component == "on"]
     (effect,) = [one for one in found.effects if one.component == "on"]
-    reason, words = obstacle(found, verdict.claim, effect, rule_of(found.study))
+    reason, words = obstacle(found, verdict.claim, effect)
     assert reason == PAIRS_MISSING
     assert words == "2 of 5 pairs are missing, as 2 trials ended in an error (LinAlgError: 3-th leading minor)"
 

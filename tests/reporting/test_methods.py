@@ -99,7 +99,6 @@ def test_every_reason_not_to_test_a_claim_stands_in_the_row(reason: str) -> None
 def test_the_share_of_missing_pairs_in_the_row_is_the_one_that_counts(share: float, most: int) -> None:
     for pairs, reason in ((most, ""), (most + 1, "missing pairs")):
         study, results = missing(pairs)
-        assert study.rule
         case = replace(study, rule=replace(study.rule, missing=share)), results
         assert f"over {share:.0%} of them missing" in row(case)
         assert judged(*case)["lrn_cifar"].reason == reason

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ablations.analysis import effects as estimating
-from ablations.analysis.asked import rule_of
 from ablations.analysis.declared import post_hoc
 from ablations.analysis.evidence import finished
 from ablations.analysis.gates import chance_error, guesses
@@ -38,7 +37,7 @@ WORDS = {  # status -> how it is said of a number of trials
 def label(evidence: Findings) -> str:
     """Returns what was trained, what the number of seeds allows, and whether verdicts are post hoc."""
     seeds = evidence.study.seeds
-    grade = "smoke test" if seeds < 5 else "draft" if seeds < rule_of(evidence.study).seeds else "enough for verdicts"
+    grade = "smoke test" if seeds < 2 else "draft" if seeds < evidence.study.rule.seeds else "enough for verdicts"
     late = "post hoc, " if evidence.verdicts and post_hoc(evidence.study, evidence.results) else ""
     return f"{parts_of(evidence.study.subject).scale(evidence)}; {late}{grade} ({counted(seeds, 'seed')})"
 
@@ -70,7 +69,7 @@ def _outcome(evidence: Findings) -> str:
 
 def _guessing(evidence: Findings) -> str:
     """Returns a sentence on trials that ended no better than guessing, if the study's rule counts them as trained."""
-    if rule_of(evidence.study).failed_above and evidence.study.setting.guessing is not None:
+    if evidence.study.rule.failed_above and evidence.study.setting.guessing is not None:
         return ""
     chance = chance_error(evidence)
     seeds: dict[str, list[int]] = {}

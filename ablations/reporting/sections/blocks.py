@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ablations.analysis import traces
-from ablations.analysis.asked import rule_of
 from ablations.analysis.blocks import FEWEST, OverBlocks, over_blocks
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.failures import worst
@@ -137,7 +136,7 @@ def _references(evidence: Findings) -> Table:
     metric, rows = evidence.main_metric, []
     for name, there in evidence.on_each.items():
         n, mean, low, high = mean_and_interval(there, evidence.metric, "reference")
-        gate = learns(there, rule_of(there.study))
+        gate = learns(there)
         chance = there.study.setting.guessing
         rows.append(
             (

@@ -8,7 +8,7 @@ from math import isfinite
 
 import pandas as pd
 
-from ablations.analysis.asked import effect_on, rule_of
+from ablations.analysis.asked import effect_on
 from ablations.analysis.failures import arms_words
 from ablations.analysis.rule import BELOW, CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
 from ablations.analysis.verdict import Verdict
@@ -53,7 +53,7 @@ def section(evidence: Findings) -> Section | None:
     """Returns a card for each claim of the study; None if it has none."""
     if not evidence.verdicts:
         return None
-    alpha = rule_of(evidence.study).alpha
+    alpha = evidence.study.rule.alpha
     words = (
         f"The intervals here hold all together with probability {1 - alpha:.0%}; p is Holm's over the claims of a "
         f"family; the rule stands under Methods. In brackets: {flags(evidence)}confounded where the arms differ much "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ablations.analysis.asked import rule_of
 from ablations.analysis.group_sequential import FEW_SEEDS, Look
 from ablations.analysis.looks import Stage, stage
 from ablations.analysis.verdicts import Findings
@@ -17,7 +16,7 @@ def section(evidence: Findings) -> Section | None:
 
 
 def _looks(evidence: Findings) -> list[Block]:
-    rule = rule_of(evidence.study)
+    rule = evidence.study.rule
     if not rule.looks:
         return []
     reached = stage(evidence)

@@ -6,7 +6,6 @@ import numpy as np
 
 from ablations.analysis import effects as estimating
 from ablations.analysis import factorial
-from ablations.analysis.asked import rule_of
 from ablations.analysis.blocks import other_way
 from ablations.analysis.confounds import confounds
 from ablations.analysis.evidence import Evidence, broken
@@ -27,7 +26,7 @@ def notes(evidence: Findings, effect: Effect) -> str:
     words = [f"confounded: {found}"] * bool(found)
     if taken := _taken_for(evidence, effect):
         words.append(taken)
-    if others := other_way(evidence, effect, rule_of(evidence.study).alpha):
+    if others := other_way(evidence, effect, evidence.study.rule.alpha):
         words.append(f"the other way on {listed(others)}: see Effects by data set")
     if effect.unstable:
         words.append(f"unstable: {arms_words(effect)}")
@@ -54,7 +53,7 @@ def _taken_for(evidence: Findings, effect: Effect) -> str:
 
     It is given where some two-way interaction is clearly there, and as large as the effect.
     """
-    if effect.kind != MAIN or not effect.p < rule_of(evidence.study).alpha:
+    if effect.kind != MAIN or not effect.p < evidence.study.rule.alpha:
         return ""
     clear = evidence.clear_interactions
     if not clear or abs(clear[0].estimate) < abs(effect.estimate) or not factorial.aliases(evidence.study, effect, 3):

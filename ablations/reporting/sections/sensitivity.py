@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from math import isfinite
 
-from ablations.analysis.asked import rule_of
 from ablations.analysis.gates import control_effect, effect_words
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import metric_of
@@ -21,7 +20,7 @@ def sensitivity(evidence: Findings) -> str:
     found = effect_words(evidence, effect)
     if not isfinite(effect.p):
         return f"Sensitivity: whether this study would have seen 5% of the labels shuffled cannot be told: it {found}."
-    if evidence.main_metric.worse * effect.estimate > 0 and effect.p < rule_of(evidence.study).sabotage_alpha:
+    if evidence.main_metric.worse * effect.estimate > 0 and effect.p < evidence.study.rule.sabotage_alpha:
         return f"Sensitivity: this study would have seen 5% of the labels shuffled: {found}."
     return (
         f"Sensitivity: this study cannot tell 5% of the labels shuffled from nothing: {found}. Effects of that size "

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from math import isfinite, nan
 
 from ablations.analysis import traces
-from ablations.analysis.asked import rule_of
 from ablations.analysis.failures import arms_words, share_interval
-from ablations.analysis.gates import beside, study_gates
+from ablations.analysis.gates import beside
 from ablations.analysis.obstacles import NO_ARM
 from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
 from ablations.analysis.tables import sizes
@@ -132,12 +131,11 @@ def others(evidence: Findings) -> tuple[Table, ...]:
 
 def gates(evidence: Findings) -> Section:
     """Returns the section on gates: what must hold before anything is judged, and whether it does."""
-    found = study_gates(evidence, rule_of(evidence.study))
-    rows = tuple((gate.name, gate.demand, gate.found, gate.answer) for gate in found)
+    rows = tuple((gate.name, gate.demand, gate.found, gate.answer) for gate in evidence.gates)
     caption = "Where one does not hold, nothing is judged."
     table = Table(caption=caption, head=("gate", "it must hold that", "found", "holds"), rows=rows)
     words = filter(None, (*_of_traces(evidence), sensitivity(evidence), placebo_reach(evidence)))
-    held = all(gate.passed for gate in found)
+    held = all(gate.passed for gate in evidence.gates)
     return Section(title="Gates", blocks=(table, *words, *controls(evidence)), open=not held)
 
 
@@ -163,7 +161,7 @@ def _of_traces(evidence: Findings) -> list[str]:
 
 def methods(evidence: Findings) -> Section:
     """Returns the section with the rule as a formula, and what it was applied to."""
-    rule, alpha = rule_of(evidence.study), rule_of(evidence.study).alpha
+    rule, alpha = evidence.study.rule, evidence.study.rule.alpha
     families = {verdict.claim.family: verdict.comparisons for verdict in evidence.verdicts}
     symbols = (
         ("s", f"+1 where the change is claimed to raise the metric, {MINUS}1 where to lower it"),
@@ -246,7 +244,7 @@ def _data(evidence: Findings) -> str:
 
 def _fit(evidence: Findings) -> str:
     """Returns what the rule requires of the reference before it judges the evaluation error or the gap."""
-    rule = rule_of(evidence.study)
+    rule = evidence.study.rule
     if not wording.images(evidence):
         return ""
     overfits = f"of overfitting, also where the arms' gap is below {rule.overfitting:g} point on average"
@@ -260,7 +258,7 @@ def _fit(evidence: Findings) -> str:
 
 def _what_failed(evidence: Findings) -> str:
     """Returns what counts as a failed training by the rule, as far as this study can tell."""
-    rule, setting = rule_of(evidence.study), evidence.study.setting
+    rule, setting = evidence.study.rule, evidence.study.setting
     of_chance = bool(rule.failed_above) and setting.guessable
     words = [f"a {'loss or a weight' if wording.images(evidence) else 'number that it reported'} was no finite number"]
     metric, chance = setting.main_metric, setting.guessing if setting.guessing is not None else nan
