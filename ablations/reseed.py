@@ -213,8 +213,7 @@ def _told(script: str) -> int:
 
 
 if __name__ == "__main__":
-    from ablations.reseed import (
-        main as of_the_module,
-    )  # the module that the patches use, and not __main__, a second copy
+    # The patches use the module of this name; __main__ is a second copy of it.
+    from ablations.reseed import main as of_the_module
 
     sys.exit(of_the_module(sys.argv[1:]))

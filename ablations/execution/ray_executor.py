@@ -83,15 +83,13 @@ class _Deliver(tune.Callback):
     def __init__(self, jobs: Sequence[Job], place: Place, watch: Watch) -> None:
         self.jobs, self.place, self.watch = jobs, place, watch
         self.missing = {trial.key: trial for job in jobs for trial in job}
-        self.waits_since: float | None = (
-            time.monotonic()
-        )  # time from which it waits for a first worker; None: one has started
+        # The time from which it waits for a first worker; None: one has started.
+        self.waits_since: float | None = time.monotonic()
         self.begun = False
         self.patience = math.inf  # seconds without a message from a worker after which it is killed
         self.home = ""  # Ray's id of the driver's machine
-        self.decoded: set[str] = (
-            set()
-        )  # machines that have decoded the images, during which a worker may be silent for hours
+        # The machines that have decoded the images: while one does, its worker may be silent for hours.
+        self.decoded: set[str] = set()
         self.heard: dict[str, _Heard] = {}  # the worker of each running job, by Tune's id of it
         self.stepped = self.looked = time.monotonic()
         self.last = False  # whether this is the last try

@@ -8,9 +8,8 @@ from urllib.parse import quote, unquote
 
 from ablations.core.secrets import without_password
 
-_PLAIN = "".join(
-    chr(code) for code in range(32, 127) if chr(code) not in "%?"
-)  # characters that need no quoting in the path of a database
+# The characters that need no quoting in the path of a database.
+_PLAIN = "".join(chr(code) for code in range(32, 127) if chr(code) not in "%?")
 
 
 def default_uri(results: Path) -> str:

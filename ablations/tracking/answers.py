@@ -101,9 +101,8 @@ class Answers:
         evidence, setting = self._evidence, self._study.setting
         claimed = [one.effect for one in evidence.verdicts if one.effect]
         if setting.target:
-            yield from map(
-                _raced, speeds(self._study, evidence.results)
-            )  # these keep arms that never reached the target
+            # These keep arms that never reached the target.
+            yield from map(_raced, speeds(self._study, evidence.results))
             claimed = [one for one in claimed if one.metric != LOG_STEPS]
         for effect in [*([] if setting.races else evidence.effects), *claimed]:
             yield _answer(effect, self._read(effect.metric))

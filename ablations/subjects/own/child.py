@@ -92,9 +92,8 @@ def _own_place() -> None:
             "room for a socket; TMPDIR names a shorter one"
         )
     until_the_end = contextlib.ExitStack()
-    folder = until_the_end.enter_context(
-        own_folder(parent, SERVER)
-    )  # a prefix as short as Python's own, for the socket's path
+    # Its prefix is as short as Python's own, because the path of a socket must be short.
+    folder = until_the_end.enter_context(own_folder(parent, SERVER))
     multiprocessing.current_process()._config["tempdir"] = str(folder)  # type: ignore[attr-defined]
     atexit.register(until_the_end.close)
 

@@ -5,18 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-ODD = (
-    "nan",
-    "inf",
-    "1e+30",
-    "-1.5",
-)  # numbers that patterns often miss: those of a training that diverges, and below 0
+# Numbers that patterns often miss: those of a training that diverges, and one below zero.
+ODD = ("nan", "inf", "1e+30", "-1.5")
 NOT_FINITE = re.compile(r"(?<![^\s=:(\[{,;|'\"~])[-+]?(?:nan|inf(?:inity)?)(?![\w.-])", re.IGNORECASE)
 STAND_INS = ("0", *(f"0.{'0' * digits}" for digits in range(1, 9)), "0.0e+00", "0.00e+00", "0.000e+00")
-GOES_ON = re.compile(r"\d|\.\d|[eE][-+]?\d")  # text right behind a group that shows that its number goes on
-BEGAN = re.compile(
-    r"(?:\d\.?|(?<![^\s=:(\[{,;|'\"~])[-.]|\d[eE][-+]?)$"
-)  # text right before a group that shows that its number began earlier
+# The text right behind a group if its number goes on there, and right before it if its number began earlier.
+GOES_ON = re.compile(r"\d|\.\d|[eE][-+]?\d")
+BEGAN = re.compile(r"(?:\d\.?|(?<![^\s=:(\[{,;|'\"~])[-.]|\d[eE][-+]?)$")
 
 
 def matches(pattern: str, line: str) -> Iterator[dict[str, str]]:
