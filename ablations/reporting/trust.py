@@ -10,7 +10,6 @@ from ablations.analysis.gates import QUIET, SEEN, linear_error
 from ablations.analysis.obstacles import underfits
 from ablations.analysis.verdicts import Findings
 from ablations.core.load import MILD, PLACEBO, SABOTAGE
-from ablations.core.setting import SPLIT
 from ablations.core.text import counted
 from ablations.reporting import wording
 
@@ -23,8 +22,7 @@ def trust_line(evidence: Findings) -> str:
     metric = evidence.main_metric
     seeds, wanted = study.seeds, study.rule.seeds
     draft = f" (a draft: verdicts want {wanted})" if seeds < wanted and evidence.verdicts else ""
-    kind = "split" if setting.replicate == SPLIT else "seed"
-    parts = [f"{counted(seeds, kind)}{draft}"]
+    parts = [f"{wording.over(evidence, [seeds])}{draft}"]
     parts += _controls(evidence) if len(study.variants) > 1 else []
     ended = len(evidence.results)
     meant = [one for one in evidence.results if not {SABOTAGE, MILD} & dict(one.trial.variant.departures).keys()]

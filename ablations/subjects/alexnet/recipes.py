@@ -29,7 +29,7 @@ SMOKE = Recipe(
     summary="one_out over two components: does everything work?", components=("lrn", "dropout"), options={"seeds": 1}
 )
 # Trials are as short as the gate allows: the reference must be below nine tenths of a linear classifier's 19.0%.
-# `cifar_quick` is after four epochs, `cifar_small` after eight.
+# `cifar_quick` gets there in four epochs, `cifar_small` in eight.
 DEMO = Recipe(
     summary="no dropout, two ways to augment images and the controls, on the embedded images, for a first answer",
     components=("dropout", "vertical_flip", "rotation=degrees_25"),

@@ -92,7 +92,7 @@ def _own_place() -> None:
             "room for a socket; TMPDIR names a shorter one"
         )
     until_the_end = contextlib.ExitStack()
-    # Its prefix is as short as Python's own, because the path of a socket must be short.
+    # The folder's prefix is as short as Python's own, because the path of a socket must be short.
     folder = until_the_end.enter_context(own_folder(parent, SERVER))
     multiprocessing.current_process()._config["tempdir"] = str(folder)  # type: ignore[attr-defined]
     atexit.register(until_the_end.close)

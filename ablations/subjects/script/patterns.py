@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterator, Sequence
 ODD = ("nan", "inf", "1e+30", "-1.5")
 NOT_FINITE = re.compile(r"(?<![^\s=:(\[{,;|'\"~])[-+]?(?:nan|inf(?:inity)?)(?![\w.-])", re.IGNORECASE)
 STAND_INS = ("0", *(f"0.{'0' * digits}" for digits in range(1, 9)), "0.0e+00", "0.00e+00", "0.000e+00")
-# The text right behind a group if its number goes on there, and right before it if its number began earlier.
+# GOES_ON matches the text right behind a group whose number goes on there.  BEGAN matches the text right before a group
+# whose number began earlier.
 GOES_ON = re.compile(r"\d|\.\d|[eE][-+]?\d")
 BEGAN = re.compile(r"(?:\d\.?|(?<![^\s=:(\[{,;|'\"~])[-.]|\d[eE][-+]?)$")
 
