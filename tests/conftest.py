@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -18,10 +19,11 @@ from ablations.core.result import Result
 from ablations.core.study import Study
 from ablations.core.subject import Place
 from ablations.core.trial import Trial
-from ablations.subjects.alexnet.data.load import Data, load
-from ablations.subjects.alexnet.data.prepare import prepare
 from ablations.subjects.alexnet.setting import Budget
-from tests import making
+
+# The fixtures import torch when they are asked for: the process that hands files out to the others runs no test.
+if TYPE_CHECKING:
+    from ablations.subjects.alexnet.data.load import Data
 
 CLASSES = ("blue", "green", "red")
 
@@ -57,6 +59,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.path, item.path not in slow))
 
 
+def pytest_collection() -> None:
+    """Garbage is looked for from the first test on: what imports leave, millions of objects, is needed to the end."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.fixture(scope="session")
 def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder data set: 3 classes of noisy 16-pixel PNGs in their colour, 30 to train on and 20 to test each."""
@@ -82,6 +94,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def data(blobs: Path, cache: Path) -> Data:
     """The decoded `blobs` at 16 pixels."""
+    from ablations.subjects.alexnet.data.load import load
+    from ablations.subjects.alexnet.data.prepare import prepare
+
     return load(prepare(f"folder:{blobs}", data_root=None, size=16, cache=cache, quiet=True))
 
 
@@ -97,6 +112,7 @@ Planner = Callable[..., tuple[Study, tuple[Trial, ...]]]
 @pytest.fixture(scope="session")
 def plan(blobs: Path, data: Data, budget: Budget) -> Planner:
     """`making.study` on `blobs`; keywords override, those of the setting too."""
+    from tests import making
 
     def make(*, fingerprint: str = "", **changes: Any) -> tuple[Study, tuple[Trial, ...]]:
         facts = {"train_images": 90, "test_images": 60, "held_out_train_images": 80, "stored_size": 16}
