@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,12 +17,17 @@ def sparse(value: Any) -> Any:
     later version adds, with the old behaviour as its default, leaves the keys of older records as they are; and no
     default may ever change, nor its meaning.
     """
-    if dataclasses.is_dataclass(value):
-        named = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
-        return {field.name: sparse(item) for field, item in named if item != field.default}
     if isinstance(value, tuple):
         return [sparse(item) for item in value]
+    if dataclasses.is_dataclass(value):
+        named = ((name, default, getattr(value, name)) for name, default in _defaults(type(value)))
+        return {name: sparse(item) for name, default, item in named if item != default}
     return value
+
+
+@functools.cache  # a plan with interactions asks for thousands of configs, all of the same few dataclasses
+def _defaults(kind: Any) -> tuple[tuple[str, Any], ...]:
+    return tuple((field.name, field.default) for field in dataclasses.fields(kind))
 
 
 def leaves(value: Any, path: str = "") -> dict[str, Any]:

@@ -97,12 +97,13 @@ class Forms:
             if not self.changes(departure):
                 return f"{label} changes nothing here"
         there, back = self.form(first, second), self.form(second, first)
-        shared = self._shared(first, second)
         if there != back:
+            shared = self._shared(first, second)
             why = f"both rewrite {shared}" if shared else "depend on their order: one reads what the other rewrites"
             return f"{one} and {two} {why}"
         for idle, label, other in ((two, one, first), (one, two, second)):
             if there == self.form(other):
+                shared = self._shared(first, second)
                 detail = f": both rewrite {shared}" if shared else ""
                 return f"{idle} changes nothing beside {label}{detail}"
         return ""
