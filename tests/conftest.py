@@ -143,7 +143,10 @@ def place(tmp_path: Path, cache: Path) -> Place:
 
 @pytest.fixture
 def sketches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are drawn and not written out, which takes most of a report's time: for tests of its words and tables."""
+    """Figures stay blank, which saves most of a report's time: for tests of its words and tables."""
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr("ablations.reporting.figures.style.under_style", lambda draw, *args, **kwargs: Figure())
     monkeypatch.setattr("ablations.reporting.figures.style.svg", lambda figure, name: f'<svg id="{name}-1"></svg>')
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,9 +12,10 @@ import numpy as np
 
 from ablations.core.setting import POINTS, Config, Metric, Setting
 from ablations.core.study import Study
-from ablations.core.subject import Component, Defaults, Event, Measured, Place, Report, Seconds
+from ablations.core.subject import Activities, Component, Defaults, Event, Measured, Place, Report, Seconds
 from ablations.core.trial import Trial
 from ablations.core.variant import Departure, Variant
+from ablations.records.predictions import Predictions, packed, write_predictions
 
 LEVELS: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("penalty", "off"): {"penalty": 0.0},
@@ -113,3 +115,34 @@ class OnGpus(Ridge):
 
 
 ON_GPUS = OnGpus()
+
+
+class InRounds(Ridge):
+    """The same, where a trial takes the rounds of its config, two if there are none, and keeps what it predicts.
+
+    References are measured when their record is on disk.  Where `DEADLY` lies beside the study, they die of it.
+    """
+
+    name = "tests.toy:IN_ROUNDS"
+
+    def run(self, trials: Sequence[Trial], place: Place, report: Report) -> Iterator[Event]:
+        """Each round is a turn."""
+        for number, trial in enumerate(trials):
+            for epoch in range(1, trial.config.get("rounds", 2) + 1):
+                report(trial, {"epoch": epoch, "test_accuracy": _fitted(trial.config, trial.seed)})
+                yield None
+            right = np.array([[0.5, 0.5]]), np.array([trial.seed % 2])
+            write_predictions(place.folder, trial.key, packed(Predictions(probabilities=right[0], labels=right[1])))
+            (measured,) = super().run([trial], place, lambda trial, row: None)
+            assert isinstance(measured, Measured)
+            if trial.variant.departures:
+                yield replace(measured, number=number)
+                continue
+            yield replace(measured, number=number, to_measure=True)
+            if (place.folder.parent / DEADLY).exists():
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield Activities(number=number, found={"penalty": 1.0})
+
+
+DEADLY = "deadly"
+IN_ROUNDS = InRounds()

@@ -20,11 +20,12 @@ from ablations.execution.executor import serial
 from ablations.execution.ray_executor import RayExecutor, _Deliver
 from ablations.execution.turns import packed
 from ablations.execution.worker import run_job
+from ablations.planning.study import make_study
 from ablations.records.predictions import predictions_path
 from ablations.records.store import read_results, trial_path
 from ablations.subjects.alexnet import registry
+from tests import making, toy
 from tests.conftest import Collect, Planner, without_times
-from tests.making import with_budget
 
 pytestmark = pytest.mark.slow
 
@@ -43,13 +44,13 @@ def handlers() -> list[Any]:
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder of components that only the workers of a Ray know, which many tests share: its start takes seconds.
 
-    It has three processors, whatever the machine has.
+    It has two processors, whatever the machine has.
     """
     folder, before = tmp_path_factory.mktemp("up"), handlers()
     (folder / "components").mkdir()
     (folder / "components" / "extra.py").write_text(COMPONENT)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ray_cluster, "cores_here", lambda: 3)
+        patch.setattr(ray_cluster, "cores_here", lambda: 2)
         patch.setenv("RAY_ADDRESS", TRAP)
         patch.setenv("ABLATIONS_COMPONENTS", str(folder / "components"))
         with ray_cluster.started() as ready:
@@ -61,11 +62,12 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def killing(up: Path) -> Iterator[None]:
-    """References measure the component's activity, and die of it."""
-    (up / "kill").touch()
-    yield
-    (up / "kill").unlink()
+def toys(tmp_path: Path) -> tuple[Place, tuple[Trial, ...]]:
+    """A place, and trials of the toy in rounds for it, reference first: what dies costs no second import of torch."""
+    subject = toy.IN_ROUNDS
+    place = Place(folder=tmp_path / "study", command="a test")
+    asked = replace(making.request("one_out", seeds=1), subject=subject.name)
+    return place, make_study(asked, subject.setting(toy.Options(), place, None, beside=1))[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +97,7 @@ def ran(up: Path, plan: Planner, cache: Path, tmp_path_factory: pytest.TempPathF
         (environments / job[0].key).write_text(Path("/proc/self/environ").read_text())
         return run_job(job, place, report=report)
 
-    _, trials = plan(words=["ten_view", "lrn"], grid="pairs", seeds=2)
+    _, trials = plan(words=["ten_view", "lrn"], grid="pairs")
     watch, alone = Collect(), Collect()
     options = {"cache": str(cache), "data_root": None, "base": str(Path.cwd()), "memory_budget": None}
     place = Place(folder=folder / "ray", command="a test", options=options)
@@ -122,10 +124,10 @@ def ran(up: Path, plan: Planner, cache: Path, tmp_path_factory: pytest.TempPathF
 
 def test_trainings_that_are_shared_on_ray_give_the_results_of_separate_serial_ones(ran: Ran) -> None:
     by_key = {result.trial.key: result for result in ran.watch.results}
-    assert len(by_key) == len(ran.trials) == 14
+    assert len(by_key) == len(ran.trials) == 7
     assert ran.watch.begun == ran.alone.begun == 1  # once, however many workers there are
-    # Each of the ten trainings reported its two epochs once.
-    assert len(ran.watch.epochs) == len(set(ran.watch.epochs)) == 10 * 2
+    # Each of the five trainings reported its two epochs once.
+    assert len(ran.watch.epochs) == len(set(ran.watch.epochs)) == 5 * 2
     assert set(ran.watch.epochs) < set(ran.alone.epochs)
     for result in ran.alone.results:
         assert result.status == DONE, result.error
@@ -138,22 +140,15 @@ def test_trainings_that_are_shared_on_ray_give_the_results_of_separate_serial_on
 
 
 def test_tune_keeps_nothing_of_what_a_trial_reports(ran: Ran) -> None:
-    assert len(ran.kept) == len(by_training(ran.trials)) == 10
+    assert len(ran.kept) == len(by_training(ran.trials)) == 5
     # A number in what is left would get a history for each trial.
     assert all("key" in one and not {"row", "record", "predictions"} & set(one) for one in ran.kept)
 
 
 COMPONENT = """
-import os, signal
 from dataclasses import replace
-from pathlib import Path
 from ablations.subjects.alexnet.registry import register
 from ablations.subjects.alexnet.component import Activity, Component
-
-def measure(probe):
-    if Path(os.environ["ABLATIONS_COMPONENTS"]).with_name("kill").exists():
-        os.kill(os.getpid(), signal.SIGKILL)
-    return 42.0
 
 register(Component(
     name="extra",
@@ -161,34 +156,37 @@ register(Component(
     levels={"on": lambda spec: replace(spec, momentum=0.5)},
     summary="a component of somebody else's",
     source="a test",
-    activity=Activity(measure=measure, unit="answers"),
+    activity=Activity(measure=lambda probe: 42.0, unit="answers"),
 ))
 """
 
 
 def test_a_worker_finds_the_components_of_a_folder_that_the_driver_never_imported(ran: Ran) -> None:
     references = [result for result in ran.watch.results if not result.trial.variant.departures]
-    assert [result.activity["extra"] for result in references] == [42.0, 42.0]
+    assert [result.activity["extra"] for result in references] == [42.0]
 
 
-def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(killing: None, plan: Planner, place: Place) -> None:
+def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(
+    up: Path, toys: tuple[Place, tuple[Trial, ...]]
+) -> None:
     def dying(job: Job, place: Place, *, report: Report) -> Iterator[Result]:
         def last(trial: Trial, row: Mapping[str, float]) -> None:
-            if trial.variant.label == "-lrn":  # dies in its training
+            if trial.variant.label == "-scaling":  # dies in its training
                 os.kill(os.getpid(), signal.SIGKILL)
             report(trial, row)
 
         return run_job(job, place, report=last)
 
-    _, trials = plan()
+    place, trials = toys
+    (place.folder.parent / toy.DEADLY).touch()
     watch = Collect()
     replace(ONE_CPU, run=dying)(by_training(trials), place, watch)
     found = {result.trial.variant.label: result for result in watch.results}
     statuses = {label: result.status for label, result in found.items()}
-    controls = dict.fromkeys(("mild_sabotage=twentieth", "placebo=salted", "sabotage=half"), DONE)
-    assert statuses == {"reference": DONE, "-lrn": ERROR, **controls}
-    assert "the worker was lost" in found["-lrn"].error
-    assert len(found["-lrn"].provenance["tries_before"]) == 2
+    fine = dict.fromkeys(("reference", "-penalty", "placebo=salted", "sabotage=half"), DONE)
+    assert statuses == {**fine, "-scaling": ERROR}
+    assert "the worker was lost" in found["-scaling"].error
+    assert len(found["-scaling"].provenance["tries_before"]) == 2
     # Trained and evaluated before it was killed: that is on disk by then, and kept.
     assert found["reference"].notes == ("activities were not measured: the process ended before that",)
     assert found["reference"].metrics and not found["reference"].activity
@@ -196,12 +194,16 @@ def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(killing: None,
 
 
 def test_a_pack_that_is_killed_costs_a_try_of_the_trials_that_had_not_ended_and_of_no_other(
-    killing: None, plan: Planner, place: Place
+    up: Path, toys: tuple[Place, tuple[Trial, ...]]
 ) -> None:
-    _, (reference, *others) = plan()
-    # The third's epochs are not over when the reference, whose turns come first, measures and dies of it.
-    longer = with_budget(others[1], epochs=9)
-    later = with_budget(reference, epochs=3)
+    place, (reference, *others) = toys
+    (place.folder.parent / toy.DEADLY).touch()
+
+    def in_rounds(trial: Trial, rounds: int) -> Trial:
+        return replace(trial, config={**trial.config, "rounds": rounds})
+
+    # The third's rounds are not over when the reference, whose turns come first, measures and dies of it.
+    later, longer = in_rounds(reference, 3), in_rounds(others[1], 9)
     trials = (later, others[0], longer, others[2])
     watch = Collect()
     ONE_CPU(packed(by_training(trials), at_once=4, workers=1), replace(place, turns=4), watch)
@@ -214,10 +216,12 @@ def test_a_pack_that_is_killed_costs_a_try_of_the_trials_that_had_not_ended_and_
     assert not any("tries_before" in by_key[trial.key].provenance for trial in (later, others[0], others[2]))
 
 
-def test_more_processors_than_we_count_are_refused_in_one_sentence(up: Path, plan: Planner, place: Place) -> None:
-    _, trials = plan()
-    with pytest.raises(ValueError, match=r"--cpus-per-trial 4 is more than the 3 that Ray has\."):
-        RayExecutor(cpus_per_trial=4, gpus_per_trial=0)(by_training(trials), place, Collect())
+def test_more_processors_than_we_count_are_refused_in_one_sentence(
+    up: Path, toys: tuple[Place, tuple[Trial, ...]]
+) -> None:
+    place, trials = toys
+    with pytest.raises(ValueError, match=r"--cpus-per-trial 3 is more than the 2 that Ray has\."):
+        RayExecutor(cpus_per_trial=3, gpus_per_trial=0)(by_training(trials), place, Collect())
 
 
 def test_signals_are_left_as_they_were(ran: Ran) -> None:
@@ -227,20 +231,20 @@ def test_signals_are_left_as_they_were(ran: Ran) -> None:
 
 def test_a_worker_starts_with_the_settings_of_the_allocator(ran: Ran) -> None:
     # glibc reads them when a process starts: setting them in a running worker would do nothing.
-    assert len(ran.environments) == 10
+    assert len(ran.environments) == 5
     for found in ran.environments:
         assert {f"{name}={value}" for name, value in ENVIRONMENT.items()} <= set(found.split("\0"))
 
 
 def test_records_and_predictions_travel_from_another_machine(
-    up: Path, plan: Planner, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    up: Path, toys: tuple[Place, tuple[Trial, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    place, trials = toys
     here = replace(place, folder=tmp_path / "driver")
     deliver: Any = ray_executor._Deliver
     # Workers write where the driver does not look, and the driver is on no node of theirs.
     monkeypatch.setattr(ray_executor, "_Deliver", lambda jobs, place, watch: deliver(jobs, here, watch))
     monkeypatch.setattr(ray_executor, "node_here", lambda: "elsewhere")
-    _, trials = plan(words=["ten_view"])
     ONE_CPU(by_training(trials), place, Collect())
     found, problems = read_results(here.folder, [trial.key for trial in trials])
     assert (len(found), problems) == (5, [])

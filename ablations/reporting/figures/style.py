@@ -6,14 +6,13 @@ every interval in them was computed by us, none by a plotting library.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import exp, inf, log
-from typing import IO, Any, ParamSpec
+from typing import IO, Any, ParamSpec, TypeVar
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -24,6 +23,7 @@ from matplotlib.ticker import MaxNLocator
 from ablations.reporting.theme import light
 
 P = ParamSpec("P")
+R = TypeVar("R")
 WIDTH = 4.2  # inches
 LARGEST_POWER = 300  # the largest power of ten on an axis: a float holds little more
 MOST_POWERS = 12  # about the most ticks on an axis that are powers of ten
@@ -57,13 +57,12 @@ STYLE: Any = {
 }
 
 
-@contextlib.contextmanager
-def _style() -> Iterator[None]:
-    """Sets matplotlib's defaults and `STYLE` for a while: a user's matplotlibrc may ask for LaTeX or other fonts."""
+def under_style(draw: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Calls `draw` under matplotlib's defaults and `STYLE`: a user's matplotlibrc may ask for LaTeX or other fonts."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
-        yield
+        return draw(*args, **kwargs)
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
@@ -71,8 +70,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
     @functools.wraps(draw)
     def inner(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with _style():
-            return draw(*args, **kwargs)
+        return under_style(draw, *args, **kwargs)
 
     return inner
 
@@ -80,8 +78,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 def svg(figure: Figure, name: str) -> str:
     """Returns `figure` as an SVG element, the same text for the same figure.  Its ids start with `name`."""
     buffer = io.StringIO()
-    with _style():
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    under_style(figure.savefig, buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
@@ -89,14 +86,12 @@ def svg(figure: Figure, name: str) -> str:
 
 def png(figure: Figure, file: IO[bytes]) -> None:
     """Writes `figure` as PNG with 192 dots an inch: the same bytes for the same figure and matplotlib."""
-    with _style():
-        figure.savefig(file, format="png", dpi=192, metadata={"Software": None})
+    under_style(figure.savefig, file, format="png", dpi=192, metadata={"Software": None})
 
 
 def pdf(figure: Figure, file: IO[bytes]) -> None:
     """Writes `figure` as PDF, with text as text: the same bytes for the same figure and matplotlib."""
-    with _style():
-        figure.savefig(file, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    under_style(figure.savefig, file, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
 
 
 def wrapped(words: str, width: int) -> str:
