@@ -395,12 +395,27 @@ def test_another_budget_under_the_same_name_is_refused(on_blobs: list[str], caps
     assert "choose another --name" in capsys.readouterr().err
 
 
+Kill = Callable[[int, int], None]
+TO_ALL: tuple[Kill, int] = (os.killpg, signal.SIGINT)  # to all of the group, as a terminal does
+TO_ONE: tuple[Kill, int] = (os.kill, signal.SIGTERM)  # to the one process that was started
+CLOSED: tuple[Kill, int] = (os.kill, signal.SIGHUP)  # its terminal was closed
+
+
 @pytest.mark.slow
-def test_a_stopped_study_ends_cleanly_and_the_same_command_goes_on(places: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stops", "words", "trained"),
+    [
+        # The toy's workers import no torch, each of which would take longer than all that is asked here.
+        ([("ray", *TO_ALL), ("ray", *TO_ONE)], ["--subject", "tests.toy:SLOWLY", "--seeds", "3"], 15),
+        ([("serial", *CLOSED)], [*TINY, "--image-size", "16", "--components", "lrn", "--seeds", "1"], 5),
+    ],
+    ids=["ray", "serial"],
+)
+def test_a_stopped_study_ends_cleanly_and_the_same_command_goes_on(
+    stops: list[tuple[str, Kill, int]], words: list[str], trained: int, places: list[str], tmp_path: Path
+) -> None:
     # One study is stopped in all ways, one after the other: each is the same command that goes on, and another stop.
-    command = [*PYTHON, *places, "--name", "s", "--no-mlflow", "--format", "csv"]
-    command += ["--train-examples", "600", "--image-size", "16", "--epochs", "2"]
-    command += ["--components", "lrn", "--seeds", "3", "--executor"]
+    command = [*PYTHON, *places, "--name", "s", "--no-mlflow", "--format", "csv", *words, "--executor"]
     trials = tmp_path / "results" / "s" / "trials"
     kept: dict[Path, str] = {}
 
@@ -410,23 +425,18 @@ def test_a_stopped_study_ends_cleanly_and_the_same_command_goes_on(places: list[
         assert {record["status"] for record in records.values()} <= {"done"}
         return {path: record["provenance"]["started"] for path, record in records.items()}
 
-    stops: list[tuple[str, Callable[[int, int], None], int]] = [
-        ("ray", os.killpg, signal.SIGINT),  # to all of the group, as a terminal does
-        ("ray", os.kill, signal.SIGTERM),  # to the one process that was started
-        ("serial", os.kill, signal.SIGHUP),  # its terminal was closed
-    ]
     for executor, kill, number in stops:
         errors = stopped([*command, executor], kill, number, trials)
         assert "stopped; the same command goes on where it was" in errors
         assert "Traceback" not in errors
         before, kept = kept, done()
-        assert len(before) < len(kept) < 15 and kept.items() >= before.items()  # nothing is trained twice
+        assert len(before) < len(kept) < trained and kept.items() >= before.items()  # nothing is trained twice
     # A reference that was stopped while its activities were measured is measured now, without another training.
     unmeasured = sum(UNMEASURED in json.loads(path.read_text())["notes"] for path in kept)
     again = subprocess.run([*command, "serial"], capture_output=True, text=True, check=True)
-    assert again.stdout.count("% test error in") == 15 - len(kept) + unmeasured
-    assert "[15/15]" in again.stdout
-    assert len(done()) == 15 and done().items() >= kept.items()
+    assert len(re.findall(r"% test (?:error|accuracy) in ", again.stdout)) == trained - len(kept) + unmeasured
+    assert f"[{trained}/{trained}]" in again.stdout
+    assert len(done()) == trained and done().items() >= kept.items()
 
 
 def stopped(command: list[str], kill: Callable[[int, int], None], number: int, trials: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -144,5 +145,18 @@ class InRounds(Ridge):
             yield Activities(number=number, found={"penalty": 1.0})
 
 
+class Slowly(Ridge):
+    """The same, where each trial takes a third of a second, in which its study can be stopped."""
+
+    name = "tests.toy:SLOWLY"
+
+    def run(self, trials: Sequence[Trial], place: Place, report: Report) -> Iterator[Event]:
+        """After a while."""
+        for one in super().run(trials, place, report):
+            time.sleep(0.3)
+            yield one
+
+
 DEADLY = "deadly"
 IN_ROUNDS = InRounds()
+SLOWLY = Slowly()
