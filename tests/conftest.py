@@ -49,7 +49,7 @@ def ended(process: int) -> bool:
 
 
 # Files that take minutes, the longest first.
-LONG = ("test_run.py", "test_soak.py", "execution/test_ray_cluster.py", "execution/test_ray_executor.py")
+LONG = ("test_run.py", "execution/test_ray_cluster.py", "test_gpu.py", "execution/test_ray_faults.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

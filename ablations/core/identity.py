@@ -20,7 +20,8 @@ def sparse(value: Any) -> Any:
     if isinstance(value, tuple):
         return [sparse(item) for item in value]
     if dataclasses.is_dataclass(value):
-        named = ((name, default, getattr(value, name)) for name, default in _defaults(type(value)))
+        kind: Any = type(value)
+        named = ((name, default, getattr(value, name)) for name, default in _defaults(kind))
         return {name: sparse(item) for name, default, item in named if item != default}
     return value
 
