@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection() -> None:
-    """Garbage is looked for from the first test on: what imports leave, millions of objects, is needed to the end."""
+    """Python looks for no garbage until the first test: the objects that imports make are all needed to the end."""
     gc.disable()
 
 

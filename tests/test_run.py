@@ -405,7 +405,7 @@ CLOSED: tuple[Kill, int] = (os.kill, signal.SIGHUP)  # its terminal was closed
 @pytest.mark.parametrize(
     ("stops", "words", "trained"),
     [
-        # The toy's workers import no torch, each of which would take longer than all that is asked here.
+        # Workers of the toy import no torch, which would take longer than all that is asked here.
         ([("ray", *TO_ALL), ("ray", *TO_ONE)], ["--subject", "tests.toy:SLOWLY", "--seeds", "3"], 15),
         ([("serial", *CLOSED)], [*TINY, "--image-size", "16", "--components", "lrn", "--seeds", "1"], 5),
     ],
@@ -439,7 +439,7 @@ def test_a_stopped_study_ends_cleanly_and_the_same_command_goes_on(
     assert len(done()) == trained and done().items() >= kept.items()
 
 
-def stopped(command: list[str], kill: Callable[[int, int], None], number: int, trials: Path) -> str:
+def stopped(command: list[str], kill: Kill, number: int, trials: Path) -> str:
     """What the command says of it that it is stopped by the signal `number` once there is one more record."""
     before = len(list(trials.glob("*.json")))
     running = subprocess.Popen(

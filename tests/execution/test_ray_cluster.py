@@ -202,7 +202,7 @@ def test_a_tuned_race_runs_all_its_rounds_through_one_ray(
     starts: list[object] = []
     start = ray.init
     monkeypatch.setattr(ray, "init", lambda **options: starts.append(start(**options)))
-    monkeypatch.setattr(ray_cluster, "cores_here", lambda: 1)  # each round's workers import torch
+    monkeypatch.setattr(ray_cluster, "cores_here", lambda: 1)  # one worker a round: each imports torch
     assert main([*race, *budget, *places]) == 0
     assert len(starts) == 1 and not ray.is_initialized()
     study, results, _ = read(tmp_path / "results" / "race")

@@ -63,7 +63,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def toys(tmp_path: Path) -> tuple[Place, tuple[Trial, ...]]:
-    """A place, and trials of the toy in rounds for it, reference first: what dies costs no second import of torch."""
+    """A place, and trials of the toy in rounds for it, reference first.  Its workers import no torch."""
     subject = toy.IN_ROUNDS
     place = Place(folder=tmp_path / "study", command="a test")
     asked = replace(making.request("one_out", seeds=1), subject=subject.name)
