@@ -27,12 +27,12 @@ def _effect_on(evidence: Evidence, claim: Claim) -> Effect | None:
     metric = metric_of(claim, evidence.phase)
     departure, *others = compared(claim)
     if claim.estimand == MAIN:
-        found = main_effects(evidence.study, evidence.table, metric)
+        found = main_effects(evidence.study, evidence.outcomes, metric)
         return next((one for one in found if (one.component, one.level) == departure), None)
     contrast = contrast_of(evidence.study, departure, Variant(departures=tuple(others)))
     planned = {variant.label for variant in evidence.study.variants}
     return (
-        compare(evidence.table, contrast, metric, evidence.overlap, evidence.by_seed(metric))
+        compare(evidence.outcomes, contrast, metric, evidence.overlap)
         if {contrast.departed, contrast.kept} <= planned
         else None
     )

@@ -26,7 +26,7 @@ from ablations.analysis.statistics import (
     p_of_mean,
     t_interval,
 )
-from ablations.analysis.tables import by_seed
+from ablations.analysis.tables import Outcomes
 from ablations.analysis.tables import overlap as overlap_of
 from ablations.core.claim import MAIN, ONE_IN, ONE_OUT
 from ablations.core.effect import Effect
@@ -47,24 +47,23 @@ class Contrast:
     kept: str  # label of the variant without it
 
 
-def effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
+def effects(study: Study, outcomes: Outcomes, metric: str) -> list[Effect]:
     """Returns the effects on `metric`, in the study's order: paired effects, then controls, then main effects.
 
     Which paired effects there are depends on which single departures the study has; main effects need a factorial.  An
     effect without a finished pair is kept, with n = 0 and a nan estimate.
     """
-    overlap, outcomes = overlap_of(study.setting, table), by_seed(table, metric)
-    paired = [compare(table, contrast, metric, overlap, outcomes) for contrast in contrasts(study)]
-    return paired + main_effects(study, table, metric)
+    overlap = overlap_of(study.setting, outcomes.table)
+    paired = [compare(outcomes, contrast, metric, overlap) for contrast in contrasts(study)]
+    return paired + main_effects(study, outcomes, metric)
 
 
-def main_effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
+def main_effects(study: Study, outcomes: Outcomes, metric: str) -> list[Effect]:
     """Returns the effects of `factorial.main_effects`, with how often trainings failed with and without the change."""
-    outcomes = by_seed(table, metric)
     found = []
-    for effect in factorial.main_effects(study, table, metric):
-        single = factorial.contrast_by_seed(study, outcomes, (effect.component, effect.level))
-        found.append(_without_exact(with_trainings(effect, table, single.to_numpy(dtype=float))))
+    for effect in factorial.main_effects(study, outcomes, metric):
+        single = factorial.contrast_by_seed(study, outcomes.by_seed(metric), (effect.component, effect.level))
+        found.append(_without_exact(with_trainings(effect, outcomes, single.to_numpy(dtype=float))))
     return found
 
 
@@ -91,19 +90,18 @@ def controls(study: Study) -> list[Departure]:
     return sorted(departure for departure in single if departure[0] in study.controls)
 
 
-def differences(study: Study, table: pd.DataFrame, metric: str) -> pd.DataFrame:
+def differences(study: Study, outcomes: Outcomes, metric: str) -> pd.DataFrame:
     """Returns the differences of single seeds behind `effects`: columns component, level, kind, seed, difference.
 
     For a main effect, a seed's difference is its contrast; a seed has one if all trials of its design finished.
     """
-    outcomes = by_seed(table, metric)
     rows: list[tuple[Any, ...]] = []
     for contrast in contrasts(study):
-        pairs = _arms(outcomes, contrast).dropna()
+        pairs = _arms(outcomes.by_seed(metric), contrast).dropna()
         change = pairs["departed"] - pairs["kept"]
         rows += [(contrast.component, contrast.level, contrast.kind, *item) for item in change.items()]
     for component, level in study.components:
-        found = factorial.contrast_by_seed(study, outcomes, (component, level))
+        found = factorial.contrast_by_seed(study, outcomes.by_seed(metric), (component, level))
         rows += [(component, level, MAIN, *item) for item in found.items()]
     return pd.DataFrame(rows, columns=["component", "level", "kind", "seed", "difference"])
 
@@ -125,19 +123,15 @@ def mean_interval(values: Sequence[float] | pd.Series[float], overlap: float = 0
     return mean, *t_interval(mean, error, df, LEVEL)
 
 
-def compare(
-    table: pd.DataFrame, contrast: Contrast, metric: str, overlap: float = 0.0, outcomes: pd.DataFrame | None = None
-) -> Effect:
+def compare(outcomes: Outcomes, contrast: Contrast, metric: str, overlap: float = 0.0) -> Effect:
     """Returns the effect of one comparison, paired by seed, over the pairs of which both trials have a number.
 
     Trials that are missing may be those of easy seeds, or of hard ones, so the means of all trials are not compared.
-    `overlap` is that of the splits that seeds stand for, as in `over_seeds`.  `outcomes` are those of `by_seed`, where
-    they are known already.
+    `overlap` is that of the splits that seeds stand for, as in `over_seeds`.
     """
-    outcomes = _arms(by_seed(table, metric) if outcomes is None else outcomes, contrast)
-    pairs = outcomes.dropna()
+    pairs = _arms(outcomes.by_seed(metric), contrast).dropna()
     departed, kept = (pairs[arm].to_numpy(dtype=float) for arm in ("departed", "kept"))
-    return _without_exact(with_trainings(paired(contrast, metric, departed, kept, overlap), table, departed - kept))
+    return _without_exact(with_trainings(paired(contrast, metric, departed, kept, overlap), outcomes, departed - kept))
 
 
 def _without_exact(effect: Effect) -> Effect:
@@ -213,9 +207,7 @@ def _one_in(study: Study, departure: Departure) -> Contrast:
     return Contrast(component=component, level=level, kind=ONE_IN, departed=everything.label, kept=without.label)
 
 
-def _arms(outcomes: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
+def _arms(by_seed: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
     """Returns the outcomes of both arms: columns departed and kept, one row per seed, nan if a trial has no number."""
-    empty = pd.Series(index=outcomes.index, dtype=float)
-    return pd.DataFrame(
-        {"departed": outcomes.get(contrast.departed, empty), "kept": outcomes.get(contrast.kept, empty)}
-    )
+    empty = pd.Series(index=by_seed.index, dtype=float)
+    return pd.DataFrame({"departed": by_seed.get(contrast.departed, empty), "kept": by_seed.get(contrast.kept, empty)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import floor, isfinite, log10, nan
 from pathlib import Path
@@ -39,7 +39,6 @@ class Evidence:
     problems: Sequence[str] = ()  # a sentence on each record that cannot be read
     instead: str = ""  # a sentence on why the study file cannot be used; empty if it can
     folder: Path | None = None  # the study's folder, where trials may have kept their predictions
-    _by_seed: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -54,6 +53,11 @@ class Evidence:
         early = {metric_of(one, self.phase): (phased(one.metric, self.phase), one.epoch) for one in asked if one.epoch}
         table = tables.with_epochs(tables.table(self.study, self.results), self.results, early)
         return failures.marked(tables.compared(table, self.study.setting.metrics), self.failed)
+
+    @cached_property
+    def outcomes(self) -> tables.Outcomes:
+        """What effects are computed from, made from `table`."""
+        return tables.Outcomes(self.table)
 
     @cached_property
     def on_each(self) -> dict[str, Evidence]:
@@ -142,12 +146,12 @@ class Evidence:
     def effects(self) -> list[Effect]:
         """The effects of all components and controls on the main outcome."""
         failing = self.study.setting.main_metric.failing
-        return [replace(one, failing=failing) for one in estimating.effects(self.study, self.table, self.metric)]
+        return [replace(one, failing=failing) for one in estimating.effects(self.study, self.outcomes, self.metric)]
 
     @cached_property
     def differences(self) -> pd.DataFrame:
         """The differences of single seeds behind `effects`."""
-        return estimating.differences(self.study, self.table, self.metric)
+        return estimating.differences(self.study, self.outcomes, self.metric)
 
     @property
     def labels(self) -> list[str]:
@@ -186,9 +190,7 @@ class Evidence:
 
     def by_seed(self, metric: str) -> pd.DataFrame:
         """Returns the finished outcomes on `metric`: one row per seed, one column per variant."""
-        if metric not in self._by_seed:
-            self._by_seed[metric] = tables.by_seed(self.table, metric)
-        return self._by_seed[metric]
+        return self.outcomes.by_seed(metric)
 
     def values(self, metric: str, variant: str) -> pd.Series[float]:
         """Returns the finished outcomes of one variant, by seed, in the unit of comparison; it may be empty."""
@@ -213,7 +215,7 @@ class Evidence:
     @cached_property
     def clear_interactions(self) -> list[Effect]:
         """The two-way interactions on the main outcome that are clearly there, by Holm's p, the largest first."""
-        return factorial.clear_interactions(self.study, self.table, self.metric, self.study.rule.alpha)
+        return factorial.clear_interactions(self.study, self.outcomes, self.metric, self.study.rule.alpha)
 
     @cached_property
     def right(self) -> dict[tuple[str, int], np.ndarray]:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ablations.analysis.statistics import LEVEL, Array, correlation, holm, largest, over_seeds, p_of_mean, t_interval
-from ablations.analysis.tables import by_seed
+from ablations.analysis.tables import Outcomes
 from ablations.analysis.tables import overlap as overlap_of
 from ablations.core.claim import MAIN, ONE_IN
 from ablations.core.effect import Effect
@@ -57,36 +57,36 @@ def factorial_design(study: Study) -> tuple[Variant, ...]:
     return plain if study.factorial else ()
 
 
-def contrast_by_seed(study: Study, outcomes: pd.DataFrame, departure: Departure) -> pd.Series[float]:
+def contrast_by_seed(study: Study, by_seed: pd.DataFrame, departure: Departure) -> pd.Series[float]:
     """Returns the contrast of a departure for each seed whose whole design finished; the mean is the main effect."""
     model = _model_of(study)
     if model is None:
         return pd.Series(dtype=float)
-    complete = _complete(study, outcomes)
+    complete = _complete(study, by_seed)
     return complete @ pd.Series(model.weights[model.terms.index((departure,))], index=complete.columns)
 
 
-def main_effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
+def main_effects(study: Study, outcomes: Outcomes, metric: str) -> list[Effect]:
     """Returns each component's effect on `metric`, averaged over settings of the others; empty without a factorial.
 
     Estimate and interval are over the n seeds whose whole design finished.
     """
-    return [effect for effect in _effects(study, table, metric) if effect.kind == MAIN]
+    return [effect for effect in _effects(study, outcomes, metric) if effect.kind == MAIN]
 
 
-def interactions(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
+def interactions(study: Study, outcomes: Outcomes, metric: str) -> list[Effect]:
     """Returns the two-way interactions in the metric's unit; none without a factorial.
 
     The interaction a x b is half the difference between the effect of a with b departed and with b kept (Box, Hunter
     and Hunter, Statistics for Experimenters, 2nd ed. 2005, chapter 5).  Of interactions that a fraction cannot tell
     apart, only the first is returned; `aliases` names the others.
     """
-    return [effect for effect in _effects(study, table, metric) if effect.kind == INTERACTION]
+    return [effect for effect in _effects(study, outcomes, metric) if effect.kind == INTERACTION]
 
 
-def clear_interactions(study: Study, table: pd.DataFrame, metric: str, alpha: float) -> list[Effect]:
+def clear_interactions(study: Study, outcomes: Outcomes, metric: str, alpha: float) -> list[Effect]:
     """Returns the two-way interactions of which Holm's p, over all of them, is below `alpha`, the largest first."""
-    found = interactions(study, table, metric)
+    found = interactions(study, outcomes, metric)
     clear = [one for one, p in zip(found, holm([one.p for one in found]), strict=True) if p < alpha]
     return sorted(clear, key=lambda one: -abs(one.estimate))
 
@@ -101,13 +101,13 @@ def aliases(study: Study, effect: Effect, order: int = 2) -> tuple[str, ...]:
     return _same_column(design, study.components, term, order)
 
 
-def parts_and_whole(study: Study, table: pd.DataFrame, metric: str) -> pd.DataFrame:
+def parts_and_whole(study: Study, outcomes: Outcomes, metric: str) -> pd.DataFrame:
     """Returns, per seed, the sum of the effects of single changes and the effect of all of them at once.
 
     The columns are parts and whole.  Seeds with a missing trial are left out.  The table is empty if the study lacks
     one of the variants.
     """
-    outcomes = by_seed(table, metric)
+    by_seed = outcomes.by_seed(metric)
     singles = [Variant(departures=(departure,)).label for departure in study.components]
     empty = pd.DataFrame(columns=["parts", "whole"], dtype=float)
     if len({name for name, _ in study.components}) < max(2, len(singles)):
@@ -115,9 +115,9 @@ def parts_and_whole(study: Study, table: pd.DataFrame, metric: str) -> pd.DataFr
     everything = Variant(departures=study.components).label
     reference = Variant().label
     needed = [reference, everything, *singles]
-    if not set(needed) <= set(outcomes.columns):
+    if not set(needed) <= set(by_seed.columns):
         return empty
-    complete = outcomes[needed].dropna()
+    complete = by_seed[needed].dropna()
     kept = complete[reference]
     parts = complete[singles].sub(kept, axis=0).sum(axis=1)
     return pd.DataFrame({"parts": parts, "whole": complete[everything] - kept})
@@ -211,18 +211,19 @@ def some(names: Sequence[str]) -> str:
     return listed([*names[:3], *[f"{len(names) - 3} more"] * (len(names) > 3)])
 
 
-def _complete(study: Study, outcomes: pd.DataFrame) -> pd.DataFrame:
+def _complete(study: Study, by_seed: pd.DataFrame) -> pd.DataFrame:
     """Returns the outcomes (seeds, variants of the design) of the seeds whose whole design finished."""
     labels = [variant.label for variant in factorial_design(study)]
-    return outcomes.reindex(columns=labels).dropna()
+    return by_seed.reindex(columns=labels).dropna()
 
 
-def _effects(study: Study, table: pd.DataFrame, metric: str) -> list[Effect]:
+def _effects(study: Study, outcomes: Outcomes, metric: str) -> list[Effect]:
     """Returns the main effects and then the interactions, each from one contrast per seed."""
     model = _model_of(study)
     if model is None:
         return []
-    complete, overlap = _complete(study, by_seed(table, metric)), overlap_of(study.setting, table)
+    table = outcomes.table
+    complete, overlap = _complete(study, outcomes.by_seed(metric)), overlap_of(study.setting, table)
     begun = set() if table.empty else set(table.loc[table["variant"].isin(complete.columns), "seed"])
     left_out = len(begun) - len(complete)
     return [_effect(model, index, complete, left_out, metric, overlap) for index in range(len(model.terms))]

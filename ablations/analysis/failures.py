@@ -13,12 +13,13 @@ from dataclasses import replace
 from math import isfinite, nan
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from scipy import stats
 
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.statistics import LEVEL, Array, discordant, sign_flip_p
-from ablations.analysis.tables import FAILED, FAILURES
+from ablations.analysis.tables import FAILED, Outcomes
 from ablations.core.claim import Rule
 from ablations.core.effect import Effect
 from ablations.core.result import DIVERGED, DONE, Result
@@ -83,31 +84,28 @@ def marked(table: pd.DataFrame, failed: Collection[str]) -> pd.DataFrame:
     return table.assign(status=table["status"].where(~table["key"].isin(failed), FAILED))
 
 
-def failed_rows(table: pd.DataFrame) -> pd.Series[bool]:
-    """Returns which rows of a table of outcomes are those of trainings that failed."""
-    return table["status"].isin(FAILURES)
-
-
-def with_trainings(effect: Effect, table: pd.DataFrame, differences: Array) -> Effect:
+def with_trainings(effect: Effect, outcomes: Outcomes, differences: Array) -> Effect:
     """Returns `effect` with how often each of its arms trained and, if a training failed, with its exact tests.
 
-    `table` holds the outcomes.  `differences` (S,) are those of the seeds under which no training of either arm failed.
+    `differences` (S,) are those of the seeds under which no training of either arm failed.
     The arms of a main effect are all variants with the change and all without it.  If the mean of `differences` has
     another sign than the effect's estimate, no direction can be judged, and `p_flip` is nan.
     """
-    if table.empty:
+    if outcomes.table.empty:
         return effect
-    rows = table.loc[table["status"].isin((DONE, *FAILURES)), ["variant", "seed", "status"]]
-    rows = rows.assign(failed=failed_rows(rows))
-    departed, kept = (rows.loc[rows["variant"].isin(labels)] for labels in (effect.departed, effect.kept))
-    ended = len(departed), len(kept)
-    trained = ended[0] - int(departed["failed"].sum()), ended[1] - int(kept["failed"].sum())
+    arms = [outcomes.failed_of(labels) for labels in (effect.departed, effect.kept)]
+    trained, ended = zip(*(_counts(arm.to_numpy()) for arm in arms), strict=True)
     effect = replace(effect, trained=trained, ended=ended)
     if not effect.unstable:
         return effect
-    by_seed = [side.groupby("seed")["failed"].mean() for side in (departed, kept)]
+    departed, kept = (arm.mean(axis="columns") for arm in arms)
     told = differences.size and differences.mean() * effect.estimate > 0
-    return replace(effect, p_trained=_p_trained(*by_seed), p_flip=sign_flip_p(differences) if told else nan)
+    return replace(effect, p_trained=_p_trained(departed, kept), p_flip=sign_flip_p(differences) if told else nan)
+
+
+def _counts(failed: Array) -> tuple[int, int]:
+    """Returns how many trainings of an arm did not fail, and how many ended; `failed` is as `Outcomes.failed`."""
+    return int((failed == 0).sum()), int(np.isfinite(failed).sum())
 
 
 def _p_trained(departed: pd.Series[float], kept: pd.Series[float]) -> float:

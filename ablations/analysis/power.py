@@ -80,7 +80,7 @@ def pilot_spread(evidence: Evidence, claim: Claim, trainings: int) -> tuple[floa
     comparison, or else of other comparisons of its departure, or else pooled over all components; nan if the pilot has
     none.  Controls are left out, because a sabotage scatters more than any change that a claim is about.
     """
-    found = effects(evidence.study, evidence.table, metric_of(claim, evidence.phase))
+    found = effects(evidence.study, evidence.outcomes, metric_of(claim, evidence.phase))
     found = [one for one in found if one.component not in evidence.study.controls]
     same = [one for one in found if (one.component, one.level) == (claim.component, claim.level) and not claim.against]
     for some in ([effect_on(evidence, claim)], same, found):

@@ -101,7 +101,7 @@ def correlation(one: Array, two: Array) -> float:
     """
     if one.size < 3 or is_constant(one) or is_constant(two):
         return nan
-    return float(stats.pearsonr(one, two).statistic)
+    return float(np.corrcoef(one, two)[0, 1])
 
 
 def sign_flip_p(differences: Array) -> float:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from math import inf, nan
 from pathlib import Path
 
@@ -24,6 +26,7 @@ IDENTITY = ("key", "variant", "seed", "status")  # columns of a table that say w
 DATA = "data"  # column that says on which of several data sets a trial was
 FAILED = "failed"  # the status, in a table of outcomes, of every training that failed
 FAILURES = (DIVERGED, FAILED)  # statuses of trainings that failed
+ENDED = (DONE, *FAILURES)  # statuses of trainings that have an outcome
 UNFINISHED = "unfinished"  # the status of a variant under a seed that has not run on every data set
 _LABEL = re.compile(r"-\w[\w.=+ -]*")  # a variant's label: without brackets, a spreadsheet cannot call functions in it
 
@@ -78,12 +81,48 @@ def by_seed(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """
     if metric not in table or table.empty:
         return pd.DataFrame()
-    rows = usable(table[["variant", "seed", "status", metric]], metric)
+    return _pivoted(usable(table[["variant", "seed", "status", metric]], metric), metric)
+
+
+def _pivoted(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Returns a column of `rows` as one row per seed and one column per variant; InputError if a place has two."""
     twice = rows[rows.duplicated(["variant", "seed"])]
     if len(twice):
         row = twice.iloc[0]
         raise InputError(f"Two records for variant {row['variant']!r} and seed {row['seed']}: remove the older one.")
-    return rows.pivot(index="seed", columns="variant", values=metric)
+    return rows.pivot(index="seed", columns="variant", values=name)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """A table of outcomes, and what effects are computed from: one row per seed and one column per variant's label.
+
+    Each is made once, since a study has dozens of effects, and making it takes longer than an effect does.
+    """
+
+    table: pd.DataFrame  # one row per trial: its variant, seed and status, and its metrics; it must not be changed
+    _known: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
+
+    def by_seed(self, metric: str) -> pd.DataFrame:
+        """Returns what the function `by_seed` does, and raises what it does."""
+        if metric not in self._known:
+            self._known[metric] = by_seed(self.table, metric)
+        return self._known[metric]
+
+    @cached_property
+    def failed(self) -> pd.DataFrame:
+        """Which trainings failed: 1 for one that failed, 0 for another that ended, nan if there is no outcome.
+
+        Raises InputError if a variant has two outcomes under one seed.
+        """
+        if self.table.empty:
+            return pd.DataFrame()
+        rows = self.table.loc[self.table["status"].isin(ENDED), ["variant", "seed", "status"]]
+        return _pivoted(rows.assign(failed=rows["status"].isin(FAILURES).astype(float)), "failed")
+
+    def failed_of(self, labels: Sequence[str]) -> pd.DataFrame:
+        """Returns the columns of `failed` of these variants, one that is not known without an outcome."""
+        return self.failed.reindex(columns=list(labels)).astype(float)
 
 
 def with_epochs(table: pd.DataFrame, results: Iterable[Result], early: Mapping[str, tuple[str, int]]) -> pd.DataFrame:

@@ -18,7 +18,6 @@ from ablations.core.claim import LOWERS, ONE_OUT, RAISES, Claim, Rule
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
     from ablations.core.effect import Effect
 
@@ -111,6 +110,7 @@ def _told(errors: np.ndarray[Any, Any], collapsed: np.ndarray[Any, Any], way: st
 
     from ablations.analysis.effects import Contrast, compare
     from ablations.analysis.failures import marked, why_failed
+    from ablations.analysis.tables import Outcomes
     from ablations.core.setting import POINTS, Metric, Setting
 
     rule, metrics = Rule(failed_above=0.95), {METRIC: Metric(words="error", unit=POINTS)}
@@ -124,10 +124,10 @@ def _told(errors: np.ndarray[Any, Any], collapsed: np.ndarray[Any, Any], way: st
             key = f"{seed}/{arm}"
             rows.append({"key": key, "variant": str(arm), "seed": seed, "status": "done", **ended})
             failed += [key] * bool(why_failed(ended, setting, rule))
-    table: pd.DataFrame = marked(pd.DataFrame(rows), failed)
+    outcomes = Outcomes(marked(pd.DataFrame(rows), failed))
     arms = range(1, errors.shape[1])
     contrasts = [Contrast(component="a", level="off", kind=ONE_OUT, departed=str(arm), kept="0") for arm in arms]
-    return [compare(table, contrast, METRIC) for contrast in contrasts]
+    return [compare(outcomes, contrast, METRIC) for contrast in contrasts]
 
 
 def _as_before(errors: np.ndarray[Any, Any], collapsed: np.ndarray[Any, Any], way: str) -> list[Effect]:

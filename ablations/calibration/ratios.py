@@ -53,7 +53,7 @@ def _effects(times: Any) -> list[Effect]:
     import pandas as pd
 
     from ablations.analysis.effects import Contrast, compare
-    from ablations.analysis.tables import compared
+    from ablations.analysis.tables import Outcomes, compared
     from ablations.core.setting import Metric
 
     seeds, arms = times.shape
@@ -65,11 +65,11 @@ def _effects(times: Any) -> list[Effect]:
             TIME: times.ravel(),
         }
     )
-    table = compared(rows, {TIME: Metric(words="time", unit="seconds", ratio=True)})
+    outcomes = Outcomes(compared(rows, {TIME: Metric(words="time", unit="seconds", ratio=True)}))
     contrasts = [
         Contrast(component="a", level="off", kind=ONE_OUT, departed=str(arm), kept="0") for arm in range(1, arms)
     ]
-    return [compare(table, contrast, TIME) for contrast in contrasts]
+    return [compare(outcomes, contrast, TIME) for contrast in contrasts]
 
 
 def main(studies: int = 500, seeds: int = 10, claims: int = 8, scatter: float = 0.05, seed: int = 0) -> None:

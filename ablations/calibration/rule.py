@@ -132,13 +132,14 @@ def factorial_families(scenario: str, grid: str, differ: float, settings: Settin
     `differ` is their standard deviation over seeds, in that of what a trial does not share with the others of its seed.
     """
     from ablations.analysis.factorial import main_effects
+    from ablations.analysis.tables import Outcomes
 
     study = made_up_factorial(grid, settings.seeds)
 
     def families() -> Iterator[list[Effect]]:
         random = settings.generator(scenario)
         for _ in range(settings.studies):
-            outcomes = factorial_outcomes(study, random, settings, differ)
+            outcomes = Outcomes(factorial_outcomes(study, random, settings, differ))
             yield main_effects(study, outcomes, METRIC)
 
     return tallied(scenario, [0.0] * CROSSED, families())

@@ -14,6 +14,7 @@ from scipy import stats
 from ablations.analysis.evidence import broken
 from ablations.analysis.factorial import aliases, factorial_design, interactions, main_effects
 from ablations.analysis.sampling import interval_over_both
+from ablations.analysis.tables import Outcomes
 from ablations.analysis.verdicts import Findings
 from ablations.calibration.rule import METRIC, Settings, factorial_outcomes, made_up_factorial
 from ablations.core.effect import Effect
@@ -29,7 +30,7 @@ OWN = np.sqrt(0.5)  # of a trial, beside what its seed's trials share
 
 def both(study: Study, table: pd.DataFrame) -> list[Effect]:
     """Main effects and interactions."""
-    return [*main_effects(study, table, METRIC), *interactions(study, table, METRIC)]
+    return [*main_effects(study, Outcomes(table), METRIC), *interactions(study, Outcomes(table), METRIC)]
 
 
 def side(effect: Effect, table: pd.DataFrame) -> pd.Series[float]:
@@ -86,8 +87,8 @@ def test_intervals_hold_at_their_rate_where_effects_differ_between_seeds(
     main, crossed = list[bool](), list[bool]()
     for _ in range(60):
         table = factorial_outcomes(study, random, SIZE, differ)
-        main += [one.low <= 0 <= one.high for one in main_effects(study, table, METRIC)]
-        crossed += [one.low <= 0 <= one.high for one in interactions(study, table, METRIC)]
+        main += [one.low <= 0 <= one.high for one in main_effects(study, Outcomes(table), METRIC)]
+        crossed += [one.low <= 0 <= one.high for one in interactions(study, Outcomes(table), METRIC)]
     for held in (main, crossed):  # 360 and 420 or 900: standard errors of .011, .011 and .007
         assert abs(np.mean(held) - 0.95) < 3 * np.sqrt(0.95 * 0.05 / len(held))
 
@@ -95,18 +96,18 @@ def test_intervals_hold_at_their_rate_where_effects_differ_between_seeds(
 def test_the_scatter_of_a_contrast_is_that_of_trials_over_the_design_and_of_effects_between_seeds() -> None:
     study, random = made_up_factorial("fractional", 5), np.random.default_rng(4)
     tables = [factorial_outcomes(study, random, SIZE, 0.8) for _ in range(80)]
-    variances = [one.spread**2 for table in tables for one in main_effects(study, table, METRIC)]
+    variances = [one.spread**2 for table in tables for one in main_effects(study, Outcomes(table), METRIC)]
     assert np.mean(variances) == pytest.approx(OWN**2 * (0.8**2 + 4 / 16), rel=0.1)
 
 
 def test_interactions_of_the_half_fraction_are_clear_and_those_of_the_quarter_are_sums() -> None:
     half, quarter = (made_up_factorial("fractional", 2, resolution=one) for one in (5, 4))
     table = factorial_outcomes(half, np.random.default_rng(5), SIZE, 0.0)
-    found = interactions(half, table, METRIC)
+    found = interactions(half, Outcomes(table), METRIC)
     assert len(found) == 15 and not any(aliases(half, one) for one in found)
     assert all(one.method.endswith("clear of other two-way interactions") for one in found)
     table = factorial_outcomes(quarter, np.random.default_rng(6), SIZE, 0.0)
-    found = interactions(quarter, table, METRIC)
+    found = interactions(quarter, Outcomes(table), METRIC)
     assert sum(1 + len(aliases(quarter, one)) for one in found) == 15
     assert all("aliased with" in one.method for one in found)
     # What an alias adds is what its name says: an outcome of nothing but that interaction, with its sign.
@@ -114,7 +115,7 @@ def test_interactions_of_the_half_fraction_are_clear_and_those_of_the_quarter_ar
     named = aliases(quarter, first)[0]
     names = named.removeprefix("-").split(" x ")
     signs = table["variant"].map(lambda label: np.prod([1 if name in label else -1 for name in names]))
-    alone = interactions(quarter, table.assign(**{METRIC: signs.astype(float)}), METRIC)[0]
+    alone = interactions(quarter, Outcomes(table.assign(**{METRIC: signs.astype(float)})), METRIC)[0]
     assert alone.estimate == pytest.approx(-2.0 if named.startswith("-") else 2.0)
 
 
@@ -151,7 +152,7 @@ def test_an_interval_over_new_images_too_is_never_narrower_than_one_over_seeds()
     study, trials = synthetic.plan("full", ["lrn", "dropout", "pooling"], seeds=3)
     for _ in range(15):
         evidence = recorded(study, trials, random)
-        for effect in [*evidence.effects, *interactions(study, evidence.table, METRIC)]:
+        for effect in [*evidence.effects, *interactions(study, evidence.outcomes, METRIC)]:
             low, high = interval_over_both(evidence, effect)
             assert low <= effect.low and high >= effect.high
             wider += low < effect.low - 1e-9

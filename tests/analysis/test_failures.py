@@ -28,6 +28,7 @@ from ablations.analysis.rule import (
 )
 from ablations.analysis.seeds_needed import seeds_between, seeds_to_settle
 from ablations.analysis.statistics import sign_flip_p, spread_interval
+from ablations.analysis.tables import Outcomes
 from ablations.analysis.verdict import Verdict
 from ablations.analysis.verdicts import Findings, judge
 from ablations.calibration.failures import AT_CHANCE, NOT_FINITE, simulate, table
@@ -148,7 +149,7 @@ def test_a_variant_that_is_honestly_worse_than_linear_has_not_failed() -> None:
     assert not why_failed({METRIC: 76.0, "test_loss": 1.8}, _setting(), RULE, best=61.0)  # not computed
 
 
-def outcomes(arms: dict[str, list[float]]) -> pd.DataFrame:
+def outcomes(arms: dict[str, list[float]]) -> Outcomes:
     """One row for each variant and seed; nan stands for a training that failed."""
     rows = [
         {"key": f"{label}/{seed}", "variant": label, "seed": seed, "status": "done", METRIC: value}
@@ -156,7 +157,7 @@ def outcomes(arms: dict[str, list[float]]) -> pd.DataFrame:
         for seed, value in enumerate(values)
     ]
     found = pd.DataFrame(rows)
-    return marked(found, found["key"][found[METRIC].isna()].tolist())
+    return Outcomes(marked(found, found["key"][found[METRIC].isna()].tolist()))
 
 
 CONTRAST = Contrast(component="lrn", level="off", kind=ONE_OUT, departed="-lrn", kept="reference")

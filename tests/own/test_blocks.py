@@ -296,7 +296,7 @@ def test_other_data_sets_are_never_told_of_more_surely_than_these() -> None:
 
 def test_main_effects_of_a_factorial_are_over_data_sets_too(tmp_path: Path) -> None:
     found = findings(tmp_path, text=TEXT.replace("[2, 8]", "8"), grid="full")
-    (effect,) = [one for one in main_effects(found.study, found.table, "score") if one.component == "scale"]
+    (effect,) = [one for one in main_effects(found.study, found.outcomes, "score") if one.component == "scale"]
     plain = stats.ttest_1samp(CHANGE.mean(axis=0), 0)
     assert (effect.estimate, effect.p) == pytest.approx((CHANGE.mean(), plain.pvalue))
     assert over_blocks(found)[0].each[0].estimate == pytest.approx(CHANGE[0].mean())

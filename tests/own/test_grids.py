@@ -64,7 +64,7 @@ def traced(judged: Findings, *readers: str) -> Findings:
         first = not one.trial.variant.departures and one.trial.seed == 0
         return replace(one, trace=trace, extras={REPEAT: trace} if first else {})
 
-    return replace(judged, results=[traces_of(one) for one in judged.results], _by_seed={})
+    return replace(judged, results=[traces_of(one) for one in judged.results])
 
 
 def crossing(off: Off) -> float:
@@ -86,7 +86,7 @@ def test_a_change_that_nothing_reads_is_inactive_in_a_full_grid(tmp_path: Path) 
         replace(one, metrics={"loss": one.metrics["loss"] + ("cache" in one.trial.variant.label) * one.trial.seed})
         for one in known.results
     ]  # as if the metric were a time, which is no part of a trace
-    timed = replace(known, results=slower, _by_seed={})
+    timed = replace(known, results=slower)
     assert traces.identical(timed, main(timed, "cache")) and not any(one.inactive for one in ranked(timed))
     assert timed.verdicts[0].reason != "inactive"
     read = traced(judged, "-cache -momentum")

@@ -215,7 +215,7 @@ def test_an_interval_over_new_examples_has_the_digits_of_its_metric(tmp_path: Pa
         )
         for one in judged.results
     ]
-    judged = replace(judged, results=kept, _by_seed={})
+    judged = replace(judged, results=kept)
     for cells in effect_rows(judged, judged.effects[:1]):
         low, high = interval_over_both(judged, judged.effects[0])
         assert [float(one) for one in cells[3].replace(MINUS, "-").strip("[]").split(", ")] == pytest.approx(
@@ -334,7 +334,7 @@ def test_a_placebo_that_moves_no_outcome_is_quiet_if_it_moved_other_numbers(
 
     judged = found(tmp_path, "solved", '"higher"', 1.0, solved)
     kept = [replace(one, trace=one.trial.key if trace == "its own" else trace) for one in judged.results]
-    judged = replace(judged, results=kept, _by_seed={})
+    judged = replace(judged, results=kept)
     gate = next(one for one in study_gates(judged) if one.name == QUIET)
     assert gate.passed is passed, gate
     assert judged.verdicts[0].label == ("reproduced" if passed else "not tested (gate)")

@@ -94,12 +94,12 @@ def test_controls_means_and_doses_are_corrected_too(found: Findings) -> None:
 def test_main_effects_and_interactions_of_a_factorial_are_corrected(tmp_path: Path) -> None:
     text = TEXT.replace('"width": [2, 8]', '"width": 2')
     found = made_up.findings(tmp_path / "made_up_factorial.py", text, outcome, grid="full")
-    main = {one.component: one for one in main_effects(found.study, found.table, "score")}
+    main = {one.component: one for one in main_effects(found.study, found.outcomes, "score")}
     mean, error, p = corrected(CHANGE)
     assert (main["scale"].estimate, main["scale"].error, main["scale"].p) == pytest.approx((mean, error, p))
     assert main["scale"].spread == pytest.approx(np.std(CHANGE, ddof=1))
     assert "corrected for the overlap" in main["scale"].method
-    assert all(one.overlap == OVERLAP for one in interactions(found.study, found.table, "score"))
+    assert all(one.overlap == OVERLAP for one in interactions(found.study, found.outcomes, "score"))
 
 
 def test_more_splits_do_not_help_below_the_floor_of_the_error() -> None:

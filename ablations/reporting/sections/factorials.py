@@ -62,7 +62,7 @@ def _cells(evidence: Findings, effect: Effect) -> tuple[str, str]:
 
 def interactions(evidence: Findings) -> Section | None:
     """Returns the section on two-way interactions; None if the design has none."""
-    found = factorial.interactions(evidence.study, evidence.table, evidence.metric)
+    found = factorial.interactions(evidence.study, evidence.outcomes, evidence.metric)
     main = [effect for effect in evidence.effects if effect.kind == MAIN]
     known = [effect for effect in [*main, *found] if np.isfinite(effect.estimate)]
     if not found:
@@ -184,7 +184,7 @@ def _told(evidence: Findings, what: str, effects: list[Effect]) -> str:
 
 def parts_and_whole(evidence: Findings) -> Section | None:
     """Returns whether the effects of single changes add up to that of all at once; None if that is not known."""
-    found = factorial.parts_and_whole(evidence.study, evidence.table, evidence.metric)
+    found = factorial.parts_and_whole(evidence.study, evidence.outcomes, evidence.metric)
     if found.empty:
         return None
     sums = (

@@ -143,7 +143,7 @@ def other_metrics(evidence: Findings) -> Section | None:
         column = phased(name, evidence.phase)
         if read.kind != OUTCOME or column == evidence.metric or column not in evidence.table:
             continue
-        found = [replace(one, failing=read.failing) for one in effects_on(evidence.study, evidence.table, column)]
+        found = [replace(one, failing=read.failing) for one in effects_on(evidence.study, evidence.outcomes, column)]
         known = [one for one in found if one.n and one.component not in evidence.study.controls]
         tables += [_other(evidence, read, known)] if known else []
     if not tables:

@@ -72,7 +72,11 @@ class Probe:
 
     def initial_logit_change(self, rewrite: Rewrite) -> float:
         """Returns the relative change of the untrained network's logits."""
-        return _relative(self._initial_logits(self.spec), self._initial_logits(rewrite(self.spec)))
+        return _relative(self._own_initial_logits, self._initial_logits(rewrite(self.spec)))
+
+    @functools.cached_property
+    def _own_initial_logits(self) -> Tensor:
+        return self._initial_logits(self.spec)
 
     def denominator_spread(self) -> float:
         """Returns the standard deviation of the response normalisation's denominator over its mean.
