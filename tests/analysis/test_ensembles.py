@@ -229,6 +229,7 @@ def test_one_seed_has_no_ensembles(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("sketches")
 def test_a_study_averages_its_own_seeds_and_single_errors_are_those_of_its_records(
     blobs: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

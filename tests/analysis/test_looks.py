@@ -191,6 +191,7 @@ def test_the_rule_errs_at_most_as_often_as_it_says_in_studies_that_stop_at_looks
     assert wrong / studies < limit + 3 * np.sqrt(limit / studies)
 
 
+@pytest.mark.usefixtures("sketches")
 def test_a_report_holds_the_looks_their_levels_and_what_each_settled() -> None:
     from ablations.reporting.compose import compose
     from ablations.reporting.document import Table

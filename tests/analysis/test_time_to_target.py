@@ -261,6 +261,7 @@ def words_of(study: Study, results: Sequence[Result]) -> tuple[str, dict[str, Ta
     return "\n".join([*report.answer.sentences, *words]), tables
 
 
+@pytest.mark.usefixtures("sketches")
 def test_the_report_says_the_ratio_beside_the_papers_number_and_shows_every_seed() -> None:
     study, results = raced(3.0)
     words, tables = words_of(study, results)
@@ -294,6 +295,7 @@ def test_the_report_of_an_arm_that_never_arrives_gives_the_bound_and_marks_each_
     assert all(row[4].startswith("> ") for row in steps.rows)
 
 
+@pytest.mark.usefixtures("sketches")
 def test_the_report_shows_every_rate_that_was_tried() -> None:
     study, results = raced(3.0)
     _, trials = planned()

@@ -13,6 +13,7 @@ from ablations.records import store
 from tests.own.files import FILE, StudyFile
 
 
+@pytest.mark.usefixtures("sketches")
 def test_a_project_that_was_moved_is_read_and_reported_and_holds_no_path(tmp_path: Path) -> None:
     before = StudyFile(tmp_path / "before", "moved_study")
     before.write()

@@ -61,6 +61,7 @@ def test_it_says_what_clearly_hurts_and_helps_by_how_much_and_what_is_undecided(
     )
 
 
+@pytest.mark.usefixtures("sketches")
 def test_a_side_is_taken_by_holms_p_and_not_by_each_interval_alone() -> None:
     evidence = made(HURTS, HELPS, SAME)
     sides = {one.effect.component: one.side for one in ranked(evidence)}
@@ -75,6 +76,7 @@ def test_a_side_is_taken_by_holms_p_and_not_by_each_interval_alone() -> None:
     assert band not in compose(made(HURTS, HELPS, SAME, claims=False)).lead[0].caption  # type: ignore[union-attr]
 
 
+@pytest.mark.usefixtures("sketches")
 def test_a_change_whose_verdicts_all_find_no_effect_of_interest_is_not_called_undecided() -> None:
     evidence = made(("-lrn", 0.0), HELPS, SAME)
     assert {one.words for one in evidence.verdicts if one.claim.component == "lrn"} == {"no difference that matters"}

@@ -75,6 +75,7 @@ def test_a_race_gives_its_ratios_of_steps_and_no_errors_of_trials_that_ended_at_
     assert not (tmp_path / "effects.csv").exists()  # of a report before, which this study does not have
 
 
+@pytest.mark.usefixtures("sketches")
 def test_the_formats_that_are_asked_for_are_written_and_no_other(tmp_path: Path) -> None:
     stored(tmp_path / "made_up")
     paths = render("made_up", tmp_path, tmp_path / "reports", formats_of("latex,csv"))

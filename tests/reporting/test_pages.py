@@ -182,6 +182,7 @@ def test_a_component_without_activity_is_flagged() -> None:
     assert column(activity, "flag", "dropout") == "active"
 
 
+@pytest.mark.usefixtures("sketches")
 def test_broken_pairs_and_failures_are_named(tmp_path: Path) -> None:
     study, trials = synthetic.plan("one_out", WORDS)
     results = [
