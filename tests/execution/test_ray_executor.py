@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 
 from ablations.core.result import DONE, ERROR, Result
 from ablations.core.subject import Place, Report
@@ -137,6 +138,11 @@ def test_trainings_that_are_shared_on_ray_give_the_results_of_separate_serial_on
     assert read_results(ran.folder, by_key)[1] == []
     assert {path.name for path in ran.folder.iterdir()} == {"predictions", "trials", "unfinished"}
     assert not list((ran.folder / "unfinished").iterdir())  # the references that waited to be measured are
+
+
+def test_a_ray_starts_no_process_that_nothing_needs(up: Path) -> None:
+    node: Any = ray._private.worker._global_node
+    assert {*node.all_processes} == {"gcs_server", "dashboard", "raylet"}
 
 
 def test_tune_keeps_nothing_of_what_a_trial_reports(ran: Ran) -> None:
