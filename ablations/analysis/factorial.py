@@ -25,7 +25,7 @@ from ablations.analysis.tables import overlap as overlap_of
 from ablations.core.claim import MAIN, ONE_IN
 from ablations.core.effect import Effect
 from ablations.core.study import Study
-from ablations.core.text import counted, listed
+from ablations.core.text import counted, few
 from ablations.core.variant import Departure, Variant
 
 INTERACTION = "interaction"
@@ -203,12 +203,7 @@ def _words(coded: Array, components: Sequence[Departure], term: Term, balanced: 
     if len(term) > 1:
         return "clear of other two-way interactions"
     same = _same_column(coded, components, term, 3)
-    return f"clear of two-way interactions{f', but aliased with {some(same)}' if same else ''}"
-
-
-def some(names: Sequence[str]) -> str:
-    """Writes the first three interactions of a list, and how many more there are."""
-    return listed([*names[:3], *[f"{len(names) - 3} more"] * (len(names) > 3)])
+    return f"clear of two-way interactions{f', but aliased with {few(same, 3)}' if same else ''}"
 
 
 def _complete(study: Study, by_seed: pd.DataFrame) -> pd.DataFrame:

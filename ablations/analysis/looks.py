@@ -8,14 +8,14 @@ compares get the seeds of every look.  All this follows from the records, so an 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ablations.analysis.asked import effect_on, obstacle_of, untuned
 from ablations.analysis.effects import REFERENCE, contrast_of
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.factorial import factorial_design
-from ablations.analysis.gates import study_gates
+from ablations.analysis.gates import Gate, study_gates
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.rule import INCONCLUSIVE, OPEN, intervals
 from ablations.analysis.verdict import Verdict, with_also
@@ -53,8 +53,9 @@ def stage(evidence: Evidence) -> Stage:
         if not all((label, seed) in recorded for label in going_on for seed in range(seeds)):
             return Stage(seeds=wanted, taken=number - 1, settled=found)
         then = until(evidence, seeds)
+        gates = study_gates(then)
         look = Look(number=number, seeds=looks)
-        found |= {claim.name: number for claim in still_open if settled(then, claim, look)}
+        found |= {claim.name: number for claim in still_open if settled(then, claim, look, gates)}
         if asked and len(found) == len(asked):
             return Stage(seeds=wanted, taken=number, settled=found, done=True)
     return Stage(seeds=wanted, taken=len(looks), settled=found, done=True)
@@ -82,14 +83,15 @@ def _arms(study: Study, claim: Claim) -> set[str]:
     return {contrast.departed, contrast.kept}
 
 
-def settled(then: Evidence, claim: Claim, look: Look) -> bool:
+def settled(then: Evidence, claim: Claim, look: Look, gates: Sequence[Gate]) -> bool:
     """Tells whether a look shows that a claim's effect is larger than the smallest effect of interest, or smaller.
 
-    If the claim has a companion, the look must also show the direction of the companion's effect.
+    `gates` are those of `then`, the evidence as it was at the look.  If the claim has a companion, the look must also
+    show the direction of the companion's effect.
     """
     rule = then.study.rule
     effect = effect_on(then, claim)
-    reason, _ = obstacle_of(then, claim, effect, study_gates(then))
+    reason, _ = obstacle_of(then, claim, effect, gates)
     if reason or effect is None:
         return False
     asked = (one.questions for one in then.study.claims if one.family == claim.family)

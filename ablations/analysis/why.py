@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ablations.core.identity import leaves
 from ablations.core.result import FINAL, Result
-from ablations.core.text import counted, last_line, listed
+from ablations.core.text import counted, few, last_line, listed
 from ablations.core.trial import Trial
 
 MOST = 3  # names that a sentence lists
@@ -67,7 +67,7 @@ def _differs(trial: Trial, before: Sequence[Result], code: Mapping[str, str]) ->
     """Writes how `trial` differs from the most similar one of `before`: recorded trials of its variant and seed."""
     told = [(_settings(one.trial, trial), str(one.trial.config.get("code", ""))) for one in before]
     settings, digest = min(told, key=lambda one: len(one[0]))
-    words = [f"the configuration is another ({_few(settings)})"] if settings else []
+    words = [f"the configuration is another ({few(settings, MOST)})"] if settings else []
     if digest != trial.config.get("code", ""):
         words.append(code.get(digest, "the code changed since"))
     return "; ".join(words) or NEVER
@@ -83,12 +83,6 @@ def _settings(before: Trial, now: Trial) -> list[str]:
         for name in {**one, **two}
         if one.get(name, unset) != two.get(name, unset)
     ]
-
-
-def _few(names: Sequence[str]) -> str:
-    """Writes the first names, and how many more there are."""
-    more = len(names) - MOST
-    return listed([*names[:MOST], *([f"{more} more"] if more > 0 else [])])
 
 
 def changed(before: Mapping[str, bytes], now: Mapping[str, bytes]) -> str:
@@ -119,7 +113,7 @@ def _pieces_differ(before: bytes, now: bytes, name: str) -> str | None:
     words = []
     for kind in ("function", "class"):
         if names := [piece.partition(" ")[2] for piece in differing if piece.startswith(f"{kind} ")]:
-            words.append(f"{kind if len(names) == 1 else kind.replace('ss', 'sse') + 's'} {_few(names)}")
+            words.append(f"{kind if len(names) == 1 else kind.replace('ss', 'sse') + 's'} {few(names, MOST)}")
     words += ["statements at its top"] if "" in differing else []
     return ", ".join(words) or None
 
@@ -161,7 +155,7 @@ def which(trials: Sequence[Trial], *, several: bool = False) -> str:
 
 def _few_labels(labels: Sequence[str]) -> str:
     """Writes all labels or, if they are many, the first of them and how many more there are."""
-    return listed(labels) if len(labels) <= 2 * MOST else f"{', '.join(labels[:MOST])} and {len(labels) - MOST} more"
+    return few(labels, MOST if len(labels) > 2 * MOST else len(labels))
 
 
 def _ranges(numbers: Sequence[int]) -> str:

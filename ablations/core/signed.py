@@ -7,6 +7,7 @@ from typing import Any
 from ablations.core.errors import InputError, shown
 from ablations.core.load import is_file, load
 from ablations.core.subject import Defaults, Subject
+from ablations.core.text import few
 
 
 def signed(name: str) -> Any:
@@ -22,9 +23,8 @@ def signed(name: str) -> Any:
     asked = [one for one in (*vars(Subject), *vars(Defaults)) if not one.startswith("_")]
     lacking = [one for one in asked if not (hasattr(type(found), one) or one in getattr(found, "__dict__", {}))]
     if lacking:
-        more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
         raise InputError(
-            f"{shown(name)} is no subject: it lacks {', '.join(lacking[:3])}{more}; a subject is an object of a class "
+            f"{shown(name)} is no subject: it lacks {few(lacking, 3)}; a subject is an object of a class "
             f"that is derived from ablations.core.subject.Defaults and signs Subject."
         )
     # Records hold the subject's own name, and workers load it by that, so the name must find the same object.

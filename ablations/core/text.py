@@ -63,6 +63,12 @@ def listed(items: Sequence[object]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def few(items: Sequence[object], most: int) -> str:
+    """Writes `a, b and 5 more`, for a sentence: the first `most` of the items, and how many more there are."""
+    words = [*map(str, items)]
+    return listed([*words[:most], *[f"{len(words) - most:,} more"] * (len(words) > most)])
+
+
 def capped(items: Sequence[object], most: int = 12) -> str:
     """Writes `a, b, c and 5 more`: the first `most` of the items, or all of them if at most one is left over."""
     words = [*map(str, items)]

@@ -10,6 +10,7 @@ from ablations.core.identity import leaves
 from ablations.core.load import load
 from ablations.core.setting import Config, Setting
 from ablations.core.subject import Component
+from ablations.core.text import few
 from ablations.core.variant import Departure, Variant
 
 SHOWN = 4  # most fields that the reason for a conflict names
@@ -111,8 +112,7 @@ class Forms:
     def _shared(self, first: Departure, second: Departure) -> str:
         """Writes the names of the config's fields that both departures change, of many only the first `SHOWN`."""
         fields = sorted(self._touched(first) & self._touched(second))
-        more = f" and {len(fields) - SHOWN} more" if len(fields) > SHOWN else ""
-        return ", ".join(fields[:SHOWN]) + more
+        return few(fields, SHOWN) if fields else ""
 
     def _touched(self, departure: Departure) -> set[str]:
         """Returns the paths of the config's fields that a departure changes."""

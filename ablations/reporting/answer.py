@@ -21,7 +21,7 @@ from ablations.analysis.rule import CALLS
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import ONE_IN, ONE_OUT, metric_of
 from ablations.core.load import SABOTAGE
-from ablations.core.text import counted, listed
+from ablations.core.text import counted, few, listed
 from ablations.core.units import briefly, in_unit, is_ratio
 from ablations.reporting import wording
 from ablations.reporting.document import Answer
@@ -70,9 +70,9 @@ def answer(evidence: Findings) -> Answer:
 
 def _most(words: Sequence[str], between: str = "") -> str:
     """Returns the first `MOST` of `words` as a list in a sentence, and how many more there are."""
-    more = [f"{len(words) - MOST} more"] * (len(words) > MOST)
-    shown = [*words[:MOST], *more]
-    return between.join(shown) if between else listed(shown)
+    if not between:
+        return few(words, MOST)
+    return between.join([*words[:MOST], *[f"{len(words) - MOST} more"] * (len(words) > MOST)])
 
 
 def _sentence(words: str) -> str:

@@ -414,7 +414,7 @@ def test_suffixes_that_a_terminal_would_obey_are_not_printed(
         grey().save(odd / name, format="PNG")
     assert len(stored(tmp_path / "images", quiet=False)) == 1
     said = capsys.readouterr().err
-    assert said.endswith("used, 4 left out: 2 of other suffixes, 1 .xml, 1 without a suffix.\n")
+    assert said.endswith("used, 4 left out: 2 of other suffixes, 1 .xml and 1 without a suffix.\n")
 
 
 @pytest.mark.parametrize(("labelled", "unused"), [(True, "val"), (False, "test")])

@@ -87,10 +87,11 @@ def test_help_of_a_study_file_names_its_question_its_changes_and_its_fields(
 
 
 def test_a_long_list_is_cut_with_the_number_of_what_is_left_out() -> None:
-    from ablations.core.text import capped
+    from ablations.core.text import capped, few
 
     assert capped("abcd", 3) == "a, b, c, d"  # "and 1 more" is no shorter
     assert capped(range(1005), 2) == "0, 1 and 1,003 more"
+    assert few("abc", 3) == "a, b and c" and few(range(1005), 2) == "0, 1 and 1,003 more"
 
 
 @pytest.mark.parametrize("kind", calibrate.KINDS)

@@ -16,7 +16,7 @@ from ablations.analysis.sampling import interval_over_both
 from ablations.analysis.verdicts import Findings
 from ablations.core.claim import MAIN, ONE_OUT
 from ablations.core.effect import Effect
-from ablations.core.text import MINUS, counted, probability, told
+from ablations.core.text import MINUS, counted, few, probability, told
 from ablations.core.units import in_unit, is_ratio, unit_of
 from ablations.reporting import wording
 from ablations.reporting.document import Block, Section, Table, without_empty
@@ -80,7 +80,7 @@ def interactions(evidence: Findings) -> Section | None:
         )
     together = {one.component: factorial.aliases(evidence.study, one, 3) for one in main}
     if any(together.values()):
-        pairs = "; ".join(f"{name} = {factorial.some(same)}" for name, same in together.items() if same)
+        pairs = "; ".join(f"{name} = {few(same, 3)}" for name, same in together.items() if same)
         blocks.append(
             "This fraction tells each main effect only together with three-way interactions, which it takes to be "
             f"small: {pairs.replace('-', MINUS)}."

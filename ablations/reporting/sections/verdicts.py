@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite, nan
+from math import isfinite
 
 from ablations.analysis import traces
 from ablations.analysis.failures import arms_words, share_interval
-from ablations.analysis.gates import beside
+from ablations.analysis.gates import beside, chance_error
 from ablations.analysis.obstacles import NO_ARM
 from ablations.analysis.rule import CONTRADICTED, DIRECTION_ONLY, INCONCLUSIVE, NO_EFFECT, NOT_TESTED, REPRODUCED
 from ablations.analysis.tables import sizes
@@ -261,7 +261,7 @@ def _what_failed(evidence: Findings) -> str:
     rule, setting = evidence.study.rule, evidence.study.setting
     of_chance = bool(rule.failed_above) and setting.guessable
     words = [f"a {'loss or a weight' if wording.images(evidence) else 'number that it reported'} was no finite number"]
-    metric, chance = setting.main_metric, setting.guessing if setting.guessing is not None else nan
+    metric, chance = setting.main_metric, chance_error(evidence)
     bound = beside(metric, chance, 1 - rule.failed_above, "what guessing gives")
     words += [f"its {metric.noun} is {'above' if metric.lower_is_better else 'not'} {bound}"] * of_chance
     linear = wording.images(evidence) or setting.baseline is not None

@@ -12,6 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from ablations.core.errors import InputError, acting, shortened, shown
+from ablations.core.text import few
 
 # The suffixes of files that count as images.  Which format a file has is decided by its content.
 SUFFIXES = (
@@ -106,7 +107,7 @@ def remark(files: Files) -> str:
     """
     deeper = sum("/" in name for names in files.names.values() for name in names)
     words = [f"{deeper:,} of them in folders within class folders"] if deeper else []
-    words += [f"none of {some(empty)}"] if (empty := _empty(files)) else []
+    words += [f"none of {few(empty, 5)}"] if (empty := _empty(files)) else []
     if files.left_out:
         words += [f"{sum(files.left_out.values()):,} left out: {_counted(files.left_out)}"]
     return f"{files.folder}: {len(files):,} images used, {'; '.join(words)}." if words else ""
@@ -115,7 +116,7 @@ def remark(files: Files) -> str:
 def _counted(left_out: Mapping[str, int]) -> str:
     """Writes `30 .heic, 2 hidden`, the most frequent reason first."""
     commonest = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
-    return some([f"{count:,} {why}" for why, count in commonest])
+    return few([f"{count:,} {why}" for why, count in commonest], 5)
 
 
 def splits(path: Path) -> tuple[Path, Path]:
@@ -157,7 +158,7 @@ def scan(path: Path) -> Folders:
     train, test = splits(path)
     found = Folders(train=by_class(train), test=by_class(test))
     if differing := sorted(found.train.names.keys() ^ found.test.names.keys()):
-        raise InputError(f"Only one of {train} and {test} has the class folders {some(differing)}.")
+        raise InputError(f"Only one of {train} and {test} has the class folders {few(differing, 5)}.")
     if acted := next((name for name in found.train.names if acting(name)), ""):
         raise InputError(f"The folder {train} has a class called {shown(acted)}: rename it, without {acting(acted)!r}.")
     if len(found.train.names) < 2:
@@ -167,7 +168,7 @@ def scan(path: Path) -> Folders:
         empty = _empty(files)
         if empty and (files is found.train or not len(files)):
             left_out = f"; left out are {_counted(files.left_out)}" if files.left_out else ""
-            raise InputError(f"The folder {files.folder} has no {KINDS} image of {some(empty)}{left_out}.")
+            raise InputError(f"The folder {files.folder} has no {KINDS} image of {few(empty, 5)}{left_out}.")
     return found
 
 
@@ -185,7 +186,7 @@ def by_class(folder: Path) -> Files:
         left_out = _beside(folder)
         return Files(folder=folder, names={path.name: _within(path, left_out) for path in classes}, left_out=left_out)
     archives = sorted(path.name for path in folder.glob("*.tar"))
-    hint = f": unpack {some(archives)}, each into a folder of its own" if archives else ""
+    hint = f": unpack {few(archives, 5)}, each into a folder of its own" if archives else ""
     raise InputError(f"The folder {folder} has no class folders in it{hint}.")
 
 
@@ -276,9 +277,3 @@ def _dead(entry: os.DirEntry[str]) -> InputError:
     return InputError(
         f"The link {entry.path} leads to {os.readlink(entry.path)}, which is not there; repair or remove it."
     )
-
-
-def some(names: Sequence[str]) -> str:
-    """Lists the first five of `names`, and says how many more there are."""
-    shown = ", ".join(names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

@@ -16,6 +16,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from ablations.core.errors import InputError
+from ablations.core.text import few
 from ablations.subjects.alexnet.data.catalogue import DEFAULT, FOLDER, Dataset, folder_of, user_cache
 from ablations.subjects.alexnet.data.decode import Images
 from ablations.subjects.alexnet.data.folders import (
@@ -25,7 +26,6 @@ from ablations.subjects.alexnet.data.folders import (
     class_folders,
     image_names,
     scan,
-    some,
     splits,
 )
 from ablations.subjects.alexnet.data.idx import find_idx, read_idx
@@ -236,7 +236,7 @@ def _open_flat(path: Path) -> Opened:
     numbers = {name: number for number, name in enumerate(train.names)}
     of_images = validation_classes(path, names)
     if unknown := sorted(set(of_images) - numbers.keys()):
-        raise InputError(f"The folder {path / 'train'} has no class folders {some(unknown)}.")
+        raise InputError(f"The folder {path / 'train'} has no class folders {few(unknown, 5)}.")
     return Opened(
         classes=tuple(train.names),
         train=Part(images=train, labels=_labels(train)),
