@@ -298,12 +298,12 @@ BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "other classes": (
         lambda path: (path / "test" / "dog").rename(path / "test" / "wolf"),
-        r"Only one of .*train and .*test has the class folders dog, wolf\.",
+        r"Only one of .*train and .*test has the class folders dog and wolf\.",
     ),
     "empty class": (lambda path: empty(path / "train" / "dog"), r"train has no JPEG, .* or PPM image of dog\."),
     "empty test": (
         lambda path: empty(path / "test" / "cat", path / "test" / "dog"),
-        r"The folder .*test has no JPEG, .* or PPM image of cat, dog\.",
+        r"The folder .*test has no JPEG, .* or PPM image of cat and dog\.",
     ),
     "one class": (
         lambda path: remove(path / "train" / "cat", path / "test" / "cat"),
@@ -312,7 +312,7 @@ BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a file": (to_file, r"The folder .*images is a file, and no folder with train/ in it\."),
     "still in archives": (
         archive_classes,
-        r"train has no class folders in it: unpack cat\.tar, dog\.tar, each into a folder of its own\.",
+        r"train has no class folders in it: unpack cat\.tar and dog\.tar, each into a folder of its own\.",
     ),
     "no image": (
         lambda path: (path / "train" / "dog" / "0.png").write_text("hello"),
