@@ -68,9 +68,13 @@ def nothing(evidence: Findings) -> str:
 def over(evidence: Findings, counts: Iterable[int]) -> str:
     """Returns what means are over: `10 seeds`, or `4 to 10 seeds` where arms have different numbers of trainings."""
     known = sorted(counts) or [0]
-    noun = "split" if evidence.study.setting.replicate == SPLIT else "seed"
     fewest = "" if known[0] == known[-1] else f"{known[0]:,} to "
-    return f"{fewest}{counted(known[-1], noun)}"
+    return f"{fewest}{counted(known[-1], replicate(evidence))}"
+
+
+def replicate(evidence: Findings) -> str:
+    """Returns the word for one repetition of a comparison: `split` where seeds are splits of the data, else `seed`."""
+    return "split" if evidence.study.setting.replicate == SPLIT else "seed"
 
 
 def trial_of(evidence: Findings, result: Result) -> str:

@@ -124,6 +124,8 @@ def test_the_report_says_how_it_was_corrected_and_shows_no_exact_test_of_splits(
     assert set(exports.effects_table(found)["overlap"]) == {OVERLAP}
     assert "more splits of these would hardly" in str(by_title["Claims"].blocks)
     assert "corrected for their overlap (Nadeau and Bengio 2003)" in paper.paper(found).method
+    assert report.label.endswith("(5 splits)") and "of single splits" in str(report.lead)
+    assert ", 5 splits)." in str(by_title["Doses"].blocks)
 
 
 def test_the_report_of_splits_speaks_of_no_interval_over_new_examples(tmp_path: Path) -> None:

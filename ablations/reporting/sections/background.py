@@ -39,7 +39,7 @@ def label(evidence: Findings) -> str:
     seeds = evidence.study.seeds
     grade = "smoke test" if seeds < 2 else "draft" if seeds < evidence.study.rule.seeds else "enough for verdicts"
     late = "post hoc, " if evidence.verdicts and post_hoc(evidence.study, evidence.results) else ""
-    return f"{parts_of(evidence.study.subject).scale(evidence)}; {late}{grade} ({counted(seeds, 'seed')})"
+    return f"{parts_of(evidence.study.subject).scale(evidence)}; {late}{grade} ({wording.over(evidence, [seeds])})"
 
 
 def summary(evidence: Findings) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ def _sentences(evidence: Findings, trend: Trend) -> str:
     if is_unknown(trend):
         return f"{over} no trend can be told: {_why_none(trend, metric)}."
     slope, verb = in_unit(metric, size(metric, trend.slope)), direction(trend).removesuffix(" with")
-    within, seeds = between(metric, trend.low, trend.high), counted(trend.seeds, "seed")
+    within, seeds = between(metric, trend.low, trend.high), wording.over(evidence, [trend.seeds])
     numbers = f"{slope}, 95% interval {within} {_step(trend)}, {seeds}"
     if trend.constant:
         numbers = f"{slope} {_step(trend)} with every one of {seeds}"

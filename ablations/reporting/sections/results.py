@@ -86,7 +86,8 @@ def forest_picture(evidence: Findings, rows: Sequence[Ranked], name: str = "effe
     band = "; a pale band is what the claim on a change calls too small to matter" if known else ""
     arrow = "; an arrow points to what lies beyond the axis" if cut(lines) else ""
     caption = (
-        f"Marks are mean {means}, {bars}, small dots the differences of single seeds. Colours: {colours}{band}{arrow}."
+        f"Marks are mean {means}, {bars}, small dots the differences of single {wording.replicate(evidence)}s. "
+        f"Colours: {colours}{band}{arrow}."
     )
     numbers = [f"{evidence.called(one.effect)} {written(evidence, one.effect)}" for one in rows]
     unit = unit_of(evidence.main_metric)
