@@ -82,7 +82,7 @@ def _run(arguments: Sequence[str]) -> int:
     if asks_for_help(words):
         show_help(options, subject)
         return 0
-    asked = parsed(options, words, prog="python -m ablations.run", may_be_empty=("--components",), config=flags)
+    asked = parsed(options, words, prog="python -m ablations.run", config=flags)
     # Each word is cleaned by itself, so that a password ends with its word.
     command = shlex.join(["python", "-m", "ablations.run", *map(without_password, arguments)])
     config, by_grid = resolved(asked)

@@ -160,8 +160,16 @@ class Subject:
         trained on each of them under every seed, effects are means over them, and each has a column of its own beside.
         `code` are patterns of more files that decide a result, and `version` stands for all files where it is given.
         """
+        for name, given, like in (
+            ("components", components, "{'lr': [0.1, 1.0]}"), ("metrics", metrics, "{'loss': 'lower'}")
+        ):  # fmt: skip
+            if not isinstance(given, Mapping):
+                raise TypeError(f"{name} is {given!r}; it takes a mapping, such as {like}")
         self.reference, self.components, self.metrics = reference, components, metrics
-        self.claims = [claims] if isinstance(claims, Claim | Every) else list(claims)
+        listed: Sequence[Any] = [claims] if isinstance(claims, Claim | Every) else claims
+        if not isinstance(listed, Sequence) or not all(isinstance(one, Claim | Every) for one in listed):
+            raise TypeError(f"claims is {claims!r}; it takes a Claim, an Every, or a list of them")
+        self.claims: list[Claim | Every] = list(listed)
         self.sabotage, self.resources = sabotage, resources
         self.budget = (budget,) if isinstance(budget, str) else tuple(budget)
         self.code, self.version, self.replicate, self.data = tuple(code), version, replicate, data

@@ -19,7 +19,7 @@ from scipy import stats
 
 from ablations.analysis.group_sequential import Look
 from ablations.analysis.statistics import LEVEL, Array, discordant, sign_flip_p
-from ablations.analysis.tables import FAILED, Outcomes
+from ablations.analysis.tables import FAILED, HUGE, Outcomes
 from ablations.core.claim import Rule
 from ablations.core.effect import Effect
 from ablations.core.result import DIVERGED, DONE, Result
@@ -34,9 +34,12 @@ def why_failed(metrics: Mapping[str, Any], setting: Setting, rule: Rule, *, best
     `metrics` are those of the training, and `best` is the best main outcome of all trainings of its variant (nan: not
     known).
     """
-    named = (metrics.get(name, 0.0) for name in (setting.main, f"{setting.phase}_loss"))
-    if not all(isinstance(value, int | float) and isfinite(value) for value in named):
+    named = {name: metrics.get(name, 0.0) for name in (setting.main, f"{setting.phase}_loss")}
+    if not all(isinstance(value, int | float) and isfinite(value) for value in named.values()):
         return "its evaluation is not finite"
+    for name, value in named.items():
+        if abs(setting.metrics[name].compared(value) if name in setting.metrics else value) >= HUGE:
+            return f"its evaluation came to {value:.2g}, which is too large to be compared"
     metric = setting.main_metric
     value = metrics.get(setting.main, nan)
     chance, linear = (nan if one is None else one for one in (setting.guessing, setting.baseline))

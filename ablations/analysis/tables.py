@@ -1,7 +1,7 @@
 """Tables of outcomes: which rows count, outcomes by seed and variant, and metrics after an early epoch.
 
-Only finished trials with a finite metric count.  The last value of a training that failed means nothing, so
-`ablations.analysis.failures` marks its row and no table of outcomes contains it.
+Only finished trials with a finite metric, which is not huge, count.  The last value of a training that failed means
+nothing, so `ablations.analysis.failures` marks its row and no table of outcomes contains it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from functools import cached_property
 from math import inf, nan
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ablations.core.errors import InputError, printable
@@ -26,6 +25,7 @@ IDENTITY = ("key", "variant", "seed", "status")  # columns of a table that say w
 DATA = "data"  # column that says on which of several data sets a trial was
 FAILED = "failed"  # the status, in a table of outcomes, of every training that failed
 FAILURES = (DIVERGED, FAILED)  # statuses of trainings that failed
+HUGE = 1e150  # a training whose outcome is so large has diverged; the squares of larger numbers are infinite
 ENDED = (DONE, *FAILURES)  # statuses of trainings that have an outcome
 UNFINISHED = "unfinished"  # the status of a variant under a seed that has not run on every data set
 _LABEL = re.compile(r"-\w[\w.=+ -]*")  # a variant's label: without brackets, a spreadsheet cannot call functions in it
@@ -49,10 +49,10 @@ def _cell(value: object) -> object:
 
 
 def usable(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Returns the rows of finished trials with a finite metric; none if the table lacks the metric."""
+    """Returns the rows of finished trials with a finite metric below HUGE; none if the table lacks the metric."""
     if metric not in table:
         return table.iloc[:0]
-    return table[(table["status"] == DONE) & np.isfinite(table[metric].astype(float))]
+    return table[(table["status"] == DONE) & (table[metric].astype(float).abs() < HUGE)]
 
 
 def overlap(setting: Setting, table: pd.DataFrame) -> float:

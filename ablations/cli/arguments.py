@@ -9,7 +9,7 @@ import io
 import re
 import sys
 import typing
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,14 +32,13 @@ def parsed(
     *,
     prog: str,
     examples: Sequence[Example] = (),
-    may_be_empty: Collection[str] = (),
     **how: Any,
 ) -> T:
     """Returns what `what`, a dataclass or a function, makes of the words `arguments`; `how` is passed on to tyro.
 
     `--help` prints a help page with `examples` and ends the program.  Raises InputError on an unknown option, on a
-    value of the wrong type, on an empty value (except those of the options `may_be_empty`), and on control characters,
-    which would act on the terminal if they were printed.
+    value of the wrong type, on an empty value, and on control characters, which would act on the terminal if they were
+    printed.
     """
     if asks_for_help(arguments):
         show(page(what, prog, examples=examples))
@@ -49,7 +48,7 @@ def parsed(
         label = name if name.startswith("--") else "an argument"
         if acted := acting(word):
             raise InputError(f"{_printed(label)} is {shown(value)}; leave out the control character {acted!r}.")
-        if (not word or word == f"{name}=") and name not in may_be_empty:
+        if not word or word == f"{name}=":
             raise InputError(f"{label} has an empty value; leave it out, or give it one.")
     arguments = _once(arguments, what)
     said = io.StringIO()

@@ -102,7 +102,8 @@ def detects(study: Study, results: Sequence[Result]) -> str:
         return f"which effects it can find is not known before a pilot: {pilot}"
     least = f"{_ratio(max(known))} times" if metric.ratio else f"{_brief(max(known), 1)} {metric.unit}".rstrip()
     more = [row for row in rows if isfinite(row.spread) and (row.seeds is None or row.seeds > study.seeds)]
-    asking = f"; {len(more)} of {counted(len(rows), 'claim')} need more than {counted(study.seeds, 'seed')}"
+    verb = "needs" if len(more) == 1 else "need"
+    asking = f"; {len(more)} of {counted(len(rows), 'claim')} {verb} more than {counted(study.seeds, 'seed')}"
     what = study.setting.evaluated(metric.words)
     return f"effects on the {what} above {least}, four times in five{asking if more else ''}"
 

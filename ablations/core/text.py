@@ -11,22 +11,29 @@ from ablations.core.errors import InputError, shown
 
 MINUS = "\N{MINUS SIGN}"
 FIXED, SMALL = 8, 1e-4  # a number with more digits after the point and below SMALL is written with an exponent
+LARGE = 1e12  # a number from here on is written with an exponent
 NUMBER = 24  # characters of the longest number or interval; a longer cell of a table is taken for a sentence
 
 MISSING = "\N{EN DASH}"  # in place of a number that is not there
 PRINTED = "\nIt had printed:\n"  # in the error of a trial, what precedes the last lines of its output
 LONGEST = 366 * 24 * 3600  # most seconds that --budget may give a study
+_FRAME = re.compile(r'\s+File ".*", line \d+')  # of a traceback
 _UNITS = {"h": 3600, "m": 60, "s": 1}
 _TIME = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 
 
 def last_line(error: str, longest: int = 200) -> str:
-    """Returns the last line of an error that is not blank, cut to `longest` characters.
+    """Returns the last line of an error that is not blank, or the exception of a traceback, in `longest` characters.
 
-    For a traceback that is the exception.  The output of a failed trial, which may follow, is not looked at.
+    The message of an exception may have several lines, which are joined.  The output of a failed trial, which may
+    follow, is not looked at.
     """
-    lines = [line.strip() for line in error.partition(PRINTED)[0].splitlines() if line.strip()]
-    found = lines[-1] if lines else "no reason recorded"
+    lines = [line for line in error.partition(PRINTED)[0].splitlines() if line.strip()]
+    frames = [place for place, line in enumerate(lines) if _FRAME.match(line)]
+    # Below a frame stands its source, indented; the exception begins with the next line that is not.
+    after = range(frames[-1] + 1, len(lines)) if frames else range(0)
+    first = next((place for place in after if not lines[place][0].isspace()), len(lines) - 1)
+    found = " ".join(line.strip() for line in lines[first:]) if lines else "no reason recorded"
     return found if len(found) <= longest else f"{found[: longest - 1]}…"
 
 
@@ -80,7 +87,8 @@ def capped(items: Sequence[object], most: int = 12) -> str:
 def number(value: float, digits: int = 2) -> str:
     """Writes `12.34`, with a real minus sign; a dash if the number is not finite.
 
-    A small number with many digits is written as `1.23e-11`, with its last digit at the same place.
+    A small number with many digits is written as `1.23e-11`, with its last digit at the same place, and a huge one as
+    `1.23e+20`.
     """
     return _written(value, digits, "") if isfinite(value) else MISSING
 
@@ -92,6 +100,8 @@ def signed(value: float, digits: int = 2) -> str:
 
 def _written(value: float, digits: int, sign: str) -> str:
     rounded = round(value, digits) + 0.0  # never -0.00
+    if abs(rounded) >= LARGE:
+        return f"{rounded:{sign}.2e}".replace("-", MINUS)
     if digits > FIXED and abs(rounded) < SMALL:
         figures = digits + math.floor(math.log10(abs(rounded))) if rounded else 0
         return f"{rounded:{sign}.{figures}e}".replace("-", MINUS) if rounded else f"{rounded:{sign}.0f}"
@@ -99,9 +109,18 @@ def _written(value: float, digits: int, sign: str) -> str:
 
 
 def interval(low: float, high: float, *, sign: bool = True, digits: int = 2) -> str:
-    """Writes `[+0.10, +2.56]`; a dash if a bound is not finite.  Without `sign`, positive bounds have no plus."""
+    """Writes `[+0.10, +2.56]`; a dash if a bound is not finite.  Without `sign`, positive bounds have no plus.
+
+    A negative bound that rounds to zero keeps its sign, as in `[-0.00, +0.60]`: such an interval holds zero.
+    """
+    if not (isfinite(low) and isfinite(high)):
+        return MISSING
     write = signed if sign else number
-    return f"[{write(low, digits)}, {write(high, digits)}]" if isfinite(low) and isfinite(high) else MISSING
+    bounds = [
+        MINUS + number(0.0, digits) if bound < 0 and round(bound, digits) == 0 else write(bound, digits)
+        for bound in (low, high)
+    ]
+    return f"[{', '.join(bounds)}]"
 
 
 def probability(value: float) -> str:

@@ -114,7 +114,13 @@ def why(error: BaseException) -> str:
 
 
 def strict(value: Any) -> Any:
-    """Returns `value` with None in place of infinities and nan, which JSON cannot hold."""
+    """Returns `value` with None in place of infinities and nan, which JSON cannot hold.
+
+    Half of a surrogate pair, which no UTF-8 can hold, is written as an escape.  It is in text that was decoded from a
+    file name in another encoding, for example.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
         return {name: strict(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

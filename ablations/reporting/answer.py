@@ -169,12 +169,15 @@ def _effects(evidence: Findings, rows: Sequence[Ranked]) -> str:
     half = min(halves, default=inf)
     sized = [[(_name(evidence, one), f" ({_size(evidence, one, half)})") for one in side] for side in (hurt, helped)]
     same = [(_name(evidence, one), _margin(evidence, one)) for one in alike]
+    equal = [one for one in undecided if one.effect.constant and one.effect.estimate == 0]
+    undecided = [one for one in undecided if one not in equal]
     open_ = [(_name(evidence, one), "") for one in undecided]
     parts = [
         _group(sized[0], "hurt"),
         _group(sized[1], "helped"),
         _group(same, "makes no difference that matters" if len(same) == 1 else "make no difference that matters"),
         _group(open_, "is undecided" if len(open_) == 1 else "are undecided") + _room(evidence, undecided),
+        _group([(_name(evidence, one), "") for one in equal], "made no difference in any pair"),
         _group(harmed, f"hurt, {UNSIZED}"),
         _group(eased, f"helped, {UNSIZED}"),
         _group(unsized, "cannot be judged, as trainings failed"),
@@ -253,11 +256,14 @@ def _measured(evidence: Findings, row: Ranked) -> str:
 def _room(evidence: Findings, rows: Sequence[Ranked]) -> str:
     """Returns how far from no effect the intervals of undecided changes reach, in brackets; empty if not known."""
     metric = evidence.main_metric
-    bounds = [abs(end) for one in rows for end in (one.effect.low, one.effect.high) if isfinite(end)]
+    reaches = [max(abs(one.effect.low), abs(one.effect.high)) for one in rows]
+    bounds = [reach for reach in reaches if isfinite(reach)]
     if is_ratio(metric) or not bounds:
         return ""
     reach = max(bounds)
     whose = "its interval reaches" if len(rows) == 1 else "their intervals reach"
+    if len(bounds) < len(rows):
+        whose = f"{len(rows) - len(bounds)} without an interval; the others reach"
     return f" ({whose} up to {in_unit(metric, briefly(metric, reach, reach / 5))} from no effect)"
 
 

@@ -41,7 +41,7 @@ def _another(evidence: Findings, words: Sequence[str]) -> tuple[tuple[str, str],
         return _tuned(evidence, words)
     if learned_nothing(evidence) or not finished(evidence) or evidence.passed.get(LEARNS) is False:
         return _longer(evidence, words)
-    if beyond_seeds(evidence):
+    if beyond_seeds(evidence) or _unharmed(evidence):
         return ()
     seeds = max(3, 2 * evidence.study.seeds, _pairs_for_signs(evidence))
     return (
@@ -50,6 +50,11 @@ def _another(evidence: Findings, words: Sequence[str]) -> tuple[tuple[str, str],
             shlex.join([*_without(words, ("--seeds", "--budget")), *_kept(evidence), "--seeds", str(seeds)]),
         ),
     )
+
+
+def _unharmed(evidence: Findings) -> bool:
+    """Tells whether the study wants a sabotage and has none, as one that changes nothing here: no seeds help then."""
+    return SABOTAGE in evidence.study.wanted and control_effect(evidence, SABOTAGE) is None
 
 
 def _pairs_for_signs(evidence: Findings) -> int:

@@ -57,6 +57,7 @@ OPTIONS: list[tuple[list[str], str]] = [
         ([option, ""], f"{option} has an empty value")
         for option in (
             "--grid",
+            "--components",
             "--preset",
             "--dataset",
             "--budget",

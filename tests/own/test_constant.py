@@ -161,6 +161,13 @@ def test_a_main_effect_that_is_the_same_under_every_seed_hurts(tmp_path: Path) -
     assert "slope 1.0 instead of 2.0 hurt (5.00 points in every pair)" in sentences(judged)
 
 
+def test_a_change_without_a_difference_in_any_pair_is_not_called_undecided(tmp_path: Path) -> None:
+    judged = found(tmp_path, 8)
+    width = next(one for one in ranked(judged) if one.effect.component == "width")
+    assert wording.reads_as(width) == "no difference in any pair"
+    assert "width 8 instead of 4 made no difference in any pair" in sentences(judged)
+
+
 def test_a_trend_that_is_the_same_under_every_seed_is_told(tmp_path: Path) -> None:
     def rises(trial: Trial) -> dict[str, float]:
         wobble = bool(trial.config.get("salt")) * trial.seed

@@ -12,7 +12,7 @@ import pytest
 from ablations.analysis.verdicts import Findings
 from ablations.cli.forecast import detects, power_lines
 from ablations.core.setting import Metric
-from ablations.core.text import MISSING
+from ablations.core.text import MINUS, MISSING, interval, number, signed
 from ablations.core.trial import Trial
 from ablations.core.units import between, factor, margin, outcome, outcomes_between
 from ablations.reporting import compose, exports, pages, slide
@@ -113,6 +113,31 @@ def test_an_outcome_that_nearly_overflows_fails_no_report(tmp_path: Path, big: f
     assert latex(table, "x") and exports.effects_table(judged).size and slide.drawn(judged) is not None
     pages.write(compose.compose(judged), tmp_path / "report")
     assert "no bound" in as_markdown(table)
+
+
+@pytest.mark.usefixtures("sketches")
+@pytest.mark.parametrize("which", ["slope", "all"])
+def test_a_training_that_blows_up_without_reaching_infinity_has_failed(tmp_path: Path, which: str) -> None:
+    def outcomes(trial: Trial) -> dict[str, float]:
+        gone = which == "all" or trial.config["config"]["slope"] == 1.0
+        return {"error": (1e160 if gone else 1.0) * (1 + perplexity(trial)["perplexity"])}
+
+    judged = found(tmp_path, '{"error": "lower"}', 'Claim(change="slope", hurts="error", by=0.5)', outcomes)
+    (verdict,) = judged.verdicts
+    assert verdict.call == "not tested"
+    assert all("too large to be compared" in why for why in judged.failed.values())
+    assert len(judged.failed) == (10 if which == "slope" else len(judged.results))
+    report = compose.compose(judged)
+    pages.write(report, tmp_path / "report")
+    if which == "slope":
+        assert "slope 1.0 instead of 2.0 cannot be judged, as trainings failed" in report.answer.sentences[0]
+
+
+def test_a_bound_below_zero_keeps_its_sign_and_a_huge_number_is_short() -> None:
+    assert interval(-0.0035, 0.6035) == f"[{MINUS}0.00, +0.60]"
+    assert interval(-0.6, -0.0035) == f"[{MINUS}0.60, {MINUS}0.00]"
+    assert interval(0.0, 0.0035) == "[+0.00, +0.00]" and interval(-0.0, 1.0, sign=False) == "[0.00, 1.00]"
+    assert signed(6.8e297) == "+6.80e+297" and number(-1e12) == f"{MINUS}1.00e+12" and number(1e9) == "1,000,000,000.00"
 
 
 def test_bounds_that_no_float_holds_are_no_bounds() -> None:

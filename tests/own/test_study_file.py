@@ -265,6 +265,14 @@ def test_seeds_that_are_not_used_stop_every_verdict(study: Any, capsys: pytest.C
     assert "reproduced" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("cookie", ["# -*- coding: latin-1 -*-\n", ""])
+def test_a_study_file_may_be_in_another_encoding(study: Any, cookie: str) -> None:
+    study.write(head=f"# caf\N{LATIN SMALL LETTER E WITH ACUTE}\n{HEAD}")
+    study.path.write_bytes(cookie.encode() + study.path.read_text().encode("latin-1"))
+    assert study.run("--components", "slope", seeds=1) == 0
+    assert (study.reports / "mine" / "effects.csv").is_file()
+
+
 # What is wrong -> the head, the parts and the trial of a file, and what its sentence says.
 WRONG = {
     "no subject": (HEAD, "", "", "holds no Subject"),
@@ -290,11 +298,15 @@ WRONG = {
     "claim without size": (HEAD, PARTS.replace(', by=0.5, says', ", says"), TRIAL, "needs by="),
     "a published effect of another sign": (HEAD, PARTS.replace("by=0.5, says", "by=0.5, published_effect=2, says"), TRIAL, "published effect of 2 says the opposite"),
     "another word for points": (HEAD, PARTS.replace('unit="points"', 'unit="%"'), TRIAL, "percentages have the unit 'points'"),
+    "claim of a word": (HEAD, PARTS.replace(", by=0.5, says", ", by='x', says"), TRIAL, "has by='x'; it must be a number"),
+    "claims of a number": (HEAD, PARTS.replace("claims=", "claims=3 or "), TRIAL, "claims is 3; it takes a Claim"),
+    "components in a list": (HEAD, re.sub(r"components=\{.*\},\n", "components=['slope'],\n", PARTS), TRIAL, "components is ['slope']; it takes a mapping"),
     "claim of two": (HEAD, PARTS.replace('hurts="score"', 'hurts="score", helps="loss"'), TRIAL, "names 2 of hurts"),
     "budget": (HEAD, PARTS.replace('budget="rounds"', 'budget="round"'), TRIAL, "'round'; did you mean 'rounds'? it takes fields with whole numbers."),
     "budget of no whole number": (HEAD, PARTS.replace('budget="rounds"', 'budget="noise"'), TRIAL, "'noise'; it takes fields"),
     "asks for too much": (HEAD, PARTS, TRIAL.replace("config, streams", "config, stream"), "did you mean 'streams'?"),
     "sabotage": (HEAD, PARTS.replace('sabotage={"slope"', 'sabotage={"slop"'), TRIAL, "did you mean 'slope'?"),
+    "a sabotage that changes nothing": (HEAD, re.sub(r"sabotage=\{.*\}", 'sabotage={"slope": 2.0}', PARTS), TRIAL, "the sabotage sets slope=2.0, which is what the reference has"),
     "a change that fails": (HEAD, PARTS.replace('"unread": 2', '"f": {"x": lambda c: 1 / 0}'), TRIAL, "ZeroDivisionError"),
     "a change to nothing": (HEAD, PARTS.replace('"unread": 2', '"f": {"x": lambda c: 3}'), TRIAL, "no configuration like"),
     "code that is not there": (HEAD, PARTS.replace('budget="rounds"', 'code=["*.cu"]'), TRIAL, "matches no file"),
@@ -320,6 +332,7 @@ def test_a_wrong_study_file_gets_one_sentence_and_nothing_is_made(
         (["--set", "slop=1"], "did you mean 'slope'?"),
         (["--set", "rounds=many"], "takes a whole number"),
         (["--set", "rounds"], "takes FIELD=VALUE"),
+        (["--set", "rounds=-3"], "rounds is a budget, so it must be 1 or more"),
         (["--components", "widht"], "did you mean 'width'?"),
         (["--tune", "3"], "no learning rate"),
         (["--budget", "2h", "--dry-run"], "how long a trial takes"),

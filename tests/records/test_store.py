@@ -399,3 +399,9 @@ def test_files_are_readable_to_whom_the_umask_says(umask: int, mode: int, plan: 
     finally:
         os.umask(before)
     assert [path.stat().st_mode & 0o777 for path in paths] == [mode, mode]
+
+
+def test_text_that_no_utf8_can_hold_is_written_so_that_it_can_be_read(tmp_path: Path) -> None:
+    # As os.fsdecode gives for a file name in another encoding.
+    files.write_json(tmp_path / "x.json", {"error": "no file b\udcff", "notes": ["\udc80", "é"]})
+    assert files.read_json(tmp_path / "x.json") == {"error": "no file b\\udcff", "notes": ["\\udc80", "é"]}

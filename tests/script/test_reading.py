@@ -229,7 +229,7 @@ def test_cells_that_are_empty_by_habit_are_no_nan(tmp_path: Path) -> None:
     assert not any(stopped(rows, name, name) for name in ("loss", "val_loss", "test_acc"))
     every_other = [{"epoch": n, "loss": 1.0 / n, "acc": float(n) if n % 2 else None} for n in range(1, 5)]
     assert taken(every_other, "acc", "acc", take="last", better="higher") == 3.0
-    with pytest.raises(TrialError, match="never read"):
+    with pytest.raises(TrialError, match="never read as a number: it was null or empty"):
         last([{"epoch": 1, "loss": None}])
 
 

@@ -131,6 +131,11 @@ def test_a_dry_run_shows_the_command_of_every_variant(study: Study, capsys: pyte
     [
         ("raise KeyError('my fault')", "error", "KeyError: 'my fault'"),
         ("import sys; print('so far so good'); sys.exit(3)", "error", "exit code 3: so far so good"),
+        (
+            "raise ValueError('it does not fit:\\n\\tlayer a\\n\\tlayer b')",
+            "error",
+            "exit code 1: ValueError: it does not fit: layer a layer b",
+        ),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "error", "signal SIGSEGV"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "out_of_memory", "SIGKILL"),
         ("print('{\"score\": NaN}')", "diverged", "score is nan"),

@@ -70,7 +70,7 @@ WRONG = {
     "unknown place to read": (f"{STUDY}[read]\nstdin = 'x'", "did you mean 'stdout'?"),
     "a pattern that is none": (f"{STUDY}[read]\nstdout = '('", "stdout of [read] is no pattern"),
     "a pattern without names": (f"{STUDY}[read]\nstdout = 'loss (.*)'", "has no named groups"),
-    "a file that trials share": (f"{STUDY}[read]\njson = 'out.json'", "a file that all trials share"),
+    "a file that trials share": (f"{STUDY}[read]\njson = 'out.json'", "'out.json', a file that all trials share: name one in the trial's own folder, as in '{folder}/out.json'"),
     "another row": (f"{STUDY}[read]\ntake = 'first'", "'last', 'best' or 'mean of last N'"),
     "code that is not there": (f"code = ['*.cu']\n{STUDY}", "matches no file"),
 }  # fmt: skip

@@ -128,6 +128,9 @@ def _claim(
     component, level = change_in(parts, one.change)
     by = one.by if one.by is not None else getattr(subject.metrics[metric], "smallest_effect", None)
     read = metrics[metric]
+    for name, value in (("by", by), ("published_effect", one.published_effect)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise InputError(f"the claim on {shown(one.change)} has {name}={shown(value)}; it must be a number.")
     if not by or not read.compared(by) > 0:
         least = f"above 1, as {metric} is compared as a ratio" if read.ratio else "above 0"
         raise InputError(f"the claim on {shown(one.change)} needs by=, the smallest effect that would matter, {least}.")

@@ -39,7 +39,7 @@ def files_of(study: Path, patterns: Sequence[str] = ()) -> list[Path]:
 
 def _reached(path: Path, root: Path) -> Iterator[Path]:
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError, OSError):
         return
     for node in ast.walk(tree):

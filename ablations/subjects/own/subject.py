@@ -65,7 +65,11 @@ class OwnSubject(Defaults):
         self.name, self.path, self.subject = str(path), path, subject
         self.reference = plain(subject.reference)
         self.parts = parts_of(subject.reference, subject.components)
-        changed(self.reference, subject.sabotage or {})
+        if subject.sabotage and changed(self.reference, subject.sabotage) == self.reference:
+            raise InputError(
+                f"the sabotage sets {harm_words(subject)}, which is what the reference has: name a change that must do "
+                "harm, or leave the sabotage out."
+            )
         whole = [name for name in fields(self.reference) if isinstance(value_of(self.reference, name), int)]
         for one in subject.budget:
             if one not in whole:
@@ -195,8 +199,11 @@ class OwnSubject(Defaults):
         return {"": self.title(), "components": f"Here: {capped(changes)}.", "set": f"Here: {capped(values)}."}
 
     def check_options(self, options: Options) -> None:
-        """Raises InputError if a --set names no field or gives it a value of another type, or if a pattern is wrong."""
-        with_set(self.reference, options.set)
+        """Raises InputError if a --set names no field or gives it a value it cannot have, or if a pattern is wrong."""
+        values = with_set(self.reference, options.set)
+        for name in self.subject.budget:
+            if value_of(values, name) < 1:
+                raise InputError(f"--set {name}={value_of(values, name)}: {name} is a budget, so it must be 1 or more.")
         check_patterns(options.keep_files)
 
     def place(self, options: Options) -> Mapping[str, Any]:
@@ -231,7 +238,7 @@ class OwnSubject(Defaults):
 
     def title(self) -> str:
         """Returns what the study asks: the first paragraph of the file's docstring."""
-        return (ast.get_docstring(ast.parse(self.path.read_text(encoding="utf-8"))) or "").strip().split("\n\n")[0]
+        return (ast.get_docstring(ast.parse(self.path.read_bytes())) or "").strip().split("\n\n")[0]
 
     def configure(self, setting: Setting, departures: Sequence[Departure]) -> Config:
         """Returns the reference with the departures made, in their order."""

@@ -245,6 +245,6 @@ def _check_path(source: str, where: str, command: Command) -> None:
     own = "{folder}" in where or (not where.startswith(("/", "{here}")) and "{folder}" in command.cwd)
     if not own:
         raise InputError(
-            f"{source} of [read] is {shown(where)}, a file that all trials share: set cwd = '{{folder}}', or let the "
-            "command write below {folder}."
+            f"{source} of [read] is {shown(where)}, a file that all trials share: name one in the trial's own folder, "
+            f"as in {shown('{folder}/' + Path(where).name)}, or set cwd = '{{folder}}'."
         )

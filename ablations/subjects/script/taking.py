@@ -28,6 +28,8 @@ def taken(rows: Sequence[Row], name: str, column: str, *, take: str, better: str
         names = list(dict.fromkeys(other for row in rows for other in row))
         came = ", ".join(names)[:500] or "nothing"
         where = f"the metric {name}" if name == column else f"the metric {name}, {column!r},"
+        if column in names:
+            raise TrialError(f"{where} was promised and was never read as a number: it was null or empty each time")
         raise TrialError(f"{where} was promised and was never read{nearest(column, names)} what was read is {came}")
     for value in values:
         if not isinstance(value, int | float):

@@ -9,10 +9,12 @@ import selectors
 import signal
 import subprocess
 import time
+from collections import deque
 from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ablations.core.text import last_line
 from ablations.subjects.own.child import WAIT_SECONDS, TrialError, mebibytes
 from ablations.subjects.own.metrics import stopped
 from ablations.subjects.script.reading import LAST_LINE, MLFLOW, Read, Row, named, numbers, rows_in, rows_of, stamp
@@ -22,6 +24,7 @@ from ablations.subjects.script.taking import diverged_beside, taken
 SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|AUTH(?!OR)|_KEY$|^KEY$|APIKEY", re.IGNORECASE)
 SHORTEST = 6  # least characters of a secret: shorter values are common words and numbers
 LONGEST = 2**20  # most bytes of a line; a longer one is cut into several
+TAIL = 40  # lines of a command's output that are kept to tell why it failed
 GRACE = 2.0  # seconds from SIGTERM to SIGKILL for a command that is ended
 
 
@@ -98,7 +101,8 @@ class _Lines:
     """The lines of a command's standard output as they come, None after silence.  All that it prints is logged."""
 
     def __init__(self, task: Mapping[str, Any]) -> None:
-        self.task, self.last, self.said = task, "", ""  # last lines: of standard output, of any
+        self.task, self.last = task, ""  # the last line of standard output
+        self.said = deque[str](maxlen=TAIL)  # the last lines of any output
         self.environment: dict[str, str] = task["environment"]
         self.secrets = secrets_of(self.environment)
         self.process = self._started()
@@ -172,7 +176,7 @@ class _Lines:
             text = line.decode("utf-8", "replace").rstrip("\r")
             shown = self._masked(text)
             self._log(f"{shown}\n".encode())
-            self.said = shown.strip() or self.said
+            self.said += [shown[:1000]] * bool(shown.strip())
             if text.strip() and stream is self.process.stdout:
                 self.last = shown
                 yield text
@@ -199,15 +203,14 @@ class _Lines:
         for stream in (self.process.stdout, self.process.stderr):
             if stream:
                 stream.close()
-        _check_code(code, self.said)
+        _check_code(code, last_line("\n".join(self.said)) if self.said else "")
         return {"cpu_seconds": used.ru_utime + used.ru_stime, "memory_mib": mebibytes(used)}
 
 
 def _check_code(code: int, said: str) -> None:
     """Raises TrialError or MemoryError if a command failed, by its exit code.
 
-    A shell returns the number of a signal plus 128.  `said` is the last line that was printed, where Python says what
-    was wrong.
+    A shell returns the number of a signal plus 128.  `said` is the exception or the last line that was printed.
     """
     number = -code if code < 0 else code - 128
     if number == signal.SIGKILL:
@@ -215,7 +218,7 @@ def _check_code(code: int, said: str) -> None:
     if code < 0:
         raise TrialError(f"it was ended by the signal {signal.Signals(number).name}")
     if code:
-        raise TrialError(f"it ended with exit code {code}{': ' * bool(said)}{said[-200:]}")
+        raise TrialError(f"it ended with exit code {code}{': ' * bool(said)}{said}")
 
 
 def secrets_of(environment: Mapping[str, str]) -> list[str]:
