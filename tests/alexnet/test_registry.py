@@ -278,7 +278,7 @@ def made(name: str, rewrite: Callable[[Spec], Spec], monkeypatch: pytest.MonkeyP
 def test_a_departure_that_does_all_that_another_does_conflicts_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     bare = made("bare", lambda spec: replace(spec, flip=False, random_crop=False, momentum=0.0), monkeypatch)
     assert conflict(bare, ("crop_flip", "off")) == (
-        "-crop_flip changes nothing beside -bare: both rewrite flip, random_crop"
+        "-crop_flip changes nothing beside -bare: both rewrite flip and random_crop"
     )
 
 

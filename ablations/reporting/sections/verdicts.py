@@ -260,7 +260,8 @@ def _what_failed(evidence: Findings) -> str:
     """Returns what counts as a failed training by the rule, as far as this study can tell."""
     rule, setting = evidence.study.rule, evidence.study.setting
     of_chance = bool(rule.failed_above) and setting.guessable
-    words = [f"a {'loss or a weight' if wording.images(evidence) else 'number that it reported'} was no finite number"]
+    huge = "a number that it reported was no finite number, or its outcome was too large to be squared"
+    words = ["a loss or a weight was no finite number" if wording.images(evidence) else huge]
     metric, chance = setting.main_metric, chance_error(evidence)
     bound = beside(metric, chance, 1 - rule.failed_above, "what guessing gives")
     words += [f"its {metric.noun} is {'above' if metric.lower_is_better else 'not'} {bound}"] * of_chance

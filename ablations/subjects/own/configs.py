@@ -100,6 +100,13 @@ def with_set(values: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:
     return values
 
 
+def check_budget(values: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Raises InputError if one of the budget fields `names` is below 1, as --set may leave it."""
+    for name in names:
+        if value_of(values, name) < 1:
+            raise InputError(f"--set {name}={value_of(values, name)}: {name} is a budget, so it must be 1 or more.")
+
+
 def typed(text: str, now: Any, name: str) -> Any:
     """Returns the value that `--set name=text` gives a field which holds `now`.  Raises InputError on another type."""
     words = {"true": True, "false": False, "none": None}

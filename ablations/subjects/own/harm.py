@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ablations import subject as written
-from ablations.subjects.own.configs import value_of
+from ablations.core.errors import InputError
+from ablations.subjects.own.configs import changed, value_of
 
 SABOTAGED = 10  # without a declared sabotage, the budget is divided by this
 
@@ -21,6 +22,15 @@ def harm(subject: written.Subject, reference: Mapping[str, Any], values: Mapping
     if subject.sabotage is not None or not budget or value_of(reference, budget[0]) < 2:
         return subject.sabotage or {}
     return {budget[0]: max(1, value_of(values, budget[0]) // SABOTAGED)}
+
+
+def check_harm(subject: written.Subject, reference: Mapping[str, Any]) -> None:
+    """Raises InputError if the declared sabotage names an unknown field, or leaves the reference as it is."""
+    if subject.sabotage and changed(reference, subject.sabotage) == reference:
+        raise InputError(
+            f"the sabotage sets {harm_words(subject)}, which is what the reference has: name a change that must do "
+            "harm, or leave the sabotage out."
+        )
 
 
 def harm_words(subject: written.Subject) -> str:

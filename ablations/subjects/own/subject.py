@@ -28,8 +28,8 @@ from ablations.core.variant import Departure
 from ablations.records.leftovers import TRIAL, own_folder
 from ablations.subjects.own import child, code, data
 from ablations.subjects.own.claims import change_in, claims_in
-from ablations.subjects.own.configs import changed, fields, plain, unit_of, value_of, with_set
-from ablations.subjects.own.harm import harm, harm_words
+from ablations.subjects.own.configs import changed, check_budget, fields, plain, unit_of, value_of, with_set
+from ablations.subjects.own.harm import check_harm, harm, harm_words
 from ablations.subjects.own.keeping import check_patterns, keep
 from ablations.subjects.own.levels import Part, applied, doses_of, parts_of
 from ablations.subjects.own.metrics import check_names, check_ratios, metric_of, rows_of
@@ -65,11 +65,7 @@ class OwnSubject(Defaults):
         self.name, self.path, self.subject = str(path), path, subject
         self.reference = plain(subject.reference)
         self.parts = parts_of(subject.reference, subject.components)
-        if subject.sabotage and changed(self.reference, subject.sabotage) == self.reference:
-            raise InputError(
-                f"the sabotage sets {harm_words(subject)}, which is what the reference has: name a change that must do "
-                "harm, or leave the sabotage out."
-            )
+        check_harm(subject, self.reference)
         whole = [name for name in fields(self.reference) if isinstance(value_of(self.reference, name), int)]
         for one in subject.budget:
             if one not in whole:
@@ -200,10 +196,7 @@ class OwnSubject(Defaults):
 
     def check_options(self, options: Options) -> None:
         """Raises InputError if a --set names no field or gives it a value it cannot have, or if a pattern is wrong."""
-        values = with_set(self.reference, options.set)
-        for name in self.subject.budget:
-            if value_of(values, name) < 1:
-                raise InputError(f"--set {name}={value_of(values, name)}: {name} is a budget, so it must be 1 or more.")
+        check_budget(with_set(self.reference, options.set), self.subject.budget)
         check_patterns(options.keep_files)
 
     def place(self, options: Options) -> Mapping[str, Any]:
