@@ -263,7 +263,8 @@ def _room(evidence: Findings, rows: Sequence[Ranked]) -> str:
     reach = max(bounds)
     whose = "its interval reaches" if len(rows) == 1 else "their intervals reach"
     if len(bounds) < len(rows):
-        whose = f"{len(rows) - len(bounds)} without an interval; the others reach"
+        others = "other reaches" if len(bounds) == 1 else "others reach"
+        whose = f"{len(rows) - len(bounds)} without an interval; the {others}"
     return f" ({whose} up to {in_unit(metric, briefly(metric, reach, reach / 5))} from no effect)"
 
 

@@ -161,6 +161,13 @@ def test_a_main_effect_that_is_the_same_under_every_seed_hurts(tmp_path: Path) -
     assert "slope 1.0 instead of 2.0 hurt (5.00 points in every pair)" in sentences(judged)
 
 
+def test_how_far_intervals_reach_is_said_of_those_that_there_are(tmp_path: Path) -> None:
+    judged = made_up.findings(tmp_path / "made_up_constant.py", TEXT, with_uneven_harm, seeds=5)
+    low = {one.effect.component: one.effect.low for one in ranked(judged)}
+    assert isnan(low["slope"]) and not isnan(low["noise"])
+    assert "(2 without an interval; the other reaches up to" in sentences(judged)
+
+
 def test_a_change_without_a_difference_in_any_pair_is_not_called_undecided(tmp_path: Path) -> None:
     judged = found(tmp_path, 8)
     width = next(one for one in ranked(judged) if one.effect.component == "width")

@@ -13,6 +13,7 @@ from ablations.core.load import SABOTAGE, load
 from ablations.core.result import ERROR
 from ablations.core.trial import Trial
 from ablations.reporting.answer import answer
+from ablations.reporting.next_commands import next_commands
 from ablations.subjects.own.harm import harm
 from tests.own import made_up
 
@@ -67,6 +68,17 @@ def test_claims_on_a_metric_called_test_need_no_error_on_training_data_which_a_s
 
     found = made_up.findings(tmp_path / "made_up_test.py", text, renamed, seeds=10)
     assert [one.label for one in found.verdicts] == ["reproduced", "contradicted (no effect of interest)"]
+
+
+def test_where_the_sabotage_changes_nothing_no_seeds_are_advised(tmp_path: Path) -> None:
+    found = made_up.findings(tmp_path / "made_up_unharmed.py", TEXT.format(more='budget="rounds"'), outcome, seeds=3)
+    harmed = {one for one in found.study.variants if SABOTAGE in dict(one.departures)}
+    assert len(harmed) == 1
+    variants = tuple(one for one in found.study.variants if one not in harmed)
+    results = [one for one in found.results if one.trial.variant not in harmed]
+    keys = tuple(one.trial.key for one in results)
+    without = replace(found, study=replace(found.study, variants=variants, keys=keys), results=results)
+    assert not answer(without).judged and next_commands(without) == ()
 
 
 def test_a_budget_of_one_has_no_tenth(tmp_path: Path) -> None:
