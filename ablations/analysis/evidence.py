@@ -108,7 +108,7 @@ class Evidence:
         scatters = [outcomes.std(), outcomes.std(axis=1)]
         if "reference" in outcomes:
             scatters.append(outcomes.sub(outcomes["reference"], axis=0).std())
-        known = [median for one in scatters if isfinite(median := float(one[one > 0].median()))]
+        known = [float(one[one > 0].median()) for one in scatters if (one > 0).any()]
         if not known:
             return None
         before = floor(log10(largest(outcomes.to_numpy(dtype=float))))

@@ -25,7 +25,7 @@ IDENTITY = ("key", "variant", "seed", "status")  # columns of a table that say w
 DATA = "data"  # column that says on which of several data sets a trial was
 FAILED = "failed"  # the status, in a table of outcomes, of every training that failed
 FAILURES = (DIVERGED, FAILED)  # statuses of trainings that failed
-HUGE = 1e150  # a training whose outcome is so large has diverged; the squares of larger numbers are infinite
+HUGE = 1e150  # from here on an outcome counts as that of a failed training: sums of such squares may be infinite
 ENDED = (DONE, *FAILURES)  # statuses of trainings that have an outcome
 UNFINISHED = "unfinished"  # the status of a variant under a seed that has not run on every data set
 _LABEL = re.compile(r"-\w[\w.=+ -]*")  # a variant's label: without brackets, a spreadsheet cannot call functions in it
@@ -95,9 +95,9 @@ def _pivoted(rows: pd.DataFrame, name: str) -> pd.DataFrame:
 
 @dataclass(frozen=True, eq=False)
 class Outcomes:
-    """A table of outcomes, and what effects are computed from: one row per seed and one column per variant's label.
+    """A table of outcomes, and the tables that effects are computed from, by seed (rows) and by variant (columns).
 
-    Each is made once, since a study has dozens of effects, and making it takes longer than an effect does.
+    Each of these tables is made only once.  A study has dozens of effects, and a table takes longer than one of them.
     """
 
     table: pd.DataFrame  # one row per trial: its variant, seed and status, and its metrics; it must not be changed

@@ -20,7 +20,6 @@ from scipy import stats
 from ablations.analysis.evidence import Evidence
 from ablations.analysis.factorial import factorial_design
 from ablations.analysis.group_sequential import Look
-from ablations.analysis.tables import by_seed
 from ablations.core.errors import InputError
 from ablations.planning.request import look_seeds
 
@@ -97,7 +96,7 @@ def measured(evidence: Evidence) -> tuple[Array, Array]:
         raise InputError(
             f"study {study.name!r} is no balanced factorial, from which the scatter of effects could be estimated."
         )
-    table = by_seed(evidence.table, study.setting.main).reindex(columns=[one.label for one in design]).dropna()
+    table = evidence.by_seed(study.setting.main).reindex(columns=[one.label for one in design]).dropna()
     return table.to_numpy(dtype=float), signs
 
 

@@ -255,8 +255,8 @@ def _check_loopback() -> None:
 
 def _init(**options: Any) -> None:
     ray._private.worker._worker_logs_enabled = False  # the record of a lost trial holds the reason already
-    # So there are no logs to be followed, and one machine does not grow.  These two processes would take two seconds of
-    # a processor at the start of a Ray, and 3% of one as long as it runs.
+    # Ray has no logs to follow then, and a Ray on one machine does not grow.  The two processes for that would take two
+    # seconds of a processor when a Ray starts, and 3% of a processor for as long as it runs.
     Node.start_log_monitor = Node.start_monitor = lambda self: None  # type: ignore[method-assign]
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
 

@@ -53,7 +53,7 @@ def _another(evidence: Findings, words: Sequence[str]) -> tuple[tuple[str, str],
 
 
 def _unharmed(evidence: Findings) -> bool:
-    """Tells whether the study wants a sabotage and has none, as one that changes nothing here: no seeds help then."""
+    """Tells whether the study lacks its sabotage, because it changes nothing here, so that more seeds do not help."""
     return SABOTAGE in evidence.study.wanted and control_effect(evidence, SABOTAGE) is None
 
 

@@ -101,10 +101,10 @@ def with_set(values: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:
 
 
 def check_budget(values: Mapping[str, Any], names: Sequence[str]) -> None:
-    """Raises InputError if one of the budget fields `names` is below 1, as --set may leave it."""
+    """Raises InputError if one of the budget fields `names` is below 1, in the file or by --set."""
     for name in names:
         if value_of(values, name) < 1:
-            raise InputError(f"--set {name}={value_of(values, name)}: {name} is a budget, so it must be 1 or more.")
+            raise InputError(f"{name}={value_of(values, name)}: {name} is a budget, so it must be 1 or more.")
 
 
 def typed(text: str, now: Any, name: str) -> Any:

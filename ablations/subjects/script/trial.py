@@ -24,7 +24,7 @@ from ablations.subjects.script.taking import diverged_beside, taken
 SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|AUTH(?!OR)|_KEY$|^KEY$|APIKEY", re.IGNORECASE)
 SHORTEST = 6  # least characters of a secret: shorter values are common words and numbers
 LONGEST = 2**20  # most bytes of a line; a longer one is cut into several
-TAIL = 40  # lines of a command's output that are kept to tell why it failed
+TAIL, WIDTH = 40, 1000  # lines of a command's output, and characters of each, that are kept to tell why it failed
 GRACE = 2.0  # seconds from SIGTERM to SIGKILL for a command that is ended
 
 
@@ -176,7 +176,7 @@ class _Lines:
             text = line.decode("utf-8", "replace").rstrip("\r")
             shown = self._masked(text)
             self._log(f"{shown}\n".encode())
-            self.said += [shown[:1000]] * bool(shown.strip())
+            self.said += [shown[:WIDTH]] * bool(shown.strip())
             if text.strip() and stream is self.process.stdout:
                 self.last = shown
                 yield text
@@ -203,14 +203,14 @@ class _Lines:
         for stream in (self.process.stdout, self.process.stderr):
             if stream:
                 stream.close()
-        _check_code(code, last_line("\n".join(self.said)) if self.said else "")
+        _check_code(code, self.said)
         return {"cpu_seconds": used.ru_utime + used.ru_stime, "memory_mib": mebibytes(used)}
 
 
-def _check_code(code: int, said: str) -> None:
+def _check_code(code: int, said: Iterable[str]) -> None:
     """Raises TrialError or MemoryError if a command failed, by its exit code.
 
-    A shell returns the number of a signal plus 128.  `said` is the exception or the last line that was printed.
+    A shell returns the number of a signal plus 128.  `said` are the last lines that were printed.
     """
     number = -code if code < 0 else code - 128
     if number == signal.SIGKILL:
@@ -218,7 +218,8 @@ def _check_code(code: int, said: str) -> None:
     if code < 0:
         raise TrialError(f"it was ended by the signal {signal.Signals(number).name}")
     if code:
-        raise TrialError(f"it ended with exit code {code}{': ' * bool(said)}{said}")
+        text = "\n".join(said)
+        raise TrialError(f"it ended with exit code {code}{f': {last_line(text)}' if text else ''}")
 
 
 def secrets_of(environment: Mapping[str, str]) -> list[str]:
